@@ -1,0 +1,129 @@
+//! The run's record on disk: JSON Lines that are only ever appended, each with a checksum.
+//!
+//! A footprint can always be made again from it. It holds device names and UUIDs and is never published.
+
+mod file;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facility::Pue;
+use crate::grid::Answer;
+use crate::source::Component;
+use crate::tally::Total;
+use crate::units::Energy;
+
+pub(crate) use file::{Ledger, Recovered, read};
+pub use file::{LedgerError, runs};
+
+/// The schema that this version writes.
+pub(crate) const SCHEMA: &str = "sootprint-ledger/1";
+
+/// One line. Times are seconds since the run began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "kebab-case")]
+pub(crate) enum Entry {
+    /// The first line.
+    Opened(Box<Opened>),
+    /// The hook said which boards the framework trains on.
+    Claimed {
+        at: f64,
+        /// Positions in the list of components.
+        components: Vec<usize>,
+        /// Devices that no board answers to.
+        unresolved: Vec<String>,
+    },
+    /// The hook said how many epochs there will be.
+    Planned { epochs: u32 },
+    /// The totals so far.
+    Totals { at: f64, totals: Vec<Total> },
+    /// An epoch ended.
+    Epoch {
+        epoch: u32,
+        start: f64,
+        end: f64,
+        /// Of each component.
+        energy: Vec<Energy>,
+        completed: bool,
+    },
+    /// Something that a reader of the footprint should hear.
+    Note { at: f64, text: String },
+    /// The last line.
+    Closed { at: f64, outcome: Outcome, totals: Vec<Total> },
+}
+
+/// What is known when a run begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Opened {
+    pub(crate) schema: String,
+    pub(crate) version: String,
+    pub(crate) run: String,
+    pub(crate) training_type: Option<TrainingType>,
+    pub(crate) base_model: Option<String>,
+    /// RFC 3339, in UTC.
+    pub(crate) started: String,
+    pub(crate) grid: Answer,
+    pub(crate) pue: Pue,
+    pub(crate) components: Vec<Component>,
+    /// Hardware that is there and cannot be read, and why.
+    pub(crate) gaps: Vec<String>,
+}
+
+/// Whether the model was trained from nothing or from another model.
+///
+/// Nothing can tell it from outside, so the user says it; the words are the Hub's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainingType {
+    /// From random weights.
+    PreTraining,
+    /// From the weights of a base model, whose own emissions are not included.
+    FineTuning,
+}
+
+impl TrainingType {
+    /// The word that the Hub's model cards use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PreTraining => "pre-training",
+            Self::FineTuning => "fine-tuning",
+        }
+    }
+}
+
+/// How a run ended, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// All planned epochs, or a finish where none were planned.
+    Completed,
+    /// A finish with fewer epochs than planned.
+    StoppedEarly,
+    /// Somebody asked the training to stop.
+    Interrupted,
+    /// The training returned an error, or the run was dropped without a finish.
+    Failed,
+    /// The training panicked.
+    Panicked,
+    /// The process is gone and left no closing line.
+    Killed,
+    /// The process is still at it.
+    Running,
+}
+
+impl Outcome {
+    /// The word that the footprint's JSON uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::StoppedEarly => "stopped_early",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::Killed => "killed",
+            Self::Running => "running",
+        }
+    }
+}

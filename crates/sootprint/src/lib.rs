@@ -1,0 +1,57 @@
+//! sootprint measures the energy of a training run, epoch by epoch, and turns it into grams of CO2e with stated
+//! bounds.
+//!
+//! # Limits
+//! - The total is GPU + CPU + memory at the component. Fans, disks, network and power supplies are in neither the
+//!   total nor its bounds.
+//! - Processor and memory are modelled, with wide bounds, and on Linux only.
+//! - A board's energy is the whole board's: another process on it is not told apart.
+//! - The error of a board's own sensor is not ours to know; NVIDIA's stated 5 % is in the bounds.
+//! - A run that is killed keeps its ledger up to the last line: one a second in the first minute, then one a minute.
+//!
+//! # The way of the data
+//! source → meter → tally → ledger → footprint; the card and the commit are made by `sootprint-card` and
+//! `sootprint-hub`.
+//!
+//! ```
+//! use sootprint::Run;
+//!
+//! # let dir = tempfile::tempdir()?;
+//! let run = Run::pre_training(dir.path()).place("France".parse()?).start();
+//! for epoch in run.epochs(1..=10) {
+//!     // train
+//! }
+//! let footprint = run.finish();
+//! assert_eq!(footprint.grid.zone.as_deref(), Some("FR"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod allocation;
+mod boards;
+mod clock;
+mod facility;
+mod footprint;
+mod grid;
+mod ledger;
+mod meter;
+mod place;
+mod run;
+mod settings;
+mod source;
+mod tally;
+mod units;
+
+pub use boards::{Board, Claim, Visibility};
+pub use clock::VirtualClock;
+pub use facility::{Pue, PueError, PueOrigin};
+pub use footprint::{
+    ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FILE_NAME, Footprint, FootprintError,
+    RunSummary, SCHEMA,
+};
+pub use grid::{Answer, Basis, Figure, Hour, IntensityError, Origin};
+pub use ledger::{LedgerError, Outcome, TrainingType, runs};
+pub use place::{Place, PlaceError};
+pub use run::{Epochs, Live, RecoverError, Run, RunBuilder, RunHandle, StartError, recover};
+pub use settings::SettingError;
+pub use source::{Kind, Method, NvmlError, Replay, ReplayError};
+pub use units::{CarbonIntensity, Co2e, Energy, Power};

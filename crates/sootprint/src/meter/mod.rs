@@ -1,0 +1,226 @@
+//! The one sampler thread that all runs of a process share.
+//!
+//! A hook posts a timestamp and goes on; the thread reads the boards and finds the energy at that timestamp on the
+//! line between its readings. Nothing that trains ever waits for a board.
+
+mod rig;
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::source::Component;
+use crate::tally::{Finding, Tally};
+
+pub(crate) use rig::Instruments;
+use rig::Rig;
+
+/// A handle on the sampler thread. The thread ends when the last handle is gone.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    commands: mpsc::Sender<Command>,
+}
+
+/// The part of a run that the meter serves, from [`Meter::attach`] until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Session {
+    meter: Arc<Meter>,
+    id: u64,
+    clock: Clock,
+    origin: Duration,
+}
+
+/// What the meter knows at one moment of a session; times count from the session's beginning.
+pub(crate) struct Moment<'a> {
+    pub(crate) now: Duration,
+    pub(crate) tally: &'a Tally,
+    pub(crate) components: &'a [Component],
+}
+
+/// Is called on the meter's thread after each reading, with what the reading showed besides energy.
+pub(crate) type OnSample = Box<dyn FnMut(&Moment<'_>, &[Finding]) + Send>;
+
+/// Is called on the meter's thread once, for a moment that a hook marked.
+type OnMark = Box<dyn FnOnce(&Moment<'_>) + Send>;
+
+enum Command {
+    Attach { id: u64, instruments: Instruments, on_sample: OnSample, reply: SyncSender<Opening> },
+    Mark { id: u64, at: Duration, act: OnMark },
+    Detach { id: u64 },
+}
+
+/// What a session learns when it begins.
+pub(crate) struct Opening {
+    clock: Clock,
+    origin: Duration,
+    /// The components that are read.
+    pub(crate) components: Vec<Component>,
+    /// What is there and cannot be read, and why.
+    pub(crate) gaps: Vec<String>,
+}
+
+impl Meter {
+    /// The process's meter, started when there is none.
+    ///
+    /// # Errors
+    /// When the system gives no further thread.
+    pub(crate) fn shared() -> io::Result<Arc<Self>> {
+        static SHARED: Mutex<Weak<Meter>> = Mutex::new(Weak::new());
+
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(meter) = shared.upgrade() {
+            return Ok(meter);
+        }
+        let (commands, received) = mpsc::channel();
+        thread::Builder::new().name("sootprint-meter".to_owned()).spawn(move || work(&received))?;
+        let meter = Arc::new(Self { commands });
+        *shared = Arc::downgrade(&meter);
+        Ok(meter)
+    }
+
+    /// Begins a session: takes a first reading, from which its energy counts. Waits for that reading.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        instruments: Instruments,
+        on_sample: OnSample,
+    ) -> io::Result<(Session, Opening)> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+
+        let gone = |_| io::Error::other("the sampler thread has ended");
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (reply, opened) = mpsc::sync_channel(1);
+        self.commands
+            .send(Command::Attach { id, instruments, on_sample, reply })
+            .map_err(|_| gone(mpsc::RecvError))?;
+        let opening = opened.recv().map_err(gone)?;
+        let session =
+            Session { meter: Arc::clone(self), id, clock: opening.clock.clone(), origin: opening.origin };
+        Ok((session, opening))
+    }
+}
+
+impl Session {
+    /// The time since the session began.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now().saturating_sub(self.origin)
+    }
+
+    /// Asks the meter for the energy at `at`, a moment of this session. Returns at once.
+    pub(crate) fn mark(&self, at: Duration, act: impl FnOnce(&Moment<'_>) + Send + 'static) {
+        // A thread that is gone has nothing to tell; the run's end notices that.
+        let _ = self.meter.commands.send(Command::Mark { id: self.id, at, act: Box::new(act) });
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.meter.commands.send(Command::Detach { id: self.id });
+    }
+}
+
+/// The thread: it sleeps until a command comes or a reading is due.
+fn work(commands: &Receiver<Command>) {
+    let mut rigs: Vec<Rig> = Vec::new();
+    loop {
+        let command = match rigs.iter().filter_map(Rig::sleep).min() {
+            Some(sleep) => commands.recv_timeout(sleep),
+            None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match command {
+            Ok(Command::Attach { id, instruments, on_sample, reply }) => {
+                let rig = open(&mut rigs, instruments);
+                // Who asked and did not wait is detached by the drop of its session.
+                let _ = reply.send(rig.attach(id, on_sample));
+            }
+            Ok(Command::Mark { id, at, act }) => {
+                if let Some(rig) = rigs.iter_mut().find(|rig| rig.serves(id)) {
+                    rig.mark(id, at, act);
+                }
+            }
+            Ok(Command::Detach { id }) => {
+                rigs.iter_mut().for_each(|rig| rig.detach(id));
+                rigs.retain(Rig::is_used);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        rigs.iter_mut().for_each(Rig::sample_when_due);
+    }
+}
+
+/// The rig of these instruments: runs on the same hardware share one, so that each board is read once.
+fn open(rigs: &mut Vec<Rig>, instruments: Instruments) -> &mut Rig {
+    let position = match rigs.iter().position(|rig| rig.is_made_of(&instruments)) {
+        Some(position) => position,
+        None => {
+            rigs.push(Rig::open(instruments));
+            rigs.len() - 1
+        }
+    };
+    &mut rigs[position]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::VirtualClock;
+    use crate::source::{Kind, Replay};
+    use crate::units::Power;
+
+    fn scripted(clock: &VirtualClock) -> Instruments {
+        let script = [(1.0, 100.0), (1.0, 300.0)]
+            .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
+        Instruments::Replay(Replay::new().component(Kind::Gpu, "board", script).on_clock(clock.clone()))
+    }
+
+    /// The energy of a session's only component at a moment, in joules.
+    fn energy_at(session: &Session, at: Duration) -> f64 {
+        let (tell, told) = mpsc::channel();
+        session.mark(at, move |moment| {
+            let _ = tell.send(moment.tally.energy_at(moment.now)[0]);
+        });
+        told.recv().unwrap().joules()
+    }
+
+    #[test]
+    fn a_mark_finds_the_energy_of_its_own_moment_however_late_it_is_served() {
+        let clock = VirtualClock::default();
+        let meter = Meter::shared().unwrap();
+        let (session, opening) = meter.attach(scripted(&clock), Box::new(|_, _| ())).unwrap();
+        assert_eq!(opening.components.len(), 1);
+        clock.advance(Duration::from_millis(1_500));
+        let at = session.now();
+        clock.advance(Duration::from_secs(20));
+        // 1 s at 100 W and 0.5 s at 300 W.
+        assert!((energy_at(&session, at) - 250.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn two_sessions_count_from_their_own_beginnings() {
+        let meter = Meter::shared().unwrap();
+        let clock = VirtualClock::default();
+        let (first, _) = meter.attach(scripted(&clock), Box::new(|_, _| ())).unwrap();
+        clock.advance(Duration::from_secs(1));
+        let (second, _) = meter.attach(scripted(&clock), Box::new(|_, _| ())).unwrap();
+        clock.advance(Duration::from_secs(1));
+        assert!((energy_at(&first, first.now()) - 400.0).abs() < 1e-6);
+        assert!((energy_at(&second, second.now()) - 300.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn runs_on_the_system_s_hardware_share_its_readings() {
+        let meter = Meter::shared().unwrap();
+        let system = || Instruments::System { nvml: Some("/nowhere/libnvidia-ml.so.1".into()) };
+        let (first, opening) = meter.attach(system(), Box::new(|_, _| ())).unwrap();
+        let (second, again) = meter.attach(system(), Box::new(|_, _| ())).unwrap();
+        assert_eq!(opening.components, again.components);
+        assert!(second.origin >= first.origin, "one clock serves both");
+    }
+}

@@ -1,0 +1,209 @@
+//! What hooks hold of a run.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::book::{Book, Identity};
+use super::{StartError, instruments};
+use crate::boards::Claim;
+use crate::footprint::Footprint;
+use crate::ledger::Outcome;
+use crate::meter::{Meter, Moment, Session};
+use crate::settings::Settings;
+use crate::units::{Co2e, Energy, Power};
+
+/// A live figure reaches this far beyond the last reading, at the last known power.
+const FARTHEST_REACH: Duration = Duration::from_secs(2);
+
+/// The live power is a mean over at least this long.
+const POWER_WINDOW: Duration = Duration::from_millis(900);
+
+/// A run as hooks see it: cheap to clone, safe to share, harmless after the run's end.
+///
+/// Each call posts a timestamp to the meter's thread and returns; none waits for a board, and none fails.
+#[derive(Debug, Clone)]
+pub struct RunHandle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// None when nothing is measured, and after the end.
+    session: Mutex<Option<Session>>,
+    book: Arc<Mutex<Book>>,
+    live: Arc<Mutex<Latest>>,
+}
+
+/// What a run has used so far, for display.
+///
+/// The figures reach from the last reading to now at the last known power, for two seconds at most; the footprint,
+/// which is computed from readings alone, may differ a little.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Live {
+    /// Time since the run began.
+    pub elapsed: Duration,
+    /// Energy of what counts so far.
+    pub energy: Energy,
+    /// Mean power over about the last second; none before there are two readings.
+    pub power: Option<Power>,
+    /// What the energy emitted.
+    pub emissions: Co2e,
+}
+
+/// The last reading, and the one before it that the power is a mean since.
+#[derive(Debug, Default)]
+struct Latest {
+    live: Live,
+    since: Option<(Duration, Energy)>,
+}
+
+impl RunHandle {
+    pub(super) fn open(dir: &Path, identity: Identity, mut settings: Settings) -> (Self, Vec<StartError>) {
+        let instruments = instruments(&settings);
+        let mut problems: Vec<StartError> = settings.problems.drain(..).map(StartError::from).collect();
+        let (book, problem) = Book::open(dir, identity, settings);
+        problems.extend(problem.map(StartError::from));
+
+        let handle = Self::without_meter(book);
+        let (book, live) = (Arc::clone(&handle.0.book), Arc::clone(&handle.0.live));
+        let on_sample = move |moment: &Moment<'_>, findings: &[_]| {
+            let mut book = locked(&book);
+            book.sampled(moment, findings);
+            locked(&live).update(&book, moment);
+        };
+        let attached = Meter::shared().and_then(|meter| meter.attach(instruments, Box::new(on_sample)));
+        match attached {
+            Ok((session, opening)) => {
+                for gap in &opening.gaps {
+                    tracing::warn!("{gap}");
+                }
+                let gaps = opening.gaps.into_iter().chain(problems.iter().map(ToString::to_string));
+                locked(&handle.0.book).begin(opening.components, gaps.collect());
+                *locked(&handle.0.session) = Some(session);
+            }
+            Err(error) => {
+                problems.push(StartError::Thread(error));
+                let gaps = problems.iter().map(ToString::to_string);
+                locked(&handle.0.book).begin(Vec::new(), gaps.collect());
+            }
+        }
+        (handle, problems)
+    }
+
+    /// A handle that no meter serves.
+    pub(super) fn without_meter(book: Book) -> Self {
+        Self(Arc::new(Shared {
+            session: Mutex::new(None),
+            book: Arc::new(Mutex::new(book)),
+            live: Arc::default(),
+        }))
+    }
+
+    /// Says how many epochs there will be; a finish with fewer is an early stop.
+    pub fn plan_epochs(&self, epochs: u32) {
+        self.mark(move |book, _| book.planned(epochs));
+    }
+
+    /// An epoch begins now. One that is still open ends here and is not complete.
+    pub fn epoch_started(&self, number: u32) {
+        self.mark(move |book, moment| book.epoch_started(number, moment));
+    }
+
+    /// The open epoch ends now.
+    pub fn epoch_ended(&self, completed: bool) {
+        self.mark(move |book, moment| book.epoch_ended(completed, moment));
+    }
+
+    /// Says which boards the framework trains on; without any, that it trains on none.
+    ///
+    /// Boards that no one claims are left out of the footprint. Claims add up.
+    pub fn claim(&self, claims: impl IntoIterator<Item = Claim>) {
+        let claims: Vec<Claim> = claims.into_iter().collect();
+        self.mark(move |book, moment| book.claimed(moment, &claims));
+    }
+
+    /// Says how the training ended, when the hook knows; the worst of several words stands.
+    pub fn outcome(&self, outcome: Outcome) {
+        self.mark(move |book, _| book.outcome(outcome));
+    }
+
+    /// Adds what a reader of the footprint should hear.
+    pub fn note(&self, text: impl Into<String>) {
+        let text = text.into();
+        self.mark(move |book, moment| book.note(moment.now, text));
+    }
+
+    /// What the run has used so far.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        let now = locked(&self.0.session).as_ref().map(Session::now);
+        let live = locked(&self.0.live).live;
+        now.map_or(live, |now| live.at(now))
+    }
+
+    /// Ends the run: a last reading, the last line, the footprint; and whether the run's folder has its record.
+    pub(super) fn close(&self, outcome: Option<Outcome>, patience: Duration) -> (Footprint, bool) {
+        let is_recorded = locked(&self.0.book).has_ledger();
+        let session = locked(&self.0.session).take();
+        let last = session.as_ref().map_or(0.0, |session| session.now().as_secs_f64());
+        let is_closed = session.is_some_and(|session| {
+            let (tell, told) = mpsc::channel();
+            let book = Arc::clone(&self.0.book);
+            session.mark(session.now(), move |moment| {
+                locked(&book).close(outcome, moment);
+                // Who waits may have lost patience.
+                let _ = tell.send(());
+            });
+            told.recv_timeout(patience).is_ok()
+        });
+        let mut book = locked(&self.0.book);
+        if !is_closed {
+            book.close_unread(last, outcome);
+        }
+        (book.footprint(), is_recorded)
+    }
+
+    fn mark(&self, act: impl FnOnce(&mut Book, &Moment<'_>) + Send + 'static) {
+        if let Some(session) = locked(&self.0.session).as_ref() {
+            let book = Arc::clone(&self.0.book);
+            session.mark(session.now(), move |moment| act(&mut locked(&book), moment));
+        }
+    }
+}
+
+impl Latest {
+    fn update(&mut self, book: &Book, moment: &Moment<'_>) {
+        let (energy, emissions) = book.so_far(moment);
+        let (then, before) = *self.since.get_or_insert((moment.now, energy));
+        let window = moment.now.saturating_sub(then);
+        if window >= POWER_WINDOW || self.live.power.is_none() {
+            self.live.power = (energy - before) / window;
+        }
+        if window >= POWER_WINDOW {
+            self.since = Some((moment.now, energy));
+        }
+        self.live = Live { elapsed: moment.now, energy, emissions, power: self.live.power };
+    }
+}
+
+impl Live {
+    /// Reaches from the last reading to `now`.
+    fn at(self, now: Duration) -> Self {
+        let reach = now.saturating_sub(self.elapsed).min(FARTHEST_REACH);
+        let further = self.power.unwrap_or_default() * reach;
+        let grams_per_joule =
+            if self.energy > Energy::ZERO { self.emissions.grams() / self.energy.joules() } else { 0.0 };
+        Self {
+            elapsed: now,
+            energy: self.energy + further,
+            emissions: self.emissions + Co2e::from_grams(further.joules() * grams_per_joule),
+            power: self.power,
+        }
+    }
+}
+
+/// A panic while the lock was held leaves figures that are still good: each is replaced whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

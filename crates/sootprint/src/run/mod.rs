@@ -1,0 +1,263 @@
+//! A training run: started, cut into epochs, finished.
+
+mod book;
+mod epochs;
+mod handle;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::facility::Pue;
+use crate::footprint::Footprint;
+use crate::ledger::{LedgerError, Outcome, TrainingType, read, runs};
+use crate::meter::Instruments;
+use crate::place::Place;
+use crate::settings::{Arguments, SettingError, Settings};
+use crate::source::Replay;
+use crate::units::CarbonIntensity;
+
+use book::Book;
+pub use epochs::Epochs;
+pub use handle::{Live, RunHandle};
+
+/// How long a finish waits for the boards; a driver that hangs must not keep a training from ending.
+const LONGEST_FINISH: Duration = Duration::from_secs(10);
+
+/// How long a run that is dropped without a finish waits for its last line.
+const LONGEST_DROP: Duration = Duration::from_secs(1);
+
+/// A training run whose energy is being measured.
+///
+/// Measuring never fails a training: what cannot be measured is a named gap in the footprint and one warning
+/// (through `tracing`). Dropped without [`finish`](Run::finish) the run is recorded as failed, or as panicked.
+///
+/// ```
+/// use sootprint::{Outcome, Run};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let run = Run::pre_training(dir.path()).start();
+/// for epoch in run.epochs(1..=3) {
+///     // train
+/// }
+/// let footprint = run.finish();
+/// assert_eq!(footprint.epochs.len(), 3);
+/// assert_eq!(footprint.run.outcome, Outcome::Completed);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "a run that is dropped without `finish` is recorded as failed"]
+#[derive(Debug)]
+pub struct Run {
+    handle: RunHandle,
+    dir: PathBuf,
+    is_finished: bool,
+}
+
+/// What a run is told before it starts.
+#[must_use = "a run measures nothing until it is started"]
+#[derive(Debug, Clone)]
+pub struct RunBuilder {
+    dir: PathBuf,
+    training_type: Option<TrainingType>,
+    base_model: Option<String>,
+    arguments: Arguments,
+}
+
+impl Run {
+    /// A training from random weights, whose artifacts are in `dir`. The run's record goes there too.
+    pub fn pre_training(dir: impl Into<PathBuf>) -> RunBuilder {
+        RunBuilder::new(dir.into(), Some(TrainingType::PreTraining), None)
+    }
+
+    /// A training that starts from the weights of `base_model`, as in `owner/name`.
+    pub fn fine_tuning(dir: impl Into<PathBuf>, base_model: impl Into<String>) -> RunBuilder {
+        RunBuilder::new(dir.into(), Some(TrainingType::FineTuning), Some(base_model.into()))
+    }
+
+    /// Something of which nobody says whether it is pre-training or fine-tuning; its card will not say it either.
+    pub fn unlabelled(dir: impl Into<PathBuf>) -> RunBuilder {
+        RunBuilder::new(dir.into(), None, None)
+    }
+
+    /// A handle for hooks, which may outlive the run and be shared between threads.
+    #[must_use]
+    pub fn handle(&self) -> RunHandle {
+        self.handle.clone()
+    }
+
+    /// Goes through the epochs with these numbers and measures each; see [`Epochs`].
+    pub fn epochs<I>(&self, numbers: I) -> Epochs<I::IntoIter>
+    where
+        I: IntoIterator<Item: Copy + TryInto<u32>>,
+    {
+        Epochs::new(self.handle(), numbers.into_iter())
+    }
+
+    /// Runs one epoch; it is complete when `train` returns `Ok`.
+    ///
+    /// # Errors
+    /// Those of `train`.
+    pub fn epoch<T, E>(&self, number: u32, train: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        epochs::in_scope(&self.handle, number, train)
+    }
+
+    /// Ends the run, writes `footprint.json` into its folder and gives the footprint.
+    ///
+    /// It waits for one last reading of the boards, in bounds.
+    #[must_use = "the footprint is what the run was measured for"]
+    pub fn finish(mut self) -> Footprint {
+        self.end(None, LONGEST_FINISH)
+    }
+
+    fn end(&mut self, outcome: Option<Outcome>, patience: Duration) -> Footprint {
+        self.is_finished = true;
+        let (footprint, is_recorded) = self.handle.close(outcome, patience);
+        if is_recorded && let Err(error) = footprint.write(&self.dir) {
+            tracing::warn!("the footprint is not saved: {error}");
+        }
+        footprint
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let outcome = if std::thread::panicking() { Outcome::Panicked } else { Outcome::Failed };
+            self.end(Some(outcome), LONGEST_DROP);
+        }
+    }
+}
+
+impl RunBuilder {
+    fn new(dir: PathBuf, training_type: Option<TrainingType>, base_model: Option<String>) -> Self {
+        Self { dir, training_type, base_model, arguments: Arguments::default() }
+    }
+
+    /// Where the run is; else `SOOTPRINT_PLACE` says it, else it is unknown.
+    pub fn place(mut self, place: Place) -> Self {
+        self.arguments.place = Some(place);
+        self
+    }
+
+    /// The carbon intensity of the electricity, instead of a table's figure for the place.
+    pub fn intensity(mut self, intensity: CarbonIntensity) -> Self {
+        self.arguments.intensity = Some(intensity);
+        self
+    }
+
+    /// What the facility adds; else `SOOTPRINT_PUE` says it, else 1.0 is assumed, up to 1.56.
+    pub fn pue(mut self, pue: Pue) -> Self {
+        self.arguments.pue = Some(pue);
+        self
+    }
+
+    /// Reads NVIDIA boards through the NVML library at this path; else `SOOTPRINT_NVML` names it, else the system's.
+    pub fn nvml(mut self, library: impl Into<PathBuf>) -> Self {
+        self.arguments.nvml = Some(library.into().into_os_string());
+        self
+    }
+
+    /// Measures a script instead of this machine.
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.arguments.replay = Some(replay);
+        self
+    }
+
+    /// Starts the run, whatever is missing: each lack is a note in the footprint and one warning.
+    pub fn start(self) -> Run {
+        let settings = self.settings();
+        let (run, problems) = self.begin(settings);
+        for problem in problems {
+            tracing::warn!("{problem}");
+        }
+        run
+    }
+
+    /// Starts the run if nothing is missing.
+    ///
+    /// # Errors
+    /// The first [`StartError`]: a variable that cannot be taken, a folder that cannot be written, no thread.
+    pub fn try_start(self) -> Result<Run, StartError> {
+        let mut settings = self.settings();
+        if !settings.problems.is_empty() {
+            return Err(settings.problems.swap_remove(0).into());
+        }
+        let (mut run, problems) = self.begin(settings);
+        match problems.into_iter().next() {
+            None => Ok(run),
+            Some(problem) => {
+                run.end(Some(Outcome::Failed), LONGEST_DROP);
+                Err(problem)
+            }
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings::from_environment(self.arguments.clone())
+    }
+
+    fn begin(self, settings: Settings) -> (Run, Vec<StartError>) {
+        let Self { dir, training_type, base_model, arguments: _ } = self;
+        let identity = book::Identity { training_type, base_model };
+        let (handle, problems) = if settings.is_off {
+            (RunHandle::without_meter(Book::off(identity, settings)), Vec::new())
+        } else {
+            RunHandle::open(&dir, identity, settings)
+        };
+        (Run { handle, dir, is_finished: false }, problems)
+    }
+}
+
+/// What a run is measured with.
+fn instruments(settings: &Settings) -> Instruments {
+    match &settings.replay {
+        Some(replay) => Instruments::Replay(replay.clone()),
+        None => Instruments::System { nvml: settings.nvml.clone() },
+    }
+}
+
+/// Makes the footprint of a run again from its ledger; of the newest run when `run` is none.
+///
+/// # Errors
+/// [`LedgerError`] with the folder or the file when there is no readable ledger.
+pub fn recover(dir: &Path, run: Option<&str>) -> Result<Footprint, RecoverError> {
+    let run = match run {
+        Some(run) => run.to_owned(),
+        None => runs(dir)?.into_iter().next().ok_or_else(|| RecoverError::NoRun { dir: dir.to_owned() })?,
+    };
+    let recovered = read(dir, &run)?;
+    let unclosed = if recovered.is_open { Outcome::Running } else { Outcome::Killed };
+    Ok(book::footprint(recovered, unclosed))
+}
+
+/// Why no footprint can be made from a folder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// There is no ledger.
+    #[error("no run was recorded in {}; name the folder that the run was given", dir.display())]
+    NoRun {
+        /// The folder.
+        dir: PathBuf,
+    },
+}
+
+/// Why a run cannot start as it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Its record cannot be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A variable of the environment is wrong.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The system gives no thread for the sampler.
+    #[error("the sampler thread does not start: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+use std::fs;
+
+use super::*;
+use crate::clock::VirtualClock;
+use crate::footprint::FILE_NAME;
+use crate::source::Kind;
+use crate::units::Power;
+
+/// A run on a scripted processor of 100 W and a scripted board of 300 W, and the clock that moves both.
+fn scripted(dir: &Path) -> (Run, VirtualClock) {
+    let clock = VirtualClock::default();
+    let steady = |watts| [(Duration::from_secs(1), Power::from_watts(watts))];
+    let replay = Replay::new()
+        .component(Kind::Cpu, "Scripted CPU", steady(100.0))
+        .component(Kind::Gpu, "Scripted board", steady(300.0))
+        .on_clock(clock.clone());
+    let run = Run::pre_training(dir)
+        .replay(replay)
+        .intensity(CarbonIntensity::from_grams_per_kilowatt_hour(360.0))
+        .pue(Pue::new(1.5).unwrap())
+        .start();
+    (run, clock)
+}
+
+fn close(left: f64, right: f64) -> bool {
+    (left - right).abs() <= 1e-6 * right.abs().max(1.0)
+}
+
+/// Number, joules and completeness of each epoch.
+fn epochs(footprint: &Footprint) -> Vec<(u32, f64, bool)> {
+    let rounded = |joules: f64| (joules * 1e3).round() / 1e3;
+    footprint.epochs.iter().map(|it| (it.epoch, rounded(it.energy.joules()), it.completed)).collect()
+}
+
+#[test]
+fn a_run_is_what_paper_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, clock) = scripted(dir.path());
+    for epoch in run.epochs(1..=3) {
+        clock.advance(Duration::from_secs(10 * epoch));
+    }
+    clock.advance(Duration::from_secs(5));
+    let footprint = run.finish();
+
+    assert_eq!(epochs(&footprint), [(1, 4_000.0, true), (2, 8_000.0, true), (3, 12_000.0, true)]);
+    let energy = &footprint.energy;
+    assert!(close(energy.total.joules(), 26_000.0) && close(energy.gpu.joules(), 19_500.0), "{energy:?}");
+    assert!(close(energy.cpu.joules(), 6_500.0) && close(energy.facility.joules(), 39_000.0));
+    // 39,000 J × 360 g / 3.6e6 J.
+    assert!(close(footprint.emissions.best.grams(), 3.9), "{:?}", footprint.emissions);
+    assert_eq!(footprint.run.outcome, Outcome::Completed);
+    assert!(close(footprint.run.duration_s, 65.0));
+    assert!(footprint.power.iter().all(|(_, watts)| close(*watts, 400.0)), "{:?}", footprint.power);
+    assert_eq!(footprint.hardware, "1 x Scripted board");
+}
+
+#[test]
+fn the_saved_and_the_recovered_footprint_are_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, clock) = scripted(dir.path());
+    for _ in run.epochs(1..=2) {
+        clock.advance(Duration::from_millis(12_345));
+    }
+    let footprint = run.finish();
+    assert_eq!(Footprint::read(&dir.path().join(FILE_NAME)).unwrap(), footprint);
+    assert_eq!(recover(dir.path(), None).unwrap(), footprint);
+    assert_eq!(recover(dir.path(), Some(&footprint.run.id)).unwrap(), footprint);
+}
+
+#[test]
+fn a_second_run_in_the_folder_leaves_the_first_one_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = scripted(dir.path()).0.finish();
+    let second = scripted(dir.path()).0.finish();
+    assert_ne!(first.run.id, second.run.id);
+    assert_eq!(recover(dir.path(), None).unwrap().run.id, second.run.id);
+    assert_eq!(recover(dir.path(), Some(&first.run.id)).unwrap(), first);
+}
+
+/// How the loop is left, and what the footprint says of it.
+#[test]
+fn every_end_of_a_loop_has_its_word() {
+    fn train(run: &Run, clock: &VirtualClock, fail_in: Option<i32>) -> Result<(), i32> {
+        for epoch in run.epochs(1..=3) {
+            clock.advance(Duration::from_secs(1));
+            if fail_in == Some(epoch) {
+                return Err(epoch);
+            }
+        }
+        Ok(())
+    }
+    let dir = tempfile::tempdir().unwrap();
+
+    let (run, clock) = scripted(dir.path());
+    assert_eq!(train(&run, &clock, Some(2)), Err(2));
+    let stopped = run.finish();
+    assert_eq!(epochs(&stopped), [(1, 400.0, true), (2, 400.0, false)]);
+    assert_eq!(stopped.run.outcome, Outcome::StoppedEarly);
+
+    let (run, clock) = scripted(dir.path());
+    assert_eq!(train(&run, &clock, Some(3)), Err(3));
+    drop(run);
+    let failed = Footprint::read(&dir.path().join(FILE_NAME)).unwrap();
+    assert_eq!((failed.epochs.len(), failed.run.outcome), (3, Outcome::Failed));
+
+    let panicked = std::panic::catch_unwind(|| {
+        let (run, clock) = scripted(dir.path());
+        for epoch in run.epochs(1..=3) {
+            clock.advance(Duration::from_secs(1));
+            assert_ne!(epoch, 2, "on purpose");
+        }
+    });
+    assert!(panicked.is_err());
+    let panicked = Footprint::read(&dir.path().join(FILE_NAME)).unwrap();
+    assert_eq!(epochs(&panicked), [(1, 400.0, true), (2, 400.0, false)]);
+    assert_eq!(panicked.run.outcome, Outcome::Panicked);
+}
+
+#[test]
+fn an_epoch_in_a_closure_knows_its_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, _clock) = scripted(dir.path());
+    assert_eq!(run.epoch(1, || Ok::<_, ()>(7)), Ok(7));
+    assert_eq!(run.epoch(2, || Err::<(), _>("diverged")), Err("diverged"));
+    assert_eq!(epochs(&run.finish()), [(1, 0.0, true), (2, 0.0, false)]);
+}
+
+#[test]
+fn the_training_s_own_word_stands_when_it_is_worse() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, _clock) = scripted(dir.path());
+    run.handle().outcome(Outcome::Interrupted);
+    run.handle().outcome(Outcome::Completed);
+    assert_eq!(run.finish().run.outcome, Outcome::Interrupted);
+}
+
+#[test]
+fn boards_count_only_for_who_trains_on_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let second = Duration::from_secs(1);
+
+    let (run, clock) = scripted(dir.path());
+    run.handle().claim([]);
+    clock.advance(second);
+    let on_processor = run.finish();
+    assert!(close(on_processor.energy.total.joules(), 100.0) && close(on_processor.energy.gpu.joules(), 0.0));
+    assert_eq!(on_processor.hardware, "1 x Scripted CPU");
+    assert!(!on_processor.run.partial);
+
+    let (run, clock) = scripted(dir.path());
+    run.handle().claim([crate::boards::Claim::CudaOrdinal(0), crate::boards::Claim::CudaOrdinal(1)]);
+    clock.advance(second);
+    let on_missing = run.finish();
+    assert!(close(on_missing.energy.gpu.joules(), 300.0));
+    let missing = on_missing.components.last().unwrap();
+    assert_eq!((missing.id.as_str(), missing.method, on_missing.run.partial), ("cuda:1", None, true));
+}
+
+#[test]
+fn live_figures_follow_the_run_and_stand_after_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, clock) = scripted(dir.path());
+    let handle = run.handle();
+    clock.advance(Duration::from_secs(36));
+    handle.epoch_started(1);
+    let footprint = run.finish();
+    let live = handle.live();
+    assert!(close(live.energy.joules(), footprint.energy.total.joules()), "{live:?}");
+    assert!(close(live.emissions.grams(), footprint.emissions.best.grams()), "{live:?}");
+    assert_eq!(live.power.map(|power| power.watts().round()), Some(400.0));
+    handle.epoch_started(2);
+    assert!(handle.live() == live, "nothing counts after the end");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_costs_the_record_and_not_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("occupied");
+    fs::write(&file, "a file where a folder should be").unwrap();
+
+    let error = Run::pre_training(&file).try_start().unwrap_err();
+    assert!(error.to_string().contains("occupied"), "{error}");
+
+    let (run, clock) = scripted(&file);
+    clock.advance(Duration::from_secs(1));
+    let footprint = run.finish();
+    assert!(close(footprint.energy.total.joules(), 400.0), "measured all the same");
+    assert!(footprint.notes.iter().any(|note| note.contains("occupied")), "{:?}", footprint.notes);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "a file where a folder should be");
+}
+
+#[test]
+fn a_run_that_is_off_is_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = Settings::from_environment(Arguments::default());
+    settings.is_off = true;
+    let (run, problems) = Run::pre_training(dir.path()).begin(settings);
+    assert!(problems.is_empty());
+    assert_eq!(run.epochs(1..=2).count(), 2);
+    let footprint = run.finish();
+    assert!(!footprint.is_measured() && footprint.components.is_empty());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is written");
+}
+
+#[test]
+fn this_machine_is_measured_or_modelled_and_says_which() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = Run::fine_tuning(dir.path(), "me/base").place("FR".parse().unwrap()).start();
+    let footprint = run.finish();
+    assert_eq!(footprint.run.base_model.as_deref(), Some("me/base"));
+    assert_eq!(footprint.grid.zone.as_deref(), Some("FR"));
+    if cfg!(target_os = "linux") {
+        for kind in [Kind::Cpu, Kind::Memory] {
+            assert!(footprint.components.iter().any(|it| it.kind == kind && it.method.is_some()));
+        }
+    }
+}

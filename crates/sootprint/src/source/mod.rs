@@ -1,0 +1,140 @@
+//! Where energy readings come from. A reading is a value with a unit, or a named reason why there is none.
+
+mod model;
+mod nvml;
+mod replay;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::boards::Board;
+use crate::units::{Energy, Power};
+
+pub(crate) use model::Model;
+pub(crate) use nvml::Nvml;
+pub use nvml::NvmlError;
+pub use replay::{Replay, ReplayError};
+
+/// Something that can read the energy or the power of one or more components.
+///
+/// All methods run on the meter's own thread; they may take milliseconds and must not panic.
+pub(crate) trait Source: Send {
+    /// The components that this source reads, in a fixed order.
+    fn components(&self) -> Vec<Component>;
+
+    /// How often it wants to be read. A counter loses nothing between reads; a power reading does.
+    fn cadence(&self) -> Duration;
+
+    /// Reads the component at `index` of [`Source::components`].
+    ///
+    /// `now` is the time since the meter's clock began.
+    ///
+    /// # Errors
+    /// The reason why there is no reading now. A later read may succeed.
+    fn read(&mut self, index: usize, now: Duration) -> Result<Reading, Unreadable>;
+
+    /// Reasons why hardware that is there cannot be read at all, for people.
+    fn gaps(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A part of the machine whose energy is counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Component {
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// What tells it from the others of its host: a board's UUID, `cpu`, `memory`.
+    pub(crate) id: String,
+    /// Its name for people.
+    pub(crate) name: String,
+    /// How its energy is found.
+    pub(crate) method: Method,
+    /// The board, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) board: Option<Board>,
+    /// The most that it can draw, when the driver says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<Power>,
+    /// The part of it that is ours, from 0 to 1; the readings are of this part already.
+    pub(crate) share: f64,
+    /// The sensor's stated relative error, as in 0.05 for 5 %. Modelled readings carry their own bounds.
+    pub(crate) tolerance: f64,
+    /// What a reader of the figure should know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+}
+
+/// The kinds of component that `total_j` is the sum of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Kind {
+    /// A graphics board or another accelerator.
+    Gpu,
+    /// The processor packages.
+    Cpu,
+    /// The main memory.
+    Memory,
+}
+
+/// How a component's energy was found, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Method {
+    /// The hardware's own energy counter.
+    Counter,
+    /// Power readings, integrated over time.
+    Integrated,
+    /// A model of the hardware; nothing was measured.
+    Modelled,
+}
+
+impl Method {
+    /// The word that the footprint's JSON and the card use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Integrated => "integrated",
+            Self::Modelled => "modelled",
+        }
+    }
+}
+
+/// One reading of one component.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Reading {
+    /// Energy since an origin that only the counter knows.
+    Counter(Energy),
+    /// The power at this moment.
+    Instant(Power),
+    /// The mean power over the time just past, as drivers report that smooth their sensor.
+    Averaged(Power),
+    /// Modelled energy since the source was opened.
+    Modelled(Bounded),
+}
+
+/// An energy with the bounds that its assumptions give it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Bounded {
+    /// The lower bound.
+    pub(crate) low: Energy,
+    /// The best estimate.
+    pub(crate) best: Energy,
+    /// The upper bound.
+    pub(crate) high: Energy,
+}
+
+/// Why a component could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    /// The board fell off the bus: nothing comes from it until the machine restarts.
+    #[error("the board is lost ({0}); it needs a reset or a restart of the machine")]
+    Lost(String),
+    /// The driver or the system answered with an error.
+    #[error("{0}")]
+    Failed(String),
+}

@@ -1,0 +1,174 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::source::{Kind, Method};
+
+fn board(tolerance: f64) -> Component {
+    Component {
+        kind: Kind::Gpu,
+        id: "GPU-0".into(),
+        name: "board".into(),
+        method: Method::Counter,
+        board: None,
+        limit: Some(Power::from_watts(700.0)),
+        share: 1.0,
+        tolerance,
+        note: None,
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+fn counter(joules: f64) -> Result<Reading, Unreadable> {
+    Ok(Reading::Counter(Energy::from_joules(joules)))
+}
+
+fn instant(watts: f64) -> Result<Reading, Unreadable> {
+    Ok(Reading::Instant(Power::from_watts(watts)))
+}
+
+fn lost() -> Result<Reading, Unreadable> {
+    Err(Unreadable::Lost("gone".into()))
+}
+
+/// Plays readings to a board with a tolerance of 5 % and gives its total at the last of them.
+fn play(readings: impl IntoIterator<Item = (f64, Result<Reading, Unreadable>)>) -> (Total, Vec<Finding>) {
+    let mut tally = Tally::new(&[board(0.05)]);
+    let mut findings = Vec::new();
+    let mut end = Duration::ZERO;
+    for (time, reading) in readings {
+        end = seconds(time);
+        findings.extend(tally.observe(end, 0, reading));
+    }
+    (tally.totals(end)[0], findings)
+}
+
+fn close(left: f64, right: f64) -> bool {
+    (left - right).abs() <= 1e-9 * right.abs().max(1.0)
+}
+
+#[test]
+fn a_counter_s_first_reading_is_its_origin_and_no_energy() {
+    let (total, findings) = play([(0.0, counter(5_000.0))]);
+    assert_eq!((total, findings), (Total::default(), vec![]));
+}
+
+#[test]
+fn a_counter_gives_its_difference_within_the_sensor_s_tolerance() {
+    let (total, _) = play([(0.0, counter(5_000.0)), (10.0, counter(6_000.0))]);
+    assert!(close(total.energy.joules(), 1_000.0) && close(total.low.joules(), 950.0));
+    assert!(
+        close(total.high.joules(), 1_050.0) && close(total.measured, 10.0) && close(total.unmeasured, 0.0)
+    );
+}
+
+#[test]
+fn instant_readings_join_by_trapezoid_and_averages_tile() {
+    let (total, _) = play([(0.0, instant(100.0)), (1.0, instant(300.0)), (2.0, instant(300.0))]);
+    assert!(close(total.energy.joules(), 500.0));
+    let averaged = |watts| Ok(Reading::Averaged(Power::from_watts(watts)));
+    let (total, _) = play([(0.0, averaged(100.0)), (1.0, averaged(300.0)), (2.0, averaged(500.0))]);
+    assert!(close(total.energy.joules(), 800.0));
+}
+
+#[test]
+fn power_readings_far_apart_leave_a_gap_and_no_energy() {
+    let (total, _) = play([(0.0, instant(100.0)), (1.0, instant(100.0)), (31.0, instant(100.0))]);
+    assert!(
+        close(total.energy.joules(), 100.0) && close(total.measured, 1.0) && close(total.unmeasured, 30.0)
+    );
+}
+
+#[test]
+fn a_counter_that_goes_back_is_a_reset_of_which_only_the_new_part_is_known() {
+    let (total, findings) = play([(0.0, counter(5_000.0)), (1.0, counter(5_400.0)), (2.0, counter(150.0))]);
+    assert_eq!(findings, [Finding::Reset { component: 0 }]);
+    assert!(close(total.energy.joules(), 550.0), "{total:?}");
+    assert_eq!(total.resets, 1);
+    assert!(close(total.measured, 1.0) && close(total.unmeasured, 1.0));
+}
+
+#[test]
+fn a_reset_to_more_than_the_board_can_draw_adds_nothing() {
+    let (total, _) = play([(0.0, counter(5_000.0)), (1.0, counter(4_000.0))]);
+    assert!(close(total.energy.joules(), 0.0) && close(total.unmeasured, 1.0));
+}
+
+#[test]
+fn a_lost_board_keeps_what_it_had_and_the_rest_is_unmeasured() {
+    let (total, findings) =
+        play([(0.0, counter(0.0)), (4.0, counter(400.0)), (5.0, lost()), (6.0, lost()), (9.0, lost())]);
+    assert_eq!(findings.len(), 1, "told once: {findings:?}");
+    assert!(
+        close(total.energy.joules(), 400.0) && close(total.measured, 4.0) && close(total.unmeasured, 5.0)
+    );
+}
+
+#[test]
+fn a_counter_bridges_a_silence_and_a_power_reading_does_not() {
+    let (total, findings) =
+        play([(0.0, counter(0.0)), (20.0, Err(Unreadable::Failed("busy".into()))), (40.0, counter(4_000.0))]);
+    assert_eq!(findings.last(), Some(&Finding::Back { component: 0 }));
+    assert!(close(total.energy.joules(), 4_000.0) && close(total.unmeasured, 0.0));
+    let (total, _) = play([(0.0, instant(100.0)), (20.0, lost()), (40.0, instant(100.0))]);
+    assert!(close(total.energy.joules(), 0.0) && close(total.unmeasured, 40.0));
+}
+
+#[test]
+fn a_board_that_never_answered_is_unmeasured_from_its_first_silence() {
+    let (total, _) = play([(1.0, lost()), (5.0, lost())]);
+    assert!(close(total.unmeasured, 4.0) && close(total.measured, 0.0));
+}
+
+#[test]
+fn an_edge_between_two_readings_lies_on_the_line_between_them() {
+    let mut tally = Tally::new(&[board(0.0)]);
+    for (time, joules) in [(0.0, 0.0), (1.0, 100.0), (3.0, 700.0)] {
+        tally.observe(seconds(time), 0, counter(joules));
+    }
+    for (moment, joules) in [(0.0, 0.0), (0.5, 50.0), (1.0, 100.0), (2.0, 400.0), (3.0, 700.0), (9.0, 700.0)]
+    {
+        assert!(close(tally.energy_at(seconds(moment))[0].joules(), joules), "at {moment} s");
+    }
+}
+
+proptest! {
+    /// Whatever a board does, its energy never falls, stays within its bounds, and time is never lost or doubled.
+    #[test]
+    fn energy_only_grows_and_time_adds_up(
+        steps in prop::collection::vec((1_u32..5_000, 0_u32..4, 0.0_f64..700.0), 1..60),
+    ) {
+        let mut tally = Tally::new(&[board(0.05)]);
+        let (mut now, mut count, mut before) = (Duration::ZERO, 0.0, 0.0);
+        tally.observe(now, 0, counter(count));
+        for (millis, event, watts) in steps {
+            let time = Duration::from_millis(u64::from(millis));
+            now += time;
+            count = if event == 1 { 0.0 } else { count + watts * time.as_secs_f64() };
+            tally.observe(now, 0, if event == 2 { lost() } else { counter(count) });
+            let total = tally.totals(now)[0];
+            prop_assert!(total.energy.joules() >= before);
+            prop_assert!(total.low <= total.energy && total.energy <= total.high);
+            prop_assert!((total.measured + total.unmeasured - now.as_secs_f64()).abs() < 1e-6);
+            before = total.energy.joules();
+        }
+    }
+
+    /// Cutting a window anywhere never changes its sum.
+    #[test]
+    fn a_window_is_the_sum_of_its_parts(
+        powers in prop::collection::vec(0.0_f64..700.0, 2..REMEMBERED), cut in 0.0_f64..1.0,
+    ) {
+        let mut tally = Tally::new(&[board(0.0)]);
+        for (second, watts) in powers.iter().enumerate() {
+            tally.observe(seconds(second as f64), 0, instant(*watts));
+        }
+        let end = (powers.len() - 1) as f64;
+        let at = |time: f64| tally.energy_at(seconds(time))[0].joules();
+        let parts = (at(end * cut) - at(0.0)) + (at(end) - at(end * cut));
+        let whole: f64 = powers.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).sum();
+        prop_assert!((parts - whole).abs() < 1e-9 * whole.max(1.0));
+    }
+}

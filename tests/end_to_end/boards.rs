@@ -1,0 +1,125 @@
+//! Runs on a scripted NVML library: the energy is the script's, worked out on paper.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nvidia_ml::{Board, Script, VirtualClock, install};
+use sootprint::{Claim, ComponentSummary, Footprint, Kind, Method, Run};
+
+const UUIDS: [&str; 2] =
+    ["GPU-aaaaaaaa-0000-0000-0000-000000000000", "GPU-bbbbbbbb-0000-0000-0000-000000000000"];
+
+/// A board that always draws the same, with a counter.
+fn steady(index: usize, watts: u32) -> Board {
+    Board::new(UUIDS[index], format!("0000:{:02x}:00.0", 7 + index), "NVIDIA H200")
+        .limit(700)
+        .power(Duration::ZERO, watts)
+        .counter(Duration::from_millis(1))
+}
+
+struct Machine {
+    folder: tempfile::TempDir,
+    clock: VirtualClock,
+    library: PathBuf,
+}
+
+impl Machine {
+    fn new(boards: impl IntoIterator<Item = Board>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = VirtualClock::new(folder.path().join("clock")).unwrap();
+        let script = boards.into_iter().fold(Script::new().virtual_clock(&clock), Script::board);
+        let library = install(&script, folder.path()).unwrap();
+        Self { folder, clock, library }
+    }
+
+    fn start(&self) -> Run {
+        Run::pre_training(self.folder.path().join("run")).nvml(&self.library).start()
+    }
+
+    /// Moves the boards' clock and has them read: a second run on the same boards begins with a reading of them, which
+    /// the first one shares, and does not go on before it is taken.
+    fn pass(&self, millis: u64) {
+        self.clock.set_millis(millis).unwrap();
+        let second = Run::unlabelled(self.folder.path().join("second")).nvml(&self.library).start();
+        assert!(second.finish().is_measured());
+    }
+}
+
+fn boards(footprint: &Footprint) -> Vec<&ComponentSummary> {
+    footprint.components.iter().filter(|component| component.kind == Kind::Gpu).collect()
+}
+
+fn joules(board: &ComponentSummary) -> f64 {
+    board.energy.joules().round()
+}
+
+#[test]
+fn two_boards_count_in_full_and_beside_the_modelled_processor() {
+    let machine = Machine::new([steady(0, 300), steady(1, 500)]);
+    let run = machine.start();
+    machine.clock.set_millis(10_000).unwrap();
+    let footprint = run.finish();
+    let energies: Vec<_> =
+        boards(&footprint).into_iter().map(|board| (board.method, joules(board))).collect();
+    assert_eq!(energies, [(Some(Method::Counter), 3_000.0), (Some(Method::Counter), 5_000.0)]);
+    assert_eq!(footprint.energy.gpu.joules().round(), 8_000.0);
+    assert_eq!(footprint.hardware, "2 x NVIDIA H200");
+    let parts = footprint.energy.gpu + footprint.energy.cpu + footprint.energy.memory;
+    assert!((parts - footprint.energy.total).joules().abs() < 1e-6);
+}
+
+#[test]
+fn only_the_claimed_board_counts_by_number_uuid_or_address() {
+    let claims = [Claim::CudaOrdinal(1), Claim::Uuid(UUIDS[1].into()), Claim::Pci("00000000:08:00.0".into())];
+    for claim in claims {
+        let machine = Machine::new([steady(0, 300), steady(1, 500)]);
+        let run = machine.start();
+        run.handle().claim([claim.clone()]);
+        machine.clock.set_millis(10_000).unwrap();
+        let footprint = run.finish();
+        let counted: Vec<_> =
+            boards(&footprint).into_iter().map(|board| (board.id.as_str(), joules(board))).collect();
+        assert_eq!(counted, [(UUIDS[1], 5_000.0)], "{claim:?}");
+    }
+}
+
+#[test]
+fn a_lost_board_keeps_its_energy_and_is_told_and_the_other_goes_on() {
+    let machine = Machine::new([steady(0, 300).lost(Duration::from_secs(5)), steady(1, 500)]);
+    let run = machine.start();
+    machine.pass(4_000);
+    machine.pass(6_000);
+    machine.clock.set_millis(10_000).unwrap();
+    let footprint = run.finish();
+    let energies: Vec<_> = boards(&footprint).into_iter().map(joules).collect();
+    assert_eq!(energies, [1_200.0, 5_000.0]);
+    let told = footprint.notes.iter().find(|note| note.contains(UUIDS[0])).unwrap();
+    assert!(told.contains("lost"), "{told}");
+    assert!(boards(&footprint)[0].unmeasured_s > 0.0);
+}
+
+#[test]
+fn a_counter_that_restarts_is_reported_and_invents_nothing() {
+    let machine = Machine::new([steady(0, 300).counter_start(5_000).reset(Duration::from_secs(5))]);
+    let run = machine.start();
+    machine.pass(5_000);
+    machine.clock.set_millis(5_001).unwrap();
+    let footprint = run.finish();
+    let board = boards(&footprint)[0];
+    assert_eq!(board.resets, 1);
+    assert!(joules(board) <= 1_500.0, "{} J, of 1,500 J in truth", joules(board));
+    assert!(footprint.notes.iter().any(|note| note.contains("began again")), "{:?}", footprint.notes);
+}
+
+#[test]
+fn a_library_that_is_not_there_is_named_and_the_rest_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::pre_training(folder.path()).nvml("/nowhere/libnvidia-ml.so.1").start();
+    let footprint = run.finish();
+    assert!(
+        footprint.notes.iter().any(|note| note.contains("/nowhere/libnvidia-ml.so.1")),
+        "{:?}",
+        footprint.notes
+    );
+    assert!(boards(&footprint).is_empty());
+}

@@ -1,0 +1,10 @@
+//! The product as its users meet it, against truths that are known independently of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    reason = "a test stops at the first surprise, and its figures are whole"
+)]
+
+mod boards;

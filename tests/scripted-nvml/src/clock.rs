@@ -1,0 +1,159 @@
+use crate::quantity::parse_milliseconds;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+use std::{fs, io};
+
+/// A clock that only the test moves: a file that holds the script's time, which the library reads on every call.
+///
+/// The file is replaced and never rewritten, so that a reader sees the old time or the new one. One thread moves the clock;
+/// any number may read it.
+///
+/// ```
+/// use nvidia_ml::VirtualClock;
+/// use std::time::Duration;
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("clock");
+/// let clock = VirtualClock::new(&path)?;
+/// clock.set_millis(700)?;
+/// clock.advance(Duration::from_micros(500))?;
+/// assert_eq!(clock.now()?, Duration::from_micros(700_500));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct VirtualClock {
+    path: PathBuf,
+}
+
+impl VirtualClock {
+    /// Creates the file, with the time zero. Fails when the file cannot be written.
+    pub fn new(path: impl AsRef<Path>) -> io::Result<Self> {
+        // Absolute, because a script takes a relative path from its own folder.
+        let clock = Self { path: std::path::absolute(path)? };
+        clock.set(Duration::ZERO)?;
+        Ok(clock)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The script's time. Fails when the file cannot be read.
+    pub fn now(&self) -> io::Result<Duration> {
+        read(&self.path)
+    }
+
+    /// Sets the script's time in milliseconds. Fails when the file cannot be written.
+    pub fn set_millis(&self, milliseconds: u64) -> io::Result<()> {
+        self.set(Duration::from_millis(milliseconds))
+    }
+
+    /// Moves the script's time forward. Fails when the file cannot be read or written.
+    pub fn advance(&self, by: Duration) -> io::Result<()> {
+        self.set(self.now()?.saturating_add(by))
+    }
+
+    fn set(&self, time: Duration) -> io::Result<()> {
+        let mut next = self.path.clone().into_os_string();
+        next.push(".next");
+        fs::write(&next, format!("{}.{:06}", time.as_millis(), time.as_nanos() % 1_000_000))?;
+        fs::rename(&next, &self.path)
+    }
+}
+
+/// What a script says about its clock.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum ClockChoice {
+    /// Zero is the moment of `nvmlInit`.
+    #[default]
+    Real,
+    /// Zero is this Unix time.
+    Since(Duration),
+    /// The file of a [`VirtualClock`].
+    File(PathBuf),
+}
+
+/// A clock after `nvmlInit`.
+#[derive(Debug)]
+pub(crate) enum RunningClock {
+    /// Monotonic: the Unix time is asked once, when the clock starts.
+    Real { zero: Duration, started_at: Duration, started: Instant },
+    /// Read from a file.
+    File(PathBuf),
+}
+
+impl RunningClock {
+    /// A relative path of a file is taken from `folder`, the script's.
+    pub(crate) fn start(choice: &ClockChoice, folder: &Path) -> Self {
+        let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let started = Instant::now();
+        match choice {
+            ClockChoice::Real => Self::Real { zero: started_at, started_at, started },
+            ClockChoice::Since(zero) => Self::Real { zero: *zero, started_at, started },
+            ClockChoice::File(path) => Self::File(folder.join(path)),
+        }
+    }
+
+    /// The script's time; before its zero, zero.
+    pub(crate) fn now(&self) -> io::Result<Duration> {
+        match self {
+            Self::Real { zero, started_at, started } => {
+                Ok((*started_at + started.elapsed()).saturating_sub(*zero))
+            }
+            Self::File(path) => read(path),
+        }
+    }
+
+    /// The Unix time in microseconds that belongs to a script's time; a virtual clock starts in 1970.
+    pub(crate) fn timestamp(&self, now: Duration) -> i64 {
+        let zero = match self {
+            Self::Real { zero, .. } => *zero,
+            Self::File(_) => Duration::ZERO,
+        };
+        i64::try_from(zero.saturating_add(now).as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+fn read(path: &Path) -> io::Result<Duration> {
+    let named = |problem: String| format!("the clock {}: {problem}", path.display());
+    let text =
+        fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), named(error.to_string())))?;
+    parse_milliseconds(text.trim()).ok_or_else(|| {
+        let problem = named(format!("`{}` is not a number of milliseconds", text.trim()));
+        io::Error::new(io::ErrorKind::InvalidData, problem)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_may_begin_later_than_the_library() {
+        let choice = ClockChoice::Since(Duration::from_secs(u64::from(u32::MAX)));
+        let clock = RunningClock::start(&choice, Path::new("/"));
+        assert_eq!(clock.now().unwrap(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_file_that_is_no_clock_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("clock"), "noon\n").unwrap();
+        let clock = RunningClock::start(&ClockChoice::File("clock".into()), folder.path());
+        let problem = clock.now().unwrap_err().to_string();
+        assert!(problem.ends_with("clock: `noon` is not a number of milliseconds"), "{problem}");
+    }
+
+    #[test]
+    fn a_hand_written_clock_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("clock"), "1030\n").unwrap();
+        let clock = RunningClock::start(&ClockChoice::File("clock".into()), folder.path());
+        let now = clock.now().unwrap();
+        assert_eq!((now, clock.timestamp(now)), (Duration::from_millis(1030), 1_030_000));
+    }
+}

@@ -1,0 +1,72 @@
+/// Where a board sits on the PCI bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PciAddress {
+    pub(crate) domain: u32,
+    pub(crate) bus: u32,
+    pub(crate) device: u32,
+    pub(crate) function: u32,
+}
+
+impl PciAddress {
+    /// Reads `0000:07:00.0`, NVML's own `00000000:07:00.0`, or `07:00.0` in domain 0.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (place, function) = text.split_once('.')?;
+        let (place, device) = place.rsplit_once(':')?;
+        let (domain, bus) = place.rsplit_once(':').unwrap_or(("0", place));
+        Some(Self {
+            domain: hexadecimal(domain, u32::MAX)?,
+            bus: hexadecimal(bus, 0xff)?,
+            device: hexadecimal(device, 0x1f)?,
+            function: hexadecimal(function, 0x7)?,
+        })
+    }
+
+    /// NVML's present form, with eight digits for the domain.
+    pub(crate) fn long_form(self) -> String {
+        format!("{:08X}:{:02X}:{:02X}.{:X}", self.domain, self.bus, self.device, self.function)
+    }
+
+    /// NVML's former form, with four digits for the domain.
+    pub(crate) fn legacy_form(self) -> String {
+        format!("{:04X}:{:02X}:{:02X}.{:X}", self.domain, self.bus, self.device, self.function)
+    }
+}
+
+fn hexadecimal(digits: &str, largest: u32) -> Option<u32> {
+    // `from_str_radix` alone would take a sign.
+    let value =
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?;
+    value.filter(|value| *value <= largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_ways_to_write_an_address_are_one() {
+        let address = PciAddress { domain: 0, bus: 0x8a, device: 1, function: 0 };
+        for text in ["0000:8a:01.0", "00000000:8A:01.0", "8a:01.0"] {
+            assert_eq!(PciAddress::parse(text), Some(address), "{text}");
+        }
+        assert_eq!(address.long_form(), "00000000:8A:01.0");
+        assert_eq!(address.legacy_form(), "0000:8A:01.0");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "07",
+            "07:00",
+            "0000:07:00",
+            "0000:100:00.0",
+            "0000:07:20.0",
+            "0000:07:00.8",
+            "0000:+7:00.0",
+            "x:07:00.0",
+        ] {
+            assert_eq!(PciAddress::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The library as `nvml-wrapper`, the reader that the product uses, sees it.
+
+mod boards;
+mod machine;
+mod readings;
