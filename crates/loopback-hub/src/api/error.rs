@@ -1,0 +1,96 @@
+//! What a client gets instead of an answer.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use xet_client::ClientError;
+
+use crate::repository::Refusal;
+
+/// An error in the Hub's form: a status, the header `X-Error-Code` that Python goes by, and the message both in
+/// `X-Error-Message` and in the body. hf-hub goes by the status and by what it was doing.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: Option<&'static str>,
+    message: String,
+    commit: Option<String>,
+}
+
+impl ApiError {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, code: None, message: message.into(), commit: None }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// The request has no token and needs one.
+    pub(super) fn token_needed() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Invalid username or password.")
+    }
+
+    /// The request has another token than the hub's.
+    pub(super) fn wrong_token() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Invalid credentials in Authorization header")
+    }
+
+    /// There is no such repository.
+    pub(super) fn no_repository() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Repository not found").with_code("RepoNotFound")
+    }
+
+    /// There is no such repository, or none that a request without a token may know of.
+    pub(super) fn hidden_repository() -> Self {
+        Self::token_needed().with_code("RepoNotFound")
+    }
+
+    /// There is no such file at this commit. A client remembers that, so it is told which commit.
+    pub(super) fn no_file(commit: &str) -> Self {
+        let error = Self::new(StatusCode::NOT_FOUND, "Entry not found").with_code("EntryNotFound");
+        Self { commit: Some(commit.to_owned()), ..error }
+    }
+
+    fn with_code(self, code: &'static str) -> Self {
+        Self { code: Some(code), ..self }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let (status, code) = match refusal {
+            Refusal::NoRevision(_) => (StatusCode::NOT_FOUND, Some("RevisionNotFound")),
+            Refusal::NoFile(_) => (StatusCode::NOT_FOUND, Some("EntryNotFound")),
+            Refusal::Stale => (StatusCode::PRECONDITION_FAILED, None),
+            Refusal::BranchExists(_) => (StatusCode::CONFLICT, None),
+            Refusal::BadPath(_) => (StatusCode::BAD_REQUEST, None),
+        };
+        Self { code, ..Self::new(status, refusal.to_string()) }
+    }
+}
+
+impl From<ClientError> for ApiError {
+    fn from(error: ClientError) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the loopback hub's storage failed: {error}"))
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(json!({ "error": self.message }))).into_response();
+        let headers = response.headers_mut();
+        if let Some(code) = self.code {
+            headers.insert("x-error-code", HeaderValue::from_static(code));
+        }
+        // A message with a path in it may hold what no header can; the body has it then.
+        if let Ok(message) = HeaderValue::from_str(&self.message) {
+            headers.insert("x-error-message", message);
+        }
+        if let Some(commit) = self.commit.and_then(|commit| HeaderValue::from_str(&commit).ok()) {
+            headers.insert("x-repo-commit", commit);
+        }
+        response
+    }
+}

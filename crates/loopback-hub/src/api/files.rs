@@ -1,0 +1,94 @@
+//! Listings of files and folders.
+
+use std::sync::Arc;
+
+use axum::extract::{Form, FromRequest as _, Path, Query, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse as _;
+use axum::{Json, response::Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access::Reader;
+use super::error::ApiError;
+use super::{Target, says_yes};
+use crate::hub::Hub;
+use crate::snapshot::{Entry, File};
+
+/// The query of a listing. `expand` would add the last commit of each entry, which no client needs.
+#[derive(Deserialize)]
+pub(super) struct Depth {
+    recursive: Option<String>,
+}
+
+/// `GET /api/models/{id}/tree/{revision}[/{folder}]`
+pub(super) async fn tree(
+    State(hub): State<Arc<Hub>>,
+    reader: Reader,
+    Path(target): Path<Target>,
+    Query(depth): Query<Depth>,
+) -> Result<Json<Vec<Value>>, ApiError> {
+    reader.look(&hub, &target.repository(), |repository| {
+        let version = repository.at(&target.revision)?;
+        let folder = target.path.trim_end_matches('/');
+        let entries = version.files.list(folder, says_yes(depth.recursive.as_deref()));
+        let entries = entries.ok_or_else(|| ApiError::no_file(&version.commit.id))?;
+        Ok(Json(entries.iter().map(describe).collect()))
+    })
+}
+
+/// `POST /api/models/{id}/paths-info/{revision}`: the entries of these paths, without those that do not exist.
+pub(super) async fn paths_info(
+    State(hub): State<Arc<Hub>>,
+    reader: Reader,
+    Path(target): Path<Target>,
+    request: Request,
+) -> Result<Json<Vec<Value>>, Response> {
+    let paths = requested_paths(request).await?;
+    let entries = reader.look(&hub, &target.repository(), |repository| {
+        let files = &repository.at(&target.revision)?.files;
+        Ok(paths.iter().filter_map(|path| files.entry(path)).map(|entry| describe(&entry)).collect())
+    });
+    entries.map(Json).map_err(ApiError::into_response)
+}
+
+/// hf-hub sends JSON, Python a form with one `paths` for each path.
+async fn requested_paths(request: Request) -> Result<Vec<String>, Response> {
+    #[derive(Deserialize)]
+    struct Paths {
+        paths: Vec<String>,
+    }
+    let kind = request.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_vec());
+    if kind.is_some_and(|kind| kind.starts_with(b"application/json")) {
+        let Json(body) =
+            Json::<Paths>::from_request(request, &()).await.map_err(|rejection| rejection.into_response())?;
+        return Ok(body.paths);
+    }
+    let Form(fields) = Form::<Vec<(String, String)>>::from_request(request, &())
+        .await
+        .map_err(|rejection| rejection.into_response())?;
+    Ok(fields.into_iter().filter(|(name, _)| name == "paths").map(|(_, path)| path).collect())
+}
+
+fn describe(entry: &Entry<'_>) -> Value {
+    match entry {
+        Entry::Folder { path, id } => {
+            json!({ "type": "directory", "oid": id.to_string(), "size": 0, "path": path })
+        }
+        Entry::File { path, file } => {
+            let mut description = json!({
+                "type": "file",
+                "oid": file.id().to_string(),
+                "size": file.size(),
+                "path": path,
+            });
+            if let File::Lfs(file) = file {
+                let pointer_size = file.pointer().len();
+                description["lfs"] =
+                    json!({ "oid": file.sha256, "size": file.size, "pointerSize": pointer_size });
+                description["xetHash"] = json!(file.xet_hash);
+            }
+            description
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Repositories as a whole: creating one, what it is, its history, its branches; and who asks.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access::{Reader, Writer};
+use super::error::ApiError;
+use super::{Target, date, says_yes};
+use crate::git;
+use crate::hub::{Hub, USER};
+use crate::repository::{Repository, Version};
+use crate::snapshot::File;
+
+/// The body of `POST /api/repos/create`; hf-hub says `private`, Python `visibility`.
+#[derive(Deserialize)]
+pub(super) struct Creation {
+    name: String,
+    organization: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    private: bool,
+    visibility: Option<String>,
+}
+
+/// `POST /api/repos/create`
+pub(super) async fn create(
+    State(hub): State<Arc<Hub>>,
+    _writer: Writer,
+    Json(creation): Json<Creation>,
+) -> Result<Response, ApiError> {
+    if creation.kind.is_some_and(|kind| kind != "model") {
+        return Err(ApiError::bad_request("the loopback hub holds models only"));
+    }
+    let owner = creation.organization.as_deref().unwrap_or(USER);
+    if !is_valid_name(owner) || !is_valid_name(&creation.name) {
+        return Err(ApiError::bad_request("Invalid repo name: letters, digits, -, _ and . only, 96 at most"));
+    }
+    let id = format!("{owner}/{}", creation.name);
+    let url = format!("{}/{id}", hub.endpoint);
+    let private = creation.private || creation.visibility.as_deref() == Some("private");
+    if hub.create(&id, private) {
+        Ok(Json(json!({ "url": url, "name": id })).into_response())
+    } else {
+        // Both clients go on when they were told that it may exist; Python reads the URL from here.
+        let error = "You already created this model repo";
+        Ok((StatusCode::CONFLICT, Json(json!({ "error": error, "url": url }))).into_response())
+    }
+}
+
+/// `GET /api/whoami-v2`
+pub(super) async fn whoami(_writer: Writer) -> Json<Value> {
+    Json(json!({
+        "type": "user",
+        "id": git::blob(USER.as_bytes()).to_string(),
+        "name": USER,
+        "fullname": "Loopback",
+        "email": "loopback@localhost",
+        "emailVerified": true,
+        "canPay": false,
+        "isPro": false,
+        "orgs": [],
+        "auth": { "type": "access_token", "accessToken": { "displayName": "loopback", "role": "write" } },
+    }))
+}
+
+/// `POST /api/validate-yaml`: every card passes, since nothing here reads YAML.
+pub(super) async fn validate_yaml() -> Json<Value> {
+    Json(json!({ "errors": [], "warnings": [] }))
+}
+
+/// The query of a model's information.
+#[derive(Deserialize)]
+pub(super) struct Detail {
+    blobs: Option<String>,
+}
+
+/// `GET /api/models/{id}` and `GET /api/models/{id}/revision/{revision}`
+pub(super) async fn info(
+    State(hub): State<Arc<Hub>>,
+    reader: Reader,
+    Path(target): Path<Target>,
+    Query(detail): Query<Detail>,
+) -> Result<Json<Value>, ApiError> {
+    let id = target.repository();
+    reader.look(&hub, &id, |repository| {
+        let version = repository.at(&target.revision)?;
+        Ok(Json(model(&target, repository, version, says_yes(detail.blobs.as_deref()))))
+    })
+}
+
+fn model(target: &Target, repository: &Repository, version: &Version, blobs: bool) -> Value {
+    let id = target.repository();
+    let siblings: Vec<Value> = version.files.iter().map(|(path, file)| sibling(path, file, blobs)).collect();
+    json!({
+        "_id": git::blob(id.as_bytes()).to_string(),
+        "id": id,
+        "modelId": id,
+        "author": target.namespace,
+        "sha": version.commit.id,
+        "createdAt": date(repository.created),
+        "lastModified": date(version.date),
+        "private": repository.private,
+        "gated": false,
+        "disabled": false,
+        "downloads": 0,
+        "likes": 0,
+        "tags": [],
+        "spaces": [],
+        "siblings": siblings,
+    })
+}
+
+fn sibling(path: &str, file: &File, blobs: bool) -> Value {
+    let mut sibling = json!({ "rfilename": path });
+    if blobs {
+        sibling["blobId"] = json!(file.id().to_string());
+        sibling["size"] = json!(file.size());
+        if let File::Lfs(file) = file {
+            let pointer_size = file.pointer().len();
+            sibling["lfs"] = json!({ "sha256": file.sha256, "size": file.size, "pointerSize": pointer_size });
+        }
+    }
+    sibling
+}
+
+/// `GET /api/models/{id}/commits/{revision}`
+pub(super) async fn commits(
+    State(hub): State<Arc<Hub>>,
+    reader: Reader,
+    Path(target): Path<Target>,
+) -> Result<Json<Vec<Value>>, ApiError> {
+    reader.look(&hub, &target.repository(), |repository| {
+        let history = repository.history(&target.revision)?;
+        Ok(Json(history.into_iter().map(commit).collect()))
+    })
+}
+
+fn commit(version: &Version) -> Value {
+    let commit = &version.commit;
+    json!({
+        "id": commit.id,
+        "title": commit.title,
+        "message": commit.description,
+        "date": date(version.date),
+        "authors": [{ "user": if commit.parent.is_some() { USER } else { "system" } }],
+        "parents": commit.parent.iter().collect::<Vec<_>>(),
+    })
+}
+
+/// The query of the references.
+#[derive(Deserialize)]
+pub(super) struct WithPullRequests {
+    include_prs: Option<String>,
+}
+
+/// `GET /api/models/{id}/refs`
+pub(super) async fn references(
+    State(hub): State<Arc<Hub>>,
+    reader: Reader,
+    Path(target): Path<Target>,
+    Query(with): Query<WithPullRequests>,
+) -> Result<Json<Value>, ApiError> {
+    let reference =
+        |name: &str, full: &str, commit: &str| json!({ "name": name, "ref": full, "targetCommit": commit });
+    reader.look(&hub, &target.repository(), |repository| {
+        let branches = repository.branches();
+        let branches: Vec<Value> =
+            branches.map(|(name, commit)| reference(name, &format!("refs/heads/{name}"), commit)).collect();
+        let mut references = json!({ "branches": branches, "tags": [], "converts": [] });
+        if says_yes(with.include_prs.as_deref()) {
+            let pull_requests = repository.pull_requests().map(|(number, commit)| {
+                let name = format!("refs/pr/{number}");
+                reference(&name, &name, commit)
+            });
+            references["pullRequests"] = pull_requests.collect();
+        }
+        Ok(Json(references))
+    })
+}
+
+/// The body of `POST /api/models/{id}/branch/{branch}`
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Branch {
+    starting_point: Option<String>,
+}
+
+/// `POST /api/models/{id}/branch/{branch}`
+pub(super) async fn create_branch(
+    State(hub): State<Arc<Hub>>,
+    writer: Writer,
+    Path(target): Path<Target>,
+    Json(branch): Json<Branch>,
+) -> Result<StatusCode, ApiError> {
+    let start = branch.starting_point.as_deref().unwrap_or("main");
+    writer.change(&hub, &target.repository(), |repository| {
+        repository.create_branch(&target.revision, start)?;
+        Ok(StatusCode::OK)
+    })
+}
+
+fn is_valid_name(name: &str) -> bool {
+    let valid = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 96 && name.chars().all(valid) && !name.contains("..")
+}

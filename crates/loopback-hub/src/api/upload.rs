@@ -1,0 +1,127 @@
+//! What a client asks before it commits: where does each file go, and how does it get there?
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Target;
+use super::access::{Reader, Writer};
+use super::error::ApiError;
+use crate::hub::Hub;
+use crate::lfs;
+use crate::snapshot::File;
+
+/// The body of `POST /api/models/{id}/preupload/{revision}`
+#[derive(Deserialize)]
+pub(super) struct Preupload {
+    files: Vec<Announced>,
+}
+
+#[derive(Deserialize)]
+struct Announced {
+    path: String,
+    size: u64,
+    /// The first 512 bytes, in base64.
+    #[serde(default)]
+    sample: String,
+}
+
+/// `POST /api/models/{id}/preupload/{revision}`: which files go to the storage.
+///
+/// It also names what the repository has at each path, by which Python skips files that did not change.
+pub(super) async fn preupload(
+    State(hub): State<Arc<Hub>>,
+    writer: Writer,
+    Path(target): Path<Target>,
+    Json(preupload): Json<Preupload>,
+) -> Result<Json<Value>, ApiError> {
+    writer.change(&hub, &target.repository(), |repository| {
+        let files = &repository.at(&target.revision)?.files;
+        let answer = preupload.files.iter().map(|announced| {
+            let sample = STANDARD.decode(&announced.sample).map_err(|_| {
+                ApiError::bad_request(format!("the sample of {} is not base64", announced.path))
+            })?;
+            let to_storage = lfs::belongs_into_storage(&announced.path, announced.size, &sample);
+            let present = files.get(&announced.path).map(|file| match file {
+                File::Regular(_) => file.id().to_string(),
+                File::Lfs(file) => file.sha256.clone(),
+            });
+            Ok(json!({
+                "path": announced.path,
+                "uploadMode": if to_storage { "lfs" } else { "regular" },
+                "shouldIgnore": false,
+                "oid": present,
+            }))
+        });
+        let answer: Vec<Value> = answer.collect::<Result<_, ApiError>>()?;
+        Ok(Json(json!({ "files": answer })))
+    })
+}
+
+/// The body of `POST /{id}.git/info/lfs/objects/batch`
+#[derive(Deserialize)]
+pub(super) struct Batch {
+    operation: String,
+    #[serde(default)]
+    transfers: Vec<String>,
+    objects: Vec<Value>,
+}
+
+/// `POST /{id}.git/info/lfs/objects/batch`: the way to the storage. Xet is the only one here.
+///
+/// hf-hub asks this before every upload and puts the weights into the commit itself when the answer is another one.
+pub(super) async fn lfs_batch(
+    State(hub): State<Arc<Hub>>,
+    writer: Writer,
+    Path(target): Path<Target>,
+    Json(batch): Json<Batch>,
+) -> Result<Json<Value>, ApiError> {
+    let repository = target.repository();
+    let repository = repository.strip_suffix(".git").ok_or_else(ApiError::no_repository)?;
+    writer.change(&hub, repository, |_| Ok(()))?;
+    if batch.operation != "upload" || !batch.transfers.iter().any(|transfer| transfer == "xet") {
+        return Err(ApiError::bad_request("the loopback hub takes LFS files by upload over xet only"));
+    }
+    Ok(Json(json!({ "transfer": "xet", "objects": batch.objects })))
+}
+
+/// `GET /api/models/{id}/xet-write-token/{revision}`
+pub(super) async fn xet_write_token(
+    State(hub): State<Arc<Hub>>,
+    writer: Writer,
+    Path(target): Path<Target>,
+) -> Result<Response, ApiError> {
+    writer.change(&hub, &target.repository(), |_| Ok(()))?;
+    Ok(xet_token(&hub, "loopback-write"))
+}
+
+/// `GET /api/models/{id}/xet-read-token/{revision}`
+pub(super) async fn xet_read_token(
+    State(hub): State<Arc<Hub>>,
+    reader: Reader,
+    Path(target): Path<Target>,
+) -> Result<Response, ApiError> {
+    reader.look(&hub, &target.repository(), |_| Ok(()))?;
+    Ok(xet_token(&hub, "loopback-read"))
+}
+
+/// Where the storage is, in the body for hf-hub and in the headers for Python.
+fn xet_token(hub: &Hub, token: &str) -> Response {
+    // The Hub's tokens hold for minutes; an hour outlasts every test, so that no client renews one.
+    let expires = Timestamp::now().as_second() + 3600;
+    let url = hub.storage.url();
+    let headers = [
+        ("x-xet-cas-url", url.to_owned()),
+        ("x-xet-access-token", token.to_owned()),
+        ("x-xet-token-expiration", expires.to_string()),
+    ];
+    let body = Json(json!({ "accessToken": token, "exp": expires, "casUrl": url }));
+    (headers, body).into_response()
+}

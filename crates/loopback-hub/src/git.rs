@@ -1,0 +1,107 @@
+//! The ids that git gives to contents, folders and commits: what `git hash-object`, `git write-tree` and
+//! `git commit-tree` print.
+//!
+//! The Hub shows them as the `oid` of a file or folder, as the `ETag` of a regular file and as the id of a commit.
+
+use std::fmt;
+
+use sha1::{Digest, Sha1};
+
+/// The name of a git object: the SHA-1 of its type, its length and its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ObjectId([u8; 20]);
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&hexadecimal(&self.0))
+    }
+}
+
+/// The id of a file with this content.
+pub(crate) fn blob(content: &[u8]) -> ObjectId {
+    object("blob", content)
+}
+
+/// What a folder holds under one name.
+pub(crate) enum TreeEntry<'a> {
+    /// A file, not executable.
+    File(&'a str, ObjectId),
+    /// A folder.
+    Folder(&'a str, ObjectId),
+}
+
+/// The id of a folder with these entries.
+pub(crate) fn tree(mut entries: Vec<TreeEntry<'_>>) -> ObjectId {
+    // Git compares a folder as if its name ended in a slash: `foo.txt` comes before the folder `foo`.
+    entries.sort_by_key(|entry| match entry {
+        TreeEntry::File(name, _) => (*name).to_owned(),
+        TreeEntry::Folder(name, _) => format!("{name}/"),
+    });
+    let mut content = Vec::new();
+    for entry in entries {
+        let (mode, name, id) = match entry {
+            TreeEntry::File(name, id) => ("100644", name, id),
+            TreeEntry::Folder(name, id) => ("40000", name, id),
+        };
+        content.extend_from_slice(format!("{mode} {name}\0").as_bytes());
+        content.extend_from_slice(&id.0);
+    }
+    object("tree", &content)
+}
+
+/// The id of a commit of this tree, made by the hub's one user at `seconds` of Unix time.
+pub(crate) fn commit(tree: ObjectId, parent: Option<&str>, seconds: i64, message: &str) -> ObjectId {
+    let parent = parent.map(|id| format!("parent {id}\n")).unwrap_or_default();
+    let who = format!("loopback <loopback@localhost> {seconds} +0000");
+    object("commit", format!("tree {tree}\n{parent}author {who}\ncommitter {who}\n\n{message}\n").as_bytes())
+}
+
+/// Bytes in lower-case hexadecimal, as git and LFS write their hashes.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn object(kind: &str, content: &[u8]) -> ObjectId {
+    let mut hash = Sha1::new();
+    hash.update(format!("{kind} {}\0", content.len()));
+    hash.update(content);
+    ObjectId(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The expected ids were printed by git 2: hash-object, write-tree and commit-tree.
+
+    #[test]
+    fn a_blob_has_the_id_that_git_gives_it() {
+        assert_eq!(blob(b"hello\n").to_string(), "ce013625030ba8dba906f756967f9e9ca394464a");
+        assert_eq!(blob(b"").to_string(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+    }
+
+    #[test]
+    fn a_tree_is_sorted_as_git_sorts_it() {
+        let folder = tree(vec![TreeEntry::File("b", blob(b"x"))]);
+        assert_eq!(folder.to_string(), "da981995a0f17908b3f6795c1e0c28a7e96b8a11");
+        let root = tree(vec![
+            TreeEntry::Folder("foo", folder),
+            TreeEntry::File("foo.txt", blob(b"y")),
+            TreeEntry::File("a.txt", blob(b"hello\n")),
+        ]);
+        assert_eq!(root.to_string(), "045ecd347f19d7f7b1fe5181f252c7826a118708");
+    }
+
+    #[test]
+    fn a_commit_has_the_id_that_git_gives_it() {
+        let root = tree(vec![
+            TreeEntry::File("a.txt", blob(b"hello\n")),
+            TreeEntry::File("foo.txt", blob(b"y")),
+            TreeEntry::Folder("foo", tree(vec![TreeEntry::File("b", blob(b"x"))])),
+        ]);
+        let first = commit(root, None, 1_700_000_000, "A title\n\nA description");
+        assert_eq!(first.to_string(), "574973afadf84a875f7661704ec1158467d76336");
+        let second = commit(root, Some(&first.to_string()), 1_700_000_001, "Again");
+        assert_eq!(second.to_string(), "feefb4ddf6f8cbf0127b8df8eb3264e8e658d6f8");
+    }
+}

@@ -1,0 +1,18 @@
+//! Runs a [`LoopbackHub`] for clients in other processes, until its standard input is closed or Ctrl-C.
+//!
+//! ```sh
+//! cargo run -p loopback-hub
+//! ```
+//!
+//! It prints two lines for the shell that the client is started from.
+
+use std::io::{self, Write as _};
+
+use loopback_hub::LoopbackHub;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let hub = LoopbackHub::start()?;
+    writeln!(io::stdout(), "export HF_ENDPOINT={}\nexport HF_TOKEN={}", hub.endpoint(), hub.token())?;
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    Ok(())
+}

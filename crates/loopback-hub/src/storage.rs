@@ -1,0 +1,118 @@
+//! Hugging Face's own Xet storage, in memory, on a port of its own.
+//!
+//! Clients upload to it and download from it directly, as they do with the Hub: the hub itself only hands out its
+//! address. What is here looks into the storage from behind, to learn which files really arrived.
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use xet_client::ClientError;
+use xet_client::cas_client::{
+    DeletionControlableClient as _, DirectAccessClient as _, LocalServer, MemoryClient,
+};
+use xet_client::cas_types::HexMerkleHash;
+use xet_runtime::config::XetConfig;
+use xet_runtime::core::XetContext;
+
+use crate::StartError;
+use crate::git::hexadecimal;
+use crate::lfs::LfsFile;
+
+/// The storage and what is known of its contents.
+pub(crate) struct Storage {
+    client: Arc<MemoryClient>,
+    url: String,
+    arrived: Mutex<Arrived>,
+}
+
+/// The files that were reassembled and hashed. The storage knows a file by its Xet hash alone, a commit by its
+/// SHA-256 alone: this is where the two meet.
+#[derive(Default)]
+struct Arrived {
+    by_sha256: HashMap<String, (HexMerkleHash, u64)>,
+    hashed: HashSet<HexMerkleHash>,
+}
+
+impl Storage {
+    /// Starts the storage server on a port that the system chooses. It ends with the runtime that this is called on.
+    pub(crate) async fn start() -> Result<Self, StartError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(StartError::Bind)?;
+        let port = listener.local_addr().map_err(StartError::Bind)?.port();
+        // The defaults, not the environment: HF_XET_* are settings of the client under test.
+        let context = XetContext::from_external(tokio::runtime::Handle::current(), XetConfig::default());
+        let client = MemoryClient::new(context);
+        let server = LocalServer::from_client(
+            client.clone(),
+            Some(client.clone()),
+            Ipv4Addr::LOCALHOST.to_string(),
+            port,
+        );
+        tokio::spawn(async move {
+            // The server stops when the other half of this channel is dropped, so it is held here.
+            let (_never, stop) = oneshot::channel();
+            // An error here is a broken listener, which the client then reports as a refused connection.
+            let _ = server.serve_until_stopped(listener, stop).await;
+        });
+        Ok(Self { client, url: address(port), arrived: Mutex::default() })
+    }
+
+    /// Where clients reach the storage.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The file with this SHA-256, if all of its bytes are here.
+    pub(crate) async fn find(&self, sha256: &str) -> Result<Option<LfsFile>, ClientError> {
+        if let Some(file) = self.known(sha256) {
+            return Ok(Some(file));
+        }
+        for (hash, _shard) in self.client.list_file_shard_entries().await? {
+            let name = HexMerkleHash(hash);
+            if self.arrived().hashed.contains(&name) {
+                continue;
+            }
+            // A file whose bytes are not all here cannot be reassembled: it has not arrived, and may do so later.
+            let Ok(content) = self.client.get_file_data(&hash, None).await else { continue };
+            let sha256 = hexadecimal(&Sha256::digest(&content));
+            let mut arrived = self.arrived();
+            arrived.by_sha256.insert(sha256, (name, content.len() as u64));
+            arrived.hashed.insert(name);
+        }
+        Ok(self.known(sha256))
+    }
+
+    /// The bytes of a file that arrived, put together from its pieces.
+    pub(crate) async fn read(&self, sha256: &str) -> Result<Option<Bytes>, ClientError> {
+        let hash = self.arrived().by_sha256.get(sha256).map(|(hash, _)| hash.0);
+        match hash {
+            Some(hash) => self.client.get_file_data(&hash, None).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn known(&self, sha256: &str) -> Option<LfsFile> {
+        let (hash, size) = *self.arrived().by_sha256.get(sha256)?;
+        Some(LfsFile { sha256: sha256.to_owned(), size, xet_hash: hash.to_string() })
+    }
+
+    fn arrived(&self) -> std::sync::MutexGuard<'_, Arrived> {
+        // Each insertion is whole, so what a panicking thread left behind is still true.
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The storage's address, unlike that of any storage before it.
+///
+/// A Xet client remembers in `$HF_HOME/xet` what it uploaded, under the text of the address, and does not upload it
+/// again. A later hub on the same port would be given a commit whose bytes never come. So the text names a folder and
+/// leaves it again: a URL parser takes that for nothing, the client's memory for another address.
+fn address(port: u16) -> String {
+    let now = Timestamp::now().as_nanosecond();
+    format!("http://{}:{port}/{}-{now}/..", Ipv4Addr::LOCALHOST, std::process::id())
+}
