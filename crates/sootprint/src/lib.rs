@@ -53,5 +53,5 @@ pub use ledger::{LedgerError, Outcome, TrainingType, runs};
 pub use place::{Place, PlaceError};
 pub use run::{Epochs, Live, RecoverError, Run, RunBuilder, RunHandle, StartError, recover};
 pub use settings::SettingError;
-pub use source::{Kind, Method, NvmlError, Replay, ReplayError};
+pub use source::{Kind, Method, NvmlError, Replay, ReplayError, SourceReport, sources};
 pub use units::{CarbonIntensity, Co2e, Energy, Power};

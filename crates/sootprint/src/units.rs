@@ -178,12 +178,12 @@ impl fmt::Display for Power {
 }
 
 impl fmt::Display for Co2e {
-    /// Grams, milligrams below one gram, kilograms from a thousand.
+    /// Of CO2e: grams, milligrams below one gram, kilograms from a thousand.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.abs() {
-            grams if grams < 1.0 => write!(f, "{:.3} mg CO2e", self.0 * 1e3),
-            grams if grams < 1_000.0 => write!(f, "{:.2} g CO2e", self.0),
-            _ => write!(f, "{:.2} kg CO2e", self.0 / 1e3),
+            grams if grams < 1.0 => write!(f, "{:.3} mg", self.0 * 1e3),
+            grams if grams < 1_000.0 => write!(f, "{:.2} g", self.0),
+            _ => write!(f, "{:.2} kg", self.0 / 1e3),
         }
     }
 }
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(read(Energy::from_joules(512.0)), "512.0 J");
         assert_eq!(read(Energy::from_joules(7_200.0)), "2.00 Wh");
         assert_eq!(read(Energy::from_kilowatt_hours(3.4)), "3.40 kWh");
-        assert_eq!(Co2e::from_grams(0.0123).to_string(), "12.300 mg CO2e");
-        assert_eq!(Co2e::from_grams(24_690_000.0).to_string(), "24690.00 kg CO2e");
+        assert_eq!(Co2e::from_grams(0.0123).to_string(), "12.300 mg");
+        assert_eq!(Co2e::from_grams(24_690_000.0).to_string(), "24690.00 kg");
     }
 }

@@ -1,5 +1,6 @@
 //! The result that every other crate exchanges: what a run burned, how that is known, and how far to trust it.
 
+mod display;
 mod fold;
 
 use std::fs;

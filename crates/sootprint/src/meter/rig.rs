@@ -1,13 +1,11 @@
 //! A set of sources on one clock, and the sessions that listen to it.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Moment, OnMark, OnSample, Opening};
-use crate::boards::Visibility;
 use crate::clock::Clock;
-use crate::source::{Component, Model, Nvml, NvmlError, Replay, Source};
+use crate::source::{Component, Replay, Source, open_system};
 use crate::tally::Tally;
 
 /// A jump of a virtual clock is read in at most this many steps.
@@ -50,7 +48,11 @@ impl Rig {
         let mut gaps = Vec::new();
         let (system, clock, sources) = match instruments {
             Instruments::System { nvml } => {
-                let sources = system_sources(nvml.as_ref(), &mut gaps);
+                let mut sources = Vec::new();
+                for attempt in open_system(nvml.as_deref()) {
+                    gaps.extend(attempt.gap());
+                    sources.extend(attempt.source);
+                }
                 (Some(nvml), Clock::System(Instant::now()), sources)
             }
             Instruments::Replay(replay) => {
@@ -156,26 +158,4 @@ impl Rig {
             (listener.on_sample)(&moment, &findings);
         }
     }
-}
-
-/// Boards through NVML, and the model for what no source of this machine measures.
-fn system_sources(nvml: Option<&OsString>, gaps: &mut Vec<String>) -> Vec<Box<dyn Source>> {
-    let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    match Nvml::open(nvml.map(OsString::as_os_str), &Visibility::from_environment()) {
-        Ok(boards) => sources.push(Box::new(boards)),
-        // A machine without NVIDIA's driver needs no warning about NVIDIA's boards, unless it was told of a library.
-        Err(NvmlError::NoLibrary { .. }) if nvml.is_none() && !Path::new("/proc/driver/nvidia").exists() => {}
-        Err(error) => gaps.push(error.to_string()),
-    }
-    if cfg!(target_os = "linux") {
-        match Model::open("/proc".into(), "/sys/fs/cgroup".into()) {
-            Some(model) => sources.push(Box::new(model)),
-            None => gaps.push(
-                "processor and memory are unknown: /proc/stat or /proc/meminfo cannot be read".to_owned(),
-            ),
-        }
-    } else {
-        gaps.push("processor and memory are unknown: they are modelled on Linux only".to_owned());
-    }
-    sources
 }

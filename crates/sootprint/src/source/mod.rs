@@ -3,6 +3,7 @@
 mod model;
 mod nvml;
 mod replay;
+mod system;
 
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::boards::Board;
 use crate::units::{Energy, Power};
 
-pub(crate) use model::Model;
-pub(crate) use nvml::Nvml;
 pub use nvml::NvmlError;
 pub use replay::{Replay, ReplayError};
+pub(crate) use system::open_system;
+pub use system::{SourceReport, sources};
 
 /// Something that can read the energy or the power of one or more components.
 ///

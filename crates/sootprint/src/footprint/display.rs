@@ -1,0 +1,108 @@
+//! A footprint for people: losses first, then the figures with their bounds and where each comes from.
+
+use std::fmt;
+
+use super::{ComponentSummary, Footprint};
+use crate::source::Kind;
+
+/// Lines of at most this many characters, as terminals and mails have them.
+const WIDTH: usize = 80;
+
+impl fmt::Display for Footprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for note in &self.notes {
+            paragraph(f, "Note", note)?;
+        }
+        let energy = &self.energy;
+        writeln!(f, "{:<8}{} ({} to {})", "Energy", energy.total, energy.low, energy.high)?;
+        for component in &self.components {
+            line(f, component)?;
+        }
+        let emissions = &self.emissions;
+        writeln!(f, "{:<8}{} ({} to {})", "CO2e", emissions.best, emissions.low, emissions.high)?;
+        paragraph(f, "Grid", &grid(self))?;
+        paragraph(f, "Run", &run(self))
+    }
+}
+
+/// One component: its energy, how it was found, its name.
+fn line(f: &mut fmt::Formatter<'_>, component: &ComponentSummary) -> fmt::Result {
+    let kind = match component.kind {
+        Kind::Gpu => "GPU",
+        Kind::Cpu => "CPU",
+        Kind::Memory => "memory",
+    };
+    let Some(method) = component.method else {
+        return writeln!(f, "  {kind:<8}not measured: {}", component.name);
+    };
+    let energy = component.energy.to_string();
+    write!(f, "  {kind:<8}{energy:<12}{:<12}{}", method.as_str(), component.name)?;
+    if component.unmeasured_s > 0.0 {
+        write!(f, ", {:.1} s unmeasured", component.unmeasured_s)?;
+    }
+    writeln!(f)
+}
+
+fn grid(footprint: &Footprint) -> String {
+    let grid = &footprint.grid;
+    let place = grid.place.as_deref().unwrap_or("unknown place, world mean");
+    let year = grid.year.map_or_else(String::new, |year| format!(" in {year}"));
+    let energy = &footprint.energy;
+    let source = if grid.source.is_empty() { String::new() } else { format!("; {}", grid.source) };
+    format!("{place}: {}{year}; PUE {:.2} ({}){source}", grid.intensity, energy.pue, energy.pue_origin)
+}
+
+fn run(footprint: &Footprint) -> String {
+    let run = &footprint.run;
+    let label = run.training_type.map_or("not labelled", |label| label.as_str());
+    let completed = footprint.epochs.iter().filter(|epoch| epoch.completed).count();
+    let base = run.base_model.as_ref().map_or_else(String::new, |base| format!(" of {base}"));
+    let epochs = if completed == 1 { "epoch" } else { "epochs" };
+    let outcome = run.outcome.as_str().replace('_', " ");
+    format!("{outcome}, {label}{base}, {completed} {epochs} in {:.1} s; {}", run.duration_s, run.id)
+}
+
+/// A titled text, broken between words, its further lines under its first.
+fn paragraph(f: &mut fmt::Formatter<'_>, title: &str, text: &str) -> fmt::Result {
+    write!(f, "{title:<8}")?;
+    let mut column = 8;
+    for (index, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > WIDTH {
+            write!(f, "\n{:8}", "")?;
+            column = 8;
+        } else if index > 0 {
+            write!(f, " ")?;
+            column += 1;
+        }
+        write!(f, "{word}")?;
+        column += length;
+    }
+    writeln!(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_gets_losses_first_and_bounds_and_sources() {
+        let footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
+        insta::assert_snapshot!(footprint, @r"
+        Note    NVIDIA H200 (GPU-bbbbbbbb) cannot be read: the board is lost (GPU is
+                lost); it needs a reset or a restart of the machine
+        Energy  800.00 Wh (750.00 Wh to 888.89 Wh)
+          GPU     700.00 Wh   counter     NVIDIA H200
+          GPU     not measured: cuda:1
+          CPU     90.00 Wh    modelled    AMD EPYC, 10.0 s unmeasured
+          memory  10.00 Wh    modelled    64 GiB
+        CO2e    35.36 g (28.20 g to 70.50 g)
+        Grid    France: 44.2 g CO2e/kWh in 2024; PUE 1.00 (assumed); Ember (2025);
+                Energy Institute (2024), with major processing by Our World in Data (CC
+                BY 4.0)
+        Run     stopped early, fine-tuning of me/digits-base, 1 epoch in 3600.0 s;
+                00001-20261123T081500Z-5f3a
+        ");
+        assert!(footprint.to_string().lines().all(|line| line.chars().count() <= WIDTH));
+    }
+}
