@@ -163,7 +163,7 @@ impl fmt::Display for Energy {
     /// With the prefix that people read best: `512 J`, `1.25 Wh`, `3.40 kWh`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.abs() {
-            joules if joules < 3.6 => write!(f, "{:.3} J", self.0),
+            joules if joules < 1.0 => write!(f, "{:.3} J", self.0),
             joules if joules < 3_600.0 => write!(f, "{:.1} J", self.0),
             joules if joules < JOULES_PER_KILOWATT_HOUR => write!(f, "{:.2} Wh", self.watt_hours()),
             _ => write!(f, "{:.2} kWh", self.kilowatt_hours()),

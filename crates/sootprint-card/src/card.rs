@@ -1,0 +1,190 @@
+//! A model card: its text, and what stands in its front matter.
+
+use std::fs;
+use std::path::Path;
+
+use crate::block::{EmissionsBlock, KEY};
+use crate::error::{CardError, Position};
+use crate::front_matter::{self, FrontMatter};
+use crate::yaml::Document;
+use crate::{reading, splice};
+
+/// The key under which the Hub looks for the model that was fine-tuned.
+pub(crate) const BASE_MODEL: &str = "base_model";
+
+/// A model card that was read and found sound: a Markdown text, most often with a front matter of YAML.
+///
+/// A card is never changed in place: an edit gives another card, or an error and no card.
+///
+/// ```
+/// use sootprint::Co2e;
+/// use sootprint_card::{EmissionsBlock, ModelCard};
+///
+/// let card = ModelCard::parse("---\nlicense: mit  # ours\n---\n# Digits\n")?;
+/// let card = card.with_emissions(&EmissionsBlock::new(Co2e::from_grams(12.3)))?;
+/// assert_eq!(
+///     card.text(),
+///     "---\nlicense: mit  # ours\nco2_eq_emissions:\n  emissions: 12.3\n---\n# Digits\n"
+/// );
+/// # Ok::<(), sootprint_card::CardError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelCard {
+    text: String,
+    front: Option<Front>,
+}
+
+/// A front matter and what its YAML says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Front {
+    pub(crate) place: FrontMatter,
+    pub(crate) document: Document,
+}
+
+impl ModelCard {
+    /// Reads and checks a card's text. A text without front matter is a card; an empty one is, too.
+    ///
+    /// # Errors
+    /// Everything that keeps the Hub's parsers from reading the front matter, or that they read in different ways,
+    /// with line and column.
+    pub fn parse(text: impl Into<String>) -> Result<Self, CardError> {
+        let text = text.into();
+        let front = match front_matter::locate(&text)? {
+            Some(place) => {
+                let document = Document::parse(&text, place.yaml.clone())?;
+                Some(Front { place, document })
+            }
+            None => None,
+        };
+        Ok(Self { text, front })
+    }
+
+    /// Reads and checks a card's file.
+    ///
+    /// # Errors
+    /// [`CardError::File`] when it cannot be read, else [`CardError::In`] with the problem.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, CardError> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|source| CardError::file(path, source))?;
+        Self::from_bytes(bytes).map_err(|error| error.in_file(path))
+    }
+
+    /// The whole text of the card.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The whole text of the card, given away.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
+    /// The emissions that the card names; none when it names none.
+    ///
+    /// It may name them as a number, as a text with a unit (`17g`) or as a mapping. Of a text the first number
+    /// counts, as it does for the Hub's own filter, which knows no units: `0.5 kg` is read as half a gram, since the
+    /// Hub documents the value to be in grams.
+    ///
+    /// # Errors
+    /// [`CardError::NoGrams`] when there is a value without any number in it.
+    pub fn emissions(&self) -> Result<Option<EmissionsBlock>, CardError> {
+        reading::emissions(self)
+    }
+
+    /// The card with these emissions in place of those that it names, or as a new key.
+    ///
+    /// Only the value of `co2_eq_emissions` changes, and in it only the keys of [`EmissionsBlock`]: what else
+    /// stands in the old value is kept, and so is a comment on the key's line. Writing the same block again changes
+    /// nothing. A card without front matter gets one.
+    ///
+    /// # Errors
+    /// [`CardError::Amount`] for a figure that a card cannot carry, [`CardError::AnchorInUse`] and
+    /// [`CardError::Layout`] when the value cannot be changed without touching others.
+    pub fn with_emissions(&self, block: &EmissionsBlock) -> Result<Self, CardError> {
+        splice::with_emissions(self, block)
+    }
+
+    /// The card without `co2_eq_emissions` and without whatever stands in it.
+    ///
+    /// It undoes [`ModelCard::with_emissions`] on a card that had none. A front matter that holds nothing else goes,
+    /// too, because the Hub takes an empty one and the text below it for YAML.
+    ///
+    /// # Errors
+    /// [`CardError::AnchorInUse`] and [`CardError::Layout`], as [`ModelCard::with_emissions`].
+    pub fn without_emissions(&self) -> Result<Self, CardError> {
+        splice::without_emissions(self)
+    }
+
+    /// The card with this base model, unless it names one already.
+    pub(crate) fn with_base_model(&self, name: &str) -> Result<Self, CardError> {
+        splice::with_base_model(self, name)
+    }
+
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self, CardError> {
+        let text = String::from_utf8(bytes)
+            .map_err(|error| CardError::Encoding { offset: error.utf8_error().valid_up_to() })?;
+        Self::parse(text)
+    }
+
+    pub(crate) fn front(&self) -> Option<&Front> {
+        self.front.as_ref()
+    }
+
+    /// Whether the front matter has this key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.front().is_some_and(|front| front.document.find(key).is_some())
+    }
+
+    /// What follows the front matter, or the whole text without its byte order mark.
+    pub(crate) fn body(&self) -> &str {
+        match &self.front {
+            Some(front) => &self.text[front.place.block.end..],
+            None => self.text.strip_prefix('\u{feff}').unwrap_or(&self.text),
+        }
+    }
+
+    /// Where a key stands; the card's first line when it has none.
+    pub(crate) fn position_of(&self, key: &str) -> Position {
+        let node = self.front().and_then(|front| front.document.nodes.get(front.document.find(key)?.key));
+        Position::of(&self.text, node.map_or(0, |node| node.span.start))
+    }
+
+    /// Whether the emissions that the card names were written by this crate.
+    pub(crate) fn has_own_emissions(&self) -> bool {
+        self.emissions().is_ok_and(|block| block.is_some_and(|block| block.is_own()))
+    }
+
+    /// The emissions that somebody else wrote, in one line, for a log.
+    pub(crate) fn foreign_emissions(&self) -> Option<String> {
+        if self.has_own_emissions() || !self.has(KEY) { None } else { splice::old_value(self) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_utf_8_is_refused_with_its_path_and_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("README.md");
+        fs::write(&path, b"---\nauthor: Ren\xe9\n---\n").unwrap();
+        let error = ModelCard::open(&path).unwrap_err();
+        assert!(matches!(error.problem(), CardError::Encoding { offset: 15 }), "{error}");
+        assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = ModelCard::open("nowhere/README.md").unwrap_err();
+        assert!(error.to_string().starts_with("cannot read or write nowhere/README.md: "), "{error}");
+    }
+
+    #[test]
+    fn a_problem_is_reported_at_its_line_of_the_file() {
+        let error = ModelCard::parse("\u{feff}\n---\na: 1\na: 2\n---\n").unwrap_err().to_string();
+        assert_eq!(error, "line 4, column 1: `a` stands here and at line 3, column 1; keep one of them");
+    }
+}

@@ -1,0 +1,210 @@
+//! Why a card could not be read or written, with the place in it and the next step.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Why a card could not be read or written. The file is then as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CardError {
+    /// A problem of the card in this file.
+    #[error("{}: {problem}", path.display())]
+    In {
+        /// The file that was opened.
+        path: PathBuf,
+        /// What is wrong in it.
+        #[source]
+        problem: Box<CardError>,
+    },
+    /// The system could not read or write the file.
+    #[error("cannot read or write {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is not UTF-8, which is all that the Hub reads.
+    #[error("byte {offset} is not UTF-8; save the card as UTF-8 and try again")]
+    Encoding {
+        /// Bytes before the first that is not UTF-8.
+        offset: usize,
+    },
+    /// Lines end in a bare carriage return. The Hub sees no front matter in such a card.
+    #[error(
+        "{at}: a line ends in a bare carriage return, which the Hub does not read; save it with LF or CRLF"
+    )]
+    CarriageReturn {
+        /// The first one.
+        at: Position,
+    },
+    /// The opening `---` has blanks behind it, and so the Hub takes the front matter for a part of the body.
+    #[error("{at}: the Hub sees no front matter because blanks follow this `---`; remove them")]
+    OpeningBlanks {
+        /// The first blank.
+        at: Position,
+    },
+    /// The front matter is opened and never closed.
+    #[error("{opening}: this `---` opens the front matter, and no line of `---` closes it; add one")]
+    Unclosed {
+        /// The opening `---`.
+        opening: Position,
+    },
+    /// A tab where YAML wants blanks. Parsers disagree about it, so nothing is written on top of it.
+    #[error("{at}: YAML allows no tab here; replace it by blanks")]
+    Tab {
+        /// The tab.
+        at: Position,
+    },
+    /// The front matter is not YAML.
+    #[error("{at}: the front matter is not YAML: {reason}")]
+    Malformed {
+        /// Where the parser stopped.
+        at: Position,
+        /// What the parser says.
+        reason: String,
+    },
+    /// The front matter holds several YAML documents, or a `...` that ends the one.
+    #[error("{at}: the YAML ends here, before the front matter does; remove this line")]
+    SeveralDocuments {
+        /// The end of the first document.
+        at: Position,
+    },
+    /// The front matter is YAML, but not one `key: value` per line.
+    #[error("{at}: the front matter is {found}; write it as one `key: value` per line")]
+    NoMapping {
+        /// Where it begins.
+        at: Position,
+        /// What it is instead, with its article.
+        found: &'static str,
+    },
+    /// A key stands twice in one mapping. Parsers disagree about which one counts.
+    #[error("{second}: `{key}` stands here and at {first}; keep one of them")]
+    DuplicateKey {
+        /// The key.
+        key: String,
+        /// Its first place.
+        first: Position,
+        /// Its second place.
+        second: Position,
+    },
+    /// Another key repeats (`*name`) what is anchored (`&name`) in the value that would be replaced.
+    #[error("{anchor}: `co2_eq_emissions` anchors a value here that {alias} repeats; write it out there")]
+    AnchorInUse {
+        /// The anchor.
+        anchor: Position,
+        /// The alias that needs it.
+        alias: Position,
+    },
+    /// The YAML is valid, but of a shape that cannot be changed without touching what is not ours.
+    #[error("{at}: `{key}` cannot be written here without touching other values; {next_step}")]
+    Layout {
+        /// Where it is.
+        at: Position,
+        /// The key that would be written.
+        key: &'static str,
+        /// What to do about it.
+        next_step: &'static str,
+    },
+    /// The card names no emissions that anybody could read as grams.
+    #[error("{at}: no number of grams in `co2_eq_emissions`; write `emissions: 12.3`")]
+    NoGrams {
+        /// The value.
+        at: Position,
+    },
+    /// A number that a card cannot carry: negative, infinite, no number, or beyond 10^16.
+    #[error("`{key}: {value}` cannot be written: a card holds numbers from 0 to 1e16")]
+    Amount {
+        /// The key.
+        key: &'static str,
+        /// The number.
+        value: f64,
+    },
+    /// Nothing was measured or modelled, so there is nothing to write.
+    #[error(
+        "the footprint has no component with a figure, so there is nothing to write; see `sootprint doctor`"
+    )]
+    NotMeasured,
+}
+
+impl CardError {
+    /// The problem itself, without the file in which it was found.
+    ///
+    /// Match on this: what [`ModelCard::open`](crate::ModelCard::open) returns is wrapped in [`CardError::In`].
+    #[must_use]
+    pub fn problem(&self) -> &Self {
+        match self {
+            Self::In { problem, .. } => problem.problem(),
+            problem => problem,
+        }
+    }
+
+    pub(crate) fn file(path: &Path, source: std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), source }
+    }
+
+    /// Names the file, unless the error does so already.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::In { .. } | Self::File { .. } | Self::NotMeasured | Self::Amount { .. } => self,
+            problem => Self::In { path: path.to_owned(), problem: Box::new(problem) },
+        }
+    }
+}
+
+/// A place in the card's text: both numbers from 1, columns in characters, a byte order mark not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
+
+impl Position {
+    /// The place of the byte at `offset`; beyond the end it is the end.
+    pub(crate) fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1,
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_counts_characters_and_lines_from_one() {
+        let text = "\u{feff}aé\r\nxyz";
+        let read = |offset| {
+            let Position { line, column } = Position::of(text, offset);
+            (line, column)
+        };
+        assert_eq!(read(3), (1, 1));
+        assert_eq!(read(text.find('x').unwrap()), (2, 1));
+        assert_eq!(read(text.find('z').unwrap()), (2, 3));
+        assert_eq!(read(1_000), (2, 4));
+    }
+
+    #[test]
+    fn the_file_comes_before_the_place() {
+        let problem = CardError::Tab { at: Position { line: 3, column: 5 } };
+        let error = problem.in_file(Path::new("digits/README.md"));
+        assert_eq!(
+            error.to_string(),
+            "digits/README.md: line 3, column 5: YAML allows no tab here; replace it by blanks"
+        );
+        assert!(matches!(error.problem(), CardError::Tab { .. }));
+    }
+}

@@ -1,0 +1,115 @@
+//! Which lines of the card belong to a key.
+
+use crate::yaml::{Document, Entry, What};
+
+/// The lines of a key and its value. All offsets are bytes of the whole text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Extent {
+    pub(crate) entry: Entry,
+    /// The start of the key's line.
+    pub(crate) start: usize,
+    /// The end of the value's last line, its line break excluded. Blank lines and comments below do not belong to it.
+    pub(crate) end: usize,
+    /// The start of the next key's line, or the end of the mapping around it.
+    pub(crate) boundary: usize,
+}
+
+/// The lines of each entry of a mapping without braces that ends at `outer`.
+pub(crate) fn of_entries(text: &str, document: &Document, mapping: usize, outer: usize) -> Vec<Extent> {
+    let entries: Vec<_> = document.entries(mapping).collect();
+    let starts: Vec<_> = entries
+        .iter()
+        .map(|entry| document.nodes.get(entry.key).map_or(outer, |key| line_start(text, key.span.start)))
+        .collect();
+    let boundaries = starts.iter().copied().skip(1).chain([outer]);
+    entries
+        .iter()
+        .zip(&starts)
+        .zip(boundaries)
+        .map(|((entry, start), boundary)| Extent {
+            entry: *entry,
+            start: *start,
+            end: content_end(text, document, *entry, *start, boundary),
+            boundary,
+        })
+        .collect()
+}
+
+impl Extent {
+    /// The blanks before the key; none when something else stands before it, as in `? key`.
+    pub(crate) fn indent<'t>(&self, text: &'t str, document: &Document) -> Option<&'t str> {
+        let key = document.nodes.get(self.entry.key)?;
+        let indent = text.get(self.start..key.span.start)?;
+        indent.chars().all(|character| character == ' ').then_some(indent)
+    }
+}
+
+/// The byte behind the colon of an entry; none when there is none on the key's line.
+pub(crate) fn behind_colon(text: &str, document: &Document, entry: Entry) -> Option<usize> {
+    let end = document.nodes.get(entry.key)?.span.end;
+    let rest = text.get(end..)?.trim_start_matches(' ');
+    rest.starts_with(':').then(|| text.len() - rest.len() + 1)
+}
+
+/// The start of the line below the one in which `at` lies.
+pub(crate) fn next_line(text: &str, at: usize) -> usize {
+    text[at..].find('\n').map_or(text.len(), |newline| at + newline + 1)
+}
+
+/// The end of the last line between `start` and `boundary` that belongs to the value.
+fn content_end(text: &str, document: &Document, entry: Entry, start: usize, boundary: usize) -> usize {
+    let mut line_at = start;
+    let mut end = start;
+    for line in text[start..boundary].split_inclusive('\n') {
+        let content = line.trim();
+        if !content.is_empty() && !content.starts_with('#') {
+            end = line_end(text, line_at);
+        }
+        line_at += line.len();
+    }
+    // A line of a text may look like a comment.
+    let scalars = document.nodes.get(entry.key..entry.end).unwrap_or_default();
+    let texts = scalars.iter().filter(|node| matches!(&node.what, What::Scalar(text, _) if !text.is_empty()));
+    texts
+        .filter(|node| node.span.start < boundary)
+        .map(|node| line_end(text, node.span.start + text[node.span.clone()].trim_end().len()))
+        .fold(end, usize::max)
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+}
+
+/// The end of the line in which `at` lies, before its line break.
+fn line_end(text: &str, at: usize) -> usize {
+    let line = text[at..].split('\n').next().unwrap_or_default();
+    at + line.strip_suffix('\r').unwrap_or(line).len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines_of(yaml: &str) -> Vec<&str> {
+        let document = Document::parse(yaml, 0..yaml.len()).unwrap();
+        let extents = of_entries(yaml, &document, 0, yaml.len());
+        extents.iter().map(|extent| &yaml[extent.start..extent.end]).collect()
+    }
+
+    #[test]
+    fn a_value_ends_with_its_last_line() {
+        assert_eq!(lines_of("a: 1 # c\n# about b\n\nb:\n  - 2\n  # end\n"), ["a: 1 # c", "b:\n  - 2"]);
+        assert_eq!(lines_of("a: {x: 1,\r\n  y: 2} # c\r\n\r\nb:\r\n"), ["a: {x: 1,\r\n  y: 2} # c", "b:"]);
+        assert_eq!(lines_of("a:\n- \n-\nb: 1"), ["a:\n- \n-", "b: 1"]);
+    }
+
+    #[test]
+    fn lines_of_a_text_may_look_like_comments() {
+        assert_eq!(
+            lines_of("a: |\n  x\n  # y\n\n  # z\n\n# c\nb: 1\n"),
+            ["a: |\n  x\n  # y\n\n  # z", "b: 1"]
+        );
+        assert_eq!(lines_of("a: \"x\n  # y\"\nb: 1\n"), ["a: \"x\n  # y\"", "b: 1"]);
+        assert_eq!(lines_of("a: |+\n\n\nb: 1\n"), ["a: |+", "b: 1"]);
+    }
+}

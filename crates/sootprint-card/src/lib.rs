@@ -1,0 +1,54 @@
+//! Writes a footprint into a Hugging Face model card without touching a byte that is not its own.
+//!
+//! # Limits
+//! - Inside an old `co2_eq_emissions` the keys of [`EmissionsBlock`] are replaced with their lines, and so a comment
+//!   on such a line goes with it. Comments on lines of their own, on the key's line and on other keys' lines stay.
+//! - An old value that is no mapping of one key per line (`12.3`, `{…}`, a list) is replaced as a whole. Foreign keys
+//!   of `{…}` move to lines of their own; comments inside the braces go. A list goes, and is named in
+//!   [`Written::replaced`].
+//! - A front matter in braces, with explicit keys (`? key`) before ours, or with several YAML documents is refused.
+//! - YAML is read by version 1.2. What 1.1 and 1.2 read differently (`no`, `12:30`) is compared as text.
+//! - A new key goes in front of a last value in block style (`|`, `>`), not behind it: its line breaks would change.
+//! - Merged mappings (`<<`) are kept, and not looked into.
+//! - A number in a text is read as grams whatever its unit, as the Hub's own filter reads it.
+//! - A file keeps its permissions, but not its owner, its access lists and its other hard links. Whoever else writes
+//!   the card at the same moment may lose.
+//!
+//! # Use
+//! ```
+//! use sootprint_card::{ModelCard, apply};
+//!
+//! # let footprint = sootprint::Footprint::from_json(include_str!("../tests/footprint.json"))?;
+//! let readme = "---\nlicense: mit\nco2_eq_emissions: 12.3  # AutoTrain\n---\n# Digits\n";
+//! let (readme, written) = apply(readme, &footprint)?;
+//! assert!(readme.starts_with("---\nlicense: mit\nco2_eq_emissions: # AutoTrain\n  emissions: 40.6823\n"));
+//! assert_eq!(written.replaced.as_deref(), Some("12.3  # AutoTrain"));
+//! assert!(ModelCard::parse(readme)?.emissions()?.is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`write_card`] does the same to a file, or makes a small card where there is none.
+
+mod block;
+mod card;
+mod error;
+mod extent;
+mod file;
+mod front_matter;
+mod minimal;
+mod number;
+mod reading;
+mod splice;
+mod text;
+mod verify;
+mod write;
+mod yaml;
+
+#[cfg(test)]
+mod sample;
+
+pub use block::EmissionsBlock;
+pub use card::ModelCard;
+pub use error::{CardError, Position};
+pub use minimal::NewCard;
+pub use write::{Change, Written, apply, write_card, write_card_or};

@@ -1,0 +1,112 @@
+//! Numbers as every YAML dialect and the Hub's own filter read them.
+
+/// A number without exponent, sign, separators or unit, with at most `decimals` digits behind the point.
+///
+/// The Hub's filter takes the first match of `\d+\.\d+|\d+` in Python's `str(value)`: 1 of `1e-05`, 1 of `1,234`.
+/// Python prints what is below 0.0001 or not below 1e16 with an exponent, whatever the file says, and reads zero
+/// as missing. So a positive number that the digits cannot show becomes the smallest that they can.
+///
+/// None for what is negative, infinite, no number, or 1e16 and more.
+pub(crate) fn plain_decimal(value: f64, decimals: usize) -> Option<String> {
+    if !(0.0..1e16).contains(&value) {
+        return None;
+    }
+    // The absolute value turns -0.0, which the range contains, into 0.
+    let padded = format!("{:.decimals$}", value.abs());
+    let digits = padded.trim_end_matches('0').trim_end_matches('.');
+    if digits == "0" && value > 0.0 {
+        return Some(format!("0.{:0>decimals$}", 1));
+    }
+    Some(digits.to_owned())
+}
+
+/// The number that the Hub's filter finds in a text: the first match of `\d+\.\d+|\d+`.
+pub(crate) fn first_number(text: &str) -> Option<f64> {
+    let from = text.find(|character: char| character.is_ascii_digit())?;
+    let digits = |text: &str| text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let whole = from + digits(&text[from..]);
+    let end = match text[whole..].strip_prefix('.') {
+        Some(fraction) if fraction.starts_with(|c: char| c.is_ascii_digit()) => whole + 1 + digits(fraction),
+        _ => whole,
+    };
+    text[from..end].parse().ok()
+}
+
+/// The number that a plain scalar is, exponents and sign included; else the one that the Hub's filter finds.
+pub(crate) fn scalar_number(text: &str) -> Option<f64> {
+    let is_number =
+        text.chars().all(|character| matches!(character, '0'..='9' | '.' | '-' | '+' | 'e' | 'E'));
+    let exact = is_number.then(|| text.parse::<f64>().ok()).flatten();
+    exact.filter(|number| number.is_finite()).or_else(|| first_number(text))
+}
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "what is read back is the written number, digit by digit")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn four_decimals_without_an_exponent() {
+        let grams = |value| plain_decimal(value, 4).unwrap();
+        assert_eq!(grams(1.234_56), "1.2346");
+        assert_eq!(grams(17.0), "17");
+        assert_eq!(grams(120.5), "120.5");
+        assert_eq!(grams(100.0), "100");
+        assert_eq!(grams(24_690_000.0), "24690000");
+        assert_eq!(grams(1e15), "1000000000000000");
+    }
+
+    #[test]
+    fn what_the_digits_cannot_show_becomes_the_smallest_that_they_can() {
+        let grams = |value| plain_decimal(value, 4).unwrap();
+        assert_eq!(grams(0.000_06), "0.0001");
+        assert_eq!(grams(0.000_049), "0.0001");
+        assert_eq!(grams(f64::MIN_POSITIVE), "0.0001");
+        assert_eq!(plain_decimal(1e-12, 9).unwrap(), "0.000000001");
+        assert_eq!(grams(0.0), "0");
+        assert_eq!(grams(-0.0), "0");
+    }
+
+    #[test]
+    fn what_no_card_can_carry_is_refused() {
+        for value in [f64::NAN, f64::INFINITY, -1.0, 1e16, -f64::MIN_POSITIVE] {
+            assert_eq!(plain_decimal(value, 4), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_hub_s_filter_and_its_mistakes() {
+        let cases =
+            [("12.3", 12.3), ("17g", 17.0), ("< 5 kg", 5.0), ("1,234", 1.0), ("5.", 5.0), (".5", 5.0)];
+        for (text, number) in cases {
+            assert_eq!(first_number(text), Some(number), "{text}");
+        }
+        assert_eq!(first_number("[More Information Needed]"), None);
+    }
+
+    #[test]
+    fn a_plain_number_is_itself() {
+        assert_eq!(scalar_number("1.2e-05"), Some(1.2e-5));
+        assert_eq!(scalar_number("-3.5"), Some(-3.5));
+        assert_eq!(scalar_number("+.5"), Some(0.5));
+        assert_eq!(scalar_number("1e999"), Some(1.0));
+        assert_eq!(scalar_number("2026-11-23"), Some(2026.0));
+        assert_eq!(scalar_number("e"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_hub_reads_what_was_written(value in prop_oneof![0.0001..1e13, 1e-9..1.0, 1.0..1e6]) {
+            let written = plain_decimal(value, 4).unwrap();
+            let shape = written.split_once('.').map_or((written.as_str(), "0"), |parts| parts);
+            prop_assert!(shape.0.chars().chain(shape.1.chars()).all(|c| c.is_ascii_digit()), "{}", written);
+            prop_assert!(shape.1.len() <= 4);
+            let read = first_number(&written).unwrap();
+            prop_assert_eq!(read, written.parse::<f64>().unwrap());
+            prop_assert!((read - value).abs() <= 0.000_1_f64.max(value * 1e-15), "{} for {}", written, value);
+            prop_assert!(read > 0.0);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What holds for every card and every block.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may stop at the first surprise")]
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_yaml::Value;
+use sootprint::{Co2e, Energy};
+use sootprint_card::{EmissionsBlock, ModelCard};
+
+/// Keys with their lines, of the shapes that an editor stumbles over. Their names differ, so that any may meet.
+const OTHERS: [&str; 14] = [
+    "license: mit   # ours\n",
+    "# a comment between\n",
+    "\n",
+    "tags:\n- a\n- \"b: c\"\n",
+    "text: |\n  one\n\n  # two\n",
+    "kept: |+\n  three\n\n\n",
+    "folded: >-\n  four\n   five\n",
+    "double: \"six\n  seven # eight\"\n",
+    "braces: {a: [1, 2],\n  b: {c: d}} # end\n",
+    "anchored: &x {y: 1}\nrepeated: *x\n",
+    "\"quoted key\": 'it''s' \n",
+    "empty:\n",
+    "emoji: 😀 é \u{a0}x\n",
+    "model-index:\n  - name: n\n    results:\n    - {task: t}\n",
+];
+
+/// Values of our key that others have written, without its key.
+const OLD: [&str; 12] = [
+    " 12.3 # scalar\n",
+    "\n",
+    " # nothing\n",
+    " '17g'\n",
+    " >\n  17 g\n  # text\n",
+    "\n  emissions: 25.4\n",
+    "\n    # note\n    source: >-\n      Code\n      Carbon\n    on_cloud: no # why\n    emissions: 1\n",
+    "\n  hours:\n  - 1\n\n  - 2\n  energy_consumed: 3\n",
+    " {emissions: 1, \"on_cloud\": no,\n  x}\n",
+    " [1, 2]\n",
+    " {}\n",
+    " !!map {emissions: \"1 g\", }   # end\n",
+];
+
+const BODIES: [&str; 5] =
+    ["", "# Title\n", "\n---\n\ntext", "---\nco2_eq_emissions: 1\n---\n", "  \n\ttext  "];
+
+fn pieces() -> impl Strategy<Value = Vec<&'static str>> {
+    proptest::sample::subsequence(OTHERS.to_vec(), 0..6).prop_shuffle()
+}
+
+/// Lines without a common key, for in front of ours and behind it.
+fn around() -> impl Strategy<Value = (String, String)> {
+    (pieces(), any::<prop::sample::Index>()).prop_map(|(pieces, index)| {
+        let (front, behind) = pieces.split_at(index.index(pieces.len() + 1));
+        (front.concat(), behind.concat())
+    })
+}
+
+prop_compose! {
+    fn block()(
+        grams in 0.0..1e9,
+        source in proptest::option::of(any::<String>()),
+        place in proptest::option::of("[ -~é😀]{0,20}"),
+        joules in proptest::option::of(0.0..1e12),
+    ) -> EmissionsBlock {
+        let mut block = EmissionsBlock::new(Co2e::from_grams(grams));
+        block.source = source;
+        block.geographical_location = place;
+        block.energy_consumed = joules.map(Energy::from_joules);
+        block
+    }
+}
+
+fn front_matter_of(card: &str) -> Value {
+    let yaml = card.strip_prefix("---\n").unwrap().split("\n---\n").next().unwrap();
+    serde_yaml::from_str(&format!("{yaml}\n")).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn outside_the_value_no_byte_moves((front, behind) in around(), old in select(OLD.to_vec()), body in select(BODIES.to_vec()), block in block(), crlf: bool) {
+        let line_break = |text: &str| if crlf { text.replace('\n', "\r\n") } else { text.to_owned() };
+        let (before, after) = (line_break(&format!("---\n{front}co2_eq_emissions:")), line_break(&format!("{behind}---\n{body}")));
+        let card = ModelCard::parse(format!("{before}{}{after}", line_break(old))).unwrap();
+        let written = card.with_emissions(&block).unwrap();
+
+        prop_assert!(written.text().starts_with(&before), "{}", written.text());
+        prop_assert!(written.text().ends_with(&after), "{}", written.text());
+        let ours = &written.text()[before.len()..written.text().len() - after.len()];
+        prop_assert!(!crlf || ours.matches('\n').count() == ours.matches("\r\n").count(), "{ours:?}");
+        prop_assert_eq!(written.with_emissions(&block).unwrap(), written);
+    }
+
+    #[test]
+    fn another_parser_reads_what_was_written((front, behind) in around(), old in select(OLD.to_vec()), block in block()) {
+        let before = format!("---\n{front}co2_eq_emissions:{old}{behind}---\n");
+        let written = ModelCard::parse(before.as_str()).unwrap().with_emissions(&block).unwrap();
+        let (mut old, mut new) = (front_matter_of(&before), front_matter_of(written.text()));
+        let old_emissions = old.as_mapping_mut().unwrap().shift_remove("co2_eq_emissions").unwrap();
+        let emissions = new.as_mapping_mut().unwrap().shift_remove("co2_eq_emissions").unwrap();
+        prop_assert_eq!(new, old);
+
+        prop_assert!((emissions["emissions"].as_f64().unwrap() - block.emissions.grams()).abs() <= 1e-4);
+        prop_assert_eq!(emissions.get("source").and_then(Value::as_str), block.source.as_deref());
+        prop_assert_eq!(emissions.get("geographical_location").and_then(Value::as_str), block.geographical_location.as_deref());
+        prop_assert_eq!(emissions.get("energy_consumed").is_some(), block.energy_consumed.is_some());
+        for foreign in ["on_cloud", "hours", "x"] {
+            prop_assert_eq!(emissions.get(foreign), old_emissions.as_mapping().and_then(|old| old.get(foreign)));
+        }
+    }
+
+    #[test]
+    fn taking_away_undoes_adding(yaml in pieces(), body in select(BODIES.to_vec()), block in block(), bare: bool, crlf: bool, bom: bool) {
+        // A front matter of nothing at all is the one that does not come back: the Hub reads on behind it.
+        let yaml = yaml.concat();
+        let front = if bare || yaml.trim().is_empty() { String::new() } else { format!("---\n{yaml}---\n") };
+        let body = if front.is_empty() { body.trim_start_matches("---\nco2") } else { body };
+        let text = format!("{}{front}{body}", if bom { "\u{feff}" } else { "" });
+        let text = if crlf { text.replace('\n', "\r\n") } else { text };
+        let Ok(card) = ModelCard::parse(text.as_str()) else {
+            // Only a body that begins with a rule may be taken for a front matter.
+            prop_assert!(front.is_empty() && body.trim_start().starts_with("---"));
+            return Ok(());
+        };
+        let written = card.with_emissions(&block).unwrap();
+        prop_assert!(written.emissions().unwrap().is_some());
+        prop_assert_eq!(written.without_emissions().unwrap().into_text(), text);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "(---\n)?[ -~\n\t\ré😀\u{feff}]{0,80}(\n---\n)?.{0,20}", block in block()) {
+        if let Ok(written) = ModelCard::parse(text).and_then(|card| card.with_emissions(&block)) {
+            prop_assert!(written.emissions().unwrap().is_some());
+            prop_assert_eq!(written.with_emissions(&block).unwrap(), written);
+        }
+    }
+
+    #[test]
+    fn no_yaml_like_text_makes_it_panic(lines in proptest::collection::vec(
+        "( {0,4})(- |\\? |&a |!!x )?(a|b|co2_eq_emissions|emissions|\"source\")?(: ?)?(\\||>|\\*a|&a 1|\\{|\\}|\\[|x # y|'|\\.\\.\\.)?", 0..8), block in block()) {
+        let text = format!("---\n{}\n---\n", lines.join("\n"));
+        if let Ok(card) = ModelCard::parse(text) {
+            let _ = card.emissions();
+            let _ = card.without_emissions();
+            if let Ok(written) = card.with_emissions(&block) {
+                prop_assert_eq!(written.with_emissions(&block).unwrap(), written);
+            }
+        }
+    }
+}
