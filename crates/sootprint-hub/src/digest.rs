@@ -1,0 +1,132 @@
+//! The names that the Hub gives to a file's bytes.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+
+/// How much of a file is read at once.
+const CHUNK: usize = 1 << 20;
+
+/// A file's length and the hashes of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Digest {
+    /// Length in bytes.
+    pub(crate) size: u64,
+    /// SHA-256 in hexadecimal, by which large files are known.
+    pub(crate) sha256: String,
+    /// What `git hash-object` prints.
+    pub(crate) git_id: String,
+}
+
+impl Digest {
+    /// Of a file, read once and never held whole.
+    pub(crate) fn of_file(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Self::of(file, size)
+    }
+
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+        let mut hashes = Hashes::new(bytes.len() as u64);
+        hashes.update(bytes);
+        hashes.finish()
+    }
+
+    /// The id of the text that git keeps in place of a file whose bytes are in the Hub's storage.
+    ///
+    /// <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>
+    pub(crate) fn pointer_id(&self) -> String {
+        let Self { sha256, size, .. } = self;
+        let pointer =
+            format!("version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n");
+        Self::of_bytes(pointer.as_bytes()).git_id
+    }
+
+    fn of(mut source: impl Read, size: u64) -> io::Result<Self> {
+        let mut hashes = Hashes::new(size);
+        let mut chunk = vec![0; CHUNK];
+        let mut read = 0;
+        loop {
+            match source.read(&mut chunk) {
+                Ok(0) if read == size => return Ok(hashes.finish()),
+                Ok(0) => return Err(io::Error::other("it was written while it was read")),
+                Ok(length) => {
+                    hashes.update(&chunk[..length]);
+                    read += length as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Both hashes of bytes whose number is known beforehand, as git needs it.
+struct Hashes {
+    size: u64,
+    sha256: Sha256,
+    git: Sha1,
+}
+
+impl Hashes {
+    fn new(size: u64) -> Self {
+        Self { size, sha256: Sha256::new(), git: Sha1::new_with_prefix(format!("blob {size}\0")) }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.git.update(bytes);
+    }
+
+    fn finish(self) -> Digest {
+        Digest {
+            size: self.size,
+            sha256: hexadecimal(&self.sha256.finalize()),
+            git_id: hexadecimal(&self.git.finalize()),
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_the_names_that_git_and_sha256sum_print() {
+        let digest = Digest::of_bytes(b"hello\n");
+        assert_eq!(digest.size, 6);
+        assert_eq!(digest.git_id, "ce013625030ba8dba906f756967f9e9ca394464a");
+        assert_eq!(digest.sha256, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
+    }
+
+    #[test]
+    fn a_file_of_several_chunks_has_the_names_of_its_bytes() {
+        let bytes: Vec<u8> = (0..2 * CHUNK + 3).map(|index| (index % 251) as u8).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        assert_eq!(Digest::of_file(file.path()).unwrap(), Digest::of_bytes(&bytes));
+    }
+
+    #[test]
+    fn a_length_that_is_not_that_of_the_bytes_is_an_error() {
+        assert!(Digest::of(&b"hello"[..], 6).is_err());
+    }
+
+    /// `flax_model.msgpack` in the example of `list_repo_tree` in the documentation of `huggingface_hub`.
+    #[test]
+    fn a_pointer_has_the_id_that_the_hub_reports() {
+        let digest = Digest {
+            size: 497_764_107,
+            sha256: "d88b0d6a6ff9c3f8151f9d3228f57092aaea997f09af009eefd7373a77b5abb9".to_owned(),
+            git_id: String::new(),
+        };
+        assert_eq!(digest.pointer_id(), "8095a62ccb4d806da7666fcda07467e2d150218e");
+    }
+}

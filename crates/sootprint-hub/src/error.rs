@@ -1,0 +1,299 @@
+//! Why something could not be published, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sootprint::{FootprintError, Outcome};
+use sootprint_card::CardError;
+
+use crate::cause::{Cause, Doing};
+use crate::settings::NO_IMPLICIT_TOKEN;
+use crate::token::TokenError;
+use crate::verify::Discrepancy;
+
+/// Why a model could not be published. The token is in none of the texts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Nothing was measured or modelled.
+    #[error(
+        "the footprint has no component with a figure, so there is nothing to publish; see `sootprint doctor`"
+    )]
+    NotMeasured,
+    /// The run failed, or is still going on: its footprint is not that of a model.
+    #[error(
+        "the run's outcome is `{}`, so its weights and footprint are not published; finish a run first",
+        outcome.as_str()
+    )]
+    Unfinished {
+        /// How the run ended.
+        outcome: Outcome,
+    },
+    /// The footprint cannot be written as JSON.
+    #[error("the footprint cannot be published: {0}")]
+    Footprint(#[source] FootprintError),
+    /// That is no repository's name.
+    #[error(
+        "`{given}` is no name of a repository; write it as `owner/name`, with letters, digits, `-`, `_` and `.`"
+    )]
+    Repository {
+        /// What was given.
+        given: String,
+    },
+    /// The environment forbids the network.
+    #[error("{variable} is set, so nothing is published; unset it and publish again")]
+    Offline {
+        /// The variable that says so.
+        variable: &'static str,
+    },
+    /// That is no address of a Hub.
+    #[error(
+        "`{endpoint}` is no address of a Hub; write it as `https://host`, without a user name (HF_ENDPOINT)"
+    )]
+    Endpoint {
+        /// What was given, up to a user name cut off.
+        endpoint: String,
+    },
+    /// There is no token.
+    #[error(
+        "there is no token for the Hub; log in with `hf auth login` or set HF_TOKEN to a token of the role `write`"
+    )]
+    NoToken,
+    /// The environment forbids looking for a token, and none was given.
+    #[error(
+        "no token was given, and {NO_IMPLICIT_TOKEN} forbids looking for one; give one or unset the variable"
+    )]
+    TokenNotGiven,
+    /// What was found is no token.
+    #[error("{0}; log in again with `hf auth login`, or set HF_TOKEN")]
+    Token(#[source] TokenError),
+    /// The token's file is there and cannot be read.
+    #[error("cannot read the token in {}: {source}; log in again with `hf auth login`, or set HF_TOKEN", path.display())]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The folder, or a file in it, cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The folder has no weights.
+    #[error("{} has no weights; save the model there as .safetensors or .bpk and publish again", dir.display())]
+    NoWeights {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A file of weights is empty.
+    #[error("{} is empty; save the model again", path.display())]
+    EmptyWeights {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that would be published is a link out of the folder, or to something hidden in it.
+    #[error(
+        "{} is a link to {}, which is not for everybody to see; put a copy in its place, or remove the link",
+        path.display(),
+        target.display()
+    )]
+    LinkOutside {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// A card cannot be edited.
+    #[error("{card}: {source}")]
+    Card {
+        /// Which card it is.
+        card: String,
+        /// What is wrong in it.
+        source: CardError,
+    },
+    /// The folder's card and the Hub's differ in more than the footprint.
+    #[error(
+        "{} and README.md of {repo} on the Hub differ in more than the footprint, and nothing was sent; make them \
+         alike, or delete the one in the folder to keep the Hub's, and publish again",
+        local.display()
+    )]
+    CardConflict {
+        /// The card in the folder.
+        local: PathBuf,
+        /// The repository.
+        repo: String,
+    },
+    /// No connection could be prepared, most often because the system's certificates cannot be read.
+    #[error(
+        "cannot prepare a connection to {endpoint}: {cause}; check the system's certificates and proxies"
+    )]
+    Setup {
+        /// The Hub's address.
+        endpoint: String,
+        /// What the client says.
+        #[source]
+        cause: Cause,
+    },
+    /// The Hub does not know the token.
+    #[error(
+        "the Hub at {endpoint} did not accept the token while {doing} {repo}: {cause}; make one of the role `write` \
+         at {endpoint}/settings/tokens and log in with `hf auth login`, or set HF_TOKEN"
+    )]
+    Unauthorized {
+        /// The Hub's address.
+        endpoint: String,
+        /// The repository.
+        repo: String,
+        /// What was being done.
+        doing: Doing,
+        /// What the Hub says.
+        #[source]
+        cause: Cause,
+    },
+    /// The Hub knows the token, and it may not do this.
+    #[error(
+        "the token may not write to {repo} (it was refused while {doing} it): {cause}; use one of the role `write`, \
+         or give yours write access to this repository, at {endpoint}/settings/tokens, and log in with `hf auth login`"
+    )]
+    Forbidden {
+        /// The Hub's address.
+        endpoint: String,
+        /// The repository.
+        repo: String,
+        /// What was being done.
+        doing: Doing,
+        /// What the Hub says.
+        #[source]
+        cause: Cause,
+    },
+    /// The repository has no such branch.
+    #[error("{repo} has no branch `{branch}`; create it on the Hub, or publish to main")]
+    NoBranch {
+        /// The repository.
+        repo: String,
+        /// The branch.
+        branch: String,
+    },
+    /// Somebody else committed in between.
+    #[error("somebody committed to `{branch}` of {repo} meanwhile, and nothing was committed; publish again")]
+    Conflict {
+        /// The repository.
+        repo: String,
+        /// The branch.
+        branch: String,
+    },
+    /// The Hub has had too many requests.
+    #[error("the Hub has had too many requests{}: {cause}; publish again later", wait(retry_after))]
+    RateLimited {
+        /// How long the Hub asks to wait, if it says so.
+        retry_after: Option<Duration>,
+        /// What the Hub says.
+        #[source]
+        cause: Cause,
+    },
+    /// The Hub did not answer. When this happens while committing, the commit may be there.
+    #[error(
+        "no answer from the Hub at {endpoint} while {doing} {repo}: {cause}; check the connection and HF_ENDPOINT, \
+         and publish again"
+    )]
+    Unreachable {
+        /// The Hub's address.
+        endpoint: String,
+        /// The repository.
+        repo: String,
+        /// What was being done.
+        doing: Doing,
+        /// What the client says.
+        #[source]
+        cause: Cause,
+    },
+    /// The Hub answered with an error of its own. When this happens while committing, the commit may be there.
+    #[error("the Hub at {endpoint} is in trouble while {doing} {repo}: {cause}; publish again later")]
+    Unavailable {
+        /// The Hub's address.
+        endpoint: String,
+        /// The repository.
+        repo: String,
+        /// What was being done.
+        doing: Doing,
+        /// What the Hub says.
+        #[source]
+        cause: Cause,
+    },
+    /// The weights did not get into the Hub's storage.
+    #[error("the files of {repo} could not be uploaded, and nothing was committed: {cause}; publish again")]
+    Upload {
+        /// The repository.
+        repo: String,
+        /// What the storage's client says.
+        #[source]
+        cause: Cause,
+    },
+    /// The Hub refused, for a reason that it gives: a card whose metadata it does not like, a full quota.
+    #[error("the Hub refused while {doing} {repo}: {cause}; mend what it names and publish again")]
+    Refused {
+        /// The repository.
+        repo: String,
+        /// What was being done.
+        doing: Doing,
+        /// What the Hub says.
+        #[source]
+        cause: Cause,
+    },
+    /// What answered is no Hub, or one of another version.
+    #[error("{endpoint} did not answer as the Hub does while {doing} {repo}: {cause}; check HF_ENDPOINT")]
+    NoHub {
+        /// The address.
+        endpoint: String,
+        /// The repository.
+        repo: String,
+        /// What was being done.
+        doing: Doing,
+        /// What was wrong with the answer.
+        #[source]
+        cause: Cause,
+    },
+    /// The commit was made, and the Hub does not have in it what was sent.
+    #[error("commit {commit} of {repo} was made, and in it {path} {problem}")]
+    NotStored {
+        /// The repository.
+        repo: String,
+        /// The commit.
+        commit: String,
+        /// The file's path.
+        path: String,
+        /// What is wrong with it.
+        #[source]
+        problem: Discrepancy,
+    },
+    /// The model is published, and the card in the folder could not be written.
+    #[error(
+        "the model is published at {url}, and its card could not be written into the folder: {source}; download it"
+    )]
+    LocalCard {
+        /// The model's page.
+        url: String,
+        /// Why not.
+        source: CardError,
+    },
+}
+
+fn wait(retry_after: &Option<Duration>) -> String {
+    retry_after.map_or_else(String::new, |time| format!(" and asks to wait {} s", time.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_said_in_seconds_when_it_is_known() {
+        assert_eq!(wait(&Some(Duration::from_secs(30))), " and asks to wait 30 s");
+        assert_eq!(wait(&None), "");
+    }
+}

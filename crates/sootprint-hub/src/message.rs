@@ -1,0 +1,74 @@
+//! What the commit says about itself.
+
+use sootprint::Footprint;
+
+/// The commit's first line: the energy at the facility's meter, and what it emitted.
+pub(crate) fn title(footprint: &Footprint) -> String {
+    format!(
+        "Publish weights and footprint ({}, {} CO2e)",
+        footprint.energy.facility, footprint.emissions.best
+    )
+}
+
+/// The footprint in one line, and what had to make way for it.
+pub(crate) fn description(footprint: &Footprint, replaced: Option<&str>) -> String {
+    let Footprint { run, energy, emissions, grid, hardware, .. } = footprint;
+    let mut parts = Vec::new();
+    if let Some(training) = run.training_type {
+        parts.push(training.as_str().to_owned());
+    }
+    if !hardware.is_empty() {
+        parts.push(hardware.clone());
+    }
+    parts.push(format!("{:.0} s, {}", run.duration_s, run.outcome.as_str()));
+    parts.push(format!("{} at a PUE of {} ({})", energy.facility, energy.pue, energy.pue_origin));
+    parts.push(format!("{} CO2e, between {} and {}", emissions.best, emissions.low, emissions.high));
+    let place = grid.place.as_deref().unwrap_or("an unknown place");
+    parts.push(format!("{} in {place}", grid.intensity));
+    if run.partial {
+        parts.push("partial: something is missing from the total".to_owned());
+    }
+    let line = parts.join("; ");
+    match replaced {
+        Some(old) => format!("{line}\n\nReplaced `co2_eq_emissions`: {old}"),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn the_title_has_energy_and_emissions() {
+        assert_eq!(title(&sample::footprint()), "Publish weights and footprint (726.47 Wh, 40.68 g CO2e)");
+    }
+
+    #[test]
+    fn the_description_is_one_line() {
+        assert_eq!(
+            description(&sample::footprint(), None),
+            "pre-training; 2 x NVIDIA H200; 1800 s, completed; 726.47 Wh at a PUE of 1 (assumed); \
+             40.68 g CO2e, between 30.00 g and 70.00 g; 56.0 g CO2e/kWh in France"
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_missing_or_replaced_is_said() {
+        let mut footprint = sample::footprint();
+        footprint.run.training_type = None;
+        footprint.run.partial = true;
+        footprint.grid.place = None;
+        footprint.hardware = String::new();
+        let text = description(&footprint, Some("12.3  # AutoTrain"));
+        assert!(text.starts_with("1800 s, completed; "), "{text}");
+        assert!(
+            text.ends_with(
+                "in an unknown place; partial: something is missing from the total\n\n\
+                 Replaced `co2_eq_emissions`: 12.3  # AutoTrain"
+            ),
+            "{text}"
+        );
+    }
+}
