@@ -1,0 +1,114 @@
+//! A perceptron for 8 × 8 pixels, and its weights on disk.
+
+use std::path::Path;
+
+use anyhow::Result;
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig, Relu};
+use burn::tensor::{Device, Int, Tensor};
+use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
+use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot as _, SafetensorsStore};
+use digits::data::{CLASSES, PIXELS};
+
+use crate::batch::Batch;
+
+/// Not as wide as an image has pixels, so that a transposed weight cannot go unnoticed.
+const HIDDEN: usize = 128;
+
+#[derive(Module, Debug)]
+pub(crate) struct Perceptron {
+    hidden: Linear,
+    output: Linear,
+    activation: Relu,
+}
+
+impl Perceptron {
+    pub(crate) fn new(device: &Device) -> Self {
+        Self {
+            hidden: LinearConfig::new(PIXELS, HIDDEN).init(device),
+            output: LinearConfig::new(HIDDEN, CLASSES).init(device),
+            activation: Relu::new(),
+        }
+    }
+
+    pub(crate) fn forward(&self, pixels: Tensor<2>) -> Tensor<2> {
+        self.output.forward(self.activation.forward(self.hidden.forward(pixels)))
+    }
+
+    /// Saves the weights for PyTorch and Candle, whose linear layers keep theirs transposed.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        let mut store =
+            SafetensorsStore::from_file(path).with_to_adapter(BurnToPyTorchAdapter).overwrite(true);
+        Ok(self.save_into(&mut store)?)
+    }
+
+    fn classify(&self, batch: Batch) -> ClassificationOutput {
+        let output = self.forward(batch.pixels);
+        let loss = CrossEntropyLossConfig::new()
+            .init(&output.device())
+            .forward(output.clone(), batch.classes.clone());
+        ClassificationOutput::new(loss, output, batch.classes)
+    }
+}
+
+/// The part of the batch that is classified rightly, from 0 to 1.
+pub(crate) fn accuracy(output: Tensor<2>, classes: Tensor<1, Int>) -> Result<f64> {
+    let right = output.argmax(1).flatten::<1>(0, 1).equal(classes);
+    Ok(right.float().mean().try_into_scalar::<f64>()?)
+}
+
+impl TrainStep for Perceptron {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
+        let output = self.classify(batch);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Perceptron {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> ClassificationOutput {
+        self.classify(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+    use candle_core::safetensors;
+
+    use super::*;
+
+    /// Candle must compute the same from the saved weights: a transposed layer would fail in silence.
+    #[test]
+    fn candle_reads_the_same_function_from_the_file() {
+        let device = Device::flex();
+        let model = Perceptron::new(&device);
+        let pixels = Tensor::<2>::random([5, PIXELS], Distribution::Default, &device);
+        let ours = model.forward(pixels.clone()).try_into_vec_as::<f32>().unwrap();
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        model.save(&path).unwrap();
+        let processor = candle_core::Device::Cpu;
+        let tensors = safetensors::load(&path, &processor).unwrap();
+        let layer = |name: &str| {
+            let tensor = |part| tensors[&format!("{name}.{part}")].clone();
+            candle_nn::Linear::new(tensor("weight"), Some(tensor("bias")))
+        };
+        let pixels = pixels.try_into_vec_as::<f32>().unwrap();
+        let pixels = candle_core::Tensor::from_vec(pixels, (5, PIXELS), &processor).unwrap();
+        let hidden = pixels.apply(&layer("hidden")).unwrap().relu().unwrap();
+        let theirs = hidden.apply(&layer("output")).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+
+        assert_eq!(ours.len(), 5 * CLASSES);
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert!((ours - theirs).abs() < 1e-5, "{ours} and {theirs}");
+        }
+    }
+}

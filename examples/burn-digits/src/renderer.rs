@@ -1,0 +1,88 @@
+//! One line for each epoch. Burn's own renderer without a terminal dashboard prints one for each batch.
+
+use std::collections::HashMap;
+
+use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
+use burn::train::renderer::{
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
+};
+
+/// Prints loss, accuracy, energy and CO2e of each epoch as it ends.
+#[derive(Default)]
+pub(crate) struct EpochLines {
+    names: HashMap<MetricId, String>,
+    train: HashMap<String, f64>,
+    valid: HashMap<String, f64>,
+}
+
+impl EpochLines {
+    /// Keeps the last value of a metric in an epoch, which is the epoch's own.
+    fn keep(&self, state: MetricState) -> Option<(String, f64)> {
+        match state {
+            MetricState::Numeric(entry, Some(NumericEntry::Final(value))) => {
+                Some((self.names.get(&entry.metric_id)?.clone(), value))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl MetricsRendererTraining for EpochLines {
+    fn update_train(&mut self, state: MetricState) {
+        let kept = self.keep(state);
+        self.train.extend(kept);
+    }
+
+    fn update_valid(&mut self, state: MetricState) {
+        let kept = self.keep(state);
+        self.valid.extend(kept);
+    }
+}
+
+impl TrainingProgressLogger for EpochLines {
+    fn start(&mut self, total_epochs: usize, _: usize, _: Option<usize>, _: Option<&str>) {
+        println!("Training {total_epochs} epochs.");
+    }
+
+    fn update_epoch(&mut self, epoch: usize) {
+        let value = |split: &HashMap<String, f64>, name: &str| split.get(name).copied().unwrap_or(f64::NAN);
+        let both = |name| value(&self.train, name) + value(&self.valid, name);
+        println!(
+            "epoch {epoch:>2}  loss {:.4}  validation accuracy {:>5.1} %  {:>7.2} mWh  {:>8.4} mg CO2e",
+            value(&self.train, "Loss"),
+            value(&self.valid, "Accuracy"),
+            both("Energy") * 1e3,
+            both("CO2e") * 1e3,
+        );
+    }
+
+    fn start_split(&mut self, _: &str, _: usize) {}
+    fn update_split(&mut self, _: usize) {}
+    fn end_split(&mut self) {}
+    fn end(&mut self) {}
+    fn log_event_training(&mut self, _: String) {}
+}
+
+impl MetricsRenderer for EpochLines {
+    fn manual_close(&mut self) {}
+
+    fn register_metric(&mut self, definition: MetricDefinition) {
+        self.names.insert(definition.metric_id, definition.name.to_string());
+    }
+}
+
+// Nothing is evaluated by Burn's evaluator here.
+
+impl MetricsRendererEvaluation for EpochLines {
+    fn update_test(&mut self, _: EvaluationName, _: MetricState) {}
+}
+
+impl EvaluationProgressLogger for EpochLines {
+    fn start_global_progress(&mut self, _: usize) {}
+    fn start_test(&mut self, _: &str, _: usize) {}
+    fn update_test_progress(&mut self, _: usize) {}
+    fn end_test(&mut self) {}
+    fn end_global_progress(&mut self) {}
+    fn log_event_evaluation(&mut self, _: String) {}
+}

@@ -1,0 +1,87 @@
+//! Fine-tunes the digit classifier of the Burn example with Candle on the processor, measured, and publishes it.
+//!
+//! The base model read black digits on white; fine-tuning teaches it white ones on black. Run `burn-digits` first.
+//!
+//! `cargo run -p candle-digits` publishes to a stand-in Hub on this machine; with a token in `HF_TOKEN`,
+//! `cargo run -p candle-digits -- me/digits-negative me/digits` publishes to the Hub, naming the base model.
+
+#![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
+
+mod batch;
+mod model;
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, loss};
+use digits::data::{self, Digit};
+use sootprint::Run;
+use sootprint_candle::OnDevice as _;
+
+use batch::Batch;
+use model::Perceptron;
+
+const BASE: &str = "artifacts/burn-digits/model.safetensors";
+const FOLDER: &str = "artifacts/candle-digits";
+/// The name that the stand-in Hub gave to the base model.
+const BASE_MODEL: &str = "loopback/burn-digits";
+const EPOCHS: u32 = 40;
+const BATCH: usize = 32;
+const LEARNING_RATE: f64 = 4e-3;
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let repository = arguments.next();
+    let base_model = arguments.next().unwrap_or_else(|| BASE_MODEL.to_owned());
+    ensure!(Path::new(BASE).exists(), "{BASE} is not there: pre-train it first, `cargo run -p burn-digits`");
+    let folder = Path::new(FOLDER);
+    std::fs::create_dir_all(folder)?;
+
+    let device = Device::Cpu;
+    let mut weights = VarMap::new();
+    let model = Perceptron::new(VarBuilder::from_varmap(&weights, DType::F32, &device))?;
+    weights.load(BASE)?;
+
+    let (train, test) = data::load()?;
+    println!("Base model, black on white: {:.1} %", 100.0 * accuracy(&model, &test, &device)?);
+    let [train, test] = [train, test].map(|part| part.into_iter().map(Digit::negative).collect::<Vec<_>>());
+    println!("Base model, white on black: {:.1} %", 100.0 * accuracy(&model, &test, &device)?);
+
+    let run = Run::fine_tuning(folder, base_model).start();
+    let mut optimizer =
+        AdamW::new(weights.all_vars(), ParamsAdamW { lr: LEARNING_RATE, ..ParamsAdamW::default() })?;
+    for epoch in run.epochs(1..=EPOCHS).on(&device) {
+        let before = run.handle().live();
+        let loss = train_epoch(&model, &mut optimizer, &train, &device)?;
+        let after = run.handle().live();
+        let (energy, emissions) = (after.energy - before.energy, after.emissions - before.emissions);
+        println!("epoch {epoch:>2}  loss {loss:.4}  {energy}  {emissions} CO2e");
+    }
+    weights.save(folder.join("model.safetensors"))?;
+    let footprint = run.finish();
+
+    println!("Accuracy on images that it never saw: {:.1} %\n", 100.0 * accuracy(&model, &test, &device)?);
+    println!("{footprint}");
+    digits::hub::publish(&footprint, folder, repository.as_deref())
+}
+
+/// One pass over the images, in their order; the mean loss of its batches.
+fn train_epoch(model: &Perceptron, optimizer: &mut AdamW, train: &[Digit], device: &Device) -> Result<f32> {
+    let mut losses = Vec::new();
+    for digits in train.chunks(BATCH) {
+        let Batch { pixels, classes } = Batch::new(digits, device)?;
+        let loss = loss::cross_entropy(&model.forward(&pixels)?, &classes)?;
+        optimizer.backward_step(&loss)?;
+        losses.push(loss.to_scalar::<f32>()?);
+    }
+    Ok(losses.iter().sum::<f32>() / losses.len() as f32)
+}
+
+/// The part of the images that is classified rightly, from 0 to 1.
+fn accuracy(model: &Perceptron, digits: &[Digit], device: &Device) -> Result<f32> {
+    let Batch { pixels, classes } = Batch::new(digits, device)?;
+    let guessed: Tensor = model.forward(&pixels)?.argmax(1)?;
+    let right = guessed.eq(&classes)?.to_dtype(DType::F32)?;
+    Ok(right.mean_all()?.to_scalar()?)
+}

@@ -1,0 +1,28 @@
+//! The perceptron that the Burn example pre-trained.
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Linear, Module, VarBuilder, linear};
+use digits::data::{CLASSES, PIXELS};
+
+/// As wide as the pre-trained one.
+const HIDDEN: usize = 128;
+
+pub(crate) struct Perceptron {
+    hidden: Linear,
+    output: Linear,
+}
+
+impl Perceptron {
+    pub(crate) fn new(weights: VarBuilder<'_>) -> Result<Self> {
+        Ok(Self {
+            hidden: linear(PIXELS, HIDDEN, weights.pp("hidden"))?,
+            output: linear(HIDDEN, CLASSES, weights.pp("output"))?,
+        })
+    }
+}
+
+impl Module for Perceptron {
+    fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
+        pixels.apply(&self.hidden)?.relu()?.apply(&self.output)
+    }
+}

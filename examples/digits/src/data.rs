@@ -1,0 +1,83 @@
+//! Handwritten digits: 1,797 images of 8 × 8 pixels (E. Alpaydin and C. Kaynak, CC BY 4.0; see `data/README.md`).
+
+use anyhow::{Context as _, Result, ensure};
+use flate2::read::GzDecoder;
+
+/// Pixels of an image.
+pub const PIXELS: usize = 64;
+
+/// Digits there are.
+pub const CLASSES: usize = 10;
+
+/// Ink at its darkest.
+const DARKEST: f32 = 16.0;
+
+/// One in five images is kept back to test with.
+const TEST_EVERY: usize = 5;
+
+/// A written digit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Digit {
+    /// From 0 (paper) to 1 (ink), row by row.
+    pub pixels: [f32; PIXELS],
+    /// Which digit it is.
+    pub class: u8,
+}
+
+impl Digit {
+    /// The same digit in white on black.
+    #[must_use]
+    pub fn negative(mut self) -> Self {
+        for pixel in &mut self.pixels {
+            *pixel = 1.0 - *pixel;
+        }
+        self
+    }
+}
+
+/// The images to train on and those to test with, always the same.
+///
+/// # Errors
+/// When the embedded file is damaged.
+pub fn load() -> Result<(Vec<Digit>, Vec<Digit>)> {
+    let file = GzDecoder::new(include_bytes!("../data/digits.csv.gz").as_slice());
+    let rows = csv::ReaderBuilder::new().has_headers(false).from_reader(file).into_records();
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    for (index, row) in rows.enumerate() {
+        let digit = parse(&row?).with_context(|| format!("line {} of the digits", index + 1))?;
+        if index % TEST_EVERY == 0 { test.push(digit) } else { train.push(digit) }
+    }
+    Ok((train, test))
+}
+
+fn parse(row: &csv::StringRecord) -> Result<Digit> {
+    ensure!(row.len() == PIXELS + 1, "it has {} values", row.len());
+    let mut pixels = [0.0; PIXELS];
+    for (pixel, value) in pixels.iter_mut().zip(row) {
+        *pixel = value.parse::<f32>()? / DARKEST;
+    }
+    Ok(Digit { pixels, class: row[PIXELS].parse()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_images_are_there_and_each_digit_in_both_parts() {
+        let (train, test) = load().unwrap();
+        assert_eq!((train.len(), test.len()), (1_437, 360));
+        for part in [&train, &test] {
+            assert!((0..CLASSES as u8).all(|class| part.iter().any(|digit| digit.class == class)));
+            assert!(part.iter().all(|digit| digit.pixels.iter().all(|pixel| (0.0..=1.0).contains(pixel))));
+        }
+    }
+
+    #[test]
+    fn a_negative_of_a_negative_is_the_image() {
+        let (train, _) = load().unwrap();
+        let digit = train[0].clone();
+        assert_ne!(digit.clone().negative(), digit);
+        assert_eq!(digit.clone().negative().negative(), digit);
+    }
+}

@@ -1,0 +1,66 @@
+//! To the Hub with a token, else to a stand-in on this machine.
+
+#![allow(clippy::print_stdout, reason = "the examples talk to who runs them")]
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use loopback_hub::LoopbackHub;
+use sootprint::Footprint;
+use sootprint_hub::{Publication, Published, Token};
+
+/// Publishes the folder and says where: as `repository` on the Hub when `HF_TOKEN` is set, else on a stand-in Hub that
+/// lives as long as this call, from which every file is read back.
+///
+/// # Errors
+/// When publishing fails, or the stand-in Hub gives back other bytes than it was sent.
+pub fn publish(footprint: &Footprint, folder: &Path, repository: Option<&str>) -> Result<()> {
+    let has_token = std::env::var_os("HF_TOKEN").is_some_and(|token| !token.is_empty());
+    match repository.filter(|_| has_token) {
+        Some(repository) => say(&Publication::new(footprint, folder, repository).publish()?),
+        None => publish_here(footprint, folder)?,
+    }
+    println!("\n{}:\n", folder.join("README.md").display());
+    println!("{}", fs::read_to_string(folder.join("README.md"))?);
+    Ok(())
+}
+
+fn publish_here(footprint: &Footprint, folder: &Path) -> Result<()> {
+    println!("No HF_TOKEN and repository name: publishing to a stand-in Hub on this machine.");
+    let hub = LoopbackHub::start()?;
+    let name = folder.file_name().and_then(|name| name.to_str()).context("the folder has no name")?;
+    let repository = format!("loopback/{name}");
+    let published = Publication::new(footprint, folder, &repository)
+        .endpoint(hub.endpoint())
+        .token(Token::new(hub.token())?)
+        .publish()?;
+    say(&published);
+    read_back(&hub, &published, &repository, folder)
+}
+
+fn say(published: &Published) {
+    println!("Published {} in one commit, {}", published.repo, published.commit);
+    for file in &published.files {
+        let storage = if file.is_lfs { "Xet storage" } else { "in the commit" };
+        println!("  {:<20} {:>9} bytes, {storage}, SHA-256 {}", file.path, file.size, file.sha256);
+    }
+}
+
+/// Compares what the Hub has with what lies in the folder. The footprint is published without the boards' UUIDs, so it
+/// is the one file whose bytes may differ.
+fn read_back(hub: &LoopbackHub, published: &Published, repository: &str, folder: &Path) -> Result<()> {
+    let mut same = 0;
+    for file in &published.files {
+        let there = hub.read(repository, "main", &file.path)?;
+        if file.path != sootprint::FILE_NAME {
+            ensure!(there == fs::read(folder.join(&file.path))?, "{} came back with other bytes", file.path);
+            same += 1;
+        }
+        ensure!(there.len() as u64 == file.size, "{} came back with another length", file.path);
+    }
+    let commits = hub.commits(repository)?;
+    let commit = commits.first().context("the Hub has no commit")?;
+    println!("Read back: {same} files byte for byte, from commit `{}`", commit.title);
+    Ok(())
+}
