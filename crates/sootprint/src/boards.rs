@@ -6,15 +6,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A board as NVML names it.
+/// A board, by the names that its driver and the system have for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Board {
-    /// `GPU-` and 36 characters; unique to the board.
+    /// Unique to the board: NVIDIA's or ROCm's UUID, else `GPU-pci-` and the address.
     pub uuid: String,
     /// Domain, bus, device and function, as in `0000:07:00.0`.
     pub pci: String,
     /// The product's name.
     pub model: String,
+    /// Its number for the CUDA runtime of this process; none for a board that CUDA does not show, or that is none of
+    /// NVIDIA's.
+    #[serde(default)]
+    pub cuda: Option<usize>,
 }
 
 /// What a framework says that it trains on.
@@ -79,6 +83,12 @@ impl Visibility {
         visible
     }
 
+    /// The first entry that is a slice of a board (MIG), if any; slices are not measured.
+    pub(crate) fn first_slice(&self) -> Option<&str> {
+        let entries = self.entries.as_ref()?;
+        entries.iter().map(String::as_str).find(|entry| entry.starts_with("MIG-"))
+    }
+
     /// Whether CUDA's numbers can be told from NVML's.
     ///
     /// CUDA's default order is fastest first, which no one but CUDA knows on a machine of mixed boards.
@@ -93,11 +103,11 @@ impl Visibility {
 }
 
 impl Claim {
-    /// The position of the claimed board among `visible`, which is in CUDA's order.
+    /// The position of the claimed board among `visible`.
     #[must_use]
     pub fn find(&self, visible: &[Board]) -> Option<usize> {
         match self {
-            Self::CudaOrdinal(ordinal) => (*ordinal < visible.len()).then_some(*ordinal),
+            Self::CudaOrdinal(ordinal) => visible.iter().position(|board| board.cuda == Some(*ordinal)),
             Self::Uuid(uuid) => visible.iter().position(|board| board.uuid.eq_ignore_ascii_case(uuid)),
             Self::Pci(address) => {
                 let address = canonical_pci(address);
@@ -135,6 +145,7 @@ mod tests {
             uuid: format!("GPU-{}-1111", letter.to_string().repeat(4)),
             pci: format!("0000{letter}:07:00.0"),
             model: model.into(),
+            cuda: None,
         };
         vec![board('a', "H200"), board('b', "H200"), board('c', "L4")]
     }
@@ -161,6 +172,12 @@ mod tests {
     }
 
     #[test]
+    fn a_slice_is_known_as_one() {
+        assert_eq!(Visibility::new(Some("0,MIG-1234"), None).first_slice(), Some("MIG-1234"));
+        assert_eq!(Visibility::new(Some("0,1"), None).first_slice(), None);
+    }
+
+    #[test]
     fn mixed_boards_in_cuda_s_own_order_are_not_certain() {
         let boards = boards();
         assert!(!Visibility::new(None, None).is_certain(&boards));
@@ -172,8 +189,10 @@ mod tests {
 
     #[test]
     fn a_claim_finds_its_board_by_number_name_and_address() {
-        let boards = boards();
-        assert_eq!(Claim::CudaOrdinal(1).find(&boards), Some(1));
+        let mut boards = boards();
+        (boards[0].cuda, boards[2].cuda) = (Some(1), Some(0));
+        assert_eq!(Claim::CudaOrdinal(0).find(&boards), Some(2));
+        assert_eq!(Claim::CudaOrdinal(1).find(&boards), Some(0));
         assert_eq!(Claim::CudaOrdinal(3).find(&boards), None);
         assert_eq!(Claim::Uuid("gpu-cccc-1111".into()).find(&boards), Some(2));
         assert_eq!(Claim::Pci("00000000C:07:00.0".into()).find(&boards), Some(2));

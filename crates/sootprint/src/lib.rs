@@ -4,9 +4,11 @@
 //! # Limits
 //! - The total is GPU + CPU + memory at the component. Fans, disks, network and power supplies are in neither the
 //!   total nor its bounds.
-//! - Processor and memory are modelled, with wide bounds, and on Linux only.
-//! - A board's energy is the whole board's: another process on it is not told apart.
-//! - The error of a board's own sensor is not ours to know; NVIDIA's stated 5 % is in the bounds.
+//! - Processor and memory are measured through RAPL where the system lets it be read, else modelled, with wide bounds;
+//!   both on Linux only.
+//! - A board's energy is the whole board's: another process on it is not told apart, and slices (MIG) are not measured.
+//! - The error of a sensor is not ours to know; what its maker states, or an assumption, is in the bounds
+//!   (`docs/uncertainty.md`).
 //! - A run that is killed keeps its ledger up to the last line: one a second in the first minute, then one a minute.
 //!
 //! # The way of the data
@@ -48,10 +50,12 @@ pub use footprint::{
     ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FILE_NAME, Footprint, FootprintError,
     RunSummary, SCHEMA,
 };
-pub use grid::{Answer, Basis, Figure, Hour, IntensityError, Origin};
+pub use grid::{
+    Answer, Basis, Figure, Hour, IntensityError, Origin, Period, Provider, ProviderError, Series,
+};
 pub use ledger::{LedgerError, Outcome, TrainingType, runs};
 pub use place::{Place, PlaceError};
 pub use run::{Epochs, Live, RecoverError, Run, RunBuilder, RunHandle, StartError, recover};
 pub use settings::SettingError;
-pub use source::{Kind, Method, NvmlError, Replay, ReplayError, SourceReport, sources};
+pub use source::{Kind, Method, NvmlError, Replay, ReplayError, Sensor, SourceReport, sources};
 pub use units::{CarbonIntensity, Co2e, Energy, Power};

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::clock::VirtualClock;
 use crate::facility::{Pue, PueError};
 use crate::grid::{Answer, IntensityError, Origin};
 use crate::place::{Place, PlaceError};
@@ -17,6 +18,7 @@ pub(crate) struct Arguments {
     pub(crate) pue: Option<Pue>,
     pub(crate) replay: Option<Replay>,
     pub(crate) nvml: Option<OsString>,
+    pub(crate) clock: Option<VirtualClock>,
 }
 
 /// All that a run needs to know, and the settings that could not be taken.
@@ -29,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) replay: Option<Replay>,
     /// The path of the NVML library when it is not the system's.
     pub(crate) nvml: Option<OsString>,
+    pub(crate) clock: Option<VirtualClock>,
     /// Each was left out; a run that was started with `try_start` does not begin with one.
     pub(crate) problems: Vec<SettingError>,
 }
@@ -55,6 +58,7 @@ impl Settings {
             pue: arguments.pue.or(pue).unwrap_or(Pue::ASSUMED),
             replay: arguments.replay.or(replay),
             nvml: arguments.nvml.or_else(|| variable("SOOTPRINT_NVML")),
+            clock: arguments.clock,
             problems,
         }
     }

@@ -1,17 +1,30 @@
 //! The sum. Pure: readings and the time go in, energy comes out; no clock, no file and no board in here.
 
+mod ticks;
+
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::source::{Bounded, Component, Reading, Unreadable};
 use crate::units::{Energy, Power};
+use ticks::Ticks;
 
 /// Power readings that lie further apart than this are not joined: what happened between them is a gap.
 const LONGEST_STRIDE: Duration = Duration::from_secs(10);
 
 /// How many observations back an edge may be placed: marks reach the meter a little late and in bursts.
-const REMEMBERED: usize = 16;
+const REMEMBERED: usize = 256;
+
+/// Two readings this close tell when a counter ticked between them: to half of this at worst.
+const FINE: Duration = Duration::from_millis(10);
+
+/// The slowest counter known ticks every 100 ms; who waits longer than this for a tick waits in vain.
+pub(crate) const LONGEST_TICK: Duration = Duration::from_millis(250);
+
+/// A board may exceed its limit for a moment, and a counter shows what the time since its last tick used.
+const EXCESS: f64 = 1.5;
 
 /// The energy of some components from a first reading on.
 #[derive(Debug)]
@@ -45,6 +58,8 @@ pub(crate) struct Total {
 pub(crate) enum Finding {
     /// The counter went back, as after a driver reload.
     Reset { component: usize },
+    /// A reading showed more than the component can draw, and was not counted.
+    Implausible { component: usize },
     /// The component stopped answering.
     Silent { component: usize, reason: Unreadable },
     /// It answers again.
@@ -60,23 +75,28 @@ struct Account {
     /// Up to when the total accounts for the time.
     settled: Option<Duration>,
     silent: bool,
+    /// As the readings show it; a counter that ticks lags behind the truth in it.
     total: Total,
     /// The energy after each of the last observations, oldest first.
-    trail: Vec<(Duration, Energy)>,
+    trail: VecDeque<(Duration, Energy)>,
+    /// None for a component whose readings are up to the moment.
+    ticks: Option<Ticks>,
 }
 
 impl Tally {
-    pub(crate) fn new(components: &[Component]) -> Self {
-        let account = |component: &Component| Account {
+    /// Of these components, each with whether it is a counter that moves in ticks.
+    pub(crate) fn new<'a>(components: impl IntoIterator<Item = (&'a Component, bool)>) -> Self {
+        let account = |(component, ticks): (&Component, bool)| Account {
             limit: component.limit,
             tolerance: component.tolerance,
             last: None,
             settled: None,
             silent: false,
             total: Total::default(),
-            trail: Vec::with_capacity(REMEMBERED + 1),
+            trail: VecDeque::with_capacity(REMEMBERED + 1),
+            ticks: ticks.then(Ticks::default),
         };
-        Self { accounts: components.iter().map(account).collect() }
+        Self { accounts: components.into_iter().map(account).collect() }
     }
 
     /// Takes one reading of one component, or the reason why there is none. Time must not go back.
@@ -90,8 +110,11 @@ impl Tally {
         match reading {
             Ok(reading) => {
                 let back = std::mem::take(&mut account.silent).then_some(Finding::Back { component });
-                let reset = account.add(now, reading).then_some(Finding::Reset { component });
-                reset.or(back)
+                match account.add(now, reading) {
+                    Step::Reset => Some(Finding::Reset { component }),
+                    Step::Implausible => Some(Finding::Implausible { component }),
+                    Step::Good => back,
+                }
             }
             Err(reason) => {
                 // Nothing to compare with before the first reading: the silence is counted from here on.
@@ -102,33 +125,57 @@ impl Tally {
         }
     }
 
+    /// Takes the power of a counter's component at a moment, by which an edge is found between two ticks.
+    pub(crate) fn observe_power(&mut self, now: Duration, component: usize, power: Power) {
+        if let Some(ticks) = self.accounts.get_mut(component).and_then(|account| account.ticks.as_mut()) {
+            ticks.observe_power(now, power);
+        }
+    }
+
     /// The totals of all components at `now`, with time since the last good reading counted as unmeasured.
     pub(crate) fn totals(&self, now: Duration) -> Vec<Total> {
-        self.accounts
-            .iter()
-            .map(|account| {
-                let open = account.settled.map_or(Duration::ZERO, |settled| now.saturating_sub(settled));
-                Total { unmeasured: account.total.unmeasured + open.as_secs_f64(), ..account.total }
-            })
-            .collect()
+        self.accounts.iter().map(|account| account.total_at(now)).collect()
     }
 
     /// The energy of each component at a moment just past, on the line between the readings around it.
     pub(crate) fn energy_at(&self, moment: Duration) -> Vec<Energy> {
         self.accounts.iter().map(|account| account.energy_at(moment)).collect()
     }
+
+    /// Whether every counter has ticked since `moment`, so that the energy at it can be told to a few milliseconds.
+    pub(crate) fn is_settled(&self, moment: Duration) -> bool {
+        let waits = |account: &&Account| account.last.is_some() && !account.silent;
+        let mut ticks = self.accounts.iter().filter(waits).filter_map(|account| account.ticks.as_ref());
+        ticks.all(|ticks| ticks.has_ticked_since(moment))
+    }
+}
+
+/// What a reading was.
+enum Step {
+    Good,
+    Reset,
+    Implausible,
 }
 
 impl Account {
-    /// Adds what the reading shows; tells whether the counter went back.
-    fn add(&mut self, now: Duration, reading: Reading) -> bool {
-        let mut reset = false;
+    fn add(&mut self, now: Duration, reading: Reading) -> Step {
+        let mut step = Step::Good;
         if let Some((then, before)) = self.last {
             let time = now.saturating_sub(then);
-            reset = matches!((before, reading), (Reading::Counter(a), Reading::Counter(b)) if b < a);
+            let went_back = matches!((before, reading), (Reading::Counter(a), Reading::Counter(b)) if b < a);
             match between(before, reading, time) {
-                Some(energy) => self.measured(time, energy),
-                None if reset => self.restarted(time, reading),
+                Some(energy) if self.is_plausible(energy, reading, time) => {
+                    self.measured(time, energy);
+                    self.tick(then, now, energy.best);
+                }
+                Some(_) => {
+                    self.total.unmeasured += time.as_secs_f64();
+                    step = Step::Implausible;
+                }
+                None if went_back => {
+                    self.restarted(then, now, reading);
+                    step = Step::Reset;
+                }
                 None => self.total.unmeasured += time.as_secs_f64(),
             }
         } else if let Some(settled) = self.settled {
@@ -137,10 +184,17 @@ impl Account {
         self.last = Some((now, reading));
         self.settled = Some(now);
         if self.trail.len() == REMEMBERED {
-            self.trail.remove(0);
+            self.trail.pop_front();
         }
-        self.trail.push((now, self.total.energy));
-        reset
+        self.trail.push_back((now, self.total.energy));
+        step
+    }
+
+    /// Whether the component can have drawn that much, as far as its limit is known.
+    fn is_plausible(&self, energy: Bounded, reading: Reading, time: Duration) -> bool {
+        // A counter may show at once what was used since its last tick.
+        let lag = if matches!(reading, Reading::Counter(_)) { LONGEST_TICK } else { Duration::ZERO };
+        self.limit.is_none_or(|limit| energy.best <= limit * (time + lag) * EXCESS)
     }
 
     fn measured(&mut self, time: Duration, energy: Bounded) {
@@ -150,20 +204,77 @@ impl Account {
         self.total.measured += time.as_secs_f64();
     }
 
-    /// The counter restarted somewhere in `time`: what it shows now was used since, as far as the board can draw
-    /// that much. What was used before the restart is lost, and all of the time counts as unmeasured.
-    fn restarted(&mut self, time: Duration, reading: Reading) {
-        self.total.resets += 1;
-        self.total.unmeasured += time.as_secs_f64();
-        let Reading::Counter(since) = reading else { return };
-        if self.limit.is_none_or(|limit| since <= limit * time) {
-            self.total.energy += since;
-            self.total.low += since * (1.0 - self.tolerance);
-            self.total.high += since * (1.0 + self.tolerance);
+    /// Keeps a tick that was seen closely; the first one tells how far the counter lagged behind at the beginning.
+    fn tick(&mut self, then: Duration, now: Duration, energy: Energy) {
+        let Some(ticks) = &mut self.ticks else { return };
+        if energy > Energy::ZERO && now - then <= FINE {
+            ticks.observe_tick((then + now) / 2, self.total.energy);
+        }
+        if ticks.lag.is_none() {
+            let lag = self.bridged(Duration::ZERO);
+            if let Some(ticks) = &mut self.ticks {
+                ticks.lag = lag.or((now > LONGEST_TICK).then_some(Energy::ZERO));
+            }
         }
     }
 
+    /// The counter restarted somewhere between two readings. What it shows now was used since; what was used before
+    /// is known from the powers around it, or lost, when the time counts as unmeasured.
+    fn restarted(&mut self, then: Duration, now: Duration, reading: Reading) {
+        let time = now.saturating_sub(then);
+        self.total.resets += 1;
+        let Reading::Counter(shown) = reading else { return };
+        let most = self.limit.map(|limit| limit * time);
+        let since = if most.is_none_or(|most| shown <= most) { shown } else { Energy::ZERO };
+        let Some(used) = self.ticks.as_ref().and_then(|ticks| ticks.used_between(then, now)) else {
+            self.total.unmeasured += time.as_secs_f64();
+            self.total.energy += since;
+            self.total.low += since * (1.0 - self.tolerance);
+            self.total.high += since * (1.0 + self.tolerance);
+            return;
+        };
+        let best = if used > since { used } else { since };
+        self.measured(time, Bounded { low: since, best, high: most.unwrap_or(best) });
+    }
+
+    fn total_at(&self, now: Duration) -> Total {
+        let total = self.total;
+        // Of a component that answers, the next reading will tell.
+        let silent = self.settled.filter(|_| self.silent);
+        let open = silent.map_or(Duration::ZERO, |settled| now.saturating_sub(settled));
+        // Readings may be ahead of a moment just past, as when a tick after it had to be waited for.
+        let ahead = self.settled.map_or(Duration::ZERO, |settled| settled.saturating_sub(now));
+        let energy = self.energy_at(now);
+        let further = energy - total.energy;
+        Total {
+            energy,
+            low: floor(total.low + further * (1.0 - self.tolerance)),
+            high: floor(total.high + further * (1.0 + self.tolerance)),
+            measured: (total.measured - ahead.as_secs_f64()).max(0.0),
+            unmeasured: total.unmeasured + open.as_secs_f64(),
+            ..total
+        }
+    }
+
+    /// The energy from the account's beginning to a moment.
     fn energy_at(&self, moment: Duration) -> Energy {
+        let lag = self.ticks.as_ref().and_then(|ticks| ticks.lag).unwrap_or_default();
+        floor(self.bridged(moment).unwrap_or_else(|| self.read_at(moment)) - lag)
+    }
+
+    /// The energy that a counter will show of a moment once it ticks: that of the tick after it, less what was used
+    /// from the moment on. It is never less than what the counter showed at that moment.
+    fn bridged(&self, moment: Duration) -> Option<Energy> {
+        let ticks = self.ticks.as_ref()?;
+        let (tick, energy) = ticks.next_after(moment)?;
+        let bridged = energy - ticks.used_between(moment, tick)?;
+        let seen = self.trail.partition_point(|(time, _)| *time <= moment);
+        let shown = seen.checked_sub(1).map_or(Energy::ZERO, |last| self.trail[last].1);
+        Some(if bridged < shown { shown } else { bridged })
+    }
+
+    /// What the readings show at a moment, on the line between those around it.
+    fn read_at(&self, moment: Duration) -> Energy {
         let after = self.trail.partition_point(|(time, _)| *time < moment);
         match (after.checked_sub(1).map(|before| self.trail[before]), self.trail.get(after)) {
             (Some((then, before)), Some(&(now, energy))) => {
@@ -174,6 +285,11 @@ impl Account {
             (None, None) => Energy::ZERO,
         }
     }
+}
+
+/// A difference that rounding took below nothing.
+fn floor(energy: Energy) -> Energy {
+    if energy < Energy::ZERO { Energy::ZERO } else { energy }
 }
 
 /// The energy between two readings; none when they show none.

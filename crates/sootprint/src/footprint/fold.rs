@@ -1,11 +1,14 @@
 //! From a ledger's entries to a footprint: the same sum for a run that goes on and for one that is read again.
 
+mod components;
+
 use super::{ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, Footprint, RunSummary, SCHEMA};
-use crate::grid::Origin;
+use crate::grid::{Answer, Origin, Series, weighted};
 use crate::ledger::{Entry, Opened, Outcome};
 use crate::source::{Component, Kind};
 use crate::tally::Total;
-use crate::units::{Co2e, Energy, Power};
+use crate::units::{Co2e, Energy};
+use components::{hardware, summary, unmapped};
 
 /// The footprint keeps at most this many points of power; a longer run's are thinned out evenly.
 const MOST_POINTS: usize = 500;
@@ -23,6 +26,7 @@ pub(crate) struct Fold {
     epochs: Vec<Epoch>,
     notes: Vec<String>,
     outcome: Option<Outcome>,
+    live: Option<Series>,
     /// The energy of each component at some moments.
     trace: Vec<(f64, Vec<Energy>)>,
 }
@@ -47,6 +51,7 @@ impl Fold {
             epochs: Vec::new(),
             notes: Vec::new(),
             outcome: None,
+            live: None,
             trace: Vec::new(),
         }
     }
@@ -62,6 +67,7 @@ impl Fold {
                 self.epochs.push(Epoch { epoch, duration: end - start, energy, completed });
             }
             Entry::Note { text, .. } => self.note(text),
+            Entry::Live(series) => self.live = Some(series),
             Entry::Closed { at, outcome, totals } => {
                 self.totals(at, totals);
                 self.outcome = Some(outcome);
@@ -93,7 +99,8 @@ impl Fold {
         }
     }
 
-    /// The grams for an amount of the components' energy, at the facility's meter.
+    /// The grams for an amount of the components' energy, at the facility's meter; as far as they are known before
+    /// a live provider is asked.
     pub(crate) fn emissions(&self, energy: Energy) -> Co2e {
         energy * self.opened.pue.factor() * self.opened.grid.intensity
     }
@@ -108,10 +115,11 @@ impl Fold {
         let mut components = self.components(&opened.components);
         let hardware = hardware(&components);
         let energy = self.energy(opened, &components);
+        let (grid, uncovered) = self.grid(opened);
         let emissions = EmissionsSummary {
-            best: energy.facility * opened.grid.intensity,
-            low: energy.low * opened.pue.low * opened.grid.low,
-            high: energy.high * opened.pue.high * opened.grid.high,
+            best: energy.facility * grid.intensity,
+            low: energy.low * opened.pue.low * grid.low,
+            high: energy.high * opened.pue.high * grid.high,
         };
         components.extend(self.unresolved.iter().map(|device| unmapped(device)));
         Footprint {
@@ -132,18 +140,18 @@ impl Fold {
             },
             energy,
             emissions,
-            grid: opened.grid.clone(),
+            epochs: self.epochs.iter().map(|epoch| self.epoch(opened, &grid, epoch)).collect(),
+            grid,
             hardware,
             components,
-            epochs: self.epochs.iter().map(|epoch| self.epoch(opened, epoch)).collect(),
             power: self.power(&opened.components),
-            notes: self.all_notes(opened),
+            notes: self.all_notes(opened, uncovered),
         }
     }
 
-    /// The totals of the last entry that had any.
-    pub(crate) fn last_totals(&self) -> Vec<Total> {
-        self.totals.clone()
+    /// The last moment that an entry spoke of, and the totals of the last entry that had any.
+    pub(crate) fn last(&self) -> (f64, Vec<Total>) {
+        (self.at, self.totals.clone())
     }
 
     fn claim(&mut self, components: Vec<usize>, unresolved: Vec<String>) {
@@ -188,14 +196,26 @@ impl Fold {
         }
     }
 
-    fn epoch(&self, opened: &Opened, epoch: &Epoch) -> EpochSummary {
+    /// The intensity of the run's electricity, and the energy that a live series does not cover.
+    fn grid(&self, opened: &Opened) -> (Answer, Energy) {
+        match (&self.live, opened.started.parse()) {
+            (Some(series), Ok(started)) => {
+                let energy = |energy: &Vec<Energy>| self.sum(&opened.components, energy);
+                let trace: Vec<_> = self.trace.iter().map(|(at, each)| (*at, energy(each))).collect();
+                weighted(&opened.grid, series, started, &trace)
+            }
+            _ => (opened.grid.clone(), Energy::ZERO),
+        }
+    }
+
+    fn epoch(&self, opened: &Opened, grid: &Answer, epoch: &Epoch) -> EpochSummary {
         let energy = self.sum(&opened.components, &epoch.energy);
         EpochSummary {
             epoch: epoch.epoch,
             attempt: 1,
             duration_s: epoch.duration,
             energy,
-            emissions: self.emissions(energy),
+            emissions: energy * opened.pue.factor() * grid.intensity,
             completed: epoch.completed,
         }
     }
@@ -226,8 +246,14 @@ impl Fold {
         power
     }
 
-    fn all_notes(&self, opened: &Opened) -> Vec<String> {
+    fn all_notes(&self, opened: &Opened, uncovered: Energy) -> Vec<String> {
         let mut notes = self.notes.clone();
+        if uncovered > Energy::ZERO {
+            notes.push(format!(
+                "the live provider has no intensity for the hours in which {uncovered} was used: the table's yearly \
+                 figure stands there"
+            ));
+        }
         notes.extend(opened.gaps.iter().cloned());
         if opened.grid.origin == Origin::Unknown {
             notes.push(
@@ -252,65 +278,6 @@ fn thin_out(trace: &mut Vec<(f64, Vec<Energy>)>) {
         index += 1;
         index % 2 == odd
     });
-}
-
-fn summary(component: &Component, total: Total) -> ComponentSummary {
-    let was_read = total.measured > 0.0 || total.unmeasured <= 0.0;
-    let unread = component.limit.unwrap_or_default().watts() * total.unmeasured;
-    ComponentSummary {
-        kind: component.kind,
-        id: component.id.clone(),
-        name: component.name.clone(),
-        method: was_read.then_some(component.method),
-        energy: total.energy,
-        low: total.low,
-        high: total.high + Energy::from_joules(unread),
-        mean: (total.measured > 0.0).then(|| Power::from_watts(total.energy.joules() / total.measured)),
-        limit: component.limit,
-        share: component.share,
-        shared: false,
-        measured_s: total.measured,
-        unmeasured_s: total.unmeasured,
-        resets: total.resets,
-        note: component.note.clone(),
-    }
-}
-
-/// A device that the framework trained on and no source knows.
-fn unmapped(device: &str) -> ComponentSummary {
-    ComponentSummary {
-        kind: Kind::Gpu,
-        id: device.to_owned(),
-        name: device.to_owned(),
-        method: None,
-        energy: Energy::ZERO,
-        low: Energy::ZERO,
-        high: Energy::ZERO,
-        mean: None,
-        limit: None,
-        share: 1.0,
-        shared: false,
-        measured_s: 0.0,
-        unmeasured_s: 0.0,
-        resets: 0,
-        note: Some(
-            "it was trained on and no source of this machine measures it; see `sootprint doctor`".to_owned(),
-        ),
-    }
-}
-
-/// Boards of one name are counted; processors are named where there is no board.
-fn hardware(components: &[ComponentSummary]) -> String {
-    let kind = if components.iter().any(|it| it.kind == Kind::Gpu) { Kind::Gpu } else { Kind::Cpu };
-    let mut counts: Vec<(&str, usize)> = Vec::new();
-    for component in components.iter().filter(|component| component.kind == kind) {
-        match counts.iter_mut().find(|(name, _)| *name == component.name) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((&component.name, 1)),
-        }
-    }
-    let lines: Vec<String> = counts.iter().map(|(name, count)| format!("{count} x {name}")).collect();
-    lines.join(", ")
 }
 
 #[cfg(test)]

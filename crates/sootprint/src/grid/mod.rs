@@ -1,11 +1,15 @@
 //! The carbon intensity of a place's electricity: value, bounds, source, year and basis.
 
+mod hours;
+mod provider;
 mod table;
 
 use serde::{Deserialize, Serialize};
 
 use crate::units::CarbonIntensity;
 
+pub(crate) use hours::{moment, weighted};
+pub use provider::{Period, Provider, ProviderError, Series};
 pub(crate) use table::{Zone, find, nearest};
 
 /// The figure for electricity from anywhere: the world's mean of the embedded table.
@@ -30,6 +34,9 @@ const HIGHEST_CREDIBLE: f64 = 3_000.0;
 #[non_exhaustive]
 pub struct Answer {
     /// The best estimate, energy-weighted over `hours` when there are any.
+    ///
+    /// Each epoch's grams are its energy at this figure too, so that epochs and total agree; an epoch in a clean
+    /// hour emitted less than that.
     #[serde(rename = "g_per_kwh")]
     pub intensity: CarbonIntensity,
     /// The lower bound.
@@ -46,7 +53,7 @@ pub struct Answer {
     pub method: Figure,
     /// The publication.
     pub source: String,
-    /// The year that the figure is for; none for a user's own.
+    /// The year that the figure is for; none for a user's own and for a live one.
     pub year: Option<u16>,
     /// What is counted in the figure.
     pub basis: Basis,
@@ -54,17 +61,17 @@ pub struct Answer {
     pub provider: Option<String>,
     /// The provider's region.
     pub region: Option<String>,
-    /// Hour by hour, where there is a series.
+    /// The run from its start to its end, where there is a series.
     pub hours: Vec<Hour>,
 }
 
-/// One hour of a series.
+/// A part of the run, up to the start of the next part or the end of the run. A series may be finer than an hour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Hour {
     /// RFC 3339, in UTC.
     pub start: String,
-    /// The intensity in this hour.
+    /// The intensity in this part.
     #[serde(rename = "g_per_kwh")]
     pub intensity: CarbonIntensity,
     /// What kind of figure it is.
@@ -95,9 +102,11 @@ pub enum Figure {
     Given,
     /// A live provider's answer for the hour.
     Live,
+    /// A live provider's forecast for the hour, which stands until the provider knows better.
+    Forecast,
 }
 
-/// What an intensity counts. Figures of different bases are never mixed.
+/// What an intensity counts. Figures of different bases are never mixed in silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -108,7 +117,7 @@ pub enum Basis {
     DirectGeneration,
     /// The stack only, of the power that the zone uses, imports included.
     DirectConsumption,
-    /// Nobody says.
+    /// Nobody says, or a live provider covers a part of the run only and figures of two bases are in one mean.
     Unknown,
 }
 

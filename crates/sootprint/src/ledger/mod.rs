@@ -7,7 +7,7 @@ mod file;
 use serde::{Deserialize, Serialize};
 
 use crate::facility::Pue;
-use crate::grid::Answer;
+use crate::grid::{Answer, Series};
 use crate::source::Component;
 use crate::tally::Total;
 use crate::units::Energy;
@@ -47,6 +47,8 @@ pub(crate) enum Entry {
     },
     /// Something that a reader of the footprint should hear.
     Note { at: f64, text: String },
+    /// What a live provider answered when the run was finished.
+    Live(Series),
     /// The last line.
     Closed { at: f64, outcome: Outcome, totals: Vec<Total> },
 }

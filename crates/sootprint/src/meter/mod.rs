@@ -151,7 +151,7 @@ fn work(commands: &Receiver<Command>) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        rigs.iter_mut().for_each(Rig::sample_when_due);
+        rigs.iter_mut().for_each(Rig::work);
     }
 }
 
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn runs_on_the_system_s_hardware_share_its_readings() {
         let meter = Meter::shared().unwrap();
-        let system = || Instruments::System { nvml: Some("/nowhere/libnvidia-ml.so.1".into()) };
+        let system = || Instruments::System { nvml: Some("/nowhere/libnvidia-ml.so.1".into()), clock: None };
         let (first, opening) = meter.attach(system(), Box::new(|_, _| ())).unwrap();
         let (second, again) = meter.attach(system(), Box::new(|_, _| ())).unwrap();
         assert_eq!(opening.components, again.components);

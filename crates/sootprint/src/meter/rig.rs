@@ -1,79 +1,109 @@
 //! A set of sources on one clock, and the sessions that listen to it.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use super::{Moment, OnMark, OnSample, Opening};
-use crate::clock::Clock;
+use crate::clock::{Clock, VirtualClock};
 use crate::source::{Component, Replay, Source, open_system};
-use crate::tally::Tally;
+use crate::tally::{Finding, LONGEST_TICK, Tally};
 
-/// A jump of a virtual clock is read in at most this many steps.
-const LARGEST_CATCH_UP: u32 = 1_000;
+/// A script is read as often as this when a virtual clock is caught up with, and in at most so many steps.
+const SCRIPT_CADENCE: Duration = Duration::from_millis(10);
+const LARGEST_CATCH_UP: u32 = 10_000;
+
+/// At an edge a ticking counter is read this often until it has ticked; the edge is then known to half of it. Most
+/// counters tick within the first time, and the slow ones need not be known as closely: their edges are far apart.
+const AT_AN_EDGE: Duration = Duration::from_millis(1);
+const AT_A_SLOW_EDGE: Duration = Duration::from_millis(2);
+const SLOW: Duration = Duration::from_millis(25);
 
 /// What a run asks to be measured with.
 #[derive(Debug, Clone)]
 pub(crate) enum Instruments {
-    /// The hardware of this machine; the path of the NVML library when it is not the system's.
-    System { nvml: Option<OsString> },
+    /// The hardware of this machine.
+    System {
+        /// The path of the NVML library when it is not the system's.
+        nvml: Option<OsString>,
+        /// The time that the hardware lives in, when that is a script's.
+        clock: Option<VirtualClock>,
+    },
     /// A script.
     Replay(Replay),
 }
 
 pub(crate) struct Rig {
-    /// The library that the hardware is read with; none of a script, which belongs to one run alone.
+    /// The library that the hardware is read with; none of what belongs to one run alone.
     system: Option<Option<OsString>>,
     clock: Clock,
     sources: Vec<Box<dyn Source>>,
-    /// The components of all sources, one after the other, each with the position of its source.
+    /// The components of all sources, one after the other, and for each how it is read.
     components: Vec<Component>,
-    origins: Vec<(usize, usize)>,
+    channels: Vec<Channel>,
     gaps: Vec<String>,
-    cadence: Duration,
-    due: Duration,
     listeners: Vec<Listener>,
+    /// Marks whose energy is not known yet, in the order in which they came.
+    pending: VecDeque<Mark>,
+}
+
+/// How a component is read, and when next.
+struct Channel {
+    /// The position of its source, and its own among that source's components.
+    source: usize,
+    index: usize,
+    /// Whether it is a counter that moves in ticks.
+    ticks: bool,
+    due: Duration,
 }
 
 struct Listener {
     id: u64,
     origin: Duration,
-    /// The moment of the last reading, from the session's beginning.
+    /// The moment of the last reading of all components, from the session's beginning.
     observed: Duration,
     tally: Tally,
     on_sample: OnSample,
+}
+
+struct Mark {
+    id: u64,
+    /// From the session's beginning.
+    at: Duration,
+    act: OnMark,
 }
 
 impl Rig {
     pub(crate) fn open(instruments: Instruments) -> Self {
         let mut gaps = Vec::new();
         let (system, clock, sources) = match instruments {
-            Instruments::System { nvml } => {
+            Instruments::System { nvml, clock } => {
                 let mut sources = Vec::new();
                 for attempt in open_system(nvml.as_deref()) {
                     gaps.extend(attempt.gap());
                     sources.extend(attempt.source);
                 }
-                (Some(nvml), Clock::System(Instant::now()), sources)
+                (clock.is_none().then_some(nvml), clock, sources)
             }
-            Instruments::Replay(replay) => {
-                let clock = replay.clock().map_or_else(|| Clock::System(Instant::now()), Clock::Virtual);
-                (None, clock, vec![Box::new(replay) as Box<dyn Source>])
-            }
+            Instruments::Replay(replay) => (None, replay.clock(), vec![Box::new(replay) as Box<dyn Source>]),
         };
         gaps.extend(sources.iter().flat_map(|source| source.gaps()));
-        let (mut components, mut origins) = (Vec::new(), Vec::new());
+        let clock = clock.map_or_else(|| Clock::System(Instant::now()), Clock::Virtual);
+        let (mut components, mut channels) = (Vec::new(), Vec::new());
         for (position, source) in sources.iter().enumerate() {
-            let found = source.components();
-            origins.extend((0..found.len()).map(|index| (position, index)));
-            components.extend(found);
+            for (index, component) in source.components().into_iter().enumerate() {
+                let ticks = source.ticks(index);
+                channels.push(Channel { source: position, index, ticks, due: Duration::ZERO });
+                components.push(component);
+            }
         }
-        let cadence = sources.iter().map(|source| source.cadence()).min().unwrap_or(Duration::from_secs(1));
-        let (due, listeners) = (Duration::ZERO, Vec::new());
-        Self { system, clock, sources, components, origins, gaps, cadence, due, listeners }
+        let (listeners, pending) = (Vec::new(), VecDeque::new());
+        Self { system, clock, sources, components, channels, gaps, listeners, pending }
     }
 
+    /// Whether a run that asks for these instruments can share this rig.
     pub(crate) fn is_made_of(&self, instruments: &Instruments) -> bool {
-        matches!(instruments, Instruments::System { nvml } if self.system.as_ref() == Some(nvml))
+        matches!(instruments, Instruments::System { nvml, clock: None } if self.system.as_ref() == Some(nvml))
     }
 
     pub(crate) fn serves(&self, id: u64) -> bool {
@@ -86,15 +116,21 @@ impl Rig {
 
     /// How long until the next reading is due; none when no sleep brings it nearer.
     pub(crate) fn sleep(&self) -> Option<Duration> {
-        self.clock.until(self.due)
+        self.clock.until(self.due()?)
     }
 
     /// Begins a session with a reading.
     pub(crate) fn attach(&mut self, id: u64, on_sample: OnSample) -> Opening {
         let origin = self.clock.now();
-        let tally = Tally::new(&self.components);
+        let tally = Tally::new(self.components.iter().zip(self.channels.iter().map(|channel| channel.ticks)));
         self.listeners.push(Listener { id, origin, observed: Duration::ZERO, tally, on_sample });
-        self.sample(origin);
+        self.sample(origin, |_| true);
+        // A session's beginning is an edge as well.
+        if self.reads_ahead() {
+            self.read_ahead(origin, |rig, ahead| rig.young_sessions(ahead).next().is_none());
+        } else {
+            self.hurry(origin, Duration::ZERO);
+        }
         Opening {
             clock: self.clock.clone(),
             origin,
@@ -103,59 +139,167 @@ impl Rig {
         }
     }
 
+    /// Ends a session; what it still waits for is told as it is known now.
     pub(crate) fn detach(&mut self, id: u64) {
+        let (its, others): (VecDeque<Mark>, _) =
+            std::mem::take(&mut self.pending).into_iter().partition(|mark| mark.id == id);
+        self.pending = others;
+        its.into_iter().for_each(|mark| self.tell(mark));
         self.listeners.retain(|listener| listener.id != id);
     }
 
-    /// Reads once more unless the readings reach the moment already, then tells what they say of it.
+    /// Tells what the readings say of a moment, as soon as they reach it and the counters have ticked.
     pub(crate) fn mark(&mut self, id: u64, at: Duration, act: OnMark) {
-        let Some(position) = self.listeners.iter().position(|listener| listener.id == id) else { return };
-        let Listener { origin, observed, .. } = self.listeners[position];
-        if observed < at {
-            self.catch_up(origin + at);
+        let Some(listener) = self.listener(id) else { return };
+        let moment = listener.origin + at;
+        if listener.observed < at {
+            self.catch_up(moment);
         }
-        let listener = &self.listeners[position];
-        act(&Moment { now: at, tally: &listener.tally, components: &self.components });
-    }
-
-    pub(crate) fn sample_when_due(&mut self) {
-        if let Clock::System(_) = self.clock
-            && self.is_used()
-            && self.due <= self.clock.now()
-        {
-            self.sample(self.clock.now());
+        self.pending.push_back(Mark { id, at, act });
+        if self.reads_ahead() {
+            self.read_ahead(moment, Self::tell_settled);
+        } else {
+            let now = self.clock.now();
+            if !self.tell_settled(now) {
+                self.hurry(now, Duration::ZERO);
+            }
         }
     }
 
-    /// Reads now. A virtual clock's script can be read in the past too: at each moment that was due, then at `at`.
+    /// Reads what is due on the system's clock. A virtual one is caught up with when somebody asks.
+    pub(crate) fn work(&mut self) {
+        if !matches!(self.clock, Clock::System(_)) || !self.is_used() {
+            return;
+        }
+        let now = self.clock.now();
+        if self.due().is_some_and(|due| due <= now) {
+            self.sample(now, |channel| channel.due <= now);
+        }
+        self.tell_settled(now);
+        if let Some(edge) = self.open_edge(now) {
+            self.hurry(now, now.saturating_sub(edge));
+        }
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.channels.iter().map(|channel| channel.due).min()
+    }
+
+    /// Whether all is a script on a virtual clock, which can be read in the time to come too.
+    fn reads_ahead(&self) -> bool {
+        matches!(self.clock, Clock::Virtual(_)) && self.sources.iter().all(|source| source.is_scripted())
+    }
+
+    /// Reads a script's ticking counters on from a moment until it is enough.
+    fn read_ahead(&mut self, moment: Duration, is_enough: impl Fn(&mut Self, Duration) -> bool) {
+        let mut ahead = moment;
+        while !is_enough(self, ahead) {
+            ahead += cadence_at_an_edge(ahead - moment);
+            self.sample(ahead, |_| true);
+        }
+    }
+
+    /// The latest edge after which a counter has yet to tick: a mark, or the beginning of a session.
+    fn open_edge(&self, now: Duration) -> Option<Duration> {
+        let marked =
+            self.pending.iter().filter_map(|mark| Some(self.listener(mark.id)?.origin + mark.at)).max();
+        let begun = self.young_sessions(now).map(|listener| listener.origin).max();
+        marked.max(begun)
+    }
+
+    /// The sessions that have just begun and whose counters have not ticked since.
+    fn young_sessions(&self, now: Duration) -> impl Iterator<Item = &Listener> {
+        let is_young = move |it: &&Listener| {
+            now.saturating_sub(it.origin) <= LONGEST_TICK && !it.tally.is_settled(Duration::ZERO)
+        };
+        self.listeners.iter().filter(is_young)
+    }
+
+    /// Lets ticking counters be read again soon; an edge is this long ago.
+    fn hurry(&mut self, now: Duration, since: Duration) {
+        for channel in self.channels.iter_mut().filter(|channel| channel.ticks) {
+            channel.due = channel.due.min(now + cadence_at_an_edge(since));
+        }
+    }
+
+    fn listener(&self, id: u64) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| listener.id == id)
+    }
+
+    /// Tells the marks in front whose energy is known, or which waited long enough; whether none is left.
+    fn tell_settled(&mut self, now: Duration) -> bool {
+        while let Some(mark) = self.pending.front() {
+            let waits = self.listener(mark.id).is_some_and(|listener| {
+                let patience = now.saturating_sub(listener.origin + mark.at) <= LONGEST_TICK;
+                patience && self.can_wait() && !listener.tally.is_settled(mark.at)
+            });
+            if waits {
+                return false;
+            }
+            let mark = self.pending.pop_front();
+            mark.into_iter().for_each(|mark| self.tell(mark));
+        }
+        true
+    }
+
+    /// On a virtual clock hardware does not tick while one waits.
+    fn can_wait(&self) -> bool {
+        matches!(self.clock, Clock::System(_)) || self.reads_ahead()
+    }
+
+    fn tell(&self, mark: Mark) {
+        if let Some(listener) = self.listener(mark.id) {
+            (mark.act)(&Moment { now: mark.at, tally: &listener.tally, components: &self.components });
+        }
+    }
+
+    /// Reads all. A virtual clock's script can be read in the past too: at each moment that was due, then at `at`.
     fn catch_up(&mut self, at: Duration) {
-        if let Clock::System(_) = self.clock {
-            return self.sample(self.clock.now());
+        if !self.reads_ahead() {
+            return self.sample(self.clock.now(), |_| true);
         }
-        let stride = self.cadence.max(at.saturating_sub(self.due) / LARGEST_CATCH_UP);
-        while self.due < at {
-            self.sample(self.due);
-            self.due += stride - self.cadence;
+        let due = self.due().unwrap_or(at);
+        let stride = SCRIPT_CADENCE.max(at.saturating_sub(due) / LARGEST_CATCH_UP);
+        let mut moment = due;
+        while moment < at {
+            self.sample(moment, |_| true);
+            moment += stride;
         }
-        self.sample(at);
+        self.sample(at, |_| true);
     }
 
-    /// Reads every component once and tells every session.
-    fn sample(&mut self, now: Duration) {
-        self.due = now + self.cadence;
-        let Self { sources, listeners, components, origins, .. } = self;
-        let mut findings = vec![Vec::new(); listeners.len()];
-        for (component, &(source, index)) in origins.iter().enumerate() {
-            let reading = sources[source].read(index, now);
+    /// Reads some components once and tells every session.
+    fn sample(&mut self, now: Duration, is_read: impl Fn(&Channel) -> bool) {
+        let Self { sources, channels, listeners, components, .. } = self;
+        let mut findings: Vec<Vec<Finding>> = vec![Vec::new(); listeners.len()];
+        let mut is_whole = true;
+        for (component, channel) in channels.iter_mut().enumerate() {
+            if !is_read(channel) {
+                is_whole = false;
+                continue;
+            }
+            let source = &mut sources[channel.source];
+            let reading = source.read(channel.index, now);
+            let power = if channel.ticks { source.power(channel.index) } else { None };
+            channel.due = now + source.cadence(channel.index);
             for (listener, findings) in listeners.iter_mut().zip(&mut findings) {
                 let moment = now.saturating_sub(listener.origin);
                 findings.extend(listener.tally.observe(moment, component, reading.clone()));
+                if let Some(power) = power {
+                    listener.tally.observe_power(moment, component, power);
+                }
             }
         }
         for (listener, findings) in listeners.iter_mut().zip(findings) {
-            listener.observed = now.saturating_sub(listener.origin);
-            let moment = Moment { now: listener.observed, tally: &listener.tally, components };
-            (listener.on_sample)(&moment, &findings);
+            let now = now.saturating_sub(listener.origin);
+            if is_whole {
+                listener.observed = now;
+            }
+            (listener.on_sample)(&Moment { now, tally: &listener.tally, components }, &findings);
         }
     }
+}
+
+fn cadence_at_an_edge(since: Duration) -> Duration {
+    if since < SLOW { AT_AN_EDGE } else { AT_A_SLOW_EDGE }
 }

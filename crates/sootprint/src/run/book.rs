@@ -1,5 +1,7 @@
 //! What a run knows of itself: its ledger and the sum of it. The meter's thread writes here.
 
+mod live;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,8 +11,10 @@ use crate::ledger::{Entry, Ledger, LedgerError, Opened, Outcome, Recovered, SCHE
 use crate::meter::Moment;
 use crate::settings::Settings;
 use crate::source::Component;
-use crate::tally::{Finding, Total};
+use crate::tally::Finding;
 use crate::units::{Co2e, Energy};
+
+pub(super) use live::Question;
 
 /// At first a line a second, so that a short run has a curve; then one a minute, which keeps a day under 0.5 MB.
 const FIRST_LINES: Duration = Duration::from_secs(60);
@@ -40,6 +44,8 @@ pub(super) struct Book {
 enum State {
     New,
     Begun,
+    /// The last reading is taken; the closing lines come.
+    Read,
     Closed,
 }
 
@@ -171,24 +177,37 @@ impl Book {
         self.outcome = self.outcome.max(Some(outcome));
     }
 
-    /// Writes the last line.
-    pub(super) fn close(&mut self, outcome: Option<Outcome>, moment: &Moment<'_>) {
+    /// Takes the last reading; nothing that hooks say later counts.
+    pub(super) fn read_last(&mut self, moment: &Moment<'_>) {
         self.epoch_ended(false, moment);
-        self.end(moment.now.as_secs_f64(), outcome, moment.tally.totals(moment.now));
+        self.end(totals(moment));
     }
 
-    /// Writes the last line of a run that no meter serves, or whose meter hangs: the last totals stand.
-    pub(super) fn close_unread(&mut self, at: f64, outcome: Option<Outcome>) {
-        if self.state == State::Begun && !self.fold.opened().components.is_empty() {
-            self.fold.note("the boards did not answer at the end: the last readings stand".to_owned());
+    /// Ends the measuring of a run that no meter serves, or whose meter hangs: the last totals stand.
+    pub(super) fn not_read(&mut self, at: f64) {
+        if !self.fold.opened().components.is_empty() {
+            let text = "the boards did not answer at the end: the last readings stand".to_owned();
+            self.record(Entry::Note { at, text });
         }
-        self.end(at, outcome, self.fold.last_totals());
+        let (_, totals) = self.fold.last();
+        self.end(Entry::Totals { at, totals });
     }
 
-    fn end(&mut self, at: f64, outcome: Option<Outcome>, totals: Vec<Total>) {
+    fn end(&mut self, last: Entry) {
+        self.record(last);
+        if self.state == State::Begun {
+            self.state = State::Read;
+        }
+    }
+
+    /// Writes the last line.
+    pub(super) fn close(&mut self, outcome: Option<Outcome>) {
         let outcome =
             outcome.max(self.outcome).unwrap_or(Outcome::Completed).max(self.fold.natural_outcome());
-        self.record(Entry::Closed { at, outcome, totals });
+        if self.state == State::Read {
+            let (at, totals) = self.fold.last();
+            self.append(Entry::Closed { at, outcome, totals });
+        }
         self.sync();
         self.state = State::Closed;
         self.ledger = None;
@@ -214,9 +233,12 @@ impl Book {
     }
 
     fn record(&mut self, entry: Entry) {
-        if self.state != State::Begun {
-            return;
+        if self.state == State::Begun {
+            self.append(entry);
         }
+    }
+
+    fn append(&mut self, entry: Entry) {
         self.attempt(|ledger| ledger.append(&entry));
         self.fold.apply(entry);
     }
@@ -261,6 +283,9 @@ fn describe(finding: &Finding, components: &[Component]) -> String {
                 "{}: its energy counter began again; what it used just before is not counted",
                 name(component)
             )
+        }
+        Finding::Implausible { component } => {
+            format!("{}: a reading showed more than it can draw and is not counted", name(component))
         }
         Finding::Silent { component, reason } => format!("{} cannot be read: {reason}", name(component)),
         Finding::Back { component } => format!("{} can be read again", name(component)),

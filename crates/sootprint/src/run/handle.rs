@@ -5,10 +5,11 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::book::{Book, Identity};
+use super::book::{Book, Identity, Question};
 use super::{StartError, instruments};
 use crate::boards::Claim;
 use crate::footprint::Footprint;
+use crate::grid::Provider;
 use crate::ledger::Outcome;
 use crate::meter::{Meter, Moment, Session};
 use crate::settings::Settings;
@@ -47,7 +48,7 @@ pub struct Live {
     pub energy: Energy,
     /// Mean power over about the last second; none before there are two readings.
     pub power: Option<Power>,
-    /// What the energy emitted.
+    /// What the energy emitted, at the table's intensity or the given one: a live provider is asked at the end only.
     pub emissions: Co2e,
 }
 
@@ -134,6 +135,19 @@ impl RunHandle {
         self.mark(move |book, moment| book.note(moment.now, text));
     }
 
+    /// Waits until the meter has taken a reading after all that was posted before; whether it did within `patience`.
+    ///
+    /// Not for a training, which need not wait for anything: for tests, and for who reads a ledger beside the run.
+    #[must_use = "the meter may not have come to it"]
+    pub fn settle(&self, patience: Duration) -> bool {
+        let (tell, told) = mpsc::channel();
+        self.mark(move |_, _| {
+            // Who waits may have lost patience.
+            let _ = tell.send(());
+        });
+        told.recv_timeout(patience).is_ok()
+    }
+
     /// What the run has used so far.
     #[must_use]
     pub fn live(&self) -> Live {
@@ -142,26 +156,45 @@ impl RunHandle {
         now.map_or(live, |now| live.at(now))
     }
 
-    /// Ends the run: a last reading, the last line, the footprint; and whether the run's folder has its record.
-    pub(super) fn close(&self, outcome: Option<Outcome>, patience: Duration) -> (Footprint, bool) {
+    /// Ends the run: a last reading, what the provider knows, the last line, the footprint; and whether the run's
+    /// folder has its record.
+    pub(super) fn close(
+        &self,
+        outcome: Option<Outcome>,
+        patience: Duration,
+        provider: Option<&dyn Provider>,
+    ) -> (Footprint, bool) {
         let is_recorded = locked(&self.0.book).has_ledger();
         let session = locked(&self.0.session).take();
         let last = session.as_ref().map_or(0.0, |session| session.now().as_secs_f64());
-        let is_closed = session.is_some_and(|session| {
+        let is_read = session.is_some_and(|session| {
             let (tell, told) = mpsc::channel();
             let book = Arc::clone(&self.0.book);
             session.mark(session.now(), move |moment| {
-                locked(&book).close(outcome, moment);
+                locked(&book).read_last(moment);
                 // Who waits may have lost patience.
                 let _ = tell.send(());
             });
             told.recv_timeout(patience).is_ok()
         });
-        let mut book = locked(&self.0.book);
-        if !is_closed {
-            book.close_unread(last, outcome);
+        if !is_read {
+            locked(&self.0.book).not_read(last);
         }
+        if let Some(provider) = provider {
+            self.ask(provider);
+        }
+        let mut book = locked(&self.0.book);
+        book.close(outcome);
         (book.footprint(), is_recorded)
+    }
+
+    /// Asks on this thread, and without the book's lock: the meter's thread may take it and has other runs to serve.
+    fn ask(&self, provider: &dyn Provider) {
+        let question = locked(&self.0.book).question();
+        if let Some(Question { zone, from, to }) = question {
+            let answer = provider.hours(&zone, from, to);
+            locked(&self.0.book).answered(answer);
+        }
     }
 
     fn mark(&self, act: impl FnOnce(&mut Book, &Moment<'_>) + Send + 'static) {

@@ -5,10 +5,13 @@ mod epochs;
 mod handle;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::VirtualClock;
 use crate::facility::Pue;
 use crate::footprint::Footprint;
+use crate::grid::Provider;
 use crate::ledger::{LedgerError, Outcome, TrainingType, read, runs};
 use crate::meter::Instruments;
 use crate::place::Place;
@@ -49,6 +52,7 @@ const LONGEST_DROP: Duration = Duration::from_secs(1);
 pub struct Run {
     handle: RunHandle,
     dir: PathBuf,
+    provider: Option<Arc<dyn Provider>>,
     is_finished: bool,
 }
 
@@ -60,6 +64,7 @@ pub struct RunBuilder {
     training_type: Option<TrainingType>,
     base_model: Option<String>,
     arguments: Arguments,
+    provider: Option<Arc<dyn Provider>>,
 }
 
 impl Run {
@@ -102,15 +107,21 @@ impl Run {
 
     /// Ends the run, writes `footprint.json` into its folder and gives the footprint.
     ///
-    /// It waits for one last reading of the boards, in bounds.
+    /// It waits for one last reading of the boards, in bounds, and for the live provider's answer if there is one.
     #[must_use = "the footprint is what the run was measured for"]
     pub fn finish(mut self) -> Footprint {
-        self.end(None, LONGEST_FINISH)
+        let provider = self.provider.take();
+        self.end(None, LONGEST_FINISH, provider.as_deref())
     }
 
-    fn end(&mut self, outcome: Option<Outcome>, patience: Duration) -> Footprint {
+    fn end(
+        &mut self,
+        outcome: Option<Outcome>,
+        patience: Duration,
+        provider: Option<&dyn Provider>,
+    ) -> Footprint {
         self.is_finished = true;
-        let (footprint, is_recorded) = self.handle.close(outcome, patience);
+        let (footprint, is_recorded) = self.handle.close(outcome, patience, provider);
         if is_recorded && let Err(error) = footprint.write(&self.dir) {
             tracing::warn!("the footprint is not saved: {error}");
         }
@@ -122,14 +133,14 @@ impl Drop for Run {
     fn drop(&mut self) {
         if !self.is_finished {
             let outcome = if std::thread::panicking() { Outcome::Panicked } else { Outcome::Failed };
-            self.end(Some(outcome), LONGEST_DROP);
+            self.end(Some(outcome), LONGEST_DROP, None);
         }
     }
 }
 
 impl RunBuilder {
     fn new(dir: PathBuf, training_type: Option<TrainingType>, base_model: Option<String>) -> Self {
-        Self { dir, training_type, base_model, arguments: Arguments::default() }
+        Self { dir, training_type, base_model, arguments: Arguments::default(), provider: None }
     }
 
     /// Where the run is; else `SOOTPRINT_PLACE` says it, else it is unknown.
@@ -144,6 +155,24 @@ impl RunBuilder {
         self
     }
 
+    /// Asks this provider for the intensity of each hour when the run is finished, instead of a table's figure for
+    /// the year.
+    ///
+    /// It is asked about the run's [place](Self::place), once, by [`Run::finish`], which waits for the answer. The
+    /// footprint's intensity is then the mean over the run's hours, each weighted with the energy that was used in
+    /// it, and every epoch's grams use that mean. Where the provider has no answer the table's figure stands, and a
+    /// note in the footprint says so. An [intensity](Self::intensity) that was given stands: then nobody is asked,
+    /// nor when nobody said where the run is.
+    ///
+    /// # Limits
+    /// The hours are counted from the system's time at the start, on a clock that stands still while the machine
+    /// sleeps. On a run of more than eleven days the readings that tell one hour's energy from the next one's are kept
+    /// more than half an hour apart; in between, power is taken as even.
+    pub fn provider(mut self, provider: Arc<dyn Provider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
     /// What the facility adds; else `SOOTPRINT_PUE` says it, else 1.0 is assumed, up to 1.56.
     pub fn pue(mut self, pue: Pue) -> Self {
         self.arguments.pue = Some(pue);
@@ -153,6 +182,12 @@ impl RunBuilder {
     /// Reads NVIDIA boards through the NVML library at this path; else `SOOTPRINT_NVML` names it, else the system's.
     pub fn nvml(mut self, library: impl Into<PathBuf>) -> Self {
         self.arguments.nvml = Some(library.into().into_os_string());
+        self
+    }
+
+    /// Measures time by a virtual clock, as hardware that follows a script on that clock has to be measured.
+    pub fn clock(mut self, clock: VirtualClock) -> Self {
+        self.arguments.clock = Some(clock);
         self
     }
 
@@ -185,7 +220,7 @@ impl RunBuilder {
         match problems.into_iter().next() {
             None => Ok(run),
             Some(problem) => {
-                run.end(Some(Outcome::Failed), LONGEST_DROP);
+                run.end(Some(Outcome::Failed), LONGEST_DROP, None);
                 Err(problem)
             }
         }
@@ -196,14 +231,14 @@ impl RunBuilder {
     }
 
     fn begin(self, settings: Settings) -> (Run, Vec<StartError>) {
-        let Self { dir, training_type, base_model, arguments: _ } = self;
+        let Self { dir, training_type, base_model, arguments: _, provider } = self;
         let identity = book::Identity { training_type, base_model };
         let (handle, problems) = if settings.is_off {
             (RunHandle::without_meter(Book::off(identity, settings)), Vec::new())
         } else {
             RunHandle::open(&dir, identity, settings)
         };
-        (Run { handle, dir, is_finished: false }, problems)
+        (Run { handle, dir, provider, is_finished: false }, problems)
     }
 }
 
@@ -211,7 +246,7 @@ impl RunBuilder {
 fn instruments(settings: &Settings) -> Instruments {
     match &settings.replay {
         Some(replay) => Instruments::Replay(replay.clone()),
-        None => Instruments::System { nvml: settings.nvml.clone() },
+        None => Instruments::System { nvml: settings.nvml.clone(), clock: settings.clock.clone() },
     }
 }
 
@@ -259,5 +294,7 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
+#[cfg(test)]
+mod accuracy;
 #[cfg(test)]
 mod tests;

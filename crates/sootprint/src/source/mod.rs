@@ -1,9 +1,13 @@
 //! Where energy readings come from. A reading is a value with a unit, or a named reason why there is none.
 
+mod hwmon;
 mod model;
 mod nvml;
+mod powercap;
 mod replay;
+mod sysfs;
 mod system;
+mod without;
 
 use std::time::Duration;
 
@@ -13,7 +17,7 @@ use crate::boards::Board;
 use crate::units::{Energy, Power};
 
 pub use nvml::NvmlError;
-pub use replay::{Replay, ReplayError};
+pub use replay::{Replay, ReplayError, Sensor};
 pub(crate) use system::open_system;
 pub use system::{SourceReport, sources};
 
@@ -24,8 +28,8 @@ pub(crate) trait Source: Send {
     /// The components that this source reads, in a fixed order.
     fn components(&self) -> Vec<Component>;
 
-    /// How often it wants to be read. A counter loses nothing between reads; a power reading does.
-    fn cadence(&self) -> Duration;
+    /// How often a component wants to be read. A counter loses nothing between reads; a power reading does.
+    fn cadence(&self, index: usize) -> Duration;
 
     /// Reads the component at `index` of [`Source::components`].
     ///
@@ -34,6 +38,21 @@ pub(crate) trait Source: Send {
     /// # Errors
     /// The reason why there is no reading now. A later read may succeed.
     fn read(&mut self, index: usize, now: Duration) -> Result<Reading, Unreadable>;
+
+    /// Whether the component's counter moves in ticks, so that an edge has to wait for the next one.
+    fn ticks(&self, _index: usize) -> bool {
+        false
+    }
+
+    /// The power of a component with a counter, by which what it used between two ticks is known.
+    fn power(&mut self, _index: usize) -> Option<Power> {
+        None
+    }
+
+    /// Whether the source can be read at any time, past and to come, as a script can.
+    fn is_scripted(&self) -> bool {
+        false
+    }
 
     /// Reasons why hardware that is there cannot be read at all, for people.
     fn gaps(&self) -> Vec<String> {

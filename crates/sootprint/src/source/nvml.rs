@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nvml_wrapper::Device;
-use nvml_wrapper::enums::device::SampleValue;
+use nvml_wrapper::enums::device::{DeviceArchitecture, SampleValue};
 use nvml_wrapper::error::NvmlError as Refusal;
 use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
@@ -20,11 +20,17 @@ use crate::units::{Energy, Power};
 /// NVIDIA documents its power sensors as accurate to 5 %; the counter is their integral.
 const TOLERANCE: f64 = 0.05;
 
-/// A counter loses nothing between reads.
-const COUNTER_CADENCE: Duration = Duration::from_secs(1);
+/// A counter loses nothing between reads, but for a restart, when the power readings around it stand in.
+const COUNTER_CADENCE: Duration = Duration::from_millis(200);
 
-/// Power changes within a training step; ten readings a second cost under a thousandth of a core.
-const POWER_CADENCE: Duration = Duration::from_millis(100);
+/// An averaged reading stands for the second before it: read once a second, such readings tile.
+const MEAN_WINDOW: Duration = Duration::from_secs(1);
+
+/// Power changes within a training step. It is read as often as costs [`SHARE_OF_TIME`], within these bounds.
+const POWER_CADENCE: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
+
+/// One reading of the power may take this part of the time until the next: under 1 % of a core in all.
+const SHARE_OF_TIME: u32 = 120;
 
 /// The visible boards of one NVML library.
 pub(crate) struct Nvml {
@@ -36,6 +42,8 @@ struct Metered {
     device: Device<'static>,
     component: Component,
     probe: Probe,
+    /// How long its last reading took.
+    cost: Duration,
 }
 
 /// The best query that the board answers.
@@ -43,7 +51,9 @@ struct Metered {
 enum Probe {
     Counter,
     InstantPower,
-    /// A one-second mean on Ampere and later, except GA100.
+    /// `nvmlDeviceGetPowerUsage` where it is up to the moment: before Ampere, and on GA100.
+    Power,
+    /// `nvmlDeviceGetPowerUsage` where it is a one-second mean: on Ampere and later.
     MeanPower,
 }
 
@@ -85,6 +95,12 @@ impl Nvml {
                 Err(refusal) => gaps.push(format!("NVIDIA board {index} cannot be identified: {refusal}")),
             }
         }
+        if let Some(slice) = visibility.first_slice() {
+            gaps.push(format!(
+                "CUDA_VISIBLE_DEVICES names {slice}, a slice of a board, whose energy is not measured: \
+                 NVML tells the energy of whole boards"
+            ));
+        }
         let all: Vec<Board> = found.iter().map(|(board, _)| board.clone()).collect();
         let visible = visibility.visible(&all);
         if !visible.is_empty() && !visibility.is_certain(&all) {
@@ -96,9 +112,10 @@ impl Nvml {
         }
         let mut devices: Vec<_> = found.into_iter().map(Some).collect();
         let mut boards = Vec::new();
-        for (board, device) in visible.into_iter().filter_map(|position| devices[position].take()) {
+        for (ordinal, position) in visible.into_iter().enumerate() {
+            let Some((board, device)) = devices[position].take() else { continue };
             let name = format!("{} ({})", board.model, board.uuid);
-            match Metered::new(board, device) {
+            match Metered::new(Board { cuda: Some(ordinal), ..board }, device) {
                 Ok(metered) => boards.push(metered),
                 Err(reason) => gaps.push(format!("{name} is not measured: {reason}")),
             }
@@ -112,19 +129,38 @@ impl Source for Nvml {
         self.boards.iter().map(|metered| metered.component.clone()).collect()
     }
 
-    fn cadence(&self) -> Duration {
-        let counts = |metered: &Metered| matches!(metered.probe, Probe::Counter);
-        if self.boards.iter().all(counts) { COUNTER_CADENCE } else { POWER_CADENCE }
+    fn cadence(&self, index: usize) -> Duration {
+        let Some(metered) = self.boards.get(index) else { return COUNTER_CADENCE };
+        match metered.probe {
+            Probe::Counter => COUNTER_CADENCE,
+            Probe::InstantPower | Probe::Power => {
+                let [shortest, longest] = POWER_CADENCE;
+                (metered.cost * SHARE_OF_TIME).clamp(shortest, longest)
+            }
+            Probe::MeanPower => MEAN_WINDOW,
+        }
     }
 
     fn read(&mut self, index: usize, _now: Duration) -> Result<Reading, Unreadable> {
-        let Some(metered) = self.boards.get(index) else {
+        let Some(metered) = self.boards.get_mut(index) else {
             return Err(Unreadable::Failed(format!("there is no board {index}")));
         };
-        metered.probe.read(&metered.device).map_err(|refusal| match refusal {
+        let begun = Instant::now();
+        let reading = metered.probe.read(&metered.device);
+        metered.cost = begun.elapsed();
+        reading.map_err(|refusal| match refusal {
             Refusal::GpuLost => Unreadable::Lost(refusal.to_string()),
             _ => Unreadable::Failed(refusal.to_string()),
         })
+    }
+
+    fn ticks(&self, index: usize) -> bool {
+        self.boards.get(index).is_some_and(|metered| matches!(metered.probe, Probe::Counter))
+    }
+
+    fn power(&mut self, index: usize) -> Option<Power> {
+        let device = &self.boards.get(index)?.device;
+        instant_power(device).or_else(|_| device.power_usage().map(Power::from_milliwatts)).ok()
     }
 
     fn gaps(&self) -> Vec<String> {
@@ -141,7 +177,7 @@ impl Metered {
             name: board.model.clone(),
             method: match probe {
                 Probe::Counter => Method::Counter,
-                Probe::InstantPower | Probe::MeanPower => Method::Integrated,
+                Probe::InstantPower | Probe::Power | Probe::MeanPower => Method::Integrated,
             },
             board: Some(board),
             // A board that does not tell its limit is measured all the same.
@@ -150,7 +186,7 @@ impl Metered {
             tolerance: TOLERANCE,
             note: None,
         };
-        Ok(Self { device, component, probe })
+        Ok(Self { device, component, probe, cost: Duration::ZERO })
     }
 }
 
@@ -162,15 +198,37 @@ impl Probe {
                 return Ok(probe);
             }
         }
-        Self::MeanPower.read(device).map(|_| Self::MeanPower)
+        let probe = if averages(device) { Self::MeanPower } else { Self::Power };
+        probe.read(device).map(|_| probe)
     }
 
     fn read(self, device: &Device<'_>) -> Result<Reading, Refusal> {
         Ok(match self {
             Self::Counter => Reading::Counter(Energy::from_millijoules(device.total_energy_consumption()?)),
             Self::InstantPower => Reading::Instant(instant_power(device)?),
+            Self::Power => Reading::Instant(Power::from_milliwatts(device.power_usage()?)),
             Self::MeanPower => Reading::Averaged(Power::from_milliwatts(device.power_usage()?)),
         })
+    }
+}
+
+/// Whether `nvmlDeviceGetPowerUsage` is a one-second mean: on Ampere and later but for GA100, says its documentation.
+/// A board that does not tell its generation is taken for a later one.
+fn averages(device: &Device<'_>) -> bool {
+    const INSTANT: [DeviceArchitecture; 5] = [
+        DeviceArchitecture::Kepler,
+        DeviceArchitecture::Maxwell,
+        DeviceArchitecture::Pascal,
+        DeviceArchitecture::Volta,
+        DeviceArchitecture::Turing,
+    ];
+    /// The products with a GA100, by the names that the driver gives them.
+    const GA100: [&str; 3] = ["A100", "A800", "A30"];
+
+    let is_ga100 = |name: String| name.split([' ', '-']).any(|word| GA100.contains(&word));
+    match device.architecture() {
+        Ok(generation) => !INSTANT.contains(&generation) && !device.name().is_ok_and(is_ga100),
+        Err(_) => true,
     }
 }
 
@@ -194,7 +252,7 @@ fn describe(device: &Device<'_>) -> Result<Board, Refusal> {
     // Neither a missing name nor a missing address costs the energy.
     let model = device.name().unwrap_or_else(|_| "NVIDIA GPU".to_owned());
     let pci = device.pci_info().map(|info| info.bus_id).unwrap_or_default();
-    Ok(Board { uuid, pci, model })
+    Ok(Board { uuid, pci, model, cuda: None })
 }
 
 /// The library, opened once per path and kept until the process ends.

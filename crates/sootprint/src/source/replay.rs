@@ -39,7 +39,12 @@ pub struct Replay {
     components: Vec<Scripted>,
     #[serde(skip)]
     clock: Option<VirtualClock>,
+    #[serde(skip)]
+    read: Duration,
 }
+
+/// As the boards of NVIDIA are read.
+const CADENCE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +53,23 @@ struct Scripted {
     name: String,
     /// Seconds and the watts during them; after the last the script begins again.
     watts: Vec<(f64, f64)>,
+    /// What its sensor shows.
+    #[serde(default)]
+    sensor: Sensor,
+}
+
+/// What the sensor of a scripted component shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Sensor {
+    /// The energy so far, up to the moment.
+    #[default]
+    Counter,
+    /// The energy so far, up to the last multiple of these seconds, as NVIDIA's counters tick.
+    TickingCounter(f64),
+    /// The power at the moment.
+    Power,
 }
 
 impl Replay {
@@ -66,7 +88,16 @@ impl Replay {
         script: impl IntoIterator<Item = (Duration, Power)>,
     ) -> Self {
         let watts = script.into_iter().map(|(time, power)| (time.as_secs_f64(), power.watts())).collect();
-        self.components.push(Scripted { kind, name: name.into(), watts });
+        self.components.push(Scripted { kind, name: name.into(), watts, sensor: Sensor::default() });
+        self
+    }
+
+    /// Gives the component that was added last another sensor than an exact counter.
+    #[must_use]
+    pub fn sensor(mut self, sensor: Sensor) -> Self {
+        if let Some(last) = self.components.last_mut() {
+            last.sensor = sensor;
+        }
         self
     }
 
@@ -103,15 +134,18 @@ impl Replay {
 
 impl Source for Replay {
     fn components(&self) -> Vec<Component> {
+        let is_board = |scripted: &&Scripted| scripted.kind == Kind::Gpu;
+        let boards_before = |index| self.components[..index].iter().filter(is_board).count();
         let describe = |(index, scripted): (usize, &Scripted)| Component {
             kind: scripted.kind,
             id: format!("replay-{index}"),
             name: scripted.name.clone(),
-            method: Method::Counter,
-            board: (scripted.kind == Kind::Gpu).then(|| Board {
+            method: if scripted.sensor == Sensor::Power { Method::Integrated } else { Method::Counter },
+            board: is_board(&scripted).then(|| Board {
                 uuid: format!("GPU-replay-{index}"),
                 pci: format!("0000:{index:02x}:00.0"),
                 model: scripted.name.clone(),
+                cuda: Some(boards_before(index)),
             }),
             limit: None,
             share: 1.0,
@@ -121,28 +155,64 @@ impl Source for Replay {
         self.components.iter().enumerate().map(describe).collect()
     }
 
-    fn cadence(&self) -> Duration {
-        Duration::from_millis(100)
+    fn cadence(&self, _index: usize) -> Duration {
+        CADENCE
+    }
+
+    fn ticks(&self, index: usize) -> bool {
+        self.components
+            .get(index)
+            .is_some_and(|scripted| matches!(scripted.sensor, Sensor::TickingCounter(_)))
+    }
+
+    fn power(&mut self, index: usize) -> Option<Power> {
+        // The power of the moment that was read last: a script has no present.
+        Some(self.components.get(index)?.power(self.read.as_secs_f64()))
+    }
+
+    fn is_scripted(&self) -> bool {
+        true
     }
 
     fn read(&mut self, index: usize, now: Duration) -> Result<Reading, Unreadable> {
+        self.read = now;
         match self.components.get(index) {
-            Some(scripted) => Ok(Reading::Counter(scripted.energy(now))),
+            Some(scripted) => Ok(match scripted.sensor {
+                Sensor::TickingCounter(tick) if tick > 0.0 => {
+                    Reading::Counter(scripted.energy((now.as_secs_f64() / tick).floor() * tick))
+                }
+                Sensor::Counter | Sensor::TickingCounter(_) => {
+                    Reading::Counter(scripted.energy(now.as_secs_f64()))
+                }
+                Sensor::Power => Reading::Instant(scripted.power(now.as_secs_f64())),
+            }),
             None => Err(Unreadable::Failed(format!("the script has no component {index}"))),
         }
     }
 }
 
 impl Scripted {
+    fn power(&self, now: f64) -> Power {
+        let period: f64 = self.watts.iter().map(|(seconds, _)| seconds).sum();
+        let mut left = if period > 0.0 { now % period } else { 0.0 };
+        for (seconds, watts) in &self.watts {
+            if left < *seconds {
+                return Power::from_watts(*watts);
+            }
+            left -= seconds;
+        }
+        self.watts.last().map_or(Power::ZERO, |(_, watts)| Power::from_watts(*watts))
+    }
+
     /// The integral of the script from its beginning.
-    fn energy(&self, now: Duration) -> Energy {
+    fn energy(&self, now: f64) -> Energy {
         let period: f64 = self.watts.iter().map(|(seconds, _)| seconds).sum();
         if period <= 0.0 {
             return Energy::ZERO;
         }
         let each: f64 = self.watts.iter().map(|(seconds, watts)| seconds * watts).sum();
-        let rounds = (now.as_secs_f64() / period).floor();
-        let mut left = now.as_secs_f64() - rounds * period;
+        let rounds = (now / period).floor();
+        let mut left = now - rounds * period;
         let mut joules = rounds * each;
         for (seconds, watts) in &self.watts {
             joules += watts * seconds.min(left);

@@ -35,7 +35,7 @@ fn lost() -> Result<Reading, Unreadable> {
 
 /// Plays readings to a board with a tolerance of 5 % and gives its total at the last of them.
 fn play(readings: impl IntoIterator<Item = (f64, Result<Reading, Unreadable>)>) -> (Total, Vec<Finding>) {
-    let mut tally = Tally::new(&[board(0.05)]);
+    let mut tally = Tally::new([(&board(0.05), false)]);
     let mut findings = Vec::new();
     let mut end = Duration::ZERO;
     for (time, reading) in readings {
@@ -97,6 +97,49 @@ fn a_reset_to_more_than_the_board_can_draw_adds_nothing() {
 }
 
 #[test]
+fn a_reset_is_bridged_by_the_powers_around_it() {
+    let mut tally = Tally::new([(&board(0.05), true)]);
+    for (time, joules) in [(0.0, 5_000.0), (0.2, 5_080.0), (0.4, 20.0), (0.6, 100.0)] {
+        tally.observe(seconds(time), 0, counter(joules));
+        tally.observe_power(seconds(time), 0, Power::from_watts(400.0));
+    }
+    let total = tally.totals(seconds(0.6))[0];
+    // 80 J before, 400 W for the 0.2 s of the restart, of which 20 J were shown, and 80 J after.
+    assert!(close(total.energy.joules(), 240.0), "{total:?}");
+    assert!(close(total.low.joules(), 180.0 * 0.95) && close(total.high.joules(), (160.0 + 140.0) * 1.05));
+    assert_eq!((total.resets, total.unmeasured), (1, 0.0));
+}
+
+#[test]
+fn a_reading_beyond_what_the_board_can_draw_is_told_and_not_counted() {
+    let (total, findings) = play([(0.0, counter(0.0)), (1.0, counter(90_000.0)), (2.0, counter(90_100.0))]);
+    assert_eq!(findings, [Finding::Implausible { component: 0 }]);
+    assert!(
+        close(total.energy.joules(), 100.0) && close(total.unmeasured, 1.0) && close(total.measured, 1.0)
+    );
+}
+
+#[test]
+fn an_edge_waits_for_the_tick_after_it_and_reckons_back_from_it() {
+    let mut tally = Tally::new([(&board(0.0), true)]);
+    // A steady 100 W, a counter that ticks at 0.050, 0.150, 0.250 s and so on.
+    let shown = |time: f64| 100.0 * (((time + 0.05) / 0.1).floor() * 0.1 - 0.05).max(0.0);
+    let mut play = |from: u32, to: u32, step: usize| {
+        for millis in (from..=to).step_by(step) {
+            let time = f64::from(millis) / 1e3;
+            tally.observe(seconds(time), 0, counter(shown(time)));
+            tally.observe_power(seconds(time), 0, Power::from_watts(100.0));
+        }
+        (tally.is_settled(seconds(2.0)), tally.energy_at(seconds(2.0))[0].joules())
+    };
+    play(0, 60, 5);
+    let (is_settled, energy) = play(200, 2_040, 40);
+    assert!(!is_settled && (190.0..200.0).contains(&energy), "not yet ticked: {energy} J");
+    let (is_settled, energy) = play(2_045, 2_060, 5);
+    assert!(is_settled && (energy - 200.0).abs() <= 0.5, "{energy} J of 200 J");
+}
+
+#[test]
 fn a_lost_board_keeps_what_it_had_and_the_rest_is_unmeasured() {
     let (total, findings) =
         play([(0.0, counter(0.0)), (4.0, counter(400.0)), (5.0, lost()), (6.0, lost()), (9.0, lost())]);
@@ -124,7 +167,7 @@ fn a_board_that_never_answered_is_unmeasured_from_its_first_silence() {
 
 #[test]
 fn an_edge_between_two_readings_lies_on_the_line_between_them() {
-    let mut tally = Tally::new(&[board(0.0)]);
+    let mut tally = Tally::new([(&board(0.0), false)]);
     for (time, joules) in [(0.0, 0.0), (1.0, 100.0), (3.0, 700.0)] {
         tally.observe(seconds(time), 0, counter(joules));
     }
@@ -140,7 +183,7 @@ proptest! {
     fn energy_only_grows_and_time_adds_up(
         steps in prop::collection::vec((1_u32..5_000, 0_u32..4, 0.0_f64..700.0), 1..60),
     ) {
-        let mut tally = Tally::new(&[board(0.05)]);
+        let mut tally = Tally::new([(&board(0.05), false)]);
         let (mut now, mut count, mut before) = (Duration::ZERO, 0.0, 0.0);
         tally.observe(now, 0, counter(count));
         for (millis, event, watts) in steps {
@@ -161,7 +204,7 @@ proptest! {
     fn a_window_is_the_sum_of_its_parts(
         powers in prop::collection::vec(0.0_f64..700.0, 2..REMEMBERED), cut in 0.0_f64..1.0,
     ) {
-        let mut tally = Tally::new(&[board(0.0)]);
+        let mut tally = Tally::new([(&board(0.0), false)]);
         for (second, watts) in powers.iter().enumerate() {
             tally.observe(seconds(second as f64), 0, instant(*watts));
         }

@@ -2,7 +2,7 @@ use super::*;
 use crate::facility::Pue;
 use crate::grid::Answer;
 use crate::source::Method;
-use crate::units::CarbonIntensity;
+use crate::units::{CarbonIntensity, Power};
 
 fn component(kind: Kind, name: &str, limit: Option<f64>) -> Component {
     Component {

@@ -1,0 +1,76 @@
+//! How near the figures come to the truth of a script, for each kind of sensor and wherever the edges fall.
+//!
+//! The goals are the design's; the same script as the benchmarks' is played: 100 W for 700 ms, 400 W for 330 ms.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::Run;
+use crate::clock::VirtualClock;
+use crate::source::{Kind, Replay, Sensor};
+use crate::units::Power;
+
+const ROUND: f64 = 1.03;
+
+/// The truth, worked out apart from the code under test: the script's integral from its beginning.
+fn truth(time: f64) -> f64 {
+    let rounds = (time / ROUND).floor();
+    let left = time - rounds * ROUND;
+    rounds * 202.0 + 100.0 * left.min(0.7) + 400.0 * (left - 0.7).max(0.0)
+}
+
+/// The relative error of a run from `start` to `start + length` on such a sensor; of its only epoch, too.
+fn errors(sensor: Sensor, start: f64, length: f64) -> [f64; 2] {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = VirtualClock::default();
+    let script = [(0.7, 100.0), (0.33, 400.0)]
+        .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
+    let replay = Replay::new().component(Kind::Gpu, "board", script).sensor(sensor).on_clock(clock.clone());
+    clock.advance(Duration::from_secs_f64(start));
+    let run = Run::pre_training(dir.path()).replay(replay).start();
+    for _ in run.epochs(1..=1) {
+        clock.advance(Duration::from_secs_f64(length));
+    }
+    let footprint = run.finish();
+    let used = truth(start + length) - truth(start);
+    [footprint.energy.total, footprint.epochs[0].energy].map(|energy| (energy.joules() / used - 1.0).abs())
+}
+
+fn check(sensor: Sensor, start: f64, length: f64, goal: f64) -> Result<(), TestCaseError> {
+    let errors = errors(sensor, start, length);
+    prop_assert!(
+        errors.iter().all(|error| *error <= goal),
+        "{errors:?} of {goal} at {start} s for {length} s"
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn an_exact_counter_is_exact(start in 0.0..3.0, length in 0.05..60.0) {
+        check(Sensor::Counter, start, length, 1e-6)?;
+    }
+
+    #[test]
+    fn a_counter_that_ticks_every_20_ms(start in 0.0..3.0, length in 5.0..30.0) {
+        check(Sensor::TickingCounter(0.02), start, length, 0.0005)?;
+    }
+
+    #[test]
+    fn a_counter_that_ticks_every_100_ms(start in 0.0..3.0, length in 5.0..30.0) {
+        check(Sensor::TickingCounter(0.1), start, length, 0.005)?;
+    }
+
+    #[test]
+    fn a_window_not_much_longer_than_a_tick(start in 0.0..3.0) {
+        check(Sensor::TickingCounter(0.1), start, 0.15, 0.05)?;
+    }
+
+    #[test]
+    fn power_readings_alone(start in 0.0..3.0, length in 5.0..30.0) {
+        check(Sensor::Power, start, length, 0.01)?;
+    }
+}
