@@ -1,0 +1,41 @@
+//! The command `sootprint`: measures any training, reports what was measured, and says what can be.
+//!
+//! # Limits
+//! - Every board that the machine shows to CUDA is counted, whether the command uses it or not.
+//! - While the command runs, a signal that one process sends to the whole process group reaches the command twice:
+//!   from its sender and from sootprint, which cannot see that it was sent to both.
+//! - The live line and the command share the terminal: each begins a new line after the other, and a line that the
+//!   command has not ended may be overwritten.
+//! - Outside Unix no signal is passed on, and Ctrl-C ends sootprint without a last line in the record.
+
+mod arguments;
+mod child;
+mod doctor;
+mod live_line;
+mod report;
+mod run;
+#[cfg(unix)]
+mod signals;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Subcommand};
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().subcommand {
+        // Its exit status is that of the command that it measures.
+        Subcommand::Run(arguments) => return run::run(&arguments),
+        Subcommand::Report(arguments) => report::report(&arguments),
+        Subcommand::Doctor(arguments) => doctor::doctor(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::say(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `sootprint run`: measures a command, then records, writes and publishes what was asked for.
+
+use std::process::ExitCode;
+
+use sootprint::{Footprint, Outcome, Run, RunBuilder, runs};
+use sootprint_card::write_card;
+use sootprint_hub::Publication;
+
+use crate::arguments::RunArguments;
+use crate::child::{self, Ending, FAILED_BEFORE};
+use crate::live_line::LiveLine;
+use crate::terminal::{say, show, show_warnings};
+
+/// Measures the command; the exit status is the command's.
+pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
+    show_warnings();
+    let run = match builder(arguments).try_start() {
+        Ok(run) => run,
+        Err(error) => {
+            say(error);
+            return ExitCode::from(FAILED_BEFORE);
+        }
+    };
+
+    let live_line = LiveLine::start(run.handle());
+    let ending = child::run(arguments.command(), &arguments.out);
+    drop(live_line);
+
+    match ending {
+        Ok(ending) => {
+            conclude(run, arguments, ending);
+            ExitCode::from(ending.status)
+        }
+        Err(problem) => {
+            run.handle().note(problem.to_string());
+            // A run that is dropped without a finish is recorded as failed.
+            drop(run);
+            say(&problem);
+            ExitCode::from(problem.status)
+        }
+    }
+}
+
+fn builder(arguments: &RunArguments) -> RunBuilder {
+    let dir = &arguments.out;
+    let mut builder = match &arguments.fine_tuning {
+        Some(base_model) => Run::fine_tuning(dir, base_model),
+        None if arguments.pre_training => Run::pre_training(dir),
+        None => Run::unlabelled(dir),
+    };
+    if let Some(place) = arguments.place {
+        builder = builder.place(place);
+    }
+    if let Some(intensity) = arguments.intensity {
+        builder = builder.intensity(intensity);
+    }
+    if let Some(pue) = arguments.pue {
+        builder = builder.pue(pue);
+    }
+    builder
+}
+
+/// Closes the record, shows it, and hands it on. Nothing here changes the exit status.
+fn conclude(run: Run, arguments: &RunArguments, ending: Ending) {
+    if let Some(outcome) = ending.outcome() {
+        run.handle().outcome(outcome);
+    }
+    let footprint = run.finish();
+    child::let_go(ending.status);
+    show(&footprint);
+
+    let dir = &arguments.out;
+    // Nothing is on the disk when sootprint is off.
+    if runs(dir).is_ok_and(|runs| runs.contains(&footprint.run.id)) {
+        let dir = dir.display();
+        say(format_args!("recorded in {dir}; see it again with `sootprint report {dir}`"));
+    }
+    if arguments.card.is_none() && arguments.push.is_none() {
+        return;
+    }
+    if footprint.run.outcome != Outcome::Completed {
+        // What a card says of a model must not become what an attempt used that made none.
+        let status = ending.status;
+        say(format_args!(
+            "the command ended with status {status}, so no card is written and nothing is published; run it again"
+        ));
+        return;
+    }
+    write(arguments, &footprint);
+    publish(arguments, &footprint);
+}
+
+fn write(arguments: &RunArguments, footprint: &Footprint) {
+    let Some(path) = &arguments.card else { return };
+    match write_card(path, footprint) {
+        Ok(written) => {
+            say(format_args!("{} has the emissions", path.display()));
+            if let Some(replaced) = written.replaced {
+                say(format_args!("it named emissions of another origin, which are replaced: {replaced}"));
+            }
+        }
+        Err(error) => say(format_args!("the card is not written: {error}")),
+    }
+}
+
+fn publish(arguments: &RunArguments, footprint: &Footprint) {
+    let Some(repo) = &arguments.push else { return };
+    match Publication::new(footprint, &arguments.out, repo).publish() {
+        Ok(published) => {
+            say(format_args!("published at {} in commit {}", published.url, published.commit));
+            if !published.left_out.is_empty() {
+                say(format_args!("not published: {}", published.left_out.join(", ")));
+            }
+        }
+        Err(error) => say(format_args!("nothing is published: {error}")),
+    }
+}

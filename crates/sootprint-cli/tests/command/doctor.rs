@@ -1,0 +1,63 @@
+//! What the doctor finds, and which warnings a run shows.
+
+use serde_json::Value;
+
+use crate::room::{Room, WATTS, status, stderr};
+
+const NOWHERE: &str = "/nowhere/libnvidia-ml.so.1";
+
+#[test]
+fn the_doctor_tells_sources_power_and_what_a_run_is_computed_with() {
+    let room = Room::new();
+    let mut command = room.sootprint(&["doctor", "--json"]);
+    command.env("SOOTPRINT_NVML", NOWHERE).env("SOOTPRINT_PLACE", "France");
+    let output = command.output().unwrap();
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let sources = found["sources"].as_array().unwrap();
+    let nvml = sources.iter().find(|source| source["name"] == "NVML").unwrap();
+    assert_eq!(nvml["state"], "absent");
+    let problem = nvml["problems"][0].as_str().unwrap();
+    assert!(problem.contains(NOWHERE) && problem.contains("SOOTPRINT_NVML"), "{problem}");
+    // A machine with counters for all of it has no need of the model.
+    assert!(
+        sources.iter().any(|source| source["name"] == "model" || source["name"] == "RAPL"),
+        "{sources:?}"
+    );
+
+    let power = found["components"][0]["mean_w"].as_f64().unwrap();
+    assert!((power / WATTS - 1.0).abs() < 0.01, "{power} W");
+    assert!(found["measured_s"].as_f64().unwrap() >= 2.0);
+    assert_eq!((&found["grid"]["zone"], &found["grid"]["origin"]), (&"FR".into(), &"environment".into()));
+    assert_eq!((&found["pue"], &found["pue_origin"]), (&1.0.into(), &"assumed".into()));
+}
+
+#[test]
+fn the_doctor_speaks_to_people_and_names_what_is_wrong() {
+    let room = Room::new();
+    let output = room.sootprint(&["doctor"]).env("SOOTPRINT_PLACE", "Atlantis").output().unwrap();
+    assert_eq!(status(&output), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout);
+    for part in ["NVML", "100.0 W", "nobody said where the machine is", "PUE", "Atlantis"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(output.stderr.is_empty(), "all of it is in the report: {}", stderr(&output));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_warns_once_of_what_it_cannot_read_and_models_the_rest() {
+    let room = Room::new();
+    let mut command = room.sootprint(&["run", "--out", "out", "--", "true"]);
+    let output = command.env_remove("SOOTPRINT_REPLAY").env("SOOTPRINT_NVML", NOWHERE).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(status(&output), Some(0), "{said}");
+    let warnings = said.lines().filter(|line| line.starts_with("sootprint: no NVML library")).count();
+    assert_eq!(warnings, 1, "{said}");
+    let footprint = room.report(&[]);
+    let components = footprint["components"].as_array().unwrap();
+    for kind in ["cpu", "memory"] {
+        assert!(components.iter().any(|component| component["kind"] == kind), "{kind} in {components:?}");
+    }
+}
