@@ -8,3 +8,6 @@
 )]
 
 mod boards;
+#[path = "../../crates/sootprint-hub/tests/isolated/mod.rs"]
+mod isolated;
+mod publication;

@@ -55,11 +55,16 @@ fn grid(footprint: &Footprint) -> String {
 fn run(footprint: &Footprint) -> String {
     let run = &footprint.run;
     let label = run.training_type.map_or("not labelled", |label| label.as_str());
+    let seconds = run.duration_s;
     let completed = footprint.epochs.iter().filter(|epoch| epoch.completed).count();
     let base = run.base_model.as_ref().map_or_else(String::new, |base| format!(" of {base}"));
-    let epochs = if completed == 1 { "epoch" } else { "epochs" };
+    let epochs = match completed {
+        0 => String::new(),
+        1 => ", 1 epoch".to_owned(),
+        _ => format!(", {completed} epochs"),
+    };
     let outcome = run.outcome.as_str().replace('_', " ");
-    format!("{outcome}, {label}{base}, {completed} {epochs} in {:.1} s; {}", run.duration_s, run.id)
+    format!("{outcome}, {label}{base}{epochs} in {seconds:.1} s; {}", run.id)
 }
 
 /// A titled text, broken between words, its further lines under its first.

@@ -1,0 +1,48 @@
+//! The example as people run it, from its first line to the card.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use sootprint::{Footprint, Outcome};
+
+/// Runs the example in a folder, which keeps its artifacts and all that the Hub's client writes; gives what it printed.
+fn run(folder: &Path) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_burn-digits"))
+        .current_dir(folder)
+        .env("HF_HOME", folder.join("huggingface"))
+        .env("SOOTPRINT_PLACE", "FR")
+        .env_remove("HF_TOKEN")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    printed
+}
+
+#[test]
+fn it_learns_and_publishes_and_a_second_run_keeps_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = run(folder.path());
+    let accuracy =
+        printed.lines().find_map(|line| line.strip_prefix("Accuracy on images that it never saw: "));
+    let accuracy: f64 = accuracy.unwrap().trim_end_matches(" %").parse().unwrap();
+    assert!(accuracy > 95.0, "{printed}");
+    assert_eq!(printed.lines().filter(|line| line.starts_with("epoch ")).count(), 20);
+    assert!(printed.contains("Read back: 2 files byte for byte"), "{printed}");
+
+    let artifacts = folder.path().join("artifacts/burn-digits");
+    let footprint = Footprint::read(&artifacts.join("footprint.json")).unwrap();
+    assert_eq!(footprint.run.outcome, Outcome::Completed);
+    assert_eq!(footprint.epochs.len(), 20);
+    let card = fs::read_to_string(artifacts.join("README.md")).unwrap();
+    assert!(card.contains("training_type: \"pre-training\"\n"), "{card}");
+    assert!(card.contains("geographical_location: \"France\"\n"), "{card}");
+
+    run(folder.path());
+    let runs = sootprint::runs(&artifacts).unwrap();
+    assert_eq!(runs.len(), 2);
+    assert_eq!(sootprint::recover(&artifacts, Some(&runs[1])).unwrap(), footprint);
+}

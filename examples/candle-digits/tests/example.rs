@@ -1,0 +1,55 @@
+//! The example as people run it. Its base model is made here: the layers of the Burn example's, not yet trained.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use candle_core::{DType, Device};
+use candle_nn::{VarBuilder, VarMap, linear};
+use digits::data::{CLASSES, PIXELS};
+
+const HIDDEN: usize = 128;
+
+fn run(folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_candle-digits"))
+        .current_dir(folder)
+        .env("HF_HOME", folder.join("huggingface"))
+        .env_remove("HF_TOKEN")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn without_a_base_model_it_says_how_to_make_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path());
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cargo run -p burn-digits"));
+}
+
+#[test]
+fn it_learns_and_names_its_base_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("artifacts/burn-digits");
+    fs::create_dir_all(&base).unwrap();
+    let weights = VarMap::new();
+    let builder = VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu);
+    linear(PIXELS, HIDDEN, builder.pp("hidden")).unwrap();
+    linear(HIDDEN, CLASSES, builder.pp("output")).unwrap();
+    weights.save(base.join("model.safetensors")).unwrap();
+
+    let output = run(folder.path());
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    let accuracy =
+        printed.lines().find_map(|line| line.strip_prefix("Accuracy on images that it never saw: "));
+    let accuracy: f64 = accuracy.unwrap().trim_end_matches(" %").parse().unwrap();
+    assert!(accuracy > 90.0, "{printed}");
+    assert!(printed.contains("Read back: 2 files byte for byte"), "{printed}");
+
+    let card = fs::read_to_string(folder.path().join("artifacts/candle-digits/README.md")).unwrap();
+    assert!(card.contains("training_type: \"fine-tuning\"\n"), "{card}");
+    assert!(card.contains("base_model: \"loopback/burn-digits\"\n"), "{card}");
+}
