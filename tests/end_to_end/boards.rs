@@ -94,6 +94,21 @@ fn only_the_claimed_board_counts_by_number_uuid_or_address() {
 }
 
 #[test]
+fn without_a_claim_the_board_of_this_process_counts_and_a_neighbour_s_does_not() {
+    let neighbour = 1; // The first process of any machine is not one of ours.
+    let machine = Machine::new([
+        steady(0, 300).process(neighbour),
+        steady(1, 500).process(std::process::id()).process(neighbour),
+    ]);
+    let run = machine.start();
+    machine.pass(&run, 10_000);
+    let footprint = run.finish();
+    let counted: Vec<_> =
+        boards(&footprint).into_iter().map(|it| (it.id.as_str(), joules(it), it.shared)).collect();
+    assert_eq!(counted, [(UUIDS[1], 5_000.0, true)]);
+}
+
+#[test]
 fn a_lost_board_keeps_its_energy_and_is_told_and_the_other_goes_on() {
     let machine = Machine::new([steady(0, 300).lost(Duration::from_secs(5)), steady(1, 500)]);
     let run = machine.start();

@@ -37,6 +37,7 @@ mod grid;
 mod ledger;
 mod meter;
 mod place;
+mod processes;
 mod run;
 mod settings;
 mod source;

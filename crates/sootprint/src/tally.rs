@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::processes::Users;
 use crate::source::{Bounded, Component, Reading, Unreadable};
 use crate::units::{Energy, Power};
 use ticks::Ticks;
@@ -64,6 +65,8 @@ pub(crate) enum Finding {
     Silent { component: usize, reason: Unreadable },
     /// It answers again.
     Back { component: usize },
+    /// Other processes than before use it.
+    Used { component: usize, users: Users },
 }
 
 #[derive(Debug)]

@@ -2,9 +2,12 @@
 
 mod components;
 
+use std::collections::BTreeMap;
+
 use super::{ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, Footprint, RunSummary, SCHEMA};
 use crate::grid::{Answer, Origin, Series, weighted};
 use crate::ledger::{Entry, Opened, Outcome};
+use crate::processes::Users;
 use crate::source::{Component, Kind};
 use crate::tally::Total;
 use crate::units::{Co2e, Energy};
@@ -20,6 +23,8 @@ pub(crate) struct Fold {
     /// Positions of the boards that the framework trains on; none until it said so.
     claimed: Option<Vec<usize>>,
     unresolved: Vec<String>,
+    /// Who was seen on each component, over the whole run.
+    users: BTreeMap<usize, Users>,
     planned: Option<u32>,
     at: f64,
     totals: Vec<Total>,
@@ -45,6 +50,7 @@ impl Fold {
             opened,
             claimed: None,
             unresolved: Vec::new(),
+            users: BTreeMap::new(),
             planned: None,
             at: 0.0,
             totals: Vec::new(),
@@ -60,6 +66,10 @@ impl Fold {
         match entry {
             Entry::Opened(opened) => self.opened = opened,
             Entry::Claimed { components, unresolved, .. } => self.claim(components, unresolved),
+            Entry::Used { component, users, .. } => {
+                let seen = self.users.entry(component).or_default();
+                *seen = Users { ours: seen.ours || users.ours, others: seen.others || users.others };
+            }
             Entry::Planned { epochs } => self.planned = Some(epochs),
             Entry::Totals { at, totals } => self.totals(at, totals),
             Entry::Epoch { epoch, start, end, energy, completed } => {
@@ -91,12 +101,21 @@ impl Fold {
         }
     }
 
-    /// Whether a component is part of the footprint: a board only when the framework trains on it or says nothing.
+    /// Whether a component is part of the footprint. A board is when the framework trains on it; where no framework
+    /// says so, when a process of ours was seen on it; where none was seen on any, all are.
     pub(crate) fn counts(&self, position: usize, component: &Component) -> bool {
-        match &self.claimed {
-            Some(claimed) if component.kind == Kind::Gpu => claimed.contains(&position),
-            _ => true,
+        if component.kind != Kind::Gpu {
+            return true;
         }
+        match &self.claimed {
+            Some(claimed) => claimed.contains(&position),
+            None => !self.knows_ours() || self.users.get(&position).is_some_and(|users| users.ours),
+        }
+    }
+
+    /// Whether a process of ours was seen on any board.
+    fn knows_ours(&self) -> bool {
+        self.users.values().any(|users| users.ours)
     }
 
     /// The grams for an amount of the components' energy, at the facility's meter; as far as they are known before
@@ -173,7 +192,9 @@ impl Fold {
         let counted = components.iter().enumerate().filter(|(position, it)| self.counts(*position, it));
         counted
             .map(|(position, component)| {
-                summary(component, self.totals.get(position).copied().unwrap_or_default())
+                let shared = self.users.get(&position).is_some_and(|users| users.others);
+                let total = self.totals.get(position).copied().unwrap_or_default();
+                ComponentSummary { shared, ..summary(component, total) }
             })
             .collect()
     }
@@ -263,8 +284,9 @@ impl Fold {
             );
         }
         if self.claimed.is_none() && opened.components.iter().any(|component| component.kind == Kind::Gpu) {
-            notes
-                .push("no framework said which boards it trains on: all visible ones are counted".to_owned());
+            let which =
+                if self.knows_ours() { "those that a process of ours used" } else { "all visible ones" };
+            notes.push(format!("no framework said which boards it trains on: {which} are counted"));
         }
         notes
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facility::Pue;
 use crate::grid::{Answer, Series};
+use crate::processes::Users;
 use crate::source::Component;
 use crate::tally::Total;
 use crate::units::Energy;
@@ -32,6 +33,8 @@ pub(crate) enum Entry {
         /// Devices that no board answers to.
         unresolved: Vec<String>,
     },
+    /// Other processes than before use a board.
+    Used { at: f64, component: usize, users: Users },
     /// The hook said how many epochs there will be.
     Planned { epochs: u32 },
     /// The totals so far.

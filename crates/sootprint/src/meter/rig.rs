@@ -1,5 +1,7 @@
 //! A set of sources on one clock, and the sessions that listen to it.
 
+mod channel;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -8,6 +10,7 @@ use super::{Moment, OnMark, OnSample, Opening};
 use crate::clock::{Clock, VirtualClock};
 use crate::source::{Component, Replay, Source, open_system};
 use crate::tally::{Finding, LONGEST_TICK, Tally};
+use channel::Channel;
 
 /// A script is read as often as this when a virtual clock is caught up with, and in at most so many steps.
 const SCRIPT_CADENCE: Duration = Duration::from_millis(10);
@@ -47,16 +50,6 @@ pub(crate) struct Rig {
     pending: VecDeque<Mark>,
 }
 
-/// How a component is read, and when next.
-struct Channel {
-    /// The position of its source, and its own among that source's components.
-    source: usize,
-    index: usize,
-    /// Whether it is a counter that moves in ticks.
-    ticks: bool,
-    due: Duration,
-}
-
 struct Listener {
     id: u64,
     origin: Duration,
@@ -93,7 +86,7 @@ impl Rig {
         for (position, source) in sources.iter().enumerate() {
             for (index, component) in source.components().into_iter().enumerate() {
                 let ticks = source.ticks(index);
-                channels.push(Channel { source: position, index, ticks, due: Duration::ZERO });
+                channels.push(Channel::new(position, index, ticks));
                 components.push(component);
             }
         }
@@ -124,6 +117,7 @@ impl Rig {
         let origin = self.clock.now();
         let tally = Tally::new(self.components.iter().zip(self.channels.iter().map(|channel| channel.ticks)));
         self.listeners.push(Listener { id, origin, observed: Duration::ZERO, tally, on_sample });
+        self.channels.iter_mut().for_each(|channel| channel.forget_users(origin));
         self.sample(origin, |_| true);
         // A session's beginning is an edge as well.
         if self.reads_ahead() {
@@ -282,9 +276,12 @@ impl Rig {
             let reading = source.read(channel.index, now);
             let power = if channel.ticks { source.power(channel.index) } else { None };
             channel.due = now + source.cadence(channel.index);
+            let users = channel.look_for_users(source.as_mut(), now);
+            let used = users.map(|users| Finding::Used { component, users });
             for (listener, findings) in listeners.iter_mut().zip(&mut findings) {
                 let moment = now.saturating_sub(listener.origin);
                 findings.extend(listener.tally.observe(moment, component, reading.clone()));
+                findings.extend(used.clone());
                 if let Some(power) = power {
                     listener.tally.observe_power(moment, component, power);
                 }

@@ -111,6 +111,10 @@ impl Book {
             return;
         }
         for finding in findings {
+            if let Finding::Used { component, users } = *finding {
+                self.record(Entry::Used { at: moment.now.as_secs_f64(), component, users });
+                continue;
+            }
             self.record(Entry::Note {
                 at: moment.now.as_secs_f64(),
                 text: describe(finding, moment.components),
@@ -287,6 +291,7 @@ fn describe(finding: &Finding, components: &[Component]) -> String {
         Finding::Implausible { component } => {
             format!("{}: a reading showed more than it can draw and is not counted", name(component))
         }
+        Finding::Used { component, .. } => format!("{} has other users than before", name(component)),
         Finding::Silent { component, reason } => format!("{} cannot be read: {reason}", name(component)),
         Finding::Back { component } => format!("{} can be read again", name(component)),
     }

@@ -49,6 +49,11 @@ pub(crate) trait Source: Send {
         None
     }
 
+    /// The ids of the processes that compute on a component now; none when the driver does not tell.
+    fn processes(&mut self, _index: usize) -> Option<Vec<u32>> {
+        None
+    }
+
     /// Whether the source can be read at any time, past and to come, as a script can.
     fn is_scripted(&self) -> bool {
         false

@@ -158,6 +158,11 @@ impl Source for Nvml {
         self.boards.get(index).is_some_and(|metered| matches!(metered.probe, Probe::Counter))
     }
 
+    fn processes(&mut self, index: usize) -> Option<Vec<u32>> {
+        let processes = self.boards.get(index)?.device.running_compute_processes().ok()?;
+        Some(processes.into_iter().map(|process| process.pid).collect())
+    }
+
     fn power(&mut self, index: usize) -> Option<Power> {
         let device = &self.boards.get(index)?.device;
         instant_power(device).or_else(|_| device.power_usage().map(Power::from_milliwatts)).ok()

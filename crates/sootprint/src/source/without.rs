@@ -52,6 +52,10 @@ impl Source for Without {
         self.source.power(self.inner(index))
     }
 
+    fn processes(&mut self, index: usize) -> Option<Vec<u32>> {
+        self.source.processes(self.inner(index))
+    }
+
     fn is_scripted(&self) -> bool {
         self.source.is_scripted()
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::facility::Pue;
 use crate::grid::Answer;
+use crate::processes::Users;
 use crate::source::Method;
 use crate::units::{CarbonIntensity, Power};
 
@@ -80,6 +81,25 @@ fn boards_of_a_name_are_counted_and_gaps_are_told() {
     assert_eq!(footprint.run.outcome, Outcome::Killed);
     assert!(footprint.notes.iter().any(|note| note == "a board that cannot be read"));
     assert!(footprint.notes.iter().any(|note| note.starts_with("no framework said")));
+}
+
+#[test]
+fn without_a_claim_the_boards_that_we_were_seen_on_count_and_others_are_told() {
+    let boards = vec![component(Kind::Gpu, "First", None), component(Kind::Gpu, "Second", None)];
+    let mut fold = fold(boards, Pue::ASSUMED);
+    let used = |component, ours, others| Entry::Used { at: 1.0, component, users: Users { ours, others } };
+    fold.apply(used(0, false, true));
+    assert_eq!(fold.footprint(Outcome::Running).components.len(), 2, "none of ours was seen");
+    fold.apply(used(1, true, true));
+    fold.apply(used(1, true, false));
+    let footprint = fold.footprint(Outcome::Running);
+    assert_eq!(footprint.components.len(), 1);
+    assert_eq!((footprint.components[0].name.as_str(), footprint.components[0].shared), ("Second", true));
+    assert!(
+        footprint.notes.iter().any(|note| note.contains("a process of ours used")),
+        "{:?}",
+        footprint.notes
+    );
 }
 
 #[test]
