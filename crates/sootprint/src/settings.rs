@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::clock::VirtualClock;
 use crate::facility::{Pue, PueError};
@@ -19,6 +20,8 @@ pub(crate) struct Arguments {
     pub(crate) replay: Option<Replay>,
     pub(crate) nvml: Option<OsString>,
     pub(crate) clock: Option<VirtualClock>,
+    /// How long the hardware is measured at rest before the run begins.
+    pub(crate) baseline: Option<Duration>,
 }
 
 /// All that a run needs to know, and the settings that could not be taken.
@@ -32,6 +35,7 @@ pub(crate) struct Settings {
     /// The path of the NVML library when it is not the system's.
     pub(crate) nvml: Option<OsString>,
     pub(crate) clock: Option<VirtualClock>,
+    pub(crate) baseline: Option<Duration>,
     /// Each was left out; a run that was started with `try_start` does not begin with one.
     pub(crate) problems: Vec<SettingError>,
 }
@@ -59,6 +63,7 @@ impl Settings {
             replay: arguments.replay.or(replay),
             nvml: arguments.nvml.or_else(|| variable("SOOTPRINT_NVML")),
             clock: arguments.clock,
+            baseline: arguments.baseline,
             problems,
         }
     }

@@ -10,11 +10,14 @@ use crate::ledger::{Entry, Opened, Outcome};
 use crate::processes::Users;
 use crate::source::{Component, Kind};
 use crate::tally::Total;
-use crate::units::{Co2e, Energy};
+use crate::units::{Co2e, Energy, Power};
 use components::{hardware, summary, unmapped};
 
 /// The footprint keeps at most this many points of power; a longer run's are thinned out evenly.
 const MOST_POINTS: usize = 500;
+
+/// The mean power over less than this many seconds says nothing of a rest.
+const SHORTEST_REST: f64 = 0.9;
 
 /// What the entries so far add up to.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub(crate) struct Fold {
     unresolved: Vec<String>,
     /// Who was seen on each component, over the whole run.
     users: BTreeMap<usize, Users>,
+    /// The power of each component at rest, if it was measured.
+    rest: Option<Vec<Power>>,
     planned: Option<u32>,
     at: f64,
     totals: Vec<Total>,
@@ -35,6 +40,9 @@ pub(crate) struct Fold {
     /// The energy of each component at some moments.
     trace: Vec<(f64, Vec<Energy>)>,
 }
+
+/// An idle energy and the word for how it was found.
+type Idle = (Energy, &'static str);
 
 #[derive(Debug, Clone)]
 struct Epoch {
@@ -51,6 +59,7 @@ impl Fold {
             claimed: None,
             unresolved: Vec::new(),
             users: BTreeMap::new(),
+            rest: None,
             planned: None,
             at: 0.0,
             totals: Vec::new(),
@@ -70,6 +79,7 @@ impl Fold {
                 let seen = self.users.entry(component).or_default();
                 *seen = Users { ours: seen.ours || users.ours, others: seen.others || users.others };
             }
+            Entry::Rested { power } => self.rest = Some(power),
             Entry::Planned { epochs } => self.planned = Some(epochs),
             Entry::Totals { at, totals } => self.totals(at, totals),
             Entry::Epoch { epoch, start, end, energy, completed } => {
@@ -133,7 +143,8 @@ impl Fold {
         let opened = &*self.opened;
         let mut components = self.components(&opened.components);
         let hardware = hardware(&components);
-        let energy = self.energy(opened, &components);
+        let power = self.power(&opened.components);
+        let energy = self.energy(opened, &components, self.idle(&power));
         let (grid, uncovered) = self.grid(opened);
         let emissions = EmissionsSummary {
             best: energy.facility * grid.intensity,
@@ -163,7 +174,7 @@ impl Fold {
             grid,
             hardware,
             components,
-            power: self.power(&opened.components),
+            power,
             notes: self.all_notes(opened, uncovered),
         }
     }
@@ -199,7 +210,7 @@ impl Fold {
             .collect()
     }
 
-    fn energy(&self, opened: &Opened, components: &[ComponentSummary]) -> EnergySummary {
+    fn energy(&self, opened: &Opened, components: &[ComponentSummary], idle: Option<Idle>) -> EnergySummary {
         let of = |kind| components.iter().filter(|it| it.kind == kind).map(|it| it.energy).sum::<Energy>();
         let total: Energy = components.iter().map(|component| component.energy).sum();
         EnergySummary {
@@ -209,12 +220,22 @@ impl Fold {
             gpu: of(Kind::Gpu),
             cpu: of(Kind::Cpu),
             memory: of(Kind::Memory),
-            idle: None,
-            idle_method: None,
+            idle: idle.map(|(energy, _)| energy),
+            idle_method: idle.map(|(_, method)| method.to_owned()),
             pue: opened.pue.factor(),
             pue_origin: opened.pue.origin.as_str().to_owned(),
             facility: total * opened.pue.factor(),
         }
+    }
+
+    /// What the run's hardware would have used at rest: as it was measured before the run, else as it was seen.
+    fn idle(&self, power: &[(f64, f64)]) -> Option<Idle> {
+        let Some(rest) = &self.rest else {
+            return lowest_seen(power, self.at).map(|energy| (energy, "lowest_seen"));
+        };
+        let each: Vec<Energy> =
+            rest.iter().map(|power| Energy::from_joules(power.watts() * self.at)).collect();
+        Some((self.sum(&self.opened.components, &each), "baseline"))
     }
 
     /// The intensity of the run's electricity, and the energy that a live series does not cover.
@@ -290,6 +311,16 @@ impl Fold {
         }
         notes
     }
+}
+
+/// What a run would have used at the lowest power that was seen in it, which bounds from above what its hardware uses
+/// at rest. A training that never rests tells little of that; a single span tells nothing.
+fn lowest_seen(power: &[(f64, f64)], duration: f64) -> Option<Energy> {
+    let starts = std::iter::once(0.0).chain(power.iter().map(|(at, _)| *at));
+    let spans = starts.zip(power).filter(|(start, (at, _))| at - start >= SHORTEST_REST);
+    let watts: Vec<f64> = spans.map(|(_, (_, watts))| *watts).collect();
+    let lowest = watts.iter().copied().reduce(f64::min)?;
+    (watts.len() > 1).then(|| Energy::from_joules(lowest * duration))
 }
 
 /// Takes out every second point and keeps the last.

@@ -11,7 +11,7 @@ use crate::grid::{Answer, Series};
 use crate::processes::Users;
 use crate::source::Component;
 use crate::tally::Total;
-use crate::units::Energy;
+use crate::units::{Energy, Power};
 
 pub(crate) use file::{Ledger, Recovered, read};
 pub use file::{LedgerError, runs};
@@ -25,6 +25,8 @@ pub(crate) const SCHEMA: &str = "sootprint-ledger/1";
 pub(crate) enum Entry {
     /// The first line.
     Opened(Box<Opened>),
+    /// The power of each component at rest, measured before the run began.
+    Rested { power: Vec<Power> },
     /// The hook said which boards the framework trains on.
     Claimed {
         at: f64,

@@ -12,7 +12,7 @@ use crate::meter::Moment;
 use crate::settings::Settings;
 use crate::source::Component;
 use crate::tally::Finding;
-use crate::units::{Co2e, Energy};
+use crate::units::{Co2e, Energy, Power};
 
 pub(super) use live::Question;
 
@@ -125,6 +125,10 @@ impl Book {
             self.written = Some(moment.now);
             self.record(totals(moment));
         }
+    }
+
+    pub(super) fn rested(&mut self, power: Vec<Power>) {
+        self.record(Entry::Rested { power });
     }
 
     pub(super) fn planned(&mut self, epochs: u32) {

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::book::{Book, Identity, Question};
-use super::{StartError, instruments};
+use super::{LONGEST_FINISH, StartError, instruments};
 use crate::boards::Claim;
 use crate::footprint::Footprint;
 use crate::grid::Provider;
 use crate::ledger::Outcome;
-use crate::meter::{Meter, Moment, Session};
+use crate::meter::{Instruments, Meter, Moment, Session};
 use crate::settings::Settings;
 use crate::units::{Co2e, Energy, Power};
 
@@ -63,6 +63,7 @@ impl RunHandle {
     pub(super) fn open(dir: &Path, identity: Identity, mut settings: Settings) -> (Self, Vec<StartError>) {
         let instruments = instruments(&settings);
         let mut problems: Vec<StartError> = settings.problems.drain(..).map(StartError::from).collect();
+        let baseline = settings.baseline;
         let (book, problem) = Book::open(dir, identity, settings);
         problems.extend(problem.map(StartError::from));
 
@@ -73,14 +74,20 @@ impl RunHandle {
             book.sampled(moment, findings);
             locked(&live).update(&book, moment);
         };
-        let attached = Meter::shared().and_then(|meter| meter.attach(instruments, Box::new(on_sample)));
+        let mut rested = None;
+        let attached = Meter::shared().and_then(|meter| {
+            rested = baseline.and_then(|rest| at_rest(&meter, instruments.clone(), rest));
+            meter.attach(instruments, Box::new(on_sample))
+        });
         match attached {
             Ok((session, opening)) => {
                 for gap in &opening.gaps {
                     tracing::warn!("{gap}");
                 }
                 let gaps = opening.gaps.into_iter().chain(problems.iter().map(ToString::to_string));
-                locked(&handle.0.book).begin(opening.components, gaps.collect());
+                let mut book = locked(&handle.0.book);
+                book.begin(opening.components, gaps.collect());
+                rested.into_iter().for_each(|power| book.rested(power));
                 *locked(&handle.0.session) = Some(session);
             }
             Err(error) => {
@@ -203,6 +210,20 @@ impl RunHandle {
             session.mark(session.now(), move |moment| act(&mut locked(&book), moment));
         }
     }
+}
+
+/// The power of each component over a rest; none when no time passes, as on a virtual clock.
+fn at_rest(meter: &Arc<Meter>, instruments: Instruments, rest: Duration) -> Option<Vec<Power>> {
+    let (session, _) = meter.attach(instruments, Box::new(|_, _| ())).ok()?;
+    std::thread::sleep(rest);
+    let (tell, told) = mpsc::channel();
+    session.mark(session.now(), move |moment| {
+        let energy = moment.tally.energy_at(moment.now);
+        let power: Option<Vec<Power>> = energy.into_iter().map(|energy| energy / moment.now).collect();
+        // Who waits may have lost patience.
+        let _ = tell.send(power);
+    });
+    told.recv_timeout(LONGEST_FINISH).ok()?
 }
 
 impl Latest {

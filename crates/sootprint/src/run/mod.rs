@@ -185,6 +185,13 @@ impl RunBuilder {
         self
     }
 
+    /// Measures the hardware at rest for this long before the run begins, so that the footprint can say what the run
+    /// would have used idle. The start waits for it; a few seconds are enough. Nothing of it counts as the run's.
+    pub fn baseline(mut self, rest: Duration) -> Self {
+        self.arguments.baseline = Some(rest);
+        self
+    }
+
     /// Measures time by a virtual clock, as hardware that follows a script on that clock has to be measured.
     pub fn clock(mut self, clock: VirtualClock) -> Self {
         self.arguments.clock = Some(clock);

@@ -217,3 +217,25 @@ fn this_machine_is_measured_or_modelled_and_says_which() {
         }
     }
 }
+
+#[test]
+fn a_rest_before_the_run_gives_its_idle_energy_and_counts_as_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    // At rest for the first quarter of a second of any session, at work after it.
+    let script = [(0.25, 50.0), (3_600.0, 450.0)]
+        .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
+    let replay = Replay::new().component(Kind::Cpu, "Scripted CPU", script);
+    let run = Run::pre_training(dir.path()).replay(replay).baseline(Duration::from_millis(50)).start();
+    std::thread::sleep(Duration::from_millis(300));
+    let footprint = run.finish();
+    let length = footprint.run.duration_s;
+    assert_eq!(footprint.energy.idle_method.as_deref(), Some("baseline"));
+    assert!((footprint.energy.idle.unwrap().joules() - 50.0 * length).abs() < 1e-6 * length);
+    let truth = 50.0 * 0.25 + 450.0 * (length - 0.25);
+    assert!(
+        (footprint.energy.total.joules() - truth).abs() < 0.05 * truth,
+        "{} of {truth} J",
+        footprint.energy.total
+    );
+    assert_eq!(recover(dir.path(), None).unwrap(), footprint);
+}

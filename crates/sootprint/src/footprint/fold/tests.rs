@@ -129,6 +129,25 @@ fn a_long_run_s_power_is_thinned_out_and_its_energy_kept() {
 }
 
 #[test]
+fn idle_is_the_lowest_power_seen_over_all_of_the_run_and_never_subtracted() {
+    let at = |watts: &[f64]| {
+        let mut fold = fold(vec![component(Kind::Cpu, "CPU", None)], Pue::ASSUMED);
+        let mut joules = 0.0;
+        for (second, watts) in watts.iter().enumerate() {
+            joules += watts;
+            let at = second as f64 + 1.0;
+            fold.apply(Entry::Totals { at, totals: vec![total(joules, at, 0.0)] });
+        }
+        fold.footprint(Outcome::Running).energy
+    };
+    let energy = at(&[300.0, 80.0, 400.0, 120.0]);
+    assert_eq!(energy.idle_method.as_deref(), Some("lowest_seen"));
+    assert!(close(energy.idle.unwrap().joules(), 80.0 * 4.0) && close(energy.total.joules(), 900.0));
+    let energy = at(&[300.0]);
+    assert_eq!((energy.idle, energy.idle_method), (None, None));
+}
+
+#[test]
 fn a_note_is_told_once() {
     let mut fold = fold(vec![], Pue::ASSUMED);
     for at in [1.0, 2.0] {
