@@ -1,4 +1,6 @@
-//! What a training pays for being measured: the calls that its own thread makes. `cargo bench -p sootprint-benches`.
+//! What a training pays for being measured: the calls that its own thread makes.
+//!
+//! `cargo bench -p sootprint-benches --bench hooks`; `numbers` judges them.
 
 use divan::Bencher;
 use sootprint::{Run, RunHandle};

@@ -1,0 +1,112 @@
+//! The process that takes one figure: this program again, with a task instead of the table.
+
+use std::fmt;
+use std::io::Error;
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::{Failure, accuracy, cost, slowdown};
+
+/// The argument before a task.
+pub(crate) const WORD: &str = "measure";
+
+/// A process at work.
+pub(crate) struct Child(std::process::Child);
+
+/// What it found.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Report {
+    pub(crate) figures: Vec<f64>,
+    /// What was wrong besides the figures.
+    pub(crate) flaws: Vec<String>,
+}
+
+impl Child {
+    /// Starts one, with these boards visible to CUDA, or all, and without settings of who started the table.
+    pub(crate) fn start(task: &[&str], visible: Option<&str>) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(WORD).args(task).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if ["SOOTPRINT", "CUDA_", "SCRIPTED_NVML"].iter().any(|prefix| text.starts_with(prefix)) {
+                command.env_remove(&name);
+            }
+        }
+        command.envs(visible.map(|list| ("CUDA_VISIBLE_DEVICES", list)));
+        Ok(Self(command.spawn()?))
+    }
+
+    /// Waits for what it found.
+    pub(crate) fn report(self) -> Result<Report, Failure> {
+        let output = self.0.wait_with_output()?;
+        if output.status.success() {
+            Report::parse(&String::from_utf8(output.stdout)?)
+        } else {
+            let reason = String::from_utf8_lossy(&output.stderr).trim().replace(['\n', '|'], " ");
+            Err(format!("{}: {reason}", output.status).into())
+        }
+    }
+}
+
+/// Does a task in this process and prints the report.
+pub(crate) fn serve(task: &[String]) -> ExitCode {
+    let words: Vec<&str> = task.iter().map(String::as_str).collect();
+    let found = match words.as_slice() {
+        ["accuracy", case, window] => accuracy::measure(case, window),
+        ["edges"] => cost::edges(),
+        ["memory"] => cost::memory(),
+        ["sampler", boards, sensor] => cost::sampler(boards, sensor),
+        ["hook"] => cost::hook(),
+        ["slowdown"] => slowdown::measure(),
+        _ => Err(format!("there is no task {words:?}").into()),
+    };
+    match found {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => failed(&failure),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the process that waits reads it")]
+fn failed(failure: &Failure) -> ExitCode {
+    eprintln!("{failure}");
+    ExitCode::FAILURE
+}
+
+/// The figures in the first line, then a flaw in each.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figures: Vec<String> = self.figures.iter().map(f64::to_string).collect();
+        write!(f, "{}", figures.join(" "))?;
+        self.flaws.iter().try_for_each(|flaw| write!(f, "\n{}", flaw.replace(['\n', '|'], " ")))
+    }
+}
+
+impl Report {
+    /// Of figures alone.
+    pub(crate) fn new(figures: impl Into<Vec<f64>>) -> Self {
+        Self { figures: figures.into(), flaws: Vec::new() }
+    }
+
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let mut lines = text.lines();
+        let figures =
+            lines.next().unwrap_or_default().split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self { figures, flaws: lines.map(str::to_owned).collect() })
+    }
+
+    /// The figures, when nothing was wrong besides.
+    pub(crate) fn flawless<const N: usize>(&self) -> Result<[f64; N], Failure> {
+        match self.flaws.first() {
+            Some(flaw) => Err(flaw.clone().into()),
+            None => self.exactly(),
+        }
+    }
+
+    /// The figures, when there are as many as are asked for.
+    pub(crate) fn exactly<const N: usize>(&self) -> Result<[f64; N], Failure> {
+        let wrong = |_| Error::other(format!("{} figures, not {N}", self.figures.len()));
+        Ok(<[f64; N]>::try_from(self.figures.as_slice()).map_err(wrong)?)
+    }
+}

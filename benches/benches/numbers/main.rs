@@ -1,0 +1,68 @@
+//! The table of numbers to reach, as this machine gives them: `cargo bench -p sootprint-benches --bench
+//! numbers`.
+//!
+//! It is Markdown, on standard output; the exit status is 1 when a row fails. It takes about three minutes,
+//! of which most is waiting: each figure is taken in a process of its own, on an NVML library whose boards
+//! follow a script and whose true energy is therefore known. What a real board's sensor does is not in any
+//! figure.
+
+#![expect(clippy::print_stdout, reason = "the table is the program's result")]
+
+mod accuracy;
+mod child;
+mod cost;
+mod machine;
+mod slowdown;
+mod system;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// Why something could not be measured.
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((first, task)) if first == child::WORD => child::serve(task),
+        _ => print_table(),
+    }
+}
+
+fn print_table() -> ExitCode {
+    println!("| what | measured | goal | |\n|---|---|---|---|");
+    let neighbours = system::Neighbours::watch();
+    let mut failed = 0;
+    for Row { what, measured, goal, passes } in accuracy::rows().chain(cost::rows()).chain(slowdown::rows()) {
+        println!("| {what} | {measured} | {goal} | {} |", if passes { "pass" } else { "**fail**" });
+        failed += u32::from(!passes);
+    }
+    match neighbours.and_then(|neighbours| neighbours.cores()) {
+        Ok(cores) => println!(
+            "\nOther programs kept {cores:.2} cores busy meanwhile; no figure is corrected for that."
+        ),
+        Err(failure) => println!("\nHow busy other programs were is unknown: {failure}."),
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A line of the table.
+struct Row {
+    what: String,
+    measured: String,
+    goal: String,
+    passes: bool,
+}
+
+impl Row {
+    /// With the measured value in words and whether it reaches the goal; what could not be measured does not.
+    fn new(what: impl Into<String>, goal: impl Into<String>, found: Result<(String, bool), Failure>) -> Self {
+        let (measured, passes) = found.unwrap_or_else(|failure| (format!("not measured: {failure}"), false));
+        Self { what: what.into(), measured, goal: goal.into(), passes }
+    }
+}
+
+/// A part of one as per cent, with as many decimals as the goals have and one more.
+fn per_cent(part: f64) -> String {
+    format!("{:.3} %", part * 100.0)
+}

@@ -1,0 +1,79 @@
+//! What Linux tells of this process and of the others.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::Failure;
+
+/// The processor time of this process's thread of that name, to the nanosecond.
+/// <https://docs.kernel.org/scheduler/sched-stats.html>
+pub(crate) fn thread_time(name: &str) -> Result<Duration, Failure> {
+    for task in fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if fs::read_to_string(task.join("comm"))?.trim_end() == name {
+            let stat = fs::read_to_string(task.join("schedstat"))?;
+            let first = stat.split_whitespace().next().ok_or("an empty schedstat")?;
+            return Ok(Duration::from_nanos(first.parse()?));
+        }
+    }
+    Err(format!("there is no thread {name}").into())
+}
+
+/// The bytes of memory that this process holds.
+pub(crate) fn resident() -> Result<f64, Failure> {
+    kilobytes("/proc/self/smaps_rollup", "Rss:")
+}
+
+/// The most bytes that it has held so far. The kernel counts them a little less exactly than the present
+/// ones.
+pub(crate) fn peak() -> Result<f64, Failure> {
+    Ok(kilobytes("/proc/self/status", "VmHWM:")?.max(resident()?))
+}
+
+/// What else runs on the machine, and disturbs the figures.
+pub(crate) struct Neighbours {
+    began: Instant,
+    seconds: f64,
+}
+
+impl Neighbours {
+    pub(crate) fn watch() -> Result<Self, Failure> {
+        Ok(Self { began: Instant::now(), seconds: others()? })
+    }
+
+    /// How many cores they kept busy on average since then.
+    pub(crate) fn cores(&self) -> Result<f64, Failure> {
+        Ok((others()? - self.seconds) / self.began.elapsed().as_secs_f64())
+    }
+}
+
+/// The processor seconds of all but this process and the children that it waited for, other guests of the
+/// host included.
+/// <https://docs.kernel.org/filesystems/proc.html#miscellaneous-kernel-statistics-in-proc-stat>
+fn others() -> Result<f64, Failure> {
+    /// User, nice, system, irq, softirq and steal; the idle and the waiting time are left out.
+    const BUSY: [usize; 6] = [0, 1, 2, 5, 6, 7];
+    /// User and system time of the process, and of its children; counted from the field after its name.
+    const OWN: [usize; 4] = [11, 12, 13, 14];
+    let machine = fs::read_to_string("/proc/stat")?;
+    let all = machine.strip_prefix("cpu ").ok_or("/proc/stat does not begin with `cpu`")?;
+    let process = fs::read_to_string("/proc/self/stat")?;
+    let (_, own) = process.rsplit_once(')').ok_or("/proc/self/stat names no program")?;
+    // The kernel counts in hundredths of a second, on all ports that Rust runs on.
+    Ok((sum(all, &BUSY)? - sum(own, &OWN)?) / 100.0)
+}
+
+/// The sum of some fields.
+fn sum(text: &str, positions: &[usize]) -> Result<f64, Failure> {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let field =
+        |position: &usize| Ok(fields.get(*position).ok_or("too few fields in /proc")?.parse::<f64>()?);
+    positions.iter().map(field).sum()
+}
+
+fn kilobytes(path: &str, key: &str) -> Result<f64, Failure> {
+    let text = fs::read_to_string(path)?;
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB"));
+    let kibibytes: f64 = value.ok_or_else(|| format!("{path} has no line {key}"))?.trim().parse()?;
+    Ok(kibibytes * 1024.0)
+}
