@@ -12,7 +12,7 @@ mod renderer;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use burn::data::dataloader::batcher::Batcher as _;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -40,7 +40,7 @@ const VALIDATION: usize = 144;
 fn main() -> Result<()> {
     let repository = std::env::args().nth(1);
     let folder = Path::new(FOLDER);
-    std::fs::create_dir_all(folder)?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {FOLDER}"))?;
 
     let device = Device::flex().autodiff();
     device.seed(SEED);

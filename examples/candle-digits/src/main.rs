@@ -12,7 +12,7 @@ mod model;
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, loss};
 use digits::data::{self, Digit};
@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     let base_model = arguments.next().unwrap_or_else(|| BASE_MODEL.to_owned());
     ensure!(Path::new(BASE).exists(), "{BASE} is not there: pre-train it first, `cargo run -p burn-digits`");
     let folder = Path::new(FOLDER);
-    std::fs::create_dir_all(folder)?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {FOLDER}"))?;
 
     let device = Device::Cpu;
     let mut weights = VarMap::new();
