@@ -27,7 +27,7 @@ const COUNTER_CADENCE: Duration = Duration::from_millis(200);
 const MEAN_WINDOW: Duration = Duration::from_secs(1);
 
 /// Power changes within a training step. It is read as often as costs [`SHARE_OF_TIME`], within these bounds.
-const POWER_CADENCE: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
+const POWER_CADENCE: [Duration; 2] = [Duration::from_millis(12), Duration::from_millis(100)];
 
 /// One reading of the power may take this part of the time until the next: under 1 % of a core in all.
 const SHARE_OF_TIME: u32 = 120;
