@@ -7,21 +7,56 @@ use sootprint::Claim;
 
 /// The boards that these devices claim; none for a device that is the processor.
 ///
-/// Burn names a device's backend only in its debug text, as in `Cube(Cuda(Cuda(0)))`, and CUDA's number in it counts
-/// the visible boards. What is neither a processor nor CUDA is claimed by its name, and the footprint says that it
-/// could not be mapped.
+/// With the feature `gpu` a device of CUDA, ROCm or Vulkan tells its PCI address, which means the same board to
+/// everybody. Without it a device's backend is named only in its debug text, as in `Cube(Cuda(Cuda(0)))`, and the
+/// number in it counts the boards that CUDA or ROCm shows. What tells neither (wgpu without the feature, Metal, a
+/// server elsewhere) is claimed by its name, and the footprint says that it could not be mapped.
 #[must_use]
 pub fn claims<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Vec<Claim> {
-    let names: BTreeSet<String> = devices.into_iter().map(|device| format!("{device:?}")).collect();
-    names.iter().filter_map(|name| claim(name)).collect()
+    let mut names = BTreeSet::new();
+    let mut claims = Vec::new();
+    for device in devices {
+        let name = format!("{device:?}");
+        if let Some(by_name) = claim(&name)
+            && names.insert(name)
+        {
+            claims.push(address(device).map_or(by_name, Claim::Pci));
+        }
+    }
+    claims
+}
+
+/// What lets more devices be mapped, when there is one that is not.
+pub(crate) fn advice(claims: &[Claim]) -> Option<&'static str> {
+    let is_lost = |claim: &Claim| matches!(claim, Claim::Unknown(name) if name.starts_with("Cube("));
+    (cfg!(not(feature = "gpu")) && claims.iter().any(is_lost)).then_some(
+        "a device of Burn could not be mapped to its board; with the feature `gpu` sootprint-burn asks the device for \
+         its PCI address",
+    )
+}
+
+/// Where the board is on the bus, as `0000:07:00.0`.
+#[cfg(feature = "gpu")]
+fn address(device: &Device) -> Option<String> {
+    Some(device.identity()?.physical?.pci_address?.to_string())
+}
+
+#[cfg(not(feature = "gpu"))]
+fn address(_device: &Device) -> Option<String> {
+    None
 }
 
 fn claim(name: &str) -> Option<Claim> {
     const PROCESSORS: [&str; 3] = ["Flex(", "NdArray(", "Cpu"];
 
     let name = backend(name);
-    if let Some(ordinal) = number_after(name, "Cuda(") {
+    if name.starts_with("Remote(") {
+        // Its text has the server's address, which belongs into no footprint.
+        Some(Claim::Unknown("a device of another machine".to_owned()))
+    } else if let Some(ordinal) = number_after(name, "Cuda(") {
         Some(Claim::CudaOrdinal(ordinal))
+    } else if let Some(ordinal) = number_after(name, "AmdDevice(") {
+        Some(Claim::RocmOrdinal(ordinal))
     } else if PROCESSORS.iter().any(|processor| name.contains(processor)) {
         None
     } else {
@@ -50,18 +85,27 @@ mod tests {
     /// The debug texts of `burn-dispatch`'s devices.
     #[test]
     fn each_backend_claims_what_it_is() {
+        let unknown = |name: &str| Some(Claim::Unknown(name.to_owned()));
         let cases = [
             ("Device<Flex(Cpu)>", None),
             ("Device<Autodiff { device: Flex(Cpu), checkpointing: Disabled }>", None),
             ("Device<NdArray(Cpu)>", None),
+            ("Device<Cube(Cpu(CpuDevice))>", None),
             ("Device<LibTorch(Cpu)>", None),
             ("Device<LibTorch(Cuda(1))>", Some(Claim::CudaOrdinal(1))),
+            ("Device<LibTorch(Mps)>", unknown("LibTorch(Mps)")),
             ("Device<Cube(Cuda(Cuda(3)))>", Some(Claim::CudaOrdinal(3))),
+            ("Device<Cube(Hip(AmdDevice(2)))>", Some(Claim::RocmOrdinal(2))),
+            ("Device<Cube(Metal(DefaultDevice))>", unknown("Cube(Metal(DefaultDevice))")),
             (
                 "Device<Autodiff { device: Cube(Cuda(Cuda(0))), checkpointing: Balanced }>",
                 Some(Claim::CudaOrdinal(0)),
             ),
-            ("Device<Cube(Wgpu(DiscreteGpu(0)))>", Some(Claim::Unknown("Cube(Wgpu(DiscreteGpu(0)))".into()))),
+            ("Device<Cube(Wgpu(DiscreteGpu(0)))>", unknown("Cube(Wgpu(DiscreteGpu(0)))")),
+            (
+                "Device<Remote(RemoteDevice { address: \"ws://trainer.example:3000\", id: 1 })>",
+                unknown("a device of another machine"),
+            ),
         ];
         for (name, expected) in cases {
             assert_eq!(claim(name), expected, "{name}");
@@ -70,6 +114,15 @@ mod tests {
 
     #[test]
     fn this_machine_s_processor_claims_no_board() {
-        assert_eq!(claims(&[Device::flex(), Device::flex().autodiff()]), []);
+        let claims = claims(&[Device::flex(), Device::flex().autodiff()]);
+        assert_eq!((advice(&claims), claims), (None, vec![]));
+    }
+
+    #[test]
+    #[cfg(not(feature = "gpu"))]
+    fn who_trains_on_wgpu_hears_of_the_feature_that_maps_it() {
+        let wgpu = claim("Device<Cube(Wgpu(DefaultDevice))>");
+        assert!(advice(wgpu.as_slice()).is_some_and(|advice| advice.contains("feature `gpu`")));
+        assert_eq!(advice(&[Claim::CudaOrdinal(0)]), None);
     }
 }

@@ -7,6 +7,8 @@
 //! - Burn tells of epochs from its worker thread, up to two batches' metric time after the training thread left them.
 //! - An epoch is training and validation; a checkpoint that is saved after it belongs to no epoch.
 //! - Of several devices Burn keeps the list to itself: name them with [`on`](Measured::on).
+//! - wgpu's devices are mapped to boards with the feature `gpu` only; Metal's and those of other machines are not: the
+//!   footprint names them.
 //! - `panic = "abort"` and signals end the process before anything can be said: the run's ledger then says `killed`.
 //!
 //! ```

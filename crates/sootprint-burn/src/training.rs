@@ -5,7 +5,7 @@ use burn::train::logger::TrainingProgressLogger;
 use burn::train::{Learner, LearnerModel, LearningResult, SupervisedTraining};
 use sootprint::{Outcome, Run, RunHandle};
 
-use crate::devices::claims;
+use crate::devices::{advice, claims};
 use crate::metrics::{EmissionsMetric, EnergyMetric, SplitStart};
 use crate::progress::Progress;
 
@@ -51,7 +51,9 @@ impl<M: LearnerModel> Measured<M> {
     pub fn launch(self, learner: Learner<M>) -> LearningResult<M> {
         let Self { training, run, beside, devices } = self;
         let devices = devices.unwrap_or_else(|| learner.model().devices());
-        run.claim(claims(&devices));
+        let claims = claims(&devices);
+        advice(&claims).into_iter().for_each(|advice| run.note(advice));
+        run.claim(claims);
         let split = SplitStart::now(&run);
         let energy = || EnergyMetric::since(run.clone(), split.clone());
         let emissions = || EmissionsMetric::since(run.clone(), split.clone());

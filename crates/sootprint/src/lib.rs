@@ -6,7 +6,8 @@
 //!   total nor its bounds.
 //! - Processor and memory are measured through RAPL where the system lets it be read, else modelled, with wide bounds;
 //!   both on Linux only.
-//! - A board's energy is the whole board's: another process on it is not told apart, and slices (MIG) are not measured.
+//! - A board's energy is the whole board's: another process on it is not told apart. A slice of it (MIG) has its part
+//!   of that by the number of slices, bounded by nothing and the whole board.
 //! - The error of a sensor is not ours to know; what its maker states, or an assumption, is in the bounds
 //!   (`docs/uncertainty.md`).
 //! - A run that is killed keeps its ledger up to the last line: one a second in the first minute, then one a minute.
@@ -44,7 +45,7 @@ mod source;
 mod tally;
 mod units;
 
-pub use boards::{Board, Claim, Visibility};
+pub use boards::{Board, Claim};
 pub use clock::VirtualClock;
 pub use facility::{Pue, PueError, PueOrigin};
 pub use footprint::{

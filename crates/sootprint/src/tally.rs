@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::processes::Users;
-use crate::source::{Bounded, Component, Reading, Unreadable};
+use crate::source::{Bounded, Component, Reading, Tolerance, Unreadable};
 use crate::units::{Energy, Power};
 use ticks::Ticks;
 
@@ -72,7 +72,7 @@ pub(crate) enum Finding {
 #[derive(Debug)]
 struct Account {
     limit: Option<Power>,
-    tolerance: f64,
+    tolerance: Tolerance,
     /// The last good reading and when it was taken.
     last: Option<(Duration, Reading)>,
     /// Up to when the total accounts for the time.
@@ -202,8 +202,8 @@ impl Account {
 
     fn measured(&mut self, time: Duration, energy: Bounded) {
         self.total.energy += energy.best;
-        self.total.low += energy.low * (1.0 - self.tolerance);
-        self.total.high += energy.high * (1.0 + self.tolerance);
+        self.total.low += self.tolerance.low(energy.low);
+        self.total.high += self.tolerance.high(energy.high);
         self.total.measured += time.as_secs_f64();
     }
 
@@ -232,8 +232,8 @@ impl Account {
         let Some(used) = self.ticks.as_ref().and_then(|ticks| ticks.used_between(then, now)) else {
             self.total.unmeasured += time.as_secs_f64();
             self.total.energy += since;
-            self.total.low += since * (1.0 - self.tolerance);
-            self.total.high += since * (1.0 + self.tolerance);
+            self.total.low += self.tolerance.low(since);
+            self.total.high += self.tolerance.high(since);
             return;
         };
         let best = if used > since { used } else { since };
@@ -251,8 +251,8 @@ impl Account {
         let further = energy - total.energy;
         Total {
             energy,
-            low: floor(total.low + further * (1.0 - self.tolerance)),
-            high: floor(total.high + further * (1.0 + self.tolerance)),
+            low: floor(total.low + self.tolerance.low(further)),
+            high: floor(total.high + self.tolerance.high(further)),
             measured: (total.measured - ahead.as_secs_f64()).max(0.0),
             unmeasured: total.unmeasured + open.as_secs_f64(),
             ..total

@@ -35,7 +35,20 @@ pub struct Board {
     pub(crate) no_memory: bool,
     pub(crate) mig: Option<bool>,
     pub(crate) processes: Vec<u32>,
+    pub(crate) slices: Vec<Slice>,
 }
+
+/// A part of a board in MIG mode.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Slice {
+    pub(crate) uuid: String,
+    /// Of the [`SLICES_OF_A_BOARD`].
+    pub(crate) parts: u32,
+    pub(crate) processes: Vec<u32>,
+}
+
+/// How many slices every board can be cut into, as A100, H100 and B200 can.
+pub(crate) const SLICES_OF_A_BOARD: u32 = 7;
 
 /// What the script says.
 impl Board {
@@ -125,6 +138,15 @@ impl Board {
     #[must_use]
     pub fn mig(mut self, on: bool) -> Self {
         self.mig = Some(on);
+        self
+    }
+
+    /// The board is in MIG mode and has a slice with this UUID (`MIG-…`), of so many of its seven parts, on which
+    /// compute processes with these ids run. More than one is allowed.
+    #[must_use]
+    pub fn slice(mut self, uuid: impl Into<String>, parts: u32, processes: &[u32]) -> Self {
+        self.mig = Some(true);
+        self.slices.push(Slice { uuid: uuid.into(), parts, processes: processes.to_vec() });
         self
     }
 

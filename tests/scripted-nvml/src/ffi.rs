@@ -4,11 +4,14 @@
 
 #![expect(unsafe_code, reason = "an exported name is a promise about the whole program")]
 
-use crate::layout::{FieldValue, Handle, Memory, MemoryV2, PciInfo, Pointer, ProcessInfo, Text, Utilization};
+use crate::board::{Board, SLICES_OF_A_BOARD};
+use crate::layout::{
+    Attributes, FieldValue, Handle, Memory, MemoryV2, PciInfo, Pointer, ProcessInfo, Text, Utilization,
+};
+use crate::machine::Machine;
 use crate::machine::{init, machine, shutdown};
 use crate::pci::PciAddress;
 use crate::status::{Status, describe};
-use crate::{board::Board, machine::Machine};
 use std::ffi::{c_char, c_int, c_uint, c_ulonglong};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -90,7 +93,10 @@ extern "C" fn nvmlDeviceGetIndex(device: Handle, index: Pointer<c_uint>) -> c_ui
 
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetUUID(device: Handle, uuid: Pointer<c_char>, length: c_uint) -> c_uint {
-    query(device, |_, board, _| uuid.put_text(length, &board.uuid))
+    match device.slice() {
+        Some(_) => answer(|| uuid.put_text(length, &machine()?.slice(device)?.1.uuid)),
+        None => query(device, |_, board, _| uuid.put_text(length, &board.uuid)),
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -139,6 +145,51 @@ extern "C" fn nvmlDeviceGetMigMode(
     })
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetMaxMigDeviceCount(device: Handle, count: Pointer<c_uint>) -> c_uint {
+    query(device, |_, board, _| count.put(board.mig.map_or(0, |_| SLICES_OF_A_BOARD)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetMigDeviceHandleByIndex(
+    device: Handle,
+    index: c_uint,
+    slice: Pointer<Handle>,
+) -> c_uint {
+    query(device, |_, board, _| {
+        let index = index as usize;
+        board.slices.get(index).ok_or(Status::NotFound)?;
+        slice.put(Handle::of_slice(device.index()?, index))
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetDeviceHandleFromMigDeviceHandle(slice: Handle, device: Pointer<Handle>) -> c_uint {
+    answer(|| machine()?.slice(slice).and_then(|_| device.put(Handle::of(slice.board()?))))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceIsMigDeviceHandle(device: Handle, is_slice: Pointer<c_uint>) -> c_uint {
+    answer(|| is_slice.put(c_uint::from(device.slice().is_some())))
+}
+
+/// Of slices only, as in NVML.
+#[unsafe(no_mangle)]
+extern "C" fn nvmlDeviceGetAttributes_v2(device: Handle, attributes: Pointer<Attributes>) -> c_uint {
+    answer(|| {
+        let machine = machine()?;
+        device.slice().ok_or(Status::NotSupported)?;
+        let (_, slice) = machine.slice(device)?;
+        attributes.put(Attributes {
+            multiprocessors: slice.parts * MULTIPROCESSORS_OF_A_SLICE,
+            gpu_instance_slices: slice.parts,
+            compute_instance_slices: slice.parts,
+            memory_mib: (MEMORY_OF_A_BOARD >> 20) / 8 * c_ulonglong::from(slice.parts),
+            ..Attributes::default()
+        })
+    })
+}
+
 /// Here, unlike in the second version, what is reserved counts as used.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetMemoryInfo(device: Handle, memory: Pointer<Memory>) -> c_uint {
@@ -178,13 +229,21 @@ extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
     count: Pointer<c_uint>,
     processes: Pointer<ProcessInfo>,
 ) -> c_uint {
-    query(device, |_, board, _| {
+    answer(|| {
+        let machine = machine()?;
+        let (board, ids) = match device.slice() {
+            Some(_) => machine.slice(device).map(|(board, slice)| (board, &slice.processes))?,
+            None => machine.board(device).map(|(board, _)| (board, &board.processes))?,
+        };
         let used_memory = if board.no_memory { NOT_AVAILABLE } else { MEMORY_OF_A_PROCESS };
         let info =
             |pid| ProcessInfo { pid, used_memory, gpu_instance: c_uint::MAX, compute_instance: c_uint::MAX };
-        count.put_list(processes, &board.processes.iter().copied().map(info).collect::<Vec<_>>())
+        count.put_list(processes, &ids.iter().copied().map(info).collect::<Vec<_>>())
     })
 }
+
+/// As on an H100.
+const MULTIPROCESSORS_OF_A_SLICE: c_uint = 16;
 
 /// CUDA 13.0 in NVML's form: 1000 × major + 10 × minor.
 const CUDA_VERSION: c_int = 13_000;

@@ -9,7 +9,8 @@ use crate::pci::PciAddress;
 use crate::status::Status;
 use std::ffi::{CStr, c_char, c_int, c_longlong, c_uint, c_ulonglong};
 
-/// `nvmlDevice_t`, a pointer that only NVML looks into: here the board's index plus one, so that null is no board.
+/// `nvmlDevice_t`, a pointer that only NVML looks into: here the board's index plus one, so that null is no board; of a
+/// slice of a board its own index plus one is in the bits above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Handle(usize);
@@ -19,10 +20,31 @@ impl Handle {
         Self(index + 1)
     }
 
+    pub(crate) fn of_slice(board: usize, slice: usize) -> Self {
+        Self((slice + 1) << SLICE_BITS | (board + 1))
+    }
+
+    /// The index of a board; a slice has none.
     pub(crate) fn index(self) -> Result<usize, Status> {
-        self.0.checked_sub(1).ok_or(Status::InvalidArgument)
+        match self.slice() {
+            None => self.board(),
+            Some(_) => Err(Status::InvalidArgument),
+        }
+    }
+
+    /// The index of the board, also of a slice of it.
+    pub(crate) fn board(self) -> Result<usize, Status> {
+        (self.0 & ((1 << SLICE_BITS) - 1)).checked_sub(1).ok_or(Status::InvalidArgument)
+    }
+
+    /// The index of the slice among those of its board, if it is one.
+    pub(crate) fn slice(self) -> Option<usize> {
+        (self.0 >> SLICE_BITS).checked_sub(1)
     }
 }
+
+/// More boards than this can count are in no machine.
+const SLICE_BITS: u32 = 16;
 
 /// A pointer from the caller to something that this library may read and write.
 ///
@@ -186,6 +208,21 @@ pub(crate) struct ProcessInfo {
     pub(crate) compute_instance: c_uint,
 }
 
+/// `nvmlDeviceAttributes_t`.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct Attributes {
+    pub(crate) multiprocessors: c_uint,
+    pub(crate) copy_engines: c_uint,
+    pub(crate) decoders: c_uint,
+    pub(crate) encoders: c_uint,
+    pub(crate) jpeg: c_uint,
+    pub(crate) optical_flow: c_uint,
+    pub(crate) gpu_instance_slices: c_uint,
+    pub(crate) compute_instance_slices: c_uint,
+    pub(crate) memory_mib: c_ulonglong,
+}
+
 /// `nvmlFieldValue_t`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
@@ -232,6 +269,7 @@ const _: () = {
     assert!(size_of::<Utilization>() == 8);
     assert!(size_of::<ProcessInfo>() == 24);
     assert!(size_of::<FieldValue>() == 40);
+    assert!(size_of::<Attributes>() == 40);
 };
 
 #[cfg(test)]

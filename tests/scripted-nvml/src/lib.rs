@@ -60,12 +60,13 @@
 //! slow 0 50ms                   every query of the board sleeps that long, on the real clock
 //! nomemory 0                    memory information is not supported
 //! mig 0 on                      MIG mode is on (or off); without the line it is not supported
+//! slice 0 MIG-aaaa 3 4711       the board has a slice (MIG) of 3 of its 7 parts, on which processes with these ids run
 //! process 0 4711                a compute process with this id runs on the board
 //! ```
 //!
 //! # What it does not imitate
 //!
-//! MIG devices (only the mode of the parent), events, clocks, temperatures, limits that change, the order of boards by PCI
+//! GPU and compute instances (a slice is a MIG device and no more), events, clocks, temperatures, limits that change, the order of boards by PCI
 //! address (they have the order of the script). Memory figures are constants; utilisation is power ÷ limit. A sensor without
 //! `average` is faster than any real one.
 

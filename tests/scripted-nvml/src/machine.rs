@@ -1,4 +1,4 @@
-use crate::board::Board;
+use crate::board::{Board, Slice};
 use crate::clock::RunningClock;
 use crate::install::{note_path, script_path};
 use crate::layout::Handle;
@@ -73,6 +73,14 @@ impl Machine {
         let position = self.script.boards.iter().enumerate().position(|(index, board)| sought(index, board));
         let handle = Handle::of(position.ok_or(otherwise)?);
         self.board(handle).map(|_| handle)
+    }
+
+    /// A slice and its board, unless the board is lost by then.
+    pub(crate) fn slice(&self, handle: Handle) -> Result<(&Board, &Slice), Status> {
+        let (board, _) = self.board(Handle::of(handle.board()?))?;
+        let slice =
+            handle.slice().and_then(|slice| board.slices.get(slice)).ok_or(Status::InvalidArgument)?;
+        Ok((board, slice))
     }
 
     /// A board and the time of the query, unless the board is lost by then. Takes as long as the script says.

@@ -1,4 +1,4 @@
-use crate::board::Board;
+use crate::board::{Board, SLICES_OF_A_BOARD, Slice};
 use crate::clock::ClockChoice;
 use crate::pci::PciAddress;
 use crate::quantity::{parse_energy, parse_power, parse_time, show_energy, show_power, show_time};
@@ -66,6 +66,9 @@ impl Script {
                     "the power of board {index} has a step that its repetition never reaches"
                 ));
             }
+            if !board.slices.is_empty() && board.mig != Some(true) {
+                return Err(format!("board {index} has slices and its MIG mode is not on"));
+            }
             if first.is_none()
                 && (trace.repeat.is_some()
                     || board.counter_tick.is_some()
@@ -116,10 +119,14 @@ impl Board {
             ("slow", [each_query]) => self.slow = parse_time(each_query)?,
             ("nomemory", []) => self.no_memory = true,
             ("mig", [mode @ ("on" | "off")]) => self.mig = Some(*mode == "on"),
-            ("process", [id]) => {
-                let id = id.parse().map_err(|_| format!("`{id}` is not the id of a process"))?;
-                self.processes.push(id);
+            ("slice", [uuid, parts, ids @ ..]) => {
+                let parts = parts.parse().ok().filter(|parts| (1..=SLICES_OF_A_BOARD).contains(parts));
+                let parts =
+                    parts.ok_or(format!("a slice has 1 to {SLICES_OF_A_BOARD} parts of its board"))?;
+                let processes = ids.iter().map(|id| process(id)).collect::<Result<_, _>>()?;
+                self.slices.push(Slice { uuid: (*uuid).to_owned(), parts, processes });
             }
+            ("process", [id]) => self.processes.push(process(id)?),
             _ => return Err(format!("`{keyword} N {}` is not a statement", arguments.join(" "))),
         }
         Ok(())
@@ -145,9 +152,17 @@ impl Board {
         lines.extend((!self.slow.is_zero()).then(|| ("slow", show_time(self.slow))));
         lines.extend(self.no_memory.then(|| ("nomemory", String::new())));
         lines.extend(self.mig.map(|on| ("mig", if on { "on".into() } else { "off".into() })));
+        lines.extend(self.slices.iter().map(|Slice { uuid, parts, processes }| {
+            let ids: String = processes.iter().map(|id| format!(" {id}")).collect();
+            ("slice", format!("\"{uuid}\" {parts}{ids}"))
+        }));
         lines.extend(self.processes.iter().map(|id| ("process", id.to_string())));
         lines
     }
+}
+
+fn process(id: &str) -> Result<u32, String> {
+    id.parse().map_err(|_| format!("`{id}` is not the id of a process"))
 }
 
 impl fmt::Display for Script {
@@ -208,14 +223,15 @@ mod tests {
             .repeat(s(2));
         let full =
             full.counter(s(3)).counter_start(5000).average(s(4)).instant().reset(s(5)).reset(s(6)).lost(s(7));
-        let full = full.slow(s(8)).no_memory().mig(true).process(11).process(12);
+        let full = full.slow(s(8)).no_memory().slice("MIG-a", 3, &[9, 10]).slice("MIG-b", 1, &[]);
+        let full = full.process(11).process(12);
         let bare = Board::new("GPU-b", "0000:08:00.0", "Bare");
         let script = Script {
             clock: ClockChoice::Since(Duration::from_nanos(1)),
             ..Script::new().driver("535.1").board(full).board(bare)
         };
         assert_eq!(script.to_string().parse(), Ok(script.clone()));
-        assert_eq!(script.to_string().lines().count(), 2 + 15 + 1);
+        assert_eq!(script.to_string().lines().count(), 2 + 17 + 1);
         let script = Script { clock: ClockChoice::File("a folder/clock".into()), ..script };
         assert_eq!(script.to_string().parse(), Ok(script));
     }
@@ -252,6 +268,8 @@ mod tests {
             ("counter 0 20ms", "line 2: `counter N 20ms` is not a statement"),
             ("instant 0 maybe", "line 2: `instant N maybe` is not a statement"),
             ("process 0 -1", "line 2: `-1` is not the id of a process"),
+            ("slice 0 MIG-a 8", "line 2: a slice has 1 to 7 parts of its board"),
+            ("slice 0 MIG-a 1", "line 2: board 0 has slices and its MIG mode is not on"),
             ("lost", "line 2: `lost` is not a statement"),
             ("driver \"580", "line 2: a quotation mark is not closed"),
             ("driver \"580\"90", "line 2: `580` is not followed by a space, or has a control character"),

@@ -147,7 +147,7 @@ impl Book {
         for claim in claims {
             match claim.find(&visible) {
                 Some(found) => components.push(boards[found].0),
-                None => unresolved.push(name(claim)),
+                None => unresolved.push(claim.name()),
             }
         }
         self.record(Entry::Claimed { at: moment.now.as_secs_f64(), components, unresolved });
@@ -298,13 +298,5 @@ fn describe(finding: &Finding, components: &[Component]) -> String {
         Finding::Used { component, .. } => format!("{} has other users than before", name(component)),
         Finding::Silent { component, reason } => format!("{} cannot be read: {reason}", name(component)),
         Finding::Back { component } => format!("{} can be read again", name(component)),
-    }
-}
-
-/// The claimed device as a reader may know it.
-fn name(claim: &Claim) -> String {
-    match claim {
-        Claim::CudaOrdinal(ordinal) => format!("cuda:{ordinal}"),
-        Claim::Uuid(name) | Claim::Pci(name) | Claim::Unknown(name) => name.clone(),
     }
 }

@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::sysfs::word;
-use super::{Component, Kind, Reading, Source, Unreadable};
-use crate::boards::Board;
+use super::{Component, Kind, Reading, Source, Tolerance, Unreadable};
+use crate::boards::{Board, RocmDevices};
 use probe::Probe;
 
 /// An assumption, twice what NVIDIA states of its sensors: neither AMD nor Intel documents an error.
@@ -66,8 +66,9 @@ struct Found {
 }
 
 impl Hwmon {
-    /// Opens the boards under `root`, which is `/sys/class/hwmon`; none where there is no hwmon.
-    pub(crate) fn open(root: &Path) -> Self {
+    /// Opens the boards under `root`, which is `/sys/class/hwmon`; none where there is no hwmon. A board that ROCm is
+    /// told to hide from this process is not opened.
+    pub(crate) fn open(root: &Path, rocm: &RocmDevices) -> Self {
         let mut found: Vec<Found> = std::fs::read_dir(root)
             .into_iter()
             .flatten()
@@ -77,7 +78,10 @@ impl Hwmon {
         found.sort_by(|one, other| one.board.pci.cmp(&other.board.pci));
         found.dedup_by(|one, other| one.board.pci == other.board.pci);
         let mut hwmon = Self::default();
-        found.into_iter().for_each(|found| hwmon.add(found));
+        for mut found in found.into_iter().filter(|found| !rocm.hides(&found.board.pci)) {
+            found.board.rocm = rocm.ordinal(&found.board.pci);
+            hwmon.add(found);
+        }
         hwmon
     }
 
@@ -160,7 +164,7 @@ impl Found {
         // ROCm calls a board by `GPU-` and this number, which Vega 20 and later have.
         let unique = word(&device.join("unique_id")).ok().filter(|id| id.bytes().any(|digit| digit != b'0'));
         let uuid = unique.map_or_else(|| format!("GPU-pci-{pci}"), |id| format!("GPU-{id}"));
-        let board = Board { uuid, pci, model, cuda: None };
+        let board = Board { uuid, pci, model, ..Board::default() };
         Some(Self { hwmon: hwmon.to_owned(), device, number, board })
     }
 
@@ -180,7 +184,7 @@ impl Metered {
             method: probe.method(),
             limit: probe.limit(&hwmon),
             share: 1.0,
-            tolerance: TOLERANCE,
+            tolerance: Tolerance::of(TOLERANCE),
             note: probe.note().map(str::to_owned),
             board: Some(board),
         };

@@ -84,11 +84,38 @@ pub(crate) struct Component {
     pub(crate) limit: Option<Power>,
     /// The part of it that is ours, from 0 to 1; the readings are of this part already.
     pub(crate) share: f64,
-    /// The sensor's stated relative error, as in 0.05 for 5 %. Modelled readings carry their own bounds.
-    pub(crate) tolerance: f64,
+    /// How far its readings may be off. Modelled readings carry their own bounds. The ledger has the bounds alone.
+    #[serde(skip)]
+    pub(crate) tolerance: Tolerance,
     /// What a reader of the figure should know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
+}
+
+/// How far a sensor may be off, as parts of what it shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Tolerance {
+    /// The truth may lie this much below, as in 0.05 for 5 %.
+    pub(crate) below: f64,
+    /// And this much above.
+    pub(crate) above: f64,
+}
+
+impl Tolerance {
+    /// The same in both directions.
+    pub(crate) const fn of(part: f64) -> Self {
+        Self { below: part, above: part }
+    }
+
+    /// The least that the truth can be when the sensor shows this.
+    pub(crate) fn low(self, shown: Energy) -> Energy {
+        shown * (1.0 - self.below)
+    }
+
+    /// The most that it can be.
+    pub(crate) fn high(self, shown: Energy) -> Energy {
+        shown * (1.0 + self.above)
+    }
 }
 
 /// The kinds of component that `total_j` is the sum of.
@@ -140,6 +167,20 @@ pub(crate) enum Reading {
     Averaged(Power),
     /// Modelled energy since the source was opened.
     Modelled(Bounded),
+}
+
+impl Reading {
+    /// The reading of a part of what was read, from 0 to 1.
+    pub(crate) fn part(self, share: f64) -> Self {
+        match self {
+            Self::Counter(energy) => Self::Counter(energy * share),
+            Self::Instant(power) => Self::Instant(power * share),
+            Self::Averaged(power) => Self::Averaged(power * share),
+            Self::Modelled(Bounded { low, best, high }) => {
+                Self::Modelled(Bounded { low: low * share, best: best * share, high: high * share })
+            }
+        }
+    }
 }
 
 /// An energy with the bounds that its assumptions give it.

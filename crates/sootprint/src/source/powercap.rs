@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::sysfs::{microjoules, microwatts, number};
-use super::{Component, Kind, Method, Reading, Source, Unreadable};
+use super::{Component, Kind, Method, Reading, Source, Tolerance, Unreadable};
 use crate::units::Power;
 use counter::{Counter, Step};
 pub(crate) use zones::NoZones;
@@ -258,7 +258,7 @@ fn processor(name: &str, packages: usize, share: f64) -> Component {
         board: None,
         limit: None,
         share,
-        tolerance: PACKAGE_TOLERANCE,
+        tolerance: Tolerance::of(PACKAGE_TOLERANCE),
         note: Some(format!("RAPL, {packages} × package; other work on the job's processors is in it")),
     }
 }
@@ -268,7 +268,7 @@ fn memory(packages: usize, share: f64) -> Component {
         kind: Kind::Memory,
         id: "memory".to_owned(),
         name: "DRAM".to_owned(),
-        tolerance: MEMORY_TOLERANCE,
+        tolerance: Tolerance::of(MEMORY_TOLERANCE),
         note: Some(format!("RAPL, {packages} × dram; its share is that of the processors")),
         ..processor("", packages, share)
     }

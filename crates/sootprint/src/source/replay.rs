@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Component, Kind, Method, Reading, Source, Unreadable};
+use super::{Component, Kind, Method, Reading, Source, Tolerance, Unreadable};
 use crate::boards::Board;
 use crate::clock::VirtualClock;
 use crate::units::{Energy, Power};
@@ -146,10 +146,11 @@ impl Source for Replay {
                 pci: format!("0000:{index:02x}:00.0"),
                 model: scripted.name.clone(),
                 cuda: Some(boards_before(index)),
+                rocm: None,
             }),
             limit: None,
             share: 1.0,
-            tolerance: 0.0,
+            tolerance: Tolerance::default(),
             note: Some("replayed from a script: no hardware was read".to_owned()),
         };
         self.components.iter().enumerate().map(describe).collect()

@@ -12,7 +12,7 @@ use super::powercap::{NoZones, Powercap};
 use super::without::Without;
 use super::{Kind, Method, Source};
 use crate::allocation::Allocation;
-use crate::boards::Visibility;
+use crate::boards::{CudaVisibility, RocmDevices};
 
 /// What a source of this machine can read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,8 +37,9 @@ pub fn sources() -> Vec<SourceReport> {
 
 /// Boards through NVML and hwmon, processor and memory through RAPL, then the model for what no source measures.
 pub(crate) fn open_system(nvml: Option<&OsStr>) -> Vec<Attempt> {
-    let mut attempts = vec![boards(nvml)];
-    attempts.extend(kernel(Path::new("/proc"), Path::new("/sys")));
+    let (boards, held) = boards(nvml);
+    let mut attempts = vec![boards];
+    attempts.extend(kernel(Path::new("/proc"), Path::new("/sys"), held));
     attempts
 }
 
@@ -84,21 +85,26 @@ impl Attempt {
     }
 }
 
-fn boards(nvml: Option<&OsStr>) -> Attempt {
+/// NVIDIA's boards, and the parts of the machine that their readings have in them.
+fn boards(nvml: Option<&OsStr>) -> (Attempt, &'static [Kind]) {
     let name = "NVML";
-    match Nvml::open(nvml, &Visibility::from_environment()) {
-        Ok(boards) => Attempt::opened(name, boards),
+    match Nvml::open(nvml, &CudaVisibility::from_environment()) {
+        Ok(boards) => {
+            let held = boards.holds();
+            (Attempt::opened(name, boards), held)
+        }
         Err(error) => {
             // A machine without NVIDIA's driver needs no word about its boards, unless it was told of a library.
             let has_driver = nvml.is_some() || Path::new("/proc/driver/nvidia").exists();
             let is_missed = has_driver || !matches!(error, NvmlError::NoLibrary { .. });
-            Attempt { is_missed, ..Attempt::missed(name, error) }
+            (Attempt { is_missed, ..Attempt::missed(name, error) }, &[])
         }
     }
 }
 
-/// What the kernel tells in files, from `/proc` and `/sys`: measured parts first, then a model of the others.
-fn kernel(proc: &Path, sys: &Path) -> Vec<Attempt> {
+/// What the kernel tells in files, from `/proc` and `/sys`: measured parts first, then a model of the others; none of
+/// what boards hold.
+fn kernel(proc: &Path, sys: &Path, held: &[Kind]) -> Vec<Attempt> {
     if !cfg!(target_os = "linux") {
         return vec![Attempt::missed(
             "model",
@@ -110,9 +116,11 @@ fn kernel(proc: &Path, sys: &Path) -> Vec<Attempt> {
         let reason = "processor and memory are unknown: /proc/stat or /proc/meminfo cannot be read";
         return vec![Attempt::missed("model", reason)];
     };
-    let boards = Hwmon::open(&sys.join("class/hwmon"));
+    let rocm = RocmDevices::from_environment(&sys.join("class/kfd/kfd/topology/nodes"));
+    let boards = Hwmon::open(&sys.join("class/hwmon"), &rocm);
     // A board that has the processor in its readings leaves nothing of it to count.
-    let mut measured = if boards.holds_processor() { vec![Kind::Cpu] } else { Vec::new() };
+    let mut measured = held.to_vec();
+    measured.extend(boards.holds_processor().then_some(Kind::Cpu));
     let cpuinfo = std::fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();
     let packages = Powercap::open(&sys.join("class/powercap"), &cpuinfo, allocation.share());
     let packages = processor(packages, &measured);
@@ -161,7 +169,7 @@ mod tests {
     #[test]
     fn an_absent_library_is_told_to_who_asks_and_missed_only_where_it_was_named() {
         let named: std::ffi::OsString = "/nowhere/libnvidia-ml.so.1".into();
-        let attempt = boards(Some(&named));
+        let (attempt, _) = boards(Some(&named));
         assert!(attempt.gap().is_some_and(|gap| gap.contains("/nowhere/libnvidia-ml.so.1")));
         assert!(attempt.report().gaps[0].contains("SOOTPRINT_NVML"));
     }
@@ -177,7 +185,7 @@ mod machines {
 
     /// Of each component: the source, its kind, and how it is read.
     fn components(machine: &Machine) -> Vec<(&'static str, Kind, Method)> {
-        let attempts = kernel(&machine.proc(), &machine.sys());
+        let attempts = kernel(&machine.proc(), &machine.sys(), &[]);
         let of = |attempt: &Attempt| {
             let components = attempt.source.as_ref().map_or_else(Vec::new, |source| source.components());
             let name = attempt.name;
@@ -188,7 +196,7 @@ mod machines {
 
     /// What a footprint on this machine says.
     fn gaps(machine: &Machine) -> Vec<String> {
-        let attempts = kernel(&machine.proc(), &machine.sys());
+        let attempts = kernel(&machine.proc(), &machine.sys(), &[]);
         let of = |attempt: &Attempt| {
             let said = attempt.source.as_ref().map_or_else(Vec::new, |source| source.gaps());
             attempt.gap().into_iter().chain(said)
@@ -241,8 +249,17 @@ mod machines {
         let machine = with_package(Machine::new(4, 64))
             .with("proc/self/cgroup", "0::/job\n")
             .with("sys/fs/cgroup/job/cpu.max", "100000 100000\n");
-        let mut attempts = kernel(&machine.proc(), &machine.sys());
+        let mut attempts = kernel(&machine.proc(), &machine.sys(), &[]);
         let rapl = attempts.iter_mut().find(|attempt| attempt.name == "RAPL").unwrap();
         assert_eq!(rapl.source.as_ref().unwrap().components()[0].share.to_string(), "0.25");
+    }
+
+    #[test]
+    fn what_a_superchip_s_board_holds_is_neither_measured_nor_modelled_again() {
+        let machine = with_memory(with_package(Machine::new(4, 64)));
+        let attempts = kernel(&machine.proc(), &machine.sys(), &[Kind::Cpu, Kind::Memory]);
+        assert!(attempts.iter().all(|attempt| attempt.kinds().is_empty()));
+        let reasons: Vec<String> = attempts.into_iter().flat_map(|attempt| attempt.report().gaps).collect();
+        assert!(reasons.iter().any(|reason| reason.contains("include the processor")), "{reasons:?}");
     }
 }

@@ -12,7 +12,7 @@ fn board(tolerance: f64) -> Component {
         board: None,
         limit: Some(Power::from_watts(700.0)),
         share: 1.0,
-        tolerance,
+        tolerance: Tolerance::of(tolerance),
         note: None,
     }
 }

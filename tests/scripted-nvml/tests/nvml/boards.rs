@@ -83,6 +83,32 @@ fn memory_processes_and_utilization_are_told() -> Outcome {
 }
 
 #[test]
+fn a_slice_is_a_device_of_its_own_without_power() -> Outcome {
+    let machine = Machine::with([
+        two_phases().slice("MIG-aaaa", 3, &[11]).slice("MIG-bbbb", 1, &[]).process(12),
+        second().power(ms(0), 50),
+    ])?;
+    let board = machine.at(0)?;
+    assert_eq!(board.mig_device_count()?, 7);
+    assert!(!board.mig_is_mig_device_handle()?);
+    let slices = [board.mig_device_by_index(0)?, board.mig_device_by_index(1)?];
+    assert_eq!([slices[0].uuid()?, slices[1].uuid()?], ["MIG-aaaa", "MIG-bbbb"]);
+    let sizes = slices.each_ref().map(|slice| slice.attributes().map(|it| it.compute_instance_slice_count));
+    assert!(matches!(sizes, [Ok(3), Ok(1)]), "{sizes:?}");
+    let ids = |device: &nvml_wrapper::Device<'_>| -> Result<Vec<u32>, NvmlError> {
+        Ok(device.running_compute_processes()?.into_iter().map(|process| process.pid).collect())
+    };
+    assert_eq!((ids(&slices[0])?, ids(&slices[1])?, ids(&board)?), (vec![11], vec![], vec![12]));
+    assert!(slices[0].mig_is_mig_device_handle()?);
+    assert_eq!(slices[1].mig_parent_device()?.uuid()?, board.uuid()?);
+    assert!(slices[0].total_energy_consumption().is_err() && slices[0].power_usage().is_err());
+    assert!(matches!(board.mig_device_by_index(2), Err(NvmlError::NotFound)));
+    assert!(matches!(board.attributes(), Err(NvmlError::NotSupported)));
+    assert_eq!(machine.nvml.device_by_index(1)?.mig_device_count()?, 0);
+    Ok(())
+}
+
+#[test]
 fn a_mig_mode_is_on_or_off() -> Outcome {
     let machine = Machine::with([first().mig(true), second().mig(false)])?;
     let modes = [0, 1].map(|index| machine.nvml.device_by_index(index).and_then(|board| board.mig_mode()));

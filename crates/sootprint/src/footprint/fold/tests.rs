@@ -14,7 +14,7 @@ fn component(kind: Kind, name: &str, limit: Option<f64>) -> Component {
         board: None,
         limit: limit.map(Power::from_watts),
         share: 1.0,
-        tolerance: 0.05,
+        tolerance: crate::source::Tolerance::of(0.05),
         note: None,
     }
 }

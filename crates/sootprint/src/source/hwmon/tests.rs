@@ -19,7 +19,7 @@ fn board(tree: &Tree, pci: &str, number: [&str; 2], hwmon: &str, files: &[(&str,
 }
 
 fn open(tree: &Tree) -> Hwmon {
-    Hwmon::open(&tree.path("class/hwmon"))
+    Hwmon::open(&tree.path("class/hwmon"), &RocmDevices::default())
 }
 
 fn read(hwmon: &mut Hwmon) -> Result<Reading, Unreadable> {
@@ -211,4 +211,29 @@ fn a_board_that_is_gone_is_lost_and_one_that_errs_is_not() {
     tree.remove("class/hwmon/hwmon4");
     assert!(matches!(read(&mut hwmon), Err(Unreadable::Lost(_))));
     assert!(matches!(hwmon.read(9, Duration::ZERO), Err(Unreadable::Failed(_))));
+}
+
+#[test]
+fn rocm_s_numbers_are_the_boards_and_what_it_hides_is_not_read() {
+    let tree = Tree::new();
+    radeon(&tree);
+    let files = [("name", "amdgpu"), ("power1_input", "145000000")];
+    board(&tree, "0000:c5:00.0", [AMD, "0x74a1"], "hwmon9", &files);
+    let node = |name: &str, location: &str| {
+        let folder = format!("class/kfd/kfd/topology/nodes/{name}");
+        tree.folder(&folder, &[("gpu_id", "7"), ("properties", location)]);
+    };
+    node("1", "location_id 50432\ndomain 0");
+    node("2", "location_id 768\ndomain 0");
+    let topology = tree.path("class/kfd/kfd/topology/nodes");
+    let ordinals = |hidden: Option<&str>| -> Vec<(String, Option<usize>)> {
+        let rocm = RocmDevices::new(&topology, |name| {
+            hidden.filter(|_| name == "HIP_VISIBLE_DEVICES").map(str::to_owned)
+        });
+        let components = Hwmon::open(&tree.path("class/hwmon"), &rocm).components();
+        components.into_iter().filter_map(|it| it.board.map(|board| (board.pci, board.rocm))).collect()
+    };
+    let named = |pci: &str, ordinal| (pci.to_owned(), Some(ordinal));
+    assert_eq!(ordinals(None), [named("0000:03:00.0", 1), named("0000:c5:00.0", 0)]);
+    assert_eq!(ordinals(Some("1")), [named("0000:03:00.0", 0)]);
 }

@@ -16,7 +16,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Bounded, Component, Kind, Method, Reading, Source, Unreadable};
+use super::{Bounded, Component, Kind, Method, Reading, Source, Tolerance, Unreadable};
 use crate::allocation::{Allocation, Environment, Work, stat};
 use identity::Identity;
 use memory::Memory;
@@ -102,7 +102,7 @@ impl Source for Model {
             board: None,
             limit: None,
             share,
-            tolerance: 0.0,
+            tolerance: Tolerance::default(),
             note: Some(note),
         };
         let (processor, memory) = (&self.processor, &self.memory);

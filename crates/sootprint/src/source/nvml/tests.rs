@@ -3,6 +3,8 @@
 use nvidia_ml::{Board as Scripted, Script, VirtualClock, install};
 
 use super::*;
+use crate::source::Method;
+use crate::units::Energy;
 
 const UUIDS: [&str; 2] =
     ["GPU-aaaaaaaa-0000-0000-0000-000000000000", "GPU-bbbbbbbb-0000-0000-0000-000000000000"];
@@ -33,7 +35,7 @@ impl Machine {
     }
 
     fn open(&self, visible: Option<&str>) -> Nvml {
-        let visibility = Visibility::new(visible, Some("PCI_BUS_ID"));
+        let visibility = CudaVisibility::new(visible, Some("PCI_BUS_ID"));
         Nvml::open(Some(self.library.as_os_str()), &visibility).unwrap()
     }
 }
@@ -47,7 +49,9 @@ fn joules(reading: Result<Reading, Unreadable>) -> f64 {
 
 #[test]
 fn a_missing_library_is_named_with_the_next_step() {
-    let error = Nvml::open(Some("/nowhere/libnvidia-ml.so.1".as_ref()), &Visibility::ALL).err().unwrap();
+    let error = Nvml::open(Some("/nowhere/libnvidia-ml.so.1".as_ref()), &CudaVisibility::new(None, None))
+        .err()
+        .unwrap();
     let text = error.to_string();
     assert!(matches!(error, NvmlError::NoLibrary { .. }), "{text}");
     assert!(text.contains("/nowhere/libnvidia-ml.so.1") && text.contains("SOOTPRINT_NVML"), "{text}");
@@ -121,4 +125,84 @@ fn a_lost_board_is_told_apart_from_a_failing_one() {
     machine.clock.set_millis(5_000).unwrap();
     assert!(matches!(nvml.read(0, Duration::ZERO), Err(Unreadable::Lost(_))));
     assert!(matches!(nvml.read(9, Duration::ZERO), Err(Unreadable::Failed(_))));
+}
+
+const SLICES: [&str; 2] =
+    ["MIG-11111111-0000-0000-0000-000000000000", "MIG-22222222-0000-0000-0000-000000000000"];
+
+/// A board in two slices, of three and of one of its seven parts, with a process on the second.
+fn sliced() -> Scripted {
+    board(0).counter(Duration::from_millis(1)).slice(SLICES[0], 3, &[]).slice(SLICES[1], 1, &[4_711])
+}
+
+#[test]
+fn a_slice_is_its_part_of_the_board_s_energy_within_nothing_and_the_whole() {
+    let machine = Machine::new([sliced()]);
+    let mut nvml = machine.open(Some(SLICES[0]));
+    assert_eq!(nvml.gaps(), Vec::<String>::new());
+    let [component] = &nvml.components()[..] else { panic!("one slice") };
+    assert_eq!((component.id.as_str(), component.name.as_str()), (SLICES[0], "NVIDIA H200 (3 of 7 slices)"));
+    assert!((component.share - 3.0 / 7.0).abs() < 1e-12);
+    assert_eq!(
+        component.board.as_ref().map(|board| (board.cuda, board.pci.as_str())),
+        Some((Some(0), "00000000:07:00.0"))
+    );
+    assert!(
+        component.note.as_ref().is_some_and(|note| note.starts_with("3 of 7 parts of the whole board's"))
+    );
+    let start = joules(nvml.read(0, Duration::ZERO));
+    machine.clock.set_millis(10_300).unwrap();
+    let used = joules(nvml.read(0, Duration::ZERO)) - start;
+    // The board uses 2,020 J in ten rounds.
+    assert!((used - 2_020.0 * 3.0 / 7.0).abs() < 1e-6, "{used}");
+    let used = Energy::from_joules(used);
+    assert!(component.tolerance.low(used).joules().abs() < 1e-9);
+    assert!((component.tolerance.high(used).joules() - 2_020.0 * 1.05).abs() < 1e-6);
+}
+
+#[test]
+fn each_slice_has_its_own_processes() {
+    let machine = Machine::new([sliced()]);
+    let mut nvml = machine.open(Some("MIG-22,MIG-11"));
+    assert_eq!([0, 1].map(|index| nvml.processes(index)), [Some(vec![4_711]), Some(vec![])]);
+}
+
+#[test]
+fn a_board_in_slices_is_its_slices_and_which_one_cuda_takes_is_said_to_be_uncertain() {
+    let machine = Machine::new([sliced(), board(1).counter(Duration::from_millis(1))]);
+    let nvml = machine.open(None);
+    let boards = nvml.components().into_iter().filter_map(|component| component.board);
+    let boards: Vec<_> = boards.map(|board| (board.uuid, board.cuda)).collect();
+    let expected = [(SLICES[0], Some(0)), (SLICES[1], None), (UUIDS[1], Some(1))];
+    assert_eq!(boards, expected.map(|(uuid, cuda)| (uuid.to_owned(), cuda)));
+    let [gap] = &nvml.gaps[..] else { panic!("one gap: {:?}", nvml.gaps) };
+    assert!(gap.contains("cut into slices") && gap.contains("nvidia-smi -L"), "{gap}");
+}
+
+#[test]
+fn a_board_that_is_to_be_cut_and_is_not_is_named_and_not_measured() {
+    let machine = Machine::new([board(0).counter(Duration::from_millis(1)).mig(true)]);
+    let nvml = machine.open(None);
+    assert!(
+        nvml.gaps.iter().any(|gap| gap.contains(UUIDS[0]) && gap.contains("no slice")),
+        "{:?}",
+        nvml.gaps
+    );
+}
+
+#[test]
+fn a_superchip_s_counter_holds_processor_and_memory_and_its_power_readings_do_not() {
+    let superchip = |name: &str| Scripted::new(UUIDS[0], "0009:01:00.0", name).power(Duration::ZERO, 500);
+    let machine = Machine::new([superchip("NVIDIA GH200 480GB").instant().counter(Duration::from_millis(1))]);
+    let mut nvml = machine.open(None);
+    assert_eq!(nvml.holds(), [Kind::Cpu, Kind::Memory]);
+    assert!(nvml.components()[0].note.as_ref().is_some_and(|note| note.contains("are in it")));
+    assert_eq!(nvml.power(0), None);
+    assert!(nvml.gaps()[0].contains("not counted on their own"), "{:?}", nvml.gaps());
+
+    let without_counter = Machine::new([superchip("NVIDIA GH200 480GB").instant()]).open(None);
+    assert_eq!((without_counter.holds(), &without_counter.components()[0].note), (&[][..], &None));
+    let blackwell = Machine::new([superchip("NVIDIA GB200").counter(Duration::from_millis(1))]).open(None);
+    assert!(blackwell.holds().is_empty());
+    assert!(blackwell.components()[0].note.as_ref().is_some_and(|note| note.contains("nobody says")));
 }
