@@ -1,7 +1,7 @@
 //! The table of numbers to reach, as this machine gives them.
 //!
 //! `cargo bench -p sootprint-benches --bench numbers` prints it as Markdown; the exit status is 1 when a row
-//! fails. It takes two to three minutes, of which most is waiting: each figure is taken in a process of its own,
+//! fails. It takes four to five minutes, of which most is waiting: each figure is taken in a process of its own,
 //! on an NVML library whose boards follow a script and whose true energy is therefore known. What a real board's
 //! sensor does is in no figure.
 

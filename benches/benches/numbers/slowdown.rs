@@ -8,16 +8,16 @@ use crate::child::{Child, Report};
 use crate::machine::{Machine, board};
 use crate::{Failure, Row, per_cent};
 
-const PAIRS: usize = 20;
+/// Many and short: what else runs on a machine comes and goes in seconds, and the median forgets it.
+const PAIRS: usize = 150;
 
-/// The positions of the bounds among twenty sorted ratios: the 6th and the 15th enclose the median in 95.9 %
-/// of all cases, whatever the noise looks like (the binomial distribution's `1 - 2 P(X <= 5)` for 20 and
-/// 1/2).
-const BOUNDS: [usize; 2] = [5, 14];
+/// The positions of the bounds among the sorted ratios: the 63rd and the 88th enclose the median in 95.9 % of
+/// all cases, whatever the noise looks like (the binomial distribution's `1 - 2 P(X <= 62)` for 150 and 1/2).
+const BOUNDS: [usize; 2] = [62, 87];
 
 /// A part of a pair is two epochs of this length.
 const EPOCHS: u32 = 2;
-const EPOCH: Duration = Duration::from_millis(400);
+const EPOCH: Duration = Duration::from_millis(120);
 
 pub(crate) fn rows() -> impl Iterator<Item = Row> {
     let what = format!(

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use sootprint::{Answer, Footprint, Kind, Method, Origin, Power, Run, SourceReport, sources};
+use sootprint::{
+    Answer, CrossCheck, Footprint, Kind, Method, Origin, Power, Run, SourceReport, cross_check, sources,
+};
 
 use crate::arguments::DoctorArguments;
 use crate::terminal::print;
@@ -14,9 +16,13 @@ use crate::terminal::print;
 /// Two readings of an energy counter, which are a second apart, and some room.
 const READING: Duration = Duration::from_secs(2);
 
+/// As NVIDIA documents it: two views of one sensor should not lie further apart than the sensor from the truth.
+const SENSOR_ERROR: f64 = 0.05;
+
 /// Prints what can be measured, what not, and what mends it.
 pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
-    let examination = Examination::make()?;
+    let mut examination = Examination::make()?;
+    examination.checks = arguments.check.map(|seconds| cross_check(Duration::from_secs(seconds)));
     print(&if arguments.json {
         serde_json::to_string_pretty(&examination)? + "\n"
     } else {
@@ -32,6 +38,8 @@ struct Examination {
     /// How long the components were read.
     measured_s: f64,
     components: Vec<Component>,
+    /// Counters beside power readings, when that was asked for.
+    checks: Option<Vec<CrossCheck>>,
     grid: Answer,
     pue: f64,
     pue_origin: String,
@@ -86,6 +94,7 @@ impl Examination {
         });
         Ok(Self {
             components: components.collect(),
+            checks: None,
             measured_s: footprint.run.duration_s,
             grid: footprint.grid,
             pue: footprint.energy.pue,
@@ -132,6 +141,7 @@ impl fmt::Display for Examination {
             writeln!(f, "  nothing can be measured")?;
         }
         self.components.iter().try_for_each(|component| component.fmt(f))?;
+        self.checks.iter().try_for_each(|checks| fmt_checks(checks, f))?;
         writeln!(f, "Accounting")?;
         self.fmt_accounting(f)?;
         if !self.notes.is_empty() {
@@ -158,6 +168,32 @@ impl Examination {
         writeln!(f, "  {:<11}{origin}", "origin")?;
         writeln!(f, "  {:<11}{:.2} ({})", "PUE", self.pue, self.pue_origin)
     }
+}
+
+fn fmt_checks(checks: &[CrossCheck], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "Energy counters beside power readings")?;
+    if checks.is_empty() {
+        writeln!(f, "  no counter ticked on a board that tells its power")?;
+    }
+    for check in checks {
+        let verdict = match check.difference() {
+            Some(difference) if difference.abs() <= SENSOR_ERROR => "agree",
+            Some(_) => "DIFFER: trust neither before the driver is updated or the board looked at",
+            None => "no power was told",
+        };
+        writeln!(f, "  {} ({})", check.name, check.id)?;
+        writeln!(
+            f,
+            "    counter {}, readings {} ({:+.1} %) in {:.1} s, a tick every {:.0} ms",
+            check.counter,
+            check.integrated,
+            check.difference().unwrap_or_default() * 100.0,
+            check.time.as_secs_f64(),
+            check.tick.as_secs_f64() * 1e3
+        )?;
+        writeln!(f, "    {verdict}")?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Component {

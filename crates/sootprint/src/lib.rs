@@ -59,5 +59,7 @@ pub use ledger::{LedgerError, Outcome, TrainingType, runs};
 pub use place::{Place, PlaceError};
 pub use run::{Epochs, Live, RecoverError, Run, RunBuilder, RunHandle, StartError, recover};
 pub use settings::SettingError;
-pub use source::{Kind, Method, NvmlError, Replay, ReplayError, Sensor, SourceReport, sources};
+pub use source::{
+    CrossCheck, Kind, Method, NvmlError, Replay, ReplayError, Sensor, SourceReport, cross_check, sources,
+};
 pub use units::{CarbonIntensity, Co2e, Energy, Power};

@@ -1,5 +1,8 @@
 //! What the doctor finds, and which warnings a run shows.
 
+use std::time::Duration;
+
+use nvidia_ml::{Board, Script, install};
 use serde_json::Value;
 
 use crate::room::{Room, WATTS, status, stderr};
@@ -43,6 +46,25 @@ fn the_doctor_speaks_to_people_and_names_what_is_wrong() {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert!(output.stderr.is_empty(), "all of it is in the report: {}", stderr(&output));
+}
+
+#[test]
+fn the_doctor_compares_counters_with_power_readings_on_request() {
+    let room = Room::new();
+    let folder = tempfile::tempdir().unwrap();
+    let board = Board::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
+        .power(Duration::ZERO, 300)
+        .counter(Duration::from_millis(20));
+    let library = install(&Script::new().board(board), folder.path()).unwrap();
+    let mut command = room.sootprint(&["doctor", "--check", "1"]);
+    let output = command.env("SOOTPRINT_NVML", library).output().unwrap();
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (_, check) = text.split_once("Energy counters beside power readings\n").unwrap();
+    let [board, figures, verdict] = check.lines().take(3).collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert_eq!(board, "  NVIDIA H200 (GPU-aaaaaaaa-0000-0000-0000-000000000000)");
+    assert!(figures.starts_with("    counter ") && figures.contains("a tick every 20 ms"), "{figures}");
+    assert_eq!(verdict, "    agree");
 }
 
 #[cfg(target_os = "linux")]

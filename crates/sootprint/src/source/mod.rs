@@ -1,5 +1,6 @@
 //! Where energy readings come from. A reading is a value with a unit, or a named reason why there is none.
 
+mod health;
 mod hwmon;
 mod model;
 mod nvml;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::boards::Board;
 use crate::units::{Energy, Power};
 
+pub use health::{CrossCheck, cross_check};
 pub use nvml::NvmlError;
 pub use replay::{Replay, ReplayError, Sensor};
 pub(crate) use system::open_system;
