@@ -121,7 +121,7 @@ fn a_lost_board_keeps_its_energy_and_is_told_and_the_other_goes_on() {
     assert!(told.contains("lost"), "{told}");
     let lost = boards(&footprint)[0];
     assert!((lost.measured_s - 4.8).abs() < 1e-6 && (lost.unmeasured_s - 5.2).abs() < 1e-6, "{lost:?}");
-    assert_eq!(lost.high.joules().round(), (1_440.0_f64 * 1.05 + 700.0 * 5.2).round());
+    assert_eq!(lost.high.joules().round(), (1_440.0_f64 / 0.95 + 700.0 * 5.2).round());
 }
 
 #[test]

@@ -46,6 +46,26 @@ fn check(sensor: Sensor, start: f64, length: f64, goal: f64) -> Result<(), TestC
     Ok(())
 }
 
+/// Boards of one script, each at a multiple of its power and with a sensor of its own.
+fn boards(sensors: &[Sensor]) -> Replay {
+    sensors.iter().zip(1_u32..).fold(Replay::new(), |replay, (sensor, times)| {
+        let script = [(0.7, 100.0), (0.33, 400.0)].map(|(seconds, watts)| {
+            (Duration::from_secs_f64(seconds), Power::from_watts(watts * f64::from(times)))
+        });
+        replay.component(Kind::Gpu, format!("board {times}"), script).sensor(*sensor)
+    })
+}
+
+fn sensors() -> impl Strategy<Value = Vec<Sensor>> {
+    let sensor = prop_oneof![
+        Just(Sensor::Counter),
+        Just(Sensor::TickingCounter(0.02)),
+        Just(Sensor::TickingCounter(0.1)),
+        Just(Sensor::Power),
+    ];
+    prop::collection::vec(sensor, 1..=8)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -72,5 +92,33 @@ proptest! {
     #[test]
     fn power_readings_alone(start in 0.0..3.0, length in 5.0..30.0) {
         check(Sensor::Power, start, length, 0.01)?;
+    }
+}
+
+proptest! {
+    // Each plays hours.
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Epochs that touch add up to the run, however short or long each is.
+    #[test]
+    fn a_run_is_the_sum_of_its_epochs(
+        sensors in sensors(),
+        lengths in prop::collection::vec((0.05_f64.ln()..7_200.0_f64.ln()).prop_map(f64::exp), 1..6),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = VirtualClock::default();
+        let run = Run::pre_training(dir.path()).replay(boards(&sensors).on_clock(clock.clone())).start();
+        for number in run.epochs(0..lengths.len()) {
+            clock.advance(Duration::from_secs_f64(lengths[number]));
+        }
+        let footprint = run.finish();
+        let sum: f64 = footprint.epochs.iter().map(|epoch| epoch.energy.joules()).sum();
+        let total = footprint.energy.total.joules();
+        prop_assert!((sum / total - 1.0).abs() < 1e-9, "{sum} J in epochs, {total} J in all");
+        prop_assert!(footprint.epochs.iter().all(|epoch| epoch.energy.joules() > 0.0));
+        let times: f64 = (1..=sensors.len()).map(|times| times as f64).sum();
+        let used = truth(lengths.iter().sum()) * times;
+        let (low, high) = (footprint.energy.low.joules(), footprint.energy.high.joules());
+        prop_assert!(low <= used * (1.0 + 1e-9) && used <= high * (1.0 + 1e-9), "{low} J to {high} J, {used} J in truth");
     }
 }

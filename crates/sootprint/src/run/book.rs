@@ -170,7 +170,7 @@ impl Book {
             epoch: number,
             start: start.as_secs_f64(),
             end: moment.now.as_secs_f64(),
-            energy: now.into_iter().zip(energy).map(|(now, then)| now - then).collect(),
+            energy: now.into_iter().zip(energy).map(|(now, then)| used(then, now)).collect(),
             completed,
         });
         self.sync();
@@ -265,6 +265,12 @@ impl Book {
             self.ledger = None;
         }
     }
+}
+
+/// What was used between two edges. Each is found from the readings around it, so that of two that nearly touch the
+/// later one may come out below the earlier one.
+fn used(then: Energy, now: Energy) -> Energy {
+    if now < then { Energy::ZERO } else { now - then }
 }
 
 /// The footprint that a ledger's lines add up to.

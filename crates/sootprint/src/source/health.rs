@@ -68,7 +68,8 @@ fn watch(
     now: impl Fn() -> Duration,
     wait: impl Fn(Duration),
 ) -> Vec<CrossCheck> {
-    let mut boards: Vec<Watched> = sources.iter().enumerate().flat_map(Watched::of).collect();
+    let mut boards: Vec<Watched> =
+        sources.iter().enumerate().flat_map(|(source, it)| Watched::of(source, it.as_ref())).collect();
     while !boards.is_empty() && now() < time {
         for board in &mut boards {
             board.read(sources[board.source].as_mut(), &now);
@@ -103,7 +104,7 @@ struct Tick {
 }
 
 impl Watched {
-    fn of((source, read): (usize, &Box<dyn Source>)) -> Vec<Self> {
+    fn of(source: usize, read: &dyn Source) -> Vec<Self> {
         let components = read.components().into_iter().enumerate().filter(|(index, _)| read.ticks(*index));
         let watched = |(index, component)| Self {
             source,

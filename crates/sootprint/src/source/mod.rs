@@ -97,16 +97,17 @@ pub(crate) struct Component {
 /// How far a sensor may be off, as parts of what it shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Tolerance {
-    /// The truth may lie this much below, as in 0.05 for 5 %.
+    /// The truth may lie this much below what it shows, as in 0.05 for 5 %.
     pub(crate) below: f64,
     /// And this much above.
     pub(crate) above: f64,
 }
 
 impl Tolerance {
-    /// The same in both directions.
+    /// Of a sensor that shows the truth up to so large a part of the truth, as makers state it: what it shows is divided
+    /// by one more and by one less.
     pub(crate) const fn of(part: f64) -> Self {
-        Self { below: part, above: part }
+        Self { below: 1.0 - 1.0 / (1.0 + part), above: 1.0 / (1.0 - part) - 1.0 }
     }
 
     /// The least that the truth can be when the sensor shows this.
@@ -166,7 +167,11 @@ pub(crate) enum Reading {
     /// The power at this moment.
     Instant(Power),
     /// The mean power over the time just past, as drivers report that smooth their sensor.
-    Averaged(Power),
+    Averaged {
+        mean: Power,
+        /// How long that time is; none when nobody says, and it is taken for the time since the last reading.
+        over: Option<Duration>,
+    },
     /// Modelled energy since the source was opened.
     Modelled(Bounded),
 }
@@ -177,7 +182,7 @@ impl Reading {
         match self {
             Self::Counter(energy) => Self::Counter(energy * share),
             Self::Instant(power) => Self::Instant(power * share),
-            Self::Averaged(power) => Self::Averaged(power * share),
+            Self::Averaged { mean, over } => Self::Averaged { mean: mean * share, over },
             Self::Modelled(Bounded { low, best, high }) => {
                 Self::Modelled(Bounded { low: low * share, best: best * share, high: high * share })
             }
@@ -194,6 +199,18 @@ pub(crate) struct Bounded {
     pub(crate) best: Energy,
     /// The upper bound.
     pub(crate) high: Energy,
+}
+
+impl Bounded {
+    /// The sum, whose bounds add up.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { low: self.low + other.low, best: self.best + other.best, high: self.high + other.high }
+    }
+
+    /// The same estimate where the truth may be anything from nothing to `most`.
+    pub(crate) fn up_to(self, most: Energy) -> Self {
+        Self { low: Energy::ZERO, best: self.best, high: if self.high < most { most } else { self.high } }
+    }
 }
 
 /// Why a component could not be read.

@@ -6,7 +6,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::account::between_powers;
 use super::{LONGEST_TICK, REMEMBERED};
+use crate::source::Bounded;
 use crate::units::{Energy, Power};
 
 /// A power reading speaks for a moment that is at most this far away.
@@ -14,58 +16,87 @@ const NEAR: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Ticks {
-    /// When the counter ticked and the energy that it then showed, as far as it was seen closely, oldest first.
-    ticks: VecDeque<(Duration, Energy)>,
+    /// As far as they were seen closely, oldest first.
+    ticks: VecDeque<Tick>,
     powers: VecDeque<(Duration, Power)>,
-    /// The energy that the counter had yet to show when the account began.
-    pub(super) lag: Option<Energy>,
+    /// The highest of all power readings.
+    pub(super) highest: Power,
+    /// Known as soon as the counter has ticked once, or should have.
+    pub(super) lag: Option<Lag>,
+}
+
+/// A movement of the counter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tick {
+    /// The middle of the readings around it.
+    pub(super) at: Duration,
+    /// How far it may lie from there.
+    pub(super) width: Duration,
+    /// What the counter showed from then on.
+    pub(super) energy: Energy,
+}
+
+/// The energy that the counter had yet to show when the account began, and how far that may be off.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lag {
+    pub(super) energy: Energy,
+    pub(super) blur: Energy,
 }
 
 impl Ticks {
-    pub(super) fn observe_tick(&mut self, at: Duration, energy: Energy) {
-        push(&mut self.ticks, (at, energy));
+    /// The counter ticked between two readings.
+    pub(super) fn observe_tick(&mut self, then: Duration, now: Duration, energy: Energy) {
+        push(&mut self.ticks, Tick { at: (then + now) / 2, width: (now - then) / 2, energy });
     }
 
     pub(super) fn observe_power(&mut self, at: Duration, power: Power) {
         push(&mut self.powers, (at, power));
+        if power > self.highest {
+            self.highest = power;
+        }
     }
 
     pub(super) fn has_ticked_since(&self, moment: Duration) -> bool {
-        self.ticks.back().is_some_and(|(at, _)| *at >= moment)
+        self.ticks.back().is_some_and(|tick| tick.at >= moment)
     }
 
     /// The first tick at or after a moment, unless it is so late that one before it must have been missed.
-    pub(super) fn next_after(&self, moment: Duration) -> Option<(Duration, Energy)> {
-        let next = self.ticks.iter().find(|(at, _)| *at >= moment)?;
-        (next.0 - moment <= LONGEST_TICK).then_some(*next)
+    pub(super) fn next_after(&self, moment: Duration) -> Option<Tick> {
+        let next = self.ticks.iter().find(|tick| tick.at >= moment)?;
+        (next.at - moment <= LONGEST_TICK).then_some(*next)
     }
 
-    /// The integral of the power readings over a short time; none where no reading is near.
-    pub(super) fn used_between(&self, from: Duration, to: Duration) -> Option<Energy> {
+    /// The integral of the power readings over a short time; none where no reading is near. Between two readings the
+    /// power is taken to lie between them; where they are far apart, and outside of them, between nothing and `most`.
+    pub(super) fn used_between(&self, from: Duration, to: Duration, most: Power) -> Option<Bounded> {
         let near = |at: Duration| at + NEAR >= from && at <= to + NEAR;
         let powers: Vec<_> = self.powers.iter().copied().filter(|(at, _)| near(*at)).collect();
-        let (mut then, mut before) = (from, power_at(&powers, from)?);
-        let mut used = Energy::ZERO;
-        let within = powers.iter().copied().filter(|(at, _)| *at > from && *at < to);
-        for (at, power) in within.chain([(to, power_at(&powers, to)?)]) {
-            used += (before + power) * 0.5 * (at - then);
-            (then, before) = (at, power);
-        }
-        Some(used)
+        let first = powers.first().copied()?;
+        let last = powers.last().copied()?;
+        let pairs = powers.iter().zip(powers.iter().skip(1));
+        let inside =
+            pairs.map(|(then, now)| part_between(*then, *now, from.max(then.0), to.min(now.0), most));
+        // Before the first reading the best guess is what it showed, and so after the last.
+        let outside = |time: Duration, power: Power| between_powers(power, power, time).up_to(most * time);
+        let before = outside(first.0.min(to).saturating_sub(from), first.1);
+        let after = outside(to.saturating_sub(last.0.max(from)), last.1);
+        Some(inside.fold(before.plus(after), Bounded::plus))
     }
 }
 
-/// The power at a moment, on the line between the readings around it; beyond them the nearest one's.
-fn power_at(powers: &[(Duration, Power)], moment: Duration) -> Option<Power> {
-    let after = powers.partition_point(|(at, _)| *at < moment);
-    match (after.checked_sub(1).map(|before| powers[before]), powers.get(after)) {
-        (Some((then, before)), Some(&(at, power))) => {
-            let part = (moment - then).as_secs_f64() / (at - then).as_secs_f64();
-            Some(before + (power - before) * part)
-        }
-        (Some((_, power)), None) | (None, Some(&(_, power))) => Some(power),
-        (None, None) => None,
-    }
+/// What was used in a part of the time between two readings, on the line between them.
+fn part_between(
+    then: (Duration, Power),
+    now: (Duration, Power),
+    from: Duration,
+    to: Duration,
+    most: Power,
+) -> Bounded {
+    let Some(time) = to.checked_sub(from).filter(|time| !time.is_zero()) else { return Bounded::default() };
+    let middle = (from - then.0 + time / 2).as_secs_f64() / (now.0 - then.0).as_secs_f64();
+    let best = (then.1 + (now.1 - then.1) * middle) * time;
+    let part = Bounded { best, ..between_powers(then.1, now.1, time) };
+    if now.0 - then.0 > LONGEST_TICK { part.up_to(most * time) } else { part }
 }
 
 fn push<T>(kept: &mut VecDeque<T>, item: T) {

@@ -72,7 +72,7 @@ impl Probe {
         }
         Ok(match self.sensor {
             Sensor::Counter => Reading::Counter(microjoules(value)),
-            Sensor::Averaged => Reading::Averaged(microwatts(value)),
+            Sensor::Averaged => Reading::Averaged { mean: microwatts(value), over: None },
             Sensor::Instant => Reading::Instant(microwatts(value)),
         })
     }

@@ -25,16 +25,13 @@ use crate::units::Power;
 use devices::{Found, Slice};
 pub use library::NvmlError;
 use library::{library, no_driver};
-use probe::Probe;
+use probe::{MEAN_WINDOW, Probe};
 
 /// NVIDIA documents its power sensors as accurate to 5 %; the counter is their integral.
 const TOLERANCE: f64 = 0.05;
 
 /// A counter loses nothing between reads, but for a restart, when the power readings around it stand in.
 const COUNTER_CADENCE: Duration = Duration::from_millis(200);
-
-/// An averaged reading stands for the second before it: read once a second, such readings tile.
-const MEAN_WINDOW: Duration = Duration::from_secs(1);
 
 /// Power changes within a training step. It is read as often as costs [`SHARE_OF_TIME`], within these bounds.
 const POWER_CADENCE: [Duration; 2] = [Duration::from_millis(12), Duration::from_millis(100)];
@@ -231,7 +228,8 @@ fn take_part(component: &mut Component, slices: u32, all: u32) {
     component.name = format!("{} ({slices} of {all} slices)", component.name);
     component.share = share;
     // Neighbours may have used all of it or none.
-    component.tolerance = Tolerance { below: 1.0, above: (1.0 + TOLERANCE) / share - 1.0 };
+    let whole = 1.0 + Tolerance::of(TOLERANCE).above;
+    component.tolerance = Tolerance { below: 1.0, above: whole / share - 1.0 };
     let part =
         format!("{slices} of {all} parts of the whole board's energy: NVML does not tell that of a slice");
     component.note = Some(component.note.take().map_or(part.clone(), |note| format!("{part}; {note}")));

@@ -1,5 +1,7 @@
 //! What a board tells of its energy, and the best of it.
 
+use std::time::Duration;
+
 use nvml_wrapper::Device;
 use nvml_wrapper::enums::device::{DeviceArchitecture, SampleValue};
 use nvml_wrapper::error::NvmlError as Refusal;
@@ -8,6 +10,9 @@ use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
 
 use super::super::{Method, Reading};
 use crate::units::{Energy, Power};
+
+/// What an averaged reading is the mean of, as NVIDIA documents it. Read once in that time, such readings tile.
+pub(super) const MEAN_WINDOW: Duration = Duration::from_secs(1);
 
 /// A query of a board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +45,10 @@ impl Probe {
             Self::Counter => Reading::Counter(Energy::from_millijoules(device.total_energy_consumption()?)),
             Self::InstantPower => Reading::Instant(instant_power(device)?),
             Self::Power => Reading::Instant(Power::from_milliwatts(device.power_usage()?)),
-            Self::MeanPower => Reading::Averaged(Power::from_milliwatts(device.power_usage()?)),
+            Self::MeanPower => Reading::Averaged {
+                mean: Power::from_milliwatts(device.power_usage()?),
+                over: Some(MEAN_WINDOW),
+            },
         })
     }
 

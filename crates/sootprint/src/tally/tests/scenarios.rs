@@ -1,0 +1,224 @@
+//! Random boards, sensors and faults, whose truth is the integral of their own trace.
+
+use super::*;
+
+/// What a board really draws: watts for some seconds each, again and again.
+#[derive(Debug, Clone)]
+struct Trace(Vec<(f64, f64)>);
+
+impl Trace {
+    fn power(&self, time: f64) -> f64 {
+        let mut left = time.rem_euclid(self.period());
+        for (seconds, watts) in &self.0 {
+            if left < *seconds {
+                return *watts;
+            }
+            left -= seconds;
+        }
+        self.0[self.0.len() - 1].1
+    }
+
+    /// Joules from the trace's beginning.
+    fn energy(&self, time: f64) -> f64 {
+        let round: f64 = self.0.iter().map(|(seconds, watts)| seconds * watts).sum();
+        let rounds = (time / self.period()).floor();
+        let mut left = time - rounds * self.period();
+        let mut joules = rounds * round;
+        for (seconds, watts) in &self.0 {
+            joules += watts * seconds.min(left);
+            left = (left - seconds).max(0.0);
+        }
+        joules
+    }
+
+    fn period(&self) -> f64 {
+        self.0.iter().map(|(seconds, _)| seconds).sum()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Sensor {
+    Exact,
+    /// Moves every so many seconds; whether the board tells its power besides.
+    Ticking(f64, bool),
+    Instant,
+    /// The mean of the last second.
+    Averaged,
+}
+
+#[derive(Debug, Clone)]
+struct Scripted {
+    trace: Trace,
+    sensor: Sensor,
+    /// What the sensor shows of the truth, within the tolerance of 5 %.
+    gain: f64,
+    limit: bool,
+    /// Parts of the window: a silence from one to the other, and a restart of the counter.
+    silence: Option<(f64, f64)>,
+    reset: Option<f64>,
+    lost: Option<f64>,
+    /// Of the cadence, by which a reading may come early or late.
+    jitter: Vec<f64>,
+}
+
+const LIMIT: f64 = 700.0;
+
+/// A script begins so long before the window, that a mean over the last second is full.
+const LEAD: f64 = 100.0;
+
+/// What a counter has counted before. One that restarted and has passed this again cannot be told from one that did not.
+const BEFORE: f64 = 1e8;
+
+impl Scripted {
+    fn component(&self) -> Component {
+        Component { limit: self.limit.then(|| Power::from_watts(LIMIT)), ..super::board(0.05) }
+    }
+
+    fn is_ticking(&self) -> bool {
+        matches!(self.sensor, Sensor::Ticking(..))
+    }
+
+    fn is_counter(&self) -> bool {
+        self.is_ticking() || matches!(self.sensor, Sensor::Exact)
+    }
+
+    /// What the sensor shows at a time of the window of this length.
+    fn read(&self, time: f64, length: f64) -> Result<Reading, Unreadable> {
+        let is_silent = self.silence.is_some_and(|(from, to)| (from * length..to * length).contains(&time));
+        if is_silent {
+            return Err(Unreadable::Failed("busy".into()));
+        }
+        if self.lost.is_some_and(|at| time >= at * length) {
+            return super::lost();
+        }
+        // The counter's beginning: at the script's, or where it restarted.
+        let reset = self.reset.map(|at| at * length).filter(|at| time >= *at);
+        let origin = LEAD + reset.unwrap_or(-LEAD);
+        let now = LEAD + time;
+        let shown = |until: f64| {
+            let before = if reset.is_some() { 0.0 } else { BEFORE };
+            let joules = before + (self.trace.energy(until) - self.trace.energy(origin)) * self.gain;
+            Ok(Reading::Counter(Energy::from_joules(joules)))
+        };
+        let watts = |joules: f64| Power::from_watts(joules * self.gain);
+        match self.sensor {
+            Sensor::Exact => shown(now),
+            Sensor::Ticking(tick, _) => shown(origin + ((now - origin) / tick).floor() * tick),
+            Sensor::Instant => Ok(Reading::Instant(watts(self.trace.power(now)))),
+            Sensor::Averaged => {
+                let mean = watts(self.trace.energy(now) - self.trace.energy(now - 1.0));
+                Ok(Reading::Averaged { mean, over: Some(seconds(1.0)) })
+            }
+        }
+    }
+
+    /// Plays the window as the meter would: closely at its edges until the counter has ticked, then at its cadence.
+    /// Gives what the tally says of the two later edges, each as soon as the counter has ticked.
+    fn play(&self, tally: &mut Tally, board: usize, [cut, length]: [f64; 2]) -> [Total; 2] {
+        let cadence = match self.sensor {
+            Sensor::Exact | Sensor::Ticking(..) => (length / 60.0).max(0.2),
+            Sensor::Instant => (length / 150.0).max(0.02),
+            Sensor::Averaged => 1.0,
+        };
+        let mut jitter = self.jitter.iter().cycle();
+        let mut edges = [0.0, cut, length].into_iter().peekable();
+        let (mut time, mut edge, mut shown) = (0.0, None, None);
+        let mut told = Vec::new();
+        while told.len() < 3 {
+            edge = edge.or_else(|| edges.next_if(|next| *next <= time));
+            let reading = self.read(time, length);
+            let has_power = matches!(self.sensor, Sensor::Ticking(_, true)) && reading.is_ok();
+            let ticked = matches!((&reading, &shown), (Ok(now), Some(Ok(then))) if now != then);
+            shown = Some(reading.clone());
+            tally.observe(seconds(time), board, reading);
+            if has_power {
+                let watts = self.trace.power(LEAD + time) * self.gain;
+                tally.observe_power(seconds(time), board, Power::from_watts(watts));
+            }
+            let is_settled = |at: f64| !self.is_ticking() || ticked && time > at || time > at + 0.25;
+            if let Some(at) = edge.filter(|at| is_settled(*at)) {
+                told.push(tally.totals(seconds(at))[board]);
+                edge = edges.next_if(|next| *next <= time);
+            }
+            let step = match edge {
+                Some(at) if time - at < 0.025 => 0.001,
+                Some(_) => 0.002,
+                None => cadence * jitter.next().unwrap_or(&1.0),
+            };
+            // An edge is a moment at which the meter reads.
+            let next = edges.peek().filter(|next| **next > time);
+            time = next.map_or(time + step, |next| (time + step).min(*next));
+        }
+        [told[1], told[2]]
+    }
+
+    fn check(&self, total: Total, length: f64) -> Result<(), TestCaseError> {
+        let truth = self.trace.energy(LEAD + length) - self.trace.energy(LEAD);
+        let [low, best, high] = [total.low, total.energy, total.high].map(Energy::joules);
+        prop_assert!(0.0 <= low && low <= best + 1e-9 && best <= high + 1e-9, "{total:?}");
+        prop_assert!(total.measured + total.unmeasured >= length - 1e-6, "{total:?}");
+        prop_assert!(total.measured + total.unmeasured <= length + 0.26, "{total:?}");
+        // A counter tells what was used while nobody asked. A power that nobody read is no energy.
+        let most = LIMIT * 1.05 * total.measured;
+        prop_assert!(self.is_counter() || best <= most, "{best} J in {} s", total.measured);
+        if self.limit {
+            prop_assert!(low <= truth + 1e-6, "{truth} J, and at least {low} J: {total:?}");
+            let high = high + LIMIT * total.unmeasured;
+            prop_assert!(truth <= high + 1e-6, "{truth} J, and at most {high} J: {total:?}");
+        }
+        Ok(())
+    }
+}
+
+/// Long and short windows alike.
+fn lengths() -> impl Strategy<Value = f64> {
+    (0.05_f64.ln()..14_400.0_f64.ln()).prop_map(f64::exp)
+}
+
+fn boards(length: f64) -> impl Strategy<Value = Vec<Scripted>> {
+    // Between two readings of the power at most one step lies, which is what its bounds assume.
+    let shortest = (length / 150.0).max(0.05) * 2.0;
+    let trace = prop::collection::vec((shortest..shortest * 20.0, 0.0..650.0), 1..6).prop_map(Trace);
+    let sensor = prop_oneof![
+        Just(Sensor::Exact),
+        (prop_oneof![Just(0.02), Just(0.1), 0.015..0.12], prop::bool::weighted(0.8))
+            .prop_map(|(tick, has_power)| Sensor::Ticking(tick, has_power)),
+        Just(Sensor::Instant),
+        Just(Sensor::Averaged),
+    ];
+    let silence = prop::option::weighted(0.3, (0.0..1.0, 0.0..1.0))
+        .prop_map(|silence| silence.map(|(one, other): (f64, f64)| (one.min(other), one.max(other))));
+    let fault = || prop::option::weighted(0.2, 0.0..1.0);
+    let jitter = prop::collection::vec(0.5..1.5, 1..8);
+    let board = (trace, sensor, 0.951..1.049, prop::bool::weighted(0.8), silence, fault(), fault(), jitter);
+    let board = board.prop_map(|(trace, sensor, gain, limit, silence, reset, lost, jitter)| {
+        let scripted = Scripted { trace, sensor, gain, limit, silence, reset: None, lost, jitter };
+        // Only a counter restarts.
+        if scripted.is_counter() { Scripted { reset, ..scripted } } else { scripted }
+    });
+    prop::collection::vec(board, 1..=8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    /// Whatever the boards do and whichever fail, the bounds hold the truth of a window and of any part of it, time
+    /// adds up, and no gap is filled in.
+    #[test]
+    fn the_bounds_hold_the_truth(
+        (length, boards) in lengths().prop_flat_map(|length| (Just(length), boards(length))),
+        cut in 0.0..1.0,
+    ) {
+        // A mean is read every second; in the longest windows that would be most of the work.
+        let length = if boards.iter().any(|it| matches!(it.sensor, Sensor::Averaged)) { length.min(200.0) } else { length };
+        let components: Vec<Component> = boards.iter().map(Scripted::component).collect();
+        let mut tally = Tally::new(components.iter().zip(boards.iter().map(Scripted::is_ticking)));
+        for (position, board) in boards.iter().enumerate() {
+            let edges = [length * cut, length];
+            let totals = board.play(&mut tally, position, edges);
+            for (total, edge) in totals.into_iter().zip(edges) {
+                board.check(total, edge)?;
+            }
+        }
+    }
+}
