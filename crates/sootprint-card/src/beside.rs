@@ -41,7 +41,7 @@ pub(crate) fn picture_beside(
 
 #[cfg(feature = "picture")]
 fn drawn(footprint: &Footprint) -> Result<Option<Vec<u8>>, CardError> {
-    crate::picture::picture(footprint)
+    crate::picture::draw_picture(footprint)
 }
 
 #[cfg(not(feature = "picture"))]

@@ -139,6 +139,12 @@ pub enum CardError {
         /// The number.
         value: f64,
     },
+    /// The picture could not be drawn.
+    #[error("the picture of the run's power cannot be drawn: {source}; write the card without it")]
+    Picture {
+        /// What the drawing says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Nothing was measured or modelled, so there is nothing to write.
     #[error(
         "the footprint has no component with a figure, so there is nothing to write; see `sootprint doctor`"

@@ -42,6 +42,8 @@ mod markdown;
 mod minimal;
 mod number;
 mod options;
+#[cfg(feature = "picture")]
+mod picture;
 mod reading;
 mod region;
 mod report;
@@ -62,5 +64,7 @@ pub use card::ModelCard;
 pub use error::{CardError, Position};
 pub use minimal::NewCard;
 pub use options::{CardOptions, Relation};
+#[cfg(feature = "picture")]
+pub use picture::draw_picture;
 pub use section::PICTURE_FILE;
 pub use write::{Change, Written, apply, apply_with, write_card, write_card_or, write_card_with};

@@ -24,9 +24,10 @@ use crate::splice::old_value;
 pub struct Written {
     /// Whether the card is new, changed or as it was.
     pub change: Change,
-    /// The emissions and the report of another author that made way, in one line, for the log and the commit's
-    /// description.
+    /// The emissions of another author that made way, in one line, for the log and the commit's description.
     pub replaced: Option<String>,
+    /// The `dia_report` of another author that made way, in one line.
+    pub replaced_report: Option<String>,
     /// The `base_model` that was added.
     pub base_model: Option<String>,
     /// The picture that was drawn beside the card.
@@ -77,7 +78,8 @@ pub fn apply_with(
     let edited = with_region(&edited, &values, |around| section::content(footprint, options, around))?;
     let written = Written {
         change: if edited.text() == text { Change::Unchanged } else { Change::Edited },
-        replaced: replaced(&card, options),
+        replaced: card.foreign_emissions(),
+        replaced_report: replaced_report(&card, options),
         base_model: base_model.map(str::to_owned),
         picture: None,
     };
@@ -138,7 +140,16 @@ pub fn write_card_with(
         }
         None => new.completed_from(path).render_with(footprint, &options).map(|text| {
             let base_model = base_model_of(footprint).map(str::to_owned);
-            (text, Written { change: Change::Created, replaced: None, base_model, picture: None })
+            (
+                text,
+                Written {
+                    change: Change::Created,
+                    replaced: None,
+                    replaced_report: None,
+                    base_model,
+                    picture: None,
+                },
+            )
         }),
     }
     .map_err(|error| error.in_file(path))?;
@@ -166,12 +177,10 @@ fn with_base_model(
     }
 }
 
-/// What others wrote that made way.
-fn replaced(card: &ModelCard, options: &CardOptions) -> Option<String> {
-    let report = options.has_report() && card.has(REPORT) && !is_own(card);
-    let report = report.then(|| old_value(card, REPORT)).flatten().map(|old| format!("{REPORT}: {old}"));
-    let parts: Vec<_> = card.foreign_emissions().into_iter().chain(report).collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
+/// The report that another author wrote and that made way.
+fn replaced_report(card: &ModelCard, options: &CardOptions) -> Option<String> {
+    let is_foreign = options.has_report() && card.has(REPORT) && !is_own(card);
+    is_foreign.then(|| old_value(card, REPORT)).flatten()
 }
 
 /// The base model of a fine-tuning, when it has a name that the Hub could know. A path is nobody's business.
@@ -330,10 +339,31 @@ mod tests {
         let parts = |text: &str| text.split_once("# Digits").map(|(_, body)| body.to_owned());
         assert_eq!(parts(&renewed), parts(&at_once));
         assert_eq!((renewed.matches("dia_report:").count(), renewed.matches("## Env").count()), (1, 1));
-        assert_eq!(written.replaced, None, "our own report is not foreign");
+        assert_eq!(written.replaced_report, None, "our own report is not foreign");
         let foreign = "---\ndia_version: '0.1'\ndia_report: {tool: other}\n---\n";
         let (_, written) = apply(foreign, &sample::footprint()).unwrap();
-        assert_eq!(written.replaced.as_deref(), Some("dia_report: {tool: other}"));
+        assert_eq!(written.replaced_report.as_deref(), Some("{tool: other}"));
+    }
+
+    #[cfg(feature = "picture")]
+    #[test]
+    fn a_picture_is_drawn_beside_the_card_when_it_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("README.md");
+        let picture = dir.path().join(crate::PICTURE_FILE);
+        let write = |footprint: &Footprint, options: &CardOptions| {
+            let written = write_card_with(&path, footprint, &NewCard::default(), options).unwrap();
+            (written.picture, fs::read_to_string(&path).unwrap().contains("](sootprint.png)"))
+        };
+        let shown = CardOptions::default().picture(true);
+        assert_eq!(write(&sample::footprint(), &shown), (None, false), "no trace of its power");
+        assert_eq!(write(&sample::with_epochs(), &CardOptions::default()), (None, false), "not asked for");
+        assert!(!picture.exists());
+        assert_eq!(write(&sample::with_epochs(), &shown), (Some(picture.clone()), true));
+        assert_eq!(
+            fs::read(&picture).unwrap(),
+            crate::draw_picture(&sample::with_epochs()).unwrap().unwrap()
+        );
     }
 
     #[test]
