@@ -72,10 +72,15 @@ pub fn apply_with(
     let block = EmissionsBlock::from_footprint(footprint)?;
     let card = ModelCard::parse(text)?;
     let base_model = base_model_of(footprint).filter(|_| !card.has(BASE_MODEL));
-    let edited = with_base_model(&card, footprint, options)?.with_emissions(&block)?;
-    let edited = with_report(&edited, footprint, options)?;
     let values = section::values(footprint);
-    let edited = with_region(&edited, &values, |around| section::content(footprint, options, around))?;
+    // Each edit of the front matter that fails is tried on the card as it is: its author knows no other lines.
+    let step = |edited: &ModelCard, edit: &dyn Fn(&ModelCard) -> Result<ModelCard, CardError>| {
+        edit(edited).map_err(|error| edit(&card).err().unwrap_or(error))
+    };
+    let edited = with_region(&card, &values, |around| section::content(footprint, options, around))?;
+    let edited = step(&edited, &|card| with_base_model(card, footprint, options))?;
+    let edited = step(&edited, &|card| card.with_emissions(&block))?;
+    let edited = step(&edited, &|card| with_report(card, footprint, options))?;
     let written = Written {
         change: if edited.text() == text { Change::Unchanged } else { Change::Edited },
         replaced: card.foreign_emissions(),
