@@ -35,7 +35,11 @@ pub(crate) fn with_region(
 ) -> Result<ModelCard, CardError> {
     let (body, offset) = (card.body(), offset_of_body(card));
     let read = Body::read(card)?;
-    let line_break = line_break_of(if body.contains('\n') { body } else { card.text() });
+    let line_break = line_break_of(match &read.region {
+        Some(old) => &body[old.clone()],
+        None if body.contains('\n') => body,
+        None => card.text(),
+    });
     let region = format!("{BEGIN}\n\n{}\n\n{END}", content(read.around())).replace('\n', line_break);
 
     let fillings = read.fillings(values);
@@ -186,13 +190,12 @@ fn insertion(card: &ModelCard, at: usize, region: &str, line_break: &str) -> (Ra
     (before.len()..before.len(), text)
 }
 
-/// The region with the line breaks that came with it.
+/// The region with the line breaks that came with it, which are those that stand in it.
 fn with_breaks(card: &ModelCard, region: &Range<usize>) -> Range<usize> {
     let (text, offset) = (card.text(), offset_of_body(card));
-    let broken_off = |end: usize| {
-        let before = text[..end].strip_suffix('\n').unwrap_or(&text[..end]);
-        before.strip_suffix('\r').unwrap_or(before).len()
-    };
+    let line_break = line_break_of(&card.body()[region.clone()]);
+    // A bare carriage return in front of it is not ours.
+    let broken_off = |end: usize| text[..end].strip_suffix(line_break).map_or(end, str::len);
     let start = broken_off(offset + region.start);
     let behind = &card.body()[region.end..];
     match behind.find('\n') {
@@ -251,6 +254,7 @@ mod tests {
         ");
         assert!(written("# Title").starts_with("# Title\n\n<!-- sootprint:begin -->\n"));
         assert!(!written("# Title").ends_with('\n'));
+        assert!(written("# Title\ntext\r").starts_with("# Title\ntext\r\n\n<!-- sootprint:begin -->\n"));
         assert!(written("").starts_with("\n<!-- sootprint:begin -->\n"));
         assert!(
             written("---\r\na: 1\r\n---")
