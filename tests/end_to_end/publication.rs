@@ -63,9 +63,12 @@ fn what_was_measured_is_what_the_hub_has() {
         assert_eq!(block.energy_consumed.unwrap().kilowatt_hours(), 3.0);
         assert_eq!(block.training_type.as_deref(), Some("fine-tuning"));
         assert!(
-            card.starts_with("---\r\nlicense: mit # ours\r\n") && card.ends_with("---\r\n# Digits\r\n"),
+            card.starts_with("---\r\nlicense: mit # ours\r\n")
+                && card.contains("---\r\n# Digits\r\n\r\n<!-- sootprint:begin -->\r\n"),
             "{card:?}"
         );
+        assert!(card.contains("- **Carbon Emitted:** 150 g CO2eq\r\n"), "{card:?}");
+        assert_eq!(card.matches('\n').count(), card.matches("\r\n").count());
         assert!(card.contains("base_model: \"me/base\"\r\n"), "{card:?}");
 
         let sent = hub.read("me/digits", "main", "footprint.json").unwrap();

@@ -6,6 +6,7 @@ use sootprint::{Co2e, Energy, Footprint, Kind, Method};
 use crate::error::CardError;
 use crate::number::plain_decimal;
 use crate::text::quoted;
+use crate::wording::kind_name;
 
 /// The key of the front matter under which the Hub looks for emissions.
 pub(crate) const KEY: &str = "co2_eq_emissions";
@@ -16,7 +17,7 @@ pub(crate) const OWN_KEYS: [&str; 6] =
     ["emissions", "source", "training_type", "geographical_location", "hardware_used", "energy_consumed"];
 
 /// How the `source` of a block begins that this crate wrote.
-const OWN_SOURCE: &str = "sootprint ";
+pub(crate) const OWN_SOURCE: &str = "sootprint ";
 
 /// The version as a card names it: figures do not change with a patch.
 pub(crate) const VERSION: &str =
@@ -151,15 +152,6 @@ fn source_of(footprint: &Footprint) -> String {
             .then(|| format!("{} {}", names.join(", "), method.map_or("not measured", Method::as_str)))
     });
     format!("{OWN_SOURCE}{VERSION} ({})", parts.collect::<Vec<_>>().join("; "))
-}
-
-const fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Gpu => "GPU",
-        Kind::Cpu => "CPU",
-        Kind::Memory => "memory",
-        _ => "other hardware",
-    }
 }
 
 /// An energy as a number of kilowatt-hours, which is what `energy_consumed` means on the Hub.

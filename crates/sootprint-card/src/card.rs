@@ -6,11 +6,15 @@ use std::path::Path;
 use crate::block::{EmissionsBlock, KEY};
 use crate::error::{CardError, Position};
 use crate::front_matter::{self, FrontMatter};
+use crate::text::quoted;
 use crate::yaml::Document;
-use crate::{reading, splice};
+use crate::{keys, reading, region, splice};
 
 /// The key under which the Hub looks for the model that was fine-tuned.
 pub(crate) const BASE_MODEL: &str = "base_model";
+
+/// The key that says how the model came from it.
+pub(crate) const RELATION: &str = "base_model_relation";
 
 /// A model card that was read and found sound: a Markdown text, most often with a front matter of YAML.
 ///
@@ -69,6 +73,21 @@ impl ModelCard {
         Self::from_bytes(bytes).map_err(|error| error.in_file(path))
     }
 
+    /// Reads and checks a card that came as bytes.
+    ///
+    /// # Errors
+    /// [`CardError::Encoding`] when they are not UTF-8, and those of [`ModelCard::parse`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, CardError> {
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let offset = error.utf8_error().valid_up_to();
+            CardError::Encoding {
+                at: Position::of(&String::from_utf8_lossy(error.as_bytes()), offset),
+                offset,
+            }
+        })?;
+        Self::parse(text)
+    }
+
     /// The whole text of the card.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -114,18 +133,26 @@ impl ModelCard {
     /// # Errors
     /// [`CardError::AnchorInUse`] and [`CardError::Layout`], as [`ModelCard::with_emissions`].
     pub fn without_emissions(&self) -> Result<Self, CardError> {
-        splice::without_emissions(self)
+        keys::without_key(self, KEY)
     }
 
-    /// The card with this base model, unless it names one already.
-    pub(crate) fn with_base_model(&self, name: &str) -> Result<Self, CardError> {
-        splice::with_base_model(self, name)
+    /// The card with this text for a key, unless it has the key already.
+    pub(crate) fn with_absent(&self, key: &'static str, text: &str) -> Result<Self, CardError> {
+        if self.has(key) { Ok(self.clone()) } else { keys::with_key(self, key, &quoted(text)) }
     }
 
-    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self, CardError> {
-        let text = String::from_utf8(bytes)
-            .map_err(|error| CardError::Encoding { offset: error.utf8_error().valid_up_to() })?;
-        Self::parse(text)
+    /// The text of a key; none when it is not a scalar, or not there.
+    pub(crate) fn text_of(&self, key: &str) -> Option<&str> {
+        let document = &self.front()?.document;
+        document.text(document.resolve(document.find(key)?.value))
+    }
+
+    /// The card without the marked region in its body; the template's lines that were filled in are as before.
+    ///
+    /// # Errors
+    /// [`CardError::Marks`] when a mark has lost its other half.
+    pub fn without_section(&self) -> Result<Self, CardError> {
+        region::without_region(self)
     }
 
     pub(crate) fn front(&self) -> Option<&Front> {
@@ -158,7 +185,7 @@ impl ModelCard {
 
     /// The emissions that somebody else wrote, in one line, for a log.
     pub(crate) fn foreign_emissions(&self) -> Option<String> {
-        if self.has_own_emissions() || !self.has(KEY) { None } else { splice::old_value(self) }
+        if self.has_own_emissions() || !self.has(KEY) { None } else { splice::old_value(self, KEY) }
     }
 }
 
@@ -172,7 +199,8 @@ mod tests {
         let path = dir.path().join("README.md");
         fs::write(&path, b"---\nauthor: Ren\xe9\n---\n").unwrap();
         let error = ModelCard::open(&path).unwrap_err();
-        assert!(matches!(error.problem(), CardError::Encoding { offset: 15 }), "{error}");
+        assert!(matches!(error.problem(), CardError::Encoding { offset: 15, .. }), "{error}");
+        assert!(error.to_string().contains(": line 2, column 12: byte 15 is"), "{error}");
         assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
     }
 

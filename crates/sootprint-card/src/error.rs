@@ -24,10 +24,18 @@ pub enum CardError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Somebody else has been writing a card in the same folder for longer than that takes.
+    #[error("another program holds the folder of {} locked; wait for it or end it, and try again", path.display())]
+    Locked {
+        /// The card.
+        path: PathBuf,
+    },
     /// The file is not UTF-8, which is all that the Hub reads.
-    #[error("byte {offset} is not UTF-8; save the card as UTF-8 and try again")]
+    #[error("{at}: byte {offset} is not UTF-8; save the card as UTF-8 and try again")]
     Encoding {
-        /// Bytes before the first that is not UTF-8.
+        /// The first character that is not UTF-8.
+        at: Position,
+        /// Bytes before it.
         offset: usize,
     },
     /// Lines end in a bare carriage return. The Hub sees no front matter in such a card.
@@ -89,8 +97,10 @@ pub enum CardError {
         second: Position,
     },
     /// Another key repeats (`*name`) what is anchored (`&name`) in the value that would be replaced.
-    #[error("{anchor}: `co2_eq_emissions` anchors a value here that {alias} repeats; write it out there")]
+    #[error("{anchor}: `{key}` anchors a value here that {alias} repeats; write it out there")]
     AnchorInUse {
+        /// The key that would be written.
+        key: &'static str,
         /// The anchor.
         anchor: Position,
         /// The alias that needs it.
@@ -106,6 +116,15 @@ pub enum CardError {
         /// What to do about it.
         next_step: &'static str,
     },
+    /// A mark of the region that this crate writes into the card's body has lost its other half, or stands twice.
+    #[error(
+        "{at}: `<!-- sootprint:begin -->` and `<!-- sootprint:end -->` belong together and stand once; remove what is \
+         left of them"
+    )]
+    Marks {
+        /// The mark that is alone, or too many.
+        at: Position,
+    },
     /// The card names no emissions that anybody could read as grams.
     #[error("{at}: no number of grams in `co2_eq_emissions`; write `emissions: 12.3`")]
     NoGrams {
@@ -119,6 +138,12 @@ pub enum CardError {
         key: &'static str,
         /// The number.
         value: f64,
+    },
+    /// The picture could not be drawn.
+    #[error("the picture of the run's power cannot be drawn: {source}; write the card without it")]
+    Picture {
+        /// What the drawing says.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Nothing was measured or modelled, so there is nothing to write.
     #[error(
@@ -146,7 +171,11 @@ impl CardError {
     /// Names the file, unless the error does so already.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
-            Self::In { .. } | Self::File { .. } | Self::NotMeasured | Self::Amount { .. } => self,
+            Self::In { .. }
+            | Self::File { .. }
+            | Self::Locked { .. }
+            | Self::NotMeasured
+            | Self::Amount { .. } => self,
             problem => Self::In { path: path.to_owned(), problem: Box::new(problem) },
         }
     }

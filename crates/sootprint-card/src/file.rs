@@ -1,19 +1,18 @@
 //! Files that are written whole or not at all.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Replaces what is in the file at `path`, or creates it. A link stays a link: its target is replaced.
 ///
 /// The new text goes into a temporary file beside the old one, is synchronised to the disk, and takes the old one's
 /// place in one step; permissions are kept. Owner, access lists and other hard links are not.
-pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
     let target = target_of(path)?;
-    let dir = match target.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
+    let dir = folder_of(&target);
     let permissions = match fs::metadata(&target) {
         Ok(old) => Some(old.permissions()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -26,7 +25,7 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
         builder.permissions(permissions);
     }
     let mut file = builder.tempfile_in(dir)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(contents)?;
     if let Some(permissions) = permissions {
         file.as_file().set_permissions(permissions)?;
     }
@@ -35,8 +34,49 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// One writer in a folder at a time, from reading a card to writing it.
+///
+/// It locks the folder itself: the card's own file is replaced by each writer, and a file for the lock alone would be
+/// left behind. The system ends the lock when its holder dies. Where the system locks no folders, there is no lock;
+/// every card is whole all the same.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    _folder: Option<File>,
+}
+
+impl FolderLock {
+    /// Waits until no other writer holds it, or [`io::ErrorKind::WouldBlock`] after [`LONGEST_WAIT`].
+    pub(crate) fn take(card: &Path) -> io::Result<Self> {
+        let Ok(folder) = File::open(folder_of(card)) else { return Ok(Self { _folder: None }) };
+        let deadline = Instant::now() + LONGEST_WAIT;
+        loop {
+            match folder.try_lock() {
+                Ok(()) => return Ok(Self { _folder: Some(folder) }),
+                Err(TryLockError::Error(_)) => return Ok(Self { _folder: None }),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+            }
+        }
+    }
+}
+
+/// Writing a card takes milliseconds, a hundred of them at once some seconds. Who holds the folder longer than this
+/// is stuck.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Between two attempts at the lock.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The folder that a file lies in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// The file that a link leads to, even when it is not there yet.
-fn target_of(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn target_of(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(match fs::read_link(path) {
             Ok(link) => path.parent().unwrap_or(Path::new("")).join(link),
@@ -61,7 +101,7 @@ fn new_file_permissions() -> Option<Permissions> {
 /// The new name is on the disk once the folder is; other systems than Unix do not let a folder be opened.
 #[cfg(unix)]
 fn sync_dir(dir: &Path) -> io::Result<()> {
-    fs::File::open(dir)?.sync_all()
+    File::open(dir)?.sync_all()
 }
 
 #[cfg(not(unix))]
@@ -81,7 +121,7 @@ mod tests {
         let path = dir.path().join("README.md");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        write_whole(&path, "new").unwrap();
+        write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
@@ -91,7 +131,7 @@ mod tests {
     fn a_new_file_has_the_permissions_of_any_new_file() {
         let dir = tempfile::tempdir().unwrap();
         let (ours, any) = (dir.path().join("README.md"), dir.path().join("any"));
-        write_whole(&ours, "new").unwrap();
+        write_whole(&ours, b"new").unwrap();
         fs::write(&any, "").unwrap();
         assert_eq!(fs::metadata(ours).unwrap().mode(), fs::metadata(any).unwrap().mode());
     }
@@ -102,7 +142,7 @@ mod tests {
         let (link, target) = (dir.path().join("README.md"), dir.path().join("card.md"));
         symlink("card.md", &link).unwrap();
         for text in ["created", "changed"] {
-            write_whole(&link, text).unwrap();
+            write_whole(&link, text.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&target).unwrap(), text);
             assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         }
@@ -112,7 +152,26 @@ mod tests {
     fn a_folder_that_is_not_there_leaves_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("missing").join("README.md");
-        assert_eq!(write_whole(&path, "new").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(write_whole(&path, b"new").unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn writers_take_turns_and_a_lock_ends_with_its_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let card = dir.path().join("README.md");
+        let (waited, holder) = (dir.path().join("held"), FolderLock::take(&card).unwrap());
+        assert!(holder._folder.is_some(), "this system locks folders");
+        thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let _lock = FolderLock::take(&card).unwrap();
+                assert!(waited.exists(), "the lock was given while another one held it");
+            });
+            thread::sleep(Duration::from_millis(50));
+            fs::write(&waited, "").unwrap();
+            drop(holder);
+            second.join().unwrap();
+        });
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no file is left behind for the lock");
     }
 }

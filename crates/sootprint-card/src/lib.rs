@@ -29,18 +29,30 @@
 //!
 //! [`write_card`] does the same to a file, or makes a small card where there is none.
 
+mod beside;
 mod block;
 mod card;
 mod error;
 mod extent;
 mod file;
 mod front_matter;
+mod keys;
+mod loading;
+mod markdown;
 mod minimal;
 mod number;
+mod options;
+#[cfg(feature = "picture")]
+mod picture;
 mod reading;
+mod region;
+mod report;
+mod section;
 mod splice;
+mod template;
 mod text;
 mod verify;
+mod wording;
 mod write;
 mod yaml;
 
@@ -51,4 +63,8 @@ pub use block::EmissionsBlock;
 pub use card::ModelCard;
 pub use error::{CardError, Position};
 pub use minimal::NewCard;
-pub use write::{Change, Written, apply, write_card, write_card_or};
+pub use options::{CardOptions, Relation};
+#[cfg(feature = "picture")]
+pub use picture::draw_picture;
+pub use section::PICTURE_FILE;
+pub use write::{Change, Written, apply, apply_with, write_card, write_card_or, write_card_with};

@@ -1,23 +1,34 @@
 //! The card of a model that has none.
 
+use std::fs;
+use std::path::{self, Path};
+
 use sootprint::Footprint;
 
 use crate::error::CardError;
+use crate::loading::{is_weights, loading};
+use crate::options::CardOptions;
 use crate::text::quoted;
-use crate::write::apply;
+use crate::wording::in_one_line;
+use crate::write::apply_with;
 
-/// What a new card says beside the emissions. Everything is optional.
+/// What a new card says beside the footprint. Everything is optional.
+///
+/// Where the library is `burn` or `candle`, or the weights are in a file that one of them reads, the card says how to
+/// load them.
 ///
 /// ```
 /// use sootprint_card::NewCard;
 ///
-/// let card = NewCard::default().title("Digits").library("burn").loading("`Digits::load(\"model.mpk\")`");
+/// let card = NewCard::default().title("Digits").library("burn").weights("model.safetensors").tag("mnist");
 /// # let _ = card;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewCard {
     title: Option<String>,
     library: Option<String>,
+    tags: Vec<String>,
+    weights: Option<String>,
     loading: Option<String>,
 }
 
@@ -36,7 +47,21 @@ impl NewCard {
         self
     }
 
-    /// Markdown that says how to load the model.
+    /// One more of the Hub's `tags`. `sootprint` is always one, so that measured models can be found.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// The name of the file of weights, as in `model.safetensors`. Without one it is that in the card's folder.
+    #[must_use]
+    pub fn weights(mut self, file: impl Into<String>) -> Self {
+        self.weights = Some(file.into());
+        self
+    }
+
+    /// Markdown that says how to load the model, instead of what the card would say of itself.
     #[must_use]
     pub fn loading(mut self, markdown: impl Into<String>) -> Self {
         self.loading = Some(markdown.into());
@@ -45,25 +70,45 @@ impl NewCard {
 
     /// The text of the card.
     ///
-    /// The licence is not ours to choose: the card leaves it out, and a comment says where to write it.
+    /// The licence is not ours to choose: the card leaves it out, and says where to write it.
     ///
     /// # Errors
     /// Those of [`EmissionsBlock::from_footprint`](crate::EmissionsBlock::from_footprint).
     pub fn render(&self, footprint: &Footprint) -> Result<String, CardError> {
-        let library = self.library.as_deref().map(|name| format!("library_name: {}\n", quoted(name)));
-        let loading = self.loading.as_deref().map(|markdown| format!("\n{}\n", markdown.trim()));
-        let card = format!(
-            "---\n{library}---\n\n# {title}\n\n{LICENCE}\n{loading}\n{ACCOUNT}\n",
-            library = library.unwrap_or_default(),
-            title = self.title.as_deref().map_or_else(|| UNTITLED.to_owned(), in_one_line),
-            loading = loading.unwrap_or_default(),
-        );
-        Ok(apply(&card, footprint)?.0)
+        self.render_with(footprint, &CardOptions::default())
     }
 
-    /// The card with a heading, if it has none.
-    pub(crate) fn titled_at_last(&self, title: impl FnOnce() -> Option<String>) -> Self {
-        Self { title: self.title.clone().or_else(title), ..self.clone() }
+    /// As [`NewCard::render`], with options.
+    ///
+    /// # Errors
+    /// Those of [`NewCard::render`].
+    pub fn render_with(&self, footprint: &Footprint, options: &CardOptions) -> Result<String, CardError> {
+        let library = self.library.as_deref().map(|name| format!("library_name: {}\n", quoted(name)));
+        let mut tags = vec!["sootprint"];
+        tags.extend(self.tags.iter().map(String::as_str).filter(|tag| *tag != "sootprint"));
+        let tags: String = tags.into_iter().map(|tag| format!("- {}\n", quoted(tag))).collect();
+        let title = self.title.as_deref().map(in_one_line).filter(|title| !title.is_empty());
+        let loading = match &self.loading {
+            Some(markdown) => Some(markdown.trim().to_owned()),
+            None => loading(self.library.as_deref(), self.weights.as_deref()),
+        };
+        let mut body = vec![format!("# {}", title.as_deref().unwrap_or(UNTITLED)), LICENCE.to_owned()];
+        body.extend(loading.map(|loading| format!("## How to load the weights\n\n{loading}")));
+        let card = format!("---\n{}tags:\n{tags}---\n\n{}\n", library.unwrap_or_default(), body.join("\n\n"));
+        Ok(apply_with(&card, footprint, options)?.0)
+    }
+
+    /// With a heading and a file of weights from the folder of the card, where they are missing.
+    pub(crate) fn completed_from(&self, card: &Path) -> Self {
+        let Some(folder) = path::absolute(card).ok().and_then(|card| Some(card.parent()?.to_owned())) else {
+            return self.clone();
+        };
+        let name = || Some(folder.file_name()?.to_string_lossy().into_owned());
+        Self {
+            title: self.title.clone().or_else(name),
+            weights: self.weights.clone().or_else(|| weights_in(&folder)),
+            ..self.clone()
+        }
     }
 }
 
@@ -73,16 +118,11 @@ const LICENCE: &str =
     "<!-- The licence is yours to choose: add a line such as `license: mit` between the two `---`.
      https://huggingface.co/docs/hub/repositories-licenses lists the names. -->";
 
-const ACCOUNT: &str = concat!(
-    "The energy and the emissions of its training are in this card's metadata, under `co2_eq_emissions`; its\n",
-    "`source` says what was measured and what was modelled by [sootprint](",
-    env!("CARGO_PKG_REPOSITORY"),
-    ")."
-);
-
-/// A heading is one line, whatever the folder is called.
-fn in_one_line(title: &str) -> String {
-    title.split(char::is_control).collect::<Vec<_>>().join(" ").trim().to_owned()
+/// The folder's only file of weights; of several nobody knows which one is meant.
+fn weights_in(folder: &Path) -> Option<String> {
+    let names = fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut weights = names.filter(|name| is_weights(name));
+    weights.next().filter(|_| weights.next().is_none())
 }
 
 #[cfg(test)]
@@ -94,11 +134,19 @@ mod tests {
 
     #[test]
     fn a_card_with_everything() {
-        let new = NewCard::default().title("Digits\n2").library("burn").loading("Load it with Burn.");
+        let new = NewCard::default()
+            .title("Digits\n2")
+            .library("burn")
+            .tag("mnist")
+            .tag("sootprint")
+            .weights("model.safetensors");
         let card = new.render(&sample::fine_tuning("org/base")).unwrap();
         insta::assert_snapshot!(card.replace(VERSION, "X.Y"), @r#"
         ---
         library_name: "burn"
+        tags:
+        - "sootprint"
+        - "mnist"
         base_model: "org/base"
         co2_eq_emissions:
           emissions: 40.6823
@@ -107,6 +155,27 @@ mod tests {
           geographical_location: "France"
           hardware_used: "2 x NVIDIA H200"
           energy_consumed: 0.726469444
+        dia_version: "X.Y"
+        dia_report:
+          scope: "incremental"
+          lineage:
+            - model: "org/base"
+          compute:
+            hardware:
+              gpu: "NVIDIA H200"
+              count: 2
+            duration_gpu_hours: 1
+          footprint:
+            energy_kwh:
+              value: 0.726469444
+              quality: "estimated-from-hardware"
+            carbon_kgco2eq:
+              value: 0.0406823
+              quality: "estimated-from-region"
+          context:
+            region: "FR"
+            carbon_intensity: 56
+          tool: "sootprint X.Y"
         ---
 
         # Digits 2
@@ -114,18 +183,65 @@ mod tests {
         <!-- The licence is yours to choose: add a line such as `license: mit` between the two `---`.
              https://huggingface.co/docs/hub/repositories-licenses lists the names. -->
 
-        Load it with Burn.
+        ## How to load the weights
 
-        The energy and the emissions of its training are in this card's metadata, under `co2_eq_emissions`; its
-        `source` says what was measured and what was modelled by [sootprint](https://github.com/sootprint/sootprint).
+        With [Burn](https://burn.dev), into a model of the same structure:
+
+        ```rust
+        use burn_store::{ModuleSnapshot, SafetensorsStore};
+
+        let mut store = SafetensorsStore::from_file("model.safetensors");
+        // Saved in PyTorch's layout? Then `.with_from_adapter(PyTorchToBurnAdapter)`.
+        model.load_from(&mut store)?;
+        ```
+
+        <!-- sootprint:begin -->
+
+        ## Environmental Impact
+
+        - **Hardware Type:** 2 x NVIDIA H200
+        - **Hours used:** 1 (device-hours of 2 GPUs)
+        - **Cloud Provider:** not known
+        - **Compute Region:** France
+        - **Carbon Emitted:** 40.6823 g CO2eq
+        - **Energy:** 0.726469444 kWh (GPU 666.67 Wh, CPU 50.00 Wh and memory 9.80 Wh)
+        - **Range:** 30 to 70 g CO2eq; 666.67 Wh to 805.56 Wh in the hardware. Bounds under stated assumptions, not a confidence interval
+        - **Measured:** 2 x GPU (NVIDIA H200) by their energy counters, 91.8 % of the energy
+        - **Modelled:** CPU (a processor), the 50 % of it that the job was given, 6.88 % of the energy; memory (64 GiB), the 50 % of it that the job was given, 1.35 % of the energy
+        - **Carbon intensity:** 56 g CO2eq/kWh (47.6 to 64.4), France, yearly mean of 2024; it counts the life cycle of the electricity generated there; source: Ember
+        - **PUE:** 1.00, assumed, since nobody said; the range above allows for 1.56
+        - **Training:** fine-tuning, 30.0 min
+        - **Base model:** org/base; its own footprint is separate and not in these figures
+        - **Not included:** fans, disks, network and losses of power supplies, making and disposal of the hardware, other runs and experiments, the training of the base model
+
+        Accounted for by [sootprint](https://github.com/sootprint/sootprint) X.Y; the same figures are in this card's metadata.
+
+        <!-- sootprint:end -->
         "#);
     }
 
     #[test]
-    fn a_card_with_nothing_but_the_emissions() {
+    fn a_card_with_nothing_but_the_footprint() {
         let card = NewCard::default().render(&sample::footprint()).unwrap();
-        assert!(card.starts_with("---\nco2_eq_emissions:\n  emissions: 40.6823\n"), "{card}");
+        assert!(
+            card.starts_with("---\ntags:\n- \"sootprint\"\nco2_eq_emissions:\n  emissions: 40.6823\n"),
+            "{card}"
+        );
         assert!(card.contains("\n---\n\n# Model card\n\n<!-- The licence"), "{card}");
+        assert!(!card.contains("license:\n") && !card.contains("How to load"), "{card}");
         assert!(ModelCard::parse(card).unwrap().has_own_emissions());
+    }
+
+    #[test]
+    fn the_folder_names_the_model_and_its_weights() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("digits");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("config.json"), "{}").unwrap();
+        fs::write(folder.join("model.bpk"), "x").unwrap();
+        let new = NewCard::default().completed_from(&folder.join("README.md"));
+        assert_eq!((new.title.as_deref(), new.weights.as_deref()), (Some("digits"), Some("model.bpk")));
+        fs::write(folder.join("model.safetensors"), "x").unwrap();
+        assert_eq!(NewCard::default().completed_from(&folder.join("README.md")).weights, None, "two of them");
     }
 }

@@ -13,8 +13,11 @@ pub(crate) fn plain_decimal(value: f64, decimals: usize) -> Option<String> {
     }
     // The absolute value turns -0.0, which the range contains, into 0.
     let padded = format!("{:.decimals$}", value.abs());
-    let digits = padded.trim_end_matches('0').trim_end_matches('.');
-    if digits == "0" && value > 0.0 {
+    let digits = match decimals {
+        0 => &padded,
+        _ => padded.trim_end_matches('0').trim_end_matches('.'),
+    };
+    if decimals > 0 && digits == "0" && value > 0.0 {
         return Some(format!("0.{:0>decimals$}", 1));
     }
     Some(digits.to_owned())
@@ -56,6 +59,10 @@ mod tests {
         assert_eq!(grams(100.0), "100");
         assert_eq!(grams(24_690_000.0), "24690000");
         assert_eq!(grams(1e15), "1000000000000000");
+        assert_eq!(
+            (plain_decimal(100.2, 0).unwrap(), plain_decimal(0.0, 0).unwrap()),
+            ("100".into(), "0".into())
+        );
     }
 
     #[test]

@@ -5,17 +5,16 @@ use std::ops::Range;
 use saphyr_parser::ScalarStyle;
 
 use crate::block::{EmissionsBlock, KEY, OWN_KEYS};
-use crate::card::{BASE_MODEL, Front, ModelCard};
+use crate::card::{Front, ModelCard};
 use crate::error::{CardError, Position};
 use crate::extent::{self, Extent};
 use crate::front_matter::line_break_of;
-use crate::text::quoted;
 use crate::verify;
 use crate::yaml::{Document, Entry, What};
 
 pub(crate) fn with_emissions(card: &ModelCard, block: &EmissionsBlock) -> Result<ModelCard, CardError> {
     let lines = block.lines()?;
-    let text = match card.front().and_then(|front| Some((front, find(card, front)?))) {
+    let text = match card.front().and_then(|front| Some((front, find(card, front, KEY)?))) {
         None => add(card, KEY, |indent, line_break| {
             let inner: String =
                 lines.iter().map(|(key, value)| format!("{indent}  {key}: {value}{line_break}")).collect();
@@ -31,45 +30,18 @@ pub(crate) fn with_emissions(card: &ModelCard, block: &EmissionsBlock) -> Result
     Ok(edited)
 }
 
-pub(crate) fn without_emissions(card: &ModelCard) -> Result<ModelCard, CardError> {
-    let Some((front, own)) = card.front().and_then(|front| Some((front, find(card, front)?))) else {
-        return Ok(card.clone());
-    };
-    check_anchors(card.text(), &front.document, own.entry, &[])?;
-    let gone = own.start..extent::next_line(card.text(), own.end);
-    let is_rest_blank = [front.place.yaml.start..gone.start, gone.end..front.place.yaml.end]
-        .into_iter()
-        .all(|rest| card.text()[rest].trim().is_empty());
-    let gone = if is_rest_blank { front.place.block.clone() } else { gone };
-    let text = replace(card.text(), &[(gone, String::new())]);
-    let edited = ModelCard::parse(text).map_err(|_| verify::unsafe_edit(card, KEY))?;
-    verify::only_changed(card, &edited, KEY)?;
-    Ok(edited)
-}
-
-pub(crate) fn with_base_model(card: &ModelCard, name: &str) -> Result<ModelCard, CardError> {
-    if card.has(BASE_MODEL) {
-        return Ok(card.clone());
-    }
-    let text = add(card, BASE_MODEL, |indent, line_break| {
-        format!("{indent}{BASE_MODEL}: {}{line_break}", quoted(name))
-    })?;
-    let edited = ModelCard::parse(text).map_err(|_| verify::unsafe_edit(card, BASE_MODEL))?;
-    verify::only_changed(card, &edited, BASE_MODEL)?;
-    Ok(edited)
-}
-
-/// What an edit would take out of the card's emissions, in one line; none when that is nothing.
-pub(crate) fn old_value(card: &ModelCard) -> Option<String> {
+/// What an edit would take out of the value of a key of ours, in one line; none when that is nothing. Of the emissions
+/// only our own subkeys go.
+pub(crate) fn old_value(card: &ModelCard, key: &'static str) -> Option<String> {
     let front = card.front()?;
-    let own = find(card, front)?;
+    let own = find(card, front, key)?;
     let text = card.text();
     let pieces: Vec<&str> = match front.document.nodes.get(own.entry.value)?.what {
         What::Mapping { braces: false } => {
             let entries = extent::of_entries(text, &front.document, own.entry.value, own.boundary);
             entries
                 .iter()
-                .filter(|inner| is_own(&front.document, inner.entry))
+                .filter(|inner| key != KEY || is_own(&front.document, inner.entry))
                 .map(|inner| &text[inner.start..inner.end])
                 .collect()
         }
@@ -81,7 +53,7 @@ pub(crate) fn old_value(card: &ModelCard) -> Option<String> {
 }
 
 /// Adds lines for a key that the card does not have: last in the front matter, or in a new one.
-fn add(
+pub(crate) fn add(
     card: &ModelCard,
     key: &'static str,
     lines: impl Fn(&str, &'static str) -> String,
@@ -141,7 +113,7 @@ fn among_lines(
     let indent = &indent[..indent.len() - indent.trim_start_matches(' ').len()];
     let new = lines.iter().map(|(key, value)| format!("{indent}{key}: {value}{line_break}")).collect();
 
-    check_anchors(text, document, own.entry, &foreign_keys(document, own.entry))?;
+    check_anchors(text, document, KEY, own.entry, &foreign_keys(document, own.entry))?;
     let mut edits = vec![(first.start..first.start, new)];
     let old = inner.iter().filter(|inner| is_own(document, inner.entry));
     edits.extend(old.map(|old| (old.start..extent::next_line(text, old.end), String::new())));
@@ -161,7 +133,7 @@ fn over_value(
     let indent = format!("{outer}  ");
 
     let foreign = foreign_keys(document, own.entry);
-    check_anchors(text, document, own.entry, &foreign)?;
+    check_anchors(text, document, KEY, own.entry, &foreign)?;
 
     let mut new = String::new();
     for (index, comment) in comments_beside(text, document, own, behind_colon).enumerate() {
@@ -198,7 +170,7 @@ fn in_one_line(text: &str) -> String {
 }
 
 /// The comments between the colon and the value, and behind the value on its last line.
-fn comments_beside<'t>(
+pub(crate) fn comments_beside<'t>(
     text: &'t str,
     document: &Document,
     own: &Extent,
@@ -225,7 +197,13 @@ fn comment(line: &str) -> Option<&str> {
 }
 
 /// Refuses to take away an anchor that something repeats which stays: another key, or these of the value's own.
-fn check_anchors(text: &str, document: &Document, own: Entry, kept: &[Entry]) -> Result<(), CardError> {
+pub(crate) fn check_anchors(
+    text: &str,
+    document: &Document,
+    key: &'static str,
+    own: Entry,
+    kept: &[Entry],
+) -> Result<(), CardError> {
     let is_dropped = |index: usize| {
         (own.value..own.end).contains(&index)
             && !kept.iter().any(|kept| (kept.key..kept.end).contains(&index))
@@ -237,6 +215,7 @@ fn check_anchors(text: &str, document: &Document, own: Entry, kept: &[Entry]) ->
         if let Some(anchor) = document.anchored(node.anchor).filter(|anchor| is_dropped(*anchor)) {
             let place = |index: usize| document.nodes.get(index).map_or(0, |node| node.span.start);
             return Err(CardError::AnchorInUse {
+                key,
                 anchor: Position::of(text, place(anchor)),
                 alias: Position::of(text, place(index)),
             });
@@ -245,11 +224,11 @@ fn check_anchors(text: &str, document: &Document, own: Entry, kept: &[Entry]) ->
     Ok(())
 }
 
-/// Where our key stands.
-fn find(card: &ModelCard, front: &Front) -> Option<Extent> {
+/// Where a key of the card stands.
+pub(crate) fn find(card: &ModelCard, front: &Front, key: &str) -> Option<Extent> {
     extent::of_entries(card.text(), &front.document, 0, front.place.yaml.end)
         .into_iter()
-        .find(|extent| front.document.name(extent.entry) == Some(KEY))
+        .find(|extent| front.document.name(extent.entry) == Some(key))
 }
 
 fn foreign_keys(document: &Document, own: Entry) -> Vec<Entry> {
@@ -261,7 +240,7 @@ pub(crate) fn is_own(document: &Document, entry: Entry) -> bool {
 }
 
 /// The text with these ranges, which are in order and do not overlap, replaced.
-fn replace(text: &str, edits: &[(Range<usize>, String)]) -> String {
+pub(crate) fn replace(text: &str, edits: &[(Range<usize>, String)]) -> String {
     let mut new = String::with_capacity(text.len());
     let mut kept = 0;
     for (range, with) in edits {

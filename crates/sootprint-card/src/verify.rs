@@ -9,7 +9,7 @@ use crate::card::{Front, ModelCard};
 use crate::error::CardError;
 use crate::splice::is_own;
 use crate::text::quoted;
-use crate::yaml::{Document, Entry, What};
+use crate::yaml::{Document, Entry, Node, What};
 
 /// Every other key has its place and its value, and the body is the same.
 pub(crate) fn only_changed(
@@ -37,6 +37,32 @@ pub(crate) fn emissions_are(
     let is_written = after.front().is_some_and(|front| are_written(&front.document, lines));
     let is_same = kept(before) == kept(after) && before.body() == after.body();
     (is_written && is_same).then_some(()).ok_or_else(|| unsafe_edit(before, KEY))
+}
+
+/// Whether a key has this value, which ends in a line break when it is a mapping. Numbers stand plain and texts
+/// quoted; which quotes, and whether in braces, is all the same.
+pub(crate) fn says(card: &ModelCard, key: &str, value: &str) -> bool {
+    let (wanted, at) = match value.ends_with('\n') {
+        true => (value.to_owned(), 0),
+        false => (format!("key: {value}\n"), 2),
+    };
+    let Ok(wanted) = Document::parse(&wanted, 0..wanted.len()) else { return false };
+    let Some(Front { document, .. }) = card.front() else { return false };
+    let Some(entry) = document.find(key) else { return false };
+    let found = document.nodes.get(entry.value..entry.end).unwrap_or_default();
+    let wanted_nodes = wanted.nodes.get(at..).unwrap_or_default();
+    let is_same = |(index, (found, wanted)): (usize, (&Node, &Node))| {
+        let is_same = match (&found.what, &wanted.what) {
+            (What::Scalar(found, style), What::Scalar(wanted, other)) => {
+                let is_plain = |style: &ScalarStyle| *style == ScalarStyle::Plain;
+                found == wanted && is_plain(style) == is_plain(other)
+            }
+            (What::Mapping { .. }, What::Mapping { .. }) | (What::Sequence, What::Sequence) => true,
+            _ => false,
+        };
+        is_same && found.end - entry.value - index == wanted.end - at - index
+    };
+    found.len() == wanted_nodes.len() && found.iter().zip(wanted_nodes).enumerate().all(is_same)
 }
 
 /// The error for an edit that would touch more than its own key.

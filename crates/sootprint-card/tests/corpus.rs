@@ -2,42 +2,38 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may stop at the first surprise")]
 
+mod cases;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use serde_yaml::{Mapping, Value};
-use sootprint::{Co2e, Energy};
-use sootprint_card::{EmissionsBlock, ModelCard};
+use sootprint_card::{CardOptions, EmissionsBlock, ModelCard, apply, apply_with, write_card};
+
+use cases::{OUR_KEYS, beside, editable, footprint, yaml};
 
 fn block() -> EmissionsBlock {
-    let mut block = EmissionsBlock::new(Co2e::from_grams(40.682_29));
+    let mut block = EmissionsBlock::from_footprint(&footprint()).unwrap();
+    // The expected cards do not change with each version.
     block.source = Some("sootprint 0.1 (GPU counter; CPU, memory modelled)".to_owned());
-    block.training_type = Some("pre-training".to_owned());
-    block.geographical_location = Some("France".to_owned());
-    block.hardware_used = Some("2 x NVIDIA H200".to_owned());
-    block.energy_consumed = Some(Energy::from_joules(2_615_290.0));
     block
 }
 
-/// The cards of the corpus with this kind of file beside them.
-fn cases(beside: &str) -> Vec<(PathBuf, String)> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut cases: Vec<_> = fs::read_dir(corpus)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter_map(|card| Some((fs::read_to_string(card.with_extension(beside)).ok()?, card)))
-        .filter(|(_, card)| card.extension().is_some_and(|extension| extension == "md"))
-        .map(|(wanted, card)| (card, wanted))
-        .collect();
-    cases.sort();
-    cases
+/// A card as the version that the expected ones name would have written it.
+fn with_version(card: &str) -> String {
+    let version =
+        concat!("sootprint ", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+    card.replace(version, "sootprint 0.1")
+}
+
+#[test]
+fn there_are_as_many_cases_as_there_were() {
+    let count = |kind| beside(kind).len();
+    assert_eq!((count("expected.md"), count("applied.md"), count("error")), (47, 10, 22));
 }
 
 #[test]
 fn the_block_is_written_and_no_other_byte_moves() {
-    let cases = cases("expected.md");
-    assert_eq!(cases.len(), 29);
-    for (path, wanted) in cases {
+    for (path, wanted) in beside("expected.md") {
         let card = ModelCard::open(&path).unwrap();
         let written =
             card.with_emissions(&block()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -48,22 +44,73 @@ fn the_block_is_written_and_no_other_byte_moves() {
 }
 
 #[test]
+fn block_report_and_section_are_written_and_no_other_byte_moves() {
+    for (path, wanted) in beside("applied.md") {
+        let card = fs::read_to_string(&path).unwrap();
+        let (written, _) =
+            apply(&card, &footprint()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(with_version(&written), wanted, "{}", path.display());
+    }
+}
+
+#[test]
+fn all_of_it_is_written_into_every_card_once_and_can_be_taken_away() {
+    let mut compared = 0;
+    for (path, card) in editable() {
+        let (once, _) =
+            apply(&card, &footprint()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let (twice, _) = apply(&once, &footprint()).unwrap();
+        assert_eq!(once, twice, "{}", path.display());
+        assert_eq!(once.matches("<!-- sootprint:end -->").count(), 1, "{}", path.display());
+
+        // What was there is there still, byte for byte: without what is ours it is the card that it was. Old values
+        // do not come back, nor does an empty front matter.
+        let had_ours = yaml(&card).contains("co2_eq_emissions") || card.contains("dia_report");
+        if had_ours || card.starts_with("---") && yaml(&card).trim().is_empty() {
+            continue;
+        }
+        let no_report = CardOptions::default().dia_report(false);
+        let (block_and_section, _) = apply_with(&once, &footprint(), &no_report).unwrap();
+        assert_eq!(rest(&block_and_section), card, "{}", path.display());
+        compared += 1;
+    }
+    assert!(compared >= 32, "{compared} cards");
+}
+
+fn rest(card: &str) -> String {
+    ModelCard::parse(card).unwrap().without_emissions().unwrap().without_section().unwrap().into_text()
+}
+
+#[test]
 fn another_parser_reads_the_same_of_all_other_keys() {
-    for (path, wanted) in cases("expected.md") {
-        let before = values(&fs::read_to_string(&path).unwrap());
-        let mut after = values(&wanted);
+    for (path, card) in editable() {
+        let (written, _) = apply(&card, &footprint()).unwrap();
+        let (mut before, mut after) = (values(&card), values(&written));
+        let old = before.shift_remove("co2_eq_emissions");
         let ours = after.shift_remove("co2_eq_emissions").unwrap();
-        let mut others = before;
-        let old = others.shift_remove("co2_eq_emissions");
-        assert_eq!(after, others, "{}", path.display());
+        let report = after.get("dia_report").unwrap()["footprint"]["energy_kwh"]["value"].as_f64();
+        assert_eq!(report, Some(0.726_469_444), "{}", path.display());
+        for key in OUR_KEYS {
+            before.shift_remove(key);
+            after.shift_remove(key);
+        }
+        assert_eq!(text_of(&after), text_of(&before), "{}", path.display());
 
         assert_eq!(ours["emissions"].as_f64(), Some(40.6823), "{}", path.display());
         assert_eq!(ours["energy_consumed"].as_f64(), Some(0.726_469_444), "{}", path.display());
         assert_eq!(ours["training_type"], "pre-training", "{}", path.display());
         assert_eq!(ours["geographical_location"], "France", "{}", path.display());
         assert_eq!(ours["hardware_used"], "2 x NVIDIA H200", "{}", path.display());
+        let own = [
+            "emissions",
+            "source",
+            "training_type",
+            "geographical_location",
+            "hardware_used",
+            "energy_consumed",
+        ];
         for (key, value) in old.as_ref().and_then(Value::as_mapping).into_iter().flatten() {
-            if !["emissions", "source", "training_type"].contains(&key.as_str().unwrap()) {
+            if !own.contains(&key.as_str().unwrap()) {
                 assert_eq!(ours[key], *value, "{}: {key:?}", path.display());
             }
         }
@@ -71,23 +118,30 @@ fn another_parser_reads_the_same_of_all_other_keys() {
 }
 
 #[test]
-fn what_cannot_be_edited_is_refused_with_its_place() {
-    let cases = cases("error");
-    assert_eq!(cases.len(), 18);
-    for (path, wanted) in cases {
-        let error = ModelCard::open(&path).and_then(|card| card.with_emissions(&block())).unwrap_err();
+fn what_cannot_be_edited_is_refused_with_its_place_and_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, wanted) in beside("error") {
+        let card = dir.path().join("README.md");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&card, &bytes).unwrap();
+        let error = write_card(&card, &footprint()).unwrap_err();
         assert_eq!(error.problem().to_string(), wanted.trim_end(), "{}", path.display());
+        assert!(error.to_string().starts_with(&format!("{}: line ", card.display())), "{error}");
+        assert_eq!(fs::read(&card).unwrap(), bytes, "{} is touched", path.display());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{} leaves something", path.display());
     }
 }
 
-/// The front matter as another parser reads it, found by another reading of the Hub's grammar.
+/// The front matter as another parser reads it.
 fn values(card: &str) -> Mapping {
-    let card = card.trim_start_matches('\u{feff}').trim_start().replace("\r\n", "\n");
-    let Some(rest) = card.strip_prefix("---\n") else { return Mapping::new() };
-    let end = if rest.starts_with("---") { Some(0) } else { rest.find("\n---").map(|end| end + 1) };
-    match serde_yaml::from_str(&rest[..end.unwrap()]).unwrap() {
+    match serde_yaml::from_str(&yaml(card)).unwrap() {
         Value::Null => Mapping::new(),
         Value::Mapping(mapping) => mapping,
         other => panic!("{other:?} is no mapping"),
     }
+}
+
+/// As text, in which a number that is none equals itself.
+fn text_of(mapping: &Mapping) -> String {
+    format!("{mapping:?}")
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use sootprint::{Footprint, Outcome, Run, RunBuilder, runs};
-use sootprint_card::write_card;
+use sootprint_card::{CardOptions, NewCard, write_card_with};
 use sootprint_hub::Publication;
 
 use crate::arguments::RunArguments;
@@ -92,11 +92,18 @@ fn conclude(run: Run, arguments: &RunArguments, ending: Ending) {
 
 fn write(arguments: &RunArguments, footprint: &Footprint) {
     let Some(path) = &arguments.card else { return };
-    match write_card(path, footprint) {
+    let options = CardOptions::default().picture(true);
+    match write_card_with(path, footprint, &NewCard::default(), &options) {
         Ok(written) => {
             say(format_args!("{} has the emissions", path.display()));
+            if let Some(picture) = written.picture {
+                say(format_args!("{} shows the power, and the card shows it", picture.display()));
+            }
             if let Some(replaced) = written.replaced {
                 say(format_args!("it named emissions of another origin, which are replaced: {replaced}"));
+            }
+            if let Some(replaced) = written.replaced_report {
+                say(format_args!("it had a dia_report of another origin, which is replaced: {replaced}"));
             }
         }
         Err(error) => say(format_args!("the card is not written: {error}")),
@@ -105,7 +112,7 @@ fn write(arguments: &RunArguments, footprint: &Footprint) {
 
 fn publish(arguments: &RunArguments, footprint: &Footprint) {
     let Some(repo) = &arguments.push else { return };
-    match Publication::new(footprint, &arguments.out, repo).publish() {
+    match Publication::new(footprint, &arguments.out, repo).picture(true).publish() {
         Ok(published) => {
             say(format_args!("published at {} in commit {}", published.url, published.commit));
             if !published.left_out.is_empty() {

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use sootprint::Footprint;
-use sootprint_card::{CardError, NewCard, apply, write_card};
+use sootprint_card::{CardError, CardOptions, ModelCard, NewCard, apply_with, write_card_with};
 
 use crate::error::PublishError;
 use crate::files::CARD;
@@ -17,6 +17,8 @@ pub(crate) struct Card {
     pub(crate) text: String,
     /// The emissions of another origin that made way, in one line.
     pub(crate) replaced: Option<String>,
+    /// The `dia_report` of another origin that made way, in one line.
+    pub(crate) replaced_report: Option<String>,
     origin: Origin,
     path: PathBuf,
 }
@@ -40,6 +42,7 @@ pub(crate) struct LocalCard {
 struct Edited {
     text: String,
     replaced: Option<String>,
+    replaced_report: Option<String>,
 }
 
 impl LocalCard {
@@ -48,6 +51,7 @@ impl LocalCard {
         dir: &Path,
         found: Option<&Path>,
         footprint: &Footprint,
+        options: &CardOptions,
     ) -> Result<Self, PublishError> {
         let path = dir.join(CARD);
         let edited = match found {
@@ -56,7 +60,7 @@ impl LocalCard {
                 let bytes =
                     fs::read(file).map_err(|source| PublishError::File { path: path.clone(), source })?;
                 Some(
-                    Edited::of(bytes, footprint)
+                    Edited::of(bytes, footprint, options)
                         .map_err(|source| PublishError::Card { card: path.display().to_string(), source })?,
                 )
             }
@@ -76,31 +80,40 @@ impl Card {
         remote: Option<Vec<u8>>,
         name: &RepositoryName,
         footprint: &Footprint,
+        options: &CardOptions,
     ) -> Result<Self, PublishError> {
         let on_the_hub = |source| PublishError::Card { card: format!("{CARD} of {name} on the Hub"), source };
-        let remote = remote.map(|bytes| Edited::of(bytes, footprint)).transpose().map_err(on_the_hub)?;
+        let remote =
+            remote.map(|bytes| Edited::of(bytes, footprint, options)).transpose().map_err(on_the_hub)?;
         let (edited, origin) = match (local.edited, remote) {
             (None, None) => {
-                let new = NewCard::default().title(&name.name).render(footprint).map_err(on_the_hub)?;
-                (Edited { text: new, replaced: None }, Origin::Nowhere)
+                let new = NewCard::default().title(&name.name);
+                let text = new.render_with(footprint, options).map_err(on_the_hub)?;
+                (Edited { text, replaced: None, replaced_report: None }, Origin::Nowhere)
             }
             (None, Some(remote)) => (remote, Origin::Hub),
             (Some(local), None) => (local, Origin::Folder),
             (Some(local), Some(remote)) if local.text == remote.text => {
-                (Edited { replaced: remote.replaced.or(local.replaced), text: local.text }, Origin::Folder)
+                let edited = Edited {
+                    replaced: remote.replaced.or(local.replaced),
+                    replaced_report: remote.replaced_report.or(local.replaced_report),
+                    text: local.text,
+                };
+                (edited, Origin::Folder)
             }
             (Some(_), Some(_)) => {
                 return Err(PublishError::CardConflict { local: local.path, repo: name.to_string() });
             }
         };
-        Ok(Self { text: edited.text, replaced: edited.replaced, origin, path: local.path })
+        let Edited { text, replaced, replaced_report } = edited;
+        Ok(Self { text, replaced, replaced_report, origin, path: local.path })
     }
 
     /// Writes the text into the folder.
-    pub(crate) fn write(&self, footprint: &Footprint) -> Result<(), CardError> {
+    pub(crate) fn write(&self, footprint: &Footprint, options: &CardOptions) -> Result<(), CardError> {
         match self.origin {
             // What was added to the card since it was read stays in it.
-            Origin::Folder => write_card(&self.path, footprint).map(drop),
+            Origin::Folder => write_card_with(&self.path, footprint, &NewCard::default(), options).map(drop),
             Origin::Hub | Origin::Nowhere => write_new(&self.path, &self.text)
                 .map_err(|source| CardError::File { path: self.path.clone(), source }),
         }
@@ -113,11 +126,9 @@ impl Card {
 }
 
 impl Edited {
-    fn of(bytes: Vec<u8>, footprint: &Footprint) -> Result<Self, CardError> {
-        let text = String::from_utf8(bytes)
-            .map_err(|error| CardError::Encoding { offset: error.utf8_error().valid_up_to() })?;
-        let (text, written) = apply(&text, footprint)?;
-        Ok(Self { text, replaced: written.replaced })
+    fn of(bytes: Vec<u8>, footprint: &Footprint, options: &CardOptions) -> Result<Self, CardError> {
+        let (text, written) = apply_with(ModelCard::from_bytes(bytes)?.text(), footprint, options)?;
+        Ok(Self { text, replaced: written.replaced, replaced_report: written.replaced_report })
     }
 }
 
@@ -147,20 +158,21 @@ mod tests {
         if let Some(text) = local {
             fs::write(&path, text).unwrap();
         }
-        let footprint = sample::footprint();
-        let local = LocalCard::read(dir.path(), local.map(|_| path.as_path()), &footprint).unwrap();
+        let (footprint, options) = (sample::footprint(), CardOptions::default());
+        let local = LocalCard::read(dir.path(), local.map(|_| path.as_path()), &footprint, &options).unwrap();
         let name = RepositoryName::parse("me/digits").unwrap();
-        let card = Card::merge(local, remote.map(|text| text.as_bytes().to_vec()), &name, &footprint);
+        let card =
+            Card::merge(local, remote.map(|text| text.as_bytes().to_vec()), &name, &footprint, &options);
         (dir, card)
     }
 
     fn edited(text: &str) -> String {
-        apply(text, &sample::footprint()).unwrap().0
+        apply_with(text, &sample::footprint(), &CardOptions::default()).unwrap().0
     }
 
     /// What the folder holds afterwards is what was published.
     fn written(dir: &Path, card: &Card) -> String {
-        card.write(&sample::footprint()).unwrap();
+        card.write(&sample::footprint(), &CardOptions::default()).unwrap();
         let text = fs::read_to_string(dir.join(CARD)).unwrap();
         assert_eq!(text, card.text);
         text
@@ -214,7 +226,8 @@ mod tests {
     fn a_card_that_appeared_meanwhile_is_not_overwritten() {
         let (dir, card) = merge(None, Some(CARD_OF_A_USER));
         fs::write(dir.path().join(CARD), "mine").unwrap();
-        assert!(matches!(card.unwrap().write(&sample::footprint()), Err(CardError::File { .. })));
+        let written = card.unwrap().write(&sample::footprint(), &CardOptions::default());
+        assert!(matches!(written, Err(CardError::File { .. })));
         assert_eq!(fs::read_to_string(dir.path().join(CARD)).unwrap(), "mine");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

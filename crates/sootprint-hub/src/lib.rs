@@ -3,7 +3,8 @@
 //! # Limits
 //! - Only these files of the folder are published, and none of its folders: `*.safetensors` and their
 //!   `*.safetensors.index.json`, `*.bpk`, `config.json`, `tokenizer.json`, `tokenizer_config.json`,
-//!   `generation_config.json`, `special_tokens_map.json`, `README.md` and `footprint.json`.
+//!   `generation_config.json`, `special_tokens_map.json`, `README.md` and `footprint.json`, and the card's
+//!   `sootprint.png` when [`Publication::picture`] asks for it.
 //!   [`Published::left_out`] names the rest.
 //! - Two cards are compared, not merged: when the one in the folder and the one on the Hub differ in anything that
 //!   is not sootprint's, nothing is sent.

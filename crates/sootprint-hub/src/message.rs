@@ -11,7 +11,11 @@ pub(crate) fn title(footprint: &Footprint) -> String {
 }
 
 /// The footprint in one line, and what had to make way for it.
-pub(crate) fn description(footprint: &Footprint, replaced: Option<&str>) -> String {
+pub(crate) fn description(
+    footprint: &Footprint,
+    replaced: Option<&str>,
+    replaced_report: Option<&str>,
+) -> String {
     let Footprint { run, energy, emissions, grid, hardware, .. } = footprint;
     let mut parts = Vec::new();
     if let Some(training) = run.training_type {
@@ -28,11 +32,11 @@ pub(crate) fn description(footprint: &Footprint, replaced: Option<&str>) -> Stri
     if run.partial {
         parts.push("partial: something is missing from the total".to_owned());
     }
-    let line = parts.join("; ");
-    match replaced {
-        Some(old) => format!("{line}\n\nReplaced `co2_eq_emissions`: {old}"),
-        None => line,
+    let mut paragraphs = vec![parts.join("; ")];
+    for (key, old) in [("co2_eq_emissions", replaced), ("dia_report", replaced_report)] {
+        paragraphs.extend(old.map(|old| format!("Replaced `{key}`: {old}")));
     }
+    paragraphs.join("\n\n")
 }
 
 #[cfg(test)]
@@ -48,7 +52,7 @@ mod tests {
     #[test]
     fn the_description_is_one_line() {
         assert_eq!(
-            description(&sample::footprint(), None),
+            description(&sample::footprint(), None, None),
             "pre-training; 2 x NVIDIA H200; 1800 s, completed; 726.47 Wh at a PUE of 1 (assumed); \
              40.68 g CO2e, between 30.00 g and 70.00 g; 56.0 g CO2e/kWh in France"
         );
@@ -61,12 +65,12 @@ mod tests {
         footprint.run.partial = true;
         footprint.grid.place = None;
         footprint.hardware = String::new();
-        let text = description(&footprint, Some("12.3  # AutoTrain"));
+        let text = description(&footprint, Some("12.3  # AutoTrain"), Some("{tool: other}"));
         assert!(text.starts_with("1800 s, completed; "), "{text}");
         assert!(
             text.ends_with(
                 "in an unknown place; partial: something is missing from the total\n\n\
-                 Replaced `co2_eq_emissions`: 12.3  # AutoTrain"
+                 Replaced `co2_eq_emissions`: 12.3  # AutoTrain\n\nReplaced `dia_report`: {tool: other}"
             ),
             "{text}"
         );

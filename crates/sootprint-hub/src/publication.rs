@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sootprint::Footprint;
+use sootprint_card::{CardOptions, PICTURE_FILE};
 
 use crate::card::{Card, LocalCard};
 use crate::error::PublishError;
@@ -56,6 +57,7 @@ pub struct Publication {
     repo: String,
     given: Given,
     private: bool,
+    picture: bool,
     revision: String,
 }
 
@@ -68,6 +70,7 @@ impl Publication {
             repo: repo.to_owned(),
             given: Given::default(),
             private: false,
+            picture: false,
             revision: MAIN.to_owned(),
         }
     }
@@ -81,6 +84,14 @@ impl Publication {
     /// The token, whatever the environment says.
     pub fn token(mut self, token: Token) -> Self {
         self.given.token = Some(token);
+        self
+    }
+
+    /// Whether the card shows a picture of the run's power, `sootprint.png`, which is published beside it.
+    ///
+    /// It needs the feature `picture` and a footprint with a trace of its power; else the card shows none.
+    pub fn picture(mut self, is_shown: bool) -> Self {
+        self.picture = is_shown;
         self
     }
 
@@ -115,15 +126,26 @@ impl Publication {
         let settings = Settings::resolve(self.given, &|variable| std::env::var(variable).ok(), &|path| {
             std::fs::read_to_string(path)
         })?;
-        let Selection { files, card, left_out } = files::select(&self.dir)?;
-        let local = LocalCard::read(&self.dir, card.as_deref(), &footprint)?;
+        let Selection { files, card, mut left_out } = files::select(&self.dir)?;
+        let picture = if self.picture { drawn(&footprint)? } else { None };
+        // It is drawn anew, whatever lies in the folder.
+        left_out.retain(|name| picture.is_none() || name != PICTURE_FILE);
+        let options = CardOptions::default().picture(picture.is_some());
+        let local = LocalCard::read(&self.dir, card.as_deref(), &footprint, &options)?;
 
         let hub = Hub::connect(&settings, name, &self.revision, Timeouts::default())?;
         let head = hub.head_or_create(self.private)?;
-        let card = Card::merge(local, hub.card(&head)?, hub.name(), &footprint)?;
+        let card = Card::merge(local, hub.card(&head)?, hub.name(), &footprint, &options)?;
         if let Some(replaced) = &card.replaced {
             tracing::warn!(
                 "{} named emissions of another origin, which are replaced: {replaced}",
+                hub.name()
+            );
+        }
+
+        if let Some(replaced) = &card.replaced_report {
+            tracing::warn!(
+                "{} had a dia_report of another origin, which is replaced: {replaced}",
                 hub.name()
             );
         }
@@ -132,13 +154,14 @@ impl Publication {
             Sent::bytes(files::CARD, card.text.clone()),
             Sent::bytes(sootprint::FILE_NAME, footprint.to_json().map_err(PublishError::Footprint)?),
         ];
+        sent.extend(picture.map(|png| Sent::bytes(PICTURE_FILE, png)));
         for file in files {
             sent.push(Sent::file(file)?);
         }
         let commit = hub.commit(
             sent.iter().map(Sent::operation).collect(),
             &message::title(&footprint),
-            &message::description(&footprint, card.replaced.as_deref()),
+            &message::description(&footprint, card.replaced.as_deref(), card.replaced_report.as_deref()),
             &head,
         )?;
 
@@ -150,7 +173,8 @@ impl Publication {
                 verify::stored(sent, &entries).map_err(|problem| hub.not_stored(&commit, sent, problem))
             })
             .collect::<Result<_, _>>()?;
-        card.write(&footprint).map_err(|source| PublishError::LocalCard { url: hub.url(), source })?;
+        card.write(&footprint, &options)
+            .map_err(|source| PublishError::LocalCard { url: hub.url(), source })?;
         tracing::info!("{} is published at {commit}", hub.name());
         Ok(Published {
             repo: hub.name().to_string(),
@@ -161,6 +185,19 @@ impl Publication {
             card_created: card.is_created(),
         })
     }
+}
+
+/// The picture that the card shows, beside it; none without the feature that draws it.
+#[cfg(feature = "picture")]
+fn drawn(footprint: &Footprint) -> Result<Option<Vec<u8>>, PublishError> {
+    sootprint_card::draw_picture(footprint)
+        .map_err(|source| PublishError::Card { card: PICTURE_FILE.to_owned(), source })
+}
+
+#[cfg(not(feature = "picture"))]
+#[expect(clippy::unnecessary_wraps, reason = "drawing can fail where it is built in")]
+fn drawn(_: &Footprint) -> Result<Option<Vec<u8>>, PublishError> {
+    Ok(None)
 }
 
 /// What the Hub has now.

@@ -30,9 +30,9 @@ enum Source {
 }
 
 impl Sent {
-    /// A text that was made here.
-    pub(crate) fn bytes(path: &str, text: String) -> Self {
-        let bytes = text.into_bytes();
+    /// A text or a picture that was made here.
+    pub(crate) fn bytes(path: &str, contents: impl Into<Vec<u8>>) -> Self {
+        let bytes = contents.into();
         let digest = Digest::of_bytes(&bytes);
         Self { path: path.to_owned(), digest, is_weights: false, source: Source::Bytes(bytes) }
     }

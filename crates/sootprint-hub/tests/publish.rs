@@ -95,12 +95,18 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-/// The card without the lines of the emissions.
-fn without_block(card: &str) -> String {
+/// The card without what is sootprint's: the lines of its keys, and the marked region with its blank line.
+fn without_ours(card: &str) -> String {
+    let ours = ["co2_eq_emissions:", "dia_version:", "dia_report:"];
+    let (before, region) = card.split_once("<!-- sootprint:begin -->").unwrap();
+    let (_, behind) = region.split_once("<!-- sootprint:end -->").unwrap();
+    let line_break = if behind.starts_with("\r\n") { "\r\n" } else { "\n" };
+    let rest =
+        format!("{}{}", before.strip_suffix(line_break).unwrap(), behind.strip_prefix(line_break).unwrap());
     let mut is_inside = false;
     let mut kept = String::new();
-    for line in card.split_inclusive('\n') {
-        is_inside = line.starts_with("co2_eq_emissions:") || (is_inside && line.starts_with(' '));
+    for line in rest.split_inclusive('\n') {
+        is_inside = ours.iter().any(|key| line.starts_with(key)) || (is_inside && line.starts_with(' '));
         if !is_inside {
             kept.push_str(line);
         }
@@ -131,10 +137,10 @@ fn the_first_publication_is_one_commit_with_every_byte() {
         assert_eq!(bench.on_hub("config.json"), b"{}\n");
         assert_eq!(published.left_out, ["experiment.log"]);
 
-        // Not a byte of the card moved but those of the block, and both copies are the same.
+        // Not a byte of the card moved but those of sootprint's, and both copies are the same.
         let card = bench.card_on_hub();
         assert!(card.contains("\r\nco2_eq_emissions:\r\n  emissions: 40.6823\r\n"), "{card}");
-        assert_eq!(without_block(&card), CARD);
+        assert_eq!(without_ours(&card), CARD);
         assert_eq!(bench.local_card(), card);
         assert!(!published.card_created);
 
@@ -157,7 +163,7 @@ fn a_second_publication_replaces_the_block_and_keeps_the_user_s_edits() {
         assert_eq!(bench.titles().len(), 3);
         let card = bench.card_on_hub();
         assert!(card.contains("  emissions: 99.5\r\n") && !card.contains("40.6823"), "{card}");
-        assert_eq!(without_block(&card), CARD);
+        assert_eq!(without_ours(&card), CARD);
 
         // The user edits the one card and copies it over the other.
         let edited = card.replace("with love", "with care");
@@ -165,7 +171,7 @@ fn a_second_publication_replaces_the_block_and_keeps_the_user_s_edits() {
         bench.hub.write(REPO, "README.md", edited.as_bytes()).unwrap();
         bench.publish(&footprint_of(12.0));
         let card = bench.card_on_hub();
-        assert_eq!(without_block(&card), CARD.replace("with love", "with care"));
+        assert_eq!(without_ours(&card), CARD.replace("with love", "with care"));
         assert!(card.contains("  emissions: 12\r\n"), "{card}");
         assert_eq!(bench.local_card(), card);
         assert!(bench.on_hub("model.safetensors") == bench.weights);
@@ -181,7 +187,7 @@ fn without_a_card_in_the_folder_the_hub_s_is_taken() {
         let published = bench.publish(&footprint());
         assert!(!published.card_created);
         let card = bench.card_on_hub();
-        assert_eq!(without_block(&card), "---\n---\n# Mine\n");
+        assert_eq!(without_ours(&card), "---\n---\n# Mine\n");
         assert_eq!(bench.local_card(), card);
         let description = bench.hub.commits(REPO).unwrap().remove(0).description;
         assert!(description.ends_with("\n\nReplaced `co2_eq_emissions`: 5  # AutoTrain"), "{description}");

@@ -47,6 +47,7 @@ type Idle = (Energy, &'static str);
 #[derive(Debug, Clone)]
 struct Epoch {
     epoch: u32,
+    start: f64,
     duration: f64,
     energy: Vec<Energy>,
     completed: bool,
@@ -84,7 +85,7 @@ impl Fold {
             Entry::Totals { at, totals } => self.totals(at, totals),
             Entry::Epoch { epoch, start, end, energy, completed } => {
                 self.at = self.at.max(end);
-                self.epochs.push(Epoch { epoch, duration: end - start, energy, completed });
+                self.epochs.push(Epoch { epoch, start, duration: end - start, energy, completed });
             }
             Entry::Note { text, .. } => self.note(text),
             Entry::Live(series) => self.live = Some(series),
@@ -255,6 +256,7 @@ impl Fold {
         EpochSummary {
             epoch: epoch.epoch,
             attempt: 1,
+            start_s: Some(epoch.start),
             duration_s: epoch.duration,
             energy,
             emissions: energy * opened.pue.factor() * grid.intensity,

@@ -190,6 +190,9 @@ pub struct EpochSummary {
     pub epoch: u32,
     /// The attempt in which it ran, from 1.
     pub attempt: u32,
+    /// Seconds from the start of the run to its own, on the axis of [`Footprint::power`]; none in an older footprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_s: Option<f64>,
     /// Wall time in seconds.
     pub duration_s: f64,
     /// What it used.

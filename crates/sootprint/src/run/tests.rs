@@ -45,6 +45,8 @@ fn a_run_is_what_paper_says() {
     let footprint = run.finish();
 
     assert_eq!(epochs(&footprint), [(1, 4_000.0, true), (2, 8_000.0, true), (3, 12_000.0, true)]);
+    let starts: Vec<_> = footprint.epochs.iter().filter_map(|epoch| epoch.start_s).collect();
+    assert!(starts.len() == 3 && starts.iter().zip([0.0, 10.0, 30.0]).all(|(at, wanted)| close(*at, wanted)));
     let energy = &footprint.energy;
     assert!(close(energy.total.joules(), 26_000.0) && close(energy.gpu.joules(), 19_500.0), "{energy:?}");
     assert!(close(energy.cpu.joules(), 6_500.0) && close(energy.facility.joules(), 39_000.0));

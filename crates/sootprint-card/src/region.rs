@@ -1,0 +1,341 @@
+//! The marked region in the card's body, and the template's own lines: what is ours there, and how it is replaced.
+
+use std::ops::Range;
+
+use crate::card::ModelCard;
+use crate::error::{CardError, Position};
+use crate::front_matter::line_break_of;
+use crate::markdown::{Line, lines, sections};
+use crate::splice::replace;
+use crate::template::{LABELS, Labelled, is_environmental, labelled};
+
+/// The line above the region.
+const BEGIN: &str = "<!-- sootprint:begin -->";
+
+/// The line below the region.
+const END: &str = "<!-- sootprint:end -->";
+
+/// What the body says already, so that the region does not say it again.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Around {
+    /// The region stands below the template's heading.
+    pub(crate) has_heading: bool,
+    /// The template's lines that the body has, by label.
+    pub(crate) labels: [bool; LABELS.len()],
+}
+
+/// The card with these values in the template's empty lines, and this text between the two marks.
+///
+/// `content` is asked once, with line feeds and without a final one. A region that is there is replaced where it
+/// stands; a new one goes to the end of the template's section, or of the card.
+pub(crate) fn with_region(
+    card: &ModelCard,
+    values: &[Option<String>; LABELS.len()],
+    content: impl FnOnce(Around) -> String,
+) -> Result<ModelCard, CardError> {
+    let (body, offset) = (card.body(), offset_of_body(card));
+    let read = Body::read(card)?;
+    let line_break = line_break_of(match &read.region {
+        Some(old) => &body[old.clone()],
+        None if body.contains('\n') => body,
+        None => card.text(),
+    });
+    let region = format!("{BEGIN}\n\n{}\n\n{END}", content(read.around())).replace('\n', line_break);
+
+    let fillings = read.fillings(values);
+    let mut edits: Vec<_> = fillings.map(|(at, value)| (offset + at.start..offset + at.end, value)).collect();
+    edits.push(match &read.region {
+        Some(old) => (offset + old.start..offset + old.end, region),
+        None => insertion(card, read.home(), &region, line_break),
+    });
+    edited(card, edits)
+}
+
+/// The card without the region, and with what stood in the template's lines before they were filled in.
+pub(crate) fn without_region(card: &ModelCard) -> Result<ModelCard, CardError> {
+    let read = Body::read(card)?;
+    let ours = |line: &Labelled<'_>| line.before.filter(|before| *before != line.value).map(str::to_owned);
+    let mut edits: Vec<(Range<usize>, String)> = read
+        .labelled
+        .iter()
+        .filter_map(|line| {
+            let at = offset_of_body(card) + line.value_at;
+            Some((at..at + line.value.len(), ours(line)?))
+        })
+        .collect();
+    if let Some(region) = &read.region {
+        edits.push((with_breaks(card, region), String::new()));
+    }
+    edited(card, edits)
+}
+
+/// The body as it is read by people, apart from the region.
+struct Body<'t> {
+    region: Option<Range<usize>>,
+    /// Where the region stands or would stand: below a heading of the template?
+    home: Home,
+    labelled: Vec<Labelled<'t>>,
+}
+
+/// Where a new region goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Home {
+    /// To the end of the template's section, which is this byte.
+    Section(usize),
+    /// To the end of the body, but in front of code or a comment that nothing ends.
+    Card(usize),
+}
+
+impl<'t> Body<'t> {
+    fn read(card: &'t ModelCard) -> Result<Self, CardError> {
+        let body = card.body();
+        let (all, unended) = lines(body);
+        let region = region(card, &all)?;
+        let is_outside =
+            |line: &Line<'_>| !region.as_ref().is_some_and(|region| region.contains(&line.start));
+        let outside: Vec<Line<'t>> = all.into_iter().filter(is_outside).collect();
+
+        let sections: Vec<_> = sections(&outside).into_iter().filter(is_environmental).collect();
+        let end = |lines: &Range<usize>| {
+            let above = lines.start.checked_sub(1).and_then(|heading| outside.get(heading));
+            let last = outside
+                .get(lines.clone())
+                .unwrap_or_default()
+                .iter()
+                .rev()
+                .find(|line| !line.text.trim().is_empty());
+            last.or(above).map_or(body.len(), |line| line.next)
+        };
+        let contains = |lines: &Range<usize>, at: usize| {
+            let start = outside.get(lines.start).map_or(body.len(), |line| line.start);
+            let end = outside.get(lines.end).map_or(body.len(), |line| line.start);
+            (start..=end).contains(&at)
+        };
+        let card_end = Home::Card(unended.unwrap_or(body.len()));
+        let home = match &region {
+            Some(region) => match sections.iter().find(|it| contains(&it.lines, region.start)) {
+                Some(_) => Home::Section(region.start),
+                None => Home::Card(region.start),
+            },
+            None => sections.first().map_or(card_end, |first| {
+                Home::Section(end(&first.lines).min(unended.unwrap_or(body.len())))
+            }),
+        };
+        let labelled = sections
+            .iter()
+            .flat_map(|section| labelled(outside.get(section.lines.clone()).unwrap_or_default()))
+            .collect();
+        Ok(Self { region, home, labelled })
+    }
+
+    fn home(&self) -> usize {
+        match self.home {
+            Home::Section(at) | Home::Card(at) => at,
+        }
+    }
+
+    fn around(&self) -> Around {
+        let mut labels = [false; LABELS.len()];
+        for line in &self.labelled {
+            labels[line.label] = true;
+        }
+        Around { has_heading: matches!(self.home, Home::Section(_)), labels }
+    }
+
+    fn fillings<'a>(
+        &'a self,
+        values: &'a [Option<String>; LABELS.len()],
+    ) -> impl Iterator<Item = (Range<usize>, String)> + 'a {
+        self.labelled.iter().filter_map(|line| {
+            let filled = match &values[line.label] {
+                Some(value) => line.filled(value)?,
+                // Nothing is known now: what stood there comes back.
+                None => line.before?.to_owned(),
+            };
+            Some((line.value_at..line.value_at + line.value.len(), filled))
+        })
+    }
+}
+
+/// The bytes from the one mark to the other, both included; none when there is no mark.
+fn region(card: &ModelCard, lines: &[Line<'_>]) -> Result<Option<Range<usize>>, CardError> {
+    let offset = offset_of_body(card);
+    let at = |line: &Line<'_>| Position::of(card.text(), offset + line.start);
+    let mut region: Option<Range<usize>> = None;
+    let mut opened: Option<&Line<'_>> = None;
+    for line in lines.iter().filter(|line| line.is_prose) {
+        match (line.text.trim(), opened) {
+            (BEGIN, None) if region.is_none() => opened = Some(line),
+            (END, Some(begin)) => {
+                region = Some(begin.start..line.start + line.text.trim_end().len());
+                opened = None;
+            }
+            (BEGIN | END, _) => return Err(CardError::Marks { at: at(line) }),
+            _ => {}
+        }
+    }
+    match opened {
+        Some(begin) => Err(CardError::Marks { at: at(begin) }),
+        None => Ok(region),
+    }
+}
+
+/// A new region at `at`, with a blank line in front of it. A card without a final line break stays without one.
+fn insertion(card: &ModelCard, at: usize, region: &str, line_break: &str) -> (Range<usize>, String) {
+    let before = &card.text()[..offset_of_body(card) + at];
+    let text = match before.trim_start_matches('\u{feff}') {
+        before if before.is_empty() || before.ends_with('\n') => format!("{line_break}{region}{line_break}"),
+        _ => format!("{line_break}{line_break}{region}"),
+    };
+    (before.len()..before.len(), text)
+}
+
+/// The region with the line breaks that came with it, which are those that stand in it.
+fn with_breaks(card: &ModelCard, region: &Range<usize>) -> Range<usize> {
+    let (text, offset) = (card.text(), offset_of_body(card));
+    let line_break = line_break_of(&card.body()[region.clone()]);
+    // A bare carriage return in front of it is not ours.
+    let broken_off = |end: usize| text[..end].strip_suffix(line_break).map_or(end, str::len);
+    let start = broken_off(offset + region.start);
+    let behind = &card.body()[region.end..];
+    match behind.find('\n') {
+        Some(newline) if behind[..newline].trim().is_empty() => start..offset + region.end + newline + 1,
+        // Without a line break behind it, the region came with one more in front of it.
+        _ => broken_off(start)..offset + region.end,
+    }
+}
+
+/// The card with these edits, read again.
+fn edited(card: &ModelCard, mut edits: Vec<(Range<usize>, String)>) -> Result<ModelCard, CardError> {
+    edits.sort_by_key(|(range, _)| range.start);
+    ModelCard::parse(replace(card.text(), &edits))
+}
+
+fn offset_of_body(card: &ModelCard) -> usize {
+    card.text().len() - card.body().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: [&str; 5] = ["2 x H200", "1", "", "France", "40 g"];
+
+    fn values() -> [Option<String>; 5] {
+        VALUES.map(|value| Some(value.to_owned()).filter(|value| !value.is_empty()))
+    }
+
+    fn written(body: &str) -> String {
+        let card = ModelCard::parse(body).unwrap();
+        let content = |around: Around| {
+            let missing: Vec<_> =
+                LABELS.iter().zip(around.labels).filter(|(_, has)| !has).map(|(label, _)| *label).collect();
+            format!("{}{}", if around.has_heading { "" } else { "## H\n" }, missing.join(", "))
+        };
+        let edited = with_region(&card, &values(), content).unwrap();
+        assert_eq!(with_region(&edited, &values(), content).unwrap(), edited, "twice is once");
+        assert_eq!(without_region(&edited).unwrap(), card, "what was added can be taken away");
+        edited.into_text()
+    }
+
+    #[test]
+    fn a_card_without_the_section_gets_one_at_its_end() {
+        insta::assert_snapshot!(written("# Title\n\nText.\n"), @r"
+        # Title
+
+        Text.
+
+        <!-- sootprint:begin -->
+
+        ## H
+        Hardware Type, Hours used, Cloud Provider, Compute Region, Carbon Emitted
+
+        <!-- sootprint:end -->
+        ");
+        assert!(written("# Title").starts_with("# Title\n\n<!-- sootprint:begin -->\n"));
+        assert!(!written("# Title").ends_with('\n'));
+        assert!(written("# Title\ntext\r").starts_with("# Title\ntext\r\n\n<!-- sootprint:begin -->\n"));
+        assert!(written("").starts_with("\n<!-- sootprint:begin -->\n"));
+        assert!(
+            written("---\r\na: 1\r\n---")
+                .starts_with("---\r\na: 1\r\n---\r\n\r\n<!-- sootprint:begin -->\r\n")
+        );
+    }
+
+    #[test]
+    fn the_template_s_section_is_filled_in_and_its_lines_are_not_doubled() {
+        let template = "# Title\n\n## Environmental Impact\n\n<!-- Total emissions -->\n\n\
+            - **Hardware Type:** 8 x A100\n- **Hours used:** [More Information Needed]\n\
+            - **Cloud Provider:**\n- **Carbon Emitted:**  \n\n## Citation\n\ntext";
+        insta::assert_snapshot!(written(template), @r"
+        # Title
+
+        ## Environmental Impact
+
+        <!-- Total emissions -->
+
+        - **Hardware Type:** 8 x A100
+        - **Hours used:** <!-- sootprint: [More Information Needed]-->1<!-- /sootprint -->
+        - **Cloud Provider:**
+        - **Carbon Emitted:** <!-- sootprint:  -->40 g<!-- /sootprint -->
+
+        <!-- sootprint:begin -->
+
+        Compute Region
+
+        <!-- sootprint:end -->
+
+        ## Citation
+
+        text
+        ");
+        let crlf = written(&template.replace('\n', "\r\n"));
+        assert_eq!(crlf.matches('\n').count(), crlf.matches("\r\n").count());
+    }
+
+    #[test]
+    fn a_region_is_replaced_where_its_author_moved_it() {
+        let card =
+            ModelCard::parse("a\n  <!-- sootprint:begin -->\nold\n<!-- sootprint:end -->  \nb\n").unwrap();
+        let edited = with_region(&card, &values(), |_| "new".to_owned()).unwrap();
+        assert_eq!(edited.text(), "a\n<!-- sootprint:begin -->\n\nnew\n\n<!-- sootprint:end -->  \nb\n");
+    }
+
+    #[test]
+    fn an_own_heading_is_kept_while_the_region_has_it() {
+        let card = ModelCard::parse("# Title\n").unwrap();
+        let content = |around: Around| match around.has_heading {
+            true => "no heading".to_owned(),
+            false => "## Environmental Impact\n\n- **Hours used:** 1".to_owned(),
+        };
+        let once = with_region(&card, &values(), content).unwrap();
+        assert_eq!(with_region(&once, &values(), content).unwrap(), once);
+    }
+
+    #[test]
+    fn marks_in_code_are_not_ours_and_nothing_is_hidden_in_code() {
+        let body = "```\n<!-- sootprint:begin -->\n```\n";
+        assert!(written(body).starts_with(&format!("{body}\n<!-- sootprint:begin -->")));
+        let unended = "# Title\n\n```\ncode\n";
+        let text = written(unended);
+        assert!(text.find("sootprint:end").unwrap() < text.find("```").unwrap(), "{text}");
+        let unended = "## Environmental Impact\n\n<!-- open\n\n## Other\n";
+        let text = written(unended);
+        assert!(text.find("sootprint:end").unwrap() < text.find("<!-- open").unwrap(), "{text}");
+    }
+
+    #[test]
+    fn marks_without_their_other_half_are_refused_at_their_place() {
+        let (begin, end) = (BEGIN, END);
+        for (body, line) in [
+            (format!("a\n{begin}\nb\n"), 2),
+            (format!("{end}\n"), 1),
+            (format!("{begin}\n{begin}\n{end}\n"), 2),
+            (format!("{begin}\n{end}\n{begin}\n{end}\n"), 3),
+        ] {
+            let error =
+                with_region(&ModelCard::parse(body).unwrap(), &values(), |_| String::new()).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("line {line}, column 1: ")), "{error}");
+        }
+    }
+}

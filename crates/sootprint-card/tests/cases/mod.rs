@@ -1,0 +1,45 @@
+//! The cards of the corpus, for the tests that go through them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sootprint::Footprint;
+
+/// The keys of the front matter that are ours.
+pub(crate) const OUR_KEYS: [&str; 3] = ["co2_eq_emissions", "dia_version", "dia_report"];
+
+/// The footprint whose block, report and section the expected cards have.
+pub(crate) fn footprint() -> Footprint {
+    Footprint::from_json(include_str!("../footprint.json")).unwrap()
+}
+
+/// The cards of the corpus with this kind of file beside them, and what is in it.
+pub(crate) fn beside(kind: &str) -> Vec<(PathBuf, String)> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut cases: Vec<_> = fs::read_dir(corpus)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter_map(|card| Some((fs::read_to_string(card.with_extension(kind)).ok()?, card)))
+        .filter(|(_, card)| card.extension().is_some_and(|extension| extension == "md"))
+        .map(|(wanted, card)| (card, wanted))
+        .collect();
+    cases.sort();
+    cases
+}
+
+/// The cards that can be edited.
+pub(crate) fn editable() -> Vec<(PathBuf, String)> {
+    let cards = beside("expected.md").into_iter().chain(beside("applied.md"));
+    cards
+        .map(|(path, _)| (fs::read_to_string(&path).unwrap(), path))
+        .map(|(text, path)| (path, text))
+        .collect()
+}
+
+/// The YAML of a card, with line feeds, found by another reading of the Hub's grammar.
+pub(crate) fn yaml(card: &str) -> String {
+    let card = card.trim_start_matches('\u{feff}').trim_start().replace("\r\n", "\n");
+    let Some(rest) = card.strip_prefix("---\n") else { return String::new() };
+    let end = if rest.starts_with("---") { Some(0) } else { rest.find("\n---").map(|end| end + 1) };
+    rest[..end.unwrap()].to_owned()
+}

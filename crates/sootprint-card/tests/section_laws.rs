@@ -1,0 +1,109 @@
+//! What holds for the section in every body.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may stop at the first surprise")]
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use sootprint::{Co2e, Footprint};
+use sootprint_card::{CardOptions, ModelCard, apply, apply_with};
+
+/// Lines of Markdown over which an editor of one section stumbles.
+const PIECES: [&str; 23] = [
+    "# Title\n",
+    "## Environmental Impact\n",
+    "### Environmental Impact [optional] ###\n",
+    "Environmental Impact\n---\n",
+    "\n",
+    "\n",
+    "Text with `code` and <!-- a comment -->.\n",
+    "- **Hardware Type:** [More Information Needed]\n",
+    "- **Hours used:** 3\n",
+    "- **Hours used:**\n",
+    "* **Carbon Emitted**:  \n",
+    "- **Compute Region:**\n  - Mars\n",
+    "**Cloud Provider:** \t\n",
+    "```\n## Environmental Impact\n- **Hours used:**\n```\n",
+    "~~~ text\n",
+    "<!--\n## Environmental Impact\n-->\n",
+    "<!-- open\n",
+    "---\n",
+    "| a | b |\n|---|---|\n| 1 | 2 |\n",
+    "    - **Hours used:**\n",
+    "日本語 🌍 Ünïcödé\n",
+    "> ## Environmental Impact\n",
+    "bare\r",
+];
+
+fn body() -> impl Strategy<Value = String> {
+    (proptest::collection::vec(select(PIECES.to_vec()), 0..9), any::<bool>(), any::<bool>()).prop_map(
+        |(pieces, crlf, has_end)| {
+            let body = pieces.concat();
+            let body = if has_end { body.as_str() } else { body.trim_end_matches('\n') };
+            if crlf { body.replace('\n', "\r\n") } else { body.to_owned() }
+        },
+    )
+}
+
+fn footprint(grams: f64) -> Footprint {
+    let mut footprint = Footprint::from_json(include_str!("footprint.json")).unwrap();
+    footprint.emissions.best = Co2e::from_grams(grams);
+    footprint
+}
+
+/// The card without what stands between our comments, by another reading than the crate's.
+fn without_ours(card: &str) -> String {
+    let mut rest = String::new();
+    let mut behind = card;
+    while let Some((before, ours)) = behind.split_once(" <!-- sootprint:") {
+        let Some((old, value)) = ours.split_once("-->") else { break };
+        let Some((_, next)) = value.split_once("<!-- /sootprint -->") else { break };
+        rest += before;
+        rest += old;
+        behind = next;
+    }
+    rest += behind;
+    let (before, region) = rest.split_once("<!-- sootprint:begin -->").unwrap();
+    let (_, behind) = region.split_once("<!-- sootprint:end -->").unwrap();
+    format!("{before}{behind}")
+}
+
+/// Without its line breaks, of which the region brings its own.
+fn flat(text: &str) -> String {
+    text.replace(['\r', '\n'], "")
+}
+
+proptest! {
+    #[test]
+    fn the_section_is_written_once_and_no_other_byte_moves(body in body(), grams in 0.1..1e6) {
+        let front = "---\nlicense: mit\n---\n";
+        let card = format!("{front}{body}");
+        let options = CardOptions::default().dia_report(false);
+        let (once, _) = apply_with(&card, &footprint(grams), &options).unwrap();
+        let (twice, _) = apply_with(&once, &footprint(grams), &options).unwrap();
+        prop_assert_eq!(&once, &twice);
+        prop_assert_eq!(once.matches("<!-- sootprint:begin -->").count(), 1);
+
+        let back = ModelCard::parse(once.as_str()).unwrap();
+        let back = back.without_section().unwrap().without_emissions().unwrap();
+        prop_assert_eq!(back.text(), &card);
+        let (_, written) = once.split_once("---\n").unwrap().1.split_once("---\n").unwrap();
+        prop_assert_eq!(flat(&without_ours(written)), flat(&body));
+        let is_crlf = |text: &str| text.matches('\n').count() == text.matches("\r\n").count();
+        prop_assert!(!body.contains('\n') || !is_crlf(&body) || is_crlf(written));
+    }
+
+    #[test]
+    fn another_run_leaves_no_trace_of_the_first(body in body(), first in 0.1..1e6, second in 0.1..1e6) {
+        let (over, _) = apply(&apply(&body, &footprint(first)).unwrap_or_else(|_| apply("", &footprint(first)).unwrap()).0, &footprint(second)).unwrap();
+        let once = apply(&body, &footprint(second)).map_or_else(|_| apply("", &footprint(second)).unwrap().0, |(text, _)| text);
+        prop_assert_eq!(over, once);
+    }
+
+    #[test]
+    fn no_markdown_makes_it_panic(text in "([ #*_:`~<!>\\-=\n\r\t|\\[\\]]|sootprint|:begin|/|Hours used|Environmental Impact|é){0,60}") {
+        if let Ok((once, _)) = apply(&text, &footprint(1.0)) {
+            prop_assert_eq!(&apply(&once, &footprint(1.0)).unwrap().0, &once);
+            prop_assert!(ModelCard::parse(once).unwrap().without_section().is_ok());
+        }
+    }
+}
