@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde::Deserialize;
-use sootprint::{Basis, CarbonIntensity, Period, Provider, ProviderError, Series};
+use sootprint::{Basis, CarbonIntensity, Period, Place, Provider, ProviderError, Series};
 use ureq::Agent;
 
 const ENDPOINT: &str = "https://api.carbonintensity.org.uk";
@@ -14,8 +14,8 @@ const NAME: &str = "the Carbon Intensity API of Great Britain";
 /// The publication with the name that its licence asks for.
 const SOURCE: &str = "NESO Carbon Intensity API, Great Britain (CC BY 4.0)";
 
-/// The only zone that it knows.
-const ZONE: &str = "GB";
+/// The only country that it knows.
+const COUNTRY: &str = "GB";
 
 /// All of an answer comes within this time, or none of it counts.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -50,8 +50,8 @@ const LARGEST_REPLY: u64 = 1_000_000;
 ///
 /// let provider = UkCarbonIntensity::new();
 /// let (from, to) = ("2026-10-03T00:00:00Z".parse()?, "2026-10-03T01:00:00Z".parse()?);
-/// assert!(matches!(provider.hours("FR", from, to), Err(ProviderError::DoesNotCover { .. })));
-/// # Ok::<(), jiff::Error>(())
+/// assert!(matches!(provider.hours("FR".parse()?, from, to), Err(ProviderError::DoesNotCover { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct UkCarbonIntensity {
@@ -111,9 +111,9 @@ impl Default for UkCarbonIntensity {
 }
 
 impl Provider for UkCarbonIntensity {
-    fn hours(&self, zone: &str, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
-        if zone != ZONE {
-            return Err(ProviderError::DoesNotCover { provider: NAME.to_owned(), zone: zone.to_owned() });
+    fn hours(&self, place: Place, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
+        if place.country() != COUNTRY {
+            return Err(ProviderError::DoesNotCover { provider: NAME.to_owned(), zone: place.code() });
         }
         let begun = Instant::now();
         let (mut reached, end) = (half_hour(from, RoundMode::Floor), half_hour(to, RoundMode::Ceil));

@@ -35,6 +35,7 @@ mod facility;
 mod footprint;
 mod grid;
 mod ledger;
+mod live;
 mod meter;
 mod place;
 mod processes;
@@ -52,11 +53,12 @@ pub use footprint::{
     RunSummary, SCHEMA,
 };
 pub use grid::{
-    Answer, Basis, Figure, Hour, IntensityError, Origin, Period, Provider, ProviderError, Series,
+    Answer, Basis, Fault, Figure, Hour, IntensityError, Origin, Period, ProviderError, Series, SeriesError,
 };
 pub use ledger::{LedgerError, Outcome, TrainingType, runs};
+pub use live::{Metadata, MetadataError, Provider};
 pub use place::{Place, PlaceError};
 pub use run::{Epochs, Live, RecoverError, Run, RunBuilder, RunHandle, StartError, recover};
-pub use settings::SettingError;
+pub use settings::{Setting, SettingError, SettingsFile};
 pub use source::{Kind, Method, NvmlError, Replay, ReplayError, Sensor, SourceReport, sources};
 pub use units::{CarbonIntensity, Co2e, Energy, Power};
