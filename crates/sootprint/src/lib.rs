@@ -31,6 +31,7 @@
 mod allocation;
 mod boards;
 mod clock;
+mod estimate;
 mod facility;
 mod footprint;
 mod grid;
@@ -47,6 +48,7 @@ mod units;
 
 pub use boards::{Board, Claim, Visibility};
 pub use clock::VirtualClock;
+pub use estimate::{Device, Estimate, EstimateError, HardwareError};
 pub use facility::{Pue, PueError, PueOrigin};
 pub use footprint::{
     ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FILE_NAME, Footprint, FootprintError,

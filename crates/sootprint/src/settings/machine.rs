@@ -47,6 +47,17 @@ impl Machine {
         }
     }
 
+    /// The same settings for something that need not be here: the time zone says nothing of it.
+    pub(crate) fn elsewhere(self) -> Self {
+        Self { time_zone: None, ..self }
+    }
+
+    /// Of this year, in this time zone, without variables and files.
+    #[cfg(test)]
+    pub(crate) fn silent(year: u16, time_zone: Option<&str>) -> Self {
+        Self { year, time_zone: time_zone.map(str::to_owned), ..Self::default() }
+    }
+
     pub(super) fn variable(&self, name: &str) -> Option<OsString> {
         let (_, value) = self.variables.iter().find(|(known, _)| known == name)?;
         Some(value.clone())
