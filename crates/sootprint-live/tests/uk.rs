@@ -82,13 +82,20 @@ fn another_grid_is_not_asked_about() {
 fn a_refusal_keeps_its_number() {
     for (reply, number) in [
         ((|| Reply::Body(400, r#"{"error":{"code":"400 Bad Request"}}"#.to_owned())) as fn() -> Reply, 400),
-        (|| Reply::Body(429, String::new()), 429),
         (|| Reply::Body(503, "<html>".to_owned()), 503),
+        // Nobody is followed elsewhere.
+        (|| Reply::Body(302, String::new()), 302),
     ] {
         let (_stand_in, provider) = saying(reply);
         let error = ask(&provider).unwrap_err();
         assert!(matches!(error, ProviderError::Refused { status, .. } if status == number), "{error}");
     }
+}
+
+#[test]
+fn who_is_asked_too_often_says_so() {
+    let (_stand_in, provider) = saying(|| Reply::Body(429, String::new()));
+    assert!(matches!(ask(&provider).unwrap_err(), ProviderError::TooOften { .. }));
 }
 
 #[test]

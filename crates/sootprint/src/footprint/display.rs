@@ -53,7 +53,7 @@ fn grid(footprint: &Footprint) -> String {
     // A figure that counts the whole life cycle needs no word, nor does one of which nobody says what it counts.
     let basis = match grid.basis {
         Basis::DirectGeneration | Basis::DirectConsumption => ", the stack only",
-        Basis::LifecycleGeneration | Basis::Unknown => "",
+        Basis::LifecycleGeneration | Basis::LifecycleConsumption | Basis::Unknown => "",
     };
     let pue_year = energy.pue_year.map_or_else(String::new, |year| format!(", {year}"));
     let (pue, origin) = (energy.pue, &energy.pue_origin);

@@ -151,6 +151,8 @@ pub enum Figure {
 pub enum Basis {
     /// Fuel, plant and stack of the power that the zone generates.
     LifecycleGeneration,
+    /// Fuel, plant and stack of the power that the zone uses, imports included.
+    LifecycleConsumption,
     /// The stack only, of the power that the zone generates.
     DirectGeneration,
     /// The stack only, of the power that the zone uses, imports included.
@@ -211,7 +213,7 @@ impl Answer {
 pub(crate) fn bounds(best: CarbonIntensity, basis: Basis) -> (CarbonIntensity, CarbonIntensity) {
     let beyond = match basis {
         Basis::DirectGeneration | Basis::DirectConsumption | Basis::Unknown => BEYOND_THE_STACK,
-        Basis::LifecycleGeneration => 0.0,
+        Basis::LifecycleGeneration | Basis::LifecycleConsumption => 0.0,
     };
     let high = best * (1.0 + TABLE_TOLERANCE) + CarbonIntensity::from_grams_per_kilowatt_hour(beyond);
     (best * (1.0 - TABLE_TOLERANCE), high)
