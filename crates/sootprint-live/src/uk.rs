@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde::Deserialize;
-use sootprint::{Basis, CarbonIntensity, Period, Provider, ProviderError, Series};
-use ureq::Agent;
+use sootprint::{Basis, CarbonIntensity, Period, Place, Provider, ProviderError, Series};
+
+use crate::http::Asked;
 
 const ENDPOINT: &str = "https://api.carbonintensity.org.uk";
 
@@ -14,20 +15,14 @@ const NAME: &str = "the Carbon Intensity API of Great Britain";
 /// The publication with the name that its licence asks for.
 const SOURCE: &str = "NESO Carbon Intensity API, Great Britain (CC BY 4.0)";
 
-/// The only zone that it knows.
-const ZONE: &str = "GB";
+/// The only country that it knows.
+const COUNTRY: &str = "GB";
 
 /// All of an answer comes within this time, or none of it counts.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// Who does not take a connection by then takes none.
-const CONNECT_LIMIT: Duration = Duration::from_secs(4);
-
 /// The API refuses more than 14 days in one request.
 const LONGEST_REQUEST: SignedDuration = SignedDuration::from_hours(13 * 24);
-
-/// Thirteen days of half-hours are 90 kB.
-const LARGEST_REPLY: u64 = 1_000_000;
 
 /// The intensity of Great Britain's grid by half-hours, from the National Energy System Operator.
 ///
@@ -50,8 +45,8 @@ const LARGEST_REPLY: u64 = 1_000_000;
 ///
 /// let provider = UkCarbonIntensity::new();
 /// let (from, to) = ("2026-10-03T00:00:00Z".parse()?, "2026-10-03T01:00:00Z".parse()?);
-/// assert!(matches!(provider.hours("FR", from, to), Err(ProviderError::DoesNotCover { .. })));
-/// # Ok::<(), jiff::Error>(())
+/// assert!(matches!(provider.hours("FR".parse()?, from, to), Err(ProviderError::DoesNotCover { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct UkCarbonIntensity {
@@ -84,23 +79,13 @@ impl UkCarbonIntensity {
     fn request(&self, from: Timestamp, to: Timestamp, limit: Duration) -> Result<Vec<Period>, ProviderError> {
         let minute = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%MZ").to_string();
         let url = format!("{}/intensity/{}/{}", self.endpoint, minute(from), minute(to));
-        let body = read(&url, limit).map_err(|error| self.failure(error))?;
-        let Reply { data } = serde_json::from_str(&body).map_err(|error| nonsense(error.to_string()))?;
+        let asked = Asked { name: NAME, variable: None, time_limit: self.time_limit };
+        let body = asked.get(&url, None, limit)?;
+        let Reply { data } =
+            serde_json::from_str(&body).map_err(|error| asked.nonsense(error.to_string()))?;
         // An answer begins with the half-hour before the one that was asked for.
         let asked = data.into_iter().filter(|it| (from..to).contains(&it.from));
         Ok(asked.filter_map(HalfHour::period).collect())
-    }
-
-    fn failure(&self, error: ureq::Error) -> ProviderError {
-        let provider = NAME.to_owned();
-        match error {
-            ureq::Error::StatusCode(status) => ProviderError::Refused { provider, status },
-            ureq::Error::Timeout(_) => ProviderError::TooSlow { provider, limit: self.time_limit },
-            ureq::Error::BodyExceedsLimit(_)
-            | ureq::Error::LargeResponseHeader(..)
-            | ureq::Error::Protocol(_) => nonsense(error.to_string()),
-            error => ProviderError::Unreachable { provider, source: Box::new(error) },
-        }
     }
 }
 
@@ -111,9 +96,9 @@ impl Default for UkCarbonIntensity {
 }
 
 impl Provider for UkCarbonIntensity {
-    fn hours(&self, zone: &str, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
-        if zone != ZONE {
-            return Err(ProviderError::DoesNotCover { provider: NAME.to_owned(), zone: zone.to_owned() });
+    fn hours(&self, place: Place, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
+        if place.country() != COUNTRY {
+            return Err(ProviderError::DoesNotCover { provider: NAME.to_owned(), zone: place.code() });
         }
         let begun = Instant::now();
         let (mut reached, end) = (half_hour(from, RoundMode::Floor), half_hour(to, RoundMode::Ceil));
@@ -121,9 +106,6 @@ impl Provider for UkCarbonIntensity {
         while reached < end {
             let next = reached.checked_add(LONGEST_REQUEST).unwrap_or(end).min(end);
             let left = self.time_limit.saturating_sub(begun.elapsed());
-            if left.is_zero() {
-                return Err(ProviderError::TooSlow { provider: NAME.to_owned(), limit: self.time_limit });
-            }
             periods.extend(self.request(reached, next, left)?);
             reached = next;
         }
@@ -160,22 +142,9 @@ impl HalfHour {
     }
 }
 
-fn read(url: &str, limit: Duration) -> Result<String, ureq::Error> {
-    let config = Agent::config_builder()
-        .timeout_global(Some(limit))
-        .timeout_connect(Some(CONNECT_LIMIT))
-        .user_agent(concat!("sootprint/", env!("CARGO_PKG_VERSION")));
-    let mut reply = config.build().new_agent().get(url).header("accept", "application/json").call()?;
-    reply.body_mut().with_config().limit(LARGEST_REPLY).read_to_string()
-}
-
 /// The beginning of the half-hour that a moment lies in, or its end.
 fn half_hour(moment: Timestamp, mode: RoundMode) -> Timestamp {
     let rounding = TimestampRound::new().smallest(Unit::Minute).increment(30).mode(mode);
     // Only the edge of jiff's calendar has no half-hour beside it.
     moment.round(rounding).unwrap_or(moment)
-}
-
-fn nonsense(what: String) -> ProviderError {
-    ProviderError::Nonsense { provider: NAME.to_owned(), what }
 }

@@ -36,7 +36,7 @@ fn provider(stand_in: &StandIn) -> UkCarbonIntensity {
 
 /// Asks for an hour on 3 October 2026, a little off the half-hours.
 fn ask(provider: &UkCarbonIntensity) -> Result<Series, ProviderError> {
-    provider.hours("GB", time("2026-10-03T00:07:12Z"), time("2026-10-03T00:48:00Z"))
+    provider.hours("GB".parse().unwrap(), time("2026-10-03T00:07:12Z"), time("2026-10-03T00:48:00Z"))
 }
 
 fn saying(reply: fn() -> Reply) -> (StandIn, UkCarbonIntensity) {
@@ -71,7 +71,9 @@ fn actual_figures_come_first_and_a_forecast_is_called_one() {
 #[test]
 fn another_grid_is_not_asked_about() {
     let (stand_in, provider) = saying(|| body(BODY));
-    let error = provider.hours("FR", time("2026-10-03T00:00:00Z"), time("2026-10-03T01:00:00Z")).unwrap_err();
+    let error = provider
+        .hours("FR".parse().unwrap(), time("2026-10-03T00:00:00Z"), time("2026-10-03T01:00:00Z"))
+        .unwrap_err();
     assert!(matches!(&error, ProviderError::DoesNotCover { zone, .. } if zone == "FR"), "{error}");
     assert!(stand_in.paths().is_empty());
 }
@@ -80,13 +82,20 @@ fn another_grid_is_not_asked_about() {
 fn a_refusal_keeps_its_number() {
     for (reply, number) in [
         ((|| Reply::Body(400, r#"{"error":{"code":"400 Bad Request"}}"#.to_owned())) as fn() -> Reply, 400),
-        (|| Reply::Body(429, String::new()), 429),
         (|| Reply::Body(503, "<html>".to_owned()), 503),
+        // Nobody is followed elsewhere.
+        (|| Reply::Body(302, String::new()), 302),
     ] {
         let (_stand_in, provider) = saying(reply);
         let error = ask(&provider).unwrap_err();
         assert!(matches!(error, ProviderError::Refused { status, .. } if status == number), "{error}");
     }
+}
+
+#[test]
+fn who_is_asked_too_often_says_so() {
+    let (_stand_in, provider) = saying(|| Reply::Body(429, String::new()));
+    assert!(matches!(ask(&provider).unwrap_err(), ProviderError::TooOften { .. }));
 }
 
 #[test]
@@ -192,7 +201,7 @@ fn half_hours(path: &str, grams: u32) -> Reply {
 fn a_month_is_asked_for_in_parts_and_no_half_hour_comes_twice() {
     let stand_in = StandIn::start(|path| half_hours(path, 120));
     let (from, to) = (time("2026-09-01T00:00:00Z"), time("2026-10-01T00:00:00Z"));
-    let series = provider(&stand_in).hours("GB", from, to).unwrap();
+    let series = provider(&stand_in).hours("GB".parse().unwrap(), from, to).unwrap();
     assert_eq!(
         stand_in.paths(),
         [
@@ -241,7 +250,7 @@ fn a_run_outlives_a_provider_that_is_down() {
     let dir = tempfile::tempdir().unwrap();
     let (_stand_in, provider) = saying(|| Reply::Body(500, String::new()));
     let footprint = run(dir.path(), provider);
-    assert_eq!((footprint.grid.method, footprint.grid.year), (Figure::Table, Some(2024)));
+    assert_eq!((footprint.grid.method, footprint.grid.year), (Figure::Table, Some(2025)));
     assert!(footprint.notes.iter().any(|note| note.contains("status 500")), "{:?}", footprint.notes);
     assert_eq!(sootprint::recover(dir.path(), None).unwrap(), footprint);
 }

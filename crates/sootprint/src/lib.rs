@@ -32,10 +32,12 @@
 mod allocation;
 mod boards;
 mod clock;
+mod estimate;
 mod facility;
 mod footprint;
 mod grid;
 mod ledger;
+mod live;
 mod meter;
 mod place;
 mod processes;
@@ -47,18 +49,20 @@ mod units;
 
 pub use boards::{Board, Claim};
 pub use clock::VirtualClock;
+pub use estimate::{Device, Estimate, EstimateError, HardwareError};
 pub use facility::{Pue, PueError, PueOrigin};
 pub use footprint::{
     ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FILE_NAME, Footprint, FootprintError,
     RunSummary, SCHEMA,
 };
 pub use grid::{
-    Answer, Basis, Figure, Hour, IntensityError, Origin, Period, Provider, ProviderError, Series,
+    Answer, Basis, Fault, Figure, Hour, IntensityError, Origin, Period, ProviderError, Series, SeriesError,
 };
 pub use ledger::{LedgerError, Outcome, TrainingType, runs};
+pub use live::{Metadata, MetadataError, Provider};
 pub use place::{Place, PlaceError};
 pub use run::{Epochs, Live, RecoverError, Run, RunBuilder, RunHandle, StartError, recover};
-pub use settings::SettingError;
+pub use settings::{Setting, SettingError, SettingsFile};
 pub use source::{
     CrossCheck, Kind, Method, NvmlError, Replay, ReplayError, Sensor, SourceReport, cross_check, sources,
 };

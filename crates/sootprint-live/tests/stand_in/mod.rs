@@ -1,4 +1,6 @@
-//! A server on this machine that answers as the grid's API does, or as badly as a test wants it to.
+//! A server on this machine that answers as a grid's API or a cloud does, or as badly as a test wants it to.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -8,13 +10,30 @@ use std::thread;
 /// Lives until the test's process ends.
 pub(crate) struct StandIn {
     url: String,
-    paths: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+/// What somebody asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    /// Each line with a name in lower case.
+    head: Vec<(String, String)>,
+}
+
+impl Request {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// What is said to a request.
 pub(crate) enum Reply {
     /// A status and a body.
     Body(u16, String),
+    /// A line of the head and a body, with status 200.
+    Headed(&'static str, String),
     /// Bytes as they are, whether they are HTTP or not; then the connection is closed.
     Bytes(&'static [u8]),
     /// Nothing, for as long as the other side waits.
@@ -26,39 +45,52 @@ pub(crate) enum Reply {
 impl StandIn {
     /// Answers each request by its path.
     pub(crate) fn start(answer: impl Fn(&str) -> Reply + Send + 'static) -> Self {
+        Self::asked(move |request| answer(&request.path))
+    }
+
+    /// Answers each request.
+    pub(crate) fn asked(answer: impl Fn(&Request) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let paths = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&paths);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let stream = stream.unwrap();
-                let path = path(&stream);
-                seen.lock().unwrap().push(path.clone());
-                say(stream, answer(&path));
+                let request = request(&stream);
+                seen.lock().unwrap().push(request.clone());
+                say(stream, answer(&request));
             }
         });
-        Self { url, paths }
+        Self { url, requests }
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
     /// The paths that were asked for, in order.
     pub(crate) fn paths(&self) -> Vec<String> {
-        self.paths.lock().unwrap().clone()
+        self.requests().into_iter().map(|request| request.path).collect()
     }
 }
 
 /// Reads a request to the end of its head.
-fn path(stream: &TcpStream) -> String {
+fn request(stream: &TcpStream) -> Request {
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
-    let request = lines.next().unwrap();
-    assert!(lines.any(|line| line.is_empty()), "a request's head ends with an empty line");
-    let mut words = request.split(' ');
-    assert_eq!(words.next(), Some("GET"));
-    words.next().unwrap().to_owned()
+    let first = lines.next().unwrap();
+    let mut words = first.split(' ');
+    let (method, path) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
+    let line = |line: String| {
+        let (name, value) = line.split_once(':').unwrap();
+        (name.to_lowercase(), value.trim().to_owned())
+    };
+    let head = lines.take_while(|line| !line.is_empty()).map(line).collect();
+    Request { method, path, head }
 }
 
 fn say(mut stream: TcpStream, reply: Reply) {
@@ -70,10 +102,17 @@ fn say(mut stream: TcpStream, reply: Reply) {
             // Who has read enough may be gone.
             let _ = stream.write_all((head(status, body.len()) + &body).as_bytes());
         }
-        Reply::Bytes(bytes) => stream.write_all(bytes).unwrap(),
+        Reply::Headed(line, body) => {
+            let head = head(200, body.len()).replacen("\r\n", &format!("\r\n{line}\r\n"), 1);
+            stream.write_all((head + &body).as_bytes()).unwrap();
+        }
+        // Who asks again may be gone, too.
+        Reply::Bytes(bytes) => {
+            let _ = stream.write_all(bytes);
+        }
         Reply::Silence => wait(&mut stream),
         Reply::Beginning(body) => {
-            stream.write_all((head(200, body.len() + 1) + body).as_bytes()).unwrap();
+            let _ = stream.write_all((head(200, body.len() + 1) + body).as_bytes());
             wait(&mut stream);
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{ComponentSummary, Footprint};
+use crate::grid::Basis;
 use crate::source::Kind;
 
 /// Lines of at most this many characters, as terminals and mails have them.
@@ -49,7 +50,14 @@ fn grid(footprint: &Footprint) -> String {
     let year = grid.year.map_or_else(String::new, |year| format!(" in {year}"));
     let energy = &footprint.energy;
     let source = if grid.source.is_empty() { String::new() } else { format!("; {}", grid.source) };
-    format!("{place}: {}{year}; PUE {:.2} ({}){source}", grid.intensity, energy.pue, energy.pue_origin)
+    // A figure that counts the whole life cycle needs no word, nor does one of which nobody says what it counts.
+    let basis = match grid.basis {
+        Basis::DirectGeneration | Basis::DirectConsumption => ", the stack only",
+        Basis::LifecycleGeneration | Basis::LifecycleConsumption | Basis::Unknown => "",
+    };
+    let pue_year = energy.pue_year.map_or_else(String::new, |year| format!(", {year}"));
+    let (pue, origin) = (energy.pue, &energy.pue_origin);
+    format!("{place}: {}{basis}{year}; PUE {pue:.2} ({origin}{pue_year}){source}", grid.intensity)
 }
 
 fn run(footprint: &Footprint) -> String {

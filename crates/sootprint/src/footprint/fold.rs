@@ -5,7 +5,7 @@ mod components;
 use std::collections::BTreeMap;
 
 use super::{ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, Footprint, RunSummary, SCHEMA};
-use crate::grid::{Answer, Origin, Series, weighted};
+use crate::grid::{Answer, Figure, Origin, Series, weighted};
 use crate::ledger::{Entry, Opened, Outcome};
 use crate::processes::Users;
 use crate::source::{Component, Kind};
@@ -88,7 +88,16 @@ impl Fold {
                 self.epochs.push(Epoch { epoch, start, duration: end - start, energy, completed });
             }
             Entry::Note { text, .. } => self.note(text),
-            Entry::Live(series) => self.live = Some(series),
+            Entry::Located { grid, pue } => {
+                self.opened.grid = *grid;
+                self.opened.pue = pue;
+            }
+            Entry::Live(series) => {
+                self.live = Some(match self.live.take() {
+                    Some(earlier) => earlier.updated(series),
+                    None => series,
+                });
+            }
             Entry::Closed { at, outcome, totals } => {
                 self.totals(at, totals);
                 self.outcome = Some(outcome);
@@ -135,6 +144,19 @@ impl Fold {
         energy * self.opened.pue.factor() * self.opened.grid.intensity
     }
 
+    /// The periods of an answer that are not known as they are.
+    pub(crate) fn news(&self, series: Series) -> Series {
+        match &self.live {
+            Some(known) => series.beyond(known),
+            None => series,
+        }
+    }
+
+    /// Whether there are any figures for the hours.
+    pub(crate) const fn has_hours(&self) -> bool {
+        self.live.is_some()
+    }
+
     pub(crate) fn opened(&self) -> &Opened {
         &self.opened
     }
@@ -172,11 +194,11 @@ impl Fold {
             energy,
             emissions,
             epochs: self.epochs.iter().map(|epoch| self.epoch(opened, &grid, epoch)).collect(),
+            notes: self.all_notes(opened, &grid, uncovered),
             grid,
             hardware,
             components,
             power,
-            notes: self.all_notes(opened, uncovered),
         }
     }
 
@@ -224,7 +246,8 @@ impl Fold {
             idle: idle.map(|(energy, _)| energy),
             idle_method: idle.map(|(_, method)| method.to_owned()),
             pue: opened.pue.factor(),
-            pue_origin: opened.pue.origin.as_str().to_owned(),
+            pue_origin: opened.pue.origin().as_str().to_owned(),
+            pue_year: opened.pue.year(),
             facility: total * opened.pue.factor(),
         }
     }
@@ -290,16 +313,17 @@ impl Fold {
         power
     }
 
-    fn all_notes(&self, opened: &Opened, uncovered: Energy) -> Vec<String> {
+    fn all_notes(&self, opened: &Opened, grid: &Answer, uncovered: Energy) -> Vec<String> {
         let mut notes = self.notes.clone();
-        if uncovered > Energy::ZERO {
+        notes.extend(self.live.as_ref().and_then(|series| beyond(series, &opened.grid, uncovered)));
+        notes.extend(opened.gaps.iter().cloned());
+        if grid.origin == Origin::TimeZone {
+            let place = grid.place.as_deref().unwrap_or_default();
             notes.push(format!(
-                "the live provider has no intensity for the hours in which {uncovered} was used: the table's yearly \
-                 figure stands there"
+                "the place is a guess from this machine's time zone: {place}; name it with SOOTPRINT_PLACE"
             ));
         }
-        notes.extend(opened.gaps.iter().cloned());
-        if opened.grid.origin == Origin::Unknown {
+        if grid.origin == Origin::Unknown {
             notes.push(
                 "nobody said where the run is: the world's mean intensity, 36 to 802 g/kWh, stands in; \
                  name the place with SOOTPRINT_PLACE"
@@ -313,6 +337,18 @@ impl Fold {
         }
         notes
     }
+}
+
+/// What a reader should hear of the energy that a series does not cover.
+fn beyond(series: &Series, table: &Answer, uncovered: Energy) -> Option<String> {
+    let who = if series.is_given() { "the user's series" } else { "the live provider" };
+    let stands = if table.method == Figure::Given { "the given figure" } else { "the table's yearly figure" };
+    let bases = if series.basis() == table.basis { "" } else { ", though the two do not count the same" };
+    (uncovered > Energy::ZERO).then(|| {
+        format!(
+            "{who} has no intensity for the hours in which {uncovered} was used: {stands} stands there{bases}"
+        )
+    })
 }
 
 /// What a run would have used at the lowest power that was seen in it, which bounds from above what its hardware uses

@@ -119,8 +119,12 @@ pub struct EnergySummary {
     pub idle_method: Option<String>,
     /// Power usage effectiveness: the facility's energy per energy of its computers.
     pub pue: f64,
-    /// `argument`, `environment` or `assumed`; an assumed 1.0 is bounded by 1.0 and 1.56.
+    /// `argument`, `environment`, `settings`, `region`, `provider` or `assumed`; an assumed 1.0 is bounded by 1.0 and
+    /// 1.56.
     pub pue_origin: String,
+    /// The year of a PUE that a cloud's provider published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pue_year: Option<u16>,
     /// total × PUE.
     #[serde(rename = "facility_j")]
     pub facility: Energy,

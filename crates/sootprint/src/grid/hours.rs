@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::provider::{Period, Series};
-use super::{Answer, Basis, Figure, Hour, TABLE_TOLERANCE};
+use super::{Answer, Basis, Figure, Hour};
 use crate::units::{CarbonIntensity, Energy};
 
 /// How far a forecast misses, as a part of it, beyond the tolerance of a figure that was found.
@@ -11,12 +11,6 @@ use crate::units::{CarbonIntensity, Energy};
 /// 1.3 million forecasts for Great Britain missed what was found later by 24 g/kWh in the mean, and the means of
 /// single days by 11 to 28 % of it (<https://github.com/nmpowell/carbon-intensity-forecast-tracking>).
 const FORECAST_TOLERANCE: f64 = 0.3;
-
-/// What building and running the plants adds at most to a figure that counts the stack only, in g/kWh.
-///
-/// The medians of wind, nuclear, water and sun are 11 to 48 g/kWh over the plant's life in the IPCC's fifth report
-/// (working group III, annex III); a grid is a mixture of them and of fuels.
-const BEYOND_THE_STACK: f64 = 30.0;
 
 /// The live series in the place of the table's figure, weighted with the run's energy; and the energy that the
 /// series does not cover, for which the table's figure stands.
@@ -31,7 +25,7 @@ pub(crate) fn weighted(
 ) -> (Answer, Energy) {
     let parts = parts(table, series, started, trace);
     let energy: Energy = parts.iter().map(|part| part.energy).sum();
-    let uncovered = parts.iter().filter(|part| part.method == Figure::Table).map(|part| part.energy).sum();
+    let uncovered = parts.iter().filter(|part| part.is_beyond).map(|part| part.energy).sum();
     if uncovered >= energy {
         return (table.clone(), uncovered);
     }
@@ -43,7 +37,8 @@ pub(crate) fn weighted(
         intensity: mean(|part| part.best),
         low: mean(|part| part.low),
         high: mean(|part| part.high),
-        method: Figure::Live,
+        method: if series.is_given() { Figure::Series } else { Figure::Live },
+        origin: series.given_by.unwrap_or(table.origin),
         source: if is_mixed {
             format!("{}; for what it does not cover, {}", series.source, table.source)
         } else {
@@ -65,6 +60,8 @@ struct Part {
     best: CarbonIntensity,
     high: CarbonIntensity,
     method: Figure,
+    /// Whether the series has no figure here.
+    is_beyond: bool,
 }
 
 impl Part {
@@ -83,12 +80,13 @@ fn parts(table: &Answer, series: &Series, started: Timestamp, trace: &[(f64, Ene
         let energy = after - std::mem::replace(&mut before, after);
         parts.push(match period {
             Some(period) => {
-                let (low, high) = bounds(period, series.basis);
-                Part { start, energy, low, best: period.intensity, high, method: period.figure() }
+                let (low, high) = bounds(series, period);
+                let (best, method) = (period.intensity, series.figure(period));
+                Part { start, energy, low, best, high, method, is_beyond: false }
             }
             None => {
                 let Answer { low, intensity: best, high, method, .. } = *table;
-                Part { start, energy, low, best, high, method }
+                Part { start, energy, low, best, high, method, is_beyond: true }
             }
         });
     }
@@ -130,16 +128,15 @@ fn energy_at(trace: &[(f64, Energy)], seconds: f64) -> Energy {
     }
 }
 
-/// A live figure's bounds: the tolerance of the tables, more for a forecast, and what a life cycle adds to a stack.
-fn bounds(period: &Period, basis: Basis) -> (CarbonIntensity, CarbonIntensity) {
+/// A live figure's bounds: those of a table's, and more for a forecast. A user's own figure stands as it is.
+fn bounds(series: &Series, period: &Period) -> (CarbonIntensity, CarbonIntensity) {
+    if series.is_given() {
+        return (period.intensity, period.intensity);
+    }
     let forecast = if period.is_forecast { FORECAST_TOLERANCE } else { 0.0 };
-    let beyond = match basis {
-        Basis::DirectGeneration | Basis::DirectConsumption | Basis::Unknown => BEYOND_THE_STACK,
-        Basis::LifecycleGeneration => 0.0,
-    };
-    let low = period.intensity * ((1.0 - TABLE_TOLERANCE) * (1.0 - forecast));
-    let high = period.intensity * ((1.0 + TABLE_TOLERANCE) * (1.0 + forecast));
-    (low, high + CarbonIntensity::from_grams_per_kilowatt_hour(beyond))
+    let (low, _) = super::bounds(period.intensity * (1.0 - forecast), series.basis);
+    let (_, high) = super::bounds(period.intensity * (1.0 + forecast), series.basis);
+    (low, high)
 }
 
 #[cfg(test)]
@@ -157,12 +154,12 @@ mod tests {
 
     /// A table's 200 g/kWh for a year, from 150 to 260.
     fn table() -> Answer {
-        let zone = crate::grid::find("GB").next().unwrap();
+        let zone = crate::grid::find("GB")[0];
         Answer {
             intensity: grams(200.0),
             low: grams(150.0),
             high: grams(260.0),
-            ..Answer::from_zone(zone, Origin::Argument)
+            ..Answer::from_zone(zone, Origin::Argument, 2024)
         }
     }
 

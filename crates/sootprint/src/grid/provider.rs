@@ -1,69 +1,12 @@
-//! Live carbon intensities: the trait behind which a provider stands, and what it answers.
+//! What a provider of live carbon intensities answers, or why it does not.
 
-use std::fmt::Debug;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Basis, Figure};
+use super::{Basis, Figure, Origin};
 use crate::units::CarbonIntensity;
-
-/// Somebody who knows a grid's carbon intensity hour by hour.
-///
-/// A run asks once, when it is finished, on the thread that finishes it: never on the meter's thread, and not at
-/// all when the run is dropped. `finish` waits for the answer, so an implementation keeps a total time limit of its
-/// own. It does not panic: what goes wrong is a [`ProviderError`], and then the table's figure stands.
-///
-/// The crate `sootprint-live` has the providers that ask over the network; this one needs none:
-///
-/// ```
-/// use std::sync::Arc;
-/// use std::time::Duration;
-///
-/// use jiff::Timestamp;
-/// use sootprint::{
-///     Basis, CarbonIntensity, Kind, Period, Power, Provider, ProviderError, Replay, Run, Series, VirtualClock,
-/// };
-///
-/// /// A site with its own turbine and a record of what it emits.
-/// #[derive(Debug)]
-/// struct OwnTurbine;
-///
-/// impl Provider for OwnTurbine {
-///     fn hours(&self, _zone: &str, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
-///         let intensity = CarbonIntensity::from_grams_per_kilowatt_hour(500.0);
-///         let period = Period { start: from, end: to, intensity, is_forecast: false };
-///         Series::new("our turbine's record", Basis::DirectGeneration, vec![period])
-///     }
-/// }
-///
-/// # let dir = tempfile::tempdir()?;
-/// # let clock = VirtualClock::default();
-/// # let kilowatt = [(Duration::from_secs(1), Power::from_watts(1_000.0))];
-/// # let replay = Replay::new().component(Kind::Cpu, "Scripted CPU", kilowatt).on_clock(clock.clone());
-/// let run = Run::pre_training(dir.path())
-///     .place("GB".parse()?)
-///     .provider(Arc::new(OwnTurbine))
-/// #   .replay(replay)
-///     .start();
-/// # clock.advance(Duration::from_secs(7_200));
-/// // Two hours at a kilowatt.
-/// let footprint = run.finish();
-/// assert!((footprint.emissions.best.grams() - 1_000.0).abs() < 1e-6);
-/// assert_eq!(footprint.grid.source, "our turbine's record");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub trait Provider: Debug + Send + Sync {
-    /// The intensity of a zone's electricity between two moments, as far as it is known.
-    ///
-    /// `zone` is the code of the run's place, as in `GB`. Periods may reach beyond the two moments, and they may
-    /// leave gaps: there the table's yearly figure stands.
-    ///
-    /// # Errors
-    /// A [`ProviderError`] for each way in which there may be no answer.
-    fn hours(&self, zone: &str, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError>;
-}
 
 /// What a provider answers: periods in order, none of which overlap.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +14,9 @@ pub struct Series {
     pub(super) source: String,
     pub(super) basis: Basis,
     pub(super) periods: Vec<Period>,
+    /// Who gave the user's own figures; none for a live provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) given_by: Option<Origin>,
 }
 
 /// The intensity between two moments; a grid's operators settle by the hour or by a part of it.
@@ -102,7 +48,7 @@ impl Series {
         periods.sort_by_key(|period| period.start);
         match fault(&periods) {
             Some(what) => Err(ProviderError::Nonsense { provider: source, what }),
-            None => Ok(Self { source, basis, periods }),
+            None => Ok(Self { source, basis, periods, given_by: None }),
         }
     }
 
@@ -111,16 +57,90 @@ impl Series {
     pub fn periods(&self) -> &[Period] {
         &self.periods
     }
-}
 
-impl Period {
-    pub(super) const fn figure(&self) -> Figure {
-        if self.is_forecast { Figure::Forecast } else { Figure::Live }
+    /// The publication, with its licence where that asks for its name.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What the figures count.
+    #[must_use]
+    pub const fn basis(&self) -> Basis {
+        self.basis
+    }
+
+    /// With the periods of a newer answer, which go before this one's where both have a figure; a forecast never goes
+    /// before a figure that was found. Where the newer answer cuts an older period the rest of it stays.
+    #[must_use]
+    pub fn updated(mut self, newer: Self) -> Self {
+        let mut periods = newer.periods;
+        let found = self.periods.iter().filter(|it| !it.is_forecast).copied().collect::<Vec<_>>();
+        periods = without(periods, &found, |period| period.is_forecast);
+        let kept = without(std::mem::take(&mut self.periods), &periods, |_| true);
+        periods.extend(kept);
+        periods.sort_by_key(|period| period.start);
+        Self { source: newer.source, basis: newer.basis, periods, given_by: newer.given_by }
+    }
+
+    /// The periods that reach into the time between two moments.
+    #[must_use]
+    pub fn within(&self, from: Timestamp, to: Timestamp) -> Self {
+        let reach = self.periods.iter().filter(|period| period.end > from && period.start < to);
+        Self { periods: reach.copied().collect(), ..self.clone() }
+    }
+
+    /// The periods that another series does not have as they are.
+    pub(crate) fn beyond(mut self, other: &Self) -> Self {
+        self.periods.retain(|period| !other.periods.contains(period));
+        self
+    }
+
+    /// A user's own figures, whose periods are in order and without fault.
+    pub(super) fn of_user(periods: Vec<Period>) -> Self {
+        let source = "the user's own series".to_owned();
+        Self { source, basis: Basis::Unknown, periods, given_by: Some(Origin::Argument) }
+    }
+
+    /// The user's figures, and who named their file.
+    pub(crate) fn given_by(self, origin: Origin) -> Self {
+        Self { given_by: Some(origin), ..self }
+    }
+
+    /// Whether the figures are the user's own.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.given_by.is_some()
+    }
+
+    pub(super) const fn figure(&self, period: &Period) -> Figure {
+        if self.is_given() {
+            Figure::Series
+        } else if period.is_forecast {
+            Figure::Forecast
+        } else {
+            Figure::Live
+        }
     }
 }
 
+/// The parts of those periods that `gives_way` says which lie outside of others.
+fn without(periods: Vec<Period>, others: &[Period], gives_way: impl Fn(&Period) -> bool) -> Vec<Period> {
+    let cut = |period: Period, other: &Period| {
+        let before = Period { end: period.end.min(other.start), ..period };
+        let after = Period { start: period.start.max(other.end), ..period };
+        [before, after].into_iter().filter(|part| part.start < part.end).collect::<Vec<_>>()
+    };
+    let outside = |period: Period| {
+        let near = others
+            .iter()
+            .filter(|other| gives_way(&period) && other.start < period.end && other.end > period.start);
+        near.fold(vec![period], |parts, other| parts.into_iter().flat_map(|part| cut(part, other)).collect())
+    };
+    periods.into_iter().flat_map(outside).collect()
+}
+
 /// What is wrong with periods that are in order.
-fn fault(periods: &[Period]) -> Option<String> {
+pub(super) fn fault(periods: &[Period]) -> Option<String> {
     let ends_before_it_starts = periods.iter().find(|period| period.end <= period.start);
     let overlapping = periods.windows(2).find(|pair| pair[1].start < pair[0].end);
     let incredible = periods
@@ -151,6 +171,34 @@ pub enum ProviderError {
         provider: String,
         /// The total time limit.
         limit: Duration,
+    },
+    /// The provider wants to know who asks, and does not take this token.
+    #[error("{provider} does not take the token (HTTP status {status}); look at {variable}")]
+    Unauthorised {
+        /// Who was asked.
+        provider: String,
+        /// HTTP's number.
+        status: u16,
+        /// The variable that holds the token.
+        variable: &'static str,
+    },
+    /// The provider was asked too often.
+    #[error("{provider} is asked too often (HTTP status 429); share fewer runs per token, or wait")]
+    TooOften {
+        /// Who was asked.
+        provider: String,
+    },
+    /// The answer is about another zone than the one that was asked about.
+    #[error(
+        "{provider} answered about the zone {answered} where {asked} was asked about; name the place more exactly"
+    )]
+    AnotherZone {
+        /// Who was asked.
+        provider: String,
+        /// The zone that was asked about.
+        asked: String,
+        /// The zone of the answer.
+        answered: String,
     },
     /// The answer is a refusal.
     #[error(
@@ -195,6 +243,45 @@ mod tests {
         let (early, late) = (period(0, 1_800, 80.0), period(3_600, 5_400, 90.0));
         let series = Series::new("a test", Basis::Unknown, vec![late, early]).unwrap();
         assert_eq!(series.periods(), [early, late]);
+    }
+
+    #[test]
+    fn a_newer_answer_goes_first_but_no_forecast_before_what_was_found() {
+        let forecast = |start, end, grams| Period { is_forecast: true, ..period(start, end, grams) };
+        let series = |periods| Series::new("a test", Basis::Unknown, periods).unwrap();
+        let updated = |older, newer| series(older).updated(series(newer)).periods().to_vec();
+
+        // What was foreseen is found; what was found is found better; the rest stays.
+        let (older, newer) = (
+            vec![forecast(0, 60, 1.0), period(60, 120, 2.0), period(120, 180, 3.0)],
+            vec![period(0, 60, 4.0), period(60, 120, 5.0)],
+        );
+        assert_eq!(updated(older, newer), [period(0, 60, 4.0), period(60, 120, 5.0), period(120, 180, 3.0)]);
+        let (older, newer) = (vec![period(60, 120, 1.0)], vec![forecast(0, 180, 2.0)]);
+        assert_eq!(
+            updated(older, newer),
+            [forecast(0, 60, 2.0), period(60, 120, 1.0), forecast(120, 180, 2.0)]
+        );
+        // A longer period is cut where a newer one lies in it.
+        assert_eq!(
+            updated(vec![period(0, 180, 1.0)], vec![period(60, 120, 2.0)]),
+            [period(0, 60, 1.0), period(60, 120, 2.0), period(120, 180, 1.0)]
+        );
+        assert_eq!(updated(vec![], vec![period(0, 60, 1.0)]), [period(0, 60, 1.0)]);
+        assert_eq!(updated(vec![period(0, 60, 1.0)], vec![]), [period(0, 60, 1.0)]);
+    }
+
+    #[test]
+    fn only_what_reaches_into_the_time_is_kept() {
+        let series = Series::new(
+            "a test",
+            Basis::Unknown,
+            vec![period(0, 60, 1.0), period(60, 120, 2.0), period(120, 180, 3.0)],
+        )
+        .unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(series.within(at(60), at(121)).periods(), &series.periods()[1..]);
+        assert_eq!(series.within(at(180), at(200)).periods(), []);
     }
 
     #[test]

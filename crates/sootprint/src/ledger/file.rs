@@ -217,7 +217,7 @@ mod tests {
             training_type: None,
             base_model: None,
             started: "2026-11-23T00:00:00Z".into(),
-            grid: Answer::anywhere(),
+            grid: Answer::anywhere(2026),
             pue: Pue::ASSUMED,
             components: vec![],
             gaps: vec![],

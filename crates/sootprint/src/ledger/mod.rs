@@ -52,7 +52,10 @@ pub(crate) enum Entry {
     },
     /// Something that a reader of the footprint should hear.
     Note { at: f64, text: String },
-    /// What a live provider answered when the run was finished.
+    /// The machine's cloud said where it is.
+    Located { grid: Box<Answer>, pue: Pue },
+    /// What a live provider answered, or the user's own figures, for a part of the run's time. A later entry is an update
+    /// of the earlier ones.
     Live(Series),
     /// The last line.
     Closed { at: f64, outcome: Outcome, totals: Vec<Total> },

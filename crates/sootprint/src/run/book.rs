@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::boards::{Board, Claim};
 use crate::footprint::{Fold, Footprint};
+use crate::grid::Series;
 use crate::ledger::{Entry, Ledger, LedgerError, Opened, Outcome, Recovered, SCHEMA, TrainingType};
 use crate::meter::Moment;
 use crate::settings::Settings;
@@ -37,6 +38,9 @@ pub(super) struct Book {
     written: Option<Duration>,
     outcome: Option<Outcome>,
     state: State,
+    /// The user's own figures for the hours.
+    series: Option<Series>,
+    year: u16,
 }
 
 /// The meter takes its first reading before the first line can be written, and hooks may speak after the last.
@@ -95,7 +99,8 @@ impl Book {
             components: Vec::new(),
             gaps: Vec::new(),
         }));
-        Self { ledger, fold, epoch: None, written: None, outcome: None, state: State::New }
+        let Settings { series, year, .. } = settings;
+        Self { ledger, fold, epoch: None, written: None, outcome: None, state: State::New, series, year }
     }
 
     /// Writes the first line, once the boards are known.
@@ -103,6 +108,7 @@ impl Book {
         self.state = State::Begun;
         let opened = Opened { components, gaps, ..self.fold.opened().clone() };
         self.record(Entry::Opened(Box::new(opened)));
+        self.begin_series();
         self.sync();
     }
 

@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::book::{Book, Identity, Question};
+use super::watch::Watch;
 use super::{LONGEST_FINISH, StartError, instruments};
 use crate::boards::Claim;
 use crate::footprint::Footprint;
-use crate::grid::Provider;
+use crate::grid::ProviderError;
 use crate::ledger::Outcome;
+use crate::live::{MetadataError, Provider};
 use crate::meter::{Instruments, Meter, Moment, Session};
-use crate::settings::Settings;
+use crate::place::Place;
+use crate::settings::{SettingError, Settings};
 use crate::units::{Co2e, Energy, Power};
 
 /// A live figure reaches this far beyond the last reading, at the last known power.
@@ -62,6 +65,8 @@ struct Latest {
 impl RunHandle {
     pub(super) fn open(dir: &Path, identity: Identity, mut settings: Settings) -> (Self, Vec<StartError>) {
         let instruments = instruments(&settings);
+        // In the footprint, which may be published, without the paths of the user's files.
+        let unpublished: Vec<String> = settings.problems.iter().map(SettingError::without_path).collect();
         let mut problems: Vec<StartError> = settings.problems.drain(..).map(StartError::from).collect();
         let baseline = settings.baseline;
         let (book, problem) = Book::open(dir, identity, settings);
@@ -84,7 +89,8 @@ impl RunHandle {
                 for gap in &opening.gaps {
                     tracing::warn!("{gap}");
                 }
-                let gaps = opening.gaps.into_iter().chain(problems.iter().map(ToString::to_string));
+                let others = problems.iter().skip(unpublished.len()).map(ToString::to_string);
+                let gaps = opening.gaps.into_iter().chain(unpublished).chain(others);
                 let mut book = locked(&handle.0.book);
                 book.begin(opening.components, gaps.collect());
                 rested.into_iter().for_each(|power| book.rested(power));
@@ -92,7 +98,8 @@ impl RunHandle {
             }
             Err(error) => {
                 problems.push(StartError::Thread(error));
-                let gaps = problems.iter().map(ToString::to_string);
+                let others = problems.iter().skip(unpublished.len()).map(ToString::to_string);
+                let gaps = unpublished.iter().cloned().chain(others);
                 locked(&handle.0.book).begin(Vec::new(), gaps.collect());
             }
         }
@@ -169,6 +176,7 @@ impl RunHandle {
         &self,
         outcome: Option<Outcome>,
         patience: Duration,
+        watch: Option<&mut Watch>,
         provider: Option<&dyn Provider>,
     ) -> (Footprint, bool) {
         let is_recorded = locked(&self.0.book).has_ledger();
@@ -187,10 +195,14 @@ impl RunHandle {
         if !is_read {
             locked(&self.0.book).not_read(last);
         }
+        if let Some(watch) = watch {
+            watch.end();
+        }
         if let Some(provider) = provider {
             self.ask(provider);
         }
         let mut book = locked(&self.0.book);
+        book.end_series();
         book.close(outcome);
         (book.footprint(), is_recorded)
     }
@@ -198,10 +210,24 @@ impl RunHandle {
     /// Asks on this thread, and without the book's lock: the meter's thread may take it and has other runs to serve.
     fn ask(&self, provider: &dyn Provider) {
         let question = locked(&self.0.book).question();
-        if let Some(Question { zone, from, to }) = question {
-            let answer = provider.hours(&zone, from, to);
+        if let Some(Question { place, from, to }) = question {
+            let answer = provider.hours(place, from, to);
             locked(&self.0.book).answered(answer);
         }
+    }
+
+    /// Asks about the run so far, and keeps what is new; none where there is nothing to ask about.
+    pub(super) fn ask_so_far(&self, provider: &dyn Provider) -> Option<Result<(), ProviderError>> {
+        let now = locked(&self.0.session).as_ref().map(Session::now)?;
+        let question = locked(&self.0.book).question_so_far(now.as_secs_f64());
+        let Question { place, from, to } = question?;
+        let answer = provider.hours(place, from, to);
+        Some(answer.map(|series| locked(&self.0.book).answered_so_far(series)))
+    }
+
+    /// The machine's cloud said where it is, or why not.
+    pub(super) fn located(&self, found: Result<Option<Place>, MetadataError>) {
+        locked(&self.0.book).located(found);
     }
 
     fn mark(&self, act: impl FnOnce(&mut Book, &Moment<'_>) + Send + 'static) {

@@ -3,6 +3,7 @@
 mod book;
 mod epochs;
 mod handle;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use std::time::Duration;
 use crate::clock::VirtualClock;
 use crate::facility::Pue;
 use crate::footprint::Footprint;
-use crate::grid::Provider;
+use crate::grid::Series;
 use crate::ledger::{LedgerError, Outcome, TrainingType, read, runs};
+use crate::live::{Metadata, Provider};
 use crate::meter::Instruments;
 use crate::place::Place;
 use crate::settings::{Arguments, SettingError, Settings};
@@ -22,6 +24,7 @@ use crate::units::CarbonIntensity;
 use book::Book;
 pub use epochs::Epochs;
 pub use handle::{Live, RunHandle};
+use watch::Watch;
 
 /// How long a finish waits for the boards; a driver that hangs must not keep a training from ending.
 const LONGEST_FINISH: Duration = Duration::from_secs(10);
@@ -53,6 +56,7 @@ pub struct Run {
     handle: RunHandle,
     dir: PathBuf,
     provider: Option<Arc<dyn Provider>>,
+    watch: Watch,
     is_finished: bool,
 }
 
@@ -64,7 +68,10 @@ pub struct RunBuilder {
     training_type: Option<TrainingType>,
     base_model: Option<String>,
     arguments: Arguments,
+    metadata: Option<Arc<dyn Metadata>>,
     provider: Option<Arc<dyn Provider>>,
+    /// How often the provider is asked while the run goes on.
+    every: Duration,
 }
 
 impl Run {
@@ -107,7 +114,8 @@ impl Run {
 
     /// Ends the run, writes `footprint.json` into its folder and gives the footprint.
     ///
-    /// It waits for one last reading of the boards, in bounds, and for the live provider's answer if there is one.
+    /// It waits for one last reading of the boards, in bounds, and for the live provider's answer if there is one; a run
+    /// of less than a second also for the cloud's word.
     #[must_use = "the footprint is what the run was measured for"]
     pub fn finish(mut self) -> Footprint {
         let provider = self.provider.take();
@@ -121,7 +129,10 @@ impl Run {
         provider: Option<&dyn Provider>,
     ) -> Footprint {
         self.is_finished = true;
-        let (footprint, is_recorded) = self.handle.close(outcome, patience, provider);
+        // Who only drops a run waits for nobody else's word.
+        let mut watch = std::mem::take(&mut self.watch);
+        let waits = outcome.is_none().then_some(&mut watch);
+        let (footprint, is_recorded) = self.handle.close(outcome, patience, waits, provider);
         if is_recorded && let Err(error) = footprint.write(&self.dir) {
             tracing::warn!("the footprint is not saved: {error}");
         }
@@ -140,12 +151,42 @@ impl Drop for Run {
 
 impl RunBuilder {
     fn new(dir: PathBuf, training_type: Option<TrainingType>, base_model: Option<String>) -> Self {
-        Self { dir, training_type, base_model, arguments: Arguments::default(), provider: None }
+        let arguments = Arguments::default();
+        Self {
+            dir,
+            training_type,
+            base_model,
+            arguments,
+            metadata: None,
+            provider: None,
+            every: watch::EVERY,
+        }
     }
 
-    /// Where the run is; else `SOOTPRINT_PLACE` says it, else it is unknown.
+    /// Where the run is. Else `SOOTPRINT_PLACE` says it, else a `sootprint.toml` (of the project, which is the nearest in
+    /// the working folder or above it; of the user, in `~/.config/sootprint`; of the site, in `/etc`), else the
+    /// machine's [cloud](Self::metadata); else the machine's time zone is a guess, and the footprint says so.
     pub fn place(mut self, place: Place) -> Self {
         self.arguments.place = Some(place);
+        self
+    }
+
+    /// Asks the cloud that the machine is in where it is, when nobody else says so: a provider's region, and with it
+    /// what the provider's data centres add.
+    ///
+    /// Nobody is asked unless this is called, as `sootprint_live::CloudMetadata` does over the network; the command
+    /// calls it. `SOOTPRINT_METADATA=off` forbids it, as `metadata = false` in a `sootprint.toml` does.
+    pub fn metadata(mut self, metadata: Arc<dyn Metadata>) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+
+    /// Figures of one's own for the hours of the run; see [`Series::from_csv_file`]. Else `SOOTPRINT_SERIES` names the
+    /// file.
+    ///
+    /// Where the series has no figure, the [intensity](Self::intensity) that was given stands, or the table's.
+    pub fn series(mut self, series: Series) -> Self {
+        self.arguments.series = Some(series);
         self
     }
 
@@ -158,11 +199,12 @@ impl RunBuilder {
     /// Asks this provider for the intensity of each hour when the run is finished, instead of a table's figure for
     /// the year.
     ///
-    /// It is asked about the run's [place](Self::place), once, by [`Run::finish`], which waits for the answer. The
-    /// footprint's intensity is then the mean over the run's hours, each weighted with the energy that was used in
+    /// It is asked about the run's [place](Self::place) every half hour, on a thread of its own, and once more by
+    /// [`Run::finish`], which waits for the answer. Each time it is asked about the whole run, so that an outage leaves
+    /// no hole that its history can fill. The footprint's intensity is then the mean over the run's hours, each weighted with the energy that was used in
     /// it, and every epoch's grams use that mean. Where the provider has no answer the table's figure stands, and a
-    /// note in the footprint says so. An [intensity](Self::intensity) that was given stands: then nobody is asked,
-    /// nor when nobody said where the run is.
+    /// note in the footprint says so. An [intensity](Self::intensity) or a [series](Self::series) that was given
+    /// stands: then nobody is asked, nor when nobody said where the run is.
     ///
     /// # Limits
     /// The hours are counted from the system's time at the start, on a clock that stands still while the machine
@@ -173,7 +215,8 @@ impl RunBuilder {
         self
     }
 
-    /// What the facility adds; else `SOOTPRINT_PUE` says it, else 1.0 is assumed, up to 1.56.
+    /// What the facility adds; else `SOOTPRINT_PUE` says it, else a `sootprint.toml`, else the provider of the cloud's
+    /// region, else 1.0 is assumed, up to 1.56.
     pub fn pue(mut self, pue: Pue) -> Self {
         self.arguments.pue = Some(pue);
         self
@@ -238,14 +281,17 @@ impl RunBuilder {
     }
 
     fn begin(self, settings: Settings) -> (Run, Vec<StartError>) {
-        let Self { dir, training_type, base_model, arguments: _, provider } = self;
+        let Self { dir, training_type, base_model, arguments: _, metadata, provider, every } = self;
+        let asks_metadata = settings.asks_metadata && !settings.is_off;
         let identity = book::Identity { training_type, base_model };
         let (handle, problems) = if settings.is_off {
             (RunHandle::without_meter(Book::off(identity, settings)), Vec::new())
         } else {
             RunHandle::open(&dir, identity, settings)
         };
-        (Run { handle, dir, provider, is_finished: false }, problems)
+        let metadata = metadata.filter(|_| asks_metadata);
+        let watch = Watch::start(&handle, metadata, provider.clone(), every);
+        (Run { handle, dir, provider, watch, is_finished: false }, problems)
     }
 }
 

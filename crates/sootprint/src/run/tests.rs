@@ -1,3 +1,4 @@
+mod hours;
 mod live;
 
 use std::fs;

@@ -6,7 +6,7 @@ use std::thread::{self, ThreadId};
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::grid::{Basis, Figure, Period, ProviderError, Series};
+use crate::grid::{Basis, Figure, Origin, Period, ProviderError, Series};
 use crate::ledger::Entry;
 
 /// Answers as it is told, remembers what it was asked, and takes its time: an hour of the run's clock.
@@ -18,8 +18,8 @@ struct Scripted {
 }
 
 impl Provider for Scripted {
-    fn hours(&self, zone: &str, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
-        let question = (zone.to_owned(), to.duration_since(from), thread::current().id());
+    fn hours(&self, place: Place, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
+        let question = (place.code(), to.duration_since(from), thread::current().id());
         self.questions.lock().unwrap().push(question);
         self.clock.advance(Duration::from_secs(3_600));
         (self.answer)(from)
@@ -69,6 +69,10 @@ fn two_hours_in_britain(
     (run.finish(), provider)
 }
 
+fn this_year() -> u16 {
+    Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).year().try_into().unwrap()
+}
+
 /// The saved footprint and the one that is made again from the ledger are this one.
 fn assert_kept(footprint: &Footprint, dir: &Path) {
     assert_eq!(&Footprint::read(&dir.join(FILE_NAME)).unwrap(), footprint);
@@ -115,7 +119,7 @@ fn the_answer_is_in_the_ledger_before_the_last_line() {
 fn the_table_stands_for_hours_that_nobody_knows() {
     let dir = tempfile::tempdir().unwrap();
     let (footprint, _) = two_hours_in_britain(dir.path(), |from| series(from, &[(0, 100.0), (3, 300.0)]));
-    let table = "GB".parse::<Place>().unwrap().intensity(crate::grid::Origin::Argument).intensity;
+    let table = "GB".parse::<Place>().unwrap().intensity(Origin::Argument, this_year()).intensity;
     let mean = (100.0 + 300.0 + 2.0 * table.grams_per_kilowatt_hour()) / 4.0;
     assert!(close(footprint.grid.intensity.grams_per_kilowatt_hour(), mean), "{:?}", footprint.grid);
     let methods: Vec<Figure> = footprint.grid.hours.iter().map(|hour| hour.method).collect();

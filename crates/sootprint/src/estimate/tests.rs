@@ -1,0 +1,95 @@
+use super::*;
+use crate::facility::PueOrigin;
+use crate::grid::{Basis, Figure, Origin};
+
+/// A machine that says nothing, and whose time zone is Japan's.
+fn machine() -> Machine {
+    Machine::silent(2026, Some("Asia/Tokyo"))
+}
+
+fn close(left: f64, right: f64) -> bool {
+    (left - right).abs() <= 1e-9 * right.abs().max(1.0)
+}
+
+// GPU-hours, watts, PUE, kg/kWh, published MWh and tonnes. LLaMA: Touvron et al. 2023; BLOOM: Luccioni et al. 2022; GPT-3
+// and Meena: Patterson et al. 2021.
+#[test]
+fn published_runs_come_out_as_their_authors_reckoned() {
+    for (name, hours, watts, pue, kilograms, megawatt_hours, tonnes) in [
+        ("LLaMA-7B", 82_432.0, 400.0, 1.1, 0.385, 36.0, 14.0),
+        ("LLaMA-65B", 1_022_362.0, 400.0, 1.1, 0.385, 449.0, 173.0),
+        ("BLOOM-176B", 1_082_990.0, 400.0, 1.0, 0.057, 433.196, 24.7),
+        ("GPT-3", 3_552_000.0, 330.0, 1.10, 0.429, 1_287.0, 552.1),
+        ("Meena", 737_280.0, 289.0, 1.09, 0.415, 232.0, 96.4),
+    ] {
+        let device = Device::drawing(name, Power::from_watts(watts)).unwrap();
+        let estimate = Estimate::new(device, hours, 1).unwrap();
+        let estimate = estimate.pue(Pue::new(pue).unwrap());
+        let estimate = estimate.intensity(CarbonIntensity::given(kilograms * 1e3).unwrap());
+        let footprint = estimate.footprint_on(&machine()).unwrap();
+        let within = |left: f64, right: f64| (left / right - 1.0).abs() < 0.01;
+        let energy = footprint.energy.facility.kilowatt_hours() / 1e3;
+        let emissions = footprint.emissions.best.grams() / 1e6;
+        assert!(within(energy, megawatt_hours), "{name}: {energy} MWh");
+        assert!(within(emissions, tonnes), "{name}: {emissions} t");
+        // Power, PUE and intensity are given: nothing is left open.
+        assert_eq!(footprint.emissions.low, footprint.emissions.high);
+    }
+}
+
+#[test]
+fn a_named_device_draws_its_limit_with_a_range_below() {
+    let device = Device::named("NVIDIA A100-SXM4-80GB").unwrap();
+    let estimate = Estimate::new(device, 10.0, 8).unwrap().place("aws:us-east-1".parse().unwrap());
+    let footprint = estimate.footprint_on(&machine()).unwrap();
+    // 8 × 400 W × 10 h.
+    assert!(close(footprint.energy.total.kilowatt_hours(), 32.0), "{:?}", footprint.energy);
+    assert!(close(footprint.energy.low.kilowatt_hours(), 32.0 * 0.15));
+    assert!(close(footprint.energy.high.kilowatt_hours(), 32.0));
+    assert!(close(footprint.energy.gpu.kilowatt_hours(), 32.0));
+    assert_eq!(footprint.energy.pue_origin, PueOrigin::Region.as_str());
+    // Ashburn hangs on SERC Virginia/Carolina at 270.5 g; Amazon says 1.15 for 2024.
+    assert!(close(footprint.emissions.best.grams(), 32.0 * 1.15 * 270.5), "{:?}", footprint.emissions);
+    assert!(
+        footprint.emissions.low < footprint.emissions.best
+            && footprint.emissions.best < footprint.emissions.high
+    );
+    assert_eq!(footprint.hardware, "8 x A100 SXM4 80GB");
+    let [component] = &footprint.components[..] else { panic!("{:?}", footprint.components) };
+    assert_eq!((component.method, component.note.is_some()), (Some(Method::Modelled), true));
+    assert!(close(component.mean.unwrap().watts(), 3_200.0) && close(footprint.run.duration_s, 36_000.0));
+    assert_eq!((footprint.grid.origin, footprint.grid.basis), (Origin::Argument, Basis::DirectGeneration));
+    assert_eq!(
+        footprint.notes,
+        [
+            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each for 10 h; when it ran is not known"
+        ]
+    );
+    assert_eq!(Footprint::from_json(&footprint.to_json().unwrap()).unwrap(), footprint);
+}
+
+#[test]
+fn the_training_s_year_has_its_own_figure() {
+    let estimate =
+        || Estimate::new(Device::named("T4").unwrap(), 1.0, 1).unwrap().place("FR".parse().unwrap());
+    let footprint = estimate().year(2019).footprint_on(&machine()).unwrap();
+    assert_eq!((footprint.grid.year, footprint.run.started.as_str()), (Some(2019), "2019-01-01T00:00:00Z"));
+    assert_eq!(estimate().footprint_on(&machine()).unwrap().grid.year, Some(2025));
+}
+
+#[test]
+fn the_machine_s_time_zone_says_nothing_of_the_training() {
+    let estimate = Estimate::new(Device::named("T4").unwrap(), 1.0, 1).unwrap();
+    let footprint = estimate.footprint_on(&machine()).unwrap();
+    assert_eq!((footprint.grid.origin, footprint.grid.method), (Origin::Unknown, Figure::Table));
+    assert!(footprint.notes.iter().any(|note| note.contains("nobody said where the run is")));
+}
+
+#[test]
+fn what_is_no_training_is_refused() {
+    let device = || Device::named("T4").unwrap();
+    for hours in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e13] {
+        assert!(matches!(Estimate::new(device(), hours, 1), Err(EstimateError::Hours { .. })), "{hours}");
+    }
+    assert!(matches!(Estimate::new(device(), 1.0, 0), Err(EstimateError::NoDevice)));
+}
