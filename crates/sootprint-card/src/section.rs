@@ -100,12 +100,19 @@ fn energy(footprint: &Footprint) -> String {
     }
 }
 
+/// The bounds around the best estimate, which a line of the template that somebody else filled in may not name.
 fn range(footprint: &Footprint) -> Option<String> {
     let (emissions, energy) = (&footprint.emissions, &footprint.energy);
     let [low, high] = [emissions.low, emissions.high].map(|bound| figure(bound.grams()));
+    let best = plain_decimal(emissions.best.grams(), 4)?;
     Some(format!(
-        "{} to {} g CO2eq; {} to {} in the hardware. Bounds under stated assumptions, not a confidence interval",
-        low?, high?, energy.low, energy.high
+        "{} to {} g CO2eq around {best} g; {} to {} in the hardware. These are bounds under [stated assumptions]({}), \
+         not a confidence interval",
+        low?,
+        high?,
+        energy.low,
+        energy.high,
+        concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/uncertainty.md"),
     ))
 }
 

@@ -10,7 +10,7 @@ use crate::beside::picture_beside;
 use crate::block::EmissionsBlock;
 use crate::card::{BASE_MODEL, ModelCard, RELATION};
 use crate::error::CardError;
-use crate::file::{FolderLock, target_of, write_whole};
+use crate::file::{FolderLock, LONGEST_WAIT, target_of, write_whole};
 use crate::minimal::NewCard;
 use crate::options::CardOptions;
 use crate::region::with_region;
@@ -128,7 +128,7 @@ pub fn write_card_with(
     let file = |source| CardError::file(path, source);
     let target = target_of(path).map_err(file)?;
     // From the reading to the writing: what another one writes in between would be lost.
-    let _lock = FolderLock::take(&target).map_err(|source| match source.kind() {
+    let _lock = FolderLock::take(&target, LONGEST_WAIT).map_err(|source| match source.kind() {
         io::ErrorKind::WouldBlock => CardError::Locked { path: path.to_owned() },
         _ => file(source),
     })?;
