@@ -42,7 +42,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         "base_model": "org/base", "base_model_relation": "adapter",
     }));
     fs::write(folder.join("written.json"), serde_json::to_string_pretty(&written)?)?;
-    println!("{} cards in {}", written.len(), folder.display());
     Ok(())
 }
 

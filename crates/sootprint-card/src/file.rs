@@ -45,10 +45,10 @@ pub(crate) struct FolderLock {
 }
 
 impl FolderLock {
-    /// Waits until no other writer holds it, or [`io::ErrorKind::WouldBlock`] after [`LONGEST_WAIT`].
-    pub(crate) fn take(card: &Path) -> io::Result<Self> {
+    /// Waits until no other writer holds it; [`io::ErrorKind::WouldBlock`] when one does for longer than this.
+    pub(crate) fn take(card: &Path, longest: Duration) -> io::Result<Self> {
         let Ok(folder) = File::open(folder_of(card)) else { return Ok(Self { _folder: None }) };
-        let deadline = Instant::now() + LONGEST_WAIT;
+        let deadline = Instant::now() + longest;
         loop {
             match folder.try_lock() {
                 Ok(()) => return Ok(Self { _folder: Some(folder) }),
@@ -62,7 +62,7 @@ impl FolderLock {
 
 /// Writing a card takes milliseconds, a hundred of them at once some seconds. Who holds the folder longer than this
 /// is stuck.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Between two attempts at the lock.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -160,11 +160,13 @@ mod tests {
     fn writers_take_turns_and_a_lock_ends_with_its_holder() {
         let dir = tempfile::tempdir().unwrap();
         let card = dir.path().join("README.md");
-        let (waited, holder) = (dir.path().join("held"), FolderLock::take(&card).unwrap());
+        let (waited, holder) = (dir.path().join("held"), FolderLock::take(&card, LONGEST_WAIT).unwrap());
         assert!(holder._folder.is_some(), "this system locks folders");
+        let error = FolderLock::take(&card, Duration::ZERO).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         thread::scope(|scope| {
             let second = scope.spawn(|| {
-                let _lock = FolderLock::take(&card).unwrap();
+                let _lock = FolderLock::take(&card, LONGEST_WAIT).unwrap();
                 assert!(waited.exists(), "the lock was given while another one held it");
             });
             thread::sleep(Duration::from_millis(50));

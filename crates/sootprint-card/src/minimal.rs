@@ -205,7 +205,7 @@ mod tests {
         - **Compute Region:** France
         - **Carbon Emitted:** 40.6823 g CO2eq
         - **Energy:** 0.726469444 kWh (GPU 666.67 Wh, CPU 50.00 Wh and memory 9.80 Wh)
-        - **Range:** 30 to 70 g CO2eq; 666.67 Wh to 805.56 Wh in the hardware. Bounds under stated assumptions, not a confidence interval
+        - **Range:** 30 to 70 g CO2eq around 40.6823 g; 666.67 Wh to 805.56 Wh in the hardware. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
         - **Measured:** 2 x GPU (NVIDIA H200) by their energy counters, 91.8 % of the energy
         - **Modelled:** CPU (a processor), the 50 % of it that the job was given, 6.88 % of the energy; memory (64 GiB), the 50 % of it that the job was given, 1.35 % of the energy
         - **Carbon intensity:** 56 g CO2eq/kWh (47.6 to 64.4), France, yearly mean of 2024; it counts the life cycle of the electricity generated there; source: Ember

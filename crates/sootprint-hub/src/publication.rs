@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sootprint::Footprint;
-use sootprint_card::{CardOptions, PICTURE_FILE};
+use sootprint_card::{CardOptions, ModelCard, PICTURE_FILE};
 
 use crate::card::{Card, LocalCard};
 use crate::error::PublishError;
@@ -58,6 +58,7 @@ pub struct Publication {
     given: Given,
     private: bool,
     picture: bool,
+    base_card: bool,
     revision: String,
 }
 
@@ -71,6 +72,7 @@ impl Publication {
             given: Given::default(),
             private: false,
             picture: false,
+            base_card: false,
             revision: MAIN.to_owned(),
         }
     }
@@ -92,6 +94,15 @@ impl Publication {
     /// It needs the feature `picture` and a footprint with a trace of its power; else the card shows none.
     pub fn picture(mut self, is_shown: bool) -> Self {
         self.picture = is_shown;
+        self
+    }
+
+    /// Whether the base model's card is read from the Hub, so that the section can name the emissions which that
+    /// model publishes: as separate, and not added.
+    ///
+    /// Where that card cannot be read, a warning is logged and the section names none.
+    pub fn base_card(mut self, is_read: bool) -> Self {
+        self.base_card = is_read;
         self
     }
 
@@ -130,7 +141,11 @@ impl Publication {
         let picture = if self.picture { drawn(&footprint)? } else { None };
         // It is drawn anew, whatever lies in the folder.
         left_out.retain(|name| picture.is_none() || name != PICTURE_FILE);
-        let options = CardOptions::default().picture(picture.is_some());
+        let mut options = CardOptions::default().picture(picture.is_some());
+        let asked = self.base_card.then(|| card_of_base(&footprint, &settings));
+        if let Some(card) = asked.flatten() {
+            options = options.base_card(card);
+        }
         let local = LocalCard::read(&self.dir, card.as_deref(), &footprint, &options)?;
 
         let hub = Hub::connect(&settings, name, &self.revision, Timeouts::default())?;
@@ -185,6 +200,23 @@ impl Publication {
             card_created: card.is_created(),
         })
     }
+}
+
+/// The base model's card, when there is one and it can be read.
+fn card_of_base(footprint: &Footprint, settings: &Settings) -> Option<ModelCard> {
+    let base = footprint.run.base_model.as_deref()?;
+    let read = || -> Result<Option<ModelCard>, PublishError> {
+        let hub = Hub::connect(settings, RepositoryName::parse(base)?, MAIN, Timeouts::default())?;
+        let bytes = hub.card(MAIN)?;
+        bytes
+            .map(ModelCard::from_bytes)
+            .transpose()
+            .map_err(|source| PublishError::Card { card: format!("{} of {base}", files::CARD), source })
+    };
+    read().unwrap_or_else(|error| {
+        tracing::warn!("the base model's card is not read, and its emissions are not named: {error}");
+        None
+    })
 }
 
 /// The picture that the card shows, beside it; none without the feature that draws it.

@@ -179,6 +179,37 @@ fn a_second_publication_replaces_the_block_and_keeps_the_user_s_edits() {
 }
 
 #[test]
+fn the_base_model_s_emissions_are_named_when_it_is_asked_for() {
+    isolated::run("the_base_model_s_emissions_are_named_when_it_is_asked_for", || {
+        let bench = Bench::with_card(CARD);
+        bench.hub.create_repository("me/base").unwrap();
+        bench.hub.write("me/base", "README.md", b"---\nco2_eq_emissions: 1710\n---\n").unwrap();
+        let mut document: serde_json::Value = serde_json::from_str(include_str!("footprint.json")).unwrap();
+        document["run"]["training_type"] = "fine-tuning".into();
+        document["run"]["base_model"] = "me/base".into();
+        let footprint = Footprint::from_json(&document.to_string()).unwrap();
+
+        bench.publish(&footprint);
+        assert!(bench.card_on_hub().contains("me/base; its own footprint is separate"));
+        bench.publication(&footprint).base_card(true).publish().unwrap();
+        let card = bench.card_on_hub();
+        assert!(
+            card.contains("me/base; its card publishes 1710 g CO2eq (1.71 kg), which is separate"),
+            "{card}"
+        );
+        assert!(card.contains("  emissions: 40.6823\r\n"), "{card}");
+
+        document["run"]["base_model"] = "me/nowhere".into();
+        let footprint = Footprint::from_json(&document.to_string()).unwrap();
+        bench.publication(&footprint).base_card(true).publish().unwrap();
+        assert!(
+            bench.card_on_hub().contains("me/nowhere; its own footprint is separate"),
+            "no card, no failure"
+        );
+    });
+}
+
+#[test]
 fn without_a_card_in_the_folder_the_hub_s_is_taken() {
     isolated::run("without_a_card_in_the_folder_the_hub_s_is_taken", || {
         let bench = Bench::new();
