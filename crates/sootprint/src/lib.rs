@@ -9,6 +9,9 @@
 //! - A board's energy is the whole board's: another process on it is not told apart, and slices (MIG) are not measured.
 //! - The error of a sensor is not ours to know; what its maker states, or an assumption, is in the bounds
 //!   (`docs/uncertainty.md`).
+//! - The intensity of a place is a mean of a year, unless a series or a live provider has the hours. Figures of states
+//!   and provinces count the stack only, those of countries the life cycle.
+//! - Where nobody names the place the machine's time zone is a guess, and the footprint says so.
 //! - A run that is killed keeps its ledger up to the last line: one a second in the first minute, then one a minute.
 //!
 //! # The way of the data

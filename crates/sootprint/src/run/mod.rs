@@ -282,15 +282,15 @@ impl RunBuilder {
 
     fn begin(self, settings: Settings) -> (Run, Vec<StartError>) {
         let Self { dir, training_type, base_model, arguments: _, metadata, provider, every } = self;
-        let asks_metadata = settings.asks_metadata && !settings.is_off;
+        let (is_off, asks_metadata) = (settings.is_off, settings.asks_metadata);
         let identity = book::Identity { training_type, base_model };
         let (handle, problems) = if settings.is_off {
             (RunHandle::without_meter(Book::off(identity, settings)), Vec::new())
         } else {
             RunHandle::open(&dir, identity, settings)
         };
-        let metadata = metadata.filter(|_| asks_metadata);
-        let watch = Watch::start(&handle, metadata, provider.clone(), every);
+        let metadata = metadata.filter(|_| asks_metadata && !is_off);
+        let watch = Watch::start(&handle, metadata, provider.clone().filter(|_| !is_off), every);
         (Run { handle, dir, provider, watch, is_finished: false }, problems)
     }
 }
