@@ -126,7 +126,8 @@ impl Estimate {
             gaps: Vec::new(),
         }));
         fold.note(format!(
-            "nothing was measured: modelled from {hardware} at {} each for {hours} h; when it ran is not known",
+            "nothing was measured: modelled from {hardware} at {} each for {hours} h and from nothing else; when it ran \
+             is not known",
             device.power
         ));
         fold.apply(Entry::Claimed { at: 0.0, components: vec![0], unresolved: Vec::new() });

@@ -62,7 +62,7 @@ fn a_named_device_draws_its_limit_with_a_range_below() {
     assert_eq!(
         footprint.notes,
         [
-            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each for 10 h; when it ran is not known"
+            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each for 10 h and from nothing else; when it ran is not known"
         ]
     );
     assert_eq!(Footprint::from_json(&footprint.to_json().unwrap()).unwrap(), footprint);

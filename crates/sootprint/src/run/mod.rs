@@ -200,8 +200,8 @@ impl RunBuilder {
     /// the year.
     ///
     /// It is asked about the run's [place](Self::place) every half hour, on a thread of its own, and once more by
-    /// [`Run::finish`], which waits for the answer. Each time it is asked about the whole run, so that an outage leaves
-    /// no hole that its history can fill. The footprint's intensity is then the mean over the run's hours, each weighted with the energy that was used in
+    /// [`Run::finish`], which waits for the answer. Each time it is asked about all that was not found yet, so that an
+    /// outage leaves no hole that its history can fill. The footprint's intensity is then the mean over the run's hours, each weighted with the energy that was used in
     /// it, and every epoch's grams use that mean. Where the provider has no answer the table's figure stands, and a
     /// note in the footprint says so. An [intensity](Self::intensity) or a [series](Self::series) that was given
     /// stands: then nobody is asked, nor when nobody said where the run is.
