@@ -234,9 +234,17 @@ fn with_words<'a>(rows: &'a [Row], name: &str) -> Vec<&'a Row> {
         name.split(' ').filter(|word| !word.is_empty() && !FILLERS.contains(word)).collect();
     let has_all = |row: &Row| {
         let known = row.words();
-        words.iter().all(|word| known.iter().any(|known| known == word))
+        words.iter().all(|word| known.iter().any(|known| is_word(known, word)))
     };
     rows.iter().filter(|row| !words.is_empty() && has_all(row)).collect()
+}
+
+/// Whether it is the word, or the word without its number: `sxm` for `sxm4`.
+fn is_word(known: &str, word: &str) -> bool {
+    let is_series = word.len() > 2 && word.ends_with(|last: char| last.is_ascii_alphabetic());
+    known
+        .strip_prefix(word)
+        .is_some_and(|rest| rest.is_empty() || is_series && rest.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 /// Whether a part is in a name between the ends of words: `a10` is not in `a100`, nor `b200` in `gb200`. A size in
@@ -344,6 +352,7 @@ mod tests {
             ["A100 SXM4 80GB", "A100 SXM4 40GB", "A100 PCIe 80GB", "A100 PCIe 40GB"]
         );
         assert_eq!(candidates("A100 80GB"), ["A100 SXM4 80GB", "A100 PCIe 80GB"]);
+        assert_eq!(candidates("A100 SXM"), ["A100 SXM4 80GB", "A100 SXM4 40GB"]);
         assert_eq!(candidates("nvidia v100").len(), 5);
         assert!(candidates("H100").len() == 4 && candidates("TPU").len() > 5);
         let error = name("A100-80GB").unwrap_err().to_string();
@@ -356,7 +365,7 @@ mod tests {
     #[test]
     fn a_miss_suggests_and_a_blank_is_no_figure() {
         assert!(name("RTX 4909").unwrap_err().to_string().contains("RTX 4090"));
-        for unknown in ["", "Voodoo2", "A1000", "Gaudi4", "A30X"] {
+        for unknown in ["", "Voodoo2", "A1000", "Gaudi4", "A30X", "H100 S"] {
             assert!(
                 matches!(name(unknown), Err(HardwareError::Unknown { .. })),
                 "{unknown}: {:?}",
