@@ -2,7 +2,7 @@
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use sootprint::{Device, Estimate, EstimateError, HardwareError, Power};
+use sootprint::{Estimate, EstimateError, Hardware, HardwareError, Power};
 
 use crate::arguments::{Arguments, EstimateArguments};
 use crate::terminal::print;
@@ -30,10 +30,10 @@ pub(crate) fn estimate(arguments: &EstimateArguments) -> anyhow::Result<()> {
 }
 
 /// With a power the name is free.
-fn device(arguments: &EstimateArguments) -> Result<Device, HardwareError> {
+fn device(arguments: &EstimateArguments) -> Result<Hardware, HardwareError> {
     match arguments.power {
-        Some(watts) => Device::drawing(arguments.hardware.as_str(), Power::from_watts(watts)),
-        None => Device::named(&arguments.hardware),
+        Some(watts) => Hardware::drawing(arguments.hardware.as_str(), Power::from_watts(watts)),
+        None => Hardware::named(&arguments.hardware),
     }
 }
 

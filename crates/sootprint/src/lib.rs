@@ -51,14 +51,15 @@ mod units;
 
 pub use boards::{Board, Claim, Visibility};
 pub use clock::VirtualClock;
-pub use estimate::{Device, Estimate, EstimateError, HardwareError};
+pub use estimate::{Estimate, EstimateError, Hardware, HardwareError};
 pub use facility::{Pue, PueError, PueOrigin};
 pub use footprint::{
     ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FILE_NAME, Footprint, FootprintError,
     RunSummary, SCHEMA,
 };
 pub use grid::{
-    Answer, Basis, Fault, Figure, Hour, IntensityError, Origin, Period, ProviderError, Series, SeriesError,
+    Answer, Basis, Figure, Hour, IntensityError, Origin, Period, ProviderError, Series, SeriesError,
+    SeriesFault,
 };
 pub use ledger::{LedgerError, Outcome, TrainingType, runs};
 pub use live::{Metadata, MetadataError, Provider};

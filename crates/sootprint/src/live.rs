@@ -46,6 +46,7 @@ use crate::place::Place;
 /// let run = Run::pre_training(dir.path())
 ///     .place("GB".parse()?)
 ///     .provider(Arc::new(OwnTurbine))
+/// #   .pue(sootprint::Pue::new(1.0)?)
 /// #   .replay(replay)
 ///     .start();
 /// # clock.advance(Duration::from_secs(7_200));

@@ -25,7 +25,7 @@ const LONGEST_NAME: usize = 80;
 
 /// An accelerator and what it draws in a training.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Device {
+pub struct Hardware {
     pub(super) name: String,
     pub(super) power: Power,
     pub(super) low: Power,
@@ -34,17 +34,17 @@ pub struct Device {
     pub(super) note: String,
 }
 
-impl Device {
+impl Hardware {
     /// A device of the embedded table, by its name or by the name that its driver gives it, as in
     /// `NVIDIA A100-SXM4-80GB`. Of several that are in the name the longest is meant.
     ///
     /// It is taken to draw its thermal design power, as every calculator takes it; the lower bound is 15 % of that.
     ///
     /// ```
-    /// use sootprint::{Device, HardwareError};
+    /// use sootprint::{Hardware, HardwareError};
     ///
-    /// assert_eq!(Device::named("NVIDIA A100-SXM4-80GB")?.power().watts(), 400.0);
-    /// assert!(matches!(Device::named("A100"), Err(HardwareError::Ambiguous { .. })));
+    /// assert_eq!(Hardware::named("NVIDIA A100-SXM4-80GB")?.power().watts(), 400.0);
+    /// assert!(matches!(Hardware::named("A100"), Err(HardwareError::Ambiguous { .. })));
     /// # Ok::<(), HardwareError>(())
     /// ```
     ///
@@ -372,21 +372,21 @@ mod tests {
                 name(unknown)
             );
         }
-        let error = Device::named("TPU v5e").unwrap_err();
+        let error = Hardware::named("TPU v5e").unwrap_err();
         assert_eq!(error.to_string(), "nobody published what a TPU v5e (chip) draws; give the watts");
     }
 
     #[test]
     fn what_no_device_draws_is_refused() {
         for watts in [0.0, -1.0, 1e7, f64::NAN, f64::INFINITY] {
-            assert!(Device::drawing("x", Power::from_watts(watts)).is_err(), "{watts}");
+            assert!(Hardware::drawing("x", Power::from_watts(watts)).is_err(), "{watts}");
         }
     }
 
     proptest! {
         #[test]
         fn no_name_is_too_odd(text in any::<String>()) {
-            let _ = Device::named(&text);
+            let _ = Hardware::named(&text);
         }
     }
 }
