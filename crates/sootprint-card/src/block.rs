@@ -1,7 +1,7 @@
 //! The value of `co2_eq_emissions`: the Hub's keys, in the Hub's order.
 
 use serde::{Deserialize, Serialize};
-use sootprint::{Co2e, Energy, Footprint, Kind, Method};
+use sootprint::{Co2e, Energy, Footprint, Kind, Method, Origin};
 
 use crate::error::CardError;
 use crate::number::plain_decimal;
@@ -101,7 +101,10 @@ impl EmissionsBlock {
             emissions: footprint.emissions.best,
             source: Some(source_of(footprint)),
             training_type: footprint.run.training_type.map(|training| training.as_str().to_owned()),
-            geographical_location: footprint.grid.place.as_deref().and_then(known),
+            // A guess is no fact to publish.
+            geographical_location: (footprint.grid.origin != Origin::TimeZone)
+                .then(|| footprint.grid.place.as_deref().and_then(known))
+                .flatten(),
             hardware_used: known(&footprint.hardware),
             energy_consumed: Some(footprint.energy.facility),
         };
@@ -202,6 +205,13 @@ mod tests {
         source: "sootprint X.Y (GPU counter; CPU, memory modelled)"
         energy_consumed: 0.726469444
         "#);
+    }
+
+    #[test]
+    fn a_place_that_is_guessed_is_left_out() {
+        let mut footprint = sample::footprint();
+        footprint.grid.origin = Origin::TimeZone;
+        assert!(!written(&footprint).contains("geographical_location"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args, Parser};
-use sootprint::{CarbonIntensity, IntensityError, Place, Pue, PueError};
+use jiff::Timestamp;
+use sootprint::{CarbonIntensity, IntensityError, Place, Pue, PueError, Series};
 
 /// Measure the energy and the CO2e of a training.
 #[derive(Debug, Parser)]
@@ -19,6 +20,8 @@ pub(crate) struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Subcommand {
     Run(RunArguments),
+    Estimate(EstimateArguments),
+    Grid(GridArguments),
     Report(ReportArguments),
     Doctor(DoctorArguments),
 }
@@ -39,13 +42,21 @@ pub(crate) struct RunArguments {
     #[arg(long, alias = "fine-tune", value_name = "BASE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) fine_tuning: Option<String>,
 
-    /// Where it runs: a country's name or code.
+    /// Where it runs: a country, a state or province, or a cloud's region, as in France, US-VA or aws:us-east-1.
     #[arg(long)]
     pub(crate) place: Option<Place>,
 
     /// The carbon intensity of the electricity in grams of CO2e per kilowatt-hour.
     #[arg(long, value_name = "G_PER_KWH", value_parser = intensity)]
     pub(crate) intensity: Option<CarbonIntensity>,
+
+    /// The carbon intensity of each hour: a CSV file with the columns `start` and `g_per_kwh`.
+    #[arg(long, value_name = "FILE", value_parser = series, conflicts_with = "intensity")]
+    pub(crate) series: Option<Series>,
+
+    /// Ask this provider for the carbon intensity of each hour.
+    #[arg(long, value_name = "PROVIDER", conflicts_with_all = ["intensity", "series"])]
+    pub(crate) live: Option<Live>,
 
     /// What the facility uses per unit of its computers' energy, 1 or more.
     #[arg(long, value_name = "N", value_parser = pue)]
@@ -75,10 +86,20 @@ Example:
 Environment:
   SOOTPRINT_PLACE      as --place, which goes first
   SOOTPRINT_INTENSITY  as --intensity
+  SOOTPRINT_SERIES     as --series
+  SOOTPRINT_LIVE       as --live
   SOOTPRINT_PUE        as --pue
+  SOOTPRINT_BASELINE   seconds at rest that are measured before the command
+  SOOTPRINT_METADATA   off: the machine's cloud is never asked where it is
   SOOTPRINT_NVML       the path of NVIDIA's NVML library
   SOOTPRINT_REPLAY     a script of powers (JSON) to measure instead of the machine
   SOOTPRINT=off        runs the command and measures nothing
+  ELECTRICITYMAPS_TOKEN, ELECTRICITYMAPS_ZONE
+                       for --live electricity-maps
+
+Settings that neither say are those of sootprint.toml: the nearest in the
+working folder or above it, then ~/.config/sootprint/sootprint.toml, then
+/etc/sootprint.toml. Keys: place, intensity, series, pue, nvml, baseline, metadata.
 
 Exit status:
   that of the command, or 128 + n when signal n ended it; nothing that fails
@@ -87,6 +108,15 @@ Exit status:
   125  sootprint failed before the command
   126  the command cannot be run
   127  there is no such command";
+
+/// Who is asked for the carbon intensity of each hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Live {
+    /// The Carbon Intensity API of Great Britain.
+    Uk,
+    /// Electricity Maps, with the token in `ELECTRICITYMAPS_TOKEN`.
+    ElectricityMaps,
+}
 
 impl RunArguments {
     /// What is to be measured.
@@ -97,6 +127,76 @@ impl RunArguments {
         command.args(words);
         command
     }
+}
+
+/// Estimate the footprint of a training that nobody measured.
+///
+/// The estimate is of the named devices only, at the most that they draw unless --power says otherwise. Its range is in
+/// the result.
+#[derive(Debug, Args)]
+#[command(after_long_help = ESTIMATE_HELP)]
+pub(crate) struct EstimateArguments {
+    /// The device by its name or its driver's, as in `NVIDIA A100-SXM4-80GB`; with --power any name.
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) hardware: String,
+
+    /// Wall time of each device in hours.
+    #[arg(long, value_name = "H", allow_negative_numbers = true)]
+    pub(crate) hours: f64,
+
+    /// How many devices there were.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) count: u32,
+
+    /// What each device drew in the mean, in watts.
+    #[arg(long, value_name = "WATTS", allow_negative_numbers = true)]
+    pub(crate) power: Option<f64>,
+
+    /// What the facility used per unit of its computers' energy, 1 or more.
+    #[arg(long, value_name = "N", value_parser = pue)]
+    pub(crate) pue: Option<Pue>,
+
+    /// Where it was: a country, a state or province, or a cloud's region, as in France, US-VA or aws:us-east-1.
+    #[arg(long)]
+    pub(crate) place: Option<Place>,
+
+    /// The carbon intensity of the electricity in grams of CO2e per kilowatt-hour.
+    #[arg(long, value_name = "G_PER_KWH", value_parser = intensity, conflicts_with = "place")]
+    pub(crate) intensity: Option<CarbonIntensity>,
+
+    /// The year of the training; else this year's figures are taken.
+    #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(u16).range(1990..=2100))]
+    pub(crate) year: Option<u16>,
+
+    /// As the JSON of a footprint.json.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const ESTIMATE_HELP: &str = "\
+Example:
+  sootprint estimate --hardware A100-SXM4-80GB --count 8 --hours 24 --place gcp:europe-west4
+
+Where the arguments leave it open, the place, the intensity and the PUE are those of
+SOOTPRINT_PLACE, SOOTPRINT_INTENSITY, SOOTPRINT_PUE and sootprint.toml. Neither the
+machine's cloud nor its time zone are asked: the training need not have been here.";
+
+/// Show what a place's electricity emits, with its source, its year and what it counts.
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "Example:\n  sootprint grid aws:us-east-1\n  sootprint grid \"Quebec, Canada\" --json"
+)]
+pub(crate) struct GridArguments {
+    /// A country, a state or province, a subregion of the United States' grid, or a cloud's region.
+    pub(crate) place: Place,
+
+    /// The figure for this year, or for the nearest that has one; else for this year.
+    #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(u16).range(1990..=2100))]
+    pub(crate) year: Option<u16>,
+
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Show what was measured, from the record in DIR.
@@ -143,6 +243,14 @@ pub(crate) struct DoctorArguments {
 fn intensity(text: &str) -> Result<CarbonIntensity, String> {
     let grams = number(text)?;
     CarbonIntensity::given(grams).map_err(|error: IntensityError| error.to_string())
+}
+
+fn series(path: &str) -> Result<Series, String> {
+    Series::from_csv_file(path.as_ref()).map_err(|error| error.to_string())
+}
+
+pub(crate) fn this_year() -> u16 {
+    u16::try_from(Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).year()).unwrap_or_default()
 }
 
 fn pue(text: &str) -> Result<Pue, String> {
@@ -199,6 +307,11 @@ mod tests {
             ("--intensity many -- x", "no number"),
             ("--intensity -1 -- x", "-1"),
             ("--place Atlantis -- x", "Atlantis"),
+            ("--place Frnace -- x", "did you mean France?"),
+            ("--place Georgia -- x", "US-GA"),
+            ("--series /nowhere/hours.csv -- x", "/nowhere/hours.csv"),
+            ("--live uk --intensity 5 -- x", "cannot be used with"),
+            ("--live nobody -- x", "electricity-maps"),
             ("--pre-training --push digits -- x", "owner/name"),
             ("--pre-training --push me/digits/x -- x", "owner/name"),
             ("--push me/digits -- x", "--pre-training"),

@@ -1,6 +1,7 @@
 //! `sootprint doctor`: what a run on this machine would be measured and computed with.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use sootprint::{
     Answer, CrossCheck, Footprint, Kind, Method, Origin, Power, Run, SourceReport, cross_check, sources,
 };
+use sootprint_live::CloudMetadata;
 
 use crate::arguments::DoctorArguments;
 use crate::terminal::print;
@@ -108,7 +110,7 @@ impl Examination {
 fn short_run() -> anyhow::Result<Footprint> {
     let dir =
         tempfile::tempdir().context("no temporary folder can be made; set TMPDIR to one that is writable")?;
-    let run = Run::unlabelled(dir.path()).start();
+    let run = Run::unlabelled(dir.path()).metadata(Arc::new(CloudMetadata::new())).start();
     thread::sleep(READING);
     Ok(run.finish())
 }
@@ -156,6 +158,8 @@ impl Examination {
         let grid = &self.grid;
         let origin = match grid.origin {
             Origin::Environment => "place or intensity from the environment",
+            Origin::CloudMetadata => "the cloud that the machine is in",
+            Origin::TimeZone => "a guess from the machine's time zone",
             Origin::Unknown => "nobody said where the machine is",
             _ => "place or intensity from the settings",
         };

@@ -1,4 +1,5 @@
-//! The command `sootprint`: measures any training, reports what was measured, and says what can be.
+//! The command `sootprint`: measures any training, reports what was measured, estimates what was not, and says what can
+//! be.
 //!
 //! # Limits
 //! - Every board that the machine shows to CUDA is counted, whether the command uses it or not.
@@ -11,7 +12,10 @@
 mod arguments;
 mod child;
 mod doctor;
+mod estimate;
+mod grid;
 mod live_line;
+mod provider;
 mod report;
 mod run;
 #[cfg(unix)]
@@ -28,6 +32,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().subcommand {
         // Its exit status is that of the command that it measures.
         Subcommand::Run(arguments) => return run::run(&arguments),
+        Subcommand::Estimate(arguments) => estimate::estimate(&arguments),
+        Subcommand::Grid(arguments) => grid::grid(&arguments),
         Subcommand::Report(arguments) => report::report(&arguments),
         Subcommand::Doctor(arguments) => doctor::doctor(&arguments),
     };

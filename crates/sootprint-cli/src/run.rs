@@ -1,20 +1,24 @@
 //! `sootprint run`: measures a command, then records, writes and publishes what was asked for.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use sootprint::{Footprint, Outcome, Run, RunBuilder, runs};
 use sootprint_card::{CardOptions, NewCard, write_card_with};
 use sootprint_hub::Publication;
+use sootprint_live::CloudMetadata;
 
 use crate::arguments::RunArguments;
 use crate::child::{self, Ending, FAILED_BEFORE};
 use crate::live_line::LiveLine;
+use crate::provider::provider;
 use crate::terminal::{say, show, show_warnings};
 
 /// Measures the command; the exit status is the command's.
 pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
     show_warnings();
-    let run = match builder(arguments).try_start() {
+    let started = builder(arguments).and_then(|builder| Ok(builder.try_start()?));
+    let run = match started {
         Ok(run) => run,
         Err(error) => {
             say(error);
@@ -41,23 +45,30 @@ pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
     }
 }
 
-fn builder(arguments: &RunArguments) -> RunBuilder {
+fn builder(arguments: &RunArguments) -> anyhow::Result<RunBuilder> {
     let dir = &arguments.out;
     let mut builder = match &arguments.fine_tuning {
         Some(base_model) => Run::fine_tuning(dir, base_model),
         None if arguments.pre_training => Run::pre_training(dir),
         None => Run::unlabelled(dir),
     };
+    builder = builder.metadata(Arc::new(CloudMetadata::new()));
+    if let Some(provider) = provider(arguments)? {
+        builder = builder.provider(provider);
+    }
     if let Some(place) = arguments.place {
         builder = builder.place(place);
     }
     if let Some(intensity) = arguments.intensity {
         builder = builder.intensity(intensity);
     }
+    if let Some(series) = &arguments.series {
+        builder = builder.series(series.clone());
+    }
     if let Some(pue) = arguments.pue {
         builder = builder.pue(pue);
     }
-    builder
+    Ok(builder)
 }
 
 /// Closes the record, shows it, and hands it on. Nothing here changes the exit status.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use sootprint::{Period, Place, Provider, ProviderError, Series};
+use sootprint::{Place, Provider, ProviderError, Series};
 
 /// Two years of hours. Older ones are dropped.
 const MOST_PERIODS: usize = 17_520;
@@ -62,11 +62,12 @@ impl<P: Provider> Provider for Cached<P> {
     fn hours(&self, place: Place, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
         let path = self.path(place);
         let known = path.as_deref().and_then(read);
-        let found = known.as_ref().map_or(&[][..], Series::periods);
-        let Some((first, last)) = missing(found, from, to) else {
-            // Without anything known something is missing.
-            return known
-                .map_or_else(|| self.provider.hours(place, from, to), |known| Ok(known.within(from, to)));
+        let (first, last) = match &known {
+            Some(known) => match known.missing(from, to) {
+                Some(missing) => missing,
+                None => return Ok(known.within(from, to)),
+            },
+            None => (from, to),
         };
         match (self.provider.hours(place, first, last), known) {
             (Ok(answer), known) => {
@@ -86,19 +87,6 @@ impl<P: Provider> Provider for Cached<P> {
             (Err(error), None) => Err(error),
         }
     }
-}
-
-/// The time from the first moment that nothing was found for to the last one; none when all was found.
-fn missing(periods: &[Period], from: Timestamp, to: Timestamp) -> Option<(Timestamp, Timestamp)> {
-    let found = || periods.iter().filter(|period| !period.is_forecast);
-    let first = found().fold(
-        from,
-        |reached, period| if period.start <= reached { reached.max(period.end) } else { reached },
-    );
-    let last = found()
-        .rev()
-        .fold(to, |reached, period| if period.end >= reached { reached.min(period.start) } else { reached });
-    (first < last).then_some((first, last))
 }
 
 /// What is kept; none when there is no file or not a series in it.

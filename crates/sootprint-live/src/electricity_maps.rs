@@ -90,6 +90,12 @@ impl ElectricityMaps {
         self
     }
 
+    /// The zone that was named, if one was.
+    #[must_use]
+    pub fn named_zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
     /// Another address that speaks as the public API does, as in `http://127.0.0.1:8080`.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {

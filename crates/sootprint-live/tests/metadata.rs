@@ -128,15 +128,15 @@ fn a_second_is_enough_for_all_of_it() {
     // The token comes late, the document never.
     let stand_in = StandIn::asked(|request| match request.method.as_str() {
         "PUT" => {
-            std::thread::sleep(Duration::from_millis(600));
+            std::thread::sleep(Duration::from_millis(900));
             Reply::Body(200, "a-token".to_owned())
         }
         _ => Reply::Silence,
     });
     let asked = Instant::now();
     assert!(matches!(ask(AMAZON, &stand_in), Err(MetadataError::NoAnswer { .. })));
-    // Twice a second would be a limit for each question; a busy machine may add a little.
-    assert!(asked.elapsed() < Duration::from_millis(1_500), "{:?}", asked.elapsed());
+    // With a second for each question it would be 1.9 s; a busy machine may add a little to the one second.
+    assert!(asked.elapsed() < Duration::from_millis(1_800), "{:?}", asked.elapsed());
 }
 
 proptest! {

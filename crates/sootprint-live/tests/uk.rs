@@ -68,6 +68,18 @@ fn actual_figures_come_first_and_a_forecast_is_called_one() {
     assert_eq!(stand_in.paths(), ["/intensity/2026-10-03T00:00Z/2026-10-03T01:00Z"]);
 }
 
+/// As the API's own documentation has it.
+#[test]
+fn the_documented_answer_is_understood() {
+    let (_stand_in, provider) = saying(|| body(include_str!("samples/uk_intensity.json")));
+    let series = ask(&provider).unwrap();
+    assert_eq!(series.periods().len(), 1);
+    assert_eq!(series.periods()[0].intensity, CarbonIntensity::from_grams_per_kilowatt_hour(83.0));
+    // Every part of the island is one grid here, and so are the clouds' regions on it.
+    let (from, to) = (time("2026-10-03T00:00:00Z"), time("2026-10-03T00:30:00Z"));
+    assert_eq!(provider.hours("aws:eu-west-2".parse().unwrap(), from, to).unwrap(), series);
+}
+
 #[test]
 fn another_grid_is_not_asked_about() {
     let (stand_in, provider) = saying(|| body(BODY));

@@ -10,6 +10,9 @@
 //!   of that by the number of slices, bounded by nothing and the whole board.
 //! - The error of a sensor is not ours to know; what its maker states, or an assumption, is in the bounds
 //!   (`docs/uncertainty.md`).
+//! - The intensity of a place is a mean of a year, unless a series or a live provider has the hours. Figures of states
+//!   and provinces count the stack only, those of countries the life cycle.
+//! - Where nobody names the place the machine's time zone is a guess, and the footprint says so.
 //! - A run that is killed keeps its ledger up to the last line: one a second in the first minute, then one a minute.
 //!
 //! # The way of the data
@@ -49,14 +52,15 @@ mod units;
 
 pub use boards::{Board, Claim};
 pub use clock::VirtualClock;
-pub use estimate::{Device, Estimate, EstimateError, HardwareError};
+pub use estimate::{Estimate, EstimateError, Hardware, HardwareError};
 pub use facility::{Pue, PueError, PueOrigin};
 pub use footprint::{
     ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FILE_NAME, Footprint, FootprintError,
     RunSummary, SCHEMA,
 };
 pub use grid::{
-    Answer, Basis, Fault, Figure, Hour, IntensityError, Origin, Period, ProviderError, Series, SeriesError,
+    Answer, Basis, Figure, Hour, IntensityError, Origin, Period, ProviderError, Series, SeriesError,
+    SeriesFault,
 };
 pub use ledger::{LedgerError, Outcome, TrainingType, runs};
 pub use live::{Metadata, MetadataError, Provider};

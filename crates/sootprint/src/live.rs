@@ -9,9 +9,10 @@ use crate::place::Place;
 
 /// Somebody who knows a grid's carbon intensity hour by hour.
 ///
-/// A run asks every half hour on a thread of its own, for the whole time since its start, and once more when it is
-/// finished, on the thread that finishes it: never on the meter's thread, and not at all when the run is dropped. So
-/// hours of an outage are filled later from the provider's history, and `sootprint_live::Cached` keeps what was answered.
+/// A run asks every half hour on a thread of its own, for the time since its start for which nothing was found yet, and
+/// once more when it is finished, on the thread that finishes it: never on the meter's thread, and not at all when the
+/// run is dropped. So hours of an outage are filled later from the provider's history; `sootprint_live::Cached` keeps what
+/// was answered for the next run.
 /// `finish` waits for the answer, so an implementation keeps a total time limit of its own. It does not panic: what goes
 /// wrong is a [`ProviderError`], and then the table's figure stands where no earlier answer does.
 ///
@@ -45,6 +46,7 @@ use crate::place::Place;
 /// let run = Run::pre_training(dir.path())
 ///     .place("GB".parse()?)
 ///     .provider(Arc::new(OwnTurbine))
+/// #   .pue(sootprint::Pue::new(1.0)?)
 /// #   .replay(replay)
 ///     .start();
 /// # clock.advance(Duration::from_secs(7_200));

@@ -43,6 +43,9 @@ impl Room {
             .current_dir(self.dir.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            // Whose machine this is says nothing of where it is.
+            .env("TZ", "UTC")
+            .env("HOME", self.dir.path())
             .env("SOOTPRINT_REPLAY", self.path("script.json"))
             .stdin(Stdio::null());
         command

@@ -25,7 +25,7 @@ const LONGEST_NAME: usize = 80;
 
 /// An accelerator and what it draws in a training.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Device {
+pub struct Hardware {
     pub(super) name: String,
     pub(super) power: Power,
     pub(super) low: Power,
@@ -34,17 +34,17 @@ pub struct Device {
     pub(super) note: String,
 }
 
-impl Device {
+impl Hardware {
     /// A device of the embedded table, by its name or by the name that its driver gives it, as in
     /// `NVIDIA A100-SXM4-80GB`. Of several that are in the name the longest is meant.
     ///
     /// It is taken to draw its thermal design power, as every calculator takes it; the lower bound is 15 % of that.
     ///
     /// ```
-    /// use sootprint::{Device, HardwareError};
+    /// use sootprint::{Hardware, HardwareError};
     ///
-    /// assert_eq!(Device::named("NVIDIA A100-SXM4-80GB")?.power().watts(), 400.0);
-    /// assert!(matches!(Device::named("A100"), Err(HardwareError::Ambiguous { .. })));
+    /// assert_eq!(Hardware::named("NVIDIA A100-SXM4-80GB")?.power().watts(), 400.0);
+    /// assert!(matches!(Hardware::named("A100"), Err(HardwareError::Ambiguous { .. })));
     /// # Ok::<(), HardwareError>(())
     /// ```
     ///
@@ -234,9 +234,17 @@ fn with_words<'a>(rows: &'a [Row], name: &str) -> Vec<&'a Row> {
         name.split(' ').filter(|word| !word.is_empty() && !FILLERS.contains(word)).collect();
     let has_all = |row: &Row| {
         let known = row.words();
-        words.iter().all(|word| known.iter().any(|known| known == word))
+        words.iter().all(|word| known.iter().any(|known| is_word(known, word)))
     };
     rows.iter().filter(|row| !words.is_empty() && has_all(row)).collect()
+}
+
+/// Whether it is the word, or the word without its number: `sxm` for `sxm4`.
+fn is_word(known: &str, word: &str) -> bool {
+    let is_series = word.len() > 2 && word.ends_with(|last: char| last.is_ascii_alphabetic());
+    known
+        .strip_prefix(word)
+        .is_some_and(|rest| rest.is_empty() || is_series && rest.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 /// Whether a part is in a name between the ends of words: `a10` is not in `a100`, nor `b200` in `gb200`. A size in
@@ -344,6 +352,7 @@ mod tests {
             ["A100 SXM4 80GB", "A100 SXM4 40GB", "A100 PCIe 80GB", "A100 PCIe 40GB"]
         );
         assert_eq!(candidates("A100 80GB"), ["A100 SXM4 80GB", "A100 PCIe 80GB"]);
+        assert_eq!(candidates("A100 SXM"), ["A100 SXM4 80GB", "A100 SXM4 40GB"]);
         assert_eq!(candidates("nvidia v100").len(), 5);
         assert!(candidates("H100").len() == 4 && candidates("TPU").len() > 5);
         let error = name("A100-80GB").unwrap_err().to_string();
@@ -356,28 +365,28 @@ mod tests {
     #[test]
     fn a_miss_suggests_and_a_blank_is_no_figure() {
         assert!(name("RTX 4909").unwrap_err().to_string().contains("RTX 4090"));
-        for unknown in ["", "Voodoo2", "A1000", "Gaudi4", "A30X"] {
+        for unknown in ["", "Voodoo2", "A1000", "Gaudi4", "A30X", "H100 S"] {
             assert!(
                 matches!(name(unknown), Err(HardwareError::Unknown { .. })),
                 "{unknown}: {:?}",
                 name(unknown)
             );
         }
-        let error = Device::named("TPU v5e").unwrap_err();
+        let error = Hardware::named("TPU v5e").unwrap_err();
         assert_eq!(error.to_string(), "nobody published what a TPU v5e (chip) draws; give the watts");
     }
 
     #[test]
     fn what_no_device_draws_is_refused() {
         for watts in [0.0, -1.0, 1e7, f64::NAN, f64::INFINITY] {
-            assert!(Device::drawing("x", Power::from_watts(watts)).is_err(), "{watts}");
+            assert!(Hardware::drawing("x", Power::from_watts(watts)).is_err(), "{watts}");
         }
     }
 
     proptest! {
         #[test]
         fn no_name_is_too_odd(text in any::<String>()) {
-            let _ = Device::named(&text);
+            let _ = Hardware::named(&text);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::source::{Component, Kind, Method, Tolerance};
 use crate::tally::Total;
 use crate::units::{CarbonIntensity, Energy, Power};
 
-pub use hardware::{Device, HardwareError};
+pub use hardware::{Hardware, HardwareError};
 
 /// A million devices for a century: whoever asks for more made a mistake of units.
 const MOST_HOURS: f64 = 1e12;
@@ -28,10 +28,10 @@ const RUN: &str = "estimate";
 /// The estimate is of the named devices only: not of the processors and the memory beside them.
 ///
 /// ```
-/// use sootprint::{CarbonIntensity, Device, Estimate, Power, Pue};
+/// use sootprint::{CarbonIntensity, Hardware, Estimate, Power, Pue};
 ///
 /// // LLaMA-7B, as its authors reckoned: 36 MWh and 14 t.
-/// let device = Device::drawing("A100-80GB", Power::from_watts(400.0))?;
+/// let device = Hardware::drawing("A100-80GB", Power::from_watts(400.0))?;
 /// let footprint = Estimate::new(device, 82_432.0, 1)?
 ///     .pue(Pue::new(1.1)?)
 ///     .intensity(CarbonIntensity::given(385.0)?)
@@ -42,7 +42,7 @@ const RUN: &str = "estimate";
 /// ```
 #[derive(Debug, Clone)]
 pub struct Estimate {
-    device: Device,
+    device: Hardware,
     hours: f64,
     count: u32,
     arguments: Arguments,
@@ -53,7 +53,7 @@ impl Estimate {
     ///
     /// # Errors
     /// [`EstimateError`] for hours that are not more than none, and for no device.
-    pub fn new(device: Device, hours: f64, count: u32) -> Result<Self, EstimateError> {
+    pub fn new(device: Hardware, hours: f64, count: u32) -> Result<Self, EstimateError> {
         if count == 0 {
             return Err(EstimateError::NoDevice);
         }
@@ -126,7 +126,8 @@ impl Estimate {
             gaps: Vec::new(),
         }));
         fold.note(format!(
-            "nothing was measured: modelled from {hardware} at {} each for {hours} h; when it ran is not known",
+            "nothing was measured: modelled from {hardware} at {} each for {hours} h and from nothing else; when it ran \
+             is not known",
             device.power
         ));
         fold.apply(Entry::Claimed { at: 0.0, components: vec![0], unresolved: Vec::new() });
@@ -137,7 +138,7 @@ impl Estimate {
 }
 
 /// All devices together: there may be thousands.
-fn component(device: &Device, count: u32, hardware: &str) -> Component {
+fn component(device: &Hardware, count: u32, hardware: &str) -> Component {
     Component {
         kind: Kind::Gpu,
         id: RUN.to_owned(),
@@ -151,7 +152,7 @@ fn component(device: &Device, count: u32, hardware: &str) -> Component {
     }
 }
 
-fn total(device: &Device, hours: f64, count: u32) -> Total {
+fn total(device: &Hardware, hours: f64, count: u32) -> Total {
     let seconds = hours * Duration::from_secs(3_600).as_secs_f64();
     let energy = |power: Power| Energy::from_joules(power.watts() * f64::from(count) * seconds);
     Total {

@@ -22,7 +22,7 @@ fn published_runs_come_out_as_their_authors_reckoned() {
         ("GPT-3", 3_552_000.0, 330.0, 1.10, 0.429, 1_287.0, 552.1),
         ("Meena", 737_280.0, 289.0, 1.09, 0.415, 232.0, 96.4),
     ] {
-        let device = Device::drawing(name, Power::from_watts(watts)).unwrap();
+        let device = Hardware::drawing(name, Power::from_watts(watts)).unwrap();
         let estimate = Estimate::new(device, hours, 1).unwrap();
         let estimate = estimate.pue(Pue::new(pue).unwrap());
         let estimate = estimate.intensity(CarbonIntensity::given(kilograms * 1e3).unwrap());
@@ -39,7 +39,7 @@ fn published_runs_come_out_as_their_authors_reckoned() {
 
 #[test]
 fn a_named_device_draws_its_limit_with_a_range_below() {
-    let device = Device::named("NVIDIA A100-SXM4-80GB").unwrap();
+    let device = Hardware::named("NVIDIA A100-SXM4-80GB").unwrap();
     let estimate = Estimate::new(device, 10.0, 8).unwrap().place("aws:us-east-1".parse().unwrap());
     let footprint = estimate.footprint_on(&machine()).unwrap();
     // 8 × 400 W × 10 h.
@@ -62,7 +62,7 @@ fn a_named_device_draws_its_limit_with_a_range_below() {
     assert_eq!(
         footprint.notes,
         [
-            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each for 10 h; when it ran is not known"
+            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each for 10 h and from nothing else; when it ran is not known"
         ]
     );
     assert_eq!(Footprint::from_json(&footprint.to_json().unwrap()).unwrap(), footprint);
@@ -71,7 +71,7 @@ fn a_named_device_draws_its_limit_with_a_range_below() {
 #[test]
 fn the_training_s_year_has_its_own_figure() {
     let estimate =
-        || Estimate::new(Device::named("T4").unwrap(), 1.0, 1).unwrap().place("FR".parse().unwrap());
+        || Estimate::new(Hardware::named("T4").unwrap(), 1.0, 1).unwrap().place("FR".parse().unwrap());
     let footprint = estimate().year(2019).footprint_on(&machine()).unwrap();
     assert_eq!((footprint.grid.year, footprint.run.started.as_str()), (Some(2019), "2019-01-01T00:00:00Z"));
     assert_eq!(estimate().footprint_on(&machine()).unwrap().grid.year, Some(2025));
@@ -79,7 +79,7 @@ fn the_training_s_year_has_its_own_figure() {
 
 #[test]
 fn the_machine_s_time_zone_says_nothing_of_the_training() {
-    let estimate = Estimate::new(Device::named("T4").unwrap(), 1.0, 1).unwrap();
+    let estimate = Estimate::new(Hardware::named("T4").unwrap(), 1.0, 1).unwrap();
     let footprint = estimate.footprint_on(&machine()).unwrap();
     assert_eq!((footprint.grid.origin, footprint.grid.method), (Origin::Unknown, Figure::Table));
     assert!(footprint.notes.iter().any(|note| note.contains("nobody said where the run is")));
@@ -87,7 +87,7 @@ fn the_machine_s_time_zone_says_nothing_of_the_training() {
 
 #[test]
 fn what_is_no_training_is_refused() {
-    let device = || Device::named("T4").unwrap();
+    let device = || Hardware::named("T4").unwrap();
     for hours in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e13] {
         assert!(matches!(Estimate::new(device(), hours, 1), Err(EstimateError::Hours { .. })), "{hours}");
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{ComponentSummary, Footprint};
-use crate::grid::Basis;
+use crate::grid::{Basis, Figure};
 use crate::source::Kind;
 
 /// Lines of at most this many characters, as terminals and mails have them.
@@ -46,13 +46,14 @@ fn line(f: &mut fmt::Formatter<'_>, component: &ComponentSummary) -> fmt::Result
 
 fn grid(footprint: &Footprint) -> String {
     let grid = &footprint.grid;
-    let place = grid.place.as_deref().unwrap_or("unknown place, world mean");
+    let nowhere = if grid.method == Figure::Table { "unknown place, world mean" } else { "unknown place" };
+    let place = grid.place.as_deref().unwrap_or(nowhere);
     let year = grid.year.map_or_else(String::new, |year| format!(" in {year}"));
     let energy = &footprint.energy;
     let source = if grid.source.is_empty() { String::new() } else { format!("; {}", grid.source) };
     // A figure that counts the whole life cycle needs no word, nor does one of which nobody says what it counts.
     let basis = match grid.basis {
-        Basis::DirectGeneration | Basis::DirectConsumption => ", the stack only",
+        Basis::DirectGeneration | Basis::DirectConsumption => " (the stack only)",
         Basis::LifecycleGeneration | Basis::LifecycleConsumption | Basis::Unknown => "",
     };
     let pue_year = energy.pue_year.map_or_else(String::new, |year| format!(", {year}"));
@@ -117,5 +118,22 @@ mod tests {
                 00001-20261123T081500Z-5f3a
         ");
         assert!(footprint.to_string().lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    #[test]
+    fn a_figure_says_what_it_counts_where_that_is_not_the_life_cycle() {
+        let mut footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
+        footprint.grid.basis = Basis::DirectGeneration;
+        footprint.energy.pue_year = Some(2024);
+        "region".clone_into(&mut footprint.energy.pue_origin);
+        assert!(
+            grid(&footprint).starts_with(
+                "France: 44.2 g CO2e/kWh (the stack only) in 2024; PUE 1.00 (region, 2024); Ember"
+            )
+        );
+        footprint.grid.place = None;
+        assert!(grid(&footprint).starts_with("unknown place, world mean: "));
+        footprint.grid.method = Figure::Series;
+        assert!(grid(&footprint).starts_with("unknown place: "));
     }
 }

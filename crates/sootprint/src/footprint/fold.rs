@@ -4,6 +4,8 @@ mod components;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, Footprint, RunSummary, SCHEMA};
 use crate::grid::{Answer, Figure, Origin, Series, weighted};
 use crate::ledger::{Entry, Opened, Outcome};
@@ -149,6 +151,14 @@ impl Fold {
         match &self.live {
             Some(known) => series.beyond(known),
             None => series,
+        }
+    }
+
+    /// The part of the time for which no hour's figure was found yet; none when all were.
+    pub(crate) fn missing(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        match &self.live {
+            Some(known) => known.missing(from, to),
+            None => Some((from, to)),
         }
     }
 

@@ -13,7 +13,7 @@ const OUR_WORLD_IN_DATA: &str =
     "Ember (2025); Energy Institute (2024), with major processing by Our World in Data (CC BY 4.0)";
 
 /// What Our World in Data had not taken up yet.
-const EMBER: &str = "Ember (2026) (CC BY 4.0)";
+const EMBER: &str = "Ember (2026), yearly electricity data (CC BY 4.0)";
 
 /// The first year of which the figures are Ember's own release.
 const FIRST_OF_EMBER: u16 = 2025;
@@ -115,6 +115,6 @@ mod tests {
     fn a_figure_says_whose_it_is() {
         let source = |year| with_code("FR").unwrap().published(year).unwrap().source;
         assert!(source(2024).contains("Our World in Data"));
-        assert_eq!(source(2026), "Ember (2026) (CC BY 4.0)");
+        assert_eq!(source(2026), "Ember (2026), yearly electricity data (CC BY 4.0)");
     }
 }

@@ -17,7 +17,7 @@ use crate::units::CarbonIntensity;
 pub(crate) use hours::{moment, weighted};
 pub(crate) use names::{find, nearest};
 pub use provider::{Period, ProviderError, Series};
-pub use series::{Fault, SeriesError};
+pub use series::{SeriesError, SeriesFault};
 pub(crate) use time_zones::country_of;
 pub(crate) use zone::Zone;
 

@@ -104,7 +104,11 @@ pub(crate) fn nearest(name: &str) -> Vec<String> {
         .collect();
     near.sort();
     near.truncate(MOST_SUGGESTIONS);
-    near.into_iter().map(|(_, name)| name).collect()
+    match name.rsplit_once(',') {
+        // A town is in no table; its country is.
+        Some((_, country)) if near.is_empty() => find(country).into_iter().map(suggestion).collect(),
+        _ => near.into_iter().map(|(_, name)| name).collect(),
+    }
 }
 
 /// The provider and the region of `aws:us-east-1` or `gcp/europe-west9`; none where no provider stands first.
@@ -144,9 +148,13 @@ fn is_part(zone: Zone, name: &str) -> bool {
         || code.strip_prefix("egrid-").is_some_and(|short| short == name)
 }
 
-/// How many letters have to change, from one to a third of them; fewer when the name is a part of the zone's.
+/// How many letters have to change, one of four at most and one more; fewer when the name is a part of the zone's.
 fn distance(name: &str, zone: Zone) -> Option<usize> {
-    let most = 1 + name.chars().count() / 4;
+    let most = 1 + name.chars().count().saturating_sub(1) / 4;
+    // The last letters of a part's code are near to too many others.
+    if matches!(zone, Zone::Part(part) if plain(&part.code).split_once('-').is_some_and(|it| it.1 == name)) {
+        return Some(0);
+    }
     let near = spellings(zone).into_iter().map(|spelling| {
         let is_within = name.len() > 3 && spelling.split(' ').any(|word| word == name);
         if is_within { 1 } else { strsim::osa_distance(name, &spelling) }
@@ -157,11 +165,7 @@ fn distance(name: &str, zone: Zone) -> Option<usize> {
 fn spellings(zone: Zone) -> Vec<String> {
     match zone {
         Zone::Country(country) => vec![plain(&country.name)],
-        Zone::Part(part) => {
-            let code = plain(&part.code);
-            let short = code.split_once('-').map_or_else(String::new, |(_, short)| short.to_owned());
-            vec![plain(&part.name), short, code]
-        }
+        Zone::Part(part) => vec![plain(&part.name), plain(&part.code)],
         Zone::Region(region) => vec![region.code().to_lowercase(), region.region.to_lowercase()],
     }
 }
@@ -316,6 +320,9 @@ mod tests {
             assert!(near.len() <= MOST_SUGGESTIONS && near.contains(&first.to_owned()), "{miss}: {near:?}");
         }
         assert_eq!(nearest("Frnace")[0], "France");
+        assert_eq!(nearest("VA"), ["Virginia"]);
+        assert_eq!(nearest("Paris, France"), ["France"]);
+        assert_eq!(nearest("Tbilisi, Georgia"), ["GE", "US-GA"]);
         assert!(nearest("korea").contains(&"South Korea".to_owned()));
         assert!(nearest("Atlantis of the deep").is_empty() && nearest("").is_empty());
     }

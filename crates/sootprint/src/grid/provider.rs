@@ -90,6 +90,28 @@ impl Series {
         Self { periods: reach.copied().collect(), ..self.clone() }
     }
 
+    /// The time from the first moment to the last one between these two that nothing was found for yet, forecasts aside;
+    /// none when all was found.
+    #[must_use]
+    pub fn missing(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let found = || self.periods.iter().filter(|period| !period.is_forecast);
+        let first =
+            found().fold(
+                from,
+                |reached, period| {
+                    if period.start <= reached { reached.max(period.end) } else { reached }
+                },
+            );
+        let last =
+            found().rev().fold(
+                to,
+                |reached, period| {
+                    if period.end >= reached { reached.min(period.start) } else { reached }
+                },
+            );
+        (first < last).then_some((first, last))
+    }
+
     /// The periods that another series does not have as they are.
     pub(crate) fn beyond(mut self, other: &Self) -> Self {
         self.periods.retain(|period| !other.periods.contains(period));
@@ -269,6 +291,23 @@ mod tests {
         );
         assert_eq!(updated(vec![], vec![period(0, 60, 1.0)]), [period(0, 60, 1.0)]);
         assert_eq!(updated(vec![period(0, 60, 1.0)], vec![]), [period(0, 60, 1.0)]);
+    }
+
+    #[test]
+    fn what_is_missing_is_all_between_the_first_and_the_last_gap() {
+        let forecast = |start, end, grams| Period { is_forecast: true, ..period(start, end, grams) };
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let missing = |periods, from, to| {
+            let series = Series::new("a test", Basis::Unknown, periods).unwrap();
+            series.missing(at(from), at(to)).map(|(from, to)| (from.as_second(), to.as_second()))
+        };
+        assert_eq!(missing(vec![], 0, 60), Some((0, 60)));
+        assert_eq!(missing(vec![period(0, 60, 1.0)], 0, 60), None);
+        assert_eq!(missing(vec![period(0, 60, 1.0), period(60, 120, 1.0)], 10, 100), None);
+        assert_eq!(missing(vec![period(0, 60, 1.0), forecast(60, 120, 1.0)], 10, 100), Some((60, 100)));
+        assert_eq!(missing(vec![period(0, 60, 1.0), period(120, 180, 1.0)], 10, 170), Some((60, 120)));
+        assert_eq!(missing(vec![period(60, 120, 1.0)], 0, 180), Some((0, 180)));
+        assert_eq!(missing(vec![period(0, 60, 1.0)], 100, 180), Some((100, 180)));
     }
 
     #[test]

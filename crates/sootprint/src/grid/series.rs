@@ -47,7 +47,7 @@ impl Series {
     /// [`SeriesError`] with the file and the line: no time zone in a time, an intensity below 0 or above 3,000, two
     /// figures for one moment, or no figure at all.
     pub fn from_csv_file(path: &Path) -> Result<Self, SeriesError> {
-        let wrong = |fault: Fault| SeriesError::Content { path: path.to_owned(), fault };
+        let wrong = |fault: SeriesFault| SeriesError::Content { path: path.to_owned(), fault };
         let read = || {
             let length = fs::metadata(path)?.len();
             if length > LARGEST_FILE {
@@ -79,7 +79,7 @@ pub enum SeriesError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        fault: Fault,
+        fault: SeriesFault,
     },
 }
 
@@ -95,7 +95,7 @@ impl SeriesError {
 /// What is wrong in a series.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum SeriesFault {
     /// The header names no such column.
     #[error(" has no column `{column}`; its first line should be `start,g_per_kwh`")]
     NoColumn {
@@ -128,7 +128,7 @@ struct Row {
     figure: Option<CarbonIntensity>,
 }
 
-fn periods(text: &str) -> Result<Vec<Period>, Fault> {
+fn periods(text: &str) -> Result<Vec<Period>, SeriesFault> {
     let mut rows = rows(text)?;
     rows.sort_by_key(|row| row.start);
     let mut periods = Vec::new();
@@ -141,35 +141,35 @@ fn periods(text: &str) -> Result<Vec<Period>, Fault> {
         let period = |intensity| Period { start: row.start, end, intensity, is_forecast: false };
         periods.extend(row.figure.map(period));
         if length.is_zero() {
-            return Err(Fault::Periods { what: format!("two figures for {}", row.start) });
+            return Err(SeriesFault::Periods { what: format!("two figures for {}", row.start) });
         }
     }
     if periods.is_empty() {
-        return Err(Fault::Empty);
+        return Err(SeriesFault::Empty);
     }
     match fault(&periods) {
-        Some(what) => Err(Fault::Periods { what }),
+        Some(what) => Err(SeriesFault::Periods { what }),
         None => Ok(periods),
     }
 }
 
-fn rows(text: &str) -> Result<Vec<Row>, Fault> {
+fn rows(text: &str) -> Result<Vec<Row>, SeriesFault> {
     // Spreadsheets begin a file with a mark of its encoding.
     let text = text.trim_start_matches('\u{feff}');
     let mut reader =
         csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(text.as_bytes());
-    let unreadable = |error: &csv::Error| Fault::Row {
+    let unreadable = |error: &csv::Error| SeriesFault::Row {
         line: error.position().map_or(1, csv::Position::line),
         what: "it has another number of columns than the first line".to_owned(),
     };
     let header = reader.headers().map_err(|error| unreadable(&error))?.clone();
     let column = |name: &str| header.iter().position(|column| column.eq_ignore_ascii_case(name));
-    let start = column(START).ok_or(Fault::NoColumn { column: START })?;
-    let figure = column(FIGURE).ok_or(Fault::NoColumn { column: FIGURE })?;
+    let start = column(START).ok_or(SeriesFault::NoColumn { column: START })?;
+    let figure = column(FIGURE).ok_or(SeriesFault::NoColumn { column: FIGURE })?;
     let end = column(END);
     let row = |record: csv::StringRecord| {
         let line = record.position().map_or(0, csv::Position::line);
-        let wrong = |what| Fault::Row { line, what };
+        let wrong = |what| SeriesFault::Row { line, what };
         let cell = |column: usize| record.get(column).filter(|cell| !cell.is_empty());
         Ok(Row {
             start: moment(cell(start).unwrap_or_default()).map_err(wrong)?,
@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<(String, String, f64)>, Fault> {
+    fn read(text: &str) -> Result<Vec<(String, String, f64)>, SeriesFault> {
         let period =
             |it: Period| (it.start.to_string(), it.end.to_string(), it.intensity.grams_per_kilowatt_hour());
         periods(text).map(|periods| periods.into_iter().map(period).collect())

@@ -51,7 +51,7 @@ pub struct Live {
     pub energy: Energy,
     /// Mean power over about the last second; none before there are two readings.
     pub power: Option<Power>,
-    /// What the energy emitted, at the table's intensity or the given one: a live provider is asked at the end only.
+    /// What the energy emitted, at the table's intensity or the given one: figures for the hours count in the footprint.
     pub emissions: Co2e,
 }
 

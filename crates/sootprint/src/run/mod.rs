@@ -200,8 +200,8 @@ impl RunBuilder {
     /// the year.
     ///
     /// It is asked about the run's [place](Self::place) every half hour, on a thread of its own, and once more by
-    /// [`Run::finish`], which waits for the answer. Each time it is asked about the whole run, so that an outage leaves
-    /// no hole that its history can fill. The footprint's intensity is then the mean over the run's hours, each weighted with the energy that was used in
+    /// [`Run::finish`], which waits for the answer. Each time it is asked about all that was not found yet, so that an
+    /// outage leaves no hole that its history can fill. The footprint's intensity is then the mean over the run's hours, each weighted with the energy that was used in
     /// it, and every epoch's grams use that mean. Where the provider has no answer the table's figure stands, and a
     /// note in the footprint says so. An [intensity](Self::intensity) or a [series](Self::series) that was given
     /// stands: then nobody is asked, nor when nobody said where the run is.
@@ -282,15 +282,15 @@ impl RunBuilder {
 
     fn begin(self, settings: Settings) -> (Run, Vec<StartError>) {
         let Self { dir, training_type, base_model, arguments: _, metadata, provider, every } = self;
-        let asks_metadata = settings.asks_metadata && !settings.is_off;
+        let (is_off, asks_metadata) = (settings.is_off, settings.asks_metadata);
         let identity = book::Identity { training_type, base_model };
         let (handle, problems) = if settings.is_off {
             (RunHandle::without_meter(Book::off(identity, settings)), Vec::new())
         } else {
             RunHandle::open(&dir, identity, settings)
         };
-        let metadata = metadata.filter(|_| asks_metadata);
-        let watch = Watch::start(&handle, metadata, provider.clone(), every);
+        let metadata = metadata.filter(|_| asks_metadata && !is_off);
+        let watch = Watch::start(&handle, metadata, provider.clone().filter(|_| !is_off), every);
         (Run { handle, dir, provider, watch, is_finished: false }, problems)
     }
 }

@@ -1,14 +1,4 @@
 //! The settings files: `sootprint.toml` of the project, of the user, and of the site.
-//!
-//! ```toml
-//! place = "US-VA"          # or a cloud's region, as in "aws:us-east-1"
-//! intensity = 56           # in g CO2e per kWh, instead of a table's figure
-//! series = "hours.csv"     # beside this file; figures for the hours
-//! pue = 1.2
-//! nvml = "/usr/lib/libnvidia-ml.so.1"
-//! baseline = 5             # seconds of rest before a run
-//! metadata = false         # never ask the machine's cloud where it is
-//! ```
 
 use std::ffi::OsString;
 use std::fmt;
@@ -24,7 +14,20 @@ use crate::grid::Origin;
 /// What may stand in a file.
 const KEYS: [&str; 7] = ["place", "intensity", "series", "pue", "nvml", "baseline", "metadata"];
 
-/// A file of settings that is there.
+/// A `sootprint.toml` that is there: the project's, which is the nearest in the working folder or above it; the user's, in
+/// `$XDG_CONFIG_HOME/sootprint` or `~/.config/sootprint`; the site's, in `/etc`.
+///
+/// Arguments and variables go before it, and each key by itself. It may say:
+///
+/// ```toml
+/// place = "US-VA"          # or a cloud's region, as in "aws:us-east-1"
+/// intensity = 56           # in g CO2e per kWh, instead of a table's figure
+/// series = "hours.csv"     # beside this file; figures for the hours
+/// pue = 1.2
+/// nvml = "/usr/lib/libnvidia-ml.so.1"
+/// baseline = 5             # seconds of rest before a run
+/// metadata = false         # never ask the machine's cloud where it is
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsFile {
     pub(super) owner: Owner,

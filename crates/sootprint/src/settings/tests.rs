@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::file::Owner;
 use super::*;
 
@@ -222,4 +224,19 @@ fn each_wrong_variable_is_named_and_left_out() {
     }
     assert_eq!(problems.len(), variables.len());
     assert_eq!((settings.grid.origin, settings.pue), (Origin::Unknown, Pue::ASSUMED));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_file_is_too_odd(text in any::<String>(), key in "[a-z]{1,9}", value in "[-+0-9.eE_\"'\\[\\]a-z]{0,12}") {
+        let keys = ["place", "intensity", "series", "pue", "nvml", "baseline", "metadata", &key];
+        let lines: String = keys.iter().map(|key| format!("{key} = {value}\n")).collect();
+        for text in [text, lines] {
+            let (settings, _dir) = with_file(&text, &[]);
+            prop_assert!(settings.pue.factor() >= 1.0);
+            prop_assert!((0.0..=3_000.0).contains(&settings.grid.intensity.grams_per_kilowatt_hour()));
+        }
+    }
 }

@@ -24,18 +24,17 @@ pub(in crate::run) struct Question {
 }
 
 impl Book {
-    /// The question at a run's end. None where an answer would change nothing: a figure that the user gave stands, and
-    /// no energy emits nothing.
+    /// The question at a run's end. None where an answer would change nothing: a figure that the user gave stands, all
+    /// hours are found, or no energy emits nothing.
     pub(in crate::run) fn question(&mut self) -> Option<Question> {
         let Footprint { run, energy, .. } = self.footprint();
         if self.state != State::Read || !self.takes_answers() || energy.total <= Energy::ZERO {
             return None;
         }
-        let question = self.question_up_to(run.duration_s);
-        if question.is_none() {
+        if Place::of(&self.fold.opened().grid).is_none() {
             self.remark("the live provider was not asked, because nobody said where the run is".to_owned());
         }
-        question
+        self.question_up_to(run.duration_s)
     }
 
     /// The question while the run goes on.
@@ -44,10 +43,12 @@ impl Book {
         asks.then(|| self.question_up_to(seconds)).flatten()
     }
 
+    /// About the time that nothing was found for yet.
     fn question_up_to(&self, seconds: f64) -> Option<Question> {
         let place = Place::of(&self.fold.opened().grid)?;
         let from = self.started()?;
-        Some(Question { place, from, to: moment(from, seconds)? })
+        let (from, to) = self.fold.missing(from, moment(from, seconds)?)?;
+        Some(Question { place, from, to })
     }
 
     fn takes_answers(&self) -> bool {

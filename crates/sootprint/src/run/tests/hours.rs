@@ -180,10 +180,11 @@ fn what_was_answered_before_an_outage_stands_and_the_rest_is_the_table_s() {
     let run = builder.start();
     clock.advance(HOUR);
     assert!(run.handle().settle(Duration::from_secs(60)));
-    // The second question is only asked when the first answer is kept.
-    wait(&told);
     wait(&told);
     clock.advance(HOUR);
+    assert!(run.handle().settle(Duration::from_secs(60)));
+    // The second question is only asked when the first answer is kept.
+    wait(&told);
     let footprint = run.finish();
     assert_eq!(methods(&footprint), [Figure::Live, Figure::Table]);
     let table = 41.5;
@@ -220,6 +221,36 @@ fn an_outage_is_filled_from_the_history_at_the_end() {
         footprint.notes
     );
     assert_eq!(recover(dir.path(), None).unwrap(), footprint);
+}
+
+/// Has every hour but the one that is not over, and remembers what it was asked.
+#[derive(Debug, Default)]
+struct Punctual(Mutex<Vec<(Timestamp, Timestamp)>>);
+
+impl Provider for Punctual {
+    fn hours(&self, _: Place, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
+        self.0.lock().unwrap().push((from, to));
+        hours(from, 0..to.duration_since(from).as_hours())
+    }
+}
+
+#[test]
+fn what_was_found_is_not_asked_for_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (builder, clock) = kilowatt(dir.path());
+    let run = builder.place("FR".parse().unwrap()).start();
+    let (handle, provider) = (run.handle(), Punctual::default());
+    for _ in 0..3 {
+        clock.advance(HOUR + HOUR / 4);
+        assert!(handle.settle(Duration::from_secs(60)));
+        assert!(matches!(handle.ask_so_far(&provider), Some(Ok(()))));
+    }
+    let _ = run.finish();
+    let asked = provider.0.into_inner().unwrap();
+    let start = asked[0].0;
+    let minutes = |time: Timestamp| time.duration_since(start).as_mins();
+    let asked: Vec<_> = asked.into_iter().map(|(from, to)| (minutes(from), minutes(to))).collect();
+    assert_eq!(asked, [(0, 75), (60, 150), (120, 225)]);
 }
 
 /// Says what it is told to say, once it may.
