@@ -258,7 +258,12 @@ impl Footprint {
         let path = dir.join(FILE_NAME);
         let json = self.to_json()?;
         let persist = || {
-            let mut file = tempfile::Builder::new().prefix(".footprint-").tempfile_in(dir)?;
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(".footprint-");
+            // The user's umask takes away from it; temporary files are private otherwise, and others report too.
+            #[cfg(unix)]
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+            let mut file = builder.tempfile_in(dir)?;
             file.write_all(json.as_bytes())?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)

@@ -72,6 +72,17 @@ fn the_saved_and_the_recovered_footprint_are_the_same() {
     assert_eq!(recover(dir.path(), Some(&footprint.run.id)).unwrap(), footprint);
 }
 
+#[cfg(unix)]
+#[test]
+fn the_footprint_is_as_readable_as_the_ledger() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let id = scripted(dir.path()).0.finish().run.id;
+    let mode = |file: String| fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
+    assert_eq!(mode(FILE_NAME.to_owned()), mode(format!("sootprint/{id}.jsonl")));
+}
+
 #[test]
 fn a_second_run_in_the_folder_leaves_the_first_one_readable() {
     let dir = tempfile::tempdir().unwrap();
