@@ -1,6 +1,7 @@
 //! The sum. Pure: readings and the time go in, energy comes out; no clock, no file and no board in here.
 
 mod account;
+mod powers;
 mod ticks;
 
 use std::time::Duration;
@@ -99,7 +100,7 @@ impl Tally {
     /// Takes the power of a counter's component at a moment, by which an edge is found between two ticks.
     pub(crate) fn observe_power(&mut self, now: Duration, component: usize, power: Power) {
         if let Some(ticks) = self.accounts.get_mut(component).and_then(|account| account.ticks.as_mut()) {
-            ticks.observe_power(now, power);
+            ticks.powers.observe(now, power);
         }
     }
 

@@ -48,6 +48,22 @@ fn the_doctor_speaks_to_people_and_names_what_is_wrong() {
     assert!(output.stderr.is_empty(), "all of it is in the report: {}", stderr(&output));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_library_is_found_where_the_system_looks_for_it() {
+    let room = Room::new();
+    let folder = tempfile::tempdir().unwrap();
+    let board = Board::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
+        .power(Duration::ZERO, 300);
+    let library = install(&Script::new().board(board), folder.path()).unwrap();
+    assert_eq!(library.file_name().unwrap(), "libnvidia-ml.so.1");
+    let mut command = room.sootprint(&["doctor", "--json"]);
+    let output = command.env("LD_LIBRARY_PATH", folder.path()).output().unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let nvml = found["sources"].as_array().unwrap().iter().find(|source| source["name"] == "NVML").unwrap();
+    assert_eq!(nvml["state"], "ready", "{found}");
+}
+
 #[test]
 fn the_doctor_compares_counters_with_power_readings_on_request() {
     let room = Room::new();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::ticks::{Lag, Tick, Ticks};
-use super::{FINE, LONGEST_TICK, REMEMBERED, Total};
+use super::{FINE, LONGEST_TICK, REMEMBERED, Total, powers};
 use crate::source::{Bounded, Component, Reading, Tolerance};
 use crate::units::{Energy, Power};
 
@@ -65,6 +65,9 @@ impl Account {
     /// Nothing came at this time. Before the first reading there is nothing to compare with: silence counts from here.
     pub(super) fn miss(&mut self, now: Duration) {
         self.settled.get_or_insert(now);
+        if let Some(ticks) = &mut self.ticks {
+            ticks.powers.miss();
+        }
     }
 
     /// Takes a reading; `after_silence` when one before it did not come.
@@ -116,7 +119,7 @@ impl Account {
             }),
             // Instant readings lie on the curve: the best is the trapezoid between them, the bounds are its corners.
             (Reading::Instant(before), Reading::Instant(after)) if near => {
-                Some(between_powers(before, after, time))
+                Some(powers::between(before, after, time))
             }
             // An averaged reading stands for the time before it: such readings tile.
             (_, Reading::Averaged { mean, over }) if near => {
@@ -195,7 +198,8 @@ impl Account {
         // The counter may have shown last what was used up to a tick before.
         let most = self.limit.map(|limit| limit * (time + LONGEST_TICK));
         let since = if most.is_none_or(|most| shown <= most) { shown } else { Energy::ZERO };
-        let Some(used) = self.ticks.as_ref().and_then(|ticks| ticks.used_between(then, now, self.most()))
+        let Some(used) =
+            self.ticks.as_ref().and_then(|ticks| ticks.powers.used_between(then, now, self.most()))
         else {
             self.total.unmeasured += time.as_secs_f64();
             self.total.energy += since;
@@ -258,7 +262,8 @@ impl Account {
     /// The energy between a moment and the tick after it: by the power readings, else by the mean power that the counter
     /// itself has shown of late, when it may have been nothing as well as the limit.
     fn used_before(&self, tick: Tick, moment: Duration) -> Bounded {
-        let by_power = self.ticks.as_ref().and_then(|ticks| ticks.used_between(moment, tick.at, self.most()));
+        let by_power =
+            self.ticks.as_ref().and_then(|ticks| ticks.powers.used_between(moment, tick.at, self.most()));
         by_power.unwrap_or_else(|| {
             let time = tick.at.saturating_sub(moment);
             let since = self.trail.iter().rev().find(|(then, _)| *then + MEAN_OF_LATE <= moment);
@@ -291,16 +296,10 @@ impl Account {
     /// The most that the component is taken to draw: its limit, else the highest power or mean that was seen.
     fn most(&self) -> Power {
         self.limit.unwrap_or_else(|| {
-            let read = self.ticks.as_ref().map_or(Power::ZERO, |ticks| ticks.highest);
+            let read = self.ticks.as_ref().map_or(Power::ZERO, |ticks| ticks.powers.highest);
             if read < self.highest { self.highest } else { read }
         })
     }
-}
-
-/// The energy between two readings of the power, which is taken to lie between them all the time.
-pub(super) fn between_powers(before: Power, after: Power, time: Duration) -> Bounded {
-    let (low, high) = if before < after { (before, after) } else { (after, before) };
-    Bounded { low: low * time, best: (before + after) * 0.5 * time, high: high * time }
 }
 
 /// A difference that rounding took below nothing.

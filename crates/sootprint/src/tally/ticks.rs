@@ -6,21 +6,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::account::between_powers;
+use super::powers::Powers;
 use super::{LONGEST_TICK, REMEMBERED};
-use crate::source::Bounded;
-use crate::units::{Energy, Power};
-
-/// A power reading speaks for a moment that is at most this far away.
-const NEAR: Duration = Duration::from_secs(1);
+use crate::units::Energy;
 
 #[derive(Debug, Default)]
 pub(super) struct Ticks {
     /// As far as they were seen closely, oldest first.
     ticks: VecDeque<Tick>,
-    powers: VecDeque<(Duration, Power)>,
-    /// The highest of all power readings.
-    pub(super) highest: Power,
+    pub(super) powers: Powers,
     /// Known as soon as the counter has ticked once, or should have.
     pub(super) lag: Option<Lag>,
 }
@@ -46,14 +40,10 @@ pub(super) struct Lag {
 impl Ticks {
     /// The counter ticked between two readings.
     pub(super) fn observe_tick(&mut self, then: Duration, now: Duration, energy: Energy) {
-        push(&mut self.ticks, Tick { at: (then + now) / 2, width: (now - then) / 2, energy });
-    }
-
-    pub(super) fn observe_power(&mut self, at: Duration, power: Power) {
-        push(&mut self.powers, (at, power));
-        if power > self.highest {
-            self.highest = power;
+        if self.ticks.len() == REMEMBERED {
+            self.ticks.pop_front();
         }
+        self.ticks.push_back(Tick { at: (then + now) / 2, width: (now - then) / 2, energy });
     }
 
     pub(super) fn has_ticked_since(&self, moment: Duration) -> bool {
@@ -65,43 +55,4 @@ impl Ticks {
         let next = self.ticks.iter().find(|tick| tick.at >= moment)?;
         (next.at - moment <= LONGEST_TICK).then_some(*next)
     }
-
-    /// The integral of the power readings over a short time; none where no reading is near. Between two readings the
-    /// power is taken to lie between them; where they are far apart, and outside of them, between nothing and `most`.
-    pub(super) fn used_between(&self, from: Duration, to: Duration, most: Power) -> Option<Bounded> {
-        let near = |at: Duration| at + NEAR >= from && at <= to + NEAR;
-        let powers: Vec<_> = self.powers.iter().copied().filter(|(at, _)| near(*at)).collect();
-        let first = powers.first().copied()?;
-        let last = powers.last().copied()?;
-        let pairs = powers.iter().zip(powers.iter().skip(1));
-        let inside =
-            pairs.map(|(then, now)| part_between(*then, *now, from.max(then.0), to.min(now.0), most));
-        // Before the first reading the best guess is what it showed, and so after the last.
-        let outside = |time: Duration, power: Power| between_powers(power, power, time).up_to(most * time);
-        let before = outside(first.0.min(to).saturating_sub(from), first.1);
-        let after = outside(to.saturating_sub(last.0.max(from)), last.1);
-        Some(inside.fold(before.plus(after), Bounded::plus))
-    }
-}
-
-/// What was used in a part of the time between two readings, on the line between them.
-fn part_between(
-    then: (Duration, Power),
-    now: (Duration, Power),
-    from: Duration,
-    to: Duration,
-    most: Power,
-) -> Bounded {
-    let Some(time) = to.checked_sub(from).filter(|time| !time.is_zero()) else { return Bounded::default() };
-    let middle = (from - then.0 + time / 2).as_secs_f64() / (now.0 - then.0).as_secs_f64();
-    let best = (then.1 + (now.1 - then.1) * middle) * time;
-    let part = Bounded { best, ..between_powers(then.1, now.1, time) };
-    if now.0 - then.0 > LONGEST_TICK { part.up_to(most * time) } else { part }
-}
-
-fn push<T>(kept: &mut VecDeque<T>, item: T) {
-    if kept.len() == REMEMBERED {
-        kept.pop_front();
-    }
-    kept.push_back(item);
 }
