@@ -128,7 +128,8 @@ impl ModelCard {
     /// The card without `co2_eq_emissions` and without whatever stands in it.
     ///
     /// It undoes [`ModelCard::with_emissions`] on a card that had none. A front matter that holds nothing else goes,
-    /// too, because the Hub takes an empty one and the text below it for YAML.
+    /// too, because the Hub takes an empty one and the text below it for YAML; a blank line is left in it where the
+    /// text below begins like a front matter itself.
     ///
     /// # Errors
     /// [`CardError::AnchorInUse`] and [`CardError::Layout`], as [`ModelCard::with_emissions`].

@@ -36,15 +36,21 @@ pub(crate) fn without_key(card: &ModelCard, key: &'static str) -> Result<ModelCa
     };
     check_anchors(card.text(), &front.document, key, own.entry, &[])?;
     let gone = own.start..extent::next_line(card.text(), own.end);
-    let is_rest_blank = [front.place.yaml.start..gone.start, gone.end..front.place.yaml.end]
+    let place = &front.place;
+    let is_rest_blank = [place.yaml.start..gone.start, gone.end..place.yaml.end]
         .into_iter()
         .all(|rest| card.text()[rest].trim().is_empty());
-    // The Hub takes an empty front matter and the text below it for YAML.
-    let gone = if is_rest_blank { front.place.block.clone() } else { gone };
-    let edited = ModelCard::parse(replace(card.text(), &[(gone, String::new())]));
-    let edited = edited.map_err(|_| verify::unsafe_edit(card, key))?;
-    verify::only_changed(card, &edited, key)?;
-    Ok(edited)
+    let edited = |edit: (Range<usize>, &str)| {
+        let text = replace(card.text(), &[(edit.0, edit.1.to_owned())]);
+        let edited = ModelCard::parse(text).map_err(|_| verify::unsafe_edit(card, key))?;
+        verify::only_changed(card, &edited, key).map(|()| edited)
+    };
+    match is_rest_blank {
+        // The Hub takes an empty front matter and the text below it for YAML, but not one with a blank line in it,
+        // which stays where the text below would else be taken for the front matter.
+        true => edited((place.block.clone(), "")).or_else(|_| edited((place.yaml.clone(), place.line_break))),
+        false => edited((gone, "")),
+    }
 }
 
 /// The text with this value in place of the old one.
@@ -151,6 +157,21 @@ mod tests {
         assert_eq!(written("dia_report: '0.1'\n", "\"0.1\""), "dia_report: '0.1'\n");
         assert_eq!(written("dia_report: 0.1\n", "\"0.1\""), "dia_report: \"0.1\"\n", "a number is no text");
         assert_eq!(written("dia_report: [{a: 1, b: [{c: 'x'}]}]\n", MAPPING), written("", MAPPING));
+    }
+
+    #[test]
+    fn a_front_matter_goes_with_its_last_key_unless_the_body_would_become_one() {
+        let without = |text: &str| {
+            let card = ModelCard::parse(text).unwrap();
+            without_key(&card, "dia_report").unwrap().into_text()
+        };
+        assert_eq!(without("---\ndia_report: 1\n\n---\n# T\n\n---\n"), "# T\n\n---\n");
+        assert_eq!(without("---\ndia_report: 1\n---\n--- x\n---\n"), "--- x\n---\n");
+        let rule_first = "\n---\n## T\n\n---\n";
+        assert_eq!(
+            without(&format!("---\ndia_report: 1\n---\n{rule_first}")),
+            format!("---\n\n---\n{rule_first}")
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::card::ModelCard;
 use crate::error::{CardError, Position};
 use crate::front_matter::line_break_of;
-use crate::markdown::{Line, lines, sections};
+use crate::markdown::{Line, Section, lines, sections};
 use crate::splice::replace;
 use crate::template::{LABELS, Labelled, is_environmental, labelled};
 
@@ -96,30 +96,14 @@ impl<'t> Body<'t> {
         let outside: Vec<Line<'t>> = all.into_iter().filter(is_outside).collect();
 
         let sections: Vec<_> = sections(&outside).into_iter().filter(is_environmental).collect();
-        let end = |lines: &Range<usize>| {
-            let above = lines.start.checked_sub(1).and_then(|heading| outside.get(heading));
-            let last = outside
-                .get(lines.clone())
-                .unwrap_or_default()
-                .iter()
-                .rev()
-                .find(|line| !line.text.trim().is_empty());
-            last.or(above).map_or(body.len(), |line| line.next)
-        };
-        let contains = |lines: &Range<usize>, at: usize| {
-            let start = outside.get(lines.start).map_or(body.len(), |line| line.start);
-            let end = outside.get(lines.end).map_or(body.len(), |line| line.start);
-            (start..=end).contains(&at)
-        };
-        let card_end = Home::Card(unended.unwrap_or(body.len()));
-        let home = match &region {
-            Some(region) => match sections.iter().find(|it| contains(&it.lines, region.start)) {
-                Some(_) => Home::Section(region.start),
-                None => Home::Card(region.start),
-            },
-            None => sections.first().map_or(card_end, |first| {
-                Home::Section(end(&first.lines).min(unended.unwrap_or(body.len())))
-            }),
+        let body_end = unended.unwrap_or(body.len());
+        let home = match (&region, sections.first()) {
+            (Some(region), _) if sections.iter().any(|it| reaches(it, &outside, region.start)) => {
+                Home::Section(region.start)
+            }
+            (Some(region), _) => Home::Card(region.start),
+            (None, Some(first)) => Home::Section(end_of(first, &outside).min(body_end)),
+            (None, None) => Home::Card(body_end),
         };
         let labelled = sections
             .iter()
@@ -155,6 +139,21 @@ impl<'t> Body<'t> {
             Some((line.value_at..line.value_at + line.value.len(), filled))
         })
     }
+}
+
+/// The end of the last line of a section that says something, which may be its heading.
+fn end_of(section: &Section<'_>, lines: &[Line<'_>]) -> usize {
+    let heading = section.lines.start.saturating_sub(1);
+    let with_heading = lines.get(heading..section.lines.end).unwrap_or_default();
+    let last = with_heading.iter().rev().find(|line| !line.text.trim().is_empty());
+    last.map_or(0, |line| line.next)
+}
+
+/// Whether a byte lies between a section's heading and the next one.
+fn reaches(section: &Section<'_>, lines: &[Line<'_>], at: usize) -> bool {
+    let start_of = |index: usize| lines.get(index).map_or(usize::MAX, |line| line.start);
+    let heading_end = lines.get(section.lines.start.saturating_sub(1)).map_or(0, |line| line.next);
+    (heading_end..=start_of(section.lines.end)).contains(&at)
 }
 
 /// The bytes from the one mark to the other, both included; none when there is no mark.

@@ -14,6 +14,10 @@ use crate::yaml::{Document, Entry, What};
 
 pub(crate) fn with_emissions(card: &ModelCard, block: &EmissionsBlock) -> Result<ModelCard, CardError> {
     let lines = block.lines()?;
+    // What says it already stays as it is, to the last line break and comment.
+    if card.front().is_some_and(|front| verify::are_written(&front.document, &lines)) {
+        return Ok(card.clone());
+    }
     let text = match card.front().and_then(|front| Some((front, find(card, front, KEY)?))) {
         None => add(card, KEY, |indent, line_break| {
             let inner: String =

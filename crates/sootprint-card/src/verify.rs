@@ -102,7 +102,7 @@ fn others<'d>(document: &'d Document, key: &'static str) -> impl Iterator<Item =
 }
 
 /// Whether the emissions begin with these lines, in this order, and hold no second of our keys.
-fn are_written(document: &Document, lines: &[(&'static str, String)]) -> bool {
+pub(crate) fn are_written(document: &Document, lines: &[(&'static str, String)]) -> bool {
     let Some(own) = document.find(KEY) else { return false };
     let reads_as = |(entry, (key, value)): (Entry, &(&str, String))| {
         let written = match document.nodes.get(entry.value).map(|node| &node.what) {

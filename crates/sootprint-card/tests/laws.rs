@@ -111,6 +111,18 @@ proptest! {
     }
 
     #[test]
+    fn line_breaks_may_be_mixed(old in select(OLD.to_vec()), breaks in proptest::collection::vec(any::<bool>(), 20), block in block()) {
+        let mut breaks = breaks.into_iter().cycle();
+        let text = format!("---\nlicense: mit\nco2_eq_emissions:{old}tags: [a]\n---\nbody\n");
+        let text: String = text
+            .split_inclusive('\n')
+            .map(|line| if breaks.next() == Some(true) { line.replace('\n', "\r\n") } else { line.to_owned() })
+            .collect();
+        let written = ModelCard::parse(text).unwrap().with_emissions(&block).unwrap();
+        prop_assert_eq!(written.with_emissions(&block).unwrap(), written);
+    }
+
+    #[test]
     fn taking_away_undoes_adding(yaml in pieces(), body in select(BODIES.to_vec()), block in block(), bare: bool, crlf: bool, bom: bool) {
         // A front matter of nothing at all is the one that does not come back: the Hub reads on behind it.
         let yaml = yaml.concat();

@@ -100,6 +100,27 @@ proptest! {
     }
 
     #[test]
+    fn whatever_a_footprint_is_called_it_stays_between_the_marks(
+        texts in proptest::collection::vec(
+            prop_oneof![any::<String>(), Just("<!-- sootprint:end -->\n# Mine\n-->".to_owned()), Just("<!-- /sootprint -->".to_owned())], 6),
+    ) {
+        let mut json: serde_json::Value = serde_json::from_str(include_str!("footprint.json")).unwrap();
+        json["hardware"] = texts[0].as_str().into();
+        json["components"][0]["name"] = texts[1].as_str().into();
+        for (key, text) in ["place", "source", "provider", "region"].iter().zip(&texts[2..]) {
+            json["grid"][key] = text.as_str().into();
+        }
+        let footprint: Footprint = serde_json::from_value(json).unwrap();
+        let card = "---\nlicense: mit\n---\n## Environmental Impact\n- **Hardware Type:**\n- **Cloud Provider:**\n\n# End\n";
+        let options = CardOptions::default().dia_report(false);
+        let (once, _) = apply_with(card, &footprint, &options).unwrap();
+        prop_assert_eq!(&apply_with(&once, &footprint, &options).unwrap().0, &once);
+        prop_assert!(once.ends_with("\n<!-- sootprint:end -->\n\n# End\n"), "{}", once);
+        let back = ModelCard::parse(once).unwrap().without_section().unwrap().without_emissions().unwrap();
+        prop_assert_eq!(back.text(), card);
+    }
+
+    #[test]
     fn no_markdown_makes_it_panic(text in "([ #*_:`~<!>\\-=\n\r\t|\\[\\]]|sootprint|:begin|/|Hours used|Environmental Impact|é){0,60}") {
         if let Ok((once, _)) = apply(&text, &footprint(1.0)) {
             prop_assert_eq!(&apply(&once, &footprint(1.0)).unwrap().0, &once);

@@ -116,3 +116,15 @@ fn a_run_on_processors_counts_their_hours() {
     assert_eq!(hours(&footprint).unwrap(), "0.5 (device-hours of 1 CPU)");
     assert_eq!(hours(&sample::footprint()).unwrap(), "1 (device-hours of 2 GPUs)");
 }
+
+#[test]
+fn attempts_are_a_column_when_there_are_several() {
+    let mut footprint = sample::with_epochs();
+    footprint.epochs[2].attempt = 2;
+    let text = section(&footprint, &CardOptions::default());
+    assert!(
+        text.contains("| Epoch | Attempt | Time | Energy | CO2eq |\n|---:|---:|---:|---:|---:|\n"),
+        "{text}"
+    );
+    assert!(text.contains("| 3 (not finished) | 2 | 9.7 min | 241.67 Wh | 13.53 g |"), "{text}");
+}
