@@ -79,7 +79,11 @@ fn the_doctor_compares_counters_with_power_readings_on_request() {
     let (_, check) = text.split_once("Energy counters beside power readings\n").unwrap();
     let [board, figures, verdict] = check.lines().take(3).collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert_eq!(board, "  NVIDIA H200 (GPU-aaaaaaaa-0000-0000-0000-000000000000)");
-    assert!(figures.starts_with("    counter ") && figures.contains("a tick every 20 ms"), "{figures}");
+    assert!(figures.starts_with("    counter "), "{figures}");
+    let (_, tick) = figures.split_once("a tick every ").unwrap();
+    let tick: f64 = tick.trim_end_matches(" ms").parse().unwrap();
+    // A busy machine reads late.
+    assert!((18.0..=40.0).contains(&tick), "{figures}");
     assert_eq!(verdict, "    agree");
 }
 

@@ -28,7 +28,7 @@ pub struct CrossCheck {
     /// From the counter's first tick to its last one that was seen.
     #[serde(rename = "time_s", serialize_with = "seconds")]
     pub time: Duration,
-    /// The mean time between two ticks.
+    /// The usual time between two ticks: the median of those that were seen.
     #[serde(rename = "tick_s", serialize_with = "seconds")]
     pub tick: Duration,
     /// By how much the counter went forward.
@@ -88,8 +88,8 @@ struct Watched {
     shown: Option<Energy>,
     first: Option<Tick>,
     last: Option<Tick>,
-    /// Ticks after the first one.
-    ticks: u32,
+    /// The times between two ticks.
+    ticks: Vec<Duration>,
     power: Option<(Duration, Power)>,
     /// The integral of the power from the first tick on.
     integrated: Energy,
@@ -113,7 +113,7 @@ impl Watched {
             shown: None,
             first: None,
             last: None,
-            ticks: 0,
+            ticks: Vec::new(),
             power: None,
             integrated: Energy::ZERO,
         };
@@ -131,10 +131,11 @@ impl Watched {
         let Ok(Reading::Counter(shown)) = reading else { return };
         if self.shown.is_some_and(|before| shown < before) {
             // A counter that began again has nothing to compare with what it showed before.
-            (self.first, self.last, self.ticks) = (None, None, 0);
+            (self.first, self.last) = (None, None);
+            self.ticks.clear();
         } else if self.shown.is_some_and(|before| before < shown) {
             let tick = Tick { at, shown, integrated: self.integrated };
-            self.ticks += u32::from(self.first.is_some());
+            self.ticks.extend(self.last.map(|last| at.saturating_sub(last.at)));
             self.first.get_or_insert(tick);
             self.last = Some(tick);
         }
@@ -142,15 +143,17 @@ impl Watched {
     }
 
     /// None where there is nothing to compare: fewer than two ticks, or no power.
-    fn check(self) -> Option<CrossCheck> {
+    fn check(mut self) -> Option<CrossCheck> {
         let (first, last) = (self.first?, self.last?);
         let time = last.at.checked_sub(first.at).filter(|time| !time.is_zero())?;
         self.power?;
+        // A thread that was woken late has missed some.
+        self.ticks.sort_unstable();
         Some(CrossCheck {
             id: self.component.id,
             name: self.component.name,
             time,
-            tick: time / self.ticks,
+            tick: *self.ticks.get(self.ticks.len() / 2)?,
             counter: last.shown - first.shown,
             integrated: last.integrated - first.integrated,
         })
