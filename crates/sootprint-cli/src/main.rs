@@ -17,6 +17,7 @@ mod run;
 #[cfg(unix)]
 mod signals;
 mod terminal;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         // Its exit status is that of the command that it measures.
         Subcommand::Run(arguments) => return run::run(&arguments),
         Subcommand::Report(arguments) => report::report(&arguments),
+        Subcommand::Verify(arguments) => verify::verify(&arguments),
         Subcommand::Doctor(arguments) => doctor::doctor(&arguments),
     };
     match result {

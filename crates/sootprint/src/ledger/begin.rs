@@ -1,13 +1,14 @@
 //! Beginning a ledger: of a new run beside the older ones, or of a further attempt of a run that did not end well.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::folder::{Name, folder, names, new_run_id, next_number, number_of, shared_run_id};
+use super::line;
 use super::read::{is_open, read};
 use super::store::Files;
 use super::{Entry, Ledger, LedgerError, Opened, Outcome};
@@ -16,7 +17,10 @@ use crate::launch::Launch;
 /// Without a launcher's word which launch it is, ranks that start within so long of each other belong together.
 const TOGETHER: SignedDuration = SignedDuration::from_mins(10);
 
-/// A ledger that has no line yet.
+/// How often the first line of another rank's new ledger is looked for, 2 ms apart.
+const FIRST_LINE: u32 = 50;
+
+/// A ledger that has its first line, which says whose it is; another one follows when the boards are known.
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) ledger: Ledger,
@@ -30,27 +34,37 @@ pub(crate) struct Begun {
 ///
 /// # Errors
 /// [`LedgerError::Busy`] when another process records a run there.
-pub(crate) fn begin(dir: &Path, now: Timestamp, launch: &Launch) -> Result<Begun, LedgerError> {
+pub(crate) fn begin(
+    dir: &Path,
+    now: Timestamp,
+    launch: &Launch,
+    first: &Opened,
+) -> Result<Begun, LedgerError> {
     let names = listed(dir)?;
     if let Some(run) = busy(dir, &names, launch.rank) {
         return Err(LedgerError::Busy { dir: dir.to_owned(), run });
     }
-    create_new(dir, now, launch, &names)
+    create_new(dir, now, launch, first, &names)
 }
 
 /// As [`begin`], whether another process records a run there or not.
-pub(crate) fn begin_beside(dir: &Path, now: Timestamp, launch: &Launch) -> Result<Begun, LedgerError> {
-    create_new(dir, now, launch, &listed(dir)?)
+pub(crate) fn begin_beside(
+    dir: &Path,
+    now: Timestamp,
+    launch: &Launch,
+    first: &Opened,
+) -> Result<Begun, LedgerError> {
+    create_new(dir, now, launch, first, &listed(dir)?)
 }
 
 /// Begins the next attempt of the newest run; none when there is no run, or when it is complete.
 ///
 /// # Errors
 /// [`LedgerError::Busy`] when another process is at it.
-pub(crate) fn resume(dir: &Path, launch: &Launch) -> Result<Option<Begun>, LedgerError> {
+pub(crate) fn resume(dir: &Path, launch: &Launch, first: &Opened) -> Result<Option<Begun>, LedgerError> {
     let Some(name) = next_attempt(dir, launch, None)? else { return Ok(None) };
     let run = name.run.clone();
-    match create(dir, name, launch) {
+    match create(dir, name, launch, first) {
         // Another process was a moment faster.
         Err(LedgerError::Folder { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
             Err(LedgerError::Busy { dir: dir.to_owned(), run })
@@ -106,15 +120,21 @@ fn busy(dir: &Path, names: &[Name], rank: u32) -> Option<String> {
     is_open(&file).then(|| newest.run.clone())
 }
 
-fn create_new(dir: &Path, now: Timestamp, launch: &Launch, names: &[Name]) -> Result<Begun, LedgerError> {
+fn create_new(
+    dir: &Path,
+    now: Timestamp,
+    launch: &Launch,
+    first: &Opened,
+    names: &[Name],
+) -> Result<Begun, LedgerError> {
     let number = next_number(names);
     if launch.ranks > 1 {
         let run = joined(dir, now, launch, names).unwrap_or_else(|| shared_run_id(number, &launch.id()));
-        return create(dir, Name { run, attempt: 1, rank: launch.rank }, launch);
+        return create(dir, Name { run, attempt: 1, rank: launch.rank }, launch, first);
     }
     loop {
         let run = new_run_id(number, now);
-        match create(dir, Name { run, attempt: 1, rank: 0 }, launch) {
+        match create(dir, Name { run, attempt: 1, rank: 0 }, launch, first) {
             Err(LedgerError::Folder { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
             begun => return begun,
         }
@@ -140,11 +160,17 @@ fn joined(dir: &Path, now: Timestamp, launch: &Launch, names: &[Name]) -> Option
     (launch.is_known() || its.all(|name| is_young(name).unwrap_or(true))).then(|| newest.run.clone())
 }
 
-fn create(dir: &Path, name: Name, launch: &Launch) -> Result<Begun, LedgerError> {
+fn create(dir: &Path, name: Name, launch: &Launch, first: &Opened) -> Result<Begun, LedgerError> {
     let path = name.ledger(dir);
     let file = OpenOptions::new().append(true).create_new(true).open(&path);
     let file = file.map_err(|source| LedgerError::Folder { path: path.clone(), source })?;
     lock(&file);
+    // At once, so that the other ranks know whose it is while the boards are still being opened.
+    let mut first = first.clone();
+    (first.run, first.task.attempt) = (name.run.clone(), name.attempt);
+    let written =
+        line::written(&Entry::Opened(Box::new(first))).and_then(|line| (&file).write_all(line.as_bytes()));
+    written.map_err(|source| LedgerError::Folder { path: path.clone(), source })?;
     let files = Files::new(file, dir.to_owned(), name.clone(), launch.clone());
     let ledger = Ledger::start(files).map_err(|source| LedgerError::Thread { path, source })?;
     Ok(Begun { ledger, name })
@@ -170,9 +196,17 @@ struct Record {
 }
 
 impl Record {
-    /// None of a ledger that cannot be read: it says nothing.
+    /// None of a ledger that cannot be read: it says nothing. One that has only just been begun is waited for.
     fn read(dir: &Path, name: &Name) -> Option<Self> {
-        let recovered = read(dir, name).ok()?;
+        let mut recovered = read(dir, name);
+        for _ in 0..FIRST_LINE {
+            if !matches!(recovered, Err(LedgerError::NoBeginning { .. })) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+            recovered = read(dir, name);
+        }
+        let recovered = recovered.ok()?;
         let outcome = recovered.entries.iter().rev().find_map(|entry| match entry {
             Entry::Closed { outcome, .. } => Some(*outcome),
             _ => None,

@@ -16,7 +16,11 @@ use jiff::Timestamp;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn opened(run: &str, schema: &str) -> Entry {
-    Entry::Opened(Box::new(Opened {
+    Entry::Opened(Box::new(first(run, schema)))
+}
+
+fn first(run: &str, schema: &str) -> Opened {
+    Opened {
         schema: schema.to_owned(),
         version: "0.0.0".into(),
         run: run.to_owned(),
@@ -28,7 +32,7 @@ fn opened(run: &str, schema: &str) -> Entry {
         components: vec![],
         gaps: vec![],
         task: Task::default(),
-    }))
+    }
 }
 
 fn note(text: &str) -> Entry {
@@ -40,10 +44,10 @@ fn beat(at: f64) -> Entry {
 }
 
 fn alone(dir: &Path) -> Begun {
-    begin(dir, Timestamp::UNIX_EPOCH, &Launch::default()).unwrap()
+    begin(dir, Timestamp::UNIX_EPOCH, &Launch::default(), &first("", SCHEMA)).unwrap()
 }
 
-/// A ledger of three lines, and its bytes.
+/// A ledger of three lines and the one that it begins with, and its bytes.
 fn written(dir: &Path) -> (Name, Vec<Entry>, Vec<u8>) {
     let Begun { ledger, name } = alone(dir);
     let entries = vec![
@@ -62,8 +66,9 @@ fn what_was_written_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let (name, entries, bytes) = written(dir.path());
     let recovered = read(dir.path(), &name).unwrap();
-    assert_eq!((recovered.entries, recovered.damage), (entries[1..].to_vec(), None));
-    assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 3, "one line for each entry");
+    assert_eq!((recovered.entries, recovered.damage), (entries, None));
+    assert_eq!(recovered.opened.run, name.run);
+    assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 4, "one line for each entry");
 }
 
 #[test]
@@ -77,7 +82,7 @@ fn a_tail_cut_at_any_byte_never_hides_what_came_before() {
         let whole = ends.iter().filter(|end| **end <= cut).count();
         match read(dir.path(), &name) {
             Ok(recovered) => {
-                assert_eq!(recovered.entries, entries[1..whole]);
+                assert_eq!(recovered.entries, entries[..whole - 1]);
                 let torn = Damage { first: whole + 1, lines: 1, is_tail: true };
                 assert_eq!(recovered.damage, (!ends.contains(&cut)).then_some(torn));
             }
@@ -94,7 +99,7 @@ fn a_line_with_one_wrong_byte_hides_no_other() {
     bytes[second] ^= 1;
     fs::write(name.ledger(dir.path()), &bytes).unwrap();
     let recovered = read(dir.path(), &name).unwrap();
-    assert_eq!(recovered.entries, entries[2..]);
+    assert_eq!(recovered.entries, entries[1..]);
     assert_eq!(recovered.damage, Some(Damage { first: 2, lines: 1, is_tail: false }));
 }
 
@@ -102,7 +107,6 @@ fn a_line_with_one_wrong_byte_hides_no_other() {
 fn either_slot_of_the_heartbeat_cut_at_any_byte_leaves_the_other() {
     let dir = tempfile::tempdir().unwrap();
     let Begun { ledger, name } = alone(dir.path());
-    ledger.append(&opened(&name.run, SCHEMA));
     for at in [1.0, 2.0, 3.0] {
         ledger.beat(&beat(at));
         // An older one that is not written yet would be left out.
@@ -138,8 +142,9 @@ fn either_slot_of_the_heartbeat_cut_at_any_byte_leaves_the_other() {
 #[test]
 fn a_later_schema_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
-    let Begun { ledger, name } = alone(dir.path());
-    ledger.append(&opened(&name.run, "sootprint-ledger/2"));
+    let later = first("", "sootprint-ledger/2");
+    let Begun { ledger, name } =
+        begin(dir.path(), Timestamp::UNIX_EPOCH, &Launch::default(), &later).unwrap();
     ledger.close(PATIENCE);
     let error = read(dir.path(), &name).unwrap_err().to_string();
     assert!(error.contains("sootprint-ledger/2") && error.contains(&name.run), "{error}");
@@ -148,20 +153,18 @@ fn a_later_schema_is_refused_by_name() {
 #[test]
 fn runs_are_listed_newest_first_and_an_open_one_is_known() {
     let dir = tempfile::tempdir().unwrap();
-    let at = |second| begin(dir.path(), Timestamp::from_second(second).unwrap(), &Launch::default());
+    let at = |second| {
+        let now = Timestamp::from_second(second).unwrap();
+        begin(dir.path(), now, &Launch::default(), &first("", SCHEMA))
+    };
     let older = at(2_000).unwrap();
     older.ledger.close(PATIENCE);
     // A clock that was set back changes nothing.
     let Begun { ledger, name } = at(1_000).unwrap();
     assert_eq!(runs(dir.path()).unwrap(), [name.run.clone(), older.name.run]);
-    ledger.append(&opened(&name.run, SCHEMA));
     let busy = at(3_000).unwrap_err();
     assert!(matches!(&busy, LedgerError::Busy { run, .. } if *run == name.run), "{busy}");
-    let deadline = Instant::now() + PATIENCE;
-    while !read(dir.path(), &name).is_ok_and(|recovered| recovered.is_open) {
-        assert!(Instant::now() < deadline, "no open ledger");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    assert!(read(dir.path(), &name).unwrap().is_open);
     ledger.close(PATIENCE);
     assert!(!read(dir.path(), &name).unwrap().is_open);
     assert!(at(3_000).is_ok());
@@ -170,20 +173,15 @@ fn runs_are_listed_newest_first_and_an_open_one_is_known() {
 #[test]
 fn a_folder_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let error = begin(file.path(), Timestamp::UNIX_EPOCH, &Launch::default()).unwrap_err();
+    let error =
+        begin(file.path(), Timestamp::UNIX_EPOCH, &Launch::default(), &first("", SCHEMA)).unwrap_err();
     assert!(error.to_string().contains(file.path().to_str().unwrap()), "{error}");
 }
 
 #[test]
 fn a_folder_that_is_removed_is_a_loss_that_is_counted() {
     let dir = tempfile::tempdir().unwrap();
-    let Begun { ledger, name } = alone(dir.path());
-    ledger.append(&opened(&name.run, SCHEMA));
-    let deadline = Instant::now() + PATIENCE;
-    while read(dir.path(), &name).is_err() {
-        assert!(Instant::now() < deadline, "no first line");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let Begun { ledger, .. } = alone(dir.path());
     fs::remove_dir_all(dir.path()).unwrap();
     ledger.append(&note("lost"));
     ledger.append(&note("lost as well"));

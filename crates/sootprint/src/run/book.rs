@@ -98,72 +98,41 @@ impl Book {
     ) -> (Self, Option<LedgerError>) {
         let now = jiff::Timestamp::now();
         let launch = &settings.launch;
-        let mut found = Ok(None);
-        if asked.resumes {
-            found = resume(dir, launch);
-        }
+        let first = first_line(identity, &settings, now);
+        let found = if asked.resumes { resume(dir, launch, &first) } else { Ok(None) };
         let is_new = matches!(found, Ok(None));
-        let begun = found.and_then(|found| found.map_or_else(|| begin(dir, now, launch), Ok));
+        let begun = found.and_then(|found| found.map_or_else(|| begin(dir, now, launch, &first), Ok));
         let (mut begun, problem) = match begun {
             Ok(begun) => (Some(begun), None),
             // The run is recorded all the same, but for who asked for an error.
             Err(error @ LedgerError::Busy { .. }) if !asked.is_strict => {
-                (begin_beside(dir, now, launch).ok(), Some(error))
+                (begin_beside(dir, now, launch, &first).ok(), Some(error))
             }
             Err(error) => (None, Some(error)),
         };
-        let is_virtual = settings.is_virtual();
-        if is_virtual {
+        if settings.is_virtual() {
             begun.iter_mut().for_each(|begun| begun.ledger.be_patient());
         }
-        let mut book = Self::new(begun, identity, settings, now);
-        book.is_virtual = is_virtual;
+        let mut book = Self::new(begun, first, settings);
         if asked.resumes && is_new && problem.is_none() {
-            let text = "there was no unfinished run to resume: this is a new one".to_owned();
-            book.remarks.push(text);
+            book.remarks.push("there was no unfinished run to resume: this is a new one".to_owned());
         }
         (book, problem)
     }
 
     /// The record of a run that is switched off: nothing is in it.
     pub(super) fn off(identity: Identity, settings: Settings) -> Self {
-        let now = jiff::Timestamp::now();
-        let mut book = Self::new(None, identity, settings, now);
-        "off".clone_into(&mut book.fold.opened_mut().run);
+        let first = first_line(identity, &settings, jiff::Timestamp::now());
+        let mut book = Self::new(None, Opened { run: "off".to_owned(), ..first }, settings);
         book.begin(Vec::new(), vec!["SOOTPRINT=off: nothing was measured".to_owned()], 0.0);
         book
     }
 
-    fn new(ledger: Option<Begun>, identity: Identity, settings: Settings, now: jiff::Timestamp) -> Self {
-        let launch = &settings.launch;
-        // A script's processor is everybody's.
-        let is_measured = settings.replay.is_none() && !settings.is_off;
-        let given = is_measured.then(allocation::Identity::of_this_process).flatten();
-        let unrecorded = || format!("unrecorded-{}", now.as_millisecond());
-        // Without components: what they are is known when the boards are open.
-        let fold = Fold::new(Box::new(Opened {
-            schema: SCHEMA.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            run: ledger.as_ref().map_or_else(unrecorded, |begun| begun.name.run.clone()),
-            training_type: identity.training_type,
-            base_model: identity.base_model,
-            started: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            grid: settings.grid,
-            pue: settings.pue,
-            components: Vec::new(),
-            gaps: Vec::new(),
-            task: Task {
-                rank: launch.rank,
-                ranks: launch.ranks,
-                attempt: ledger.as_ref().map_or(1, |begun| begun.name.attempt),
-                launch: launch.is_known().then(|| launch.id()),
-                host: host(&launch.job),
-                booted: None,
-                processors: given.as_ref().map(|given| given.processors.clone()),
-                memory: given.map(|given| given.memory),
-            },
-        }));
-        let Settings { series, year, .. } = settings;
+    fn new(ledger: Option<Begun>, first: Opened, settings: Settings) -> Self {
+        let mut fold = Fold::new(Box::new(first));
+        if let Some(Begun { name, .. }) = &ledger {
+            fold.apply(Entry::Resumed { run: name.run.clone(), attempt: name.attempt });
+        }
         Self {
             ledger,
             fold,
@@ -173,14 +142,14 @@ impl Book {
             beaten: None,
             outcome: None,
             state: State::New,
-            series,
-            year,
+            is_virtual: settings.is_virtual(),
+            series: settings.series,
+            year: settings.year,
             remarks: Vec::new(),
-            is_virtual: false,
         }
     }
 
-    /// Writes the first line, once the boards are known; the run began so many seconds ago.
+    /// Writes what the run consists of, once the boards are known; it began so many seconds ago.
     pub(super) fn begin(&mut self, components: Vec<Component>, gaps: Vec<String>, ago: f64) {
         self.state = State::Begun;
         let opened = self.fold.opened().clone();
@@ -409,6 +378,36 @@ impl Book {
         if let Some(Begun { ledger, .. }) = &self.ledger {
             ledger.sync();
         }
+    }
+}
+
+/// What is known before the boards are. The run and the attempt are the ledger's to say.
+fn first_line(identity: Identity, settings: &Settings, now: jiff::Timestamp) -> Opened {
+    let launch = &settings.launch;
+    // A script's processor is everybody's.
+    let is_measured = settings.replay.is_none() && !settings.is_off;
+    let given = is_measured.then(allocation::Identity::of_this_process).flatten();
+    Opened {
+        schema: SCHEMA.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        run: format!("unrecorded-{}", now.as_millisecond()),
+        training_type: identity.training_type,
+        base_model: identity.base_model,
+        started: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        grid: settings.grid.clone(),
+        pue: settings.pue,
+        components: Vec::new(),
+        gaps: Vec::new(),
+        task: Task {
+            rank: launch.rank,
+            ranks: launch.ranks,
+            attempt: 1,
+            launch: launch.is_known().then(|| launch.id()),
+            host: host(&launch.job),
+            booted: None,
+            processors: given.as_ref().map(|given| given.processors.clone()),
+            memory: given.map(|given| given.memory),
+        },
     }
 }
 

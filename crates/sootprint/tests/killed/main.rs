@@ -203,7 +203,7 @@ fn a_killed_training_that_is_resumed_is_one_run() {
 fn the_record_of_a_real_run_is_readable_cut_at_any_byte() {
     let mut training = Training::new("never");
     begun(training.dir.path());
-    thread::sleep(Duration::from_millis(2_500));
+    thread::sleep(Duration::from_millis(1_700));
     training.child.kill().unwrap();
     let whole = training.footprint();
     let folder = training.dir.path().join("sootprint");
@@ -227,7 +227,9 @@ fn the_record_of_a_real_run_is_readable_cut_at_any_byte() {
         assert!(cut >= first && joules >= before, "cut at {cut}");
         before = joules;
     }
-    for cut in 0..=slots.len() {
+    // Between the two slots are zeros, of which one is like the other.
+    let is_written = |cut: &usize| slots[cut.saturating_sub(2)..*cut].iter().any(|byte| *byte != 0);
+    for cut in (0..=slots.len()).filter(is_written) {
         std::fs::write(&heartbeat, &slots[..cut]).unwrap();
         let footprint = recover(training.dir.path(), None).unwrap();
         let lost = (whole.energy.total.joules() - footprint.energy.total.joules()) / WATTS;

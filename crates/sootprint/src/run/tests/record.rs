@@ -163,3 +163,68 @@ fn two_processes_do_not_record_one_run() {
     assert!(second.run.id != id && second.notes.iter().any(|note| note.contains("still being recorded")));
     assert_eq!(first.finish().run.id, id);
 }
+
+/// Two ranks on one script, each with a board of its own, as a launcher that says no more than their numbers starts
+/// them.
+fn rank(dir: &Path, rank: u32, of: u32) -> RunBuilder {
+    let steady = |watts| [(Duration::from_secs(1), Power::from_watts(watts))];
+    let replay = Replay::new()
+        .component(Kind::Gpu, "Scripted board", steady(300.0))
+        .component(Kind::Gpu, "Scripted board", steady(300.0))
+        .component(Kind::Cpu, "Scripted CPU", steady(100.0));
+    let mut builder = Run::pre_training(dir).replay(replay).rank(rank, of);
+    builder.waits = Duration::from_millis(1_500);
+    builder
+}
+
+#[test]
+fn the_first_rank_waits_for_the_others_and_tells_of_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let [first, second] = [0, 1].map(|number| {
+        let run = rank(dir.path(), number, 2).start();
+        run.handle().claim([crate::boards::Claim::CudaOrdinal(number as usize)]);
+        run
+    });
+    let slow = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        second.finish()
+    });
+    let united = first.finish();
+    let own = slow.join().unwrap();
+    assert_eq!((united.run.id.as_str(), own.run.ranks_expected), (own.run.id.as_str(), 2));
+    assert_eq!((united.run.ranks, united.run.partial, own.run.partial), (2, false, true));
+    assert!(own.notes.iter().any(|note| note == "this is the part of rank 1 of 2 alone"));
+    let boards = united.components.iter().filter(|it| it.kind == Kind::Gpu);
+    let times: Vec<f64> = boards.map(|it| it.energy.joules() / 300.0).collect();
+    // The second rank lived on for a while after the first one's last reading; the processor counts up to there, once.
+    assert!(times.len() == 2 && times[1] > 0.65 && times[0] < times[1], "{times:?}");
+    assert!(close(united.energy.gpu.joules() - times[0] * 300.0, times[1] * 300.0));
+    let time = united.energy.cpu.joules() / 100.0;
+    assert!((time - united.run.duration_s).abs() < 0.05, "{time} s of {} s", united.run.duration_s);
+    assert_eq!(Footprint::read(&dir.path().join(FILE_NAME)).unwrap(), united);
+}
+
+#[test]
+fn a_rank_that_never_comes_is_named_after_the_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = rank(dir.path(), 0, 3).start();
+    let began = std::time::Instant::now();
+    let footprint = run.finish();
+    assert!(began.elapsed() >= Duration::from_millis(1_500), "{:?}", began.elapsed());
+    assert_eq!((footprint.run.missing_ranks.as_slice(), footprint.run.partial), (&[1, 2][..], true));
+    assert_eq!(footprint.notes[0], "ranks 1, 2 have no ledger: their energy is not in the total");
+}
+
+#[test]
+fn a_new_start_of_all_ranks_is_a_new_run_beside_the_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids: Vec<String> = (0..2)
+        .flat_map(|_| {
+            let runs = [1, 0].map(|number| rank(dir.path(), number, 2).start());
+            runs.map(|run| run.finish().run.id)
+        })
+        .collect();
+    assert!(ids[0] == ids[1] && ids[2] == ids[3] && ids[0] != ids[2], "{ids:?}");
+    assert_eq!(recover(dir.path(), None).unwrap().run.id, ids[2]);
+    assert_eq!(names(dir.path()).unwrap().len(), 4);
+}
