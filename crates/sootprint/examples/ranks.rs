@@ -16,6 +16,8 @@ use std::error::Error;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -51,7 +53,7 @@ fn train(dir: &Path, epochs: u32, length: Duration, resumes: bool) -> Result<(),
     let run = if resumes { builder.resume() } else { builder }.try_start()?;
     let rank = run.rank();
     run.handle().claim([Claim::CudaOrdinal(rank as usize)]);
-    witness(dir, rank)?;
+    let is_over = witness(dir, rank)?;
 
     let checkpoint = dir.join(format!("checkpoint-{rank}"));
     let done: u32 =
@@ -60,6 +62,8 @@ fn train(dir: &Path, epochs: u32, length: Duration, resumes: bool) -> Result<(),
         thread::sleep(length);
         fs::write(&checkpoint, epoch.to_string())?;
     }
+    // The first rank waits for the others in there, which is no training.
+    is_over.store(true, Ordering::Relaxed);
     let footprint = run.finish();
     println!(
         "rank {rank}: {} in {:.1} s, {:?}",
@@ -68,20 +72,22 @@ fn train(dir: &Path, epochs: u32, length: Duration, resumes: bool) -> Result<(),
     Ok(())
 }
 
-/// Writes down, a hundred times a second, for how long this process has lived.
-fn witness(dir: &Path, rank: u32) -> Result<(), Box<dyn Error>> {
+/// Writes down, a hundred times a second, for how long this process has trained, until it is over.
+fn witness(dir: &Path, rank: u32) -> Result<Arc<AtomicBool>, Box<dyn Error>> {
     let uptime = || -> Option<f64> {
         fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()
     };
     let start = uptime().ok_or("no /proc/uptime")?;
     let path: PathBuf = dir.join(format!("truth-{rank}-{start}"));
+    let is_over = Arc::<AtomicBool>::default();
+    let ends = Arc::clone(&is_over);
     let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
     thread::spawn(move || {
-        while let Some(now) = uptime() {
+        while let (Some(now), false) = (uptime(), ends.load(Ordering::Relaxed)) {
             // A moment that is not written down is a hundredth of a second.
             let _ = writeln!(file, "{start:.2} {now:.2}");
             thread::sleep(Duration::from_millis(10));
         }
     });
-    Ok(())
+    Ok(is_over)
 }
