@@ -1,7 +1,7 @@
 """Compares the merged footprint of a job of `ranks` with the truth, worked out from the files of its witnesses.
 
 check.py DIR REPORT.json NAME ATTEMPTS KILLED: prints a row of a table; the exit status is 1 when it is not the truth.
-KILLED is how many processes were killed: each may lack two seconds.
+KILLED is 1 when a rank was killed, and with it its fellows: each process of that attempt may lack two seconds.
 """
 
 import glob
@@ -33,19 +33,19 @@ def union(spans):
 
 
 folder, report, name, attempts, killed = sys.argv[1:]
-attempts, killed = int(attempts), int(killed)
+attempts, killed = int(attempts), killed == "1"
 footprint = json.load(open(report))
 known = list(lives(folder))
 gpu = sum(board_watts(rank) * (end - start) for rank, start, end in known)
 cpu = CPU_WATTS * union([(start, end) for _, start, end in known])
-edges = 2 * EDGE * len(known)
-slack_gpu = board_watts(3) * (edges + 2.0 * killed)
-slack_cpu = CPU_WATTS * (2 * EDGE * attempts + 2.0 * (killed > 0))
+edges = sum(2 * EDGE * board_watts(rank) for rank, _, _ in known)
+lost = 2.0 if killed else 0.0
+cpu_edges = 2 * EDGE * CPU_WATTS * attempts
 run, energy = footprint["run"], footprint["energy"]
 faults = []
-if not gpu - slack_gpu <= energy["gpu_j"] <= gpu + board_watts(3) * edges:
+if not gpu - edges - lost * sum(map(board_watts, range(4))) <= energy["gpu_j"] <= gpu + edges:
     faults.append("GPU")
-if not cpu - slack_cpu <= energy["cpu_j"] <= cpu + CPU_WATTS * 2 * EDGE * attempts:
+if not cpu - cpu_edges - lost * CPU_WATTS <= energy["cpu_j"] <= cpu + cpu_edges:
     faults.append("CPU")
 if (run["attempts"], run["ranks"], run["missing_ranks"], run["outcome"]) != (attempts, 4, [], "completed"):
     faults.append(f"run {run}")
