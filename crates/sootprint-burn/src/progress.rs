@@ -39,6 +39,9 @@ impl TrainingProgressLogger for Progress {
         label: Option<&str>,
     ) {
         self.next = starting_epoch;
+        if starting_epoch > 1 {
+            self.run.resumed();
+        }
         // A resumed training counts on from its checkpoint: of four epochs from the third on, two are to come.
         let to_come = (total_epochs + 1).saturating_sub(starting_epoch);
         self.run.plan_epochs(u32::try_from(to_come).unwrap_or(u32::MAX));

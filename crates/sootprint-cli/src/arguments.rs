@@ -23,6 +23,7 @@ pub(crate) enum Subcommand {
     Estimate(EstimateArguments),
     Grid(GridArguments),
     Report(ReportArguments),
+    Verify(VerifyArguments),
     Doctor(DoctorArguments),
 }
 
@@ -66,6 +67,12 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "DIR", default_value = "sootprint-run")]
     pub(crate) out: PathBuf,
 
+    /// Go on with the newest run of --out, as after a restart from a checkpoint: all attempts are one footprint.
+    ///
+    /// A run that is complete stays as it is, and a new one begins; so this may stand in a job that is started again.
+    #[arg(long)]
+    pub(crate) resume: bool,
+
     /// Write the emissions into this model card when the command has succeeded; it may be a new file.
     #[arg(long, value_name = "README.md", requires = "label")]
     pub(crate) card: Option<PathBuf>,
@@ -92,6 +99,8 @@ Environment:
   SOOTPRINT_BASELINE   seconds at rest that are measured before the command
   SOOTPRINT_METADATA   off: the machine's cloud is never asked where it is
   SOOTPRINT_NVML       the path of NVIDIA's NVML library
+  SOOTPRINT_RANK       which process this is of SOOTPRINT_WORLD_SIZE; else torchrun, Open MPI, PMI or Slurm say it
+  SOOTPRINT_JOB        the same for all processes of a job, where no launcher names it
   SOOTPRINT_REPLAY     a script of powers (JSON) to measure instead of the machine
   SOOTPRINT=off        runs the command and measures nothing
   ELECTRICITYMAPS_TOKEN, ELECTRICITYMAPS_ZONE
@@ -199,15 +208,18 @@ pub(crate) struct GridArguments {
     pub(crate) json: bool,
 }
 
-/// Show what was measured, from the record in DIR.
+/// Show what was measured, from the records in DIR.
 ///
-/// The newest run unless another is named. Runs that are still running or were killed are shown as far as their
-/// record goes. Nothing is written.
+/// One footprint of all ranks and attempts of a run: the newest one of the first DIR unless another is named. Runs that
+/// are still running or were killed are shown as far as their record goes. Nothing is written.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Example:\n  sootprint report artifacts/digits --json")]
+#[command(
+    after_long_help = "Examples:\n  sootprint report artifacts/digits --json\n  sootprint report node1/digits node2/digits"
+)]
 pub(crate) struct ReportArguments {
-    /// The folder that the run was given.
-    pub(crate) dir: PathBuf,
+    /// The folder that the run was given; several where its ranks have none in common.
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) dirs: Vec<PathBuf>,
 
     /// The run with this id.
     #[arg(long, value_name = "ID", conflicts_with = "all")]
@@ -220,6 +232,20 @@ pub(crate) struct ReportArguments {
     /// As the JSON of a footprint.json; with --all an array.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Make a footprint again from the records in DIR, and say what differs from its footprint.json and its card.
+///
+/// Figures in the card are rounded: 5e-5 g and 5e-10 kWh are no difference. The exit status is 1 when anything differs.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:\n  sootprint verify artifacts/digits")]
+pub(crate) struct VerifyArguments {
+    /// The folder that the run was given.
+    pub(crate) dir: PathBuf,
+
+    /// The model card; else the README.md in DIR, where there is one.
+    #[arg(long, value_name = "README.md")]
+    pub(crate) card: Option<PathBuf>,
 }
 
 /// Show what can be measured on this machine, what not, and what mends it.

@@ -21,6 +21,7 @@ mod run;
 #[cfg(unix)]
 mod signals;
 mod terminal;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Subcommand::Estimate(arguments) => estimate::estimate(&arguments),
         Subcommand::Grid(arguments) => grid::grid(&arguments),
         Subcommand::Report(arguments) => report::report(&arguments),
+        Subcommand::Verify(arguments) => verify::verify(&arguments),
         Subcommand::Doctor(arguments) => doctor::doctor(&arguments),
     };
     match result {

@@ -1,38 +1,48 @@
-//! `sootprint report`: the footprints of a folder, made again from its ledgers.
+//! `sootprint report`: the footprints of one folder or several, made again from their ledgers.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use sootprint::{Footprint, LedgerError, recover, runs};
+use sootprint::{Footprint, LedgerError, recover_all, runs};
 
 use crate::arguments::ReportArguments;
 use crate::terminal::{print, say};
 
 /// Prints what was recorded; writes nothing.
 pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<()> {
-    let dir = &arguments.dir;
-    let recorded = recorded(dir)?;
+    let dirs: Vec<&Path> = arguments.dirs.iter().map(PathBuf::as_path).collect();
+    let recorded: Vec<Vec<String>> = dirs.iter().map(|dir| recorded(dir)).collect::<anyhow::Result<_>>()?;
     if arguments.all {
-        return report_all(arguments, &recorded);
+        return report_all(arguments, &dirs, &recorded);
     }
     let run = match &arguments.run {
-        Some(run) if !recorded.contains(run) => {
-            bail!("{} has no run {run}; it has {}", dir.display(), recorded.join(", "))
+        Some(run) if !recorded.iter().any(|runs| runs.contains(run)) => {
+            let [dirs, runs] =
+                [dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>(), recorded.concat()];
+            bail!("{} has no run {run}; it has {}", dirs.join(", "), runs.join(", "))
         }
         Some(run) => run,
-        None => recorded.first().with_context(|| nothing(dir))?,
+        None => recorded.first().and_then(|runs| runs.first()).with_context(|| nothing(dirs[0]))?,
     };
-    let footprint = recover(dir, Some(run))?;
+    for (dir, runs) in dirs.iter().zip(&recorded) {
+        if !runs.contains(run) {
+            say(format_args!("{} has no record of the run {run}", dir.display()));
+        }
+    }
+    let footprint = recover_all(&dirs, Some(run))?;
     print(&if arguments.json { footprint.to_json()? } else { footprint.to_string() })?;
     Ok(())
 }
 
 /// A ledger that cannot be read hides none of the others.
-fn report_all(arguments: &ReportArguments, recorded: &[String]) -> anyhow::Result<()> {
+fn report_all(arguments: &ReportArguments, dirs: &[&Path], recorded: &[Vec<String>]) -> anyhow::Result<()> {
     let mut footprints = Vec::new();
-    for run in recorded {
-        match recover(&arguments.dir, Some(run)) {
+    let mut seen = BTreeSet::new();
+    let all: Vec<&String> = recorded.iter().flatten().filter(|run| seen.insert(*run)).collect();
+    for run in &all {
+        match recover_all(dirs, Some(run)) {
             Ok(footprint) => footprints.push(footprint),
             Err(error) => say(error),
         }
@@ -42,8 +52,8 @@ fn report_all(arguments: &ReportArguments, recorded: &[String]) -> anyhow::Resul
     } else {
         footprints.iter().map(Footprint::to_string).collect::<Vec<_>>().join("\n")
     })?;
-    let unread = recorded.len() - footprints.len();
-    ensure!(unread == 0, "{unread} of {} runs are not shown: their ledgers cannot be read", recorded.len());
+    let unread = all.len() - footprints.len();
+    ensure!(unread == 0, "{unread} of {} runs are not shown: their ledgers cannot be read", all.len());
     Ok(())
 }
 

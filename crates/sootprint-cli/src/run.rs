@@ -68,6 +68,9 @@ fn builder(arguments: &RunArguments) -> anyhow::Result<RunBuilder> {
     if let Some(pue) = arguments.pue {
         builder = builder.pue(pue);
     }
+    if arguments.resume {
+        builder = builder.resume();
+    }
     Ok(builder)
 }
 
@@ -76,6 +79,7 @@ fn conclude(run: Run, arguments: &RunArguments, ending: Ending) {
     if let Some(outcome) = ending.outcome() {
         run.handle().outcome(outcome);
     }
+    let rank = run.rank();
     let footprint = run.finish();
     child::let_go(ending.status);
     show(&footprint);
@@ -86,7 +90,8 @@ fn conclude(run: Run, arguments: &RunArguments, ending: Ending) {
         let dir = dir.display();
         say(format_args!("recorded in {dir}; see it again with `sootprint report {dir}`"));
     }
-    if arguments.card.is_none() && arguments.push.is_none() {
+    // Of several ranks the first one speaks for all.
+    if rank > 0 || (arguments.card.is_none() && arguments.push.is_none()) {
         return;
     }
     if footprint.run.outcome != Outcome::Completed {

@@ -13,7 +13,9 @@
 //! - The intensity of a place is a mean of a year, unless a series or a live provider has the hours. Figures of states
 //!   and provinces count the stack only, those of countries the life cycle.
 //! - Where nobody names the place the machine's time zone is a guess, and the footprint says so.
-//! - A run that is killed keeps its ledger up to the last line: one a second in the first minute, then one a minute.
+//! - A run that is killed loses the energy of its last two seconds at most; a power cut may cost the last thirty.
+//! - A signal that ends the process leaves no last word: such a run is `killed`, whichever signal it was. The command
+//!   `sootprint run` tells an interrupted training from a killed one.
 //!
 //! # The way of the data
 //! source → meter → tally → ledger → footprint; the card and the commit are made by `sootprint-card` and
@@ -39,6 +41,7 @@ mod estimate;
 mod facility;
 mod footprint;
 mod grid;
+mod launch;
 mod ledger;
 mod live;
 mod meter;
@@ -65,7 +68,7 @@ pub use grid::{
 pub use ledger::{LedgerError, Outcome, TrainingType, runs};
 pub use live::{Metadata, MetadataError, Provider};
 pub use place::{Place, PlaceError};
-pub use run::{Epochs, Live, RecoverError, Run, RunBuilder, RunHandle, StartError, recover};
+pub use run::{Epochs, Live, RecoverError, Run, RunBuilder, RunHandle, StartError, recover, recover_all};
 pub use settings::{Setting, SettingError, SettingsFile};
 pub use source::{
     CrossCheck, Kind, Method, NvmlError, Replay, ReplayError, Sensor, SourceReport, cross_check, sources,

@@ -95,3 +95,51 @@ fn a_run_is_running_until_it_is_killed_and_its_command_lives_on() {
     started.child.stdin.as_mut().unwrap().write_all(b"alive\n").unwrap();
     assert_eq!(started.line(), "alive\n");
 }
+
+#[test]
+fn a_command_that_is_resumed_is_one_run_and_verify_finds_what_was_changed() {
+    let room = Room::new();
+    room.run(&["--out", "out", "--pre-training"], "kill -9 $PPID; sleep 0.2");
+    let killed = room.report(&[]);
+    assert_eq!(killed["run"]["outcome"], "killed");
+    let output = room.run(&["--out", "out", "--pre-training", "--resume", "--card", "out/README.md"], "true");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let resumed = room.report(&[]);
+    assert_eq!((&resumed["run"]["id"], &resumed["run"]["attempts"]), (&killed["run"]["id"], &2.into()));
+
+    let output = room.output(&["verify", "out"]);
+    assert!(output.status.success(), "{} {}", String::from_utf8_lossy(&output.stdout), stderr(&output));
+    for (file, from, to, difference) in [
+        ("out/footprint.json", "\"attempts\": 2", "\"attempts\": 1", "run.attempts is 1, the ledgers say 2"),
+        (
+            "out/README.md",
+            "pre-training",
+            "fine-tuning",
+            "training_type is fine-tuning, the ledgers say pre-training",
+        ),
+    ] {
+        let path = room.path(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let output = room.output(&["verify", "out"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains(difference),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        fs::write(&path, text).unwrap();
+    }
+}
+
+#[test]
+fn two_commands_do_not_record_into_one_folder_at_once() {
+    let room = Room::new();
+    let mut first = room.started("echo started; read -r word");
+    let second = room.run(&["--out", "out"], "true");
+    assert_eq!(second.status.code(), Some(125));
+    assert!(stderr(&second).contains("a run is still being recorded in out"), "{}", stderr(&second));
+    first.child.kill().unwrap();
+    first.ended();
+}

@@ -54,10 +54,18 @@ impl Groups {
     ///
     /// A group without a limit says `max` (version 2) or a number near 2^63 (version 1), and neither is the least.
     pub(super) fn memory_limit(&self) -> Option<u64> {
+        self.memory_group().map(|(limit, _)| limit)
+    }
+
+    /// The tightest limit, and the nearest group that has it.
+    pub(super) fn memory_group(&self) -> Option<(u64, &Path)> {
+        let limit = |folder: &Path| {
+            let limits = ["memory.max", "memory.limit_in_bytes"].map(|file| folder.join(file));
+            limits.into_iter().filter_map(|file| read_to_string(file).ok()?.trim().parse().ok()).min()
+        };
         self.folders("memory")
-            .flat_map(|folder| ["memory.max", "memory.limit_in_bytes"].map(|file| folder.join(file)))
-            .filter_map(|file| read_to_string(file).ok()?.trim().parse().ok())
-            .min()
+            .filter_map(|folder| Some((limit(folder)?, folder)))
+            .min_by_key(|(limit, _)| *limit)
     }
 
     /// The tightest quota.

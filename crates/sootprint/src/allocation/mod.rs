@@ -6,6 +6,7 @@
 #[cfg(test)]
 pub(crate) mod fixture;
 mod groups;
+mod identity;
 mod slurm;
 pub(crate) mod stat;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::path::Path;
 
 use groups::Groups;
 pub(crate) use groups::Usage;
+pub(crate) use identity::Identity;
 
 /// Reads a variable of the environment.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::facility::Pue;
 use crate::footprint::{Fold, Footprint};
-use crate::ledger::{Entry, Opened, Outcome, SCHEMA};
+use crate::ledger::{Entry, Opened, Outcome, SCHEMA, Task};
 use crate::place::Place;
 use crate::settings::{Arguments, Machine, SettingError, Settings};
 use crate::source::{Component, Kind, Method, Tolerance};
@@ -124,6 +124,7 @@ impl Estimate {
             pue: settings.pue,
             components: vec![component(&device, count, &hardware)],
             gaps: Vec::new(),
+            task: Task::default(),
         }));
         fold.note(format!(
             "nothing was measured: modelled from {hardware} at {} each for {hours} h and from nothing else; when it ran \

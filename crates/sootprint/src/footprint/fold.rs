@@ -1,6 +1,7 @@
 //! From a ledger's entries to a footprint: the same sum for a run that goes on and for one that is read again.
 
 mod components;
+mod merge;
 
 use std::collections::BTreeMap;
 
@@ -8,12 +9,13 @@ use jiff::Timestamp;
 
 use super::{ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, Footprint, RunSummary, SCHEMA};
 use crate::grid::{Answer, Figure, Origin, Series, weighted};
-use crate::ledger::{Entry, Opened, Outcome};
+use crate::ledger::{Entry, OpenEpoch, Opened, Outcome};
 use crate::processes::Users;
 use crate::source::{Component, Kind};
 use crate::tally::Total;
 use crate::units::{Co2e, Energy, Power};
 use components::{hardware, summary, unmapped};
+pub(crate) use merge::merged;
 
 /// The footprint keeps at most this many points of power; a longer run's are thinned out evenly.
 const MOST_POINTS: usize = 500;
@@ -34,7 +36,9 @@ pub(crate) struct Fold {
     rest: Option<Vec<Power>>,
     planned: Option<u32>,
     at: f64,
+    /// The last totals, and the moment that they are of.
     totals: Vec<Total>,
+    totalled: f64,
     epochs: Vec<Epoch>,
     notes: Vec<String>,
     outcome: Option<Outcome>,
@@ -66,6 +70,7 @@ impl Fold {
             planned: None,
             at: 0.0,
             totals: Vec::new(),
+            totalled: 0.0,
             epochs: Vec::new(),
             notes: Vec::new(),
             outcome: None,
@@ -85,6 +90,12 @@ impl Fold {
             Entry::Rested { power } => self.rest = Some(power),
             Entry::Planned { epochs } => self.planned = Some(epochs),
             Entry::Totals { at, totals } => self.totals(at, totals),
+            Entry::Energy { at, energy } => self.totals(at, self.reached(at, &energy)),
+            Entry::Beat { at, totals, epoch } => self.beat(at, totals, epoch),
+            Entry::Resumed { run, attempt } => {
+                self.opened.run = run;
+                self.opened.task.attempt = attempt;
+            }
             Entry::Epoch { epoch, start, end, energy, completed } => {
                 self.at = self.at.max(end);
                 self.epochs.push(Epoch { epoch, start, duration: end - start, energy, completed });
@@ -171,6 +182,10 @@ impl Fold {
         &self.opened
     }
 
+    pub(crate) fn opened_mut(&mut self) -> &mut Opened {
+        &mut self.opened
+    }
+
     /// The footprint so far. `unclosed` is the outcome of a run that has no last entry.
     pub(crate) fn footprint(&self, unclosed: Outcome) -> Footprint {
         let opened = &*self.opened;
@@ -195,9 +210,10 @@ impl Fold {
                 duration_s: self.at,
                 attempts: 1,
                 ranks: 1,
-                ranks_expected: 1,
+                ranks_expected: opened.task.ranks,
                 missing_ranks: Vec::new(),
-                partial: components.iter().any(|component| component.method.is_none()),
+                partial: opened.task.ranks > 1
+                    || components.iter().any(|component| component.method.is_none()),
                 outcome: self.outcome.unwrap_or(unclosed),
                 samples: None,
             },
@@ -223,7 +239,42 @@ impl Fold {
         self.unresolved.extend(unresolved);
     }
 
+    /// The totals at a moment of which the energies alone are known: the bounds keep their distance.
+    fn reached(&self, at: f64, energy: &[Option<Energy>]) -> Vec<Total> {
+        let time = (at - self.totalled).max(0.0);
+        let reach = |(total, energy): (&Total, &Option<Energy>)| match energy {
+            Some(energy) => {
+                let times =
+                    if total.energy > Energy::ZERO { energy.joules() / total.energy.joules() } else { 1.0 };
+                let grown = if total.energy > Energy::ZERO { Energy::ZERO } else { *energy };
+                Total {
+                    energy: *energy,
+                    low: total.low * times,
+                    high: total.high * times + grown,
+                    measured: total.measured + time,
+                    ..*total
+                }
+            }
+            None => Total { unmeasured: total.unmeasured + time, ..*total },
+        };
+        self.totals.iter().zip(energy).map(reach).collect()
+    }
+
+    /// The heartbeat of a process that left no last line. An older one says nothing.
+    fn beat(&mut self, at: f64, totals: Vec<Total>, epoch: Option<OpenEpoch>) {
+        if at < self.at {
+            return;
+        }
+        if let Some(OpenEpoch { epoch, start, energy }) = epoch {
+            self.epochs.push(Epoch { epoch, start, duration: at - start, energy, completed: false });
+        }
+        if at > self.totalled {
+            self.totals(at, totals);
+        }
+    }
+
     fn totals(&mut self, at: f64, totals: Vec<Total>) {
+        self.totalled = at;
         self.at = self.at.max(at);
         self.trace.push((at, totals.iter().map(|total| total.energy).collect()));
         if self.trace.len() > 2 * MOST_POINTS {
@@ -324,6 +375,15 @@ impl Fold {
     }
 
     fn all_notes(&self, opened: &Opened, grid: &Answer, uncovered: Energy) -> Vec<String> {
+        let mut notes = self.own_notes(opened, grid, uncovered);
+        if opened.task.ranks > 1 {
+            let (rank, ranks) = (opened.task.rank, opened.task.ranks);
+            notes.push(format!("this is the part of rank {rank} of {ranks} alone"));
+        }
+        notes
+    }
+
+    fn own_notes(&self, opened: &Opened, grid: &Answer, uncovered: Energy) -> Vec<String> {
         let mut notes = self.notes.clone();
         notes.extend(self.live.as_ref().and_then(|series| beyond(series, &opened.grid, uncovered)));
         notes.extend(opened.gaps.iter().cloned());

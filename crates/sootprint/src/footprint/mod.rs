@@ -14,7 +14,7 @@ use crate::ledger::{Outcome, TrainingType};
 use crate::source::{Kind, Method};
 use crate::units::{Co2e, Energy, Power};
 
-pub(crate) use fold::Fold;
+pub(crate) use fold::{Fold, merged};
 
 /// The schema that this version writes; a reader refuses another number after the slash.
 pub const SCHEMA: &str = "sootprint/1";

@@ -2,7 +2,17 @@
 //!
 //! A footprint can always be made again from it. It holds device names and UUIDs and is never published.
 
-mod file;
+mod begin;
+mod error;
+mod folder;
+mod heartbeat;
+mod line;
+mod read;
+mod store;
+mod task;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +23,15 @@ use crate::source::Component;
 use crate::tally::Total;
 use crate::units::{Energy, Power};
 
-pub(crate) use file::{Ledger, Recovered, read};
-pub use file::{LedgerError, runs};
+pub(crate) use begin::{Begun, begin, begin_beside, resume};
+pub use error::LedgerError;
+pub use folder::runs;
+pub(crate) use folder::{Name, names};
+pub(crate) use read::{Damage, Ending, Recovered, ending, read};
+pub(crate) use task::Task;
+pub(crate) use writer::Ledger;
+#[cfg(test)]
+pub(crate) use writer::Loss;
 
 /// The schema that this version writes.
 pub(crate) const SCHEMA: &str = "sootprint-ledger/1";
@@ -41,6 +58,10 @@ pub(crate) enum Entry {
     Planned { epochs: u32 },
     /// The totals so far.
     Totals { at: f64, totals: Vec<Total> },
+    /// The energy of each component so far, between two lines of totals; none of one that no reading covers since then.
+    Energy { at: f64, energy: Vec<Option<Energy>> },
+    /// The heartbeat: the totals, and the epoch that is open. Only the newest one is kept, in a file of its own.
+    Beat { at: f64, totals: Vec<Total>, epoch: Option<OpenEpoch> },
     /// An epoch ended.
     Epoch {
         epoch: u32,
@@ -50,6 +71,8 @@ pub(crate) enum Entry {
         energy: Vec<Energy>,
         completed: bool,
     },
+    /// The hook said that this is the next attempt of an earlier run.
+    Resumed { run: String, attempt: u32 },
     /// Something that a reader of the footprint should hear.
     Note { at: f64, text: String },
     /// The machine's cloud said where it is.
@@ -59,6 +82,14 @@ pub(crate) enum Entry {
     Live(Series),
     /// The last line.
     Closed { at: f64, outcome: Outcome, totals: Vec<Total> },
+}
+
+/// An epoch that has not ended: what it used so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OpenEpoch {
+    pub(crate) epoch: u32,
+    pub(crate) start: f64,
+    pub(crate) energy: Vec<Energy>,
 }
 
 /// What is known when a run begins.
@@ -76,6 +107,9 @@ pub(crate) struct Opened {
     pub(crate) components: Vec<Component>,
     /// Hardware that is there and cannot be read, and why.
     pub(crate) gaps: Vec<String>,
+    /// Which of the run's processes wrote it.
+    #[serde(default)]
+    pub(crate) task: Task,
 }
 
 /// Whether the model was trained from nothing or from another model.

@@ -5,13 +5,13 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::book::{Book, Identity, Question};
+use super::book::{Asked, Book, Identity, Question};
 use super::watch::Watch;
 use super::{LONGEST_FINISH, StartError, instruments};
 use crate::boards::Claim;
 use crate::footprint::Footprint;
 use crate::grid::ProviderError;
-use crate::ledger::Outcome;
+use crate::ledger::{Name, Outcome};
 use crate::live::{MetadataError, Provider};
 use crate::meter::{Instruments, Meter, Moment, Session};
 use crate::place::Place;
@@ -63,13 +63,18 @@ struct Latest {
 }
 
 impl RunHandle {
-    pub(super) fn open(dir: &Path, identity: Identity, mut settings: Settings) -> (Self, Vec<StartError>) {
+    pub(super) fn open(
+        dir: &Path,
+        identity: Identity,
+        mut settings: Settings,
+        asked: Asked,
+    ) -> (Self, Vec<StartError>) {
         let instruments = instruments(&settings);
         // In the footprint, which may be published, without the paths of the user's files.
         let unpublished: Vec<String> = settings.problems.iter().map(SettingError::without_path).collect();
         let mut problems: Vec<StartError> = settings.problems.drain(..).map(StartError::from).collect();
         let baseline = settings.baseline;
-        let (book, problem) = Book::open(dir, identity, settings);
+        let (book, problem) = Book::open(dir, identity, settings, asked);
         problems.extend(problem.map(StartError::from));
 
         let handle = Self::without_meter(book);
@@ -92,7 +97,7 @@ impl RunHandle {
                 let others = problems.iter().skip(unpublished.len()).map(ToString::to_string);
                 let gaps = opening.gaps.into_iter().chain(unpublished).chain(others);
                 let mut book = locked(&handle.0.book);
-                book.begin(opening.components, gaps.collect());
+                book.begin(opening.components, gaps.collect(), session.now().as_secs_f64());
                 rested.into_iter().for_each(|power| book.rested(power));
                 *locked(&handle.0.session) = Some(session);
             }
@@ -100,7 +105,7 @@ impl RunHandle {
                 problems.push(StartError::Thread(error));
                 let others = problems.iter().skip(unpublished.len()).map(ToString::to_string);
                 let gaps = unpublished.iter().cloned().chain(others);
-                locked(&handle.0.book).begin(Vec::new(), gaps.collect());
+                locked(&handle.0.book).begin(Vec::new(), gaps.collect(), 0.0);
             }
         }
         (handle, problems)
@@ -143,22 +148,29 @@ impl RunHandle {
         self.mark(move |book, _| book.outcome(outcome));
     }
 
+    /// Says that the training goes on from a checkpoint of an earlier one: the run becomes the next attempt of the
+    /// folder's newest unfinished run, and their footprint is one.
+    ///
+    /// For hooks that hear of it after the start; who knows before says [`RunBuilder::resume`](super::RunBuilder::resume).
+    /// Where there is no such run, or another process records it, this run stays one by itself.
+    pub fn resumed(&self) {
+        self.mark(move |book, _| book.resumed());
+    }
+
     /// Adds what a reader of the footprint should hear.
     pub fn note(&self, text: impl Into<String>) {
         let text = text.into();
         self.mark(move |book, moment| book.note(moment.now, text));
     }
 
-    /// Waits until the meter has taken a reading after all that was posted before; whether it did within `patience`.
+    /// Waits until the meter has taken a reading after all that was posted before, and the ledger is written; whether it
+    /// was within `patience`.
     ///
     /// Not for a training, which need not wait for anything: for tests, and for who reads a ledger beside the run.
     #[must_use = "the meter may not have come to it"]
     pub fn settle(&self, patience: Duration) -> bool {
         let (tell, told) = mpsc::channel();
-        self.mark(move |_, _| {
-            // Who waits may have lost patience.
-            let _ = tell.send(());
-        });
+        self.mark(move |book, _| book.tell(tell));
         told.recv_timeout(patience).is_ok()
     }
 
@@ -170,16 +182,15 @@ impl RunHandle {
         now.map_or(live, |now| live.at(now))
     }
 
-    /// Ends the run: a last reading, what the provider knows, the last line, the footprint; and whether the run's
-    /// folder has its record.
+    /// Ends the run: a last reading, what the provider knows, the last line, the footprint of this process; and the name
+    /// of its record, if the folder has one.
     pub(super) fn close(
         &self,
         outcome: Option<Outcome>,
         patience: Duration,
         watch: Option<&mut Watch>,
         provider: Option<&dyn Provider>,
-    ) -> (Footprint, bool) {
-        let is_recorded = locked(&self.0.book).has_ledger();
+    ) -> (Footprint, Option<Name>) {
         let session = locked(&self.0.session).take();
         let last = session.as_ref().map_or(0.0, |session| session.now().as_secs_f64());
         let is_read = session.is_some_and(|session| {
@@ -203,8 +214,8 @@ impl RunHandle {
         }
         let mut book = locked(&self.0.book);
         book.end_series();
-        book.close(outcome);
-        (book.footprint(), is_recorded)
+        let name = book.close(outcome, patience);
+        (book.footprint(), name)
     }
 
     /// Asks on this thread, and without the book's lock: the meter's thread may take it and has other runs to serve.
@@ -228,6 +239,13 @@ impl RunHandle {
     /// The machine's cloud said where it is, or why not.
     pub(super) fn located(&self, found: Result<Option<Place>, MetadataError>) {
         locked(&self.0.book).located(found);
+    }
+
+    /// As when the process is killed: nothing more is written, and the ledger's lock is gone.
+    #[cfg(test)]
+    pub(super) fn kill(&self) {
+        locked(&self.0.session).take();
+        locked(&self.0.book).kill();
     }
 
     fn mark(&self, act: impl FnOnce(&mut Book, &Moment<'_>) + Send + 'static) {

@@ -2,10 +2,11 @@
 
 mod book;
 mod epochs;
+mod gather;
 mod handle;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::clock::VirtualClock;
 use crate::facility::Pue;
 use crate::footprint::Footprint;
 use crate::grid::Series;
-use crate::ledger::{LedgerError, Outcome, TrainingType, read, runs};
+use crate::ledger::{LedgerError, Outcome, TrainingType};
 use crate::live::{Metadata, Provider};
 use crate::meter::Instruments;
 use crate::place::Place;
@@ -23,11 +24,15 @@ use crate::units::CarbonIntensity;
 
 use book::Book;
 pub use epochs::Epochs;
+pub use gather::{RecoverError, recover, recover_all};
 pub use handle::{Live, RunHandle};
 use watch::Watch;
 
 /// How long a finish waits for the boards; a driver that hangs must not keep a training from ending.
 const LONGEST_FINISH: Duration = Duration::from_secs(10);
+
+/// How long the first rank waits for the last lines of the others.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a run that is dropped without a finish waits for its last line.
 const LONGEST_DROP: Duration = Duration::from_secs(1);
@@ -57,6 +62,10 @@ pub struct Run {
     dir: PathBuf,
     provider: Option<Arc<dyn Provider>>,
     watch: Watch,
+    rank: u32,
+    /// The number of ranks, and how long the first one waits for the others.
+    ranks: u32,
+    waits: Duration,
     is_finished: bool,
 }
 
@@ -72,6 +81,9 @@ pub struct RunBuilder {
     provider: Option<Arc<dyn Provider>>,
     /// How often the provider is asked while the run goes on.
     every: Duration,
+    resumes: bool,
+    /// How long the first rank waits for the others' last lines.
+    waits: Duration,
 }
 
 impl Run {
@@ -96,6 +108,12 @@ impl Run {
         self.handle.clone()
     }
 
+    /// Which rank this process is, from 0. Of several the first one publishes: its footprint has them all.
+    #[must_use]
+    pub const fn rank(&self) -> u32 {
+        self.rank
+    }
+
     /// Goes through the epochs with these numbers and measures each; see [`Epochs`].
     pub fn epochs<I>(&self, numbers: I) -> Epochs<I::IntoIter>
     where
@@ -116,6 +134,10 @@ impl Run {
     ///
     /// It waits for one last reading of the boards, in bounds, and for the live provider's answer if there is one; a run
     /// of less than a second also for the cloud's word.
+    ///
+    /// The footprint has all attempts of a run that was resumed. Of several ranks the first waits up to a minute for the
+    /// others, and its footprint has them all, with those that are missing by name; every other rank's is its own part,
+    /// and it writes no `footprint.json`.
     #[must_use = "the footprint is what the run was measured for"]
     pub fn finish(mut self) -> Footprint {
         let provider = self.provider.take();
@@ -132,8 +154,14 @@ impl Run {
         // Who only drops a run waits for nobody else's word.
         let mut watch = std::mem::take(&mut self.watch);
         let waits = outcome.is_none().then_some(&mut watch);
-        let (footprint, is_recorded) = self.handle.close(outcome, patience, waits, provider);
-        if is_recorded && let Err(error) = footprint.write(&self.dir) {
+        let (footprint, name) = self.handle.close(outcome, patience, waits, provider);
+        let Some(name) = name else { return footprint };
+        if name.rank > 0 {
+            return footprint;
+        }
+        let waits = if outcome.is_none() { self.waits } else { Duration::ZERO };
+        let footprint = gather::united(&self.dir, &name, self.ranks, waits, footprint);
+        if let Err(error) = footprint.write(&self.dir) {
             tracing::warn!("the footprint is not saved: {error}");
         }
         footprint
@@ -160,7 +188,32 @@ impl RunBuilder {
             metadata: None,
             provider: None,
             every: watch::EVERY,
+            resumes: false,
+            waits: LONGEST_WAIT,
         }
+    }
+
+    /// Goes on with the newest run of the folder, as after a restart from a checkpoint: the footprint is that of all
+    /// attempts, and epochs that are trained again count as often as they were. The time in between counts nothing.
+    ///
+    /// A run that is complete is never appended to. Where there is none to go on with a new one is started, and a note
+    /// in the footprint says so.
+    ///
+    /// # Errors
+    /// [`try_start`](Self::try_start) gives [`LedgerError::Busy`] when another process still records that run.
+    pub fn resume(mut self) -> Self {
+        self.resumes = true;
+        self
+    }
+
+    /// Says that this process is one of several that train together, and which: `rank` counts from 0. Each writes its own
+    /// record in the folder, which all of them share, and the footprint has them all.
+    ///
+    /// Else `SOOTPRINT_RANK` and `SOOTPRINT_WORLD_SIZE` say it, else the launcher: `torchrun`'s `RANK` and `WORLD_SIZE`, Open
+    /// MPI, PMI, and Slurm within a task of a step. `SOOTPRINT_JOB` tells one launch from another where no launcher does.
+    pub fn rank(mut self, rank: u32, of: u32) -> Self {
+        self.arguments.rank = Some((rank, of));
+        self
     }
 
     /// Where the run is. Else `SOOTPRINT_PLACE` says it, else a `sootprint.toml` (of the project, which is the nearest in
@@ -250,7 +303,7 @@ impl RunBuilder {
     /// Starts the run, whatever is missing: each lack is a note in the footprint and one warning.
     pub fn start(self) -> Run {
         let settings = self.settings();
-        let (run, problems) = self.begin(settings);
+        let (run, problems) = self.begin(settings, false);
         for problem in problems {
             tracing::warn!("{problem}");
         }
@@ -260,13 +313,14 @@ impl RunBuilder {
     /// Starts the run if nothing is missing.
     ///
     /// # Errors
-    /// The first [`StartError`]: a variable that cannot be taken, a folder that cannot be written, no thread.
+    /// The first [`StartError`]: a variable that cannot be taken, a folder that cannot be written or in which another
+    /// process records a run, no thread.
     pub fn try_start(self) -> Result<Run, StartError> {
         let mut settings = self.settings();
         if !settings.problems.is_empty() {
             return Err(settings.problems.swap_remove(0).into());
         }
-        let (mut run, problems) = self.begin(settings);
+        let (mut run, problems) = self.begin(settings, true);
         match problems.into_iter().next() {
             None => Ok(run),
             Some(problem) => {
@@ -280,18 +334,20 @@ impl RunBuilder {
         Settings::from_environment(self.arguments.clone())
     }
 
-    fn begin(self, settings: Settings) -> (Run, Vec<StartError>) {
-        let Self { dir, training_type, base_model, arguments: _, metadata, provider, every } = self;
+    fn begin(self, settings: Settings, is_strict: bool) -> (Run, Vec<StartError>) {
+        let Self { dir, training_type, base_model, arguments: _, metadata, provider, every, resumes, waits } =
+            self;
+        let (rank, ranks) = (settings.launch.rank, settings.launch.ranks);
         let (is_off, asks_metadata) = (settings.is_off, settings.asks_metadata);
         let identity = book::Identity { training_type, base_model };
         let (handle, problems) = if settings.is_off {
             (RunHandle::without_meter(Book::off(identity, settings)), Vec::new())
         } else {
-            RunHandle::open(&dir, identity, settings)
+            RunHandle::open(&dir, identity, settings, book::Asked { resumes, is_strict })
         };
         let metadata = metadata.filter(|_| asks_metadata && !is_off);
         let watch = Watch::start(&handle, metadata, provider.clone().filter(|_| !is_off), every);
-        (Run { handle, dir, provider, watch, is_finished: false }, problems)
+        (Run { handle, dir, provider, watch, rank, ranks, waits, is_finished: false }, problems)
     }
 }
 
@@ -301,35 +357,6 @@ fn instruments(settings: &Settings) -> Instruments {
         Some(replay) => Instruments::Replay(replay.clone()),
         None => Instruments::System { nvml: settings.nvml.clone(), clock: settings.clock.clone() },
     }
-}
-
-/// Makes the footprint of a run again from its ledger; of the newest run when `run` is none.
-///
-/// # Errors
-/// [`LedgerError`] with the folder or the file when there is no readable ledger.
-pub fn recover(dir: &Path, run: Option<&str>) -> Result<Footprint, RecoverError> {
-    let run = match run {
-        Some(run) => run.to_owned(),
-        None => runs(dir)?.into_iter().next().ok_or_else(|| RecoverError::NoRun { dir: dir.to_owned() })?,
-    };
-    let recovered = read(dir, &run)?;
-    let unclosed = if recovered.is_open { Outcome::Running } else { Outcome::Killed };
-    Ok(book::footprint(recovered, unclosed))
-}
-
-/// Why no footprint can be made from a folder.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecoverError {
-    /// The ledger cannot be read.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// There is no ledger.
-    #[error("no run was recorded in {}; name the folder that the run was given", dir.display())]
-    NoRun {
-        /// The folder.
-        dir: PathBuf,
-    },
 }
 
 /// Why a run cannot start as it was asked to.

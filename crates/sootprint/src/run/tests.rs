@@ -1,11 +1,14 @@
 mod hours;
 mod live;
+mod record;
 
 use std::fs;
+use std::path::Path;
 
 use super::*;
 use crate::clock::VirtualClock;
 use crate::footprint::FILE_NAME;
+use crate::ledger::{Entry, Name};
 use crate::source::Kind;
 use crate::units::Power;
 
@@ -210,7 +213,7 @@ fn a_run_that_is_off_is_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut settings = Settings::from_environment(Arguments::default());
     settings.is_off = true;
-    let (run, problems) = Run::pre_training(dir.path()).begin(settings);
+    let (run, problems) = Run::pre_training(dir.path()).begin(settings, false);
     assert!(problems.is_empty());
     assert_eq!(run.epochs(1..=2).count(), 2);
     let footprint = run.finish();
@@ -252,4 +255,13 @@ fn a_rest_before_the_run_gives_its_idle_energy_and_counts_as_nothing() {
         footprint.energy.total
     );
     assert_eq!(recover(dir.path(), None).unwrap(), footprint);
+}
+
+/// The lines of a run's only ledger, but for the first.
+fn entries(dir: &Path, run: &str) -> Vec<Entry> {
+    crate::ledger::read(dir, &name(run, 0, 1)).unwrap().entries
+}
+
+fn name(run: &str, rank: u32, attempt: u32) -> Name {
+    Name { run: run.to_owned(), attempt, rank }
 }

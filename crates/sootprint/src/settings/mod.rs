@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::clock::VirtualClock;
 use crate::facility::{Pue, PueOrigin};
 use crate::grid::{Answer, Origin, Series, country_of};
+use crate::launch::Launch;
 use crate::place::Place;
 use crate::source::Replay;
 use crate::units::CarbonIntensity;
@@ -33,6 +34,8 @@ pub(crate) struct Arguments {
     pub(crate) baseline: Option<Duration>,
     /// The year that the figures are for, when it is not this one.
     pub(crate) year: Option<u16>,
+    /// The rank of this process and the number of ranks.
+    pub(crate) rank: Option<(u32, u32)>,
 }
 
 /// All that a run needs to know, and the settings that could not be taken.
@@ -51,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) baseline: Option<Duration>,
     /// The year that the figures are for.
     pub(crate) year: u16,
+    /// Which of the run's processes this is.
+    pub(crate) launch: Launch,
     /// Whether the machine's cloud may be asked where it is: nobody said it, and nobody forbade it.
     pub(crate) asks_metadata: bool,
     /// Each was left out; a run that was started with `try_start` does not begin with one.
@@ -63,6 +68,11 @@ impl Settings {
         Self::resolve(arguments, &Machine::here())
     }
 
+    /// Whether time is what a script says.
+    pub(crate) fn is_virtual(&self) -> bool {
+        self.clock.is_some() || self.replay.as_ref().is_some_and(|replay| replay.clock().is_some())
+    }
+
     pub(crate) fn resolve(arguments: Arguments, machine: &Machine) -> Self {
         let mut problems = Vec::new();
         let year = arguments.year.unwrap_or(machine.year);
@@ -73,6 +83,8 @@ impl Settings {
         });
         let replay = arguments.replay.clone().or_else(|| taken(replay, &mut problems));
         let clock = arguments.clock.clone();
+        let launch = Launch::of_environment(&|name| machine.text(name));
+        let launch = arguments.rank.map_or(launch.clone(), |(rank, ranks)| launch.with_rank(rank, ranks));
         let mut layers = vec![Layer::of_arguments(arguments), environment];
         layers.extend(machine.files.iter().filter_map(|file| file.read(&mut problems)));
 
@@ -93,6 +105,7 @@ impl Settings {
             clock,
             baseline: layers.iter().find_map(|layer| layer.baseline),
             year,
+            launch,
             problems,
         }
     }

@@ -36,6 +36,7 @@ fn fold(components: Vec<Component>, pue: Pue) -> Fold {
         pue,
         components,
         gaps: vec!["a board that cannot be read".into()],
+        task: crate::ledger::Task::default(),
     }))
 }
 

@@ -116,8 +116,8 @@ fn a_killed_run_keeps_its_first_days_of_the_series() {
     let recovered = recover(dir.path(), None).unwrap();
     assert_eq!((recovered.run.outcome, recovered.grid.method), (Outcome::Running, Figure::Series));
     assert!(close(recovered.grid.intensity.grams_per_kilowatt_hour(), 100.0));
-    let ledger = read(dir.path(), &recovered.run.id).unwrap();
-    let kept = ledger.entries.iter().find_map(|entry| match entry {
+    let entries = entries(dir.path(), &recovered.run.id);
+    let kept = entries.iter().find_map(|entry| match entry {
         Entry::Live(series) => Some(series.periods().len()),
         _ => None,
     });

@@ -111,7 +111,7 @@ fn each_hour_s_energy_meets_that_hour_s_intensity() {
 fn the_answer_is_in_the_ledger_before_the_last_line() {
     let dir = tempfile::tempdir().unwrap();
     let (footprint, _) = two_hours_in_britain(dir.path(), two_hours);
-    let entries = read(dir.path(), &footprint.run.id).unwrap().entries;
+    let entries = entries(dir.path(), &footprint.run.id);
     assert!(matches!(entries.as_slice(), [.., Entry::Totals { .. }, Entry::Live(_), Entry::Closed { .. }]));
 }
 

@@ -1,0 +1,31 @@
+//! A line: an entry's text as it stands, and the CRC-32 of that text.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Entry;
+
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    crc: u32,
+    #[serde(borrow)]
+    line: &'a RawValue,
+}
+
+/// The entry as a line, with its end.
+pub(super) fn written(entry: &Entry) -> io::Result<String> {
+    let line = RawValue::from_string(serde_json::to_string(entry)?)?;
+    let crc = crc32fast::hash(line.get().as_bytes());
+    let mut text = serde_json::to_string(&Line { crc, line: &line })?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// The entry of a whole line whose checksum holds.
+pub(super) fn parsed(line: &[u8]) -> Option<Entry> {
+    let text = str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    let Line { crc, line } = serde_json::from_str(text).ok()?;
+    (crc32fast::hash(line.get().as_bytes()) == crc).then(|| serde_json::from_str(line.get()).ok())?
+}
