@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::LedgerError;
 use super::begin::next_attempt;
-use super::folder::Name;
+use super::folder::{Name, folder};
 use crate::launch::Launch;
 
 /// What the writing thread needs of a disk.
@@ -29,6 +29,8 @@ pub(super) struct Files {
     ledger: File,
     /// Made with the first beat.
     heartbeat: Option<File>,
+    /// Whether the disk has the names of both files too.
+    is_listed: bool,
     dir: PathBuf,
     name: Name,
     launch: Launch,
@@ -37,7 +39,7 @@ pub(super) struct Files {
 impl Files {
     /// Of a ledger that is open for appending.
     pub(super) const fn new(ledger: File, dir: PathBuf, name: Name, launch: Launch) -> Self {
-        Self { ledger, heartbeat: None, dir, name, launch }
+        Self { ledger, heartbeat: None, is_listed: false, dir, name, launch }
     }
 
     /// A file that was removed takes what is written, and nobody finds it again.
@@ -59,6 +61,7 @@ impl Store for Files {
             None => {
                 let path = self.name.heartbeat(&self.dir);
                 let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+                self.is_listed = false;
                 self.heartbeat.insert(file)
             }
         };
@@ -67,6 +70,10 @@ impl Store for Files {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.is_listed, true) {
+            // Where the system synchronises no folders, it keeps their names by itself.
+            let _ = File::open(folder(&self.dir)).and_then(|folder| folder.sync_all());
+        }
         self.ledger.sync_data()?;
         self.heartbeat.as_ref().map_or(Ok(()), File::sync_data)
     }
@@ -84,6 +91,7 @@ impl Store for Files {
             let _ = fs::rename(self.name.heartbeat(&self.dir), next.heartbeat(&self.dir));
         }
         self.name = next.clone();
+        self.is_listed = false;
         Ok(Some(next))
     }
 

@@ -1,38 +1,23 @@
 //! What a run knows of itself: its ledger and the sum of it. The meter's thread writes here.
 
+mod lines;
 mod live;
+mod open;
 
-use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::allocation;
 use crate::boards::{Board, Claim};
 use crate::footprint::{Fold, Footprint};
 use crate::grid::Series;
-use crate::launch::{host, since_boot};
-use crate::ledger::{
-    Begun, Damage, Entry, LedgerError, Name, Opened, Outcome, Recovered, SCHEMA, Task, TrainingType, begin,
-    begin_beside, resume,
-};
+use crate::launch::since_boot;
+use crate::ledger::{Begun, Damage, Entry, Name, Opened, Outcome, Recovered, Task, TrainingType};
 use crate::meter::Moment;
-use crate::settings::Settings;
 use crate::source::Component;
-use crate::tally::{Finding, Total};
+use crate::tally::Total;
 use crate::units::{Co2e, Energy, Power};
 
 pub(super) use live::Question;
-
-/// At first a line a second, so that a short run has a curve; then one a minute, which keeps a day under 0.5 MB, since
-/// but one in thirty has all of the totals. In between the heartbeat is replaced each second.
-const FIRST_LINES: Duration = Duration::from_secs(60);
-const FIRST_CADENCE: Duration = Duration::from_secs(1);
-const CADENCE: Duration = Duration::from_secs(60);
-const HEARTBEAT: Duration = Duration::from_secs(1);
-const SLIM_LINES: u32 = 29;
-
-/// Boards are read once a second or more often: up to so many seconds a reading may be outstanding.
-const OUTSTANDING: f64 = 2.0;
 
 /// Whose run it is.
 #[derive(Debug)]
@@ -89,66 +74,6 @@ struct OpenEpoch {
 }
 
 impl Book {
-    /// Begins the record of a run in `dir`; without a ledger when there can be none, and why.
-    pub(super) fn open(
-        dir: &Path,
-        identity: Identity,
-        settings: Settings,
-        asked: Asked,
-    ) -> (Self, Option<LedgerError>) {
-        let now = jiff::Timestamp::now();
-        let launch = &settings.launch;
-        let first = first_line(identity, &settings, now);
-        let found = if asked.resumes { resume(dir, launch, &first) } else { Ok(None) };
-        let is_new = matches!(found, Ok(None));
-        let begun = found.and_then(|found| found.map_or_else(|| begin(dir, now, launch, &first), Ok));
-        let (mut begun, problem) = match begun {
-            Ok(begun) => (Some(begun), None),
-            // The run is recorded all the same, but for who asked for an error.
-            Err(error @ LedgerError::Busy { .. }) if !asked.is_strict => {
-                (begin_beside(dir, now, launch, &first).ok(), Some(error))
-            }
-            Err(error) => (None, Some(error)),
-        };
-        if settings.is_virtual() {
-            begun.iter_mut().for_each(|begun| begun.ledger.be_patient());
-        }
-        let mut book = Self::new(begun, first, settings);
-        if asked.resumes && is_new && problem.is_none() {
-            book.remarks.push("there was no unfinished run to resume: this is a new one".to_owned());
-        }
-        (book, problem)
-    }
-
-    /// The record of a run that is switched off: nothing is in it.
-    pub(super) fn off(identity: Identity, settings: Settings) -> Self {
-        let first = first_line(identity, &settings, jiff::Timestamp::now());
-        let mut book = Self::new(None, Opened { run: "off".to_owned(), ..first }, settings);
-        book.begin(Vec::new(), vec!["SOOTPRINT=off: nothing was measured".to_owned()], 0.0);
-        book
-    }
-
-    fn new(ledger: Option<Begun>, first: Opened, settings: Settings) -> Self {
-        let mut fold = Fold::new(Box::new(first));
-        if let Some(Begun { name, .. }) = &ledger {
-            fold.apply(Entry::Resumed { run: name.run.clone(), attempt: name.attempt });
-        }
-        Self {
-            ledger,
-            fold,
-            epoch: None,
-            written: None,
-            line: (0.0, Vec::new(), 0),
-            beaten: None,
-            outcome: None,
-            state: State::New,
-            is_virtual: settings.is_virtual(),
-            series: settings.series,
-            year: settings.year,
-            remarks: Vec::new(),
-        }
-    }
-
     /// Writes what the run consists of, once the boards are known; it began so many seconds ago.
     pub(super) fn begin(&mut self, components: Vec<Component>, gaps: Vec<String>, ago: f64) {
         self.state = State::Begun;
@@ -161,56 +86,6 @@ impl Book {
             self.record(Entry::Note { at: 0.0, text });
         }
         self.sync();
-    }
-
-    pub(super) fn sampled(&mut self, moment: &Moment<'_>, findings: &[Finding]) {
-        if self.state != State::Begun {
-            return;
-        }
-        for finding in findings {
-            if let Finding::Used { component, users } = *finding {
-                self.record(Entry::Used { at: moment.now.as_secs_f64(), component, users });
-                continue;
-            }
-            self.record(Entry::Note {
-                at: moment.now.as_secs_f64(),
-                text: describe(finding, moment.components),
-            });
-        }
-        let cadence = if moment.now <= FIRST_LINES { FIRST_CADENCE } else { CADENCE };
-        if self.written.is_none_or(|written| moment.now >= written + cadence) {
-            self.written = Some(moment.now);
-            let line = self.line(moment);
-            self.record(line);
-        }
-        if self.beaten.is_none_or(|beaten| moment.now >= beaten + HEARTBEAT) {
-            self.beaten = Some(moment.now);
-            self.beat(moment);
-        }
-    }
-
-    /// The totals so far; of most minutes the energies alone.
-    fn line(&mut self, moment: &Moment<'_>) -> Entry {
-        let (at, totals) = (moment.now.as_secs_f64(), moment.tally.totals(moment.now));
-        let (_, before, slim) = &self.line;
-        let is_full = moment.now <= FIRST_LINES || *slim >= SLIM_LINES;
-        let energy = if is_full { None } else { energies(before, &totals) };
-        self.line = (at, totals.clone(), if energy.is_some() { slim + 1 } else { 0 });
-        match energy {
-            Some(energy) => Entry::Energy { at, energy },
-            None => Entry::Totals { at, totals },
-        }
-    }
-
-    fn beat(&self, moment: &Moment<'_>) {
-        let Some(Begun { ledger, .. }) = &self.ledger else { return };
-        let epoch = self.epoch.as_ref().map(|open| {
-            let now = moment.tally.energy_at(moment.now).into_iter();
-            let energy = now.zip(&open.energy).map(|(now, then)| used(*then, now)).collect();
-            crate::ledger::OpenEpoch { epoch: open.number, start: open.start.as_secs_f64(), energy }
-        });
-        let (at, totals) = (moment.now.as_secs_f64(), moment.tally.totals(moment.now));
-        ledger.beat(&Entry::Beat { at, totals, epoch });
     }
 
     pub(super) fn rested(&mut self, power: Vec<Power>) {
@@ -381,56 +256,6 @@ impl Book {
     }
 }
 
-/// What is known before the boards are. The run and the attempt are the ledger's to say.
-fn first_line(identity: Identity, settings: &Settings, now: jiff::Timestamp) -> Opened {
-    let launch = &settings.launch;
-    // A script's processor is everybody's.
-    let is_measured = settings.replay.is_none() && !settings.is_off;
-    let given = is_measured.then(allocation::Identity::of_this_process).flatten();
-    Opened {
-        schema: SCHEMA.to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        run: format!("unrecorded-{}", now.as_millisecond()),
-        training_type: identity.training_type,
-        base_model: identity.base_model,
-        started: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        grid: settings.grid.clone(),
-        pue: settings.pue,
-        components: Vec::new(),
-        gaps: Vec::new(),
-        task: Task {
-            rank: launch.rank,
-            ranks: launch.ranks,
-            attempt: 1,
-            launch: launch.is_known().then(|| launch.id()),
-            host: host(&launch.job),
-            booted: None,
-            processors: given.as_ref().map(|given| given.processors.clone()),
-            memory: given.map(|given| given.memory),
-        },
-    }
-}
-
-/// The energies, to a millijoule, where they say all that is new since the last line: each component was read all of
-/// the time since then, or none of it.
-fn energies(before: &[Total], now: &[Total]) -> Option<Vec<Option<Energy>>> {
-    let energy = |(before, now): (&Total, &Total)| {
-        let measured = now.measured - before.measured;
-        let unmeasured = now.unmeasured - before.unmeasured;
-        let rounded = Energy::from_joules((now.energy.joules() * 1e3).round() / 1e3);
-        match () {
-            () if before.resets != now.resets => None,
-            () if measured <= 0.0 && unmeasured > OUTSTANDING => Some(None),
-            () if unmeasured.abs() <= OUTSTANDING => Some(Some(rounded)),
-            () => None,
-        }
-    };
-    if before.len() != now.len() {
-        return None;
-    }
-    before.iter().zip(now).map(energy).collect()
-}
-
 /// What was used between two edges. Each is found from the readings around it, so that of two that nearly touch the
 /// later one may come out below the earlier one.
 fn used(then: Energy, now: Energy) -> Energy {
@@ -461,24 +286,4 @@ pub(super) fn folded(recovered: Recovered) -> Fold {
 
 fn totals(moment: &Moment<'_>) -> Entry {
     Entry::Totals { at: moment.now.as_secs_f64(), totals: moment.tally.totals(moment.now) }
-}
-
-fn describe(finding: &Finding, components: &[Component]) -> String {
-    let name = |index: &usize| {
-        components.get(*index).map_or_else(String::new, |it| format!("{} ({})", it.name, it.id))
-    };
-    match finding {
-        Finding::Reset { component } => {
-            format!(
-                "{}: its energy counter began again; what it used just before is not counted",
-                name(component)
-            )
-        }
-        Finding::Implausible { component } => {
-            format!("{}: a reading showed more than it can draw and is not counted", name(component))
-        }
-        Finding::Used { component, .. } => format!("{} has other users than before", name(component)),
-        Finding::Silent { component, reason } => format!("{} cannot be read: {reason}", name(component)),
-        Finding::Back { component } => format!("{} can be read again", name(component)),
-    }
 }
