@@ -5,6 +5,7 @@
 mod doctor;
 mod exit_status;
 mod handing_on;
+mod push;
 mod record;
 mod report;
 mod room;
