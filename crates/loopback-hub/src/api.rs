@@ -5,6 +5,7 @@ mod commit;
 mod download;
 mod error;
 mod files;
+mod misbehave;
 mod repositories;
 mod upload;
 
@@ -21,9 +22,6 @@ use crate::hub::Hub;
 use error::ApiError;
 
 /// All requests that the hub answers.
-///
-/// A layer around this router sees each request before anything happened and each answer after everything did, which
-/// is the place for scripted faults.
 pub(crate) fn router(hub: Arc<Hub>) -> Router {
     let model = Router::new()
         .route("/", get(repositories::info))
@@ -51,6 +49,8 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
         .method_not_allowed_fallback(unknown)
         // A commit carries its regular files, each up to 10 MiB, in one body.
         .layer(DefaultBodyLimit::disable())
+        // Sees each request before anything happened, and each answer after everything did.
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&hub), misbehave::misbehave))
         .with_state(hub)
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::body::Bytes;
 use jiff::Timestamp;
 
+use crate::fault::Script;
 use crate::repository::Repository;
 use crate::snapshot::File;
 use crate::storage::Storage;
@@ -27,6 +28,7 @@ pub(crate) struct Hub {
     /// that stays on the same origin (version 1 compares the host alone) and then misses those headers.
     pub(crate) content_origin: String,
     pub(crate) storage: Storage,
+    pub(crate) script: Script,
     repositories: Mutex<BTreeMap<String, Repository>>,
 }
 
@@ -36,6 +38,7 @@ impl Hub {
             endpoint: format!("http://{}:{port}", Ipv4Addr::LOCALHOST),
             content_origin: format!("http://localhost:{port}"),
             storage,
+            script: Script::default(),
             repositories: Mutex::default(),
         }
     }

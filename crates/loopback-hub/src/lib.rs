@@ -3,7 +3,8 @@
 //! [`LoopbackHub`] answers the part of the Hub's API that a training program needs to publish a model: create a
 //! repository, upload, commit, open a pull request, list, download. Small files are kept in git's manner. Large and
 //! binary ones go to Hugging Face's own Xet storage server, which `xet-client` holds, on a second port: a client
-//! uploads them exactly as it does to the Hub. Everything lies in memory and is gone with the hub.
+//! uploads them exactly as it does to the Hub. Everything lies in memory and is gone
+//! with the hub, unless [`LoopbackHub::start_on_disk`] is told a folder for the large ones.
 //!
 //! It is driven by Hugging Face's own clients, hf-hub 1.0.0 and Python's `huggingface_hub` 2.4.0:
 //!
@@ -38,6 +39,11 @@
 //! - Another token than [`LoopbackHub::token`] is refused (401) wherever a repository or the user is asked for, no token
 //!   wherever something is written. Who comes without one sees no private repository.
 //!
+//! # What it does wrong
+//!
+//! Whatever a test asks for: [`LoopbackHub::add_fault`] scripts its answers, [`LoopbackHub::storage_link`] the way to
+//! the storage.
+//!
 //! # Limits
 //!
 //! - Models only: no datasets, Spaces, buckets, collections, gated repositories, tags or deleted repositories.
@@ -51,19 +57,24 @@
 //!   own.
 
 mod api;
+mod fault;
 mod git;
 mod hub;
 mod inspect;
 mod lfs;
+mod link;
 mod repository;
 mod server;
 mod snapshot;
 mod storage;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use crate::fault::{Fault, Misbehaviour};
 pub use crate::inspect::HubError;
+pub use crate::link::Link;
 pub use crate::repository::{Commit, Refusal};
 
 /// A Hub that runs on this machine until it is dropped.
@@ -89,8 +100,34 @@ impl LoopbackHub {
     ///
     /// No port, no thread or no runtime could be had.
     pub fn start() -> Result<Self, StartError> {
-        let (server, hub) = server::Server::start()?;
+        let (server, hub) = server::Server::start(None)?;
         Ok(Self { server, hub })
+    }
+
+    /// Starts a hub whose storage for large files lies in this folder. What is in git still lies in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`LoopbackHub::start`], and when the folder cannot be used.
+    pub fn start_on_disk(storage: impl Into<PathBuf>) -> Result<Self, StartError> {
+        let (server, hub) = server::Server::start(Some(storage.into()))?;
+        Ok(Self { server, hub })
+    }
+
+    /// Adds a misbehaviour to the script. Those that were added before go first.
+    pub fn add_fault(&self, fault: Fault) {
+        self.hub.script.add(fault);
+    }
+
+    /// Ends all misbehaviour, that of the way to the storage included.
+    pub fn mend(&self) {
+        self.hub.script.clear();
+        self.hub.storage.link(Link::Open);
+    }
+
+    /// Disturbs or mends the way to the storage.
+    pub fn storage_link(&self, link: Link) {
+        self.hub.storage.link(link);
     }
 
     /// The address to give to a client, `http://127.0.0.1:PORT`: `HF_ENDPOINT` for most of them.
@@ -125,6 +162,9 @@ pub enum StartError {
     /// The system gave no thread or no event queue to the hub's runtime.
     #[error("the loopback hub cannot start its runtime; is there a limit on open files or processes?")]
     Runtime(#[source] std::io::Error),
+    /// The storage's folder cannot be used.
+    #[error("the loopback hub cannot keep its storage in that folder; may it be written?")]
+    Storage(#[source] xet_client::ClientError),
     /// The hub's thread ended before it could say anything: a mistake in the hub.
     #[error("the loopback hub's thread died while it started; run again with RUST_BACKTRACE=1")]
     Died,

@@ -2,6 +2,7 @@
 
 use std::future::IntoFuture as _;
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -30,14 +31,14 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the thread and returns when both servers listen.
-    pub(crate) fn start() -> Result<(Self, Arc<Hub>), StartError> {
+    pub(crate) fn start(storage: Option<PathBuf>) -> Result<(Self, Arc<Hub>), StartError> {
         let (stop, until_stopped) = oneshot::channel();
         let (has_stopped, stopped) = mpsc::channel();
         let (report, started) = mpsc::channel();
         thread::Builder::new()
             .name("loopback-hub".to_owned())
             .spawn(move || {
-                run(&report, until_stopped);
+                run(&report, until_stopped, storage.as_deref());
                 drop(has_stopped);
             })
             .map_err(StartError::Thread)?;
@@ -76,7 +77,7 @@ impl Drop for Server {
 
 type Started = Result<(Handle, Arc<Hub>), StartError>;
 
-fn run(report: &mpsc::Sender<Started>, until_stopped: oneshot::Receiver<()>) {
+fn run(report: &mpsc::Sender<Started>, until_stopped: oneshot::Receiver<()>, storage: Option<&Path>) {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -84,7 +85,7 @@ fn run(report: &mpsc::Sender<Started>, until_stopped: oneshot::Receiver<()>) {
             return;
         }
     };
-    let started = runtime.block_on(listen());
+    let started = runtime.block_on(listen(storage));
     let listening = started.is_ok();
     let _ = report.send(started.map(|hub| (runtime.handle().clone(), hub)));
     if listening {
@@ -98,8 +99,8 @@ fn runtime() -> std::io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(2).thread_name("loopback-hub").enable_all().build()
 }
 
-async fn listen() -> Result<Arc<Hub>, StartError> {
-    let storage = Storage::start().await?;
+async fn listen(storage: Option<&Path>) -> Result<Arc<Hub>, StartError> {
+    let storage = Storage::start(storage).await?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(StartError::Bind)?;
     let port = listener.local_addr().map_err(StartError::Bind)?.port();
     let hub = Arc::new(Hub::new(port, storage));

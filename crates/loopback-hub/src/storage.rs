@@ -1,10 +1,11 @@
-//! Hugging Face's own Xet storage, in memory, on a port of its own.
+//! Hugging Face's own Xet storage, in memory or on the disk, on a port of its own.
 //!
 //! Clients upload to it and download from it directly, as they do with the Hub: the hub itself only hands out its
 //! address. What is here looks into the storage from behind, to learn which files really arrived.
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use xet_client::ClientError;
 use xet_client::cas_client::{
-    DeletionControlableClient as _, DirectAccessClient as _, LocalServer, MemoryClient,
+    DeletionControlableClient, DirectAccessClient, LocalClient, LocalServer, MemoryClient,
 };
 use xet_client::cas_types::HexMerkleHash;
 use xet_runtime::config::XetConfig;
@@ -23,11 +24,14 @@ use xet_runtime::core::XetContext;
 use crate::StartError;
 use crate::git::hexadecimal;
 use crate::lfs::LfsFile;
+use crate::link::{Link, Links};
 
 /// The storage and what is known of its contents.
 pub(crate) struct Storage {
-    client: Arc<MemoryClient>,
+    files: Arc<dyn DirectAccessClient>,
+    entries: Arc<dyn DeletionControlableClient>,
     url: String,
+    links: Links,
     arrived: Mutex<Arrived>,
 }
 
@@ -40,26 +44,42 @@ struct Arrived {
 }
 
 impl Storage {
-    /// Starts the storage server on a port that the system chooses. It ends with the runtime that this is called on.
-    pub(crate) async fn start() -> Result<Self, StartError> {
+    /// Starts the storage server on a port that the system chooses, in memory or in a folder. It ends with the runtime
+    /// that this is called on.
+    ///
+    /// Clients reach it over another port, whose link to it can be disturbed.
+    pub(crate) async fn start(folder: Option<&Path>) -> Result<Self, StartError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(StartError::Bind)?;
-        let port = listener.local_addr().map_err(StartError::Bind)?.port();
+        let behind = listener.local_addr().map_err(StartError::Bind)?;
+        let links = Links::start(behind).await.map_err(StartError::Bind)?;
         // The defaults, not the environment: HF_XET_* are settings of the client under test.
         let context = XetContext::from_external(tokio::runtime::Handle::current(), XetConfig::default());
-        let client = MemoryClient::new(context);
-        let server = LocalServer::from_client(
-            client.clone(),
-            Some(client.clone()),
-            Ipv4Addr::LOCALHOST.to_string(),
-            port,
-        );
+        let host = Ipv4Addr::LOCALHOST.to_string();
+        let (files, entries): (Arc<dyn DirectAccessClient>, Arc<dyn DeletionControlableClient>) = match folder
+        {
+            None => {
+                let client = MemoryClient::new(context);
+                (client.clone(), client)
+            }
+            Some(folder) => {
+                let client = LocalClient::new(context, folder).await.map_err(StartError::Storage)?;
+                (client.clone(), client)
+            }
+        };
+        // What the storage tells its clients to come back to is the link, too.
+        let server = LocalServer::from_client(files.clone(), Some(entries.clone()), host, links.port());
         tokio::spawn(async move {
             // The server stops when the other half of this channel is dropped, so it is held here.
             let (_never, stop) = oneshot::channel();
             // An error here is a broken listener, which the client then reports as a refused connection.
             let _ = server.serve_until_stopped(listener, stop).await;
         });
-        Ok(Self { client, url: address(port), arrived: Mutex::default() })
+        Ok(Self { files, entries, url: address(links.port()), links, arrived: Mutex::default() })
+    }
+
+    /// Mends or disturbs the way to the storage, for connections to come and those that are open.
+    pub(crate) fn link(&self, link: Link) {
+        self.links.set(link);
     }
 
     /// Where clients reach the storage.
@@ -72,13 +92,13 @@ impl Storage {
         if let Some(file) = self.known(sha256) {
             return Ok(Some(file));
         }
-        for (hash, _shard) in self.client.list_file_shard_entries().await? {
+        for (hash, _shard) in self.entries.list_file_shard_entries().await? {
             let name = HexMerkleHash(hash);
             if self.arrived().hashed.contains(&name) {
                 continue;
             }
             // A file whose bytes are not all here cannot be reassembled: it has not arrived, and may do so later.
-            let Ok(content) = self.client.get_file_data(&hash, None).await else { continue };
+            let Ok(content) = self.files.get_file_data(&hash, None).await else { continue };
             let sha256 = hexadecimal(&Sha256::digest(&content));
             let mut arrived = self.arrived();
             arrived.by_sha256.insert(sha256, (name, content.len() as u64));
@@ -91,7 +111,7 @@ impl Storage {
     pub(crate) async fn read(&self, sha256: &str) -> Result<Option<Bytes>, ClientError> {
         let hash = self.arrived().by_sha256.get(sha256).map(|(hash, _)| hash.0);
         match hash {
-            Some(hash) => self.client.get_file_data(&hash, None).await.map(Some),
+            Some(hash) => self.files.get_file_data(&hash, None).await.map(Some),
             None => Ok(None),
         }
     }

@@ -24,7 +24,19 @@ pub(crate) enum Subcommand {
     Grid(GridArguments),
     Report(ReportArguments),
     Verify(VerifyArguments),
+    Push(PushArguments),
     Doctor(DoctorArguments),
+}
+
+impl Subcommand {
+    /// Whether something may be sent to the Hub.
+    pub(crate) fn publishes(&self) -> bool {
+        match self {
+            Self::Run(arguments) => arguments.push.is_some(),
+            Self::Push(arguments) => !arguments.dry_run,
+            _ => false,
+        }
+    }
 }
 
 /// Measure a command from its start to its end.
@@ -247,6 +259,60 @@ pub(crate) struct VerifyArguments {
     #[arg(long, value_name = "README.md")]
     pub(crate) card: Option<PathBuf>,
 }
+
+/// Publish the weights and the card in DIR, with the emissions of its newest run, as REPO on the Hugging Face Hub.
+///
+/// One commit has all of it, or nothing is committed and the publication stays staged in DIR: push again, and what
+/// has arrived does not travel again. A card that was edited on the Hub, too, is merged with the one in DIR.
+#[derive(Debug, Args)]
+#[command(after_long_help = PUSH_HELP)]
+pub(crate) struct PushArguments {
+    /// The folder of the weights, which the run was given.
+    pub(crate) dir: PathBuf,
+
+    /// The repository, `owner/name`; it is created when it is missing.
+    #[arg(value_parser = repository)]
+    pub(crate) repo: String,
+
+    /// Create the repository as a private one.
+    #[arg(long)]
+    pub(crate) private: bool,
+
+    /// The branch to commit to instead of `main`; it must exist.
+    #[arg(long, value_name = "REV")]
+    pub(crate) revision: Option<String>,
+
+    /// Open a pull request instead; with weights it needs a token that may write.
+    #[arg(long)]
+    pub(crate) pr: bool,
+
+    /// Send README.md only.
+    #[arg(long)]
+    pub(crate) card_alone: bool,
+
+    /// Also send the files that match, as in `*.txt` or `onnx/*`; may be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) allow: Vec<String>,
+
+    /// Do not send the files that match; may be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) ignore: Vec<String>,
+
+    /// Show what would be sent, and send nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+const PUSH_HELP: &str = "\
+Examples:
+  sootprint push artifacts/digits me/digits --dry-run
+  sootprint push artifacts/digits me/digits --private
+
+Environment:
+  HF_TOKEN, HF_TOKEN_PATH, HF_HOME  the token, as for `hf auth login`
+  HF_ENDPOINT                       the Hub's address
+  HF_HUB_OFFLINE                    stages the publication and sends nothing
+  SOOTPRINT_RANK, RANK              only rank 0 publishes";
 
 /// Show what can be measured on this machine, what not, and what mends it.
 ///

@@ -45,6 +45,7 @@ pub(crate) fn run(mut command: Command, run_dir: &Path) -> Result<Ending, NotSta
     // The command may change its folder.
     let run_dir = std::path::absolute(run_dir).map_err(NotStarted::unprepared)?;
     command.env(RUN_DIR, run_dir);
+    crate::environment::restore(&mut command);
     let (status, was_asked_to_stop) = wait(&mut command)?;
     Ok(Ending { status: number(status), was_asked_to_stop })
 }

@@ -7,15 +7,20 @@
 //!   from its sender and from sootprint, which cannot see that it was sent to both.
 //! - The live line and the command share the terminal: each begins a new line after the other, and a line that the
 //!   command has not ended may be overwritten.
+//! - Outside Unix the client of the Hub's storage keeps its own settings: it posts figures about transfers, and is
+//!   slow to give up a storage that is not there.
 //! - Outside Unix no signal is passed on, and Ctrl-C ends sootprint without a last line in the record.
 
 mod arguments;
 mod child;
 mod doctor;
+mod environment;
 mod estimate;
 mod grid;
 mod live_line;
+mod progress;
 mod provider;
+mod push;
 mod report;
 mod run;
 #[cfg(unix)]
@@ -30,13 +35,18 @@ use clap::Parser as _;
 use arguments::{Arguments, Subcommand};
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().subcommand {
+    let subcommand = Arguments::parse().subcommand;
+    if subcommand.publishes() {
+        environment::prepare();
+    }
+    let result = match subcommand {
         // Its exit status is that of the command that it measures.
         Subcommand::Run(arguments) => return run::run(&arguments),
         Subcommand::Estimate(arguments) => estimate::estimate(&arguments),
         Subcommand::Grid(arguments) => grid::grid(&arguments),
         Subcommand::Report(arguments) => report::report(&arguments),
         Subcommand::Verify(arguments) => verify::verify(&arguments),
+        Subcommand::Push(arguments) => push::push(&arguments),
         Subcommand::Doctor(arguments) => doctor::doctor(&arguments),
     };
     match result {

@@ -12,6 +12,7 @@ use crate::arguments::RunArguments;
 use crate::child::{self, Ending, FAILED_BEFORE};
 use crate::live_line::LiveLine;
 use crate::provider::provider;
+use crate::push;
 use crate::terminal::{say, show, show_warnings};
 
 /// Measures the command; the exit status is the command's.
@@ -128,13 +129,12 @@ fn write(arguments: &RunArguments, footprint: &Footprint) {
 
 fn publish(arguments: &RunArguments, footprint: &Footprint) {
     let Some(repo) = &arguments.push else { return };
-    match Publication::new(footprint, &arguments.out, repo).picture(true).publish() {
-        Ok(published) => {
-            say(format_args!("published at {} in commit {}", published.url, published.commit));
-            if !published.left_out.is_empty() {
-                say(format_args!("not published: {}", published.left_out.join(", ")));
-            }
+    let dir = &arguments.out;
+    match push::publish(Publication::new(footprint, dir, repo), dir) {
+        Ok(published) => push::say_published(&published),
+        Err(error) => {
+            say(format_args!("nothing is published: {error}"));
+            push::say_staged(dir, repo);
         }
-        Err(error) => say(format_args!("nothing is published: {error}")),
     }
 }

@@ -56,6 +56,8 @@ pub enum Doing {
     Reading,
     /// Uploading and committing.
     CommittingTo,
+    /// Looking for one of our own commits.
+    LookingThrough,
     /// Looking at the commit's files.
     Checking,
 }
@@ -67,6 +69,7 @@ impl fmt::Display for Doing {
             Self::Creating => "creating",
             Self::Reading => "reading",
             Self::CommittingTo => "committing to",
+            Self::LookingThrough => "looking through the commits of",
             Self::Checking => "checking",
         })
     }
@@ -95,13 +98,25 @@ impl Failure {
             HFError::Http { context } if context.status.is_server_error() => Self::Unavailable,
             HFError::Conflict { .. } => Self::Conflict,
             HFError::RateLimited { retry_after, .. } => Self::RateLimited(*retry_after),
-            HFError::Request { source, .. } if source.is_decode() => Self::NoHub,
+            // An answer that was cut off is one that did not come; one that is no JSON is another server's.
+            HFError::Request { source, .. } if has_json_error(source) => Self::NoHub,
             HFError::Request { .. } => Self::Unreachable,
             HFError::Json(_) | HFError::MalformedResponse { .. } => Self::NoHub,
             HFError::Xet { .. } | HFError::Io(_) => Self::Upload,
             _ => Self::Refused,
         }
     }
+}
+
+fn has_json_error(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<serde_json::Error>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

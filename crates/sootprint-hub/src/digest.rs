@@ -22,11 +22,11 @@ pub(crate) struct Digest {
 }
 
 impl Digest {
-    /// Of a file, read once and never held whole.
-    pub(crate) fn of_file(path: &Path) -> io::Result<Self> {
+    /// Of a file, read once and never held whole. Each chunk is shown, with the bytes before it and the length.
+    pub(crate) fn of_file(path: &Path, show: &mut dyn FnMut(&[u8], u64, u64)) -> io::Result<Self> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
-        Self::of(file, size)
+        Self::of(file, size, show)
     }
 
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
@@ -45,7 +45,7 @@ impl Digest {
         Self::of_bytes(pointer.as_bytes()).git_id
     }
 
-    fn of(mut source: impl Read, size: u64) -> io::Result<Self> {
+    fn of(mut source: impl Read, size: u64, show: &mut dyn FnMut(&[u8], u64, u64)) -> io::Result<Self> {
         let mut hashes = Hashes::new(size);
         let mut chunk = vec![0; CHUNK];
         let mut read = 0;
@@ -55,6 +55,7 @@ impl Digest {
                 Ok(0) => return Err(io::Error::other("it was written while it was read")),
                 Ok(length) => {
                     hashes.update(&chunk[..length]);
+                    show(&chunk[..length], read, size);
                     read += length as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -111,12 +112,19 @@ mod tests {
         let bytes: Vec<u8> = (0..2 * CHUNK + 3).map(|index| (index % 251) as u8).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
-        assert_eq!(Digest::of_file(file.path()).unwrap(), Digest::of_bytes(&bytes));
+        assert_eq!(Digest::of_file(file.path(), &mut |_, _, _| {}).unwrap(), Digest::of_bytes(&bytes));
+        let mut seen = Vec::new();
+        Digest::of_file(file.path(), &mut |chunk, before, size| {
+            assert_eq!((before, size), (seen.len() as u64, bytes.len() as u64));
+            seen.extend_from_slice(chunk);
+        })
+        .unwrap();
+        assert!(seen == bytes);
     }
 
     #[test]
     fn a_length_that_is_not_that_of_the_bytes_is_an_error() {
-        assert!(Digest::of(&b"hello"[..], 6).is_err());
+        assert!(Digest::of(&b"hello"[..], 6, &mut |_, _, _| {}).is_err());
     }
 
     /// `flax_model.msgpack` in the example of `list_repo_tree` in the documentation of `huggingface_hub`.

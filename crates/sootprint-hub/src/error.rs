@@ -33,6 +33,38 @@ pub enum PublishError {
     /// The footprint cannot be written as JSON.
     #[error("the footprint cannot be published: {0}")]
     Footprint(#[source] FootprintError),
+    /// Of several processes of one training only the first publishes.
+    #[error("this is rank {rank} ({variable}), and only rank 0 publishes")]
+    OtherRank {
+        /// This process's rank.
+        rank: u32,
+        /// The variable that says so.
+        variable: &'static str,
+    },
+    /// The weights are older than the run, which therefore cannot have made them.
+    #[error(
+        "{} and all other weights are older than the run; save the model after its training, or publish the folder of \
+         the run that made them",
+        path.display()
+    )]
+    OldWeights {
+        /// The newest file of weights.
+        path: PathBuf,
+    },
+    /// That is no pattern of names in the folder.
+    #[error("`{pattern}` is no pattern of files in the folder: {reason}; write it as `*.txt` or `onnx/*`")]
+    Pattern {
+        /// What was given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file that would be published holds the token.
+    #[error("{} holds the token, and nothing was sent; take it out, and replace the token on the Hub", path.display())]
+    TokenInFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// That is no repository's name.
     #[error(
         "`{given}` is no name of a repository; write it as `owner/name`, with letters, digits, `-`, `_` and `.`"
@@ -116,17 +148,21 @@ pub enum PublishError {
         /// What is wrong in it.
         source: CardError,
     },
-    /// The folder's card and the Hub's differ in more than the footprint.
+    /// The folder's card and the Hub's were both edited, in the same place.
     #[error(
-        "{} and README.md of {repo} on the Hub differ in more than the footprint, and nothing was sent; make them \
-         alike, or delete the one in the folder to keep the Hub's, and publish again",
-        local.display()
+        "{} and README.md of {repo} on the Hub were both edited, and nothing was sent; put into the one in the folder \
+         what you want of both, as {} shows them, delete that file and publish again (or delete the one in the folder \
+         to keep the Hub's, or open a pull request)",
+        local.display(),
+        both.display()
     )]
     CardConflict {
         /// The card in the folder.
         local: PathBuf,
         /// The repository.
         repo: String,
+        /// Both cards in one text, with git's marks where they disagree.
+        both: PathBuf,
     },
     /// No connection could be prepared, most often because the system's certificates cannot be read.
     #[error(
@@ -225,6 +261,46 @@ pub enum PublishError {
         #[source]
         cause: Cause,
     },
+    /// A pull request with weights needs the right to write.
+    #[error(
+        "the token may not write to {repo}, and without that the Hub's client (hf-hub 1.0.0) cannot send weights in a \
+         pull request: {cause}; open one with the card alone, or ask for write access"
+    )]
+    PullRequestForbidden {
+        /// The repository.
+        repo: String,
+        /// What the Hub says.
+        #[source]
+        cause: Cause,
+    },
+    /// The Hub would take weights into git, which makes a repository heavy for ever.
+    #[error(
+        "the Hub at {endpoint} offers no Xet storage for {path} of {repo}, and nothing was sent; ask whoever runs it to \
+         turn it on, or publish to another Hub"
+    )]
+    NoStorage {
+        /// The Hub's address.
+        endpoint: String,
+        /// The repository.
+        repo: String,
+        /// The file.
+        path: String,
+    },
+    /// It took too long. The commit may be there; the next publication looks for it.
+    #[error("it took longer than {} s; publish again, and what has arrived does not travel again", deadline.as_secs_f64())]
+    Deadline {
+        /// How long it was allowed to take.
+        deadline: Duration,
+    },
+    /// The caller did not wait for it to end.
+    #[error("it was stopped before its end; publish again")]
+    Stopped,
+    /// The system gave no thread to publish on.
+    #[error("no thread could be had to publish on: {source}; is there a limit on this user's processes?")]
+    Thread {
+        /// What the system says.
+        source: io::Error,
+    },
     /// The weights did not get into the Hub's storage.
     #[error("the files of {repo} could not be uploaded, and nothing was committed: {cause}; publish again")]
     Upload {
@@ -281,6 +357,21 @@ pub enum PublishError {
         /// Why not.
         source: CardError,
     },
+}
+
+impl PublishError {
+    /// Whether publishing again may help, so that the publication is kept for it.
+    pub(crate) fn is_staged(&self) -> bool {
+        !matches!(
+            self,
+            Self::OtherRank { .. }
+                | Self::NotMeasured
+                | Self::Repository { .. }
+                | Self::Pattern { .. }
+                | Self::NotStored { .. }
+                | Self::LocalCard { .. }
+        )
+    }
 }
 
 fn wait(retry_after: &Option<Duration>) -> String {

@@ -10,11 +10,18 @@ pub(crate) fn title(footprint: &Footprint) -> String {
     )
 }
 
-/// The footprint in one line, and what had to make way for it.
+/// By which one of our own commits is known again.
+pub(crate) fn mark(id: &str) -> String {
+    format!("Publication-Id: {id}")
+}
+
+/// What the caller says, the footprint in one line, what had to make way for it, and the commit's mark.
 pub(crate) fn description(
+    own: Option<&str>,
     footprint: &Footprint,
     replaced: Option<&str>,
     replaced_report: Option<&str>,
+    mark: &str,
 ) -> String {
     let Footprint { run, energy, emissions, grid, hardware, .. } = footprint;
     let mut parts = Vec::new();
@@ -32,10 +39,12 @@ pub(crate) fn description(
     if run.partial {
         parts.push("partial: something is missing from the total".to_owned());
     }
-    let mut paragraphs = vec![parts.join("; ")];
+    let mut paragraphs: Vec<String> = own.map(str::to_owned).into_iter().collect();
+    paragraphs.push(parts.join("; "));
     for (key, old) in [("co2_eq_emissions", replaced), ("dia_report", replaced_report)] {
         paragraphs.extend(old.map(|old| format!("Replaced `{key}`: {old}")));
     }
+    paragraphs.push(mark.to_owned());
     paragraphs.join("\n\n")
 }
 
@@ -50,11 +59,11 @@ mod tests {
     }
 
     #[test]
-    fn the_description_is_one_line() {
+    fn the_description_has_the_footprint_in_one_line() {
         assert_eq!(
-            description(&sample::footprint(), None, None),
-            "pre-training; 2 x NVIDIA H200; 1800 s, completed; 726.47 Wh at a PUE of 1 (assumed); \
-             40.68 g CO2e, between 30.00 g and 70.00 g; 56.0 g CO2e/kWh in France"
+            description(Some("A first try."), &sample::footprint(), None, None, &mark("1")),
+            "A first try.\n\npre-training; 2 x NVIDIA H200; 1800 s, completed; 726.47 Wh at a PUE of 1 (assumed); \
+             40.68 g CO2e, between 30.00 g and 70.00 g; 56.0 g CO2e/kWh in France\n\nPublication-Id: 1"
         );
     }
 
@@ -65,12 +74,12 @@ mod tests {
         footprint.run.partial = true;
         footprint.grid.place = None;
         footprint.hardware = String::new();
-        let text = description(&footprint, Some("12.3  # AutoTrain"), Some("{tool: other}"));
+        let text = description(None, &footprint, Some("12.3  # AutoTrain"), Some("{tool: other}"), "mark");
         assert!(text.starts_with("1800 s, completed; "), "{text}");
         assert!(
             text.ends_with(
                 "in an unknown place; partial: something is missing from the total\n\n\
-                 Replaced `co2_eq_emissions`: 12.3  # AutoTrain\n\nReplaced `dia_report`: {tool: other}"
+                 Replaced `co2_eq_emissions`: 12.3  # AutoTrain\n\nReplaced `dia_report`: {tool: other}\n\nmark"
             ),
             "{text}"
         );

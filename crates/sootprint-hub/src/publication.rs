@@ -1,19 +1,24 @@
-//! A publication from its first check to its last.
+//! What a publication is asked for, and what it gives.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sootprint::Footprint;
-use sootprint_card::{CardOptions, ModelCard, PICTURE_FILE};
+use sootprint_card::PICTURE_FILE;
 
-use crate::card::{Card, LocalCard};
 use crate::error::PublishError;
-use crate::files::Selection;
-use crate::hub::{Hub, MAIN, Timeouts};
+use crate::events::Events;
+use crate::files;
+use crate::hub::MAIN;
+use crate::message;
 use crate::name::RepositoryName;
-use crate::settings::{Given, Settings};
+use crate::patience::Patience;
+use crate::patterns::Asked;
+use crate::published::{Plan, Published};
+use crate::session::{self, Selected};
+use crate::settings::Given;
 use crate::token::Token;
-use crate::verify::Sent;
-use crate::{files, message, redacted, verify};
 
 /// Publishes the weights and the card in `dir`, with this footprint in it, as `repo` (`owner/name`) on the Hub.
 ///
@@ -36,7 +41,8 @@ pub fn publish(footprint: &Footprint, dir: impl AsRef<Path>, repo: &str) -> Resu
 /// | token | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, the file `HF_TOKEN_PATH`, the file `$HF_HOME/token`; none of these with `HF_HUB_DISABLE_IMPLICIT_TOKEN` |
 /// | `HF_HOME` | `HF_HOME`, `$XDG_CACHE_HOME/huggingface`, `~/.cache/huggingface` |
 ///
-/// With `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` nothing is published.
+/// With `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` nothing is published, and the publication is staged at once.
+/// In a process whose rank (`SOOTPRINT_RANK`, `RANK`, `SLURM_PROCID`) is not 0 nothing happens.
 ///
 /// ```no_run
 /// use sootprint::Footprint;
@@ -52,14 +58,33 @@ pub fn publish(footprint: &Footprint, dir: impl AsRef<Path>, repo: &str) -> Resu
 #[derive(Debug, Clone)]
 #[must_use = "nothing is published before `publish` is called"]
 pub struct Publication {
-    footprint: Footprint,
-    dir: PathBuf,
-    repo: String,
-    given: Given,
-    private: bool,
-    picture: bool,
-    base_card: bool,
-    revision: String,
+    pub(crate) footprint: Footprint,
+    pub(crate) dir: PathBuf,
+    pub(crate) repo: String,
+    pub(crate) given: Given,
+    pub(crate) private: bool,
+    pub(crate) picture: bool,
+    pub(crate) base_card: bool,
+    pub(crate) branch: String,
+    pub(crate) pull_request: bool,
+    pub(crate) on_conflict: OnConflict,
+    pub(crate) card_alone: bool,
+    pub(crate) asked: Asked,
+    pub(crate) message: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) patience: Patience,
+    pub(crate) events: Handler,
+}
+
+/// What happens when the folder's card and the Hub's were both edited in the same place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnConflict {
+    /// Nothing is sent, and both texts are put into one for a person to look at: [`PublishError::CardConflict`].
+    #[default]
+    Stage,
+    /// The folder's card is proposed in a pull request, with everything else.
+    PullRequest,
 }
 
 impl Publication {
@@ -73,7 +98,15 @@ impl Publication {
             private: false,
             picture: false,
             base_card: false,
-            revision: MAIN.to_owned(),
+            branch: MAIN.to_owned(),
+            pull_request: false,
+            on_conflict: OnConflict::default(),
+            card_alone: false,
+            asked: Asked::default(),
+            message: None,
+            description: None,
+            patience: Patience::default(),
+            events: Handler(None),
         }
     }
 
@@ -114,7 +147,69 @@ impl Publication {
 
     /// The branch to commit to instead of `main`. It must exist.
     pub fn revision(mut self, branch: impl Into<String>) -> Self {
-        self.revision = branch.into();
+        self.branch = branch.into();
+        self
+    }
+
+    /// Whether everything is proposed in a pull request instead of committed.
+    ///
+    /// hf-hub 1.0.0 sends weights in a pull request only with a token that may write to the repository; without that
+    /// right [`Publication::card_alone`] still works. A request whose answer was lost is looked for and not sent
+    /// again, since the Hub would open a second one.
+    pub fn pull_request(mut self, is_opened: bool) -> Self {
+        self.pull_request = is_opened;
+        self
+    }
+
+    /// What happens when the folder's card and the Hub's were both edited in the same place.
+    pub fn on_conflict(mut self, what: OnConflict) -> Self {
+        self.on_conflict = what;
+        self
+    }
+
+    /// Whether only `README.md` is sent, without weights, picture and `footprint.json`.
+    pub fn card_alone(mut self, alone: bool) -> Self {
+        self.card_alone = alone;
+        self
+    }
+
+    /// Also sends the files that match, as in `*.txt` or `onnx/*`, those of the folder's own folders included.
+    ///
+    /// Patterns are read as by Python's client: `*` goes over slashes. What is hidden (`.git`, `.env`), holds
+    /// credentials by its name, or is kept by sootprint in `sootprint/publication` is never sent; the ledgers in
+    /// `sootprint/` only by a pattern that begins so.
+    pub fn allow(mut self, pattern: impl Into<String>) -> Self {
+        self.asked.allow.push(pattern.into());
+        self
+    }
+
+    /// Does not send the files that match, whatever else is said; `README.md` and `footprint.json` are always sent.
+    pub fn ignore(mut self, pattern: impl Into<String>) -> Self {
+        self.asked.ignore.push(pattern.into());
+        self
+    }
+
+    /// The commit's first line, instead of one with energy and emissions.
+    pub fn message(mut self, title: impl Into<String>) -> Self {
+        self.message = Some(title.into());
+        self
+    }
+
+    /// What the commit's description says before the footprint's line.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = Some(text.into());
+        self
+    }
+
+    /// How long is waited, and how often the Hub is asked again.
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Who hears of the progress.
+    pub fn events(mut self, events: impl Events + 'static) -> Self {
+        self.events = Handler(Some(Arc::new(events)));
         self
     }
 
@@ -122,150 +217,63 @@ impl Publication {
     ///
     /// It blocks, and may be called inside an async runtime, whose thread it then blocks. The repository is created
     /// when it is missing. Card, weights and the other files go into one commit on top of the commit that was read
-    /// before, so that nobody's work in between is lost. Afterwards the Hub is asked what it has, file by file.
+    /// before, so that nobody's work in between is lost; what the Hub has already is not sent. When the branch has
+    /// moved meanwhile, the cards are merged anew and the commit is made on the new one, five times at most. A commit
+    /// whose answer was lost is looked for by its id and never made twice. Afterwards the Hub is asked what it has,
+    /// file by file.
     ///
-    /// The card in the folder gets the text that was published. The published `footprint.json` names boards `gpu0`,
-    /// `gpu1` and so on instead of their UUIDs.
+    /// The card in the folder gets the text that was published, and is merged with the Hub's the next time, three
+    /// ways. The published `footprint.json` names boards `gpu0`, `gpu1` and so on instead of their UUIDs.
+    ///
+    /// What fails stays [`staged`](crate::staged()): publishing again sends what is missing.
     ///
     /// # Errors
     /// [`PublishError`] says for each case what to do. With all of them nothing was committed, but for
-    /// [`PublishError::NotStored`] and [`PublishError::LocalCard`], which say so, and for
-    /// [`PublishError::Unreachable`] and [`PublishError::Unavailable`], when the answer to the commit was lost.
+    /// [`PublishError::NotStored`] and [`PublishError::LocalCard`], which say so, and for those that end a wait
+    /// ([`PublishError::Unreachable`], [`PublishError::Unavailable`], [`PublishError::Deadline`]), after which the
+    /// next publication looks for the commit.
     pub fn publish(self) -> Result<Published, PublishError> {
-        let footprint = redacted::publishable(&self.footprint)?;
-        let name = RepositoryName::parse(&self.repo)?;
-        let settings = Settings::resolve(self.given, &|variable| std::env::var(variable).ok(), &|path| {
-            std::fs::read_to_string(path)
-        })?;
-        let Selection { files, card, mut left_out } = files::select(&self.dir)?;
-        let picture = if self.picture { drawn(&footprint)? } else { None };
-        // It is drawn anew, whatever lies in the folder.
-        left_out.retain(|name| picture.is_none() || name != PICTURE_FILE);
-        let mut options = CardOptions::default().picture(picture.is_some());
-        let asked = self.base_card.then(|| card_of_base(&footprint, &settings));
-        if let Some(card) = asked.flatten() {
-            options = options.base_card(card);
-        }
-        let local = LocalCard::read(&self.dir, card.as_deref(), &footprint, &options)?;
+        session::blocking(self)
+    }
 
-        let hub = Hub::connect(&settings, name, &self.revision, Timeouts::default())?;
-        let head = hub.head_or_create(self.private)?;
-        let card = Card::merge(local, hub.card(&head)?, hub.name(), &footprint, &options)?;
-        if let Some(replaced) = &card.replaced {
-            tracing::warn!(
-                "{} named emissions of another origin, which are replaced: {replaced}",
-                hub.name()
-            );
-        }
+    /// As [`Publication::publish`], for async code of any runtime.
+    ///
+    /// Whoever drops the future stops the publication; it is staged then, and the next one looks for what was sent.
+    ///
+    /// # Errors
+    /// Those of [`Publication::publish`].
+    pub async fn publish_async(self) -> Result<Published, PublishError> {
+        session::asynchronous(self).await
+    }
 
-        if let Some(replaced) = &card.replaced_report {
-            tracing::warn!(
-                "{} had a dia_report of another origin, which is replaced: {replaced}",
-                hub.name()
-            );
+    /// What would be sent, without a token, a network or a changed file.
+    ///
+    /// # Errors
+    /// What is wrong with the run, the folder or the name.
+    pub fn plan(&self) -> Result<Plan, PublishError> {
+        let repo = RepositoryName::parse(&self.repo)?.to_string();
+        let Selected { footprint, selection } = session::select(self)?;
+        let mut files: Vec<String> = selection.files.into_iter().map(|file| file.name).collect();
+        files.push(files::CARD.to_owned());
+        if !self.card_alone {
+            files.push(sootprint::FILE_NAME.to_owned());
+            if self.picture && cfg!(feature = "picture") && !footprint.power.is_empty() {
+                files.push(PICTURE_FILE.to_owned());
+            }
         }
-
-        let mut sent = vec![
-            Sent::bytes(files::CARD, card.text.clone()),
-            Sent::bytes(sootprint::FILE_NAME, footprint.to_json().map_err(PublishError::Footprint)?),
-        ];
-        sent.extend(picture.map(|png| Sent::bytes(PICTURE_FILE, png)));
-        for file in files {
-            sent.push(Sent::file(file)?);
-        }
-        let commit = hub.commit(
-            sent.iter().map(Sent::operation).collect(),
-            &message::title(&footprint),
-            &message::description(&footprint, card.replaced.as_deref(), card.replaced_report.as_deref()),
-            &head,
-        )?;
-
-        let paths = sent.iter().map(|sent| sent.path.clone()).collect();
-        let entries = hub.entries(paths, &commit)?;
-        let files = sent
-            .iter()
-            .map(|sent| {
-                verify::stored(sent, &entries).map_err(|problem| hub.not_stored(&commit, sent, problem))
-            })
-            .collect::<Result<_, _>>()?;
-        card.write(&footprint, &options)
-            .map_err(|source| PublishError::LocalCard { url: hub.url(), source })?;
-        tracing::info!("{} is published at {commit}", hub.name());
-        Ok(Published {
-            repo: hub.name().to_string(),
-            url: hub.url(),
-            commit,
-            files,
-            left_out,
-            card_created: card.is_created(),
-        })
+        files.sort();
+        let left_out = selection.left_out.into_iter().filter(|name| !files.contains(name)).collect();
+        let title = self.message.clone().unwrap_or_else(|| message::title(&footprint));
+        Ok(Plan { repo, branch: self.branch.clone(), title, files, left_out })
     }
 }
 
-/// The base model's card, when there is one and it can be read.
-fn card_of_base(footprint: &Footprint, settings: &Settings) -> Option<ModelCard> {
-    let base = footprint.run.base_model.as_deref()?;
-    let read = || -> Result<Option<ModelCard>, PublishError> {
-        let hub = Hub::connect(settings, RepositoryName::parse(base)?, MAIN, Timeouts::default())?;
-        let bytes = hub.card(MAIN)?;
-        bytes
-            .map(ModelCard::from_bytes)
-            .transpose()
-            .map_err(|source| PublishError::Card { card: format!("{} of {base}", files::CARD), source })
-    };
-    read().unwrap_or_else(|error| {
-        tracing::warn!("the base model's card is not read, and its emissions are not named: {error}");
-        None
-    })
-}
+/// A handler of events, which has nothing to show.
+#[derive(Clone)]
+pub(crate) struct Handler(pub(crate) Option<Arc<dyn Events>>);
 
-/// The picture that the card shows, beside it; none without the feature that draws it.
-#[cfg(feature = "picture")]
-fn drawn(footprint: &Footprint) -> Result<Option<Vec<u8>>, PublishError> {
-    sootprint_card::draw_picture(footprint)
-        .map_err(|source| PublishError::Card { card: PICTURE_FILE.to_owned(), source })
-}
-
-#[cfg(not(feature = "picture"))]
-#[expect(clippy::unnecessary_wraps, reason = "drawing can fail where it is built in")]
-fn drawn(_: &Footprint) -> Result<Option<Vec<u8>>, PublishError> {
-    Ok(None)
-}
-
-/// What the Hub has now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Published {
-    /// The repository, `owner/name`.
-    pub repo: String,
-    /// The id of the commit.
-    pub commit: String,
-    /// The model's page.
-    pub url: String,
-    /// What the commit was made of.
-    pub files: Vec<PublishedFile>,
-    /// Names of files in the folder that are not on the list of what is published, in order.
-    pub left_out: Vec<String>,
-    /// Whether there was no card, neither in the folder nor on the Hub, so that a small one was made.
-    pub card_created: bool,
-}
-
-/// A file that the Hub was seen to have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PublishedFile {
-    /// Its path in the repository.
-    pub path: String,
-    /// Its length in bytes.
-    pub size: u64,
-    /// The SHA-256 of its bytes, in hexadecimal.
-    pub sha256: String,
-    /// Whether it lies in the Hub's storage for large files; else it lies in git itself.
-    pub is_lfs: bool,
-}
-
-impl PublishedFile {
-    pub(crate) fn new(sent: &Sent, is_lfs: bool) -> Self {
-        Self { path: sent.path.clone(), size: sent.digest.size, sha256: sent.digest.sha256.clone(), is_lfs }
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Handler" } else { "no handler" })
     }
 }

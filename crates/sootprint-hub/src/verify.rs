@@ -4,14 +4,18 @@
 //! and no error. And a file may be written while it is sent. So the commit is looked at afterwards: the Hub names
 //! each file by git's id of its bytes, or of the pointer with their SHA-256, which is computed here from the folder.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use hf_hub::repository::{CommitOperation, RepoTreeEntry};
 
 use crate::digest::Digest;
 use crate::error::PublishError;
+use crate::events::{Event, Listener};
 use crate::files::LocalFile;
-use crate::publication::PublishedFile;
+use crate::published::PublishedFile;
+use crate::token::Token;
 
 /// A file of the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +41,43 @@ impl Sent {
         Self { path: path.to_owned(), digest, is_weights: false, source: Source::Bytes(bytes) }
     }
 
-    /// A file of the folder, which is read once to know its hashes.
-    pub(crate) fn file(file: LocalFile) -> Result<Self, PublishError> {
+    /// A file of the folder, which is read once to know its hashes. One that holds the token is refused; weights are
+    /// not searched for it.
+    pub(crate) fn file(file: LocalFile, listener: &Listener, token: &Token) -> Result<Self, PublishError> {
         let LocalFile { name, path, is_weights } = file;
-        match Digest::of_file(&path) {
-            Ok(digest) => Ok(Self { path: name, digest, is_weights, source: Source::File(path) }),
+        let mut reading = Reading { path: &name, listener, told: 0 };
+        let mut search = (!is_weights).then(|| Search::new(token));
+        let digest = Digest::of_file(&path, &mut |chunk, before, total| {
+            reading.tell(before, total);
+            if let Some(search) = &mut search {
+                search.look_at(chunk);
+            }
+        });
+        match digest {
+            Ok(_) if search.is_some_and(|search| search.found) => Err(PublishError::TokenInFile { path }),
+            Ok(digest) => {
+                listener.tell(&Event::Hashing { path: name.clone(), done: digest.size, total: digest.size });
+                Ok(Self { path: name, digest, is_weights, source: Source::File(path) })
+            }
             Err(source) => Err(PublishError::File { path, source }),
         }
+    }
+
+    /// Whether a Hub that puts it into git itself would do wrong.
+    pub(crate) fn belongs_into_storage(&self) -> bool {
+        self.is_weights || self.digest.size > LARGEST_IN_GIT
+    }
+
+    /// The first bytes, by which the Hub sees whether a file is a text.
+    pub(crate) fn sample(&self) -> io::Result<Vec<u8>> {
+        let mut sample = Vec::new();
+        match &self.source {
+            Source::Bytes(bytes) => sample.extend(bytes.iter().take(SAMPLE)),
+            Source::File(path) => {
+                File::open(path)?.take(SAMPLE as u64).read_to_end(&mut sample)?;
+            }
+        }
+        Ok(sample)
     }
 
     pub(crate) fn operation(&self) -> CommitOperation {
@@ -51,6 +85,49 @@ impl Sent {
             Source::Bytes(bytes) => CommitOperation::add_bytes(&*self.path, bytes.clone()),
             Source::File(path) => CommitOperation::add_file(&*self.path, path),
         }
+    }
+}
+
+/// Above this the Hub refuses a file in git, and weights are to be in its storage anyway.
+const LARGEST_IN_GIT: u64 = 10 << 20;
+
+/// So many bytes of each file the Hub wants to see beforehand.
+const SAMPLE: usize = 512;
+
+/// Tells how far a file has been read, not more often than anybody can look.
+struct Reading<'a> {
+    path: &'a str,
+    listener: &'a Listener,
+    told: u64,
+}
+
+impl Reading<'_> {
+    fn tell(&mut self, done: u64, total: u64) {
+        if done == 0 || done - self.told >= 16 << 20 {
+            self.told = done;
+            self.listener.tell(&Event::Hashing { path: self.path.to_owned(), done, total });
+        }
+    }
+}
+
+/// Looks for the token in bytes that come in chunks.
+struct Search<'a> {
+    token: &'a [u8],
+    /// The end of the bytes before, in which the token may have begun.
+    tail: Vec<u8>,
+    found: bool,
+}
+
+impl<'a> Search<'a> {
+    fn new(token: &'a Token) -> Self {
+        Self { token: token.expose().as_bytes(), tail: Vec::new(), found: false }
+    }
+
+    fn look_at(&mut self, chunk: &[u8]) {
+        self.tail.extend_from_slice(chunk);
+        self.found |= self.tail.windows(self.token.len()).any(|window| window == self.token);
+        let kept = self.tail.len().saturating_sub(self.token.len() - 1);
+        self.tail.drain(..kept);
     }
 }
 
@@ -129,6 +206,23 @@ mod tests {
         assert_eq!(file.size, 497_764_107);
         let file = stored(&Sent::bytes("config.json", "hello\n".to_owned()), &entries()).unwrap();
         assert!(!file.is_lfs);
+    }
+
+    #[test]
+    fn a_file_that_holds_the_token_is_refused_and_one_that_does_not_is_read() {
+        let token = Token::new("hf_secret").unwrap();
+        let file = |bytes: &[u8], is_weights| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("config.json");
+            std::fs::write(&path, bytes).unwrap();
+            let file = LocalFile { name: "config.json".to_owned(), path, is_weights };
+            Sent::file(file, &Listener::default(), &token)
+        };
+        // Over the edge of a chunk of one MiB.
+        let mut text = vec![b' '; (1 << 20) - 4];
+        text.extend_from_slice(b"hf_secret }");
+        assert!(matches!(file(&text, false), Err(PublishError::TokenInFile { .. })));
+        assert!(file(b"hf_secre", false).is_ok());
     }
 
     #[test]

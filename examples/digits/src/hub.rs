@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use indicatif::{HumanBytes, ProgressBar};
 use loopback_hub::LoopbackHub;
 use sootprint::Footprint;
-use sootprint_hub::{Publication, Published, Token};
+use sootprint_hub::{Event, Events, Publication, Published, Token};
 
 /// Publishes the folder and says where: as `repository` on the Hub when `HF_TOKEN` is set, else on a stand-in Hub that
 /// lives as long as this call, from which every file is read back.
@@ -18,7 +19,9 @@ use sootprint_hub::{Publication, Published, Token};
 pub fn publish(footprint: &Footprint, folder: &Path, repository: Option<&str>) -> Result<()> {
     let has_token = std::env::var_os("HF_TOKEN").is_some_and(|token| !token.is_empty());
     match repository.filter(|_| has_token) {
-        Some(repository) => say(&Publication::new(footprint, folder, repository).publish()?),
+        Some(repository) => {
+            say(&Publication::new(footprint, folder, repository).events(Line::new()).publish()?)
+        }
         None => publish_here(footprint, folder)?,
     }
     println!("\n{}:\n", folder.join("README.md").display());
@@ -34,9 +37,34 @@ fn publish_here(footprint: &Footprint, folder: &Path) -> Result<()> {
     let published = Publication::new(footprint, folder, &repository)
         .endpoint(hub.endpoint())
         .token(Token::new(hub.token())?)
+        .events(Line::new())
         .publish()?;
     say(&published);
     read_back(&hub, &published, &repository, folder)
+}
+
+/// One line that says how far it is; it is drawn on a terminal only.
+struct Line(ProgressBar);
+
+impl Line {
+    fn new() -> Self {
+        Self(ProgressBar::new_spinner())
+    }
+}
+
+impl Events for Line {
+    fn on_event(&self, event: &Event) {
+        match event {
+            Event::Hashing { path, .. } => self.0.set_message(format!("reading {path}")),
+            Event::Uploading { done, total } => {
+                self.0.set_message(format!("uploading: {} of {}", HumanBytes(*done), HumanBytes(*total)));
+            }
+            Event::Committing => self.0.set_message("committing"),
+            Event::Ended => self.0.finish_and_clear(),
+            _ => {}
+        }
+        self.0.tick();
+    }
 }
 
 fn say(published: &Published) {

@@ -24,6 +24,12 @@ pub(crate) fn get(hub: &LoopbackHub, path: &str) -> Answer {
     send(hub, &format!("GET {path}"), "", "")
 }
 
+/// GET with these headers, each ended by a line break.
+#[allow(dead_code, reason = "some of the test binaries that share this file have no use for it")]
+pub(crate) fn get_with(hub: &LoopbackHub, path: &str, headers: &str) -> Answer {
+    send(hub, &format!("GET {path}"), headers, "")
+}
+
 /// POST of nothing, without a token.
 pub(crate) fn post_without_token(hub: &LoopbackHub, path: &str) -> Answer {
     send(hub, &format!("POST {path}"), "", "")

@@ -6,6 +6,7 @@ mod carbon;
 mod doctor;
 mod exit_status;
 mod handing_on;
+mod push;
 mod record;
 mod report;
 mod room;

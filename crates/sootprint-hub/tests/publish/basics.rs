@@ -1,122 +1,19 @@
 //! Publications, from the call to the bytes on a Hub.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may stop at the first surprise, too")]
-
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use loopback_hub::LoopbackHub;
 use sootprint::{Footprint, Outcome};
-use sootprint_hub::{Publication, PublishError, Published, Token, publish};
-use tempfile::TempDir;
+use sootprint_hub::{PublishError, Token, publish};
 
-mod isolated;
-
-const REPO: &str = "me/digits";
-
-/// A card with line breaks, comments and prose of its user's.
-const CARD: &str =
-    "---\r\nlicense: mit  # ours\r\ntags: [digits]\r\n---\r\n# Digits\r\n\r\nTrained with love.\r\n";
-
-/// A Hub, and a folder with weights of a little over one MiB.
-struct Bench {
-    hub: LoopbackHub,
-    dir: TempDir,
-    weights: Vec<u8>,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let weights = noise((1 << 20) + 77);
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("model.safetensors"), &weights).unwrap();
-        Self { hub: LoopbackHub::start().unwrap(), dir, weights }
-    }
-
-    fn with_card(card: &str) -> Self {
-        let bench = Self::new();
-        fs::write(bench.card_path(), card).unwrap();
-        bench
-    }
-
-    fn publication(&self, footprint: &Footprint) -> Publication {
-        let token = Token::new(self.hub.token()).unwrap();
-        Publication::new(footprint, self.dir.path(), REPO).endpoint(self.hub.endpoint()).token(token)
-    }
-
-    fn publish(&self, footprint: &Footprint) -> Published {
-        self.publication(footprint).publish().unwrap()
-    }
-
-    fn card_path(&self) -> PathBuf {
-        self.dir.path().join("README.md")
-    }
-
-    fn local_card(&self) -> String {
-        fs::read_to_string(self.card_path()).unwrap()
-    }
-
-    fn on_hub(&self, path: &str) -> Vec<u8> {
-        self.hub.read(REPO, "main", path).unwrap()
-    }
-
-    fn card_on_hub(&self) -> String {
-        String::from_utf8(self.on_hub("README.md")).unwrap()
-    }
-
-    fn titles(&self) -> Vec<String> {
-        self.hub.commits(REPO).unwrap().into_iter().map(|commit| commit.title).collect()
-    }
-}
-
-fn footprint() -> Footprint {
-    Footprint::from_json(include_str!("footprint.json")).unwrap()
-}
-
-/// The same run with other emissions.
-fn footprint_of(grams: f64) -> Footprint {
-    let mut document: serde_json::Value = serde_json::from_str(include_str!("footprint.json")).unwrap();
-    document["emissions"]["grams"] = grams.into();
-    Footprint::from_json(&document.to_string()).unwrap()
-}
-
-/// Bytes that do not compress, by Marsaglia's xorshift64 (13, 7, 17).
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 88_172_645_463_325_252_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..length).map(|_| next()).collect()
-}
-
-/// The card without what is sootprint's: the lines of its keys, and the marked region with its blank line.
-fn without_ours(card: &str) -> String {
-    let ours = ["co2_eq_emissions:", "dia_version:", "dia_report:"];
-    let (before, region) = card.split_once("<!-- sootprint:begin -->").unwrap();
-    let (_, behind) = region.split_once("<!-- sootprint:end -->").unwrap();
-    let line_break = if behind.starts_with("\r\n") { "\r\n" } else { "\n" };
-    let rest =
-        format!("{}{}", before.strip_suffix(line_break).unwrap(), behind.strip_prefix(line_break).unwrap());
-    let mut is_inside = false;
-    let mut kept = String::new();
-    for line in rest.split_inclusive('\n') {
-        is_inside = ours.iter().any(|key| line.starts_with(key)) || (is_inside && line.starts_with(' '));
-        if !is_inside {
-            kept.push_str(line);
-        }
-    }
-    kept
-}
+use crate::bench::{Bench, CARD, REPO, footprint, footprint_of, without_ours};
+use crate::isolated;
 
 #[test]
 fn the_first_publication_is_one_commit_with_every_byte() {
-    isolated::run("the_first_publication_is_one_commit_with_every_byte", || {
+    isolated::run("basics::the_first_publication_is_one_commit_with_every_byte", || {
         let bench = Bench::with_card(CARD);
         fs::write(bench.dir.path().join("config.json"), "{}\n").unwrap();
         fs::write(bench.dir.path().join("experiment.log"), "secret").unwrap();
@@ -156,7 +53,7 @@ fn the_first_publication_is_one_commit_with_every_byte() {
 
 #[test]
 fn a_second_publication_replaces_the_block_and_keeps_the_user_s_edits() {
-    isolated::run("a_second_publication_replaces_the_block_and_keeps_the_user_s_edits", || {
+    isolated::run("basics::a_second_publication_replaces_the_block_and_keeps_the_user_s_edits", || {
         let bench = Bench::with_card(CARD);
         bench.publish(&footprint());
         bench.publish(&footprint_of(99.5));
@@ -180,11 +77,12 @@ fn a_second_publication_replaces_the_block_and_keeps_the_user_s_edits() {
 
 #[test]
 fn the_base_model_s_emissions_are_named_when_it_is_asked_for() {
-    isolated::run("the_base_model_s_emissions_are_named_when_it_is_asked_for", || {
+    isolated::run("basics::the_base_model_s_emissions_are_named_when_it_is_asked_for", || {
         let bench = Bench::with_card(CARD);
         bench.hub.create_repository("me/base").unwrap();
         bench.hub.write("me/base", "README.md", b"---\nco2_eq_emissions: 1710\n---\n").unwrap();
-        let mut document: serde_json::Value = serde_json::from_str(include_str!("footprint.json")).unwrap();
+        let mut document: serde_json::Value =
+            serde_json::from_str(include_str!("../footprint.json")).unwrap();
         document["run"]["training_type"] = "fine-tuning".into();
         document["run"]["base_model"] = "me/base".into();
         let footprint = Footprint::from_json(&document.to_string()).unwrap();
@@ -211,7 +109,7 @@ fn the_base_model_s_emissions_are_named_when_it_is_asked_for() {
 
 #[test]
 fn without_a_card_in_the_folder_the_hub_s_is_taken() {
-    isolated::run("without_a_card_in_the_folder_the_hub_s_is_taken", || {
+    isolated::run("basics::without_a_card_in_the_folder_the_hub_s_is_taken", || {
         let bench = Bench::new();
         bench.hub.create_repository(REPO).unwrap();
         bench.hub.write(REPO, "README.md", b"---\nco2_eq_emissions: 5  # AutoTrain\n---\n# Mine\n").unwrap();
@@ -221,13 +119,16 @@ fn without_a_card_in_the_folder_the_hub_s_is_taken() {
         assert_eq!(without_ours(&card), "---\n---\n# Mine\n");
         assert_eq!(bench.local_card(), card);
         let description = bench.hub.commits(REPO).unwrap().remove(0).description;
-        assert!(description.ends_with("\n\nReplaced `co2_eq_emissions`: 5  # AutoTrain"), "{description}");
+        assert!(
+            description.contains("\n\nReplaced `co2_eq_emissions`: 5  # AutoTrain\n\nPublication-Id: "),
+            "{description}"
+        );
     });
 }
 
 #[test]
 fn without_any_card_a_small_one_is_made() {
-    isolated::run("without_any_card_a_small_one_is_made", || {
+    isolated::run("basics::without_any_card_a_small_one_is_made", || {
         let bench = Bench::new();
         assert!(bench.publish(&footprint()).card_created);
         let card = bench.card_on_hub();
@@ -239,7 +140,7 @@ fn without_any_card_a_small_one_is_made() {
 
 #[test]
 fn cards_that_were_edited_apart_are_a_conflict_and_nothing_is_sent() {
-    isolated::run("cards_that_were_edited_apart_are_a_conflict_and_nothing_is_sent", || {
+    isolated::run("basics::cards_that_were_edited_apart_are_a_conflict_and_nothing_is_sent", || {
         let bench = Bench::with_card(CARD);
         bench.hub.create_repository(REPO).unwrap();
         let theirs = bench.hub.write(REPO, "README.md", b"---\nlicense: mit\n---\n# Theirs\n").unwrap();
@@ -253,7 +154,7 @@ fn cards_that_were_edited_apart_are_a_conflict_and_nothing_is_sent() {
 
 #[test]
 fn a_wrong_token_is_refused_and_not_repeated() {
-    isolated::run("a_wrong_token_is_refused_and_not_repeated", || {
+    isolated::run("basics::a_wrong_token_is_refused_and_not_repeated", || {
         let bench = Bench::with_card(CARD);
         let stranger = "hf_a_strangers_token";
         let publication = bench.publication(&footprint()).token(Token::new(stranger).unwrap());
@@ -275,7 +176,7 @@ fn a_wrong_token_is_refused_and_not_repeated() {
 
 #[test]
 fn the_published_footprint_names_no_board_by_its_uuid() {
-    isolated::run("the_published_footprint_names_no_board_by_its_uuid", || {
+    isolated::run("basics::the_published_footprint_names_no_board_by_its_uuid", || {
         let bench = Bench::new();
         let mut original = footprint();
         original.run.base_model = Some("/home/alice/base".to_owned());
@@ -299,7 +200,7 @@ fn the_published_footprint_names_no_board_by_its_uuid() {
 
 #[test]
 fn what_must_not_be_published_is_refused_before_the_hub_hears_of_it() {
-    isolated::run("what_must_not_be_published_is_refused_before_the_hub_hears_of_it", || {
+    isolated::run("basics::what_must_not_be_published_is_refused_before_the_hub_hears_of_it", || {
         let bench = Bench::new();
         let mut failed = footprint();
         failed.run.outcome = Outcome::Failed;
@@ -328,7 +229,7 @@ fn what_must_not_be_published_is_refused_before_the_hub_hears_of_it() {
 #[cfg(unix)]
 #[test]
 fn a_link_out_of_the_folder_is_not_published() {
-    isolated::run("a_link_out_of_the_folder_is_not_published", || {
+    isolated::run("basics::a_link_out_of_the_folder_is_not_published", || {
         let bench = Bench::new();
         let outside = tempfile::NamedTempFile::new().unwrap();
         std::os::unix::fs::symlink(outside.path(), bench.dir.path().join("config.json")).unwrap();
@@ -340,7 +241,7 @@ fn a_link_out_of_the_folder_is_not_published() {
 
 #[test]
 fn a_publication_inside_a_runtime_works() {
-    isolated::run("a_publication_inside_a_runtime_works", || {
+    isolated::run("basics::a_publication_inside_a_runtime_works", || {
         let runtimes = [
             tokio::runtime::Builder::new_current_thread().build().unwrap(),
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap(),
@@ -355,7 +256,7 @@ fn a_publication_inside_a_runtime_works() {
 
 #[test]
 fn a_private_repository_is_private_and_another_branch_leaves_main_alone() {
-    isolated::run("a_private_repository_is_private_and_another_branch_leaves_main_alone", || {
+    isolated::run("basics::a_private_repository_is_private_and_another_branch_leaves_main_alone", || {
         let bench = Bench::new();
         bench.publication(&footprint()).private(true).publish().unwrap();
         let answer = get(bench.hub.endpoint(), "/api/models/me/digits");
@@ -373,7 +274,7 @@ fn a_private_repository_is_private_and_another_branch_leaves_main_alone() {
 
 #[test]
 fn the_token_is_in_no_line_of_the_log() {
-    isolated::run("the_token_is_in_no_line_of_the_log", || {
+    isolated::run("basics::the_token_is_in_no_line_of_the_log", || {
         let log = Log::default();
         let writer = log.clone();
         tracing_subscriber::fmt()

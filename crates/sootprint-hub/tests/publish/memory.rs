@@ -1,0 +1,122 @@
+//! How much memory a publication takes, whatever the weights weigh.
+//!
+//! ```sh
+//! cargo test -p sootprint-hub --test publish -- --ignored memory --nocapture
+//! ```
+//!
+//! `SOOTPRINT_TEST_MIB` is the size of the weights, 2048 unless it is set.
+
+#![allow(clippy::print_stdout, reason = "the figure is what it is for")]
+
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use loopback_hub::LoopbackHub;
+use sootprint_hub::{Patience, Publication, Token};
+
+use crate::bench::footprint;
+
+const TEST: &str = "memory::two_gibibytes_of_weights_are_published_with_less_than_300_mb";
+
+/// Which of three processes this is: the Hub, the publisher, or, without it, the one that starts both.
+const ROLE: &str = "SOOTPRINT_HUB_TEST_ROLE";
+const FOLDER: &str = "SOOTPRINT_HUB_TEST_FOLDER";
+const HUB: &str = "SOOTPRINT_HUB_TEST_ENDPOINT";
+
+#[test]
+#[ignore = "writes 4 GiB and takes minutes"]
+fn two_gibibytes_of_weights_are_published_with_less_than_300_mb() {
+    match std::env::var(ROLE).as_deref() {
+        Ok("hub") => hub(),
+        Ok(_) => publisher(),
+        Err(_) => measure(),
+    }
+}
+
+fn measure() {
+    let mebibytes: u64 = std::env::var("SOOTPRINT_TEST_MIB").map_or(2048, |text| text.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    fs::create_dir(&model).unwrap();
+    write_noise(&model.join("model.safetensors"), mebibytes).unwrap();
+
+    let mut hub = start("hub", folder.path(), "");
+    let mut lines = BufReader::new(hub.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let endpoint = lines.find_map(|line| line.strip_prefix("endpoint ").map(str::to_owned)).unwrap();
+    let begin = Instant::now();
+    let mut publisher = start("publisher", folder.path(), &endpoint);
+    let mut said = String::new();
+    publisher.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let status = publisher.wait().unwrap();
+    drop(hub.stdin.take());
+    hub.wait().unwrap();
+    assert!(status.success(), "{said}");
+    let peak = said.lines().find_map(|line| line.strip_prefix("peak ")).unwrap();
+    let peak: u64 = peak.parse().unwrap();
+    println!(
+        "publishing {mebibytes} MiB took {:.0} s and {:.0} MB of memory at its peak",
+        begin.elapsed().as_secs_f64(),
+        peak as f64 / 1e6
+    );
+    assert!(peak < 300_000_000, "{peak} bytes");
+}
+
+/// Until its input ends; its storage lies on the disk.
+fn hub() {
+    let folder = std::env::var(FOLDER).unwrap();
+    let hub = LoopbackHub::start_on_disk(Path::new(&folder).join("storage")).unwrap();
+    println!("\nendpoint {}", hub.endpoint());
+    io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
+}
+
+fn publisher() {
+    let (folder, endpoint) = (std::env::var(FOLDER).unwrap(), std::env::var(HUB).unwrap());
+    let patience = Patience { read: Duration::from_secs(900), ..Patience::default() };
+    let published = Publication::new(&footprint(), Path::new(&folder).join("model"), "me/digits")
+        .endpoint(endpoint)
+        .token(Token::new("hf_loopback").unwrap())
+        .patience(patience)
+        .publish()
+        .unwrap();
+    assert!(published.files.iter().any(|file| file.is_lfs && file.path == "model.safetensors"));
+    println!("\npeak {}", peak());
+}
+
+/// The most memory that this process ever had, in bytes, as Linux counts it.
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+fn start(role: &str, folder: &Path, endpoint: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([TEST, "--exact", "--ignored", "--nocapture"])
+        .env(ROLE, role)
+        .env(FOLDER, folder)
+        .env(HUB, endpoint)
+        .env("HF_HOME", folder.join(format!("home-of-{role}")))
+        .env("HF_HUB_DISABLE_TELEMETRY", "1")
+        .env_remove("HF_XET_CACHE")
+        .env_remove("HF_HUB_OFFLINE")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Bytes that do not compress and never repeat, by Marsaglia's xorshift64.
+fn write_noise(path: &Path, mebibytes: u64) -> io::Result<()> {
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    let mut state = 88_172_645_463_325_252_u64;
+    for _ in 0..mebibytes << 17 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        file.write_all(&state.to_le_bytes())?;
+    }
+    file.flush()
+}
