@@ -78,7 +78,10 @@ check "$work/mpi-killed" "mpirun, a rank killed, resumed" 2 1
 echo "== Slurm: two nodes"
 mkdir -p /run/munge /var/lib/munge /var/log/munge "$work/state"
 chown munge:munge /run/munge /var/lib/munge /var/log/munge
-munge -n >/dev/null 2>&1 || runuser -u munge -- /usr/sbin/munged --pid-file=/run/munge/munged.pid
+if ! munge -n >/dev/null 2>&1; then
+    runuser -u munge -- /usr/sbin/munged --pid-file=/run/munge/munged.pid
+    cp /run/munge/munged.pid "$work/munged.pid"
+fi
 host=$(hostname -s)
 export SLURM_CONF="$work/slurm.conf"
 cat >"$SLURM_CONF" <<CONF
