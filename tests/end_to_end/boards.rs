@@ -121,7 +121,9 @@ fn a_lost_board_keeps_its_energy_and_is_told_and_the_other_goes_on() {
     assert!(told.contains("lost"), "{told}");
     let lost = boards(&footprint)[0];
     assert!((lost.measured_s - 4.8).abs() < 1e-6 && (lost.unmeasured_s - 5.2).abs() < 1e-6, "{lost:?}");
-    assert_eq!(lost.high.joules().round(), (1_440.0_f64 / 0.95 + 700.0 * 5.2).round());
+    // Nobody saw the counter tick on this clock: at either end it may lag by a quarter of a second at the limit.
+    let lag = 2.0 * 0.25 * 700.0;
+    assert_eq!(lost.high.joules().round(), (1_440.0_f64 / 0.95 + 700.0 * 5.2 + lag).round());
 }
 
 #[test]
