@@ -312,7 +312,7 @@ Environment:
   HF_TOKEN, HF_TOKEN_PATH, HF_HOME  the token, as for `hf auth login`
   HF_ENDPOINT                       the Hub's address
   HF_HUB_OFFLINE                    stages the publication and sends nothing
-  SOOTPRINT_RANK, RANK              only rank 0 publishes";
+  SOOTPRINT_RANK                    as for sootprint run; only rank 0 publishes";
 
 /// Show what can be measured on this machine, what not, and what mends it.
 ///

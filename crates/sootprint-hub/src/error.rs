@@ -34,12 +34,10 @@ pub enum PublishError {
     #[error("the footprint cannot be published: {0}")]
     Footprint(#[source] FootprintError),
     /// Of several processes of one training only the first publishes.
-    #[error("this is rank {rank} ({variable}), and only rank 0 publishes")]
+    #[error("this is rank {rank}, as its launcher says, and only rank 0 publishes")]
     OtherRank {
         /// This process's rank.
         rank: u32,
-        /// The variable that says so.
-        variable: &'static str,
     },
     /// The weights are older than the run, which therefore cannot have made them.
     #[error(

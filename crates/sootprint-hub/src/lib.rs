@@ -50,7 +50,6 @@ mod patience;
 mod patterns;
 mod publication;
 mod published;
-mod rank;
 mod redacted;
 mod session;
 mod settings;

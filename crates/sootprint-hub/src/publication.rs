@@ -42,7 +42,7 @@ pub fn publish(footprint: &Footprint, dir: impl AsRef<Path>, repo: &str) -> Resu
 /// | `HF_HOME` | `HF_HOME`, `$XDG_CACHE_HOME/huggingface`, `~/.cache/huggingface` |
 ///
 /// With `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` nothing is published, and the publication is staged at once.
-/// In a process whose rank (`SOOTPRINT_RANK`, `RANK`, `SLURM_PROCID`) is not 0 nothing happens.
+/// In a process whose [rank](sootprint::rank) is not 0 nothing happens.
 ///
 /// ```no_run
 /// use sootprint::Footprint;

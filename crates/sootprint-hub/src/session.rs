@@ -20,10 +20,10 @@ use crate::patience::Waiting;
 use crate::patterns::Patterns;
 use crate::publication::Publication;
 use crate::published::Published;
+use crate::redacted;
 use crate::settings::Settings;
 use crate::staging::{Staging, Target};
 use crate::verify::Sent;
-use crate::{rank, redacted};
 
 /// Publishes and waits for it. The thread has a runtime of its own, so the caller may be inside of another one.
 pub(crate) fn blocking(publication: Publication) -> Result<Published, PublishError> {
@@ -103,7 +103,10 @@ impl<'a> Session<'a> {
         listener: &'a Listener,
         waiting: &'a Waiting,
     ) -> Result<Self, PublishError> {
-        rank::only_the_first(&|name| std::env::var(name).ok())?;
+        let rank = sootprint::rank();
+        if rank > 0 {
+            return Err(PublishError::OtherRank { rank });
+        }
         let name = RepositoryName::parse(&job.repo)?;
         let Selected { footprint, selection } = select(job)?;
         let settings = Settings::resolve(job.given.clone(), &|name| std::env::var(name).ok(), &|path| {

@@ -65,6 +65,7 @@ pub use grid::{
     Answer, Basis, Figure, Hour, IntensityError, Origin, Period, ProviderError, Series, SeriesError,
     SeriesFault,
 };
+pub use launch::rank;
 pub use ledger::{LedgerError, Outcome, TrainingType, runs};
 pub use live::{Metadata, MetadataError, Provider};
 pub use place::{Place, PlaceError};

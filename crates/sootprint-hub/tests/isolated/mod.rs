@@ -11,7 +11,7 @@ use std::process::Command;
 const INSIDE: &str = "SOOTPRINT_HUB_TEST_IS_ISOLATED";
 
 /// What Hugging Face's tools and sootprint would read.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 14] = [
     "HF_ENDPOINT",
     "HF_TOKEN",
     "HF_TOKEN_PATH",
@@ -23,6 +23,8 @@ const VARIABLES: [&str; 12] = [
     "XDG_CACHE_HOME",
     "SOOTPRINT_RANK",
     "RANK",
+    "OMPI_COMM_WORLD_RANK",
+    "PMI_RANK",
     "SLURM_PROCID",
 ];
 

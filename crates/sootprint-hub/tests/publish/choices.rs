@@ -141,13 +141,17 @@ fn offline_it_is_staged_at_once() {
 
 #[test]
 fn another_rank_does_nothing() {
-    isolated::run_with("choices::another_rank_does_nothing", &[("RANK", "3")], || {
-        let bench = Bench::small();
-        let error = bench.publication(&footprint()).publish().unwrap_err();
-        assert!(matches!(error, PublishError::OtherRank { rank: 3, variable: "RANK" }), "{error}");
-        assert_eq!(staged(bench.dir.path()), None);
-        assert!(bench.hub.head(REPO).is_err());
-    });
+    isolated::run_with(
+        "choices::another_rank_does_nothing",
+        &[("OMPI_COMM_WORLD_RANK", "3"), ("OMPI_COMM_WORLD_SIZE", "4")],
+        || {
+            let bench = Bench::small();
+            let error = bench.publication(&footprint()).publish().unwrap_err();
+            assert!(matches!(error, PublishError::OtherRank { rank: 3 }), "{error}");
+            assert_eq!(staged(bench.dir.path()), None);
+            assert!(bench.hub.head(REPO).is_err());
+        },
+    );
 }
 
 #[test]

@@ -6,6 +6,16 @@ use sha2::{Digest as _, Sha256};
 
 pub(crate) use host::{host, since_boot};
 
+/// The rank of this process among those that a launcher started together; 0 for a process by itself.
+///
+/// `SOOTPRINT_RANK` says it together with `SOOTPRINT_WORLD_SIZE`, else the variables of torchrun, Open MPI, PMI or a
+/// step of Slurm. A rank that was given to [`RunBuilder::rank`](crate::RunBuilder::rank) is not in it: that is
+/// [`Run::rank`](crate::Run::rank)'s.
+#[must_use]
+pub fn rank() -> u32 {
+    Launch::of_environment(&|name| std::env::var(name).ok()).rank
+}
+
 /// Where a process stands among those that a launcher started together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Launch {
