@@ -97,7 +97,8 @@ impl Tally {
         }
     }
 
-    /// Takes the power of a counter's component at a moment, by which an edge is found between two ticks.
+    /// Takes the power of a counter's component at a moment, by which an edge is found between two ticks, and what was
+    /// used around a restart: before the counter's reading of the same moment.
     pub(crate) fn observe_power(&mut self, now: Duration, component: usize, power: Power) {
         if let Some(ticks) = self.accounts.get_mut(component).and_then(|account| account.ticks.as_mut()) {
             ticks.powers.observe(now, power);

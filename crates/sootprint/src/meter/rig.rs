@@ -280,11 +280,12 @@ impl Rig {
             let used = users.map(|users| Finding::Used { component, users });
             for (listener, findings) in listeners.iter_mut().zip(&mut findings) {
                 let moment = now.saturating_sub(listener.origin);
-                findings.extend(listener.tally.observe(moment, component, reading.clone()));
-                findings.extend(used.clone());
+                // The power first: what a counter used around a restart is found from the readings on either side.
                 if let Some(power) = power {
                     listener.tally.observe_power(moment, component, power);
                 }
+                findings.extend(listener.tally.observe(moment, component, reading.clone()));
+                findings.extend(used.clone());
             }
         }
         for (listener, findings) in listeners.iter_mut().zip(findings) {

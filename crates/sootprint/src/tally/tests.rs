@@ -121,8 +121,8 @@ fn a_reset_to_more_than_the_board_can_draw_adds_nothing() {
 fn a_reset_is_bridged_by_the_powers_around_it() {
     let mut tally = Tally::new([(&board(0.05), true)]);
     for (time, joules) in [(0.0, 5_000.0), (0.2, 5_080.0), (0.4, 20.0), (0.6, 100.0)] {
-        tally.observe(seconds(time), 0, counter(joules));
         tally.observe_power(seconds(time), 0, Power::from_watts(400.0));
+        tally.observe(seconds(time), 0, counter(joules));
     }
     let total = tally.totals(seconds(0.6))[0];
     // 80 J before, 400 W for the 0.2 s of the restart, of which 20 J were shown, and 80 J after.
@@ -131,6 +131,17 @@ fn a_reset_is_bridged_by_the_powers_around_it() {
     assert!(close(total.low.joules(), 0.0), "{total:?}");
     assert!(close(total.high.joules(), (160.0 + 700.0 * 0.45) / 0.95 + 2.0 * 700.0 * 0.25), "{total:?}");
     assert_eq!((total.resets, total.unmeasured), (1, 0.0));
+}
+
+#[test]
+fn a_restart_lies_on_the_line_between_the_powers_on_either_side() {
+    let mut tally = Tally::new([(&board(0.0), true)]);
+    for (time, joules, watts) in [(0.0, 5_000.0, 100.0), (0.2, 5_020.0, 100.0), (0.4, 10.0, 400.0)] {
+        tally.observe_power(seconds(time), 0, Power::from_watts(watts));
+        tally.observe(seconds(time), 0, counter(joules));
+    }
+    // 20 J before, and 0.2 s at 250 W.
+    assert!(close(tally.totals(seconds(0.4))[0].energy.joules(), 70.0));
 }
 
 #[test]

@@ -130,11 +130,11 @@ impl Scripted {
             let has_power = matches!(self.sensor, Sensor::Ticking(_, true)) && reading.is_ok();
             let ticked = matches!((&reading, &shown), (Ok(now), Some(Ok(then))) if now != then);
             shown = Some(reading.clone());
-            tally.observe(seconds(time), board, reading);
             if has_power {
                 let watts = self.trace.power(LEAD + time) * self.gain;
                 tally.observe_power(seconds(time), board, Power::from_watts(watts));
             }
+            tally.observe(seconds(time), board, reading);
             let is_settled = |at: f64| !self.is_ticking() || ticked && time > at || time > at + 0.25;
             if let Some(at) = edge.filter(|at| is_settled(*at)) {
                 told.push(tally.totals(seconds(at))[board]);
