@@ -349,7 +349,7 @@ impl Fold {
     }
 
     /// The sum of what counts.
-    fn sum(&self, components: &[Component], energy: &[Energy]) -> Energy {
+    pub(crate) fn sum(&self, components: &[Component], energy: &[Energy]) -> Energy {
         let each = components.iter().zip(energy).enumerate();
         each.filter(|(position, (component, _))| self.counts(*position, component))
             .map(|(_, (_, energy))| *energy)

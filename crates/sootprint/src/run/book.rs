@@ -210,12 +210,7 @@ impl Book {
 
     /// The energy of what counts, and its emissions.
     pub(super) fn so_far(&self, moment: &Moment<'_>) -> (Energy, Co2e) {
-        let totals = moment.tally.totals(moment.now);
-        let each = moment.components.iter().zip(totals).enumerate();
-        let energy = each
-            .filter(|(position, (component, _))| self.fold.counts(*position, component))
-            .map(|(_, (_, total))| total.energy)
-            .sum();
+        let energy = self.fold.sum(moment.components, &moment.tally.energy_at(moment.now));
         (energy, self.fold.emissions(energy))
     }
 
