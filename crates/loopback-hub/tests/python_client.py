@@ -16,26 +16,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 
-VERSION = "2.4.0"
-ROOT = Path(__file__).resolve().parents[3]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "python"))
+from hub_client import ROOT, TARGET, VERSION, run_with_client  # noqa: E402
+
 WEIGHTS = os.urandom(5 * 1024 * 1024 + 80)
 CARD = "---\r\nlicense: mit # ours\r\n---\r\n# Digits\r\n"
 
 
 def main():
-    environment = TARGET / f"huggingface_hub-{VERSION}"
-    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if Path(sys.prefix) != environment:
-        if not (environment / "ready").exists():
-            venv.create(environment, clear=True, with_pip=True)
-            requirement = f"huggingface_hub=={VERSION}"
-            subprocess.run([python, "-m", "pip", "install", "--quiet", requirement], check=True)
-            (environment / "ready").touch()
-        sys.exit(subprocess.run([python, __file__]).returncode)
+    run_with_client(__file__)
 
     folder = Path(tempfile.mkdtemp())
     hub = subprocess.Popen([binary("loopback-hub")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -9,31 +9,21 @@ Usage: python3 crates/sootprint-card/tests/hub_reads_cards.py
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
-VERSION = "2.4.0"
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "python"))
+from hub_client import ROOT, TARGET, VERSION, run_with_client  # noqa: E402
+
 OURS = {"co2_eq_emissions", "dia_report", "dia_version"}
 # The client takes the text below an empty front matter for YAML, and no more once there is one.
 MISREAD_BEFORE = {"02-empty-block-with-a-rule-below": {"text": "body"}}
-ROOT = Path(__file__).resolve().parents[3]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
 
 def main():
-    environment = TARGET / f"huggingface_hub-{VERSION}"
-    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if Path(sys.prefix) != environment:
-        if not (environment / "ready").exists():
-            venv.create(environment, clear=True, with_pip=True)
-            requirement = f"huggingface_hub=={VERSION}"
-            subprocess.run([python, "-m", "pip", "install", "--quiet", requirement], check=True)
-            (environment / "ready").touch()
-        sys.exit(subprocess.run([python, __file__]).returncode)
+    run_with_client(__file__)
 
     cards = TARGET / "cards-for-huggingface_hub"
     cargo = ["cargo", "run", "--quiet", "--locked", "-p", "sootprint-card", "--example", "write_cards", "--", cards]
