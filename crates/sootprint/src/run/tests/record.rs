@@ -181,7 +181,9 @@ fn rank(dir: &Path, rank: u32, of: u32) -> RunBuilder {
 fn the_first_rank_waits_for_the_others_and_tells_of_all() {
     let dir = tempfile::tempdir().unwrap();
     let [first, second] = [0, 1].map(|number| {
-        let run = rank(dir.path(), number, 2).start();
+        let mut builder = rank(dir.path(), number, 2);
+        builder.waits = PATIENCE;
+        let run = builder.start();
         run.handle().claim([crate::boards::Claim::CudaOrdinal(number as usize)]);
         run
     });
@@ -200,7 +202,7 @@ fn the_first_rank_waits_for_the_others_and_tells_of_all() {
     assert!(times.len() == 2 && times[1] > 0.65 && times[0] < times[1], "{times:?}");
     assert!(close(united.energy.gpu.joules() - times[0] * 300.0, times[1] * 300.0));
     let time = united.energy.cpu.joules() / 100.0;
-    assert!((time - united.run.duration_s).abs() < 0.05, "{time} s of {} s", united.run.duration_s);
+    assert!((time - united.run.duration_s).abs() < 0.3, "{time} s of {} s", united.run.duration_s);
     assert_eq!(Footprint::read(&dir.path().join(FILE_NAME)).unwrap(), united);
 }
 
