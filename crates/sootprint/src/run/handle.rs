@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::book::{Asked, Book, Identity, Question};
 use super::watch::Watch;
-use super::{LONGEST_FINISH, StartError, instruments};
+use super::{LONGEST_FINISH, StartError};
 use crate::boards::Claim;
 use crate::footprint::Footprint;
 use crate::grid::ProviderError;
@@ -253,6 +253,14 @@ impl RunHandle {
             let book = Arc::clone(&self.0.book);
             session.mark(session.now(), move |moment| act(&mut locked(&book), moment));
         }
+    }
+}
+
+/// What a run is measured with.
+fn instruments(settings: &Settings) -> Instruments {
+    match &settings.replay {
+        Some(replay) => Instruments::Replay(replay.clone()),
+        None => Instruments::System { nvml: settings.nvml.clone(), clock: settings.clock.clone() },
     }
 }
 

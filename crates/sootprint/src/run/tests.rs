@@ -8,10 +8,13 @@ use std::time::Instant;
 
 use super::*;
 use crate::clock::VirtualClock;
+use crate::facility::Pue;
 use crate::footprint::FILE_NAME;
-use crate::ledger::{Entry, Name};
-use crate::source::Kind;
-use crate::units::Power;
+use crate::ledger::{Entry, LedgerError, Name};
+use crate::place::Place;
+use crate::settings::{Arguments, Settings};
+use crate::source::{Kind, Replay};
+use crate::units::{CarbonIntensity, Power};
 
 /// A run on a scripted processor of 100 W and a scripted board of 300 W, and the clock that moves both.
 fn scripted(dir: &Path) -> (Run, VirtualClock) {
