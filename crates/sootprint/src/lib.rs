@@ -59,7 +59,7 @@ pub use estimate::{Estimate, EstimateError, Hardware, HardwareError};
 pub use facility::{Pue, PueError, PueOrigin};
 pub use footprint::{
     ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FILE_NAME, Footprint, FootprintError,
-    RunSummary, SCHEMA,
+    PerUnit, PhaseSummary, RunSummary, SCHEMA,
 };
 pub use grid::{
     Answer, Basis, Figure, Hour, IntensityError, Origin, Period, ProviderError, Series, SeriesError,
@@ -69,7 +69,10 @@ pub use launch::rank;
 pub use ledger::{LedgerError, Outcome, TrainingType, runs};
 pub use live::{Metadata, MetadataError, Provider};
 pub use place::{Place, PlaceError};
-pub use run::{Epochs, Live, RecoverError, Run, RunBuilder, RunHandle, StartError, recover, recover_all};
+pub use run::{
+    AtFinish, Budget, Epochs, Every, Live, Phase, Prediction, RecoverError, Run, RunBuilder, RunHandle,
+    Slices, StartError, recover, recover_all,
+};
 pub use settings::{Setting, SettingError, SettingsFile};
 pub use source::{
     CrossCheck, Kind, Method, NvmlError, Replay, ReplayError, Sensor, SourceReport, cross_check, sources,

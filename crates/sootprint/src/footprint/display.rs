@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ComponentSummary, Footprint};
+use super::{ComponentSummary, Footprint, PerUnit};
 use crate::grid::{Basis, Figure};
 use crate::source::Kind;
 
@@ -21,6 +21,16 @@ impl fmt::Display for Footprint {
         }
         let emissions = &self.emissions;
         writeln!(f, "{:<8}{} ({} to {})", "CO2e", emissions.best, emissions.low, emissions.high)?;
+        for (title, per_unit) in [("Sample", self.per_sample()), ("Token", self.per_token())] {
+            if let Some(PerUnit { energy, emissions_of_thousand }) = per_unit {
+                writeln!(f, "{title:<8}{} and {emissions_of_thousand} CO2e per 1,000", energy * 1_000.0)?;
+            }
+        }
+        for (index, phase) in self.phases.iter().enumerate() {
+            let title = if index == 0 { "Phases" } else { "" };
+            let energy = phase.energy.to_string();
+            writeln!(f, "{title:<8}{energy:<12}{:<12}{}", format!("{:.1} s", phase.duration_s), phase.name)?;
+        }
         paragraph(f, "Grid", &grid(self))?;
         paragraph(f, "Run", &run(self))
     }
@@ -67,10 +77,14 @@ fn run(footprint: &Footprint) -> String {
     let seconds = run.duration_s;
     let completed = footprint.epochs.iter().filter(|epoch| epoch.completed).count();
     let base = run.base_model.as_ref().map_or_else(String::new, |base| format!(" of {base}"));
-    let epochs = match completed {
-        0 => String::new(),
-        1 => ", 1 epoch".to_owned(),
-        _ => format!(", {completed} epochs"),
+    let epochs = match (completed, &run.slices) {
+        (0, _) => String::new(),
+        (1, None) => ", 1 epoch".to_owned(),
+        (_, None) => format!(", {completed} epochs"),
+        (_, Some(every)) => {
+            let count = footprint.epochs.len();
+            format!(", {count} slice{} of {every}", if count == 1 { "" } else { "s" })
+        }
     };
     let outcome = run.outcome.as_str().replace('_', " ");
     format!("{outcome}, {label}{base}{epochs} in {seconds:.1} s; {}", run.id)
@@ -98,6 +112,8 @@ fn paragraph(f: &mut fmt::Formatter<'_>, title: &str, text: &str) -> fmt::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::footprint::PhaseSummary;
+    use crate::units::{Co2e, Energy};
 
     #[test]
     fn a_reader_gets_losses_first_and_bounds_and_sources() {
@@ -118,6 +134,32 @@ mod tests {
                 00001-20261123T081500Z-5f3a
         ");
         assert!(footprint.to_string().lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    #[test]
+    fn work_and_phases_have_their_lines() {
+        let mut footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
+        let phase = |name: &str, joules| PhaseSummary {
+            name: name.to_owned(),
+            duration_s: 1_800.0,
+            energy: Energy::from_joules(joules),
+            emissions: Co2e::from_grams(1.0),
+        };
+        footprint.phases = vec![phase("data loading", 360_000.0), phase("forward and backward", 1.8e6)];
+        footprint.run.samples = Some(1_000_000);
+        footprint.run.slices = Some("1000 steps".to_owned());
+        let text = footprint.to_string();
+        let lines: Vec<&str> = text.lines().skip(8).take(3).collect();
+        // 2.88 MJ and 35.36 g over a million samples.
+        assert_eq!(
+            lines,
+            [
+                "Sample  2880.0 J and 35.360 mg CO2e per 1,000",
+                "Phases  100.00 Wh   1800.0 s    data loading",
+                "        500.00 Wh   1800.0 s    forward and backward",
+            ]
+        );
+        assert!(text.contains("1 slice of 1000 steps in\n        3600.0 s"), "{text}");
     }
 
     #[test]

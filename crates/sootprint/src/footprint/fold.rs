@@ -1,20 +1,23 @@
 //! From a ledger's entries to a footprint: the same sum for a run that goes on and for one that is read again.
 
 mod components;
+mod epochs;
 mod merge;
+mod notes;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, Footprint, RunSummary, SCHEMA};
-use crate::grid::{Answer, Figure, Origin, Series, weighted};
+use super::{ComponentSummary, EmissionsSummary, EnergySummary, Footprint, RunSummary, SCHEMA};
+use crate::grid::{Answer, Series, weighted};
 use crate::ledger::{Entry, OpenEpoch, Opened, Outcome};
 use crate::processes::Users;
 use crate::source::{Component, Kind};
 use crate::tally::Total;
 use crate::units::{Co2e, Energy, Power};
 use components::{hardware, summary, unmapped};
+use epochs::{Between, Epoch};
 pub(crate) use merge::merged;
 
 /// The footprint keeps at most this many points of power; a longer run's are thinned out evenly.
@@ -40,6 +43,9 @@ pub(crate) struct Fold {
     totals: Vec<Total>,
     totalled: f64,
     epochs: Vec<Epoch>,
+    /// What was counted outside of epochs, and the phases there.
+    between: Between,
+    slices: Option<String>,
     notes: Vec<String>,
     outcome: Option<Outcome>,
     live: Option<Series>,
@@ -49,15 +55,6 @@ pub(crate) struct Fold {
 
 /// An idle energy and the word for how it was found.
 type Idle = (Energy, &'static str);
-
-#[derive(Debug, Clone)]
-struct Epoch {
-    epoch: u32,
-    start: f64,
-    duration: f64,
-    energy: Vec<Energy>,
-    completed: bool,
-}
 
 impl Fold {
     pub(crate) fn new(opened: Box<Opened>) -> Self {
@@ -72,6 +69,8 @@ impl Fold {
             totals: Vec::new(),
             totalled: 0.0,
             epochs: Vec::new(),
+            between: Between::default(),
+            slices: None,
             notes: Vec::new(),
             outcome: None,
             live: None,
@@ -96,10 +95,16 @@ impl Fold {
                 self.opened.run = run;
                 self.opened.task.attempt = attempt;
             }
-            Entry::Epoch { epoch, start, end, energy, completed } => {
+            Entry::Epoch { epoch, start, end, energy, completed, counts, phases } => {
                 self.at = self.at.max(end);
-                self.epochs.push(Epoch { epoch, start, duration: end - start, energy, completed });
+                let duration = end - start;
+                self.epochs.push(Epoch { epoch, start, duration, energy, completed, counts, phases });
             }
+            Entry::Between { at, counts, phases } => {
+                self.at = self.at.max(at);
+                self.between.add(counts, phases);
+            }
+            Entry::Sliced { every } => self.slices = Some(every),
             Entry::Note { text, .. } => self.note(text),
             Entry::Located { grid, pue } => {
                 self.opened.grid = *grid;
@@ -215,11 +220,14 @@ impl Fold {
                 partial: opened.task.ranks > 1
                     || components.iter().any(|component| component.method.is_none()),
                 outcome: self.outcome.unwrap_or(unclosed),
-                samples: None,
+                samples: self.counted().samples,
+                tokens: self.counted().tokens,
+                slices: self.slices.clone(),
             },
             energy,
             emissions,
             epochs: self.epochs.iter().map(|epoch| self.epoch(opened, &grid, epoch)).collect(),
+            phases: self.phases(opened, &grid),
             notes: self.all_notes(opened, &grid, uncovered),
             grid,
             hardware,
@@ -265,9 +273,7 @@ impl Fold {
         if at < self.at {
             return;
         }
-        if let Some(OpenEpoch { epoch, start, energy }) = epoch {
-            self.epochs.push(Epoch { epoch, start, duration: at - start, energy, completed: false });
-        }
+        self.epochs.extend(epoch.map(|open| Epoch::cut(open, at)));
         if at > self.totalled {
             self.totals(at, totals);
         }
@@ -335,19 +341,6 @@ impl Fold {
         }
     }
 
-    fn epoch(&self, opened: &Opened, grid: &Answer, epoch: &Epoch) -> EpochSummary {
-        let energy = self.sum(&opened.components, &epoch.energy);
-        EpochSummary {
-            epoch: epoch.epoch,
-            attempt: 1,
-            start_s: Some(epoch.start),
-            duration_s: epoch.duration,
-            energy,
-            emissions: energy * opened.pue.factor() * grid.intensity,
-            completed: epoch.completed,
-        }
-    }
-
     /// The sum of what counts.
     pub(crate) fn sum(&self, components: &[Component], energy: &[Energy]) -> Energy {
         let each = components.iter().zip(energy).enumerate();
@@ -373,52 +366,6 @@ impl Fold {
         }
         power
     }
-
-    fn all_notes(&self, opened: &Opened, grid: &Answer, uncovered: Energy) -> Vec<String> {
-        let mut notes = self.own_notes(opened, grid, uncovered);
-        if opened.task.ranks > 1 {
-            let (rank, ranks) = (opened.task.rank, opened.task.ranks);
-            notes.push(format!("this is the part of rank {rank} of {ranks} alone"));
-        }
-        notes
-    }
-
-    fn own_notes(&self, opened: &Opened, grid: &Answer, uncovered: Energy) -> Vec<String> {
-        let mut notes = self.notes.clone();
-        notes.extend(self.live.as_ref().and_then(|series| beyond(series, &opened.grid, uncovered)));
-        notes.extend(opened.gaps.iter().cloned());
-        if grid.origin == Origin::TimeZone {
-            let place = grid.place.as_deref().unwrap_or_default();
-            notes.push(format!(
-                "the place is a guess from this machine's time zone: {place}; name it with SOOTPRINT_PLACE"
-            ));
-        }
-        if grid.origin == Origin::Unknown {
-            notes.push(
-                "nobody said where the run is: the world's mean intensity, 36 to 802 g/kWh, stands in; \
-                 name the place with SOOTPRINT_PLACE"
-                    .to_owned(),
-            );
-        }
-        if self.claimed.is_none() && opened.components.iter().any(|component| component.kind == Kind::Gpu) {
-            let which =
-                if self.knows_ours() { "those that a process of ours used" } else { "all visible ones" };
-            notes.push(format!("no framework said which boards it trains on: {which} are counted"));
-        }
-        notes
-    }
-}
-
-/// What a reader should hear of the energy that a series does not cover.
-fn beyond(series: &Series, table: &Answer, uncovered: Energy) -> Option<String> {
-    let who = if series.is_given() { "the user's series" } else { "the live provider" };
-    let stands = if table.method == Figure::Given { "the given figure" } else { "the table's yearly figure" };
-    let bases = if series.basis() == table.basis { "" } else { ", though the two do not count the same" };
-    (uncovered > Energy::ZERO).then(|| {
-        format!(
-            "{who} has no intensity for the hours in which {uncovered} was used: {stands} stands there{bases}"
-        )
-    })
 }
 
 /// What a run would have used at the lowest power that was seen in it, which bounds from above what its hardware uses

@@ -1,6 +1,7 @@
 //! The result that every other crate exchanges: what a run burned, how that is known, and how far to trust it.
 
 mod display;
+mod epochs;
 mod fold;
 
 use std::fs;
@@ -14,6 +15,7 @@ use crate::ledger::{Outcome, TrainingType};
 use crate::source::{Kind, Method};
 use crate::units::{Co2e, Energy, Power};
 
+pub use epochs::{EpochSummary, PerUnit, PhaseSummary};
 pub(crate) use fold::{Fold, merged};
 
 /// The schema that this version writes; a reader refuses another number after the slash.
@@ -53,6 +55,9 @@ pub struct Footprint {
     pub components: Vec<ComponentSummary>,
     /// The epochs in the order in which they began.
     pub epochs: Vec<EpochSummary>,
+    /// The named phases of the whole run, in and between epochs, where the hook or the user told any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseSummary>,
     /// Seconds since the start and the mean watts up to then; at most 500 points.
     pub power: Vec<(f64, f64)>,
     /// What a reader should hear first: losses, gaps, guesses.
@@ -86,8 +91,14 @@ pub struct RunSummary {
     pub partial: bool,
     /// How it ended.
     pub outcome: Outcome,
-    /// The samples that were trained on, when the hook was told.
+    /// The samples that were trained on, as often as each was, when the run was told.
     pub samples: Option<u64>,
+    /// The tokens that were trained on, when the run was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// What an entry of `epochs` is where the loop has no epochs, as in `1000 steps`; none where it is an epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slices: Option<String>,
 }
 
 /// Energy by kind of component, and at the facility's meter.
@@ -184,29 +195,6 @@ pub struct ComponentSummary {
     pub resets: u32,
     /// What a reader of the figure should know.
     pub note: Option<String>,
-}
-
-/// One pass over the training data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct EpochSummary {
-    /// Its number, as the framework counts.
-    pub epoch: u32,
-    /// The attempt in which it ran, from 1.
-    pub attempt: u32,
-    /// Seconds from the start of the run to its own, on the axis of [`Footprint::power`]; none in an older footprint.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_s: Option<f64>,
-    /// Wall time in seconds.
-    pub duration_s: f64,
-    /// What it used.
-    #[serde(rename = "energy_j")]
-    pub energy: Energy,
-    /// What that emitted.
-    #[serde(rename = "grams")]
-    pub emissions: Co2e,
-    /// Whether it ran to its end.
-    pub completed: bool,
 }
 
 impl Footprint {

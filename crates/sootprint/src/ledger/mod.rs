@@ -56,6 +56,8 @@ pub(crate) enum Entry {
     Used { at: f64, component: usize, users: Users },
     /// The hook said how many epochs there will be.
     Planned { epochs: u32 },
+    /// The hook said that what it calls epochs are slices of a loop without any, each as long as this.
+    Sliced { every: String },
     /// The totals so far.
     Totals { at: f64, totals: Vec<Total> },
     /// The energy of each component so far, between two lines of totals; none of one that no reading covers since then.
@@ -70,6 +72,18 @@ pub(crate) enum Entry {
         /// Of each component.
         energy: Vec<Energy>,
         completed: bool,
+        #[serde(flatten)]
+        counts: Counts,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        phases: Vec<Phase>,
+    },
+    /// What was counted outside of epochs, and the phases there, since the last such entry.
+    Between {
+        at: f64,
+        #[serde(flatten)]
+        counts: Counts,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        phases: Vec<Phase>,
     },
     /// The hook said that this is the next attempt of an earlier run.
     Resumed { run: String, attempt: u32 },
@@ -89,6 +103,24 @@ pub(crate) enum Entry {
 pub(crate) struct OpenEpoch {
     pub(crate) epoch: u32,
     pub(crate) start: f64,
+    pub(crate) energy: Vec<Energy>,
+}
+
+/// What the hook says that it has trained on; none where it says nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) samples: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens: Option<u64>,
+}
+
+/// What all scopes of one name have taken and used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Phase {
+    pub(crate) name: String,
+    pub(crate) seconds: f64,
+    /// Of each component.
     pub(crate) energy: Vec<Energy>,
 }
 
@@ -132,6 +164,17 @@ impl TrainingType {
             Self::PreTraining => "pre-training",
             Self::FineTuning => "fine-tuning",
         }
+    }
+}
+
+impl Counts {
+    /// Adds what was counted elsewhere; what nobody counted stays none.
+    pub(crate) fn add(&mut self, more: Self) {
+        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+        *self = Self { samples: sum(self.samples, more.samples), tokens: sum(self.tokens, more.tokens) };
     }
 }
 

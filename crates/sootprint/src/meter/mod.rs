@@ -47,9 +47,18 @@ pub(crate) type OnSample = Box<dyn FnMut(&Moment<'_>, &[Finding]) + Send>;
 /// Is called on the meter's thread once, for a moment that a hook marked.
 type OnMark = Box<dyn FnOnce(&Moment<'_>) + Send>;
 
+/// How closely the energy at a moment is to be known where a counter ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edge {
+    /// To a millisecond or two: of a run, of an epoch.
+    Sharp,
+    /// To ten milliseconds: of a phase, of which a training may have some in each step.
+    Rough,
+}
+
 enum Command {
     Attach { id: u64, instruments: Instruments, on_sample: OnSample, reply: SyncSender<Opening> },
-    Mark { id: u64, at: Duration, act: OnMark },
+    Mark { id: u64, at: Duration, edge: Edge, act: OnMark },
     Detach { id: u64 },
 }
 
@@ -113,9 +122,9 @@ impl Session {
     }
 
     /// Asks the meter for the energy at `at`, a moment of this session. Returns at once.
-    pub(crate) fn mark(&self, at: Duration, act: impl FnOnce(&Moment<'_>) + Send + 'static) {
+    pub(crate) fn mark(&self, at: Duration, edge: Edge, act: impl FnOnce(&Moment<'_>) + Send + 'static) {
         // A thread that is gone has nothing to tell; the run's end notices that.
-        let _ = self.meter.commands.send(Command::Mark { id: self.id, at, act: Box::new(act) });
+        let _ = self.meter.commands.send(Command::Mark { id: self.id, at, edge, act: Box::new(act) });
     }
 }
 
@@ -139,9 +148,9 @@ fn work(commands: &Receiver<Command>) {
                 // Who asked and did not wait is detached by the drop of its session.
                 let _ = reply.send(rig.attach(id, on_sample));
             }
-            Ok(Command::Mark { id, at, act }) => {
+            Ok(Command::Mark { id, at, edge, act }) => {
                 if let Some(rig) = rigs.iter_mut().find(|rig| rig.serves(id)) {
-                    rig.mark(id, at, act);
+                    rig.mark(id, at, edge, act);
                 }
             }
             Ok(Command::Detach { id }) => {
@@ -183,7 +192,7 @@ mod tests {
     /// The energy of a session's only component at a moment, in joules.
     fn energy_at(session: &Session, at: Duration) -> f64 {
         let (tell, told) = mpsc::channel();
-        session.mark(at, move |moment| {
+        session.mark(at, Edge::Sharp, move |moment| {
             let _ = tell.send(moment.tally.energy_at(moment.now)[0]);
         });
         told.recv().unwrap().joules()

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use super::{Moment, OnMark, OnSample, Opening};
+use super::{Edge, Moment, OnMark, OnSample, Opening};
 use crate::clock::{Clock, VirtualClock};
 use crate::source::{Component, Replay, Source, open_system};
 use crate::tally::{Finding, LONGEST_TICK, Tally};
@@ -21,6 +21,7 @@ const LARGEST_CATCH_UP: u32 = 10_000;
 const AT_AN_EDGE: Duration = Duration::from_millis(1);
 const AT_A_SLOW_EDGE: Duration = Duration::from_millis(2);
 const SLOW: Duration = Duration::from_millis(25);
+const AT_A_ROUGH_EDGE: Duration = Duration::from_millis(10);
 
 /// What a run asks to be measured with.
 #[derive(Debug, Clone)]
@@ -48,6 +49,8 @@ pub(crate) struct Rig {
     listeners: Vec<Listener>,
     /// Marks whose energy is not known yet, in the order in which they came.
     pending: VecDeque<Mark>,
+    /// When all is to be read again, for a rough edge that came too soon after a reading.
+    whole_due: Option<Duration>,
 }
 
 struct Listener {
@@ -63,6 +66,7 @@ struct Mark {
     id: u64,
     /// From the session's beginning.
     at: Duration,
+    edge: Edge,
     act: OnMark,
 }
 
@@ -91,7 +95,7 @@ impl Rig {
             }
         }
         let (listeners, pending) = (Vec::new(), VecDeque::new());
-        Self { system, clock, sources, components, channels, gaps, listeners, pending }
+        Self { system, clock, sources, components, channels, gaps, listeners, pending, whole_due: None }
     }
 
     /// Whether a run that asks for these instruments can share this rig.
@@ -123,7 +127,7 @@ impl Rig {
         if self.reads_ahead() {
             self.read_ahead(origin, |rig, ahead| rig.young_sessions(ahead).next().is_none());
         } else {
-            self.hurry(origin, Duration::ZERO);
+            self.hurry(origin, cadence_at_an_edge(Duration::ZERO));
         }
         Opening {
             clock: self.clock.clone(),
@@ -143,45 +147,55 @@ impl Rig {
     }
 
     /// Tells what the readings say of a moment, as soon as they reach it and the counters have ticked.
-    pub(crate) fn mark(&mut self, id: u64, at: Duration, act: OnMark) {
+    pub(crate) fn mark(&mut self, id: u64, at: Duration, edge: Edge, act: OnMark) {
         let Some(listener) = self.listener(id) else { return };
-        let moment = listener.origin + at;
-        if listener.observed < at {
-            self.catch_up(moment);
+        let (moment, observed) = (listener.origin + at, listener.observed);
+        if observed < at {
+            // Readings are not taken as often as a training may have phases.
+            if edge == Edge::Rough && !self.is_virtual() && at - observed < AT_A_ROUGH_EDGE {
+                self.whole_due.get_or_insert(moment + AT_A_ROUGH_EDGE);
+            } else {
+                self.catch_up(moment);
+            }
         }
-        self.pending.push_back(Mark { id, at, act });
+        self.pending.push_back(Mark { id, at, edge, act });
         if self.reads_ahead() {
             self.read_ahead(moment, Self::tell_settled);
         } else {
             let now = self.clock.now();
             if !self.tell_settled(now) {
-                self.hurry(now, Duration::ZERO);
+                self.hurry(now, cadence(edge, Duration::ZERO));
             }
         }
     }
 
     /// Reads what is due on the system's clock. A virtual one is caught up with when somebody asks.
     pub(crate) fn work(&mut self) {
-        if !matches!(self.clock, Clock::System(_)) || !self.is_used() {
+        if self.is_virtual() || !self.is_used() {
             return;
         }
         let now = self.clock.now();
         if self.due().is_some_and(|due| due <= now) {
-            self.sample(now, |channel| channel.due <= now);
+            let is_whole = self.whole_due.is_some_and(|due| due <= now);
+            self.sample(now, |channel| is_whole || channel.due <= now);
         }
         self.tell_settled(now);
-        if let Some(edge) = self.open_edge(now) {
-            self.hurry(now, now.saturating_sub(edge));
+        if let Some((edge, since)) = self.open_edge(now) {
+            self.hurry(now, cadence(edge, now.saturating_sub(since)));
         }
     }
 
     fn due(&self) -> Option<Duration> {
-        self.channels.iter().map(|channel| channel.due).min()
+        self.channels.iter().map(|channel| channel.due).chain(self.whole_due).min()
+    }
+
+    fn is_virtual(&self) -> bool {
+        matches!(self.clock, Clock::Virtual(_))
     }
 
     /// Whether all is a script on a virtual clock, which can be read in the time to come too.
     fn reads_ahead(&self) -> bool {
-        matches!(self.clock, Clock::Virtual(_)) && self.sources.iter().all(|source| source.is_scripted())
+        self.is_virtual() && self.sources.iter().all(|source| source.is_scripted())
     }
 
     /// Reads a script's ticking counters on from a moment until it is enough.
@@ -193,12 +207,16 @@ impl Rig {
         }
     }
 
-    /// The latest edge after which a counter has yet to tick: a mark, or the beginning of a session.
-    fn open_edge(&self, now: Duration) -> Option<Duration> {
-        let marked =
-            self.pending.iter().filter_map(|mark| Some(self.listener(mark.id)?.origin + mark.at)).max();
+    /// The latest edge after which a counter has yet to tick: a mark, or the beginning of a session. A sharp one goes
+    /// before a rough one.
+    fn open_edge(&self, now: Duration) -> Option<(Edge, Duration)> {
+        let marked = |edge| {
+            let its = self.pending.iter().filter(move |mark| mark.edge == edge);
+            its.filter_map(|mark| Some(self.listener(mark.id)?.origin + mark.at)).max()
+        };
         let begun = self.young_sessions(now).map(|listener| listener.origin).max();
-        marked.max(begun)
+        let sharp = marked(Edge::Sharp).max(begun).map(|since| (Edge::Sharp, since));
+        sharp.or_else(|| marked(Edge::Rough).map(|since| (Edge::Rough, since)))
     }
 
     /// The sessions that have just begun and whose counters have not ticked since.
@@ -209,10 +227,10 @@ impl Rig {
         self.listeners.iter().filter(is_young)
     }
 
-    /// Lets ticking counters be read again soon; an edge is this long ago.
-    fn hurry(&mut self, now: Duration, since: Duration) {
+    /// Lets ticking counters be read again soon.
+    fn hurry(&mut self, now: Duration, soon: Duration) {
         for channel in self.channels.iter_mut().filter(|channel| channel.ticks) {
-            channel.due = channel.due.min(now + cadence_at_an_edge(since));
+            channel.due = channel.due.min(now + soon);
         }
     }
 
@@ -225,7 +243,8 @@ impl Rig {
         while let Some(mark) = self.pending.front() {
             let waits = self.listener(mark.id).is_some_and(|listener| {
                 let patience = now.saturating_sub(listener.origin + mark.at) <= LONGEST_TICK;
-                patience && self.can_wait() && !listener.tally.is_settled(mark.at)
+                let is_known = listener.observed >= mark.at && listener.tally.is_settled(mark.at);
+                patience && self.can_wait() && !is_known
             });
             if waits {
                 return false;
@@ -238,7 +257,7 @@ impl Rig {
 
     /// On a virtual clock hardware does not tick while one waits.
     fn can_wait(&self) -> bool {
-        matches!(self.clock, Clock::System(_)) || self.reads_ahead()
+        !self.is_virtual() || self.reads_ahead()
     }
 
     fn tell(&self, mark: Mark) {
@@ -264,7 +283,7 @@ impl Rig {
 
     /// Reads some components once and tells every session.
     fn sample(&mut self, now: Duration, is_read: impl Fn(&Channel) -> bool) {
-        let Self { sources, channels, listeners, components, .. } = self;
+        let Self { sources, channels, listeners, components, whole_due, .. } = self;
         let mut findings: Vec<Vec<Finding>> = vec![Vec::new(); listeners.len()];
         let mut is_whole = true;
         for (component, channel) in channels.iter_mut().enumerate() {
@@ -288,6 +307,9 @@ impl Rig {
                 findings.extend(used.clone());
             }
         }
+        if is_whole {
+            *whole_due = None;
+        }
         for (listener, findings) in listeners.iter_mut().zip(findings) {
             let now = now.saturating_sub(listener.origin);
             if is_whole {
@@ -295,6 +317,13 @@ impl Rig {
             }
             (listener.on_sample)(&Moment { now, tally: &listener.tally, components }, &findings);
         }
+    }
+}
+
+fn cadence(edge: Edge, since: Duration) -> Duration {
+    match edge {
+        Edge::Sharp => cadence_at_an_edge(since),
+        Edge::Rough => AT_A_ROUGH_EDGE,
     }
 }
 

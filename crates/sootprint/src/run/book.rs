@@ -1,5 +1,6 @@
 //! What a run knows of itself: its ledger and the sum of it. The meter's thread writes here.
 
+mod epochs;
 mod lines;
 mod live;
 mod open;
@@ -11,12 +12,14 @@ use crate::boards::{Board, Claim};
 use crate::footprint::{Fold, Footprint};
 use crate::grid::Series;
 use crate::launch::since_boot;
-use crate::ledger::{Begun, Damage, Entry, Name, Opened, Outcome, Recovered, Task, TrainingType};
+use crate::ledger::{Begun, Counts, Damage, Entry, Name, Opened, Outcome, Recovered, Task, TrainingType};
 use crate::meter::Moment;
 use crate::source::Component;
 use crate::tally::Total;
 use crate::units::{Co2e, Energy, Power};
 
+pub(super) use epochs::{Ended, PhaseId};
+use epochs::{OpenEpoch, Phases};
 pub(super) use live::Question;
 
 /// Whose run it is.
@@ -41,6 +44,7 @@ pub(super) struct Book {
     ledger: Option<Begun>,
     fold: Fold,
     epoch: Option<OpenEpoch>,
+    phases: Phases,
     written: Option<Duration>,
     /// The last line's moment and totals, and how many lines since the last that had all of them.
     line: (f64, Vec<Total>, u32),
@@ -66,13 +70,6 @@ enum State {
     Closed,
 }
 
-#[derive(Debug)]
-struct OpenEpoch {
-    number: u32,
-    start: Duration,
-    energy: Vec<Energy>,
-}
-
 impl Book {
     /// Writes what the run consists of, once the boards are known; it began so many seconds ago.
     pub(super) fn begin(&mut self, components: Vec<Component>, gaps: Vec<String>, ago: f64) {
@@ -88,12 +85,22 @@ impl Book {
         self.sync();
     }
 
+    /// The run's id and its label.
+    pub(super) fn identity(&self) -> (&str, Option<TrainingType>) {
+        let opened = self.fold.opened();
+        (&opened.run, opened.training_type)
+    }
+
     pub(super) fn rested(&mut self, power: Vec<Power>) {
         self.record(Entry::Rested { power });
     }
 
     pub(super) fn planned(&mut self, epochs: u32) {
         self.record(Entry::Planned { epochs });
+    }
+
+    pub(super) fn sliced(&mut self, every: String) {
+        self.record(Entry::Sliced { every });
     }
 
     pub(super) fn claimed(&mut self, moment: &Moment<'_>, claims: &[Claim]) {
@@ -114,29 +121,6 @@ impl Book {
         self.record(Entry::Claimed { at: moment.now.as_secs_f64(), components, unresolved });
     }
 
-    /// An epoch begins; one that is still open ended here without being complete.
-    pub(super) fn epoch_started(&mut self, number: u32, moment: &Moment<'_>) {
-        if self.state != State::Begun {
-            return;
-        }
-        self.epoch_ended(false, moment);
-        let energy = moment.tally.energy_at(moment.now);
-        self.epoch = Some(OpenEpoch { number, start: moment.now, energy });
-    }
-
-    pub(super) fn epoch_ended(&mut self, completed: bool, moment: &Moment<'_>) {
-        let Some(OpenEpoch { number, start, energy }) = self.epoch.take() else { return };
-        let now = moment.tally.energy_at(moment.now);
-        self.record(Entry::Epoch {
-            epoch: number,
-            start: start.as_secs_f64(),
-            end: moment.now.as_secs_f64(),
-            energy: now.into_iter().zip(energy).map(|(now, then)| used(then, now)).collect(),
-            completed,
-        });
-        self.sync();
-    }
-
     pub(super) fn note(&mut self, at: Duration, text: String) {
         self.record(Entry::Note { at: at.as_secs_f64(), text });
     }
@@ -147,9 +131,14 @@ impl Book {
     }
 
     /// Takes the last reading; nothing that hooks say later counts.
-    pub(super) fn read_last(&mut self, moment: &Moment<'_>) {
-        self.epoch_ended(false, moment);
+    pub(super) fn read_last(&mut self, moment: &Moment<'_>, counts: Counts) -> Option<Ended> {
+        // Who finishes a run within an epoch counted what he counted in that epoch.
+        let (inside, outside) =
+            if self.epoch.is_some() { (counts, Counts::default()) } else { (Counts::default(), counts) };
+        let ended = self.epoch_ended(false, moment, inside);
+        self.end_between(moment, outside);
         self.end(totals(moment));
+        ended
     }
 
     /// Ends the measuring of a run that no meter serves, or whose meter hangs: the last totals stand.
@@ -249,12 +238,6 @@ impl Book {
             ledger.sync();
         }
     }
-}
-
-/// What was used between two edges. Each is found from the readings around it, so that of two that nearly touch the
-/// later one may come out below the earlier one.
-fn used(then: Energy, now: Energy) -> Energy {
-    if now < then { Energy::ZERO } else { now - then }
 }
 
 /// The sum of a ledger's lines.

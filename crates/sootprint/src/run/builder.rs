@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::book::{Asked, Book, Identity};
 use super::watch::{self, Watch};
-use super::{LONGEST_DROP, LONGEST_WAIT, Run, RunHandle};
+use super::{AtFinish, Budget, LONGEST_DROP, LONGEST_WAIT, Run, RunHandle};
 use crate::clock::VirtualClock;
 use crate::facility::Pue;
 use crate::grid::Series;
@@ -32,6 +32,8 @@ pub struct RunBuilder {
     resumes: bool,
     /// How long the first rank waits for the others' last lines.
     pub(super) waits: Duration,
+    budgets: Vec<Budget>,
+    at_finish: Vec<Arc<dyn AtFinish>>,
 }
 
 impl RunBuilder {
@@ -47,6 +49,8 @@ impl RunBuilder {
             every: watch::EVERY,
             resumes: false,
             waits: LONGEST_WAIT,
+            budgets: Vec::new(),
+            at_finish: Vec::new(),
         }
     }
 
@@ -145,6 +149,18 @@ impl RunBuilder {
         self
     }
 
+    /// Holds the run against a limit; several may be given.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budgets.push(budget);
+        self
+    }
+
+    /// Calls this when the run is finished; several may be given, and each is called.
+    pub fn at_finish(mut self, hook: Arc<dyn AtFinish>) -> Self {
+        self.at_finish.push(hook);
+        self
+    }
+
     /// Measures time by a virtual clock, as hardware that follows a script on that clock has to be measured.
     pub fn clock(mut self, clock: VirtualClock) -> Self {
         self.arguments.clock = Some(clock);
@@ -192,19 +208,22 @@ impl RunBuilder {
     }
 
     pub(super) fn begin(self, settings: Settings, is_strict: bool) -> (Run, Vec<StartError>) {
-        let Self { dir, training_type, base_model, arguments: _, metadata, provider, every, resumes, waits } =
-            self;
+        let Self { dir, training_type, base_model, metadata, provider, every, resumes, waits, .. } = self;
+        let (budgets, mut at_finish) = (self.budgets, self.at_finish);
         let (rank, ranks) = (settings.launch.rank, settings.launch.ranks);
         let (is_off, asks_metadata) = (settings.is_off, settings.asks_metadata);
         let identity = Identity { training_type, base_model };
         let (handle, problems) = if settings.is_off {
             (RunHandle::without_meter(Book::off(identity, settings)), Vec::new())
         } else {
-            RunHandle::open(&dir, identity, settings, Asked { resumes, is_strict })
+            RunHandle::open(&dir, identity, settings, Asked { resumes, is_strict }, budgets)
         };
         let metadata = metadata.filter(|_| asks_metadata && !is_off);
         let watch = Watch::start(&handle, metadata, provider.clone().filter(|_| !is_off), every);
-        (Run { handle, dir, provider, watch, rank, ranks, waits, is_finished: false }, problems)
+        if is_off {
+            at_finish.clear();
+        }
+        (Run { handle, dir, provider, at_finish, watch, rank, ranks, waits, is_finished: false }, problems)
     }
 }
 

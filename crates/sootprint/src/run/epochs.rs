@@ -1,5 +1,6 @@
 //! The guard around a loop over epochs.
 
+use super::edges::Edges;
 use super::handle::RunHandle;
 
 /// Goes through epochs and measures each: epoch k ends when epoch k + 1 is asked for.
@@ -9,12 +10,15 @@ use super::handle::RunHandle;
 /// | comes to its end | is complete |
 /// | is left by `break`, `?` or a panic | is not complete |
 ///
+/// A [`Budget`](super::Budget) that stops ends it too, between two epochs; the run is then stopped early.
+///
 /// It is made by [`Run::epochs`](super::Run::epochs).
 #[must_use = "epochs are measured as the iterator is consumed"]
 #[derive(Debug)]
 pub struct Epochs<I> {
     handle: RunHandle,
     numbers: I,
+    edges: Edges,
     is_open: bool,
 }
 
@@ -29,15 +33,22 @@ where
         {
             handle.plan_epochs(epochs);
         }
-        Self { handle, numbers, is_open: false }
+        Self { handle, numbers, edges: Edges::default(), is_open: false }
     }
 }
 
 impl<I> Epochs<I> {
     /// The run's handle, for wrappers that know more than the loop does.
     #[must_use]
-    pub fn handle(&self) -> &RunHandle {
+    pub const fn handle(&self) -> &RunHandle {
         &self.handle
+    }
+
+    /// Calls `wait` before each edge of an epoch: to wait for the devices that train, so that what they were given
+    /// belongs to the epoch that ends. It is not called after a panic.
+    pub fn before_edges(mut self, wait: impl FnMut() + Send + 'static) -> Self {
+        self.edges.add(wait);
+        self
     }
 }
 
@@ -48,10 +59,16 @@ where
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
+        self.edges.wait();
         if std::mem::take(&mut self.is_open) {
             self.handle.epoch_ended(true);
         }
+        // Who has done all epochs has nothing left to stop.
         let number = self.numbers.next()?;
+        if let Some(reason) = self.handle.over_budget() {
+            self.handle.stop_early(&reason);
+            return None;
+        }
         // A number that no epoch has is better than none: the epoch is measured all the same.
         self.handle.epoch_started(number.try_into().unwrap_or(u32::MAX));
         self.is_open = true;
@@ -62,6 +79,9 @@ where
 impl<I> Drop for Epochs<I> {
     fn drop(&mut self) {
         if self.is_open {
+            if !std::thread::panicking() {
+                self.edges.wait();
+            }
             self.handle.epoch_ended(false);
         }
     }

@@ -1,19 +1,23 @@
 //! What hooks hold of a run.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::book::{Asked, Book, Identity, Question};
+use super::book::{Asked, Book, Identity, PhaseId, Question};
+use super::budget::{Budget, Pace, Prediction};
+use super::phase::Phase;
+use super::spans::{self, Spans};
 use super::watch::Watch;
 use super::{LONGEST_FINISH, StartError};
 use crate::boards::Claim;
 use crate::footprint::Footprint;
 use crate::grid::ProviderError;
-use crate::ledger::{Name, Outcome};
+use crate::ledger::{Counts, Name, Outcome};
 use crate::live::{MetadataError, Provider};
-use crate::meter::{Instruments, Meter, Moment, Session};
+use crate::meter::{Edge, Instruments, Meter, Moment, Session};
 use crate::place::Place;
 use crate::settings::{SettingError, Settings};
 use crate::units::{Co2e, Energy, Power};
@@ -36,6 +40,11 @@ struct Shared {
     session: Mutex<Option<Session>>,
     book: Arc<Mutex<Book>>,
     live: Arc<Mutex<Latest>>,
+    pace: Arc<Mutex<Pace>>,
+    /// What was counted since the last edge of an epoch.
+    counts: Mutex<Counts>,
+    spans: Spans,
+    phases: AtomicU64,
 }
 
 /// What a run has used so far, for display.
@@ -68,6 +77,7 @@ impl RunHandle {
         identity: Identity,
         mut settings: Settings,
         asked: Asked,
+        budgets: Vec<Budget>,
     ) -> (Self, Vec<StartError>) {
         let instruments = instruments(&settings);
         // In the footprint, which may be published, without the paths of the user's files.
@@ -77,7 +87,9 @@ impl RunHandle {
         let (book, problem) = Book::open(dir, identity, settings, asked);
         problems.extend(problem.map(StartError::from));
 
-        let handle = Self::without_meter(book);
+        let (id, training_type) = book.identity();
+        let spans = Spans::of_run(id, training_type);
+        let handle = Self::made(book, Pace::new(budgets), spans);
         let (book, live) = (Arc::clone(&handle.0.book), Arc::clone(&handle.0.live));
         let on_sample = move |moment: &Moment<'_>, findings: &[_]| {
             let mut book = locked(&book);
@@ -113,26 +125,114 @@ impl RunHandle {
 
     /// A handle that no meter serves.
     pub(super) fn without_meter(book: Book) -> Self {
+        Self::made(book, Pace::default(), Spans::none())
+    }
+
+    fn made(book: Book, pace: Pace, spans: Spans) -> Self {
         Self(Arc::new(Shared {
             session: Mutex::new(None),
             book: Arc::new(Mutex::new(book)),
             live: Arc::default(),
+            pace: Arc::new(Mutex::new(pace)),
+            counts: Mutex::default(),
+            spans,
+            phases: AtomicU64::new(0),
         }))
     }
 
     /// Says how many epochs there will be; a finish with fewer is an early stop.
     pub fn plan_epochs(&self, epochs: u32) {
-        self.mark(move |book, _| book.planned(epochs));
+        locked(&self.0.pace).planned(epochs);
+        self.mark(Edge::Rough, move |book, _| book.planned(epochs));
     }
 
     /// An epoch begins now. One that is still open ends here and is not complete.
     pub fn epoch_started(&self, number: u32) {
-        self.mark(move |book, moment| book.epoch_started(number, moment));
+        let counts = self.take_counts();
+        locked(&self.0.pace).epoch_started(self.live().energy);
+        let before = self.0.spans.epoch_started(number);
+        self.mark(Edge::Sharp, move |book, moment| {
+            spans::ended(before, false, book.epoch_started(number, moment, counts));
+        });
     }
 
     /// The open epoch ends now.
     pub fn epoch_ended(&self, completed: bool) {
-        self.mark(move |book, moment| book.epoch_ended(completed, moment));
+        let (counts, span) = (self.take_counts(), self.0.spans.epoch_ended());
+        let live = self.live();
+        let position = locked(&self.0.pace).epoch_ended(completed, live.energy);
+        let pace = Arc::clone(&self.0.pace);
+        self.mark(Edge::Sharp, move |book, moment| {
+            let ended = book.epoch_ended(completed, moment, counts);
+            spans::ended(span, completed, ended);
+            if let (Some(position), Some(ended)) = (position, ended) {
+                locked(&pace).measured(position, ended.energy);
+            }
+        });
+        let warnings = locked(&self.0.pace).warnings(live.energy, live.grams_per_joule());
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    /// A named part of an epoch begins now, and ends when what is returned is dropped; see [`Phase`].
+    pub fn phase(&self, name: impl Into<String>) -> Phase {
+        let (id, name) = (self.0.phases.fetch_add(1, Ordering::Relaxed), name.into());
+        self.mark(Edge::Rough, move |book, moment| book.phase_started(id, name, moment));
+        Phase::new(self.clone(), id)
+    }
+
+    pub(super) fn phase_ended(&self, id: PhaseId) {
+        self.mark(Edge::Rough, move |book, moment| book.phase_ended(id, moment));
+    }
+
+    /// So many more samples were trained on, in the open epoch if there is one. Validation's do not belong here.
+    pub fn samples(&self, samples: u64) {
+        locked(&self.0.counts).add(Counts { samples: Some(samples), tokens: None });
+    }
+
+    /// So many more tokens were trained on, in the open epoch if there is one.
+    pub fn tokens(&self, tokens: u64) {
+        locked(&self.0.counts).add(Counts { samples: None, tokens: Some(tokens) });
+    }
+
+    /// What the whole run will come to, once an epoch is complete and their number is known.
+    #[must_use]
+    pub fn prediction(&self) -> Option<Prediction> {
+        let live = self.live();
+        locked(&self.0.pace).prediction(live.energy, live.grams_per_joule())
+    }
+
+    /// Why the loop is to stop now, when a [`Budget`] says so: for hooks that stop a loop by their own means and tell it
+    /// by [`stop_early`](Self::stop_early).
+    ///
+    /// Within an epoch the reason is that the budget is used up; between epochs also that the next one, at the mean of
+    /// those before, would go beyond it.
+    #[must_use]
+    pub fn over_budget(&self) -> Option<String> {
+        if !locked(&self.0.pace).has_budget() {
+            return None;
+        }
+        let live = self.live();
+        locked(&self.0.pace).stops(live.energy, live.grams_per_joule())
+    }
+
+    /// Says that the loop ends before its time, and why; one warning, a note in the footprint, and its outcome.
+    pub fn stop_early(&self, reason: &str) {
+        tracing::warn!("the training stops early: {reason}");
+        self.note(format!("the training stopped early: {reason}"));
+        self.outcome(Outcome::StoppedEarly);
+    }
+
+    /// The time since the run began, on the run's clock; nothing after its end, and in a run that is switched off.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        locked(&self.0.session).as_ref().map(Session::now).unwrap_or_default()
+    }
+
+    /// What the loop calls epochs are slices of one without any.
+    pub(super) fn sliced(&self, every: String) {
+        self.mark(Edge::Rough, move |book, _| book.sliced(every));
     }
 
     /// Says which boards the framework trains on; without any, that it trains on none.
@@ -140,12 +240,12 @@ impl RunHandle {
     /// Boards that no one claims are left out of the footprint. Claims add up.
     pub fn claim(&self, claims: impl IntoIterator<Item = Claim>) {
         let claims: Vec<Claim> = claims.into_iter().collect();
-        self.mark(move |book, moment| book.claimed(moment, &claims));
+        self.mark(Edge::Rough, move |book, moment| book.claimed(moment, &claims));
     }
 
     /// Says how the training ended, when the hook knows; the worst of several words stands.
     pub fn outcome(&self, outcome: Outcome) {
-        self.mark(move |book, _| book.outcome(outcome));
+        self.mark(Edge::Rough, move |book, _| book.outcome(outcome));
     }
 
     /// Says that the training goes on from a checkpoint of an earlier one: the run becomes the next attempt of the
@@ -154,13 +254,13 @@ impl RunHandle {
     /// For hooks that hear of it after the start; who knows before says [`RunBuilder::resume`](super::RunBuilder::resume).
     /// Where there is no such run, or another process records it, this run stays one by itself.
     pub fn resumed(&self) {
-        self.mark(move |book, _| book.resumed());
+        self.mark(Edge::Rough, move |book, _| book.resumed());
     }
 
     /// Adds what a reader of the footprint should hear.
     pub fn note(&self, text: impl Into<String>) {
         let text = text.into();
-        self.mark(move |book, moment| book.note(moment.now, text));
+        self.mark(Edge::Rough, move |book, moment| book.note(moment.now, text));
     }
 
     /// Waits until the meter has taken a reading after all that was posted before, and the ledger is written; whether it
@@ -170,7 +270,7 @@ impl RunHandle {
     #[must_use = "the meter may not have come to it"]
     pub fn settle(&self, patience: Duration) -> bool {
         let (tell, told) = mpsc::channel();
-        self.mark(move |book, _| book.tell(tell));
+        self.mark(Edge::Sharp, move |book, _| book.tell(tell));
         told.recv_timeout(patience).is_ok()
     }
 
@@ -196,8 +296,10 @@ impl RunHandle {
         let is_read = session.is_some_and(|session| {
             let (tell, told) = mpsc::channel();
             let book = Arc::clone(&self.0.book);
-            session.mark(session.now(), move |moment| {
-                locked(&book).read_last(moment);
+            let (counts, span) = (self.take_counts(), self.0.spans.epoch_ended());
+            session.mark(session.now(), Edge::Sharp, move |moment| {
+                let ended = locked(&book).read_last(moment, counts);
+                spans::ended(span, false, ended);
                 // Who waits may have lost patience.
                 let _ = tell.send(());
             });
@@ -215,7 +317,10 @@ impl RunHandle {
         let mut book = locked(&self.0.book);
         book.end_series();
         let name = book.close(outcome, patience);
-        (book.footprint(), name)
+        let footprint = book.footprint();
+        drop(book);
+        self.0.spans.run_ended(&footprint);
+        (footprint, name)
     }
 
     /// Asks on this thread, and without the book's lock: the meter's thread may take it and has other runs to serve.
@@ -248,10 +353,14 @@ impl RunHandle {
         locked(&self.0.book).kill();
     }
 
-    fn mark(&self, act: impl FnOnce(&mut Book, &Moment<'_>) + Send + 'static) {
+    fn take_counts(&self) -> Counts {
+        std::mem::take(&mut *locked(&self.0.counts))
+    }
+
+    fn mark(&self, edge: Edge, act: impl FnOnce(&mut Book, &Moment<'_>) + Send + 'static) {
         if let Some(session) = locked(&self.0.session).as_ref() {
             let book = Arc::clone(&self.0.book);
-            session.mark(session.now(), move |moment| act(&mut locked(&book), moment));
+            session.mark(session.now(), edge, move |moment| act(&mut locked(&book), moment));
         }
     }
 }
@@ -269,7 +378,7 @@ fn at_rest(meter: &Arc<Meter>, instruments: Instruments, rest: Duration) -> Opti
     let (session, _) = meter.attach(instruments, Box::new(|_, _| ())).ok()?;
     std::thread::sleep(rest);
     let (tell, told) = mpsc::channel();
-    session.mark(session.now(), move |moment| {
+    session.mark(session.now(), Edge::Sharp, move |moment| {
         let energy = moment.tally.energy_at(moment.now);
         let power: Option<Vec<Power>> = energy.into_iter().map(|energy| energy / moment.now).collect();
         // Who waits may have lost patience.
@@ -294,12 +403,16 @@ impl Latest {
 }
 
 impl Live {
+    /// What a joule emits; 0 as long as nothing was used.
+    fn grams_per_joule(&self) -> f64 {
+        if self.energy > Energy::ZERO { self.emissions.grams() / self.energy.joules() } else { 0.0 }
+    }
+
     /// Reaches from the last reading to `now`.
     fn at(self, now: Duration) -> Self {
         let reach = now.saturating_sub(self.elapsed).min(FARTHEST_REACH);
         let further = self.power.unwrap_or_default() * reach;
-        let grams_per_joule =
-            if self.energy > Energy::ZERO { self.emissions.grams() / self.energy.joules() } else { 0.0 };
+        let grams_per_joule = self.grams_per_joule();
         Self {
             elapsed: now,
             energy: self.energy + further,

@@ -1,10 +1,16 @@
 //! A training run: started, cut into epochs, finished.
 
 mod book;
+mod budget;
 mod builder;
+mod edges;
 mod epochs;
 mod gather;
 mod handle;
+mod hook;
+mod phase;
+mod slices;
+mod spans;
 mod watch;
 
 use std::path::PathBuf;
@@ -15,10 +21,14 @@ use crate::footprint::Footprint;
 use crate::ledger::{Outcome, TrainingType};
 use crate::live::Provider;
 
+pub use budget::{Budget, Prediction};
 pub use builder::{RunBuilder, StartError};
 pub use epochs::Epochs;
 pub use gather::{RecoverError, recover, recover_all};
 pub use handle::{Live, RunHandle};
+pub use hook::AtFinish;
+pub use phase::Phase;
+pub use slices::{Every, Slices};
 use watch::Watch;
 
 /// How long a finish waits for the boards; a driver that hangs must not keep a training from ending.
@@ -54,6 +64,7 @@ pub struct Run {
     handle: RunHandle,
     dir: PathBuf,
     provider: Option<Arc<dyn Provider>>,
+    at_finish: Vec<Arc<dyn AtFinish>>,
     watch: Watch,
     rank: u32,
     /// The number of ranks, and how long the first one waits for the others.
@@ -106,6 +117,48 @@ impl Run {
         epochs::in_scope(&self.handle, number, train)
     }
 
+    /// Goes through the steps of a loop that has no epochs and measures it slice by slice; see [`Slices`].
+    ///
+    /// ```
+    /// use sootprint::{Every, Run};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let run = Run::pre_training(dir.path()).start();
+    /// let batches = std::iter::repeat(32).take(2_500);
+    /// for batch in run.slices(Every::steps(1_000), batches) {
+    ///     // train
+    ///     run.samples(batch);
+    /// }
+    /// let footprint = run.finish();
+    /// assert_eq!((footprint.epochs.len(), footprint.run.samples), (3, Some(80_000)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn slices<I: IntoIterator>(&self, every: Every, steps: I) -> Slices<I::IntoIter> {
+        Slices::new(self.handle(), every, steps.into_iter())
+    }
+
+    /// A named part of an epoch begins now and ends when what is returned is dropped; see [`Phase`].
+    pub fn phase(&self, name: impl Into<String>) -> Phase {
+        self.handle.phase(name)
+    }
+
+    /// So many more samples were trained on: then the footprint tells what one used, over the epochs in which any were
+    /// counted.
+    pub fn samples(&self, samples: u64) {
+        self.handle.samples(samples);
+    }
+
+    /// So many more tokens were trained on.
+    pub fn tokens(&self, tokens: u64) {
+        self.handle.tokens(tokens);
+    }
+
+    /// What the whole run will come to, once an epoch is complete and their number is known.
+    #[must_use]
+    pub fn prediction(&self) -> Option<Prediction> {
+        self.handle.prediction()
+    }
+
     /// Ends the run, writes `footprint.json` into its folder and gives the footprint.
     ///
     /// It waits for one last reading of the boards, in bounds, and for the live provider's answer if there is one; a run
@@ -117,7 +170,11 @@ impl Run {
     #[must_use = "the footprint is what the run was measured for"]
     pub fn finish(mut self) -> Footprint {
         let provider = self.provider.take();
-        self.end(None, LONGEST_FINISH, provider.as_deref())
+        let footprint = self.end(None, LONGEST_FINISH, provider.as_deref());
+        if self.rank == 0 {
+            self.at_finish.iter().for_each(|hook| hook.finished(&footprint, &self.dir));
+        }
+        footprint
     }
 
     fn end(

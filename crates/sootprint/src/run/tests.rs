@@ -1,5 +1,8 @@
+mod budgets;
+mod heard;
 mod hours;
 mod live;
+mod parts;
 mod record;
 
 use std::fs;

@@ -8,6 +8,7 @@ mod epochs;
 mod grid;
 mod notes;
 mod parts;
+mod phases;
 mod power;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::components::{hardware, summary, unmapped};
 use super::{Fold, Idle, lowest_seen};
 use crate::footprint::{ComponentSummary, EmissionsSummary, EnergySummary, Footprint, RunSummary, SCHEMA};
-use crate::ledger::Outcome;
+use crate::ledger::{Counts, Outcome};
 use crate::source::{Component, Kind};
 use crate::units::{Energy, Power};
 use grid::Weighed;
@@ -101,6 +102,7 @@ impl Merge<'_> {
         let weighed: Vec<Weighed> = (0..self.pieces.len()).map(|index| self.weigh(index)).collect();
         let energy = self.energy(&components, &weighed, self.idle(&power, duration));
         let grid = self.grid(&weighed);
+        let epochs = self.epochs(&grid);
         let missing = self.missing();
         let missing_ranks: Vec<u32> = missing
             .iter()
@@ -121,7 +123,8 @@ impl Merge<'_> {
                 high: weighed.iter().map(|it| it.high * it.pue.high * it.grid.high).sum(),
             },
             energy,
-            epochs: self.epochs(&grid),
+            phases: self.phases(&epochs, &grid),
+            epochs,
             notes: self.notes(&weighed, &missing),
             hardware: self.hardware(),
             grid,
@@ -133,6 +136,8 @@ impl Merge<'_> {
     fn run(&self, duration: f64, missing_ranks: Vec<u32>, partial: bool) -> RunSummary {
         let opened = || self.pieces.iter().map(|piece| &*piece.fold.opened);
         let ranks: BTreeSet<u32> = self.pieces.iter().map(|piece| piece.rank).collect();
+        let mut counts = Counts::default();
+        self.pieces.iter().for_each(|piece| counts.add(piece.fold.counted()));
         let newest =
             |rank: &u32| self.pieces.iter().rev().find(|piece| piece.rank == *rank).map(|it| it.outcome);
         RunSummary {
@@ -147,7 +152,9 @@ impl Merge<'_> {
             missing_ranks,
             partial,
             outcome: ranks.iter().filter_map(newest).max().unwrap_or(Outcome::Killed),
-            samples: None,
+            samples: counts.samples,
+            tokens: counts.tokens,
+            slices: self.pieces.iter().find_map(|piece| piece.fold.slices.clone()),
         }
     }
 

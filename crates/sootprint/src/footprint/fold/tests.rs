@@ -1,6 +1,7 @@
 use super::*;
 use crate::facility::Pue;
 use crate::grid::Answer;
+use crate::grid::Origin;
 use crate::processes::Users;
 use crate::source::Method;
 use crate::units::{CarbonIntensity, Power};

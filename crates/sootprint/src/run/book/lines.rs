@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Book, State, used};
-use crate::ledger::{Begun, Entry, OpenEpoch};
+use super::epochs::between;
+use super::{Book, State};
+use crate::ledger::{Begun, Counts, Entry, OpenEpoch};
 use crate::meter::Moment;
 use crate::source::Component;
 use crate::tally::{Finding, Total};
@@ -40,6 +41,9 @@ impl Book {
             self.written = Some(moment.now);
             let line = self.line(moment);
             self.record(line);
+            if self.epoch.is_none() {
+                self.write_between(moment, Counts::default());
+            }
         }
         if self.beaten.is_none_or(|beaten| moment.now >= beaten + HEARTBEAT) {
             self.beaten = Some(moment.now);
@@ -63,8 +67,7 @@ impl Book {
     fn beat(&self, moment: &Moment<'_>) {
         let Some(Begun { ledger, .. }) = &self.ledger else { return };
         let epoch = self.epoch.as_ref().map(|open| {
-            let now = moment.tally.energy_at(moment.now).into_iter();
-            let energy = now.zip(&open.energy).map(|(now, then)| used(*then, now)).collect();
+            let energy = between(&open.energy, &moment.tally.energy_at(moment.now));
             OpenEpoch { epoch: open.number, start: open.start.as_secs_f64(), energy }
         });
         let (at, totals) = (moment.now.as_secs_f64(), moment.tally.totals(moment.now));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Asked, Book, Identity, State};
+use super::{Asked, Book, Identity, Phases, State};
 use crate::allocation;
 use crate::footprint::Fold;
 use crate::launch::host;
@@ -58,6 +58,7 @@ impl Book {
             ledger,
             fold,
             epoch: None,
+            phases: Phases::default(),
             written: None,
             line: (0.0, Vec::new(), 0),
             beaten: None,

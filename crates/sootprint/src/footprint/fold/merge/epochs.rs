@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Merge;
 use super::parts::{Claim, Key, key, supplied};
+use super::phases::{Supply, parallel};
 use crate::footprint::EpochSummary;
 use crate::grid::Answer;
+use crate::ledger::Counts;
 use crate::units::Energy;
 
 /// An epoch of one ledger.
@@ -56,24 +58,25 @@ impl Merge<'_> {
             }
         }
         let supplied = claims.into_values().flat_map(supplied);
-        let energy: Energy = supplied
-            .map(|(claim, from)| {
-                let Own { piece, epoch } = own[claim.piece];
-                let all = epoch.energy.get(claim.component).copied().unwrap_or_default();
-                let piece = &self.pieces[piece];
-                let (start, end) = (epoch.start, epoch.start + epoch.duration);
-                // The edges of the epoch are measured; a cut within it is found between the readings.
-                let whole = piece.energy_between(claim.component, start, end);
-                let rest = piece.energy_between(claim.component, from - piece.start, end);
-                let by_time = (claim.end - from) / (claim.end - claim.start);
-                match () {
-                    () if from <= claim.start => all,
-                    () if whole > Energy::ZERO => all * (rest.joules() / whole.joules()),
-                    () if by_time.is_finite() => all * by_time,
-                    () => Energy::ZERO,
-                }
-            })
-            .sum();
+        let mut supply = Supply::default();
+        for (claim, from) in supplied {
+            let Own { piece, epoch } = own[claim.piece];
+            let all = epoch.energy.get(claim.component).copied().unwrap_or_default();
+            let piece = &self.pieces[piece];
+            let (start, end) = (epoch.start, epoch.start + epoch.duration);
+            // The edges of the epoch are measured; a cut within it is found between the readings.
+            let whole = piece.energy_between(claim.component, start, end);
+            let rest = piece.energy_between(claim.component, from - piece.start, end);
+            let by_time = (claim.end - from) / (claim.end - claim.start);
+            let part = match () {
+                () if from <= claim.start => 1.0,
+                () if whole > Energy::ZERO => rest.joules() / whole.joules(),
+                () if by_time.is_finite() => by_time,
+                () => 0.0,
+            };
+            supply.add((claim.piece, claim.component), all, part);
+        }
+        let (energy, counts) = (supply.energy, counts(own));
         let pue = own.first().map_or(1.0, |own| self.pieces[own.piece].fold.opened.pue.factor());
         EpochSummary {
             epoch: number,
@@ -83,6 +86,20 @@ impl Merge<'_> {
             energy,
             emissions: energy * pue * grid.intensity,
             completed: own.iter().all(|own| own.epoch.completed),
+            samples: counts.samples,
+            tokens: counts.tokens,
+            phases: parallel(
+                own.iter()
+                    .enumerate()
+                    .map(|(position, own)| supply.phases(position, &own.epoch.phases, pue, grid)),
+            ),
         }
     }
+}
+
+/// What all ranks counted in one epoch.
+fn counts(own: &[Own<'_>]) -> Counts {
+    let mut counts = Counts::default();
+    own.iter().for_each(|own| counts.add(own.epoch.counts));
+    counts
 }

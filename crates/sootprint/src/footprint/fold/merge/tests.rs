@@ -119,7 +119,8 @@ impl Process {
         for &(epoch, start, end) in &self.epochs {
             let energy = joules(end - start).collect();
             let (start, end) = (start - self.start, end - self.start);
-            fold.apply(Entry::Epoch { epoch, start, end, energy, completed: true });
+            let (counts, phases) = (Counts::default(), Vec::new());
+            fold.apply(Entry::Epoch { epoch, start, end, energy, completed: true, counts, phases });
         }
         let length = self.end - self.start;
         for tenth in 1..=10 {

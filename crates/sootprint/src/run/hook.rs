@@ -1,0 +1,16 @@
+//! What other crates do when a run is finished.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::footprint::Footprint;
+
+/// Is told of a finished run, as `sootprint_hub` is to publish it; see [`RunBuilder::at_finish`](super::RunBuilder::at_finish).
+pub trait AtFinish: fmt::Debug + Send + Sync {
+    /// The run is finished and its footprint is written into its folder.
+    ///
+    /// It is called by [`Run::finish`](super::Run::finish) on the thread that finishes, of several ranks by the first
+    /// alone, and not for a run that was dropped or is switched off. It has no way to fail a training: what goes wrong is
+    /// told through `tracing`.
+    fn finished(&self, footprint: &Footprint, dir: &Path);
+}

@@ -1,0 +1,110 @@
+//! What a run tells through `tracing`: a span for itself and one for each epoch.
+//!
+//! | span | fields from its beginning | fields at its end |
+//! |---|---|---|
+//! | `sootprint.run` | `run`, `training_type` | `duration_s`, `energy_j`, `grams`, `power_w`, `outcome` |
+//! | `sootprint.epoch` | `epoch` | `duration_s`, `energy_j`, `grams`, `power_w`, `completed` |
+//!
+//! Their level is INFO, their target `sootprint`. Nobody enters them: a guest's spans do not come between the training's
+//! own. `grams` are at the table's intensity or the given one.
+
+use std::sync::{Mutex, PoisonError};
+
+use tracing::Span;
+use tracing::field::Empty;
+
+use super::book::Ended;
+use crate::footprint::Footprint;
+use crate::ledger::TrainingType;
+
+#[derive(Debug)]
+pub(super) struct Spans {
+    run: Span,
+    epoch: Mutex<Span>,
+}
+
+impl Spans {
+    pub(super) fn of_run(id: &str, training_type: Option<TrainingType>) -> Self {
+        let run = tracing::info_span!(
+            target: "sootprint",
+            "sootprint.run",
+            run = id,
+            training_type = training_type.map(TrainingType::as_str),
+            duration_s = Empty,
+            energy_j = Empty,
+            grams = Empty,
+            power_w = Empty,
+            outcome = Empty,
+        );
+        Self { run, epoch: Mutex::new(Span::none()) }
+    }
+
+    /// For a run that is switched off.
+    pub(super) fn none() -> Self {
+        Self { run: Span::none(), epoch: Mutex::new(Span::none()) }
+    }
+
+    /// An epoch begins; the span of one that was open, which ends here.
+    pub(super) fn epoch_started(&self, number: u32) -> Span {
+        let epoch = tracing::info_span!(
+            target: "sootprint",
+            parent: &self.run,
+            "sootprint.epoch",
+            epoch = number,
+            duration_s = Empty,
+            energy_j = Empty,
+            grams = Empty,
+            power_w = Empty,
+            completed = Empty,
+        );
+        self.replace(epoch)
+    }
+
+    /// The span of the epoch that ends now; its figures come when the boards have been read.
+    pub(super) fn epoch_ended(&self) -> Span {
+        self.replace(Span::none())
+    }
+
+    pub(super) fn run_ended(&self, footprint: &Footprint) {
+        let total = footprint.energy.total.joules();
+        let seconds = footprint.run.duration_s;
+        record(&self.run, seconds, total, footprint.emissions.best.grams());
+        self.run.record("outcome", footprint.run.outcome.as_str());
+        tracing::info!(
+            target: "sootprint",
+            parent: &self.run,
+            energy_j = total,
+            grams = footprint.emissions.best.grams(),
+            "{} used {} and emitted {}",
+            footprint.run.id,
+            footprint.energy.total,
+            footprint.emissions.best,
+        );
+    }
+
+    fn replace(&self, epoch: Span) -> Span {
+        std::mem::replace(&mut *self.epoch.lock().unwrap_or_else(PoisonError::into_inner), epoch)
+    }
+}
+
+/// The figures of an epoch, once they are known; its span closes here.
+pub(super) fn ended(epoch: Span, completed: bool, ended: Option<Ended>) {
+    let Some(ended) = ended else { return };
+    record(&epoch, ended.duration.as_secs_f64(), ended.energy.joules(), ended.emissions.grams());
+    epoch.record("completed", completed);
+    // The meter's thread need not have the training's subscriber, and a registry closes a span's parent through its
+    // thread's.
+    if let Some(listens) = epoch.with_subscriber(|(_, listens)| listens.clone()) {
+        tracing::dispatcher::with_default(&listens, || drop(epoch));
+    }
+}
+
+fn record(span: &Span, seconds: f64, joules: f64, grams: f64) {
+    span.record("duration_s", seconds);
+    span.record("energy_j", joules);
+    span.record("grams", grams);
+    // No time has no power.
+    if seconds > 0.0 {
+        span.record("power_w", joules / seconds);
+    }
+}

@@ -1,0 +1,124 @@
+//! What others hear of a run: spans for who listens, a call for who acts on its finish.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Mutex, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::*;
+
+/// The fields of each span, under its name and its order; the spans that are closed.
+#[derive(Debug, Default)]
+struct Heard {
+    names: Vec<(Id, &'static str, Option<Id>)>,
+    fields: BTreeMap<u64, BTreeMap<&'static str, String>>,
+    closed: Vec<Id>,
+}
+
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Heard>>);
+
+impl Ear {
+    fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Fields<'a>(&'a mut BTreeMap<&'static str, String>);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ear {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let parent = context.span(id).and_then(|span| span.parent()).map(|parent| parent.id());
+        assert_eq!(attributes.metadata().level(), &Level::INFO);
+        let mut heard = self.heard();
+        // A registry gives the id of a closed span to a later one.
+        let key = u64::try_from(heard.names.len()).unwrap();
+        attributes.record(&mut Fields(heard.fields.entry(key).or_default()));
+        heard.names.push((id.clone(), attributes.metadata().name(), parent));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        let mut heard = self.heard();
+        let position = heard.names.iter().rposition(|(known, ..)| known == id).unwrap();
+        values.record(&mut Fields(heard.fields.entry(u64::try_from(position).unwrap()).or_default()));
+    }
+
+    fn on_close(&self, id: Id, _: Context<'_, S>) {
+        self.heard().closed.push(id);
+    }
+}
+
+#[test]
+fn a_run_and_its_epochs_are_spans_with_their_figures() {
+    let dir = tempfile::tempdir().unwrap();
+    let ear = Ear::default();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(ear.clone()), || {
+        let (run, clock) = scripted(dir.path());
+        for epoch in run.epochs(1..=2) {
+            clock.advance(Duration::from_secs(10 * epoch));
+        }
+        run.handle().epoch_started(3);
+        clock.advance(Duration::from_secs(5));
+        let _ = run.finish();
+    });
+    let heard = ear.heard();
+    let names: Vec<_> = heard.names.iter().map(|(_, name, _)| *name).collect();
+    assert_eq!(names, ["sootprint.run", "sootprint.epoch", "sootprint.epoch", "sootprint.epoch"]);
+    let run = &heard.names[0].0;
+    assert!(heard.names[1..].iter().all(|(.., parent)| parent.as_ref() == Some(run)), "{heard:?}");
+    assert_eq!(heard.closed.len(), 4, "a span is left open: {heard:?}");
+    let number = |position: u64, field: &str| heard.fields[&position][field].parse::<f64>().unwrap();
+    // 400 W at a PUE of 1.5 and 360 g/kWh: a joule emits 1.5e-4 g.
+    for (position, seconds) in [(1, 10.0), (2, 20.0), (3, 5.0), (0, 35.0)] {
+        assert!(close(number(position, "duration_s"), seconds), "{:?}", heard.fields);
+        assert!(close(number(position, "energy_j"), 400.0 * seconds), "{:?}", heard.fields);
+        assert!(close(number(position, "grams"), 400.0 * seconds * 1.5e-4), "{:?}", heard.fields);
+        assert!(close(number(position, "power_w"), 400.0), "{:?}", heard.fields);
+    }
+    assert_eq!(heard.fields[&0]["training_type"], "\"pre-training\"");
+    assert_eq!(heard.fields[&0]["outcome"], "\"completed\"");
+    let completed: Vec<&str> = (1..=3).map(|epoch| heard.fields[&epoch]["completed"].as_str()).collect();
+    assert_eq!(completed, ["true", "true", "false"]);
+}
+
+/// Remembers what it is called with.
+#[derive(Debug, Default)]
+struct Called(Mutex<Vec<(Outcome, f64, bool)>>);
+
+impl AtFinish for Called {
+    fn finished(&self, footprint: &Footprint, dir: &Path) {
+        let written = Footprint::read(&dir.join(FILE_NAME)).is_ok_and(|written| written == *footprint);
+        self.0.lock().unwrap().push((footprint.run.outcome, footprint.energy.total.joules(), written));
+    }
+}
+
+#[test]
+fn a_finish_is_told_of_once_when_all_is_written_and_a_drop_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let called = Arc::new(Called::default());
+    let start = || {
+        let clock = VirtualClock::default();
+        let steady = [(Duration::from_secs(1), Power::from_watts(100.0))];
+        let replay = Replay::new().component(Kind::Cpu, "Scripted CPU", steady).on_clock(clock.clone());
+        (Run::pre_training(dir.path()).replay(replay).at_finish(called.clone()).start(), clock)
+    };
+    let (run, clock) = start();
+    clock.advance(Duration::from_secs(10));
+    let _ = run.finish();
+    let (run, _) = start();
+    drop(run);
+    let calls = called.0.lock().unwrap();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert!(calls[0].0 == Outcome::Completed && close(calls[0].1, 1_000.0) && calls[0].2, "{calls:?}");
+}

@@ -1,0 +1,165 @@
+//! Phases, what is counted, slices.
+
+use super::*;
+use crate::footprint::PhaseSummary;
+
+/// A run on a scripted processor of 100 W whose board follows the script, and its clock.
+fn uneven(dir: &Path, script: [(f64, f64); 2]) -> (Run, VirtualClock) {
+    let clock = VirtualClock::default();
+    let script = script.map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
+    let replay = Replay::new()
+        .component(Kind::Gpu, "Scripted board", script)
+        .component(Kind::Cpu, "Scripted CPU", [(Duration::from_secs(1), Power::from_watts(100.0))])
+        .on_clock(clock.clone());
+    (Run::pre_training(dir).replay(replay).start(), clock)
+}
+
+fn advance(clock: &VirtualClock, seconds: f64) {
+    clock.advance(Duration::from_secs_f64(seconds));
+}
+
+/// Name, seconds and joules of each phase.
+fn told(phases: &[PhaseSummary]) -> Vec<(&str, f64, f64)> {
+    let rounded = |figure: f64| (figure * 1e6).round() / 1e6;
+    phases.iter().map(|it| (it.name.as_str(), rounded(it.duration_s), rounded(it.energy.joules()))).collect()
+}
+
+#[test]
+fn phases_share_their_epoch_by_what_was_drawn_in_them() {
+    let dir = tempfile::tempdir().unwrap();
+    // The board rests for 0.3 s while data are loaded and works for 0.7 s, over and over.
+    let (run, clock) = uneven(dir.path(), [(0.3, 50.0), (0.7, 450.0)]);
+    for _ in run.epochs(1..=2) {
+        for _ in 0..5 {
+            let loading = run.phase("data loading");
+            advance(&clock, 0.3);
+            loading.end();
+            let _training = run.phase("forward and backward");
+            advance(&clock, 0.7);
+        }
+    }
+    {
+        let _saving = run.phase("checkpoint");
+        advance(&clock, 0.3);
+    }
+    let footprint = run.finish();
+    // Five times 0.3 s at 150 W and five times 0.7 s at 550 W.
+    let epoch = [("data loading", 1.5, 225.0), ("forward and backward", 3.5, 1_925.0)];
+    assert_eq!(footprint.epochs.iter().map(|it| told(&it.phases)).collect::<Vec<_>>(), [epoch, epoch]);
+    assert_eq!(
+        told(&footprint.phases),
+        [("data loading", 3.0, 450.0), ("forward and backward", 7.0, 3_850.0), ("checkpoint", 0.3, 45.0)]
+    );
+    assert_eq!(recover(dir.path(), None).unwrap(), footprint);
+}
+
+#[test]
+fn a_phase_that_outlasts_its_epoch_is_cut_there_and_one_may_lie_in_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, clock) = uneven(dir.path(), [(1.0, 300.0), (1.0, 300.0)]);
+    let handle = run.handle();
+    handle.epoch_started(1);
+    let outer = handle.phase("outer");
+    advance(&clock, 1.0);
+    let inner = handle.phase("inner");
+    advance(&clock, 1.0);
+    inner.end();
+    handle.epoch_ended(true);
+    advance(&clock, 2.0);
+    handle.epoch_started(2);
+    advance(&clock, 3.0);
+    outer.end();
+    handle.epoch_ended(true);
+    let footprint = run.finish();
+    let epochs: Vec<_> = footprint.epochs.iter().map(|it| told(&it.phases)).collect();
+    assert_eq!(epochs, [vec![("inner", 1.0, 400.0), ("outer", 2.0, 800.0)], vec![("outer", 3.0, 1_200.0)]]);
+    assert_eq!(told(&footprint.phases), [("inner", 1.0, 400.0), ("outer", 7.0, 2_800.0)]);
+}
+
+#[test]
+fn what_was_trained_on_tells_what_one_of_it_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, clock) = scripted(dir.path());
+    for epoch in run.epochs(1..=3) {
+        clock.advance(Duration::from_secs(10));
+        // In the third epoch nobody counts.
+        for _ in 0..[0, 4, 6, 0][epoch as usize] {
+            run.samples(50);
+            run.tokens(10_000);
+        }
+    }
+    let footprint = run.finish();
+    let counted: Vec<_> = footprint.epochs.iter().map(|it| (it.samples, it.tokens)).collect();
+    assert_eq!(counted, [(Some(200), Some(40_000)), (Some(300), Some(60_000)), (None, None)]);
+    assert_eq!((footprint.run.samples, footprint.run.tokens), (Some(500), Some(100_000)));
+    // 8,000 J over 500 samples; 16 J at a PUE of 1.5 and 360 g/kWh.
+    let sample = footprint.per_sample().unwrap();
+    assert!(close(sample.energy.joules(), 16.0), "{sample:?}");
+    assert!(close(sample.emissions_of_thousand.grams(), 2.4), "{sample:?}");
+    assert!(close(footprint.per_token().unwrap().energy.joules(), 0.08));
+    assert_eq!(recover(dir.path(), None).unwrap(), footprint);
+}
+
+#[test]
+fn what_is_counted_without_epochs_is_the_run_s() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, clock) = scripted(dir.path());
+    run.samples(70);
+    clock.advance(Duration::from_secs(7));
+    run.samples(30);
+    let footprint = run.finish();
+    assert_eq!((footprint.run.samples, footprint.run.tokens), (Some(100), None));
+    // 2,800 J over a hundred.
+    assert!(close(footprint.per_sample().unwrap().energy.joules(), 28.0));
+    assert_eq!(footprint.per_token(), None);
+}
+
+#[test]
+fn a_loop_without_epochs_is_measured_slice_by_slice() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, clock) = scripted(dir.path());
+    for seconds in run.slices(Every::steps(3), [1, 2, 3, 4, 5, 6, 7]) {
+        clock.advance(Duration::from_secs(seconds));
+    }
+    let footprint = run.finish();
+    // 6 s, 15 s and 7 s at 400 W.
+    assert_eq!(epochs(&footprint), [(1, 2_400.0, true), (2, 6_000.0, true), (3, 2_800.0, true)]);
+    assert_eq!(footprint.run.slices.as_deref(), Some("3 steps"));
+    assert_eq!(footprint.run.outcome, Outcome::Completed);
+    assert_eq!(recover(dir.path(), None).unwrap(), footprint);
+}
+
+#[test]
+fn a_slice_of_time_ends_with_the_step_that_fills_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, clock) = scripted(dir.path());
+    for step in run.slices(Every::time(Duration::from_secs(10)), 0..) {
+        if step == 7 {
+            break;
+        }
+        clock.advance(Duration::from_secs(4));
+    }
+    let footprint = run.finish();
+    // Three steps of 4 s fill 10 s; the loop is left in the third slice.
+    assert_eq!(epochs(&footprint), [(1, 4_800.0, true), (2, 4_800.0, true), (3, 1_600.0, false)]);
+    assert_eq!(footprint.run.slices.as_deref(), Some("10 s"));
+}
+
+#[test]
+fn the_device_is_waited_for_at_edges_and_nowhere_else() {
+    let count = |steps: u64| {
+        let dir = tempfile::tempdir().unwrap();
+        let (run, _) = scripted(dir.path());
+        let waits = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let seen = Arc::clone(&waits);
+        let wait = move || {
+            seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        };
+        let steps = run.slices(Every::steps(steps), 0..10).before_edges(wait).count();
+        assert_eq!(steps, 10);
+        let _ = run.finish();
+        waits.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    // The first edge, and the end of each slice.
+    assert_eq!((count(10), count(5), count(3)), (2, 3, 5));
+}
