@@ -5,7 +5,21 @@
 //!   mixed boards in CUDA's own order the footprint says that the mapping is not certain.
 //! - A Metal device cannot be measured yet: the footprint names it.
 //! - The device is synchronised once at each epoch's end, and never within one.
-//! - A loop that is left by `break`, `?` or a panic leaves its last epoch incomplete.
+//! - What a phase of a step used is known from timestamps of the training's thread: a device that works on while the
+//!   thread goes on has that work counted to the next phase.
+//!
+//! # How a loop may end
+//! | the loop | its last epoch | the run |
+//! |---|---|---|
+//! | comes to its end, then `finish` | complete | `completed` |
+//! | is left by `break`, then `finish` | incomplete | `stopped_early` |
+//! | ends at a budget that stops, then `finish` | complete | `stopped_early`, with the reason |
+//! | is left by `?`, and the run dropped | incomplete | `failed` |
+//! | is left by `?`, which is handled, then `finish` | incomplete | `stopped_early` |
+//! | panics, and the run is dropped while unwinding | incomplete | `panicked` |
+//! | panics under `panic = "abort"`, or is killed | incomplete | `killed`, from the ledger |
+//! | is a closure ([`Run::epoch`](sootprint::Run::epoch)) that returns `Err` | incomplete | as the caller goes on |
+//! | has no epochs ([`Run::slices`](sootprint::Run::slices)) and ends | complete slice | `completed` |
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -25,62 +39,52 @@
 //! ```
 
 use candle_core::{Device, DeviceLocation};
-use sootprint::{Claim, Epochs};
+use sootprint::{Claim, Epochs, RunHandle, Slices};
 
-/// Lets a loop over epochs know the device that it trains on.
+/// Lets a measured loop know the devices that it trains on.
+///
+/// Their boards are counted and no others, and each is waited for at the loop's edges: once before an epoch or a slice
+/// ends, never within one.
 pub trait OnDevice: Sized {
-    /// Counts the device's board, and waits for the device before an epoch ends.
-    fn on(self, device: &Device) -> OnDevices<Self> {
+    /// The loop trains on this device.
+    #[must_use]
+    fn on(self, device: &Device) -> Self {
         self.on_all(std::slice::from_ref(device))
     }
 
-    /// The same for a loop that trains on several devices.
-    fn on_all(self, devices: &[Device]) -> OnDevices<Self>;
+    /// The loop trains on all of these.
+    #[must_use]
+    fn on_all(self, devices: &[Device]) -> Self;
 }
 
 impl<I> OnDevice for Epochs<I> {
-    fn on_all(self, devices: &[Device]) -> OnDevices<Self> {
-        self.handle().claim(devices.iter().filter_map(claim));
-        OnDevices { epochs: self, devices: devices.to_vec(), is_warned: false }
+    fn on_all(self, devices: &[Device]) -> Self {
+        claim_all(self.handle(), devices);
+        self.before_edges(waiting(devices))
     }
 }
 
-/// Epochs on known devices; see [`OnDevice`].
-#[must_use = "epochs are measured as the iterator is consumed"]
-#[derive(Debug)]
-pub struct OnDevices<E> {
-    epochs: E,
-    devices: Vec<Device>,
-    is_warned: bool,
+impl<I> OnDevice for Slices<I> {
+    fn on_all(self, devices: &[Device]) -> Self {
+        claim_all(self.handle(), devices);
+        self.before_edges(waiting(devices))
+    }
 }
 
-impl<E> OnDevices<E> {
-    /// Waits until the devices have done what they were given. An error is the training's to meet: it is only told.
-    fn synchronize(&mut self) {
-        for device in &self.devices {
+fn claim_all(run: &RunHandle, devices: &[Device]) {
+    run.claim(devices.iter().filter_map(claim));
+}
+
+/// Waits until the devices have done what they were given. An error is the training's to meet: it is told once.
+fn waiting(devices: &[Device]) -> impl FnMut() + Send + 'static {
+    let (devices, mut is_warned) = (devices.to_vec(), false);
+    move || {
+        for device in &devices {
             if let Err(error) = device.synchronize()
-                && !std::mem::replace(&mut self.is_warned, true)
+                && !std::mem::replace(&mut is_warned, true)
             {
                 tracing::warn!("{:?} does not synchronise, epochs may end early: {error}", device.location());
             }
-        }
-    }
-}
-
-impl<E: Iterator> Iterator for OnDevices<E> {
-    type Item = E::Item;
-
-    fn next(&mut self) -> Option<E::Item> {
-        self.synchronize();
-        self.epochs.next()
-    }
-}
-
-impl<E> Drop for OnDevices<E> {
-    /// An epoch that is left early ends when its work is done; after a panic nothing is waited for.
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.synchronize();
         }
     }
 }

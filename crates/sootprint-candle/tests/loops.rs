@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::{Linear, Module as _, Optimizer as _, SGD, VarBuilder, VarMap, linear, loss};
-use sootprint::{Footprint, Kind, Outcome, Power, Replay, Run, VirtualClock};
+use sootprint::{Budget, Energy, Every, Footprint, Kind, Outcome, Power, Replay, Run, VirtualClock};
 use sootprint_candle::OnDevice as _;
 
 const BATCHES: usize = 4;
@@ -47,6 +47,16 @@ impl Training {
         optimizer.backward_step(&loss)?;
         clock.advance(Duration::from_secs(1));
         loss.to_scalar()
+    }
+
+    /// Three epochs of two seconds, between which the given step is done.
+    fn loops(&self, step: impl Fn(u32) -> Result<()>) -> Result<()> {
+        for epoch in self.run.epochs(1..=3_u32).on(&self.device) {
+            self.clock.advance(Duration::from_secs(1));
+            step(epoch)?;
+            self.clock.advance(Duration::from_secs(1));
+        }
+        Ok(())
     }
 
     /// Trains three epochs; gives up in the given one after its first batch. The losses of the batches.
@@ -118,4 +128,162 @@ fn a_panic_in_a_step_is_known() {
     let footprint = sootprint::recover(dir.path(), None).unwrap();
     assert_eq!(footprint.run.outcome, Outcome::Panicked);
     assert_eq!(epochs(&footprint), [(0, 100.0, true), (1, 100.0, false)]);
+}
+
+/// How a loop of three epochs of two seconds ends; what the footprint then says of the run, of each epoch, and why.
+#[test]
+fn every_end_has_its_word() {
+    /// Its name, how it comes to its end, and the words for it.
+    type End = (&'static str, fn(Training) -> Option<Footprint>, Outcome, &'static [(u32, f64, bool)]);
+    let ends: [End; 7] = [
+        (
+            "all epochs",
+            |training| {
+                training.loops(|_| Ok(())).unwrap();
+                Some(training.run.finish())
+            },
+            Outcome::Completed,
+            &[(1, 200.0, true), (2, 200.0, true), (3, 200.0, true)],
+        ),
+        (
+            "break",
+            |training| {
+                for epoch in training.run.epochs(1..=3_u32).on(&training.device) {
+                    training.clock.advance(Duration::from_secs(1));
+                    if epoch == 2 {
+                        break;
+                    }
+                    training.clock.advance(Duration::from_secs(1));
+                }
+                Some(training.run.finish())
+            },
+            Outcome::StoppedEarly,
+            &[(1, 200.0, true), (2, 100.0, false)],
+        ),
+        (
+            "an error that is handled",
+            |training| {
+                assert!(
+                    training
+                        .loops(|epoch| if epoch == 2 { candle_core::bail!("no") } else { Ok(()) })
+                        .is_err()
+                );
+                Some(training.run.finish())
+            },
+            Outcome::StoppedEarly,
+            &[(1, 200.0, true), (2, 100.0, false)],
+        ),
+        (
+            "an error that ends the training",
+            |training| {
+                assert!(
+                    training
+                        .loops(|epoch| if epoch == 3 { candle_core::bail!("no") } else { Ok(()) })
+                        .is_err()
+                );
+                None
+            },
+            Outcome::Failed,
+            &[(1, 200.0, true), (2, 200.0, true), (3, 100.0, false)],
+        ),
+        (
+            "a closure that fails",
+            |training| {
+                training.run.handle().claim([]);
+                let _ = training.run.epoch(1, || {
+                    training.clock.advance(Duration::from_secs(2));
+                    Err::<(), _>("no")
+                });
+                Some(training.run.finish())
+            },
+            Outcome::Completed,
+            &[(1, 200.0, false)],
+        ),
+        (
+            "a loop without epochs",
+            |training| {
+                for _ in training.run.slices(Every::steps(2), 0..5).on(&training.device) {
+                    training.clock.advance(Duration::from_secs(1));
+                }
+                Some(training.run.finish())
+            },
+            Outcome::Completed,
+            &[(1, 200.0, true), (2, 200.0, true), (3, 100.0, true)],
+        ),
+        (
+            "a panic that somebody catches",
+            |training| {
+                let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+                    let _ = training.loops(|epoch| {
+                        assert_eq!(epoch, 1, "on purpose");
+                        Ok(())
+                    });
+                    drop(training);
+                }));
+                assert!(caught.is_err());
+                None
+            },
+            Outcome::Panicked,
+            &[(1, 200.0, true), (2, 100.0, false)],
+        ),
+    ];
+    for (name, end, outcome, expected) in ends {
+        let dir = tempfile::tempdir().unwrap();
+        let own = end(Training::new(dir.path()));
+        let read = sootprint::recover(dir.path(), None).unwrap();
+        assert_eq!((read.run.outcome, epochs(&read).as_slice()), (outcome, expected), "{name}");
+        assert!(own.is_none_or(|own| own == read), "{name}: the ledger says something else");
+    }
+}
+
+#[test]
+fn a_budget_ends_the_loop_between_epochs() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = VirtualClock::default();
+    let steady = [(Duration::from_secs(1), Power::from_watts(100.0))];
+    let replay = Replay::new().component(Kind::Cpu, "Scripted CPU", steady).on_clock(clock.clone());
+    let run = Run::pre_training(dir.path())
+        .replay(replay)
+        .budget(Budget::energy(Energy::from_joules(700.0)).stop())
+        .start();
+    for _ in run.epochs(1..=9_u32).on(&Device::Cpu) {
+        clock.advance(Duration::from_secs(2));
+        assert!(run.handle().settle(Duration::from_secs(120)));
+    }
+    let footprint = run.finish();
+    assert_eq!(epochs(&footprint), [(1, 200.0, true), (2, 200.0, true), (3, 200.0, true)]);
+    assert_eq!(footprint.run.outcome, Outcome::StoppedEarly);
+    assert!(footprint.notes.iter().any(|note| note.contains("is not enough for another epoch")));
+}
+
+#[test]
+fn accumulated_gradients_on_several_devices_are_one_epoch_with_its_phases() {
+    let dir = tempfile::tempdir().unwrap();
+    let Training { run, clock, device, layer, mut optimizer } = Training::new(dir.path());
+    // Two shards whose losses are added before one step of the optimiser, as candle-examples accumulate.
+    let devices = [device.clone(), Device::Cpu];
+    for _ in run.epochs(1..=2_u32).on_all(&devices) {
+        for _ in 0..BATCHES {
+            let losses = devices.each_ref().map(|device| {
+                let _phase = run.phase("forward");
+                clock.advance(Duration::from_secs(1));
+                run.samples(1);
+                let input = Tensor::new(&[[1f32, 2.0, 3.0]], device).unwrap();
+                layer.forward(&input).unwrap().sqr().unwrap().mean_all().unwrap()
+            });
+            let _phase = run.phase("backward");
+            clock.advance(Duration::from_secs(1));
+            let loss = losses[0].add(&losses[1]).unwrap();
+            optimizer.backward_step(&loss).unwrap();
+        }
+    }
+    let footprint = run.finish();
+    let epoch = &footprint.epochs[1];
+    let phases: Vec<_> =
+        epoch.phases.iter().map(|it| (it.name.as_str(), it.energy.joules().round())).collect();
+    // Eight seconds forward and four back, at 100 W.
+    assert_eq!(phases, [("forward", 800.0), ("backward", 400.0)]);
+    assert_eq!((epoch.samples, footprint.run.samples), (Some(8), Some(16)));
+    // 2,400 J over 16 samples.
+    assert!((footprint.per_sample().unwrap().energy.joules() - 150.0).abs() < 1e-6);
 }

@@ -98,8 +98,16 @@ impl NewCard {
         Ok(apply_with(&card, footprint, options)?.0)
     }
 
+    /// This heading, if there is none.
+    #[must_use]
+    pub fn or_title(mut self, title: impl Into<String>) -> Self {
+        self.title.get_or_insert_with(|| title.into());
+        self
+    }
+
     /// With a heading and a file of weights from the folder of the card, where they are missing.
-    pub(crate) fn completed_from(&self, card: &Path) -> Self {
+    #[must_use]
+    pub fn completed_from(&self, card: &Path) -> Self {
         let Some(folder) = path::absolute(card).ok().and_then(|card| Some(card.parent()?.to_owned())) else {
             return self.clone();
         };

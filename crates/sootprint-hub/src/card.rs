@@ -41,6 +41,8 @@ pub(crate) struct Sides {
     pub(crate) remote: Option<Vec<u8>>,
     /// None when nothing is known of a publication before.
     pub(crate) base: Option<String>,
+    /// What a card says that there is not yet.
+    pub(crate) new_card: NewCard,
 }
 
 /// Why there is no one text.
@@ -94,6 +96,7 @@ impl LocalCard {
     /// The folder's card alone; a small one where there is none.
     fn alone(
         self,
+        new_card: NewCard,
         name: &RepositoryName,
         footprint: &Footprint,
         options: &CardOptions,
@@ -101,7 +104,8 @@ impl LocalCard {
         Ok(match self.edited.clone() {
             Some(edited) => Card::new(edited, Origin::Folder, self),
             None => {
-                let text = NewCard::default().title(&name.name).render_with(footprint, options)?;
+                let new_card = new_card.or_title(&name.name).completed_from(&self.path);
+                let text = new_card.render_with(footprint, options)?;
                 Card::new(Edited { text, replaced: None, replaced_report: None }, Origin::Nowhere, self)
             }
         })
@@ -118,11 +122,13 @@ impl Card {
         footprint: &Footprint,
         options: &CardOptions,
     ) -> Result<Self, Apart> {
-        let Sides { local, remote, base } = sides;
+        let Sides { local, remote, base, new_card } = sides;
         let on_the_hub = |source| {
             Apart::Unreadable(PublishError::Card { card: format!("{CARD} of {name} on the Hub"), source })
         };
-        let Some(bytes) = remote else { return local.alone(name, footprint, options).map_err(on_the_hub) };
+        let Some(bytes) = remote else {
+            return local.alone(new_card, name, footprint, options).map_err(on_the_hub);
+        };
         let theirs = String::from_utf8_lossy(&bytes).into_owned();
         let remote = Edited::of(bytes, footprint, options).map_err(on_the_hub)?;
         let Some(ours) = local.edited.clone() else { return Ok(Self::new(remote, Origin::Hub, local)) };

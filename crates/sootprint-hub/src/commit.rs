@@ -156,7 +156,8 @@ impl Session<'_> {
         let settled = self.staging.settled(&self.target);
         let settled = settled.filter(|theirs| remote.as_deref() == Some(theirs.as_bytes()));
         let base = settled.or_else(|| self.staging.base(&self.target).map(|base| base.card));
-        let sides = Sides { local: self.local.clone(), remote, base };
+        let (local, new_card) = (self.local.clone(), self.job.new_card.clone());
+        let sides = Sides { local, remote, base, new_card };
         match Card::merge(sides, self.hub.name(), &self.footprint, &self.options) {
             Ok(card) => Ok((card, self.job.pull_request)),
             Err(Apart::Unreadable(error)) => Err(error),

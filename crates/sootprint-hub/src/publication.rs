@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sootprint::Footprint;
-use sootprint_card::PICTURE_FILE;
+use sootprint_card::{NewCard, PICTURE_FILE, Relation};
 
 use crate::error::PublishError;
 use crate::events::Events;
@@ -65,6 +65,8 @@ pub struct Publication {
     pub(crate) private: bool,
     pub(crate) picture: bool,
     pub(crate) base_card: bool,
+    pub(crate) new_card: NewCard,
+    pub(crate) relation: Option<Relation>,
     pub(crate) branch: String,
     pub(crate) pull_request: bool,
     pub(crate) on_conflict: OnConflict,
@@ -98,6 +100,8 @@ impl Publication {
             private: false,
             picture: false,
             base_card: false,
+            new_card: NewCard::default(),
+            relation: None,
             branch: MAIN.to_owned(),
             pull_request: false,
             on_conflict: OnConflict::default(),
@@ -204,6 +208,18 @@ impl Publication {
     /// How long is waited, and how often the Hub is asked again.
     pub fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// What the card says when neither the folder nor the Hub has one: the framework, tags, how to load the weights.
+    pub fn new_card(mut self, card: NewCard) -> Self {
+        self.new_card = card;
+        self
+    }
+
+    /// How a fine-tuned model comes from its base; the card gets it where it says nothing of it.
+    pub fn relation(mut self, relation: Relation) -> Self {
+        self.relation = Some(relation);
         self
     }
 

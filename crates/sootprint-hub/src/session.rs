@@ -123,6 +123,9 @@ impl<'a> Session<'a> {
         {
             options = options.base_card(card);
         }
+        if let Some(relation) = job.relation {
+            options = options.relation(relation);
+        }
         let local = LocalCard::read(&job.dir, card.as_deref(), &footprint, &options)?;
         let mut others = Vec::new();
         if !job.card_alone {

@@ -21,7 +21,8 @@ fn merge_from(
     let local = LocalCard::read(dir.path(), local.map(|_| path.as_path()), &footprint, &options).unwrap();
     let name = RepositoryName::parse("me/digits").unwrap();
     let remote = remote.map(|text| text.as_bytes().to_vec());
-    let sides = Sides { local, remote, base: base.map(str::to_owned) };
+    let (base, new_card) = (base.map(str::to_owned), NewCard::default());
+    let sides = Sides { local, remote, base, new_card };
     let card = Card::merge(sides, &name, &footprint, &options);
     (dir, card)
 }

@@ -6,6 +6,7 @@ mod basics;
 mod bench;
 mod choices;
 mod faults;
+mod finish;
 #[path = "../isolated/mod.rs"]
 mod isolated;
 mod memory;
