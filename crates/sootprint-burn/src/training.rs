@@ -3,18 +3,23 @@
 use burn::tensor::Device;
 use burn::train::logger::TrainingProgressLogger;
 use burn::train::{Learner, LearnerModel, LearningResult, SupervisedTraining};
-use sootprint::{Outcome, Run, RunHandle};
+use sootprint::{Run, RunHandle};
 
+use crate::course::{Course, Split};
 use crate::devices::{advice, claims};
-use crate::metrics::{EmissionsMetric, EnergyMetric, SplitStart};
+use crate::ends::Ends;
+use crate::metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
 use crate::progress::Progress;
 
-/// Lets a supervised training be measured by a run.
-pub trait MeasuredBy<M: LearnerModel> {
-    /// Measures the training: live energy and CO2e among Burn's metrics, the epochs, and how it ended.
+/// Lets Burn's work be measured by a run.
+pub trait MeasuredBy: Sized {
+    /// What launches it, measured.
+    type Measured;
+
+    /// Measures it: live energy, power and CO2e among Burn's metrics, the epochs, and how it ended.
     ///
-    /// Make it the last call before `launch`, so that the interrupter, the epochs and all else are set.
-    fn measured_by(self, run: &Run) -> Measured<M>;
+    /// Make it the last call before the launch, so that the interrupter, the epochs and all else are set.
+    fn measured_by(self, run: &Run) -> Self::Measured;
 }
 
 /// A supervised training that a run measures.
@@ -26,7 +31,9 @@ pub struct Measured<M: LearnerModel> {
     devices: Option<Vec<Device>>,
 }
 
-impl<M: LearnerModel> MeasuredBy<M> for SupervisedTraining<M> {
+impl<M: LearnerModel> MeasuredBy for SupervisedTraining<M> {
+    type Measured = Measured<M>;
+
     fn measured_by(self, run: &Run) -> Measured<M> {
         Measured { training: self, run: run.handle(), beside: None, devices: None }
     }
@@ -51,46 +58,51 @@ impl<M: LearnerModel> Measured<M> {
     pub fn launch(self, learner: Learner<M>) -> LearningResult<M> {
         let Self { training, run, beside, devices } = self;
         let devices = devices.unwrap_or_else(|| learner.model().devices());
-        let claims = claims(&devices);
-        advice(&claims).into_iter().for_each(|advice| run.note(advice));
-        run.claim(claims);
-        let split = SplitStart::now(&run);
-        let energy = || EnergyMetric::since(run.clone(), split.clone());
-        let emissions = || EmissionsMetric::since(run.clone(), split.clone());
-        let training = training
-            .metric_train_numeric(energy())
-            .metric_valid_numeric(energy())
-            .metric_train_numeric(emissions())
-            .metric_valid_numeric(emissions())
-            .with_progress_logger(Progress::new(run.clone(), split, beside));
+        claim(&run, &devices);
+        let ends = Ends::new(run.clone(), training.interrupter());
+        let course = Course::new(run, ends, devices);
+        let training =
+            with_metrics(training, &course).with_progress_logger(Progress::new(course.clone(), beside));
 
-        let witness = Witness(&run);
+        let witness = Witness(&course);
+        let here = course.on_this_thread();
         let result = training.launch(learner);
+        drop(here);
         drop(witness);
-        tell_outcome(&run, &result);
+        course.ends().tell(result.interrupted.as_ref(), result.error.as_deref());
         result
     }
 }
 
-/// Tells the run when the training panics; a user may catch the panic and finish the run all the same.
-struct Witness<'a>(&'a RunHandle);
+/// Tells the run which boards these devices are.
+pub(crate) fn claim(run: &RunHandle, devices: &[Device]) {
+    let claims = claims(devices);
+    advice(&claims).into_iter().for_each(|advice| run.note(advice));
+    run.claim(claims);
+}
+
+fn with_metrics<M: LearnerModel>(training: SupervisedTraining<M>, course: &Course) -> SupervisedTraining<M> {
+    let over = |split| (course.run().clone(), course.span(split).clone());
+    let energy = |split| EnergyMetric::over(over(split).0, over(split).1);
+    let power = |split| PowerMetric::over(over(split).0, over(split).1);
+    let emissions = |split| EmissionsMetric::over(over(split).0, over(split).1);
+    training
+        .metric_train_numeric(energy(Split::Train))
+        .metric_valid_numeric(energy(Split::Valid))
+        .metric_train_numeric(power(Split::Train))
+        .metric_valid_numeric(power(Split::Valid))
+        .metric_train_numeric(emissions(Split::Train))
+        .metric_valid_numeric(emissions(Split::Valid))
+}
+
+/// Tells the run when the training panics.
+struct Witness<'a>(&'a Course);
 
 impl Drop for Witness<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.epoch_ended(false);
-            self.0.outcome(Outcome::Panicked);
+            self.0.abandon();
+            self.0.ends().panicked();
         }
-    }
-}
-
-fn tell_outcome<M>(run: &RunHandle, result: &LearningResult<M>) {
-    if let Some(error) = &result.error {
-        run.note(format!("the training ended with an error: {error}"));
-        run.outcome(Outcome::Failed);
-    } else if let Some(interruption) = &result.interrupted {
-        let reason = interruption.reason.as_deref().unwrap_or("no reason given");
-        run.note(format!("the training was interrupted: {reason}"));
-        run.outcome(Outcome::Interrupted);
     }
 }

@@ -1,0 +1,73 @@
+//! How a training is stopped, and how it ended.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use burn::train::{Interrupter, Interruption, TrainingError};
+use sootprint::{Outcome, RunHandle};
+
+use crate::soon::Soon as _;
+
+/// Stops a training whose run is over its budget, and tells the run, once, how the training ended.
+#[derive(Clone)]
+pub(crate) struct Ends(Arc<Shared>);
+
+struct Shared {
+    run: RunHandle,
+    interrupter: Interrupter,
+    /// Why the run's budget stopped it.
+    over_budget: OnceLock<String>,
+    is_told: AtomicBool,
+}
+
+impl Ends {
+    pub(crate) fn new(run: RunHandle, interrupter: Interrupter) -> Self {
+        let (over_budget, is_told) = (OnceLock::new(), AtomicBool::new(false));
+        Self(Arc::new(Shared { run, interrupter, over_budget, is_told }))
+    }
+
+    /// Stops the training if its run has a budget that says so.
+    pub(crate) fn mind_budget(&self) {
+        let Shared { run, interrupter, over_budget, .. } = &*self.0;
+        if over_budget.get().is_none()
+            && let Some(reason) = run.over_budget()
+        {
+            interrupter.stop(Some(&reason));
+            // Whoever was first has said the same.
+            let _ = over_budget.set(reason);
+        }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0.interrupter.should_stop()
+    }
+
+    /// What the interrupter says now. Burn's terminal dashboard resets it when a training has ended, so this is asked
+    /// just before.
+    pub(crate) fn tell_now(&self) {
+        self.tell(self.0.interrupter.interruption().as_ref(), self.0.interrupter.error().as_deref());
+    }
+
+    /// What a result says.
+    pub(crate) fn tell(&self, interrupted: Option<&Interruption>, error: Option<&TrainingError>) {
+        let Shared { run, over_budget, is_told, .. } = &*self.0;
+        if (interrupted.is_none() && error.is_none()) || is_told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Some(error) = error {
+            run.note(format!("the training ended with an error: {error}"));
+            run.outcome(Outcome::Failed);
+        } else if over_budget.get().is_some() {
+            run.outcome(Outcome::StoppedEarly);
+        } else if let Some(Interruption { reason }) = interrupted {
+            let reason = reason.as_deref().unwrap_or("no reason given");
+            run.note(format!("the training was interrupted: {reason}"));
+            run.outcome(Outcome::Interrupted);
+        }
+    }
+
+    /// The training panics; a user may catch the panic and finish the run all the same.
+    pub(crate) fn panicked(&self) {
+        self.0.run.outcome(Outcome::Panicked);
+    }
+}

@@ -1,0 +1,15 @@
+//! Real trainings on the processor, measured on a script whose joules are known.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    reason = "a test stops at the first surprise, and its figures are whole"
+)]
+
+mod custom;
+mod digits;
+mod edges;
+mod ends;
+mod live;
+mod renderers;
