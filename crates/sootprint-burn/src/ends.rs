@@ -54,20 +54,32 @@ impl Ends {
         if (interrupted.is_none() && error.is_none()) || is_told.swap(true, Ordering::Relaxed) {
             return;
         }
-        if let Some(error) = error {
-            run.note(format!("the training ended with an error: {error}"));
-            run.outcome(Outcome::Failed);
-        } else if over_budget.get().is_some() {
+        if error.is_none() && over_budget.get().is_some() {
             run.outcome(Outcome::StoppedEarly);
-        } else if let Some(Interruption { reason }) = interrupted {
-            let reason = reason.as_deref().unwrap_or("no reason given");
-            run.note(format!("the training was interrupted: {reason}"));
-            run.outcome(Outcome::Interrupted);
+        } else {
+            note_end(run, "training", interrupted, error);
         }
     }
 
     /// The training panics; a user may catch the panic and finish the run all the same.
     pub(crate) fn panicked(&self) {
         self.0.run.outcome(Outcome::Panicked);
+    }
+}
+
+/// What a result says of its end, in the footprint.
+pub(crate) fn note_end(
+    run: &RunHandle,
+    what: &str,
+    interrupted: Option<&Interruption>,
+    error: Option<&TrainingError>,
+) {
+    if let Some(error) = error {
+        run.note(format!("the {what} ended with an error: {error}"));
+        run.outcome(Outcome::Failed);
+    } else if let Some(Interruption { reason }) = interrupted {
+        let reason = reason.as_deref().unwrap_or("no reason given");
+        run.note(format!("the {what} was interrupted: {reason}"));
+        run.outcome(Outcome::Interrupted);
     }
 }

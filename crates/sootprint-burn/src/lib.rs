@@ -56,6 +56,7 @@ mod course;
 mod custom;
 mod devices;
 mod ends;
+mod evaluator;
 mod loader;
 mod metrics;
 mod progress;
@@ -65,6 +66,7 @@ mod training;
 
 pub use custom::{OnDevice, OnDevices};
 pub use devices::claims;
+pub use evaluator::{MeasuredEvaluator, MeasuredEvaluatorBuilder};
 pub use loader::exact_edges;
 pub use metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
 pub use training::{Measured, MeasuredBy};

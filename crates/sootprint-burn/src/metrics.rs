@@ -13,7 +13,7 @@ use burn::train::metric::{
 };
 use sootprint::{Energy, Live, Power, RunHandle};
 
-use crate::span::Span;
+use crate::span::{Span, Stretch};
 
 /// The energy of the current split of the current epoch, in watt-hours. Less is better.
 ///
@@ -99,13 +99,19 @@ struct Gauge {
     /// Nobody else begins the span.
     owns_span: bool,
     face: &'static Face,
+    /// The stretch that was read last.
+    number: u64,
     shown: Option<Shown>,
 }
 
 impl Gauge {
     fn read(&mut self) {
-        let end = self.span.end();
-        let read = (self.face.read)(&self.span.start(), &end.unwrap_or_else(|| self.run.live()));
+        let Stretch { number, start, end } = self.span.get();
+        // An evaluator does not say that one test is over and the next one begins.
+        if std::mem::replace(&mut self.number, number) != number {
+            self.shown = None;
+        }
+        let read = (self.face.read)(&start, &end.unwrap_or_else(|| self.run.live()));
         self.shown = match (read, self.shown) {
             // A live figure reaches ahead of the readings and may come back a little when the next one is in.
             (Some(read), Some(shown)) if self.face.is_sum && end.is_none() => Some(read.at_least(shown)),
@@ -142,12 +148,12 @@ macro_rules! metric {
             #[must_use]
             pub fn new(run: RunHandle) -> Self {
                 let span = Span::since(&run);
-                Self(Gauge { run, span, owns_span: true, face: &$face, shown: None })
+                Self(Gauge { run, span, owns_span: true, face: &$face, number: 0, shown: None })
             }
 
             /// Over a span that somebody else begins and ends.
             pub(crate) fn over(run: RunHandle, span: Span) -> Self {
-                Self(Gauge { run, span, owns_span: false, face: &$face, shown: None })
+                Self(Gauge { run, span, owns_span: false, face: &$face, number: 0, shown: None })
             }
         }
 

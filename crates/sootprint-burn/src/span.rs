@@ -1,6 +1,6 @@
 //! The stretch of a run that a metric shows.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sootprint::{Live, RunHandle};
 
@@ -9,30 +9,39 @@ use sootprint::{Live, RunHandle};
 /// Burn's metrics are told of a split's end, late, and not of its beginning. The progress logger is told of both, and
 /// the loaders of [`exact_edges`](crate::exact_edges) see both as they happen.
 #[derive(Clone)]
-pub(crate) struct Span(Arc<Mutex<(Live, Option<Live>)>>);
+pub(crate) struct Span(Arc<Mutex<Stretch>>);
+
+#[derive(Clone, Copy)]
+pub(crate) struct Stretch {
+    /// Which it is of those that followed each other.
+    pub(crate) number: u64,
+    pub(crate) start: Live,
+    pub(crate) end: Option<Live>,
+}
 
 impl Span {
     pub(crate) fn since(run: &RunHandle) -> Self {
-        Self(Arc::new(Mutex::new((run.live(), None))))
+        Self(Arc::new(Mutex::new(Stretch { number: 0, start: run.live(), end: None })))
     }
 
-    /// It begins here.
+    /// The next one begins here.
     pub(crate) fn begin(&self, run: &RunHandle) {
-        let now = run.live();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (now, None);
+        let start = run.live();
+        let mut stretch = self.stretch();
+        *stretch = Stretch { number: stretch.number + 1, start, end: None };
     }
 
     /// It ends here, whenever its metrics are asked.
     pub(crate) fn close(&self, run: &RunHandle) {
-        let now = run.live();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(now);
+        let end = run.live();
+        self.stretch().end = Some(end);
     }
 
-    pub(crate) fn start(&self) -> Live {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    pub(crate) fn get(&self) -> Stretch {
+        *self.stretch()
     }
 
-    pub(crate) fn end(&self) -> Option<Live> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    fn stretch(&self) -> MutexGuard<'_, Stretch> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

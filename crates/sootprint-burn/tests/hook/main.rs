@@ -11,5 +11,6 @@ mod custom;
 mod digits;
 mod edges;
 mod ends;
+mod evaluator;
 mod live;
 mod renderers;
