@@ -10,7 +10,7 @@ use burn::train::renderer::{
 
 /// Prints loss, accuracy, energy and CO2e of each epoch as it ends.
 #[derive(Default)]
-pub(crate) struct EpochLines {
+pub struct EpochLines {
     names: HashMap<MetricId, String>,
     train: HashMap<String, f64>,
     valid: HashMap<String, f64>,
