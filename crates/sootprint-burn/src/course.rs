@@ -90,7 +90,7 @@ impl Drop for Here {
 
 impl Course {
     pub(crate) fn new(run: RunHandle, ends: Ends, devices: Vec<Device>) -> Self {
-        let (train, valid) = (Span::since(&run), Span::since(&run));
+        let (train, valid) = (Span::since(run.clone()), Span::since(run.clone()));
         let (state, announced) = (Mutex::default(), Condvar::new());
         Self(Arc::new(Shared { run, ends, devices, train, valid, state, announced }))
     }
@@ -197,11 +197,11 @@ impl Course {
             state.began.get_or_insert_with(Instant::now);
             run.epoch_started(u32::try_from(number).unwrap_or(u32::MAX));
         }
-        self.span(split).begin(run);
+        self.span(split).begin();
     }
 
     fn end(&self, split: Split, items: usize, is_whole: bool) {
-        self.span(split).close(&self.0.run);
+        self.span(split).close();
         if split == Split::Train {
             self.0.run.samples(items as u64);
         }
@@ -234,13 +234,6 @@ impl Course {
         if let Some(Epoch([is_trained, is_validated])) = state.epoch.take() {
             let is_validated = is_validated.unwrap_or_else(|| !self.0.ends.is_stopped());
             self.0.run.epoch_ended(is_trained == Some(true) && is_validated);
-        }
-    }
-
-    /// The training panics: its open epoch ends here.
-    pub(crate) fn abandon(&self) {
-        if self.state().epoch.take().is_some() {
-            self.0.run.epoch_ended(false);
         }
     }
 

@@ -60,10 +60,25 @@ impl Ends {
             note_end(run, "training", interrupted, error);
         }
     }
+}
 
-    /// The training panics; a user may catch the panic and finish the run all the same.
-    pub(crate) fn panicked(&self) {
-        self.0.run.outcome(Outcome::Panicked);
+/// Tells the run when a training panics; a user may catch the panic and finish the run all the same.
+///
+/// It needs no unwinding to be true: where a panic ends the process, the ledger says that the run was killed.
+pub(crate) struct Witness<'a>(&'a RunHandle);
+
+impl<'a> Witness<'a> {
+    pub(crate) fn new(run: &'a RunHandle) -> Self {
+        Self(run)
+    }
+}
+
+impl Drop for Witness<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.epoch_ended(false);
+            self.0.outcome(Outcome::Panicked);
+        }
     }
 }
 

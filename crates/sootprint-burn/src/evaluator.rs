@@ -7,10 +7,10 @@ use burn::data::dataset::DatasetError;
 use burn::module::Module as _;
 use burn::tensor::Device;
 use burn::train::{EvaluationResult, Evaluator, EvaluatorBuilder, EvaluatorComponentTypes, InferenceStep};
-use sootprint::{Outcome, Run, RunHandle};
+use sootprint::{Run, RunHandle};
 
 use crate::devices::synchronize;
-use crate::ends::note_end;
+use crate::ends::{Witness, note_end};
 use crate::metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
 use crate::span::Span;
 use crate::training::{MeasuredBy, claim};
@@ -39,11 +39,11 @@ impl<E: EvaluatorComponentTypes> MeasuredBy for EvaluatorBuilder<E> {
 
     fn measured_by(self, run: &Run) -> Self::Measured {
         let run = run.handle();
-        let span = Span::since(&run);
+        let span = Span::since(run.clone());
         let builder = self
-            .metric_numeric(EnergyMetric::over(run.clone(), span.clone()))
-            .metric_numeric(PowerMetric::over(run.clone(), span.clone()))
-            .metric_numeric(EmissionsMetric::over(run.clone(), span.clone()));
+            .metric_numeric(EnergyMetric::over(&span))
+            .metric_numeric(PowerMetric::over(&span))
+            .metric_numeric(EmissionsMetric::over(&span));
         MeasuredEvaluatorBuilder { builder, run, span }
     }
 }
@@ -76,23 +76,12 @@ where
     ) -> EvaluationResult {
         let Self { evaluator, run, span, devices } = self;
         let test = Test(Arc::new((run, span, devices)));
-        let witness = Witness(&test.0.0);
+        let witness = Witness::new(&test.0.0);
         let wrapped = tests.into_iter().map(|(name, loader)| (name, test.wrap(loader)));
         let result = evaluator.eval_all(wrapped);
         drop(witness);
         note_end(&test.0.0, "evaluation", result.interrupted.as_ref(), result.error.as_deref());
         result
-    }
-}
-
-/// Tells the run when the evaluation panics.
-struct Witness<'a>(&'a RunHandle);
-
-impl Drop for Witness<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.outcome(Outcome::Panicked);
-        }
     }
 }
 
@@ -141,9 +130,9 @@ impl<O> Iterator for Reading<'_, O> {
     fn next(&mut self) -> Option<Self::Item> {
         // Burn's worker may be at the last batch of the test before until the first one is asked for.
         if !std::mem::replace(&mut self.is_begun, true) {
-            let (run, span, devices) = &*self.test.0;
+            let (_, span, devices) = &*self.test.0;
             synchronize(devices);
-            span.begin(run);
+            span.begin();
         }
         self.batches.next()
     }
@@ -157,10 +146,10 @@ impl<O> DataLoaderIterator<O> for Reading<'_, O> {
 
 impl<O> Drop for Reading<'_, O> {
     fn drop(&mut self) {
-        let (run, span, devices) = &*self.test.0;
+        let (_, span, devices) = &*self.test.0;
         if !std::thread::panicking() {
             synchronize(devices);
         }
-        span.close(run);
+        span.close();
     }
 }

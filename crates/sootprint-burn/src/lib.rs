@@ -60,6 +60,8 @@ mod evaluator;
 mod loader;
 mod metrics;
 mod progress;
+#[cfg(feature = "rl")]
+mod rl;
 mod soon;
 mod span;
 mod training;
@@ -69,4 +71,6 @@ pub use devices::claims;
 pub use evaluator::{MeasuredEvaluator, MeasuredEvaluatorBuilder};
 pub use loader::exact_edges;
 pub use metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
+#[cfg(feature = "rl")]
+pub use rl::MeasuredRl;
 pub use training::{Measured, MeasuredBy};

@@ -13,27 +13,28 @@ use burn::train::metric::{
 };
 use sootprint::{Energy, Live, Power, RunHandle};
 
+use crate::ends::Ends;
 use crate::span::{Span, Stretch};
 
 /// The energy of the current split of the current epoch, in watt-hours. Less is better.
 ///
 /// [`measured_by`](crate::MeasuredBy::measured_by) registers it.
 #[derive(Clone)]
-pub struct EnergyMetric(Gauge);
+pub struct EnergyMetric(Dial);
 
 /// The power in watts: the mean of about the last second, and over a whole split at its end. Less is better.
 ///
 /// [`measured_by`](crate::MeasuredBy::measured_by) registers it.
 #[derive(Clone)]
-pub struct PowerMetric(Gauge);
+pub struct PowerMetric(Dial);
 
 /// The CO2e of the current split of the current epoch, in grams. Less is better.
 ///
 /// [`measured_by`](crate::MeasuredBy::measured_by) registers it.
 #[derive(Clone)]
-pub struct EmissionsMetric(Gauge);
+pub struct EmissionsMetric(Dial);
 
-/// What a gauge shows.
+/// What a dial shows.
 struct Face {
     name: &'static str,
     unit: &'static str,
@@ -77,6 +78,8 @@ const POWER: Face = Face {
 
 impl Shown {
     fn sum(live: &Live, figure: f64) -> Option<Self> {
+        // A beginning that reached ahead of the readings may lie above them for the milliseconds until it is read.
+        let figure = figure.max(0.0);
         Self::is_known(live).map(|_| Self { now: figure, so_far: figure })
     }
 
@@ -93,8 +96,7 @@ impl Shown {
 
 /// A figure of the run since the current split began.
 #[derive(Clone)]
-struct Gauge {
-    run: RunHandle,
+struct Dial {
     span: Span,
     /// Nobody else begins the span.
     owns_span: bool,
@@ -102,17 +104,18 @@ struct Gauge {
     /// The stretch that was read last.
     number: u64,
     shown: Option<Shown>,
+    /// Asked at each update, where nobody else asks.
+    ends: Option<Ends>,
 }
 
-impl Gauge {
+impl Dial {
     fn read(&mut self) {
-        let Stretch { number, start, end } = self.span.get();
+        let (Stretch { number, start, end }, now) = self.span.get();
         // An evaluator does not say that one test is over and the next one begins.
         if std::mem::replace(&mut self.number, number) != number {
             self.shown = None;
         }
-        let read = (self.face.read)(&start, &end.unwrap_or_else(|| self.run.live()));
-        self.shown = match (read, self.shown) {
+        self.shown = match ((self.face.read)(&start, &now), self.shown) {
             // A live figure reaches ahead of the readings and may come back a little when the next one is in.
             (Some(read), Some(shown)) if self.face.is_sum && end.is_none() => Some(read.at_least(shown)),
             (read, shown) => read.or(shown),
@@ -134,26 +137,27 @@ impl Gauge {
 
     fn clear(&mut self) {
         if self.owns_span {
-            self.span.begin(&self.run);
+            self.span.begin();
         }
         self.shown = None;
     }
 }
 
-/// What all three metrics do, each for its own gauge.
+/// What all three metrics do, each for its own dial.
 macro_rules! metric {
     ($metric:ident, $face:ident, $description:literal) => {
         impl $metric {
             /// Of this run, from now on.
             #[must_use]
             pub fn new(run: RunHandle) -> Self {
-                let span = Span::since(&run);
-                Self(Gauge { run, span, owns_span: true, face: &$face, number: 0, shown: None })
+                let span = Span::since(run);
+                Self(Dial { span, owns_span: true, face: &$face, number: 0, shown: None, ends: None })
             }
 
             /// Over a span that somebody else begins and ends.
-            pub(crate) fn over(run: RunHandle, span: Span) -> Self {
-                Self(Gauge { run, span, owns_span: false, face: &$face, number: 0, shown: None })
+            pub(crate) fn over(span: &Span) -> Self {
+                let span = span.clone();
+                Self(Dial { span, owns_span: false, face: &$face, number: 0, shown: None, ends: None })
             }
         }
 
@@ -174,6 +178,7 @@ macro_rules! metric {
 
             fn update(&mut self, (): &(), _: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
                 self.0.read();
+                self.0.ends.iter().for_each(Ends::mind_budget);
                 Ok(self.0.entry(|shown| NumericEntry::Value(shown.now)))
             }
 
@@ -202,6 +207,15 @@ macro_rules! metric {
             }
         }
     };
+}
+
+#[cfg(feature = "rl")]
+impl EnergyMetric {
+    /// Minds the run's budget at each update, too.
+    pub(crate) fn minding(mut self, ends: Ends) -> Self {
+        self.0.ends = Some(ends);
+        self
+    }
 }
 
 metric!(EnergyMetric, ENERGY, "Energy of this split of the epoch: GPU, CPU and memory");

@@ -7,7 +7,7 @@ use sootprint::{Run, RunHandle};
 
 use crate::course::{Course, Split};
 use crate::devices::{advice, claims};
-use crate::ends::Ends;
+use crate::ends::{Ends, Witness};
 use crate::metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
 use crate::progress::Progress;
 
@@ -64,7 +64,7 @@ impl<M: LearnerModel> Measured<M> {
         let training =
             with_metrics(training, &course).with_progress_logger(Progress::new(course.clone(), beside));
 
-        let witness = Witness(&course);
+        let witness = Witness::new(course.run());
         let here = course.on_this_thread();
         let result = training.launch(learner);
         drop(here);
@@ -82,27 +82,12 @@ pub(crate) fn claim(run: &RunHandle, devices: &[Device]) {
 }
 
 fn with_metrics<M: LearnerModel>(training: SupervisedTraining<M>, course: &Course) -> SupervisedTraining<M> {
-    let over = |split| (course.run().clone(), course.span(split).clone());
-    let energy = |split| EnergyMetric::over(over(split).0, over(split).1);
-    let power = |split| PowerMetric::over(over(split).0, over(split).1);
-    let emissions = |split| EmissionsMetric::over(over(split).0, over(split).1);
+    let (train, valid) = (course.span(Split::Train), course.span(Split::Valid));
     training
-        .metric_train_numeric(energy(Split::Train))
-        .metric_valid_numeric(energy(Split::Valid))
-        .metric_train_numeric(power(Split::Train))
-        .metric_valid_numeric(power(Split::Valid))
-        .metric_train_numeric(emissions(Split::Train))
-        .metric_valid_numeric(emissions(Split::Valid))
-}
-
-/// Tells the run when the training panics.
-struct Witness<'a>(&'a Course);
-
-impl Drop for Witness<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.abandon();
-            self.0.ends().panicked();
-        }
-    }
+        .metric_train_numeric(EnergyMetric::over(train))
+        .metric_valid_numeric(EnergyMetric::over(valid))
+        .metric_train_numeric(PowerMetric::over(train))
+        .metric_valid_numeric(PowerMetric::over(valid))
+        .metric_train_numeric(EmissionsMetric::over(train))
+        .metric_valid_numeric(EmissionsMetric::over(valid))
 }

@@ -14,3 +14,4 @@ mod ends;
 mod evaluator;
 mod live;
 mod renderers;
+mod rl;
