@@ -247,3 +247,37 @@ impl Course {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::train::Interrupter;
+    use sootprint::{Replay, Run};
+
+    use super::*;
+
+    /// What the footprint notes when the worker's word on an epoch's end may be so late.
+    fn notes(bound: Duration, is_exact: bool) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Run::pre_training(dir.path()).replay(Replay::new()).start();
+        let course = Course::new(run.handle(), Ends::new(run.handle(), Interrupter::new()), Vec::new());
+        course.announce(1);
+        if is_exact {
+            course.enter(Split::Train);
+            course.leave(Split::Train, 1, true);
+        }
+        course.told_begin(Split::Train);
+        course.told_end(Split::Train, 1, true, bound);
+        course.close();
+        course.report_lateness();
+        run.finish().notes
+    }
+
+    #[test]
+    fn a_late_word_on_an_epoch_s_end_is_noted_where_it_counts() {
+        let hour = Duration::from_secs(3_600);
+        let said = |notes: &[String]| notes.iter().any(|note| note.contains("`exact_edges`"));
+        assert!(said(&notes(hour, false)));
+        assert!(!said(&notes(Duration::ZERO, false)));
+        assert!(!said(&notes(hour, true)));
+    }
+}

@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise, and its figures are whole"
 )]
 
+mod composed;
 mod custom;
 mod digits;
 mod edges;
