@@ -189,8 +189,9 @@ impl Course {
             was_exact != state.is_exact && state.epoch.is_some_and(|Epoch(splits)| splits == [None; 2]);
         if split == Split::Train && !is_known {
             self.close_in(&mut state);
+            self.0.ends.mind_budget();
         }
-        if state.epoch.is_none() {
+        if state.epoch.is_none() && !self.0.ends.is_over_budget() {
             let number = state.next.unwrap_or(1);
             (state.epoch, state.next) = (Some(Epoch::default()), Some(number + 1));
             state.epochs += 1;
@@ -202,13 +203,18 @@ impl Course {
 
     fn end(&self, split: Split, items: usize, is_whole: bool) {
         self.span(split).close();
-        if split == Split::Train {
-            self.0.run.samples(items as u64);
-        }
         if let Some(Epoch(splits)) = &mut self.state().epoch {
             splits[split as usize] = Some(is_whole);
+            if split == Split::Train {
+                self.0.run.samples(items as u64);
+            }
         }
-        self.0.ends.mind_budget();
+    }
+
+    /// Whether the run's budget allows no further epoch, now that one is over with all that followed it.
+    pub(crate) fn is_over_budget(&self) -> bool {
+        self.close();
+        self.0.ends.asks_to_stop()
     }
 
     /// The open epoch ends. It is complete when it was trained and validated to the end; a strategy of the user's own may

@@ -28,14 +28,22 @@ impl Ends {
 
     /// Stops the training if its run has a budget that says so.
     pub(crate) fn mind_budget(&self) {
-        let Shared { run, interrupter, over_budget, .. } = &*self.0;
-        if over_budget.get().is_none()
-            && let Some(reason) = run.over_budget()
-        {
-            interrupter.stop(Some(&reason));
-            // Whoever was first has said the same.
-            let _ = over_budget.set(reason);
+        if !self.is_over_budget() && self.asks_to_stop() {
+            self.0.interrupter.stop(self.0.over_budget.get().map(String::as_str));
         }
+    }
+
+    /// Whether the run's budget says now, or has said, that the training is to stop.
+    pub(crate) fn asks_to_stop(&self) -> bool {
+        if let Some(reason) = self.0.run.over_budget() {
+            // Whoever was first has said the same.
+            let _ = self.0.over_budget.set(reason);
+        }
+        self.is_over_budget()
+    }
+
+    pub(crate) fn is_over_budget(&self) -> bool {
+        self.0.over_budget.get().is_some()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

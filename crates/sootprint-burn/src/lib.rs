@@ -55,6 +55,7 @@
 mod course;
 mod custom;
 mod devices;
+mod early_stopping;
 mod ends;
 mod evaluator;
 mod loader;

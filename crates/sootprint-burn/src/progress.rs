@@ -65,7 +65,10 @@ impl TrainingProgressLogger for Progress {
         if self.batches.len() > BATCHES_BEHIND + 1 {
             self.batches.pop_front();
         }
-        self.course.ends().mind_budget();
+        // What is validated is worth its checkpoint: a budget stops before that or after it.
+        if self.split == Split::Train {
+            self.course.ends().mind_budget();
+        }
         if let Some(beside) = &mut self.beside {
             beside.update_split(items_processed);
         }

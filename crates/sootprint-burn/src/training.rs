@@ -1,12 +1,15 @@
 //! The wrapper around a supervised training.
 
+use std::sync::{Arc, OnceLock};
+
 use burn::tensor::Device;
 use burn::train::logger::TrainingProgressLogger;
-use burn::train::{Learner, LearnerModel, LearningResult, SupervisedTraining};
+use burn::train::{EarlyStoppingStrategy, Learner, LearnerModel, LearningResult, SupervisedTraining};
 use sootprint::{Run, RunHandle};
 
 use crate::course::{Course, Split};
 use crate::devices::{advice, claims};
+use crate::early_stopping::WithinBudget;
 use crate::ends::{Ends, Witness};
 use crate::metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
 use crate::progress::Progress;
@@ -29,13 +32,16 @@ pub struct Measured<M: LearnerModel> {
     run: RunHandle,
     beside: Option<Box<dyn TrainingProgressLogger>>,
     devices: Option<Vec<Device>>,
+    /// Known at the launch.
+    course: Arc<OnceLock<Course>>,
 }
 
 impl<M: LearnerModel> MeasuredBy for SupervisedTraining<M> {
     type Measured = Measured<M>;
 
     fn measured_by(self, run: &Run) -> Measured<M> {
-        Measured { training: self, run: run.handle(), beside: None, devices: None }
+        let (run, course) = (run.handle(), Arc::default());
+        Measured { training: self, run, beside: None, devices: None, course }
     }
 }
 
@@ -52,15 +58,30 @@ impl<M: LearnerModel> Measured<M> {
         self
     }
 
+    /// Burn's `early_stopping`, which minds the run's budget, too: a training whose next epoch would go beyond it then ends
+    /// between two epochs, when the checkpoint is saved.
+    ///
+    /// Without it Burn's interrupter ends such a training, at the first batch of the epoch that would go beyond. What is
+    /// used up within an epoch is interrupted there, in any case.
+    pub fn early_stopping<S>(mut self, strategy: S) -> Self
+    where
+        S: EarlyStoppingStrategy + Clone + Send + Sync + 'static,
+    {
+        self.training = self.training.early_stopping(WithinBudget::new(strategy, Arc::clone(&self.course)));
+        self
+    }
+
     /// Launches the training and gives Burn's own result.
     ///
     /// A panic passes through, after the run was told of it.
     pub fn launch(self, learner: Learner<M>) -> LearningResult<M> {
-        let Self { training, run, beside, devices } = self;
+        let Self { training, run, beside, devices, course: known } = self;
         let devices = devices.unwrap_or_else(|| learner.model().devices());
         claim(&run, &devices);
         let ends = Ends::new(run.clone(), training.interrupter());
         let course = Course::new(run, ends, devices);
+        // It is set once: a launch consumes what holds it.
+        let _ = known.set(course.clone());
         let training =
             with_metrics(training, &course).with_progress_logger(Progress::new(course.clone(), beside));
 
