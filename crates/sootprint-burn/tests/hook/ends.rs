@@ -129,6 +129,17 @@ fn ends() -> Vec<End> {
             ..COMPLETED
         },
         End {
+            name: "several devices that optimise for themselves",
+            planned: 2,
+            training: |training, _| {
+                let devices = vec![Device::flex(), Device::flex()];
+                let strategy = ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimSharded);
+                training.with_training_strategy(strategy.into())
+            },
+            epochs: &[(1, true), (2, true)],
+            ..COMPLETED
+        },
+        End {
             name: "a worker of several devices that panics",
             planned: 9,
             // Each step of two devices makes two batches.
