@@ -5,11 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use sootprint::RunHandle;
+use sootprint::{Phase, RunHandle};
 
 use crate::devices::synchronize;
 use crate::ends::Ends;
-use crate::soon::Soon as _;
 use crate::span::Span;
 
 /// So long a training waits, once, to hear from Burn's worker which epoch is its first. It is told within microseconds.
@@ -23,6 +22,19 @@ const NOTABLE: f64 = 0.01;
 pub(crate) enum Split {
     Train,
     Valid,
+}
+
+/// The phase of an epoch that follows its validation: all that Burn does before the next one.
+const AFTER_VALIDATION: &str = "checkpoint and early stopping";
+
+impl Split {
+    /// What the phase of an epoch is called in the footprint.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Train => "training",
+            Self::Valid => "validation",
+        }
+    }
 }
 
 /// Who says where the training is.
@@ -53,7 +65,10 @@ struct Shared {
 struct State {
     /// The number of the next epoch, as soon as Burn has said it.
     next: Option<usize>,
+    /// The number of the last planned epoch.
+    last: usize,
     epoch: Option<Epoch>,
+    phase: Option<Phase>,
     /// Whether loaders see the edges.
     is_exact: bool,
     /// Loaders that are being read: of several devices each has one.
@@ -119,9 +134,12 @@ impl Course {
         }
     }
 
-    /// Burn says which epoch comes first.
-    pub(crate) fn announce(&self, first: usize) {
-        self.state().next = Some(first);
+    /// Burn says which epoch comes first and which one last.
+    pub(crate) fn announce(&self, first: usize, last: usize) {
+        {
+            let mut state = self.state();
+            (state.next, state.last) = (Some(first), last);
+        }
         self.0.announced.notify_all();
     }
 
@@ -198,12 +216,19 @@ impl Course {
             state.began.get_or_insert_with(Instant::now);
             run.epoch_started(u32::try_from(number).unwrap_or(u32::MAX));
         }
+        state.phase = None;
+        state.phase = Some(run.phase(split.name()));
         self.span(split).begin();
     }
 
     fn end(&self, split: Split, items: usize, is_whole: bool) {
         self.span(split).close();
-        if let Some(Epoch(splits)) = &mut self.state().epoch {
+        let mut state = self.state();
+        state.phase = None;
+        if split == Split::Valid {
+            state.phase = Some(self.0.run.phase(AFTER_VALIDATION));
+        }
+        if let Some(Epoch(splits)) = &mut state.epoch {
             splits[split as usize] = Some(is_whole);
             if split == Split::Train {
                 self.0.run.samples(items as u64);
@@ -214,7 +239,11 @@ impl Course {
     /// Whether the run's budget allows no further epoch, now that one is over with all that followed it.
     pub(crate) fn is_over_budget(&self) -> bool {
         self.close();
-        self.0.ends.asks_to_stop()
+        let is_last = {
+            let state = self.state();
+            state.next.is_some_and(|next| next > state.last)
+        };
+        !is_last && self.0.ends.asks_to_stop()
     }
 
     /// The open epoch ends. It is complete when it was trained and validated to the end; a strategy of the user's own may
@@ -237,6 +266,7 @@ impl Course {
     }
 
     fn close_in(&self, state: &mut State) {
+        state.phase = None;
         if let Some(Epoch([is_trained, is_validated])) = state.epoch.take() {
             let is_validated = is_validated.unwrap_or_else(|| !self.0.ends.is_stopped());
             self.0.run.epoch_ended(is_trained == Some(true) && is_validated);
@@ -266,7 +296,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = Run::pre_training(dir.path()).replay(Replay::new()).start();
         let course = Course::new(run.handle(), Ends::new(run.handle(), Interrupter::new()), Vec::new());
-        course.announce(1);
+        course.announce(1, 2);
         if is_exact {
             course.enter(Split::Train);
             course.leave(Split::Train, 1, true);

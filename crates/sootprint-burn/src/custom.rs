@@ -1,7 +1,7 @@
 //! Loops of one's own, without Burn's learner.
 
 use burn::tensor::Device;
-use sootprint::Epochs;
+use sootprint::{Epochs, Slices};
 
 use crate::devices::synchronize;
 use crate::training::claim;
@@ -25,8 +25,8 @@ use crate::training::claim;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait OnDevice: Sized {
-    /// Counts the device's board, and waits for the device before an epoch ends.
-    fn on(self, device: &Device) -> OnDevices<Self> {
+    /// Counts the device's board, and waits for the device before an epoch or a slice ends.
+    fn on(self, device: &Device) -> Self {
         self.on_all(std::slice::from_ref(device))
     }
 
@@ -34,38 +34,24 @@ pub trait OnDevice: Sized {
     ///
     /// A device is waited for by the thread that the loop is on. Threads of its own it joins before an epoch ends, or
     /// takes their results.
-    fn on_all(self, devices: &[Device]) -> OnDevices<Self>;
+    fn on_all(self, devices: &[Device]) -> Self;
 }
 
 impl<I> OnDevice for Epochs<I> {
-    fn on_all(self, devices: &[Device]) -> OnDevices<Self> {
+    fn on_all(self, devices: &[Device]) -> Self {
         claim(self.handle(), devices);
-        OnDevices { epochs: self, devices: devices.to_vec() }
+        self.before_edges(waiting_for(devices))
     }
 }
 
-/// Epochs on known devices; see [`OnDevice`].
-#[must_use = "epochs are measured as the iterator is consumed"]
-#[derive(Debug)]
-pub struct OnDevices<E> {
-    epochs: E,
-    devices: Vec<Device>,
-}
-
-impl<E: Iterator> Iterator for OnDevices<E> {
-    type Item = E::Item;
-
-    fn next(&mut self) -> Option<E::Item> {
-        synchronize(&self.devices);
-        self.epochs.next()
+impl<I> OnDevice for Slices<I> {
+    fn on_all(self, devices: &[Device]) -> Self {
+        claim(self.handle(), devices);
+        self.before_edges(waiting_for(devices))
     }
 }
 
-impl<E> Drop for OnDevices<E> {
-    /// An epoch that is left early ends when its work is done; after a panic nothing is waited for.
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            synchronize(&self.devices);
-        }
-    }
+fn waiting_for(devices: &[Device]) -> impl FnMut() + Send + 'static {
+    let devices = devices.to_vec();
+    move || synchronize(&devices)
 }

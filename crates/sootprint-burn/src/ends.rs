@@ -6,8 +6,6 @@ use std::sync::{Arc, OnceLock};
 use burn::train::{Interrupter, Interruption, TrainingError};
 use sootprint::{Outcome, RunHandle};
 
-use crate::soon::Soon as _;
-
 /// Stops a training whose run is over its budget, and tells the run, once, how the training ended.
 #[derive(Clone)]
 pub(crate) struct Ends(Arc<Shared>);
@@ -35,9 +33,10 @@ impl Ends {
 
     /// Whether the run's budget says now, or has said, that the training is to stop.
     pub(crate) fn asks_to_stop(&self) -> bool {
-        if let Some(reason) = self.0.run.over_budget() {
-            // Whoever was first has said the same.
-            let _ = self.0.over_budget.set(reason);
+        if let Some(reason) = self.0.run.over_budget()
+            && self.0.over_budget.set(reason.clone()).is_ok()
+        {
+            self.0.run.stop_early(&reason);
         }
         self.is_over_budget()
     }
@@ -62,11 +61,9 @@ impl Ends {
         if (interrupted.is_none() && error.is_none()) || is_told.swap(true, Ordering::Relaxed) {
             return;
         }
-        if error.is_none() && over_budget.get().is_some() {
-            run.outcome(Outcome::StoppedEarly);
-        } else {
-            note_end(run, "training", interrupted, error);
-        }
+        // What the budget stopped has been told.
+        let interrupted = interrupted.filter(|_| over_budget.get().is_none());
+        note_end(run, "training", interrupted, error);
     }
 }
 

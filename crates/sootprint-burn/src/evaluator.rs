@@ -7,7 +7,7 @@ use burn::data::dataset::DatasetError;
 use burn::module::Module as _;
 use burn::tensor::Device;
 use burn::train::{EvaluationResult, Evaluator, EvaluatorBuilder, EvaluatorComponentTypes, InferenceStep};
-use sootprint::{Run, RunHandle};
+use sootprint::{Phase, Run, RunHandle};
 
 use crate::devices::synchronize;
 use crate::ends::{Witness, note_end};
@@ -85,6 +85,9 @@ where
     }
 }
 
+/// What the footprint calls the time of all tests.
+const PHASE: &str = "evaluation";
+
 /// What is known of the test that is read.
 #[derive(Clone)]
 struct Test(Arc<(RunHandle, Span, Vec<Device>)>);
@@ -102,7 +105,7 @@ struct Loader<O> {
 
 impl<O: 'static> DataLoader<O> for Loader<O> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<O> + 'a> {
-        Box::new(Reading { batches: self.loader.iter(), test: self.test.clone(), is_begun: false })
+        Box::new(Reading { batches: self.loader.iter(), test: self.test.clone(), phase: None })
     }
 
     fn num_items(&self) -> usize {
@@ -121,7 +124,8 @@ impl<O: 'static> DataLoader<O> for Loader<O> {
 struct Reading<'a, O> {
     batches: Box<dyn DataLoaderIterator<O> + 'a>,
     test: Test,
-    is_begun: bool,
+    /// From the first batch on.
+    phase: Option<Phase>,
 }
 
 impl<O> Iterator for Reading<'_, O> {
@@ -129,9 +133,10 @@ impl<O> Iterator for Reading<'_, O> {
 
     fn next(&mut self) -> Option<Self::Item> {
         // Burn's worker may be at the last batch of the test before until the first one is asked for.
-        if !std::mem::replace(&mut self.is_begun, true) {
-            let (_, span, devices) = &*self.test.0;
+        if self.phase.is_none() {
+            let (run, span, devices) = &*self.test.0;
             synchronize(devices);
+            self.phase = Some(run.phase(PHASE));
             span.begin();
         }
         self.batches.next()
@@ -150,6 +155,7 @@ impl<O> Drop for Reading<'_, O> {
         if !std::thread::panicking() {
             synchronize(devices);
         }
+        self.phase = None;
         span.close();
     }
 }

@@ -18,8 +18,16 @@
 //! ```
 //!
 //! It puts energy (Wh), power (W) and CO2e (g) among the metrics of each split: in the dashboard's plots, in the
-//! learner's summary and in the log files. [`exact_edges`] around the two loaders makes the epochs exact. A loop
-//! without Burn's learner says [`on`](OnDevice::on) which devices it trains on.
+//! learner's summary and in the log files. [`exact_edges`] around the two loaders makes the epochs exact.
+//!
+//! An epoch lasts until the next one begins, or the training ends. In the footprint it has the phases `training`,
+//! `validation` and `checkpoint and early stopping`, which is all that Burn does after validation, and the samples that
+//! it trained on. A [`Budget`](sootprint::Budget) that stops interrupts Burn when it is used up, and between two epochs
+//! when the next one would go beyond it; [`early_stopping`](Measured::early_stopping) makes that end clean.
+//!
+//! `measured_by` does the same for an [evaluator's builder](MeasuredEvaluatorBuilder), whose tests are the phase
+//! `evaluation`, and with the feature `rl` for reinforcement learning. A loop of one's own says
+//! [`on`](OnDevice::on) which devices it trains on.
 //!
 //! # How it ended, and what the footprint says
 //!
@@ -63,11 +71,10 @@ mod metrics;
 mod progress;
 #[cfg(feature = "rl")]
 mod rl;
-mod soon;
 mod span;
 mod training;
 
-pub use custom::{OnDevice, OnDevices};
+pub use custom::OnDevice;
 pub use devices::claims;
 pub use evaluator::{MeasuredEvaluator, MeasuredEvaluatorBuilder};
 pub use loader::exact_edges;

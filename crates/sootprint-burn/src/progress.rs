@@ -42,7 +42,7 @@ impl TrainingProgressLogger for Progress {
         // A resumed training counts on from its checkpoint: of four epochs from the third on, two are to come.
         let to_come = (total_epochs + 1).saturating_sub(starting_epoch);
         run.plan_epochs(u32::try_from(to_come).unwrap_or(u32::MAX));
-        self.course.announce(starting_epoch);
+        self.course.announce(starting_epoch, total_epochs);
         if let Some(beside) = &mut self.beside {
             beside.start(total_epochs, starting_epoch, total_items, label);
         }

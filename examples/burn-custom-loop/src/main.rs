@@ -41,11 +41,16 @@ fn main() -> Result<()> {
     let run = Run::pre_training(folder).start();
     let live = run.handle();
     for epoch in run.epochs(1..=EPOCHS).on(&device) {
+        let phase = run.phase("training");
         for batch in train.iter() {
-            let loss = model.classify(batch?).loss;
-            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            let batch = batch?;
+            live.samples(batch.classes.dims()[0] as u64);
+            let gradients = GradientsParams::from_grads(model.classify(batch).loss.backward(), &model);
             model = optimizer.step(LEARNING_RATE, model, gradients);
         }
+        device.sync()?; // What it was given belongs to the training.
+        phase.end();
+        let _phase = run.phase("validation");
         let accuracy = accuracy(model.valid().forward(valid.pixels.clone()), valid.classes.clone())?;
         let used = live.live().energy.watt_hours() * 1e3;
         println!("epoch {epoch:>2}  validation accuracy {:>5.1} %  {used:>7.2} mWh so far", accuracy * 100.0);

@@ -30,5 +30,8 @@ fn it_learns_and_publishes_its_footprint() {
     assert_eq!(footprint.run.outcome, Outcome::Completed);
     assert_eq!(footprint.epochs.len(), 15);
     assert!(footprint.epochs.iter().all(|epoch| epoch.completed && epoch.energy.joules() > 0.0));
+    assert!(footprint.epochs.iter().all(|epoch| epoch.samples == Some(1_293)));
+    let phases: Vec<&str> = footprint.phases.iter().map(|phase| phase.name.as_str()).collect();
+    assert_eq!(phases, ["training", "validation"]);
     assert!(fs::read_to_string(artifacts.join("README.md")).unwrap().contains("co2_eq_emissions"));
 }

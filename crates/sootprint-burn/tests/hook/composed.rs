@@ -3,11 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn::train::logger::MetricLogger;
-use burn::train::metric::store::{
-    Aggregate, Direction, EpochSummary, EventStoreClient, MetricsUpdate, Split,
-};
+use burn::train::metric::store::{Aggregate, Direction, EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{IterationSpeedMetric, LossMetric, MetricDefinition, NumericEntry};
 use burn::train::{Interrupter, MetricEarlyStoppingStrategy, StoppingCondition};
 use sootprint::Outcome;
@@ -32,16 +29,6 @@ impl MetricLogger for Names {
     }
 
     fn log_epoch_summary(&mut self, _: EpochSummary) {}
-}
-
-/// Saves each epoch, and takes its time.
-struct Slowly(Seconds);
-
-impl CheckpointingStrategy for Slowly {
-    fn checkpointing(&mut self, _: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
-        self.0.pass(BATCHES as u64);
-        vec![CheckpointingAction::Save]
-    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use burn::optim::SgdConfig;
 use burn::tensor::Device;
 use burn::train::{InferenceStep, TrainStep};
-use sootprint::{Outcome, Run};
+use sootprint::{Budget, Energy, Every, Outcome, Run};
 use sootprint_burn::OnDevice as _;
 
 use super::digits::*;
@@ -51,4 +51,23 @@ fn a_loop_of_one_s_own_has_its_joules() {
     assert_eq!(footprint.run.outcome, Outcome::StoppedEarly);
     assert_eq!(epochs(&footprint), [(1, true), (2, false)]);
     assert_eq!(joules(&footprint), [EPOCH_JOULES, first_seconds(TRAIN_BATCHES)]);
+}
+
+#[test]
+fn a_loop_without_epochs_has_its_slices_and_a_budget_ends_it() {
+    let device = Device::flex();
+    let dir = tempfile::tempdir().unwrap();
+    let budget = Budget::energy(Energy::from_joules(EPOCH_JOULES)).stop();
+    let (run, batches) = scripted_with(dir.path(), |run| run.budget(budget));
+    let model = Perceptron::new(&device);
+    let endless = std::iter::repeat_with(|| batches.loader(1));
+    for loader in run.slices(Every::steps(3), endless).on(&device) {
+        for batch in loader.iter() {
+            InferenceStep::step(&model, batch.unwrap());
+        }
+    }
+    let footprint = run.finish();
+    assert_eq!(footprint.run.outcome, Outcome::StoppedEarly);
+    assert_eq!(joules(&footprint), [first_seconds(3), EPOCH_JOULES - first_seconds(3)]);
+    assert!(!footprint.run.partial, "the processor claims no board");
 }

@@ -15,12 +15,14 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig, Relu};
 use burn::optim::AdamConfig;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
+use burn::train::metric::store::EventStoreClient;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{
     ClassificationOutput, InferenceStep, Interrupter, Learner, SupervisedTraining, TrainOutput, TrainStep,
 };
 use flate2::read::GzDecoder;
-use sootprint::{Footprint, Kind, Power, Replay, Run, RunHandle, VirtualClock};
+use sootprint::{Footprint, Kind, Power, Replay, Run, RunBuilder, RunHandle, VirtualClock};
 use sootprint_burn::exact_edges;
 
 pub(crate) const TRAIN_BATCHES: usize = 4;
@@ -53,17 +55,29 @@ pub(crate) struct Seconds {
 
 /// A run on a scripted processor.
 pub(crate) fn scripted(dir: &Path) -> (Run, Seconds) {
-    let epoch = [(TRAIN_BATCHES, TRAIN_WATTS), (VALID_BATCHES, VALID_WATTS)];
-    scripted_by(
-        dir,
-        epoch.map(|(seconds, watts)| (Duration::from_secs(seconds as u64), Power::from_watts(watts))),
-    )
+    scripted_with(dir, |run| run)
 }
 
-pub(crate) fn scripted_by(dir: &Path, script: impl IntoIterator<Item = (Duration, Power)>) -> (Run, Seconds) {
+/// The same, told more before it starts.
+pub(crate) fn scripted_with(dir: &Path, told: impl Fn(RunBuilder) -> RunBuilder) -> (Run, Seconds) {
+    start(dir, [(TRAIN_BATCHES, TRAIN_WATTS), (VALID_BATCHES, VALID_WATTS)], told)
+}
+
+/// A run on a processor that follows a script of seconds and watts.
+pub(crate) fn scripted_by<const N: usize>(dir: &Path, script: [(usize, f64); N]) -> (Run, Seconds) {
+    start(dir, script, |run| run)
+}
+
+fn start<const N: usize>(
+    dir: &Path,
+    script: [(usize, f64); N],
+    told: impl Fn(RunBuilder) -> RunBuilder,
+) -> (Run, Seconds) {
     let clock = VirtualClock::default();
+    let script =
+        script.map(|(seconds, watts)| (Duration::from_secs(seconds as u64), Power::from_watts(watts)));
     let replay = Replay::new().component(Kind::Cpu, "Scripted CPU", script).on_clock(clock.clone());
-    let run = Run::pre_training(dir).replay(replay).start();
+    let run = told(Run::pre_training(dir).replay(replay)).start();
     let batches = Seconds { clock, run: run.handle(), made: Arc::default(), incident: Incident::None };
     (run, batches)
 }
@@ -234,6 +248,16 @@ pub(crate) fn training_on(
 
 pub(crate) fn learner() -> Learner<Perceptron> {
     Learner::new(Perceptron::new(&Device::flex().autodiff()), AdamConfig::new().init(), 1e-2)
+}
+
+/// Saves each epoch, and takes as long as an epoch.
+pub(crate) struct Slowly(pub(crate) Seconds);
+
+impl CheckpointingStrategy for Slowly {
+    fn checkpointing(&mut self, _: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
+        self.0.pass(BATCHES as u64);
+        vec![CheckpointingAction::Save]
+    }
 }
 
 /// Number and completeness of each epoch.

@@ -9,7 +9,6 @@ use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, TensorReadError};
 use burn::train::SupervisedTraining;
 use burn::train::metric::{Metric, MetricMetadata, MetricName, SerializedEntry};
-use sootprint::Power;
 use sootprint_burn::{MeasuredBy as _, exact_edges};
 
 use super::digits::*;
@@ -106,13 +105,7 @@ impl Metric for Slow {
 /// The joules of the splits that are trained on, as Burn's log has them, in two epochs with a slow metric.
 fn trained_joules(edges: Edges) -> Vec<f64> {
     let dir = tempfile::tempdir().unwrap();
-    let seconds =
-        |seconds: usize, watts: f64| (Duration::from_secs(seconds as u64), Power::from_watts(watts));
-    let script = [
-        seconds(TRAIN_BATCHES, TRAIN_WATTS),
-        seconds(BETWEEN as usize, 1_000.0),
-        seconds(VALID_BATCHES, VALID_WATTS),
-    ];
+    let script = [(TRAIN_BATCHES, TRAIN_WATTS), (BETWEEN as usize, 1_000.0), (VALID_BATCHES, VALID_WATTS)];
     let (run, batches) = scripted_by(dir.path(), script);
     let (leave, left) = channel();
     let (train, valid) = (batches.loader(TRAIN_BATCHES), batches.loader(VALID_BATCHES));

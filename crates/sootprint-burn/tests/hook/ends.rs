@@ -198,7 +198,7 @@ fn two_devices() -> ExecutionStrategy {
 }
 
 #[derive(Clone)]
-struct After(usize);
+pub(crate) struct After(pub(crate) usize);
 
 impl EarlyStoppingStrategy for After {
     fn should_stop(&mut self, epoch: usize, _: &EventStoreClient) -> bool {

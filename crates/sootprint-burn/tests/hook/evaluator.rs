@@ -25,6 +25,9 @@ fn each_test_has_its_own_energy_power_and_co2e() {
     let footprint = run.finish();
     assert_eq!(micro(footprint.energy.total.joules()), EPOCH_JOULES);
     assert_eq!(footprint.run.outcome, Outcome::Completed);
+    let phases: Vec<_> =
+        footprint.phases.iter().map(|phase| (phase.name.as_str(), micro(phase.energy.joules()))).collect();
+    assert_eq!(phases, [("evaluation", EPOCH_JOULES)]);
     assert!(!footprint.run.partial, "the processor claims no board: {:?}", footprint.components);
 
     for (test, batches, watts) in

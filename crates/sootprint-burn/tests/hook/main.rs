@@ -14,5 +14,6 @@ mod edges;
 mod ends;
 mod evaluator;
 mod live;
+mod parts;
 mod renderers;
 mod rl;

@@ -287,7 +287,7 @@ impl RunHandle {
     pub fn read(&self, tell: impl FnOnce(Live) + Send + 'static) {
         if let Some(session) = locked(&self.0.session).as_ref() {
             let (book, live) = (Arc::clone(&self.0.book), Arc::clone(&self.0.live));
-            session.mark(session.now(), move |moment| {
+            session.mark(session.now(), Edge::Rough, move |moment| {
                 let (energy, emissions) = locked(&book).so_far(moment);
                 let power = locked(&live).live.power;
                 tell(Live { elapsed: moment.now, energy, power, emissions });
