@@ -26,6 +26,17 @@ pub fn claims<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Vec<Claim> {
     claims
 }
 
+/// Waits until the devices have done what this thread gave them. An error is the training's to meet: it is only told.
+///
+/// A device is waited for by the thread that gave it work: backends keep a stream for each.
+pub(crate) fn synchronize(devices: &[Device]) {
+    for device in devices {
+        if let Err(error) = device.sync() {
+            tracing::warn!("{device:?} does not synchronise, an edge may be early: {error}");
+        }
+    }
+}
+
 /// What lets more devices be mapped, when there is one that is not.
 pub(crate) fn advice(claims: &[Claim]) -> Option<&'static str> {
     let is_lost = |claim: &Claim| matches!(claim, Claim::Unknown(name) if name.starts_with("Cube("));

@@ -1,16 +1,5 @@
 //! One line in a Burn training measures its energy and CO2e.
 //!
-//! # Limits
-//! - [`measured_by`](MeasuredBy::measured_by) takes Burn's only progress-logger slot. A logger that was set with
-//!   `with_progress_logger` before cannot be seen from outside and is replaced: hand it to
-//!   [`beside`](Measured::beside) instead, and it gets every call.
-//! - Burn tells of epochs from its worker thread, up to two batches' metric time after the training thread left them.
-//! - An epoch is training and validation; a checkpoint that is saved after it belongs to no epoch.
-//! - Of several devices Burn keeps the list to itself: name them with [`on`](Measured::on).
-//! - wgpu's devices are mapped to boards with the feature `gpu` only; Metal's and those of other machines are not: the
-//!   footprint names them.
-//! - `panic = "abort"` and signals end the process before anything can be said: the run's ledger then says `killed`.
-//!
 //! ```
 //! use burn::train::{LearnerModel, Learner, LearningResult, SupervisedTraining};
 //! use sootprint::Run;
@@ -27,12 +16,69 @@
 //!         .launch(learner)
 //! }
 //! ```
+//!
+//! It puts energy (Wh), power (W) and CO2e (g) among the metrics of each split: in the dashboard's plots, in the
+//! learner's summary and in the log files. [`exact_edges`] around the two loaders makes the epochs exact.
+//!
+//! An epoch lasts until the next one begins, or the training ends. In the footprint it has the phases `training`,
+//! `validation` and `checkpoint and early stopping`, which is all that Burn does after validation, and the samples that
+//! it trained on. A [`Budget`](sootprint::Budget) that stops interrupts Burn when it is used up, and between two epochs
+//! when the next one would go beyond it; [`early_stopping`](Measured::early_stopping) makes that end clean.
+//!
+//! `measured_by` does the same for an [evaluator's builder](MeasuredEvaluatorBuilder), whose tests are the phase
+//! `evaluation`, and with the feature `rl` for reinforcement learning. A loop of one's own says
+//! [`on`](OnDevice::on) which devices it trains on.
+//!
+//! # How it ended, and what the footprint says
+//!
+//! | how the training ended | outcome | its last epoch | note |
+//! |---|---|---|---|
+//! | all planned epochs | `completed` | complete | |
+//! | Burn's early stopping | `stopped_early` | complete | |
+//! | the run's budget | `stopped_early` | complete, or left where the budget was used up | the reason |
+//! | an interruption, the dashboard's "stop" | `interrupted` | left where it was | the reason |
+//! | an interruption at the last batch of an epoch | `interrupted` | complete | the reason |
+//! | data that cannot be read, a metric or a checkpoint that fails | `failed` | left where it was | the error |
+//! | a worker of several devices that panics | `failed` | left where it was | the panic's message |
+//! | a panic in a step, the dashboard's "kill" | `panicked`, and the panic goes on | left where it was | |
+//! | a run that is dropped without `finish` | `failed`, or `panicked` while unwinding | as above | |
+//! | `panic = "abort"`, a signal, a power cut | `killed`, when the ledger is read again | as far as the ledger has it | |
+//! | goes on from a checkpoint | that of the last attempt | all attempts, one after the other | |
+//!
+//! Each row is a test that trains, on one device and, where it says so, on several. With `exact_edges` every epoch has
+//! the joules of its script there; an epoch that was left is in the footprint as not complete.
+//!
+//! # Limits
+//! - [`measured_by`](MeasuredBy::measured_by) takes Burn's only progress-logger slot. A logger that was set with
+//!   `with_progress_logger` before cannot be seen from outside and is replaced: hand it to
+//!   [`beside`](Measured::beside) instead, and it gets every call.
+//! - Burn's worker tells of a split's edge when it has computed the metrics of up to two batches, and no sooner. Where
+//!   that may be a hundredth of an epoch, a note says by how much; with [`exact_edges`] it does not matter.
+//! - Under Burn's distributed data parallelism loaders are read on other threads than the launching one: the epochs are
+//!   those that the worker tells of.
+//! - Of several devices Burn keeps the list to itself: name them with [`on`](Measured::on).
+//! - wgpu's devices are mapped to boards with the feature `gpu` only; Metal's and those of other machines are not: the
+//!   footprint names them.
 
+mod course;
+mod custom;
 mod devices;
+mod early_stopping;
+mod ends;
+mod evaluator;
+mod loader;
 mod metrics;
 mod progress;
+#[cfg(feature = "rl")]
+mod rl;
+mod span;
 mod training;
 
+pub use custom::OnDevice;
 pub use devices::claims;
-pub use metrics::{EmissionsMetric, EnergyMetric};
+pub use evaluator::{MeasuredEvaluator, MeasuredEvaluatorBuilder};
+pub use loader::exact_edges;
+pub use metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
+#[cfg(feature = "rl")]
+pub use rl::MeasuredRl;
 pub use training::{Measured, MeasuredBy};

@@ -1,32 +1,29 @@
 //! Burn's progress calls, turned into epochs.
 
-use burn::train::logger::TrainingProgressLogger;
-use sootprint::RunHandle;
+use std::collections::VecDeque;
+use std::time::Instant;
 
-use crate::metrics::SplitStart;
+use burn::train::logger::TrainingProgressLogger;
+
+use crate::course::{Course, Split};
 
 /// The logger in Burn's one slot, with the user's beside it.
 pub(crate) struct Progress {
-    run: RunHandle,
-    split: SplitStart,
+    course: Course,
     beside: Option<Box<dyn TrainingProgressLogger>>,
-    next: usize,
-    is_open: bool,
+    split: Split,
+    /// Of the split: all there are, and those that were seen.
+    total: usize,
+    items: usize,
+    batches: VecDeque<Instant>,
 }
 
-impl Progress {
-    pub(crate) fn new(
-        run: RunHandle,
-        split: SplitStart,
-        beside: Option<Box<dyn TrainingProgressLogger>>,
-    ) -> Self {
-        Self { run, split, beside, next: 1, is_open: false }
-    }
+/// Burn's worker may be so many batches behind the training: it works at one, and one waits in its channel.
+const BATCHES_BEHIND: usize = 2;
 
-    fn close(&mut self, completed: bool) {
-        if std::mem::take(&mut self.is_open) {
-            self.run.epoch_ended(completed);
-        }
+impl Progress {
+    pub(crate) fn new(course: Course, beside: Option<Box<dyn TrainingProgressLogger>>) -> Self {
+        Self { course, beside, split: Split::Train, total: 0, items: 0, batches: VecDeque::new() }
     }
 }
 
@@ -38,52 +35,67 @@ impl TrainingProgressLogger for Progress {
         total_items: Option<usize>,
         label: Option<&str>,
     ) {
-        self.next = starting_epoch;
+        let run = self.course.run();
         if starting_epoch > 1 {
-            self.run.resumed();
+            run.resumed();
         }
         // A resumed training counts on from its checkpoint: of four epochs from the third on, two are to come.
         let to_come = (total_epochs + 1).saturating_sub(starting_epoch);
-        self.run.plan_epochs(u32::try_from(to_come).unwrap_or(u32::MAX));
+        run.plan_epochs(u32::try_from(to_come).unwrap_or(u32::MAX));
+        self.course.announce(starting_epoch, total_epochs);
         if let Some(beside) = &mut self.beside {
             beside.start(total_epochs, starting_epoch, total_items, label);
         }
     }
 
     fn start_split(&mut self, split: &str, total_items: usize) {
-        self.split.set(&self.run);
-        // The first split of an epoch opens it; validation, when there is any, is the second.
-        if !self.is_open {
-            self.is_open = true;
-            self.run.epoch_started(u32::try_from(self.next).unwrap_or(u32::MAX));
-        }
+        self.split = if split == "train" { Split::Train } else { Split::Valid };
+        (self.total, self.items) = (total_items, 0);
+        self.batches.clear();
+        self.batches.push_back(Instant::now());
+        self.course.told_begin(self.split);
         if let Some(beside) = &mut self.beside {
             beside.start_split(split, total_items);
         }
     }
 
     fn update_split(&mut self, items_processed: usize) {
+        self.items = items_processed;
+        self.batches.push_back(Instant::now());
+        if self.batches.len() > BATCHES_BEHIND + 1 {
+            self.batches.pop_front();
+        }
+        // What is validated is worth its checkpoint: a budget stops before that or after it.
+        if self.split == Split::Train {
+            self.course.ends().mind_budget();
+        }
         if let Some(beside) = &mut self.beside {
             beside.update_split(items_processed);
         }
     }
 
     fn end_split(&mut self) {
+        // When the batch before those was done, the training thread was still within the split.
+        let bound = self.batches.front().map_or_else(Default::default, Instant::elapsed);
+        // What was not validated to the end was stopped; of several devices the counts may fall short without that.
+        let is_whole =
+            self.split == Split::Train || self.items >= self.total || !self.course.ends().is_stopped();
+        self.course.told_end(self.split, self.items, is_whole, bound);
         if let Some(beside) = &mut self.beside {
             beside.end_split();
         }
     }
 
     fn update_epoch(&mut self, epoch: usize) {
-        self.close(true);
-        self.next = epoch + 1;
         if let Some(beside) = &mut self.beside {
             beside.update_epoch(epoch);
         }
     }
 
     fn end(&mut self) {
-        self.close(false);
+        self.course.close();
+        self.course.report_lateness();
+        self.course.ends().tell_now();
         if let Some(beside) = &mut self.beside {
             beside.end();
         }

@@ -1,20 +1,28 @@
 //! The wrapper around a supervised training.
 
+use std::sync::{Arc, OnceLock};
+
 use burn::tensor::Device;
 use burn::train::logger::TrainingProgressLogger;
-use burn::train::{Learner, LearnerModel, LearningResult, SupervisedTraining};
-use sootprint::{Outcome, Run, RunHandle};
+use burn::train::{EarlyStoppingStrategy, Learner, LearnerModel, LearningResult, SupervisedTraining};
+use sootprint::{Run, RunHandle};
 
+use crate::course::{Course, Split};
 use crate::devices::{advice, claims};
-use crate::metrics::{EmissionsMetric, EnergyMetric, SplitStart};
+use crate::early_stopping::WithinBudget;
+use crate::ends::{Ends, Witness};
+use crate::metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
 use crate::progress::Progress;
 
-/// Lets a supervised training be measured by a run.
-pub trait MeasuredBy<M: LearnerModel> {
-    /// Measures the training: live energy and CO2e among Burn's metrics, the epochs, and how it ended.
+/// Lets Burn's work be measured by a run.
+pub trait MeasuredBy: Sized {
+    /// What launches it, measured.
+    type Measured;
+
+    /// Measures it: live energy, power and CO2e among Burn's metrics, the epochs, and how it ended.
     ///
-    /// Make it the last call before `launch`, so that the interrupter, the epochs and all else are set.
-    fn measured_by(self, run: &Run) -> Measured<M>;
+    /// Make it the last call before the launch, so that the interrupter, the epochs and all else are set.
+    fn measured_by(self, run: &Run) -> Self::Measured;
 }
 
 /// A supervised training that a run measures.
@@ -24,11 +32,16 @@ pub struct Measured<M: LearnerModel> {
     run: RunHandle,
     beside: Option<Box<dyn TrainingProgressLogger>>,
     devices: Option<Vec<Device>>,
+    /// Known at the launch.
+    course: Arc<OnceLock<Course>>,
 }
 
-impl<M: LearnerModel> MeasuredBy<M> for SupervisedTraining<M> {
+impl<M: LearnerModel> MeasuredBy for SupervisedTraining<M> {
+    type Measured = Measured<M>;
+
     fn measured_by(self, run: &Run) -> Measured<M> {
-        Measured { training: self, run: run.handle(), beside: None, devices: None }
+        let (run, course) = (run.handle(), Arc::default());
+        Measured { training: self, run, beside: None, devices: None, course }
     }
 }
 
@@ -45,52 +58,57 @@ impl<M: LearnerModel> Measured<M> {
         self
     }
 
+    /// Burn's `early_stopping`, which minds the run's budget, too: a training whose next epoch would go beyond it then ends
+    /// between two epochs, when the checkpoint is saved.
+    ///
+    /// Without it Burn's interrupter ends such a training, at the first batch of the epoch that would go beyond. What is
+    /// used up within an epoch is interrupted there, in any case.
+    pub fn early_stopping<S>(mut self, strategy: S) -> Self
+    where
+        S: EarlyStoppingStrategy + Clone + Send + Sync + 'static,
+    {
+        self.training = self.training.early_stopping(WithinBudget::new(strategy, Arc::clone(&self.course)));
+        self
+    }
+
     /// Launches the training and gives Burn's own result.
     ///
     /// A panic passes through, after the run was told of it.
     pub fn launch(self, learner: Learner<M>) -> LearningResult<M> {
-        let Self { training, run, beside, devices } = self;
+        let Self { training, run, beside, devices, course: known } = self;
         let devices = devices.unwrap_or_else(|| learner.model().devices());
-        let claims = claims(&devices);
-        advice(&claims).into_iter().for_each(|advice| run.note(advice));
-        run.claim(claims);
-        let split = SplitStart::now(&run);
-        let energy = || EnergyMetric::since(run.clone(), split.clone());
-        let emissions = || EmissionsMetric::since(run.clone(), split.clone());
-        let training = training
-            .metric_train_numeric(energy())
-            .metric_valid_numeric(energy())
-            .metric_train_numeric(emissions())
-            .metric_valid_numeric(emissions())
-            .with_progress_logger(Progress::new(run.clone(), split, beside));
+        claim(&run, &devices);
+        let ends = Ends::new(run.clone(), training.interrupter());
+        let course = Course::new(run, ends, devices);
+        // It is set once: a launch consumes what holds it.
+        let _ = known.set(course.clone());
+        let training =
+            with_metrics(training, &course).with_progress_logger(Progress::new(course.clone(), beside));
 
-        let witness = Witness(&run);
+        let witness = Witness::new(course.run());
+        let here = course.on_this_thread();
         let result = training.launch(learner);
+        drop(here);
         drop(witness);
-        tell_outcome(&run, &result);
+        course.ends().tell(result.interrupted.as_ref(), result.error.as_deref());
         result
     }
 }
 
-/// Tells the run when the training panics; a user may catch the panic and finish the run all the same.
-struct Witness<'a>(&'a RunHandle);
-
-impl Drop for Witness<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.epoch_ended(false);
-            self.0.outcome(Outcome::Panicked);
-        }
-    }
+/// Tells the run which boards these devices are.
+pub(crate) fn claim(run: &RunHandle, devices: &[Device]) {
+    let claims = claims(devices);
+    advice(&claims).into_iter().for_each(|advice| run.note(advice));
+    run.claim(claims);
 }
 
-fn tell_outcome<M>(run: &RunHandle, result: &LearningResult<M>) {
-    if let Some(error) = &result.error {
-        run.note(format!("the training ended with an error: {error}"));
-        run.outcome(Outcome::Failed);
-    } else if let Some(interruption) = &result.interrupted {
-        let reason = interruption.reason.as_deref().unwrap_or("no reason given");
-        run.note(format!("the training was interrupted: {reason}"));
-        run.outcome(Outcome::Interrupted);
-    }
+fn with_metrics<M: LearnerModel>(training: SupervisedTraining<M>, course: &Course) -> SupervisedTraining<M> {
+    let (train, valid) = (course.span(Split::Train), course.span(Split::Valid));
+    training
+        .metric_train_numeric(EnergyMetric::over(train))
+        .metric_valid_numeric(EnergyMetric::over(valid))
+        .metric_train_numeric(PowerMetric::over(train))
+        .metric_valid_numeric(PowerMetric::over(valid))
+        .metric_train_numeric(EmissionsMetric::over(train))
+        .metric_valid_numeric(EmissionsMetric::over(valid))
 }

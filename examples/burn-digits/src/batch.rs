@@ -1,17 +1,31 @@
 //! From digits to tensors.
 
+use std::sync::Arc;
+
 use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use digits::data::{Digit, PIXELS};
 
+/// Images and what they show.
 #[derive(Debug, Clone)]
-pub(crate) struct Batch {
-    pub(crate) pixels: Tensor<2>,
-    pub(crate) classes: Tensor<1, Int>,
+pub struct Batch {
+    /// A row for each image.
+    pub pixels: Tensor<2>,
+    /// The digit of each image.
+    pub classes: Tensor<1, Int>,
 }
 
+/// Makes batches of digits.
 #[derive(Debug, Clone)]
-pub(crate) struct Digits;
+pub struct Digits;
+
+/// A loader of such batches, shuffled anew in each epoch.
+#[must_use]
+pub fn loader(digits: Vec<Digit>, batch: usize, seed: u64) -> Arc<dyn DataLoader<Batch>> {
+    DataLoaderBuilder::new(Digits).batch_size(batch).shuffle(seed).build(InMemDataset::new(digits))
+}
 
 impl Batcher<Digit, Batch> for Digits {
     fn batch(&self, digits: Vec<Digit>, device: &Device) -> Batch {

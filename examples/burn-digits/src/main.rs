@@ -5,37 +5,26 @@
 
 #![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
 
-mod batch;
-mod model;
-mod renderer;
-
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use burn::data::dataloader::batcher::Batcher as _;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
 use burn::optim::AdamConfig;
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, SupervisedTraining};
-use digits::data::{self, Digit};
+use burn_digits::VALIDATION;
+use burn_digits::batch::{Digits, loader};
+use burn_digits::model::{Perceptron, accuracy};
+use digits::data;
 use sootprint::Run;
-use sootprint_burn::MeasuredBy as _;
-
-use batch::{Batch, Digits};
-use model::{Perceptron, accuracy};
-use renderer::EpochLines;
+use sootprint_burn::{MeasuredBy as _, exact_edges};
 
 const FOLDER: &str = "artifacts/burn-digits";
 const EPOCHS: usize = 20;
 const BATCH: usize = 32;
 const LEARNING_RATE: f64 = 1e-3;
 const SEED: u64 = 42;
-
-/// A tenth of the images to train on tells when to stop; none of those to test with does.
-const VALIDATION: usize = 144;
 
 fn main() -> Result<()> {
     let repository = std::env::args().nth(1);
@@ -49,13 +38,15 @@ fn main() -> Result<()> {
     let learner = Learner::new(Perceptron::new(&device), AdamConfig::new().init(), LEARNING_RATE);
 
     let run = Run::pre_training(folder).start();
-    let trained = SupervisedTraining::new(folder, loader(train), loader(valid))
+    let (train, valid) = exact_edges(loader(train, BATCH, SEED), loader(valid, BATCH, SEED));
+    let training = SupervisedTraining::new(folder, train, valid)
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .num_epochs(EPOCHS)
-        .renderer(Box::new(EpochLines::default()))
-        .summary()
-        .measured_by(&run)
-        .launch(learner);
+        .summary();
+    // With the feature `tui` Burn's own dashboard shows it, on a terminal.
+    #[cfg(not(feature = "tui"))]
+    let training = training.renderer(Box::new(burn_digits::renderer::EpochLines::default()));
+    let trained = training.measured_by(&run).launch(learner);
     if let Some(error) = trained.error {
         bail!("the training failed: {error}");
     }
@@ -67,8 +58,4 @@ fn main() -> Result<()> {
     println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
     digits::hub::publish(&footprint, folder, repository.as_deref())
-}
-
-fn loader(digits: Vec<Digit>) -> Arc<dyn DataLoader<Batch>> {
-    DataLoaderBuilder::new(Digits).batch_size(BATCH).shuffle(SEED).build(InMemDataset::new(digits))
 }

@@ -16,15 +16,18 @@ use crate::batch::Batch;
 /// Not as wide as an image has pixels, so that a transposed weight cannot go unnoticed.
 const HIDDEN: usize = 128;
 
+/// One hidden layer.
 #[derive(Module, Debug)]
-pub(crate) struct Perceptron {
+pub struct Perceptron {
     hidden: Linear,
     output: Linear,
     activation: Relu,
 }
 
 impl Perceptron {
-    pub(crate) fn new(device: &Device) -> Self {
+    /// With random weights.
+    #[must_use]
+    pub fn new(device: &Device) -> Self {
         Self {
             hidden: LinearConfig::new(PIXELS, HIDDEN).init(device),
             output: LinearConfig::new(HIDDEN, CLASSES).init(device),
@@ -32,18 +35,25 @@ impl Perceptron {
         }
     }
 
-    pub(crate) fn forward(&self, pixels: Tensor<2>) -> Tensor<2> {
+    /// A row of ten figures for each image; the largest one says which digit it is.
+    #[must_use]
+    pub fn forward(&self, pixels: Tensor<2>) -> Tensor<2> {
         self.output.forward(self.activation.forward(self.hidden.forward(pixels)))
     }
 
     /// Saves the weights for PyTorch and Candle, whose linear layers keep theirs transposed.
-    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
         let mut store =
             SafetensorsStore::from_file(path).with_to_adapter(BurnToPyTorchAdapter).overwrite(true);
         Ok(self.save_into(&mut store)?)
     }
 
-    fn classify(&self, batch: Batch) -> ClassificationOutput {
+    /// The output for a batch and its loss.
+    #[must_use]
+    pub fn classify(&self, batch: Batch) -> ClassificationOutput {
         let output = self.forward(batch.pixels);
         let loss = CrossEntropyLossConfig::new()
             .init(&output.device())
@@ -53,7 +63,10 @@ impl Perceptron {
 }
 
 /// The part of the batch that is classified rightly, from 0 to 1.
-pub(crate) fn accuracy(output: Tensor<2>, classes: Tensor<1, Int>) -> Result<f64> {
+///
+/// # Errors
+/// When the device cannot give the figure.
+pub fn accuracy(output: Tensor<2>, classes: Tensor<1, Int>) -> Result<f64> {
     let right = output.argmax(1).flatten::<1>(0, 1).equal(classes);
     Ok(right.float().mean().try_into_scalar::<f64>()?)
 }

@@ -1,5 +1,7 @@
 //! One line for each epoch. Burn's own renderer without a terminal dashboard prints one for each batch.
 
+#![allow(clippy::print_stdout, reason = "the examples talk to who runs them")]
+
 use std::collections::HashMap;
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
@@ -10,7 +12,7 @@ use burn::train::renderer::{
 
 /// Prints loss, accuracy, energy and CO2e of each epoch as it ends.
 #[derive(Default)]
-pub(crate) struct EpochLines {
+pub struct EpochLines {
     names: HashMap<MetricId, String>,
     train: HashMap<String, f64>,
     valid: HashMap<String, f64>,
@@ -20,7 +22,7 @@ impl EpochLines {
     /// Keeps the last value of a metric in an epoch, which is the epoch's own.
     fn keep(&self, state: MetricState) -> Option<(String, f64)> {
         match state {
-            MetricState::Numeric(entry, Some(NumericEntry::Final(value))) => {
+            MetricState::Numeric(entry, Some(NumericEntry::Final(value))) if value.is_finite() => {
                 Some((self.names.get(&entry.metric_id)?.clone(), value))
             }
             _ => None,
@@ -46,14 +48,14 @@ impl TrainingProgressLogger for EpochLines {
     }
 
     fn update_epoch(&mut self, epoch: usize) {
-        let value = |split: &HashMap<String, f64>, name: &str| split.get(name).copied().unwrap_or(f64::NAN);
-        let both = |name| value(&self.train, name) + value(&self.valid, name);
+        let value = |split: &HashMap<String, f64>, name: &str| split.get(name).copied();
+        let both = |name| Some(1e3 * (value(&self.train, name)? + value(&self.valid, name)?));
         println!(
-            "epoch {epoch:>2}  loss {:.4}  validation accuracy {:>5.1} %  {:>7.2} mWh  {:>8.4} mg CO2e",
-            value(&self.train, "Loss"),
-            value(&self.valid, "Accuracy"),
-            both("Energy") * 1e3,
-            both("CO2e") * 1e3,
+            "epoch {epoch:>2}  loss {}  validation accuracy {} %  {} mWh  {} mg CO2e",
+            figure(value(&self.train, "Loss"), 6, 4),
+            figure(value(&self.valid, "Accuracy"), 5, 1),
+            figure(both("Energy"), 7, 2),
+            figure(both("CO2e"), 8, 4),
         );
     }
 
@@ -62,6 +64,11 @@ impl TrainingProgressLogger for EpochLines {
     fn end_split(&mut self) {}
     fn end(&mut self) {}
     fn log_event_training(&mut self, _: String) {}
+}
+
+/// A figure of so many characters and decimals, where there is one.
+fn figure(value: Option<f64>, width: usize, decimals: usize) -> String {
+    value.map_or_else(|| "?".repeat(width), |value| format!("{value:>width$.decimals$}"))
 }
 
 impl MetricsRenderer for EpochLines {

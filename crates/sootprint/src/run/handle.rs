@@ -282,6 +282,19 @@ impl RunHandle {
         now.map_or(live, |now| live.at(now))
     }
 
+    /// Asks for what the run has used up to this very moment: `tell` hears it as soon as the boards are read, on the
+    /// meter's thread, which should not be kept. It is not called where nothing is measured, nor after the run's end.
+    pub fn read(&self, tell: impl FnOnce(Live) + Send + 'static) {
+        if let Some(session) = locked(&self.0.session).as_ref() {
+            let (book, live) = (Arc::clone(&self.0.book), Arc::clone(&self.0.live));
+            session.mark(session.now(), Edge::Rough, move |moment| {
+                let (energy, emissions) = locked(&book).so_far(moment);
+                let power = locked(&live).live.power;
+                tell(Live { elapsed: moment.now, energy, power, emissions });
+            });
+        }
+    }
+
     /// Ends the run: a last reading, what the provider knows, the last line, the footprint of this process; and the name
     /// of its record, if the folder has one.
     pub(super) fn close(

@@ -199,6 +199,22 @@ fn live_figures_follow_the_run_and_stand_after_its_end() {
 }
 
 #[test]
+fn a_reading_on_request_is_of_the_moment_of_the_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, clock) = scripted(dir.path());
+    let handle = run.handle();
+    clock.advance(Duration::from_millis(1_234));
+    let (tell, told) = std::sync::mpsc::channel();
+    handle.read(move |live| tell.send(live).unwrap());
+    clock.advance(Duration::from_secs(60));
+    let live = told.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert_eq!(live.elapsed, Duration::from_millis(1_234));
+    assert!(close(live.energy.joules(), 400.0 * 1.234), "{live:?}");
+    let _ = run.finish();
+    handle.read(|_| panic!("there is nothing to read after the end"));
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_costs_the_record_and_not_the_run() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("occupied");

@@ -1,0 +1,78 @@
+//! Renderers that behave as Burn's terminal dashboard does, without a terminal.
+
+use std::error::Error;
+
+use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+use burn::train::metric::MetricDefinition;
+use burn::train::renderer::{
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
+};
+use burn::train::{Interrupter, LearnerSummary};
+
+/// Resets the interrupter when the training has ended.
+pub(crate) struct Dashboard(pub(crate) Interrupter);
+
+/// Panics at an update of the training's metrics.
+pub(crate) struct Killer {
+    pub(crate) updates: usize,
+    pub(crate) at: usize,
+}
+
+impl MetricsRendererTraining for Dashboard {
+    fn update_train(&mut self, _: MetricState) {}
+    fn update_valid(&mut self, _: MetricState) {}
+
+    fn on_train_end(&mut self, _: Option<LearnerSummary>) -> Result<(), Box<dyn Error>> {
+        self.0.reset();
+        Ok(())
+    }
+}
+
+impl MetricsRendererTraining for Killer {
+    fn update_train(&mut self, _: MetricState) {}
+    fn update_valid(&mut self, _: MetricState) {}
+}
+
+/// What neither does anything at.
+macro_rules! quiet {
+    ($renderer:ident, |$it:ident| $update:block) => {
+        impl TrainingProgressLogger for $renderer {
+            fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
+            fn update_epoch(&mut self, _: usize) {}
+            fn start_split(&mut self, _: &str, _: usize) {}
+            fn end_split(&mut self) {}
+            fn end(&mut self) {}
+            fn log_event_training(&mut self, _: String) {}
+
+            fn update_split(&mut self, _: usize) {
+                let $it = self;
+                $update
+            }
+        }
+
+        impl EvaluationProgressLogger for $renderer {
+            fn start_global_progress(&mut self, _: usize) {}
+            fn start_test(&mut self, _: &str, _: usize) {}
+            fn update_test_progress(&mut self, _: usize) {}
+            fn end_test(&mut self) {}
+            fn end_global_progress(&mut self) {}
+            fn log_event_evaluation(&mut self, _: String) {}
+        }
+
+        impl MetricsRendererEvaluation for $renderer {
+            fn update_test(&mut self, _: EvaluationName, _: MetricState) {}
+        }
+
+        impl MetricsRenderer for $renderer {
+            fn manual_close(&mut self) {}
+            fn register_metric(&mut self, _: MetricDefinition) {}
+        }
+    };
+}
+
+quiet!(Dashboard, |_it| {});
+quiet!(Killer, |it| {
+    it.updates += 1;
+    // Validation's batches count, too.
+    assert_ne!(it.updates, it.at, "Killing training from user input.");
+});

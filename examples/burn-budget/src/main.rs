@@ -1,0 +1,78 @@
+//! Stops a training early: when it learns nothing more, or before it would use more energy than it may.
+//!
+//! `cargo run -p burn-budget` may use 20 J; `cargo run -p burn-budget -- 5` may use 5 J, and `-- 1000` learns all it can
+//! before that. It writes the card into `artifacts/burn-budget`.
+
+#![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use burn::data::dataloader::batcher::Batcher as _;
+use burn::optim::AdamConfig;
+use burn::tensor::Device;
+use burn::train::metric::store::{Aggregate, Direction, Split};
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::{Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining};
+use burn_digits::VALIDATION;
+use burn_digits::batch::{Digits, loader};
+use burn_digits::model::{Perceptron, accuracy};
+use burn_digits::renderer::EpochLines;
+use digits::data;
+use sootprint::{Budget, Energy, Run};
+use sootprint_burn::{MeasuredBy as _, exact_edges};
+
+const FOLDER: &str = "artifacts/burn-budget";
+const EPOCHS: usize = 200;
+const BATCH: usize = 32;
+const LEARNING_RATE: f64 = 1e-2;
+const SEED: u64 = 42;
+
+/// What it may use, unless the command line says otherwise.
+const JOULES: f64 = 20.0;
+
+/// After so many epochs without a lower loss on the images to validate with, it learns nothing more.
+const PATIENCE: usize = 3;
+
+fn main() -> Result<()> {
+    let joules =
+        std::env::args().nth(1).map_or(Ok(JOULES), |joules| joules.parse()).context("how many joules?")?;
+    let folder = Path::new(FOLDER);
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {FOLDER}"))?;
+
+    let device = Device::flex().autodiff();
+    device.seed(SEED);
+    let (mut train, test) = data::load()?;
+    let valid = train.split_off(train.len() - VALIDATION);
+    let learner = Learner::new(Perceptron::new(&device), AdamConfig::new().init(), LEARNING_RATE);
+    let learns_no_more = MetricEarlyStoppingStrategy::new(
+        &LossMetric::new(),
+        Aggregate::Mean,
+        Direction::Lowest,
+        Split::Valid,
+        StoppingCondition::NoImprovementSince { n_epochs: PATIENCE },
+    );
+
+    let budget = Budget::energy(Energy::from_joules(joules)).stop();
+    let run = Run::pre_training(folder).budget(budget).start();
+    let (train, valid) = exact_edges(loader(train, BATCH, SEED), loader(valid, BATCH, SEED));
+    let trained = SupervisedTraining::new(folder, train, valid)
+        .metrics((AccuracyMetric::new(), LossMetric::new()))
+        .num_epochs(EPOCHS)
+        .with_default_checkpointers()
+        .renderer(Box::new(EpochLines::default()))
+        .measured_by(&run)
+        .early_stopping(learns_no_more) // here, so that a budget, too, stops after the checkpoint
+        .launch(learner);
+    if let Some(error) = trained.error {
+        bail!("the training failed: {error}");
+    }
+    trained.model.save(&folder.join("model.safetensors"))?;
+    let footprint = run.finish();
+
+    let test = Digits.batch(test, &Device::flex());
+    let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
+    println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
+    println!("{footprint}");
+    digits::hub::publish(&footprint, folder, None)
+}

@@ -1,0 +1,66 @@
+//! Trains a digit classifier in a loop of one's own, without Burn's learner, measured.
+//!
+//! `cargo run -p burn-custom-loop` writes the card into `artifacts/burn-custom-loop` and publishes it as the first
+//! example does.
+
+#![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use burn::data::dataloader::batcher::Batcher as _;
+use burn::module::Module as _;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::Device;
+use burn_digits::VALIDATION;
+use burn_digits::batch::{Digits, loader};
+use burn_digits::model::{Perceptron, accuracy};
+use digits::data;
+use sootprint::Run;
+use sootprint_burn::OnDevice as _;
+
+const FOLDER: &str = "artifacts/burn-custom-loop";
+const EPOCHS: u32 = 15;
+const BATCH: usize = 32;
+const LEARNING_RATE: f64 = 1e-3;
+const SEED: u64 = 42;
+
+fn main() -> Result<()> {
+    let folder = Path::new(FOLDER);
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {FOLDER}"))?;
+
+    let device = Device::flex().autodiff();
+    device.seed(SEED);
+    let (mut train, test) = data::load()?;
+    let valid = train.split_off(train.len() - VALIDATION);
+    let train = loader(train, BATCH, SEED).to_device(&device);
+    let valid = Digits.batch(valid, &device.clone().inner());
+    let mut model = Perceptron::new(&device);
+    let mut optimizer = AdamConfig::new().init();
+
+    let run = Run::pre_training(folder).start();
+    let live = run.handle();
+    for epoch in run.epochs(1..=EPOCHS).on(&device) {
+        let phase = run.phase("training");
+        for batch in train.iter() {
+            let batch = batch?;
+            live.samples(batch.classes.dims()[0] as u64);
+            let gradients = GradientsParams::from_grads(model.classify(batch).loss.backward(), &model);
+            model = optimizer.step(LEARNING_RATE, model, gradients);
+        }
+        device.sync()?; // What it was given belongs to the training.
+        phase.end();
+        let _phase = run.phase("validation");
+        let accuracy = accuracy(model.valid().forward(valid.pixels.clone()), valid.classes.clone())?;
+        let used = live.live().energy.watt_hours() * 1e3;
+        println!("epoch {epoch:>2}  validation accuracy {:>5.1} %  {used:>7.2} mWh so far", accuracy * 100.0);
+    }
+    model.save(&folder.join("model.safetensors"))?;
+    let footprint = run.finish();
+
+    let test = Digits.batch(test, &device.clone().inner());
+    let accuracy = accuracy(model.valid().forward(test.pixels), test.classes)?;
+    println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
+    println!("{footprint}");
+    digits::hub::publish(&footprint, folder, std::env::args().nth(1).as_deref())
+}

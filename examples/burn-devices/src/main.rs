@@ -1,0 +1,64 @@
+//! Trains a digit classifier on several devices at once, measured: here twice the processor, on a machine with boards
+//! several of those.
+//!
+//! `cargo run -p burn-devices` writes the card into `artifacts/burn-devices`.
+
+#![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use burn::data::dataloader::batcher::Batcher as _;
+use burn::optim::AdamConfig;
+use burn::tensor::Device;
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
+use burn_digits::VALIDATION;
+use burn_digits::batch::{Digits, loader};
+use burn_digits::model::{Perceptron, accuracy};
+use burn_digits::renderer::EpochLines;
+use digits::data;
+use sootprint::Run;
+use sootprint_burn::{MeasuredBy as _, exact_edges};
+
+const FOLDER: &str = "artifacts/burn-devices";
+const EPOCHS: usize = 10;
+const BATCH: usize = 16;
+const LEARNING_RATE: f64 = 2e-3;
+const SEED: u64 = 42;
+
+fn main() -> Result<()> {
+    let folder = Path::new(FOLDER);
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {FOLDER}"))?;
+
+    // With boards, `Device::cuda(0)` and `Device::cuda(1)`.
+    let devices = [Device::flex().autodiff(), Device::flex().autodiff()];
+    devices[0].seed(SEED);
+    let (mut train, test) = data::load()?;
+    let valid = train.split_off(train.len() - VALIDATION);
+    let learner = Learner::new(Perceptron::new(&devices[0]), AdamConfig::new().init(), LEARNING_RATE);
+
+    let run = Run::pre_training(folder).start();
+    let (train, valid) = exact_edges(loader(train, BATCH, SEED), loader(valid, BATCH, SEED));
+    let trained = SupervisedTraining::new(folder, train, valid)
+        .metrics((AccuracyMetric::new(), LossMetric::new()))
+        .num_epochs(EPOCHS)
+        .with_training_strategy(
+            ExecutionStrategy::multi(devices.to_vec(), MultiDeviceOptim::OptimMainDevice).into(),
+        )
+        .renderer(Box::new(EpochLines::default()))
+        .measured_by(&run)
+        .on(&devices) // Burn keeps the list to itself
+        .launch(learner);
+    if let Some(error) = trained.error {
+        bail!("the training failed: {error}");
+    }
+    trained.model.save(&folder.join("model.safetensors"))?;
+    let footprint = run.finish();
+
+    let test = Digits.batch(test, &Device::flex());
+    let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
+    println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
+    println!("{footprint}");
+    digits::hub::publish(&footprint, folder, std::env::args().nth(1).as_deref())
+}

@@ -1,0 +1,34 @@
+//! The example as people run it, from its first line to the card.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::fs;
+use std::process::Command;
+
+use sootprint::{Footprint, Outcome};
+
+#[test]
+fn it_learns_and_publishes_its_footprint() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_burn-devices"))
+        .current_dir(folder.path())
+        .env("HF_HOME", folder.path().join("huggingface"))
+        .env("SOOTPRINT_PLACE", "FR")
+        .env_remove("HF_TOKEN")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    let accuracy =
+        printed.lines().find_map(|line| line.strip_prefix("Accuracy on images that it never saw: "));
+    let accuracy: f64 = accuracy.unwrap().trim_end_matches(" %").parse().unwrap();
+    assert!(accuracy > 90.0, "{printed}");
+    assert!(printed.contains("Read back: 2 files byte for byte"), "{printed}");
+
+    let artifacts = folder.path().join("artifacts/burn-devices");
+    let footprint = Footprint::read(&artifacts.join("footprint.json")).unwrap();
+    assert_eq!(footprint.run.outcome, Outcome::Completed);
+    assert_eq!(footprint.epochs.len(), 10);
+    assert!(footprint.epochs.iter().all(|epoch| epoch.completed && epoch.energy.joules() > 0.0));
+    assert!(fs::read_to_string(artifacts.join("README.md")).unwrap().contains("co2_eq_emissions"));
+}
