@@ -28,6 +28,8 @@
 //! }
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod devices;
 mod metrics;
 mod progress;
