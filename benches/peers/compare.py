@@ -119,7 +119,7 @@ def print_cost(arguments: argparse.Namespace) -> None:
     def median(key: str, scale: float, unit: str):
         def cell(tool: str) -> str:
             found = [it[key] for it in windows[tool] if key in it]
-            return f"{statistics.median(found) * scale:.3g} {unit}" if found else "fails"
+            return f"{short(statistics.median(found) * scale)} {unit}" if found else "fails"
 
         return cell
 
@@ -135,7 +135,7 @@ def print_cost(arguments: argparse.Namespace) -> None:
 
     def start(tool: str) -> str:
         found = [it["open_s"] + it["start_s"] for it in windows[tool] if "start_s" in it]
-        return f"{statistics.median(found) * 1e3:.3g} ms" if found else "fails"
+        return f"{short(statistics.median(found) * 1e3)} ms" if found else "fails"
 
     row("what", *tools.values())
     row(*["---"] * (1 + len(tools)))
@@ -148,7 +148,12 @@ def print_cost(arguments: argparse.Namespace) -> None:
 
 
 def micro(seconds: float) -> str:
-    return f"{seconds * 1e6:.3g} µs" if seconds < 1e-3 else f"{seconds * 1e3:.3g} ms"
+    return f"{short(seconds * 1e6)} µs" if seconds < 1e-3 else f"{short(seconds * 1e3)} ms"
+
+
+def short(value: float) -> str:
+    """Three digits, and no power of ten."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
 class Worker:
