@@ -20,7 +20,7 @@ impl Interval {
         sorted.sort_unstable_by(f64::total_cmp);
         let rank = rank(sorted.len())?;
         let middle = sorted.len() / 2;
-        let median = if sorted.len() % 2 == 0 {
+        let median = if sorted.len().is_multiple_of(2) {
             f64::midpoint(sorted[middle - 1], sorted[middle])
         } else {
             sorted[middle]
