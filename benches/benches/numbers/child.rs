@@ -4,7 +4,9 @@ use std::fmt;
 use std::io::Error;
 use std::process::{Command, ExitCode, Stdio};
 
-use crate::{Failure, accuracy, cost, slowdown};
+use sootprint_benches::Failure;
+
+use crate::{accuracy, cost};
 
 /// The argument before a task.
 pub(crate) const WORD: &str = "measure";
@@ -56,7 +58,6 @@ pub(crate) fn serve(task: &[String]) -> ExitCode {
         ["memory"] => cost::memory(),
         ["sampler", boards, sensor] => cost::sampler(boards, sensor),
         ["hook"] => cost::hook(),
-        ["slowdown"] => slowdown::measure(),
         _ => Err(format!("there is no task {words:?}").into()),
     };
     match found {

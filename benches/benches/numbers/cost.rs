@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use nvidia_ml::Board;
 use nvml_wrapper::Nvml;
+use sootprint_benches::{Failure, system};
 
 use crate::child::{Child, Report};
 use crate::machine::{Machine, board};
-use crate::{Failure, Row, per_cent, system};
+use crate::{Row, per_cent};
 
 const TICK: Duration = Duration::from_millis(20);
 

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nvidia_ml::{Board, Script, install};
 use sootprint::{ComponentSummary, Footprint, Run};
-
-use crate::Failure;
+use sootprint_benches::Failure;
 
 /// How long 100 W and then 400 W take.
 pub(crate) const ROUND: Duration = Duration::from_millis(1030);

@@ -11,14 +11,10 @@ mod accuracy;
 mod child;
 mod cost;
 mod machine;
-mod slowdown;
-mod system;
 
-use std::error::Error;
 use std::process::ExitCode;
 
-/// Why something could not be measured.
-type Failure = Box<dyn Error + Send + Sync>;
+use sootprint_benches::{Failure, system};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,7 +28,7 @@ fn print_table() -> ExitCode {
     println!("| what | measured | goal | |\n|---|---|---|---|");
     let neighbours = system::Neighbours::watch();
     let mut failed = 0;
-    for Row { what, measured, goal, passes } in accuracy::rows().chain(cost::rows()).chain(slowdown::rows()) {
+    for Row { what, measured, goal, passes } in accuracy::rows().chain(cost::rows()) {
         println!("| {what} | {measured} | {goal} | {} |", if passes { "pass" } else { "**fail**" });
         failed += u32::from(!passes);
     }

@@ -56,6 +56,8 @@
 //! - A client that uploads leaves a small folder in `$HF_HOME/xet` for each hub; a test gives it an `HF_HOME` of its
 //!   own.
 
+#![forbid(unsafe_code)]
+
 mod api;
 mod fault;
 mod git;

@@ -6,6 +6,8 @@
 //!
 //! It prints two lines for the shell that the client is started from.
 
+#![forbid(unsafe_code)]
+
 use std::io::{self, Write as _};
 
 use loopback_hub::LoopbackHub;

@@ -60,6 +60,8 @@
 //! - wgpu's devices are mapped to boards with the feature `gpu` only; Metal's and those of other machines are not: the
 //!   footprint names them.
 
+#![forbid(unsafe_code)]
+
 mod course;
 mod custom;
 mod devices;

@@ -38,6 +38,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 use candle_core::{Device, DeviceLocation};
 use sootprint::{Claim, Epochs, RunHandle, Slices};
 

@@ -45,6 +45,8 @@
 //! # Features
 //! - `picture`: `draw_picture`, and the picture that [`CardOptions::picture`] asks for.
 
+#![forbid(unsafe_code)]
+
 mod beside;
 mod block;
 mod card;

@@ -11,6 +11,8 @@
 //!   slow to give up a storage that is not there.
 //! - Outside Unix no signal is passed on, and Ctrl-C ends sootprint without a last line in the record.
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod child;
 mod doctor;

@@ -35,6 +35,8 @@
 //!
 //! The token and the Hub's address are found as Hugging Face's own tools find them: see [`Publication`].
 
+#![forbid(unsafe_code)]
+
 mod card;
 mod cause;
 mod commit;

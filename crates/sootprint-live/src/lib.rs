@@ -35,6 +35,8 @@
 //! # Ok::<(), sootprint::PlaceError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod cached;
 mod electricity_maps;
 mod http;

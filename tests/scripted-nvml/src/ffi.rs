@@ -288,7 +288,10 @@ fn field_of(board: &Board, now: Duration, timestamp: i64, field: c_uint, scope: 
 }
 
 /// Asks a board at the present time, unless it is lost.
-fn query(device: Handle, ask: impl FnOnce(&Machine, &Board, Duration) -> Result<(), Status>) -> c_uint {
+pub(crate) fn query(
+    device: Handle,
+    ask: impl FnOnce(&Machine, &Board, Duration) -> Result<(), Status>,
+) -> c_uint {
     answer(|| {
         let machine = machine()?;
         let (board, now) = machine.board(device)?;
@@ -296,7 +299,7 @@ fn query(device: Handle, ask: impl FnOnce(&Machine, &Board, Duration) -> Result<
     })
 }
 
-fn answer(work: impl FnOnce() -> Result<(), Status>) -> c_uint {
+pub(crate) fn answer(work: impl FnOnce() -> Result<(), Status>) -> c_uint {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => Status::Success.code(),
         Ok(Err(status)) => status.code(),
@@ -304,11 +307,11 @@ fn answer(work: impl FnOnce() -> Result<(), Status>) -> c_uint {
     }
 }
 
-fn supported<T>(value: Option<T>) -> Result<T, Status> {
+pub(crate) fn supported<T>(value: Option<T>) -> Result<T, Status> {
     value.ok_or(Status::NotSupported)
 }
 
 /// A number of NVML's width; what does not fit is an error and not another number.
-fn number(value: impl TryInto<c_uint>) -> Result<c_uint, Status> {
+pub(crate) fn number(value: impl TryInto<c_uint>) -> Result<c_uint, Status> {
     value.try_into().map_err(|_| Status::Unknown)
 }

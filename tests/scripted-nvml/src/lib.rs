@@ -71,6 +71,7 @@
 //! `average` is faster than any real one.
 
 mod board;
+mod bystanders;
 mod clock;
 mod ffi;
 mod install;

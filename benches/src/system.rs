@@ -1,48 +1,78 @@
 //! What Linux tells of this process and of the others.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
 
 /// The processor time of this process's thread of that name, to the nanosecond.
 /// <https://docs.kernel.org/scheduler/sched-stats.html>
-pub(crate) fn thread_time(name: &str) -> Result<Duration, Failure> {
+///
+/// # Errors
+/// When there is no such thread, or no such file of the kernel's.
+pub fn thread_time(name: &str) -> Result<Duration, Failure> {
     for task in fs::read_dir("/proc/self/task")? {
         let task = task?.path();
         if fs::read_to_string(task.join("comm"))?.trim_end() == name {
-            let stat = fs::read_to_string(task.join("schedstat"))?;
-            let first = stat.split_whitespace().next().ok_or("an empty schedstat")?;
-            return Ok(Duration::from_nanos(first.parse()?));
+            return time_of(&task);
         }
     }
     Err(format!("there is no thread {name}").into())
 }
 
+/// The processor time of all of this process's threads that still are.
+///
+/// # Errors
+/// When the kernel has no such files.
+pub fn process_time() -> Result<Duration, Failure> {
+    fs::read_dir("/proc/self/task")?.map(|task| time_of(&task?.path())).sum()
+}
+
+fn time_of(task: &Path) -> Result<Duration, Failure> {
+    let stat = fs::read_to_string(task.join("schedstat"))?;
+    let first = stat.split_whitespace().next().ok_or("an empty schedstat")?;
+    Ok(Duration::from_nanos(first.parse()?))
+}
+
 /// The bytes of memory that this process holds.
-pub(crate) fn resident() -> Result<f64, Failure> {
+///
+/// # Errors
+/// When the kernel has no such file.
+pub fn resident() -> Result<f64, Failure> {
     kilobytes("/proc/self/smaps_rollup", "Rss:")
 }
 
 /// The most bytes that it has held so far. The kernel counts them a little less exactly than the present
 /// ones.
-pub(crate) fn peak() -> Result<f64, Failure> {
+///
+/// # Errors
+/// When the kernel has no such file.
+pub fn peak() -> Result<f64, Failure> {
     Ok(kilobytes("/proc/self/status", "VmHWM:")?.max(resident()?))
 }
 
 /// What else runs on the machine, and disturbs the figures.
-pub(crate) struct Neighbours {
+#[derive(Debug)]
+pub struct Neighbours {
     began: Instant,
     seconds: f64,
 }
 
 impl Neighbours {
-    pub(crate) fn watch() -> Result<Self, Failure> {
+    /// From now on.
+    ///
+    /// # Errors
+    /// When the kernel has no such files.
+    pub fn watch() -> Result<Self, Failure> {
         Ok(Self { began: Instant::now(), seconds: others()? })
     }
 
     /// How many cores they kept busy on average since then.
-    pub(crate) fn cores(&self) -> Result<f64, Failure> {
+    ///
+    /// # Errors
+    /// When the kernel has no such files.
+    pub fn cores(&self) -> Result<f64, Failure> {
         Ok((others()? - self.seconds) / self.began.elapsed().as_secs_f64())
     }
 }

@@ -1,0 +1,48 @@
+//! A training with Candle.
+
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, linear, loss};
+use sootprint_benches::Failure;
+use sootprint_candle::OnDevice as _;
+
+use crate::Arm;
+use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
+
+pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Duration, Failure> {
+    let device = Device::Cpu;
+    let weights = VarMap::new();
+    let layers = VarBuilder::from_varmap(&weights, DType::F32, &device);
+    let (hidden, output) = (
+        linear(PIXELS, size.hidden, layers.pp("hidden"))?,
+        linear(size.hidden, CLASSES, layers.pp("output"))?,
+    );
+    let settings = ParamsAdamW { lr: LEARNING_RATE, ..ParamsAdamW::default() };
+    let mut optimizer = AdamW::new(weights.all_vars(), settings)?;
+    let mut epoch = || {
+        digits.0.chunks(size.batch).try_for_each(|digits| {
+            let (pixels, classes) = batch(digits, &device)?;
+            let guessed = output.forward(&hidden.forward(&pixels)?.relu()?)?;
+            optimizer.backward_step(&loss::cross_entropy(&guessed, &classes)?)
+        })
+    };
+
+    let began = Instant::now();
+    match &arm {
+        Arm::Measured(run) => run.epochs(1..=size.epochs).on(&device).try_for_each(|_| epoch())?,
+        Arm::Without | Arm::Control => (1..=size.epochs).try_for_each(|_| epoch())?,
+    }
+    let took = began.elapsed();
+    if let Arm::Measured(run) = arm {
+        drop(run.finish());
+    }
+    Ok(took)
+}
+
+fn batch(digits: &[Digit], device: &Device) -> candle_core::Result<(Tensor, Tensor)> {
+    let pixels: Vec<f32> = digits.iter().flat_map(|digit| digit.pixels).collect();
+    let classes: Vec<u32> = digits.iter().map(|digit| u32::from(digit.class)).collect();
+    let pixels = Tensor::from_vec(pixels, (digits.len(), PIXELS), device)?;
+    Ok((pixels, Tensor::from_vec(classes, digits.len(), device)?))
+}

@@ -1,0 +1,56 @@
+//! The digits that both frameworks learn.
+
+use flate2::read::GzDecoder;
+
+use sootprint_benches::Failure;
+
+pub(crate) const PIXELS: usize = 64;
+pub(crate) const CLASSES: usize = 10;
+
+pub(crate) const LEARNING_RATE: f64 = 1e-3;
+
+/// Ink at its darkest.
+const DARKEST: f32 = 16.0;
+
+/// How much a training computes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) hidden: usize,
+    pub(crate) batch: usize,
+    pub(crate) epochs: u32,
+}
+
+impl Size {
+    pub(crate) const SMALL: Self = Self { hidden: 512, batch: 64, epochs: 4 };
+    pub(crate) const LARGE: Self = Self { hidden: 4_096, batch: 256, epochs: 2 };
+
+    /// Steps of a training on so many images, without those of validation.
+    pub(crate) fn steps(self, images: usize) -> f64 {
+        images.div_ceil(self.batch) as f64 * f64::from(self.epochs)
+    }
+}
+
+/// Images as rows of pixels, and which digit each is.
+pub(crate) struct Digits(pub(crate) Vec<Digit>);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Digit {
+    pub(crate) pixels: [f32; PIXELS],
+    pub(crate) class: u8,
+}
+
+impl Digits {
+    pub(crate) fn load() -> Result<Self, Failure> {
+        let file = GzDecoder::new(include_bytes!("../../../examples/digits/data/digits.csv.gz").as_slice());
+        let rows = csv::ReaderBuilder::new().has_headers(false).from_reader(file).into_records();
+        let digits = rows.map(|row| {
+            let row = row?;
+            let mut pixels = [0.0; PIXELS];
+            for (pixel, value) in pixels.iter_mut().zip(&row) {
+                *pixel = value.parse::<f32>()? / DARKEST;
+            }
+            Ok(Digit { pixels, class: row.get(PIXELS).ok_or("a row without a class")?.parse()? })
+        });
+        Ok(Self(digits.collect::<Result<_, Failure>>()?))
+    }
+}

@@ -1,0 +1,213 @@
+//! A supervised training with Burn, its metrics included.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig, Relu};
+use burn::optim::AdamConfig;
+use burn::tensor::{Device, Int, Tensor, TensorData, TensorReadError};
+use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+use burn::train::metric::{
+    AccuracyMetric, LossMetric, Metric, MetricAttributes, MetricDefinition, MetricMetadata, MetricName,
+    Numeric, NumericAttributes, NumericEntry, SerializedEntry,
+};
+use burn::train::renderer::{
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
+};
+use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep};
+use sootprint_benches::Failure;
+use sootprint_burn::MeasuredBy as _;
+
+use crate::Arm;
+use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
+
+const SEED: u64 = 42;
+
+pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Duration, Failure> {
+    let folder = tempfile::tempdir()?;
+    let device = Device::flex().autodiff();
+    device.seed(SEED);
+    let loader = || -> Arc<dyn DataLoader<Batch>> {
+        let dataset = InMemDataset::new(digits.0.clone());
+        DataLoaderBuilder::new(Batches).batch_size(size.batch).shuffle(SEED).build(dataset)
+    };
+    let training = SupervisedTraining::new(folder.path(), loader(), loader())
+        .metrics((AccuracyMetric::new(), LossMetric::new()))
+        .num_epochs(size.epochs as usize)
+        .renderer(Box::new(Silent))
+        .with_application_logger(None);
+    let learner =
+        Learner::new(Perceptron::new(size.hidden, &device), AdamConfig::new().init(), LEARNING_RATE);
+
+    let began = Instant::now();
+    let trained = match &arm {
+        Arm::Measured(run) => training.measured_by(run).launch(learner),
+        Arm::Without => training.launch(learner),
+        Arm::Control => with_idle_metrics(training).launch(learner),
+    };
+    let took = began.elapsed();
+    if let Arm::Measured(run) = arm {
+        drop(run.finish());
+    }
+    match trained.error {
+        Some(error) => Err(error.to_string().into()),
+        None => Ok(took),
+    }
+}
+
+/// With as many metrics more as a measured training has.
+fn with_idle_metrics(training: SupervisedTraining<Perceptron>) -> SupervisedTraining<Perceptron> {
+    let [one, two] = ["One", "Two"].map(|name| Idle(Arc::new(name.to_owned())));
+    let training = training.metric_train_numeric(one.clone()).metric_valid_numeric(one);
+    training.metric_train_numeric(two.clone()).metric_valid_numeric(two)
+}
+
+/// A metric that does nothing.
+#[derive(Clone)]
+struct Idle(MetricName);
+
+impl Idle {
+    fn entry(entry: NumericEntry) -> SerializedEntry {
+        SerializedEntry::new("0.000e0 Wh".to_owned(), entry.serialize())
+    }
+}
+
+impl Metric for Idle {
+    type Input = ();
+
+    fn name(&self) -> MetricName {
+        Arc::clone(&self.0)
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        NumericAttributes { unit: None, higher_is_better: false }.into()
+    }
+
+    fn update(&mut self, (): &(), _: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
+        Ok(Self::entry(NumericEntry::Value(0.0)))
+    }
+
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        Ok(Self::entry(NumericEntry::Final(0.0)))
+    }
+
+    fn clear(&mut self) {}
+}
+
+impl Numeric for Idle {
+    fn value(&self) -> Option<NumericEntry> {
+        Some(NumericEntry::Value(0.0))
+    }
+
+    fn running_value(&self) -> Option<NumericEntry> {
+        self.value()
+    }
+
+    fn final_value(&self) -> NumericEntry {
+        NumericEntry::Final(0.0)
+    }
+}
+
+#[derive(Module, Debug)]
+struct Perceptron {
+    hidden: Linear,
+    output: Linear,
+    activation: Relu,
+}
+
+impl Perceptron {
+    fn new(hidden: usize, device: &Device) -> Self {
+        Self {
+            hidden: LinearConfig::new(PIXELS, hidden).init(device),
+            output: LinearConfig::new(hidden, CLASSES).init(device),
+            activation: Relu::new(),
+        }
+    }
+
+    fn classify(&self, batch: Batch) -> ClassificationOutput {
+        let output = self.output.forward(self.activation.forward(self.hidden.forward(batch.pixels)));
+        let loss = CrossEntropyLossConfig::new().init(&output.device());
+        let loss = loss.forward(output.clone(), batch.classes.clone());
+        ClassificationOutput::new(loss, output, batch.classes)
+    }
+}
+
+impl TrainStep for Perceptron {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
+        let output = self.classify(batch);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Perceptron {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> ClassificationOutput {
+        self.classify(batch)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Batch {
+    pixels: Tensor<2>,
+    classes: Tensor<1, Int>,
+}
+
+#[derive(Debug, Clone)]
+struct Batches;
+
+impl Batcher<Digit, Batch> for Batches {
+    fn batch(&self, digits: Vec<Digit>, device: &Device) -> Batch {
+        let pixels: Vec<f32> = digits.iter().flat_map(|digit| digit.pixels).collect();
+        let classes: Vec<i32> = digits.iter().map(|digit| i32::from(digit.class)).collect();
+        Batch {
+            pixels: Tensor::from_data(TensorData::new(pixels, [digits.len(), PIXELS]), device),
+            classes: Tensor::from_data(TensorData::new(classes, [digits.len()]), device),
+        }
+    }
+}
+
+/// Shows nothing: what a terminal costs is not what is asked.
+struct Silent;
+
+impl MetricsRendererTraining for Silent {
+    fn update_train(&mut self, _: MetricState) {}
+    fn update_valid(&mut self, _: MetricState) {}
+}
+
+impl TrainingProgressLogger for Silent {
+    fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
+    fn update_epoch(&mut self, _: usize) {}
+    fn start_split(&mut self, _: &str, _: usize) {}
+    fn update_split(&mut self, _: usize) {}
+    fn end_split(&mut self) {}
+    fn end(&mut self) {}
+    fn log_event_training(&mut self, _: String) {}
+}
+
+impl MetricsRenderer for Silent {
+    fn manual_close(&mut self) {}
+    fn register_metric(&mut self, _: MetricDefinition) {}
+}
+
+impl MetricsRendererEvaluation for Silent {
+    fn update_test(&mut self, _: EvaluationName, _: MetricState) {}
+}
+
+impl EvaluationProgressLogger for Silent {
+    fn start_global_progress(&mut self, _: usize) {}
+    fn start_test(&mut self, _: &str, _: usize) {}
+    fn update_test_progress(&mut self, _: usize) {}
+    fn end_test(&mut self) {}
+    fn end_global_progress(&mut self) {}
+    fn log_event_evaluation(&mut self, _: String) {}
+}

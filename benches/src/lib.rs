@@ -1,0 +1,9 @@
+//! What the benchmarks have in common.
+
+#![forbid(unsafe_code)]
+
+pub mod statistics;
+pub mod system;
+
+/// Why something could not be measured.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,10 @@
+//! The rules of the house that are facts about its files: who may import whom, and what each manifest has to say.
+//!
+//! `cargo metadata` and the files are read; nothing is built or measured.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+
+mod arrows;
+mod manifests;
+mod rooms;
+mod workspace;
