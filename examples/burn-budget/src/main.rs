@@ -74,5 +74,5 @@ fn main() -> Result<()> {
     let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
     println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
-    digits::hub::publish(&footprint, folder, None)
+    digits::hub::publish(&footprint, folder, "burn", None)
 }

@@ -60,5 +60,5 @@ fn main() -> Result<()> {
     let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
     println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
-    digits::hub::publish(&footprint, folder, std::env::args().nth(1).as_deref())
+    digits::hub::publish(&footprint, folder, "burn", std::env::args().nth(1).as_deref())
 }

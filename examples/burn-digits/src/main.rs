@@ -57,5 +57,5 @@ fn main() -> Result<()> {
     let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
     println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
-    digits::hub::publish(&footprint, folder, repository.as_deref())
+    digits::hub::publish(&footprint, folder, "burn", repository.as_deref())
 }

@@ -38,6 +38,10 @@ fn it_learns_and_publishes_and_a_second_run_keeps_the_first() {
     assert_eq!(footprint.run.outcome, Outcome::Completed);
     assert_eq!(footprint.epochs.len(), 20);
     let card = fs::read_to_string(artifacts.join("README.md")).unwrap();
+    assert!(
+        card.contains("library_name: \"burn\"\n") && card.contains("## How to load the weights"),
+        "{card}"
+    );
     assert!(card.contains("training_type: \"pre-training\"\n"), "{card}");
     assert!(card.contains("geographical_location: \"France\"\n"), "{card}");
 

@@ -63,7 +63,7 @@ fn main() -> Result<()> {
 
     println!("Accuracy on images that it never saw: {:.1} %\n", 100.0 * accuracy(&model, &test, &device)?);
     println!("{footprint}");
-    digits::hub::publish(&footprint, folder, repository.as_deref())
+    digits::hub::publish(&footprint, folder, "candle", repository.as_deref())
 }
 
 /// One pass over the images, in their order; the mean loss of its batches.

@@ -50,6 +50,10 @@ fn it_learns_and_names_its_base_model() {
     assert!(printed.contains("Read back: 2 files byte for byte"), "{printed}");
 
     let card = fs::read_to_string(folder.path().join("artifacts/candle-digits/README.md")).unwrap();
+    assert!(
+        card.contains("library_name: \"candle\"\n") && card.contains("## How to load the weights"),
+        "{card}"
+    );
     assert!(card.contains("training_type: \"fine-tuning\"\n"), "{card}");
     assert!(card.contains("base_model: \"loopback/burn-digits\"\n"), "{card}");
 }

@@ -9,27 +9,34 @@ use anyhow::{Context as _, Result, ensure};
 use indicatif::{HumanBytes, ProgressBar};
 use loopback_hub::LoopbackHub;
 use sootprint::Footprint;
-use sootprint_hub::{Event, Events, Publication, Published, Token};
+use sootprint_hub::{Event, Events, NewCard, Publication, Published, Token};
 
-/// Publishes the folder and says where: as `repository` on the Hub when `HF_TOKEN` is set, else on a stand-in Hub that
+/// Publishes the folder of a model of this framework (`burn`, `candle`) and says where: as `repository` on the Hub when `HF_TOKEN` is set, else on a stand-in Hub that
 /// lives as long as this call, from which every file is read back.
 ///
 /// # Errors
 /// When publishing fails, or the stand-in Hub gives back other bytes than it was sent.
-pub fn publish(footprint: &Footprint, folder: &Path, repository: Option<&str>) -> Result<()> {
+pub fn publish(
+    footprint: &Footprint,
+    folder: &Path,
+    framework: &str,
+    repository: Option<&str>,
+) -> Result<()> {
+    let new_card = NewCard::default().library(framework);
     let has_token = std::env::var_os("HF_TOKEN").is_some_and(|token| !token.is_empty());
     match repository.filter(|_| has_token) {
         Some(repository) => {
-            say(&Publication::new(footprint, folder, repository).events(Line::new()).publish()?)
+            let publication = Publication::new(footprint, folder, repository).new_card(new_card);
+            say(&publication.events(Line::new()).publish()?);
         }
-        None => publish_here(footprint, folder)?,
+        None => publish_here(footprint, folder, new_card)?,
     }
     println!("\n{}:\n", folder.join("README.md").display());
     println!("{}", fs::read_to_string(folder.join("README.md"))?);
     Ok(())
 }
 
-fn publish_here(footprint: &Footprint, folder: &Path) -> Result<()> {
+fn publish_here(footprint: &Footprint, folder: &Path, new_card: NewCard) -> Result<()> {
     println!("No HF_TOKEN and repository name: publishing to a stand-in Hub on this machine.");
     let hub = LoopbackHub::start()?;
     let name = folder.file_name().and_then(|name| name.to_str()).context("the folder has no name")?;
@@ -37,6 +44,7 @@ fn publish_here(footprint: &Footprint, folder: &Path) -> Result<()> {
     let published = Publication::new(footprint, folder, &repository)
         .endpoint(hub.endpoint())
         .token(Token::new(hub.token())?)
+        .new_card(new_card)
         .events(Line::new())
         .publish()?;
     say(&published);

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use sootprint::{Footprint, Kind, Outcome, Power, Replay, Run, RunBuilder, VirtualClock};
-use sootprint_card::NewCard;
-use sootprint_hub::{Publication, PublishTo as _, Token, staged};
+
+use sootprint_hub::{NewCard, Publication, PublishTo as _, Token, staged};
 
 use crate::bench::{Bench, REPO, short};
 use crate::isolated;
