@@ -9,17 +9,23 @@ use crate::machine::machine;
 use crate::status::Status;
 use std::ffi::{c_int, c_uint};
 
-/// A board with an energy counter is Hopper, one without is Pascal, the last generation that had none.
+/// A board with an energy counter is Hopper. One without is Ampere where its power is a mean, as it is from there on; else
+/// Pascal, the last generation that had none.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetArchitecture(device: Handle, architecture: Pointer<c_uint>) -> c_uint {
     const PASCAL: c_uint = 4;
+    const AMPERE: c_uint = 7;
     const HOPPER: c_uint = 9;
     query(device, |_, board, now| {
-        architecture.put(if board.total_energy(now).is_some() { HOPPER } else { PASCAL })
+        architecture.put(match () {
+            () if board.total_energy(now).is_some() => HOPPER,
+            () if board.average.is_some() => AMPERE,
+            () => PASCAL,
+        })
     })
 }
 
-/// 9.0 or 6.0, as the architecture has it.
+/// 9.0, 8.0 or 6.0, as the architecture has it.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetCudaComputeCapability(
     device: Handle,
@@ -27,7 +33,11 @@ extern "C" fn nvmlDeviceGetCudaComputeCapability(
     minor: Pointer<c_int>,
 ) -> c_uint {
     query(device, |_, board, now| {
-        major.put(if board.total_energy(now).is_some() { 9 } else { 6 })?;
+        major.put(match () {
+            () if board.total_energy(now).is_some() => 9,
+            () if board.average.is_some() => 8,
+            () => 6,
+        })?;
         minor.put(0)
     })
 }

@@ -1,5 +1,5 @@
 mod budgets;
-mod heard;
+mod finish;
 mod hours;
 mod live;
 mod parts;
