@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs jobs of four ranks under Open MPI and under Slurm on this machine, kills a rank, starts the job again, and compares
+# Trains the digits with Candle in jobs of four ranks (examples/candle-ranks) under Open MPI and under Slurm on this machine, kills a rank, starts the job again, and compares
 # the merged footprint with the truth of the scripted boards. As root, on Debian or Ubuntu: it installs slurm-wlm, munge
 # and openmpi-bin, and starts the daemons of two virtual nodes. Not part of the gate.
 set -euo pipefail
@@ -12,8 +12,8 @@ if [ -n "${missing:-}" ]; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-wlm munge openmpi-bin >/dev/null
 fi
-cargo build --quiet -p sootprint --example ranks
-ranks="${CARGO_TARGET_DIR:-$PWD/target}/debug/examples/ranks"
+cargo build --quiet -p candle-ranks
+ranks="${CARGO_TARGET_DIR:-$PWD/target}/debug/candle-ranks"
 here="$PWD/tests/cluster"
 work=$(mktemp -d)
 chmod 755 "$work"
@@ -62,16 +62,16 @@ kill_rank() { # DIR RANK, when it has trained for a while
 mpi="mpirun --oversubscribe -np 4"
 echo "== mpirun: four ranks"
 mkdir "$work/mpi"
-$mpi "$ranks" train "$work/mpi" 3 1.5
+$mpi "$ranks" train "$work/mpi" 3 60
 check "$work/mpi" "mpirun" 1 0
 
 echo "== mpirun: rank 2 is killed, and the job started again"
 mkdir "$work/mpi-killed"
-$mpi "$ranks" train "$work/mpi-killed" 4 1.5 resume & job=$!
+$mpi "$ranks" train "$work/mpi-killed" 4 60 resume & job=$!
 kill_rank "$work/mpi-killed" 2
 wait "$job" || true
 sleep 3
-$mpi "$ranks" train "$work/mpi-killed" 4 1.5 resume
+$mpi "$ranks" train "$work/mpi-killed" 4 60 resume
 # mpirun ends the others with it.
 check "$work/mpi-killed" "mpirun, a rank killed, resumed" 2 1
 
@@ -115,7 +115,7 @@ for _ in $(seq 100); do
 done
 sinfo
 
-submit() { # DIR EPOCHS SECONDS
+submit() { # DIR EPOCHS PASSES
     mkdir "$1"
     cat >"$1.sh" <<JOB
 #!/bin/bash
@@ -139,13 +139,13 @@ finished() { # JOB. A job that was requeued would wait two minutes.
     return 1
 }
 
-job=$(submit "$work/slurm" 3 1.5)
+job=$(submit "$work/slurm" 3 60)
 finished "$job" || { cat "$work/slurm.log"; exit 1; }
 cat "$work/slurm.log"
 check "$work/slurm" "Slurm, two nodes" 1 0
 
 echo "== Slurm: rank 3 is killed, the job is requeued"
-job=$(submit "$work/slurm-killed" 6 1.5)
+job=$(submit "$work/slurm-killed" 6 60)
 kill_rank "$work/slurm-killed" 3
 # Its fellows end with it, and the job is started again.
 for _ in $(seq 50); do rank_of "$work/slurm-killed" 0 >/dev/null || break; done
