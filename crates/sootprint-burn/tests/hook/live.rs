@@ -64,6 +64,23 @@ fn burn_s_summary_has_them_all() {
     }
 }
 
+#[test]
+fn without_metrics_the_run_is_measured_all_the_same() {
+    let [with, without] = [true, false].map(|is_live| {
+        let dir = tempfile::tempdir().unwrap();
+        let (run, batches) = scripted(dir.path());
+        let measured = training(dir.path(), &batches, 2, Edges::Exact).measured_by(&run);
+        let measured = if is_live { measured } else { measured.without_metrics() };
+        measured.launch(learner());
+        assert_eq!(dir.path().join("train/epoch-1/Energy.log").exists(), is_live);
+        let footprint = run.finish();
+        assert_eq!(footprint.run.outcome, Outcome::Completed);
+        (joules(&footprint), footprint.run.samples)
+    });
+    assert_eq!(with, without);
+    assert!(with.0.iter().all(|joules| *joules > 0.0) && with.1.is_some(), "{with:?}");
+}
+
 /// Unknown is no zero: without anything measured there is no file, so that nothing is plotted or summed up.
 #[test]
 fn what_is_not_measured_is_not_logged() {

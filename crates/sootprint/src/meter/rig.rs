@@ -23,6 +23,10 @@ const AT_A_SLOW_EDGE: Duration = Duration::from_millis(2);
 const SLOW: Duration = Duration::from_millis(25);
 const AT_A_ROUGH_EDGE: Duration = Duration::from_millis(10);
 
+/// Edges that follow each other within this time are rough, the last as well: else a training of very short epochs would
+/// have its counters read all of the time, for epochs of which a single tick says hardly more.
+const SHORTEST_SHARP: Duration = Duration::from_millis(100);
+
 /// What a run asks to be measured with.
 #[derive(Debug, Clone)]
 pub(crate) enum Instruments {
@@ -51,6 +55,8 @@ pub(crate) struct Rig {
     pending: VecDeque<Mark>,
     /// When all is to be read again, for a rough edge that came too soon after a reading.
     whole_due: Option<Duration>,
+    /// The last edge that somebody asked to be sharp.
+    last_sharp: Option<Duration>,
 }
 
 struct Listener {
@@ -95,7 +101,18 @@ impl Rig {
             }
         }
         let (listeners, pending) = (Vec::new(), VecDeque::new());
-        Self { system, clock, sources, components, channels, gaps, listeners, pending, whole_due: None }
+        Self {
+            system,
+            clock,
+            sources,
+            components,
+            channels,
+            gaps,
+            listeners,
+            pending,
+            whole_due: None,
+            last_sharp: None,
+        }
     }
 
     /// Whether a run that asks for these instruments can share this rig.
@@ -150,6 +167,7 @@ impl Rig {
     pub(crate) fn mark(&mut self, id: u64, at: Duration, edge: Edge, act: OnMark) {
         let Some(listener) = self.listener(id) else { return };
         let (moment, observed) = (listener.origin + at, listener.observed);
+        let edge = self.as_sharp_as_fits(edge, moment);
         if observed < at {
             // Readings are not taken as often as a training may have phases.
             if edge == Edge::Rough && !self.is_virtual() && at - observed < AT_A_ROUGH_EDGE {
@@ -166,6 +184,20 @@ impl Rig {
             if !self.tell_settled(now) {
                 self.hurry(now, cadence(edge, Duration::ZERO));
             }
+        }
+    }
+
+    /// The end of one epoch and the beginning of the next are one edge.
+    fn as_sharp_as_fits(&mut self, edge: Edge, moment: Duration) -> Edge {
+        const SAME: Duration = Duration::from_millis(1);
+
+        if edge == Edge::Rough {
+            return Edge::Rough;
+        }
+        let since = self.last_sharp.replace(moment).map(|last| moment.saturating_sub(last));
+        match since {
+            Some(since) if since > SAME && since < SHORTEST_SHARP => Edge::Rough,
+            _ => Edge::Sharp,
         }
     }
 
@@ -329,4 +361,23 @@ fn cadence(edge: Edge, since: Duration) -> Duration {
 
 fn cadence_at_an_edge(since: Duration) -> Duration {
     if since < SLOW { AT_AN_EDGE } else { AT_A_SLOW_EDGE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_that_follow_each_other_at_once_are_rough() {
+        let mut rig = Rig::open(Instruments::Replay(Replay::new()));
+        let mut edge = |edge, micros| rig.as_sharp_as_fits(edge, Duration::from_micros(micros));
+        let (sharp, rough) = (Edge::Sharp, Edge::Rough);
+        assert_eq!(edge(sharp, 1_000_000), sharp);
+        // The next epoch begins where the last one ends.
+        assert_eq!(edge(sharp, 1_000_020), sharp);
+        assert_eq!(edge(sharp, 1_150_000), sharp);
+        assert_eq!([edge(sharp, 1_175_000), edge(sharp, 1_200_000)], [rough, rough]);
+        // A phase makes no edge of an epoch rough.
+        assert_eq!([edge(rough, 1_399_000), edge(sharp, 1_400_000)], [rough, sharp]);
+    }
 }
