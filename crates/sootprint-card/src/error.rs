@@ -182,7 +182,7 @@ impl CardError {
 }
 
 /// A place in the card's text: both numbers from 1, columns in characters, a byte order mark not counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[non_exhaustive]
 pub struct Position {
     /// The line.

@@ -50,6 +50,7 @@
 mod beside;
 mod block;
 mod card;
+mod check;
 mod error;
 mod extent;
 mod file;
@@ -79,6 +80,7 @@ mod sample;
 
 pub use block::EmissionsBlock;
 pub use card::ModelCard;
+pub use check::{CardCheck, Finding, Severity};
 pub use error::{CardError, Position};
 pub use minimal::NewCard;
 pub use options::{CardOptions, Relation};
