@@ -68,6 +68,7 @@ pub use finish::PublishTo;
 pub use patience::Patience;
 pub use publication::{OnConflict, Publication, publish};
 pub use published::{Plan, Published, PublishedFile, PullRequest};
+pub use settings::token_origin;
 pub use sootprint_card::{NewCard, Relation};
 pub use staging::{Staged, staged};
 pub use token::{Token, TokenError};

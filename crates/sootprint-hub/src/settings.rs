@@ -15,6 +15,9 @@ const HUB: &str = "https://huggingface.co";
 /// Either says that no network may be used.
 const OFFLINE: [&str; 2] = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
 
+/// A token itself, the first before the second.
+const TOKENS: [&str; 2] = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
+
 /// Says that a token is to be given, not found.
 pub(crate) const NO_IMPLICIT_TOKEN: &str = "HF_HUB_DISABLE_IMPLICIT_TOKEN";
 
@@ -63,12 +66,36 @@ impl Settings {
     }
 }
 
+/// Where a publication would find its token: a variable's name, or a file in words. The token itself is shown to nobody.
+///
+/// # Errors
+/// [`PublishError::NoToken`] when there is none, and the others that a publication would end with.
+pub fn token_origin() -> Result<&'static str, PublishError> {
+    origin_of(&|name| std::env::var(name).ok(), &|path| std::fs::read_to_string(path))
+}
+
+fn origin_of(
+    variable: Variable<'_>,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<&'static str, PublishError> {
+    let variable: Variable<'_> = &|name| variable(name).filter(|value| !value.trim().is_empty());
+    if is_on(variable, NO_IMPLICIT_TOKEN) {
+        return Err(PublishError::TokenNotGiven);
+    }
+    found_token(variable, read, &home(variable))?.ok_or(PublishError::NoToken)?;
+    let file = match variable("HF_TOKEN_PATH") {
+        Some(_) => "the file that HF_TOKEN_PATH names",
+        None => "the file of `hf auth login`",
+    };
+    Ok(TOKENS.into_iter().find(|name| variable(name).is_some()).unwrap_or(file))
+}
+
 fn found_token(
     variable: Variable<'_>,
     read: &dyn Fn(&Path) -> io::Result<String>,
     home: &Path,
 ) -> Result<Option<Token>, PublishError> {
-    for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] {
+    for name in TOKENS {
         if let Some(text) = variable(name) {
             return unless_empty(&text);
         }
@@ -206,6 +233,30 @@ mod tests {
         for (variables, files, expected) in cases {
             assert_eq!(token(variables, files), *expected, "{variables:?} {files:?}");
         }
+    }
+
+    #[test]
+    fn who_asks_where_the_token_is_from_hears_it_and_not_the_token() {
+        let origin = |variables: Pairs<'_>, has_file: bool| {
+            let variable = |name: &str| {
+                variables.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned())
+            };
+            let read = |_: &Path| match has_file {
+                true => Ok("hf_file".to_owned()),
+                false => Err(io::Error::from(io::ErrorKind::NotFound)),
+            };
+            origin_of(&variable, &read).map_err(|error| error.to_string())
+        };
+        assert_eq!(origin(&[("HF_TOKEN", "hf_1")], true), Ok("HF_TOKEN"));
+        assert_eq!(
+            origin(&[("HF_TOKEN", " "), ("HUGGING_FACE_HUB_TOKEN", "hf_2")], true),
+            Ok("HUGGING_FACE_HUB_TOKEN")
+        );
+        assert_eq!(origin(&[("HF_TOKEN_PATH", "/t")], true), Ok("the file that HF_TOKEN_PATH names"));
+        assert_eq!(origin(&[], true), Ok("the file of `hf auth login`"));
+        assert_eq!(origin(&[], false), Err(PublishError::NoToken.to_string()));
+        let forbidden = origin(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"), ("HF_TOKEN", "hf_1")], true);
+        assert_eq!(forbidden, Err(PublishError::TokenNotGiven.to_string()));
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub use run::{
     AtFinish, Budget, Epochs, Every, Live, Phase, Prediction, RecoverError, Run, RunBuilder, RunHandle,
     Slices, StartError, recover, recover_all,
 };
-pub use settings::{Setting, SettingError, SettingsFile};
+pub use settings::{Preferences, Setting, SettingError, SettingsFile};
 pub use source::{
     CrossCheck, Kind, Method, NvmlError, Replay, ReplayError, Sensor, SourceReport, cross_check, sources,
 };

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
-use super::{Layer, Setting, SettingError, baseline, intensity, place, pue, series};
+use super::{Layer, Setting, SettingError, baseline, intensity, place, pue, repository, series};
 use crate::facility::PueOrigin;
 use crate::grid::Origin;
 
 /// What may stand in a file.
-const KEYS: [&str; 7] = ["place", "intensity", "series", "pue", "nvml", "baseline", "metadata"];
+const KEYS: [&str; 9] =
+    ["place", "intensity", "series", "provider", "pue", "nvml", "baseline", "metadata", "repository"];
 
 /// A `sootprint.toml` that is there: the project's, which is the nearest in the working folder or above it; the user's, in
 /// `$XDG_CONFIG_HOME/sootprint` or `~/.config/sootprint`; the site's, in `/etc`.
@@ -23,10 +24,12 @@ const KEYS: [&str; 7] = ["place", "intensity", "series", "pue", "nvml", "baselin
 /// place = "US-VA"          # or a cloud's region, as in "aws:us-east-1"
 /// intensity = 56           # in g CO2e per kWh, instead of a table's figure
 /// series = "hours.csv"     # beside this file; figures for the hours
+/// provider = "uk"          # asked for the figures of the hours; `sootprint run --live`
 /// pue = 1.2
 /// nvml = "/usr/lib/libnvidia-ml.so.1"
 /// baseline = 5             # seconds of rest before a run
 /// metadata = false         # never ask the machine's cloud where it is
+/// repository = "me/digits" # published to where none is named; by itself it publishes nothing
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsFile {
@@ -92,6 +95,8 @@ impl SettingsFile {
             "pue" => layer.pue = Some(pue(setting(), number()?, PueOrigin::Settings)?),
             "nvml" => layer.nvml = Some(OsString::from(text()?)),
             "baseline" => layer.baseline = Some(baseline(setting(), number()?)?),
+            "provider" => layer.preferences.provider = Some(text()?.to_owned()),
+            "repository" => layer.preferences.repository = Some(repository(setting(), text()?)?),
             "metadata" => {
                 layer.metadata = Some(value.as_bool().ok_or_else(|| wrong("true or false"))?);
             }

@@ -111,6 +111,40 @@ impl Settings {
     }
 }
 
+/// What is said outside of a run and is for those who publish and ask: the variable first, then the settings files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Preferences {
+    /// The repository to publish to where none is named, `owner/name`. `SOOTPRINT_REPOSITORY`, or the key `repository`.
+    /// It alone publishes nothing.
+    pub repository: Option<String>,
+    /// Who is asked for the intensity of the hours. `SOOTPRINT_LIVE`, or the key `provider`.
+    pub provider: Option<String>,
+}
+
+impl Preferences {
+    /// Those of this process on this machine.
+    ///
+    /// # Errors
+    /// The first setting that cannot be taken, whichever it is: a file with a mistake is not to be half obeyed.
+    pub fn here() -> Result<Self, SettingError> {
+        Self::of(&Machine::here())
+    }
+
+    fn of(machine: &Machine) -> Result<Self, SettingError> {
+        let mut problems = Vec::new();
+        let mut layers = vec![Layer::of_environment(machine, &mut problems)];
+        layers.extend(machine.files.iter().filter_map(|file| file.read(&mut problems)));
+        if !problems.is_empty() {
+            return Err(problems.swap_remove(0));
+        }
+        Ok(Self {
+            repository: layers.iter().find_map(|layer| layer.preferences.repository.clone()),
+            provider: layers.iter().find_map(|layer| layer.preferences.provider.clone()),
+        })
+    }
+}
+
 /// The first layer that says anything of the electricity decides. In a layer a series goes first, with its figure or its
 /// place where the series has none; then a figure; then a place. Where nobody says anything the time zone is a guess.
 fn grid(layers: &[Layer], time_zone: Option<&str>, year: u16) -> (Answer, Option<Series>) {
@@ -139,6 +173,7 @@ struct Layer {
     baseline: Option<Duration>,
     /// Whether the machine's cloud may be asked where it is.
     metadata: Option<bool>,
+    preferences: Preferences,
 }
 
 impl Layer {
@@ -152,6 +187,7 @@ impl Layer {
             nvml: None,
             baseline: None,
             metadata: None,
+            preferences: Preferences { repository: None, provider: None },
         }
     }
 
@@ -178,6 +214,10 @@ impl Layer {
         let path = machine.path("SOOTPRINT_SERIES");
         let series = path.map(|path| series(Setting::Variable("SOOTPRINT_SERIES"), path));
         let metadata = machine.text("SOOTPRINT_METADATA");
+        let named = machine.text("SOOTPRINT_REPOSITORY");
+        let named = named.map(|name| repository(Setting::Variable("SOOTPRINT_REPOSITORY"), &name));
+        let preferences =
+            Preferences { repository: taken(named, problems), provider: machine.text("SOOTPRINT_LIVE") };
         Self {
             place: taken(place, problems),
             intensity: taken(intensity, problems),
@@ -186,8 +226,17 @@ impl Layer {
             nvml: machine.variable("SOOTPRINT_NVML"),
             baseline: taken(baseline, problems),
             metadata: metadata.map(|value| !value.eq_ignore_ascii_case("off")),
+            preferences,
             origin: Origin::Environment,
         }
+    }
+}
+
+fn repository(setting: Setting, name: &str) -> Result<String, SettingError> {
+    let is_part = |part: &str| !part.is_empty() && !part.contains(['/', ' ']);
+    match name.split_once('/') {
+        Some((owner, rest)) if is_part(owner) && is_part(rest) => Ok(name.to_owned()),
+        _ => Err(SettingError::Kind { setting, expected: "a repository, as in `owner/name`" }),
     }
 }
 

@@ -67,6 +67,32 @@ fn the_environment_beats_the_files_and_the_first_file_the_next() {
 }
 
 #[test]
+fn who_publishes_and_asks_finds_what_the_variable_or_the_file_says() {
+    let preferences = |text: &str, variables: &[(&str, &str)]| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sootprint.toml");
+        fs::write(&path, text).unwrap();
+        let files = vec![SettingsFile { owner: Owner::Project, path }];
+        Preferences::of(&Machine { files, ..machine(variables) })
+    };
+    let text = "repository = \"me/digits\"\nprovider = \"uk\"\nplace = \"GB\"\n";
+    let found = preferences(text, &[]).unwrap();
+    assert_eq!((found.repository.as_deref(), found.provider.as_deref()), (Some("me/digits"), Some("uk")));
+    let found = preferences(text, &[("SOOTPRINT_REPOSITORY", "you/digits")]).unwrap();
+    assert_eq!((found.repository.as_deref(), found.provider.as_deref()), (Some("you/digits"), Some("uk")));
+    assert_eq!(preferences("", &[]).unwrap(), Preferences::default());
+    for (text, variables, what) in [
+        ("repository = \"digits\"", &[][..], "`repository` in "),
+        ("repository = 3", &[], "should be a text"),
+        ("", &[("SOOTPRINT_REPOSITORY", "me/digits/x")], "SOOTPRINT_REPOSITORY should be a repository"),
+        ("repositry = \"me/digits\"", &[], "did you mean `repository`?"),
+    ] {
+        let error = preferences(text, variables).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+}
+
+#[test]
 fn the_nearest_project_s_file_goes_before_the_user_s_and_the_site_s() {
     let dir = tempfile::tempdir().unwrap();
     let (project, home, site) =
@@ -231,7 +257,8 @@ proptest! {
 
     #[test]
     fn no_file_is_too_odd(text in any::<String>(), key in "[a-z]{1,9}", value in "[-+0-9.eE_\"'\\[\\]a-z]{0,12}") {
-        let keys = ["place", "intensity", "series", "pue", "nvml", "baseline", "metadata", &key];
+        let keys =
+            ["place", "intensity", "series", "pue", "nvml", "baseline", "metadata", "provider", "repository", &key];
         let lines: String = keys.iter().map(|key| format!("{key} = {value}\n")).collect();
         for text in [text, lines] {
             let (settings, _dir) = with_file(&text, &[]);

@@ -10,9 +10,10 @@ use super::model::Model;
 use super::nvml::{Nvml, NvmlError};
 use super::powercap::{NoZones, Powercap};
 use super::without::Without;
-use super::{Kind, Method, Source};
+use super::{Component, Kind, Method, Source};
 use crate::allocation::Allocation;
-use crate::boards::{CudaVisibility, RocmDevices};
+use crate::boards::{Board, CudaVisibility, RocmDevices};
+use crate::units::Power;
 
 /// What a source of this machine can read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,6 +23,8 @@ pub struct SourceReport {
     pub source: &'static str,
     /// The name of each component that it reads, and how.
     pub components: Vec<(String, Method)>,
+    /// The boards among them, with the most that each may draw where the driver says so.
+    pub boards: Vec<(Board, Option<Power>)>,
     /// What it cannot read, why, and what mends it.
     pub gaps: Vec<String>,
 }
@@ -80,8 +83,10 @@ impl Attempt {
         let read = self.source.as_ref().map_or_else(Vec::new, |source| source.components());
         let mut gaps = self.source.as_ref().map_or_else(Vec::new, |source| source.gaps());
         gaps.extend(self.reason);
+        let board = |it: &Component| it.board.clone().map(|board| (board, it.limit));
+        let boards = read.iter().filter_map(board).collect();
         let components = read.into_iter().map(|component| (component.name, component.method)).collect();
-        SourceReport { source: self.name, components, gaps }
+        SourceReport { source: self.name, components, boards, gaps }
     }
 }
 
