@@ -21,7 +21,7 @@ const STAND_INS: [&str; 2] = ["scripted-nvml", "loopback-hub"];
 /// The walls: a foreign crate, and the only published crates that may depend on it themselves.
 const WALLS: [(&str, &[&str]); 20] = [
     ("nvml-wrapper", &["sootprint"]),
-    ("csv", &["sootprint"]),
+    ("csv", &["sootprint", "sootprint-cli"]),
     ("toml", &["sootprint"]),
     // The network.
     ("ureq", &["sootprint-live"]),

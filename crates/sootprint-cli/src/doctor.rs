@@ -1,35 +1,33 @@
 //! `sootprint doctor`: what a run on this machine would be measured and computed with.
 
-use std::fmt::{self, Write as _};
+mod words;
+
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::Serialize;
 use sootprint::{
-    Answer, CrossCheck, Footprint, Kind, Method, Origin, Power, Run, SourceReport, cross_check, sources,
+    Answer, CrossCheck, Footprint, Kind, Method, Power, Run, SourceReport, cross_check, sources,
 };
+use sootprint_hub::token_origin;
 use sootprint_live::CloudMetadata;
 
 use crate::arguments::DoctorArguments;
-use crate::terminal::print;
+use crate::terminal::{json, print, print_titled};
 
 /// Two readings of an energy counter, which are a second apart, and some room.
 const READING: Duration = Duration::from_secs(2);
 
-/// As NVIDIA documents it: two views of one sensor should not lie further apart than the sensor from the truth.
-const SENSOR_ERROR: f64 = 0.05;
-
 /// Prints what can be measured, what not, and what mends it.
 pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
-    let mut examination = Examination::make()?;
-    examination.checks = arguments.check.map(|seconds| cross_check(Duration::from_secs(seconds)));
-    print(&if arguments.json {
-        serde_json::to_string_pretty(&examination)? + "\n"
+    let examination = Examination::make(arguments.check.map(Duration::from_secs))?;
+    if arguments.json {
+        print(&json(&examination)?)?;
     } else {
-        examination.to_string()
-    })?;
+        print_titled(&examination.to_string())?;
+    }
     Ok(())
 }
 
@@ -37,6 +35,7 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
 #[derive(Debug, Serialize)]
 struct Examination {
     sources: Vec<Source>,
+    boards: Vec<BoardFound>,
     /// How long the components were read.
     measured_s: f64,
     components: Vec<Component>,
@@ -45,6 +44,8 @@ struct Examination {
     grid: Answer,
     pue: f64,
     pue_origin: String,
+    /// Where a publication would find its token, and never the token.
+    token: Token,
     /// What is wrong besides.
     notes: Vec<String>,
 }
@@ -69,6 +70,19 @@ enum State {
 }
 
 #[derive(Debug, Serialize)]
+struct BoardFound {
+    name: String,
+    uuid: String,
+    pci: String,
+    /// Its number for CUDA, after `CUDA_VISIBLE_DEVICES`.
+    cuda: Option<usize>,
+    rocm: Option<usize>,
+    limit_w: Option<Power>,
+    /// The usual time between two ticks of its energy counter; none when none was seen.
+    tick_s: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
 struct Component {
     kind: Kind,
     id: String,
@@ -79,11 +93,21 @@ struct Component {
     note: Option<String>,
 }
 
+#[derive(Debug, Serialize)]
+struct Token {
+    /// A variable's name, or a file in words.
+    origin: Option<&'static str>,
+    /// Why there is none, and what mends it.
+    problem: Option<String>,
+}
+
 impl Examination {
-    /// Looks at the machine and measures it for two seconds, as any run would.
-    fn make() -> anyhow::Result<Self> {
-        let sources: Vec<Source> = sources().into_iter().map(Source::from).collect();
-        let footprint = short_run()?;
+    /// Looks at the machine and measures it, as any run would. Meanwhile the counters are watched.
+    fn make(check: Option<Duration>) -> anyhow::Result<Self> {
+        let reports = sources();
+        let (footprint, checks) = short_run(check.unwrap_or(READING))?;
+        let boards = reports.iter().flat_map(|report| BoardFound::all(report, &checks)).collect();
+        let sources: Vec<Source> = reports.into_iter().map(Source::from).collect();
         let known = |note: &String| sources.iter().any(|source| source.problems.contains(note));
         let notes = footprint.notes.into_iter().filter(|note| !known(note)).collect();
         let components = footprint.components.into_iter().map(|component| Component {
@@ -96,23 +120,29 @@ impl Examination {
         });
         Ok(Self {
             components: components.collect(),
-            checks: None,
+            boards,
+            checks: check.map(|_| checks),
             measured_s: footprint.run.duration_s,
             grid: footprint.grid,
             pue: footprint.energy.pue,
             pue_origin: footprint.energy.pue_origin,
+            token: Token::find(),
             notes,
             sources,
         })
     }
 }
 
-fn short_run() -> anyhow::Result<Footprint> {
+/// A short run, and the counters' ticks in it.
+fn short_run(check: Duration) -> anyhow::Result<(Footprint, Vec<CrossCheck>)> {
     let dir =
         tempfile::tempdir().context("no temporary folder can be made; set TMPDIR to one that is writable")?;
     let run = Run::unlabelled(dir.path()).metadata(Arc::new(CloudMetadata::new())).start();
-    thread::sleep(READING);
-    Ok(run.finish())
+    let began = Instant::now();
+    let checks = cross_check(check);
+    // Without a counter that ticks there was nothing to watch.
+    thread::sleep(READING.saturating_sub(began.elapsed()));
+    Ok((run.finish(), checks))
 }
 
 impl From<SourceReport> for Source {
@@ -126,97 +156,30 @@ impl From<SourceReport> for Source {
     }
 }
 
-impl fmt::Display for Examination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Sources")?;
-        for source in &self.sources {
-            let state = match source.state {
-                State::Ready => "ready",
-                State::Partial => "reads a part",
-                State::Absent => "reads nothing",
-            };
-            writeln!(f, "  {:<11}{state}", source.name)?;
-            source.problems.iter().try_for_each(|problem| writeln!(f, "  {:<11}{problem}", ""))?;
-        }
-        writeln!(f, "Power, a mean over {:.1} s", self.measured_s)?;
-        if self.components.is_empty() {
-            writeln!(f, "  nothing can be measured")?;
-        }
-        self.components.iter().try_for_each(|component| component.fmt(f))?;
-        self.checks.iter().try_for_each(|checks| fmt_checks(checks, f))?;
-        writeln!(f, "Accounting")?;
-        self.fmt_accounting(f)?;
-        if !self.notes.is_empty() {
-            writeln!(f, "Notes")?;
-        }
-        self.notes.iter().try_for_each(|note| writeln!(f, "  {note}"))
+impl BoardFound {
+    fn all(report: &SourceReport, checks: &[CrossCheck]) -> Vec<Self> {
+        let found = |(board, limit): &(sootprint::Board, Option<Power>)| {
+            let check = checks.iter().find(|check| check.id == board.uuid);
+            Self {
+                name: board.model.clone(),
+                uuid: board.uuid.clone(),
+                pci: board.pci.clone(),
+                cuda: board.cuda,
+                rocm: board.rocm,
+                limit_w: *limit,
+                tick_s: check.map(|check| check.tick.as_secs_f64()),
+            }
+        };
+        report.boards.iter().map(found).collect()
     }
 }
 
-impl Examination {
-    fn fmt_accounting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let grid = &self.grid;
-        let origin = match grid.origin {
-            Origin::Environment => "place or intensity from the environment",
-            Origin::CloudMetadata => "the cloud that the machine is in",
-            Origin::TimeZone => "a guess from the machine's time zone",
-            Origin::Unknown => "nobody said where the machine is",
-            _ => "place or intensity from the settings",
-        };
-        writeln!(f, "  {:<11}{}", "place", grid.place.as_deref().unwrap_or("unknown"))?;
-        let mut figure = format!("{} ({} to {})", grid.intensity, grid.low, grid.high);
-        if let Some(year) = grid.year {
-            write!(figure, " in {year}")?;
+impl Token {
+    fn find() -> Self {
+        match token_origin() {
+            Ok(origin) => Self { origin: Some(origin), problem: None },
+            Err(error) => Self { origin: None, problem: Some(error.to_string()) },
         }
-        writeln!(f, "  {:<11}{figure}; {}", "intensity", grid.source)?;
-        writeln!(f, "  {:<11}{origin}", "origin")?;
-        writeln!(f, "  {:<11}{:.2} ({})", "PUE", self.pue, self.pue_origin)
-    }
-}
-
-fn fmt_checks(checks: &[CrossCheck], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "Energy counters beside power readings")?;
-    if checks.is_empty() {
-        writeln!(f, "  no counter ticked on a board that tells its power")?;
-    }
-    for check in checks {
-        let verdict = match check.difference() {
-            Some(difference) if difference.abs() <= SENSOR_ERROR => "agree",
-            Some(_) => "DIFFER: trust neither before the driver is updated or the board looked at",
-            None => "no power was told",
-        };
-        writeln!(f, "  {} ({})", check.name, check.id)?;
-        writeln!(
-            f,
-            "    counter {}, readings {} ({:+.1} %) in {:.1} s, a tick every {:.0} ms",
-            check.counter,
-            check.integrated,
-            check.difference().unwrap_or_default() * 100.0,
-            check.time.as_secs_f64(),
-            check.tick.as_secs_f64() * 1e3
-        )?;
-        writeln!(f, "    {verdict}")?;
-    }
-    Ok(())
-}
-
-impl fmt::Display for Component {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            Kind::Gpu => "GPU",
-            Kind::Cpu => "CPU",
-            Kind::Memory => "memory",
-            _ => "other",
-        };
-        let power = self.mean_w.map_or_else(|| "no reading".to_owned(), |power| power.to_string());
-        let method = self.method.map_or("not measured", Method::as_str);
-        write!(f, "  {kind:<11}{power:<12}{method:<12}{}", self.name)?;
-        // Boards of one machine often share a name.
-        if self.kind == Kind::Gpu {
-            write!(f, " ({})", self.id)?;
-        }
-        writeln!(f)?;
-        self.note.iter().try_for_each(|note| writeln!(f, "  {:<11}{note}", ""))
     }
 }
 

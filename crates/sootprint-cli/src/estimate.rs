@@ -5,7 +5,7 @@ use clap::error::ErrorKind;
 use sootprint::{Estimate, EstimateError, Hardware, HardwareError, Power};
 
 use crate::arguments::{Arguments, EstimateArguments};
-use crate::terminal::print;
+use crate::terminal::{print, print_titled};
 
 /// Prints the estimate.
 pub(crate) fn estimate(arguments: &EstimateArguments) -> anyhow::Result<()> {
@@ -25,7 +25,11 @@ pub(crate) fn estimate(arguments: &EstimateArguments) -> anyhow::Result<()> {
         estimate = estimate.year(year);
     }
     let footprint = estimate.footprint().map_err(|error: EstimateError| anyhow::anyhow!(error))?;
-    print(&if arguments.json { footprint.to_json()? } else { footprint.to_string() })?;
+    if arguments.json {
+        print(&footprint.to_json()?)?;
+    } else {
+        print_titled(&footprint.to_string())?;
+    }
     Ok(())
 }
 

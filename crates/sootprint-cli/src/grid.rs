@@ -1,19 +1,22 @@
 //! `sootprint grid`: what a place's electricity emits, and who says so.
 
-use std::fmt;
-
 use serde::Serialize;
 use sootprint::{Answer, Basis, Origin, Place, Pue};
 
 use crate::arguments::{GridArguments, this_year};
-use crate::terminal::print;
+use crate::layout::paragraph;
+use crate::terminal::{self, print, print_titled};
 
 /// Prints the figure that a run at the place would get.
 pub(crate) fn grid(arguments: &GridArguments) -> anyhow::Result<()> {
     let GridArguments { place, year, json } = *arguments;
     let year = year.unwrap_or_else(this_year);
     let known = Known { place, grid: place.intensity(Origin::Argument, year), pue: place.pue(year) };
-    print(&if json { serde_json::to_string_pretty(&known.as_json())? + "\n" } else { known.to_string() })?;
+    if json {
+        print(&terminal::json(&known.as_json())?)?;
+    } else {
+        print_titled(&known.in_words())?;
+    }
     Ok(())
 }
 
@@ -46,20 +49,26 @@ impl Known {
     }
 }
 
-impl fmt::Display for Known {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Known {
+    fn in_words(&self) -> String {
         let Self { place, grid, pue } = self;
-        writeln!(f, "{place} ({})", place.code())?;
-        let year = grid.year.map_or_else(String::new, |year| format!(" in {year}"));
-        writeln!(f, "  intensity  {} ({} to {}){year}", grid.intensity, grid.low, grid.high)?;
-        writeln!(f, "  counts     {}", counted(grid.basis))?;
-        writeln!(f, "  grid       {}", place.grid())?;
-        writeln!(f, "  source     {}", grid.source)?;
-        let Some(pue) = pue else { return Ok(()) };
-        let (low, high) = pue.bounds();
-        let year = pue.year().map_or_else(String::new, |year| format!(" in {year}"));
-        let origin = pue.origin().as_str();
-        writeln!(f, "  PUE        {:.2} ({low:.2} to {high:.2}) of the {origin}{year}", pue.factor())
+        let in_year = |year: Option<u16>| year.map_or_else(String::new, |year| format!(" in {year}"));
+        let mut lines = vec![
+            (
+                "intensity",
+                format!("{} ({} to {}){}", grid.intensity, grid.low, grid.high, in_year(grid.year)),
+            ),
+            ("counts", counted(grid.basis).to_owned()),
+            ("grid", place.grid().to_string()),
+            ("source", grid.source.clone()),
+        ];
+        if let Some(pue) = pue {
+            let ((low, high), origin) = (pue.bounds(), pue.origin().as_str());
+            let year = in_year(pue.year());
+            lines.push(("PUE", format!("{:.2} ({low:.2} to {high:.2}) of the {origin}{year}", pue.factor())));
+        }
+        let lines = lines.iter().map(|(title, text)| paragraph(&format!("  {title}"), 13, text));
+        format!("{place} ({})\n{}", place.code(), lines.collect::<String>())
     }
 }
 

@@ -14,19 +14,24 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod card;
 mod child;
 mod doctor;
+mod drawing;
 mod environment;
 mod estimate;
 mod grid;
+mod layout;
 mod live_line;
 mod progress;
 mod provider;
 mod push;
 mod report;
 mod run;
+mod shell;
 #[cfg(unix)]
 mod signals;
+mod table;
 mod terminal;
 mod verify;
 
@@ -43,13 +48,19 @@ fn main() -> ExitCode {
     }
     let result = match subcommand {
         // Its exit status is that of the command that it measures.
-        Subcommand::Run(arguments) => return run::run(&arguments),
+        Subcommand::Run(mut arguments) => {
+            arguments.push = arguments.push.map(|named| Some(push::repository_or_exit(named)));
+            return run::run(&arguments);
+        }
         Subcommand::Estimate(arguments) => estimate::estimate(&arguments),
         Subcommand::Grid(arguments) => grid::grid(&arguments),
         Subcommand::Report(arguments) => report::report(&arguments),
         Subcommand::Verify(arguments) => verify::verify(&arguments),
         Subcommand::Push(arguments) => push::push(&arguments),
+        Subcommand::Card(arguments) => card::card(&arguments.act),
         Subcommand::Doctor(arguments) => doctor::doctor(&arguments),
+        Subcommand::Completions(arguments) => shell::completions(&arguments),
+        Subcommand::Man(arguments) => shell::man(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

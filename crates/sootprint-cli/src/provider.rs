@@ -4,21 +4,26 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum as _;
-use sootprint::Provider;
+use sootprint::{Preferences, Provider, SettingError};
 use sootprint_live::{Cached, ElectricityMaps, UkCarbonIntensity};
 
 use crate::arguments::{Live, RunArguments};
 
-/// As --live says, else `SOOTPRINT_LIVE`. A figure or a series of the user's needs nobody.
+/// As --live says, else `SOOTPRINT_LIVE`, else `provider` in sootprint.toml. A figure or a series of the user's needs nobody.
 pub(crate) fn provider(arguments: &RunArguments) -> anyhow::Result<Option<Arc<dyn Provider>>> {
-    let named = || std::env::var("SOOTPRINT_LIVE").ok().filter(|name| !name.is_empty());
-    let live = match (arguments.live, named()) {
-        (Some(live), _) => Some(live),
-        (None, Some(name)) => match Live::from_str(&name, true) {
-            Ok(live) => Some(live),
-            Err(_) => bail!("SOOTPRINT_LIVE is `{name}`, which is no provider; write uk or electricity-maps"),
+    let named = || Ok::<_, SettingError>(Preferences::here()?.provider);
+    let live = match arguments.live {
+        Some(live) => Some(live),
+        None => match named()? {
+            Some(name) => match Live::from_str(&name, true) {
+                Ok(live) => Some(live),
+                Err(_) => bail!(
+                    "SOOTPRINT_LIVE, or `provider` in sootprint.toml, is `{name}`, which is no provider; write uk or \
+                     electricity-maps"
+                ),
+            },
+            None => None,
         },
-        (None, None) => None,
     };
     Ok(match live {
         Some(Live::Uk) => Some(Arc::new(Cached::new(UkCarbonIntensity::new(), "uk"))),

@@ -1,14 +1,18 @@
 //! `sootprint report`: the footprints of one folder or several, made again from their ledgers.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io, slice};
 
 use anyhow::{Context as _, bail, ensure};
 use sootprint::{Footprint, LedgerError, recover_all, runs};
 
+use sootprint_card::draw_picture;
+
 use crate::arguments::ReportArguments;
-use crate::terminal::{print, say};
+use crate::drawing::drawing;
+use crate::table::csv;
+use crate::terminal::{json, print, print_titled, say};
 
 /// Prints what was recorded; writes nothing.
 pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<()> {
@@ -32,8 +36,27 @@ pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<()> {
         }
     }
     let footprint = recover_all(&dirs, Some(run))?;
-    print(&if arguments.json { footprint.to_json()? } else { footprint.to_string() })?;
-    Ok(())
+    if arguments.json {
+        print(&footprint.to_json()?)?;
+    } else if arguments.csv {
+        print(&csv(slice::from_ref(&footprint))?)?;
+    } else {
+        print_titled(&in_words(&footprint))?;
+    }
+    arguments.plot.as_ref().map_or(Ok(()), |path| plot(&footprint, path))
+}
+
+fn in_words(footprint: &Footprint) -> String {
+    footprint.to_string() + &drawing(footprint)
+}
+
+/// Writes the picture that a card shows.
+fn plot(footprint: &Footprint, path: &Path) -> anyhow::Result<()> {
+    let png = draw_picture(footprint)?.context(
+        "the run has no record of its power over time, so there is nothing to plot; it was shorter than a second",
+    )?;
+    fs::write(path, png)
+        .with_context(|| format!("cannot write {}; name a file in a folder that is there", path.display()))
 }
 
 /// A ledger that cannot be read hides none of the others.
@@ -47,11 +70,13 @@ fn report_all(arguments: &ReportArguments, dirs: &[&Path], recorded: &[Vec<Strin
             Err(error) => say(error),
         }
     }
-    print(&if arguments.json {
-        serde_json::to_string_pretty(&footprints)? + "\n"
+    if arguments.json {
+        print(&json(&footprints)?)?;
+    } else if arguments.csv {
+        print(&csv(&footprints)?)?;
     } else {
-        footprints.iter().map(Footprint::to_string).collect::<Vec<_>>().join("\n")
-    })?;
+        print_titled(&footprints.iter().map(in_words).collect::<Vec<_>>().join("\n"))?;
+    }
     let unread = all.len() - footprints.len();
     ensure!(unread == 0, "{unread} of {} runs are not shown: their ledgers cannot be read", all.len());
     Ok(())

@@ -109,7 +109,10 @@ fn conclude(run: Run, arguments: &RunArguments, ending: Ending) {
 
 fn write(arguments: &RunArguments, footprint: &Footprint) {
     let Some(path) = &arguments.card else { return };
-    let options = CardOptions::default().picture(true);
+    let mut options = CardOptions::default().picture(true);
+    if let Some(relation) = arguments.relation {
+        options = options.relation(relation.into());
+    }
     match write_card_with(path, footprint, &NewCard::default(), &options) {
         Ok(written) => {
             say(format_args!("{} has the emissions", path.display()));
@@ -128,9 +131,13 @@ fn write(arguments: &RunArguments, footprint: &Footprint) {
 }
 
 fn publish(arguments: &RunArguments, footprint: &Footprint) {
-    let Some(repo) = &arguments.push else { return };
+    let Some(repo) = arguments.push.as_ref().and_then(Option::as_deref) else { return };
     let dir = &arguments.out;
-    match push::publish(Publication::new(footprint, dir, repo), dir) {
+    let mut publication = Publication::new(footprint, dir, repo).base_card(arguments.base_card);
+    if let Some(relation) = arguments.relation {
+        publication = publication.relation(relation.into());
+    }
+    match push::publish(publication, dir) {
         Ok(published) => push::say_published(&published),
         Err(error) => {
             say(format_args!("nothing is published: {error}"));

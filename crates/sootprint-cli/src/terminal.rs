@@ -3,6 +3,9 @@
 use std::fmt;
 use std::io::{self, Write as _};
 
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
@@ -22,6 +25,38 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// Prints a result whose lines begin with titles; on a terminal the titles stand out.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn print_titled(text: &str) -> io::Result<()> {
+    match AutoStream::choice(&io::stdout()) {
+        ColorChoice::Never => print(text),
+        _ => print(&styled(text)),
+    }
+}
+
+/// A value as JSON, with a final newline.
+pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// The first word of each line that is not indented, in bold; what is wrong in a colour.
+fn styled(text: &str) -> String {
+    let line = |line: &str| {
+        let end = line.find([' ', '\n']).unwrap_or(line.len());
+        let (title, rest) = line.split_at(end);
+        let style = match title {
+            "" => return line.to_owned(),
+            "Fault" => AnsiColor::Red.on_default().bold(),
+            "Note" => AnsiColor::Yellow.on_default().bold(),
+            _ => Style::new().bold(),
+        };
+        format!("{style}{title}{style:#}{rest}")
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 /// Says on stderr what happened, under sootprint's name.
@@ -67,5 +102,20 @@ where
         write!(writer, "sootprint: ")?;
         context.format_fields(writer.by_ref(), event)?;
         writeln!(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_stand_out_and_the_text_stays() {
+        let text = "Note    a loss\nEnergy  1 J\n  GPU   1 J\n";
+        let styled = styled(text);
+        assert_eq!(
+            styled,
+            "\u{1b}[1m\u{1b}[33mNote\u{1b}[0m    a loss\n\u{1b}[1mEnergy\u{1b}[0m  1 J\n  GPU   1 J\n"
+        );
     }
 }

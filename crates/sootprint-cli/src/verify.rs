@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use serde::Serialize;
 use serde_json::Value;
 use sootprint::{FILE_NAME, Footprint, recover};
 use sootprint_card::{EmissionsBlock, ModelCard};
 
 use crate::arguments::VerifyArguments;
-use crate::terminal::{print, say};
+use crate::terminal::{json, print, say};
 
 /// Figures that are computed again in another order may differ by so much of themselves.
 const ROUNDING: f64 = 1e-9;
@@ -34,20 +35,35 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
     let mut differences = Vec::new();
     compare("", &figures(&saved)?, &figures(&again)?, &mut differences);
     let differences: Vec<String> = differences.into_iter().map(|it| format!("{FILE_NAME}: {it}")).collect();
-    let in_card = match card(arguments) {
-        Some(path) => card_differences(&path, &again)?,
+    let card = card(arguments);
+    let in_card = match &card {
+        Some(path) => card_differences(path, &again)?,
         None => {
             say(format_args!("{} has no card to compare", dir.display()));
             Vec::new()
         }
     };
     let all = [differences, in_card].concat();
-    if all.is_empty() {
+    if arguments.json {
+        print(&json(&Verified { run: &saved.run.id, card: card.as_deref(), differences: &all })?)?;
+    } else if all.is_empty() {
         print(&format!("{} is what its ledgers say\n", saved.run.id))?;
+    } else {
+        print(&(all.join("\n") + "\n"))?;
+    }
+    if all.is_empty() {
         return Ok(());
     }
-    print(&(all.join("\n") + "\n"))?;
     bail!("of the run {} the ledgers say something else: differences {}", saved.run.id, all.len())
+}
+
+/// The outcome as JSON.
+#[derive(Serialize)]
+struct Verified<'a> {
+    run: &'a str,
+    /// The card that was compared; none when there is none.
+    card: Option<&'a Path>,
+    differences: &'a [String],
 }
 
 fn card(arguments: &VerifyArguments) -> Option<std::path::PathBuf> {

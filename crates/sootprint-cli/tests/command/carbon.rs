@@ -30,7 +30,8 @@ fn a_place_s_grid_is_shown_with_source_year_and_basis() {
            intensity  270.5 g CO2e/kWh (229.9 g CO2e/kWh to 341.1 g CO2e/kWh) in 2023\n  \
            counts     the stack only, of what is generated\n  \
            grid       EGRID-SRVC\n  \
-           source     US EPA eGRID2023; of SERC Virginia/Carolina, United States, the region's part of the country\n  \
+           source     US EPA eGRID2023; of SERC Virginia/Carolina, United States, the\n             \
+             region's part of the country\n  \
            PUE        1.15 (1.11 to 1.19) of the region in 2024\n"
     );
     let grid = json(&room, &["grid", "Quebec, Canada"]);
@@ -151,5 +152,9 @@ fn a_provider_that_cannot_be_had_is_named_before_the_run() {
     assert!(stderr(&output).contains("ELECTRICITYMAPS_TOKEN"), "{}", stderr(&output));
     let mut command = room.sootprint(&["run", "--out", "out", "--", "sh", "-c", "exit 0"]);
     let output = command.env("SOOTPRINT_LIVE", "nobody").output().unwrap();
-    assert!(stderr(&output).contains("SOOTPRINT_LIVE is `nobody`"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("sootprint: SOOTPRINT_LIVE, or `provider` in sootprint.toml, is `nobody`"),
+        "{}",
+        stderr(&output)
+    );
 }

@@ -87,6 +87,45 @@ fn the_doctor_compares_counters_with_power_readings_on_request() {
     assert_eq!(verdict, "    agree");
 }
 
+#[test]
+fn the_doctor_names_boards_by_all_their_names_and_a_token_by_its_place() {
+    let room = Room::new();
+    let folder = tempfile::tempdir().unwrap();
+    let uuid = "GPU-aaaaaaaa-0000-0000-0000-000000000000";
+    let board = Board::new(uuid, "0000:07:00.0", "NVIDIA H200")
+        .limit(700)
+        .power(Duration::ZERO, 300)
+        .counter(Duration::from_millis(20));
+    let library = install(&Script::new().board(board), folder.path()).unwrap();
+    let doctor = |words: &[&str]| {
+        let mut command = room.sootprint(words);
+        command.env_remove("SOOTPRINT_REPLAY").env("SOOTPRINT_NVML", &library).env("HF_TOKEN", "hf_secret");
+        let output = command.output().unwrap();
+        assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = doctor(&["doctor"]);
+    let (_, board) = text.split_once("\nBoards\n  0          NVIDIA H200\n").unwrap();
+    let [name, facts] = board.lines().take(2).map(str::trim).collect::<Vec<_>>()[..] else {
+        panic!("{text}")
+    };
+    assert_eq!(name, uuid);
+    assert!(
+        facts.starts_with("PCI 00000000:07:00.0, CUDA 0, limit 700.0 W, its counter ticks every "),
+        "{facts}"
+    );
+    assert!(text.contains("NVIDIA H200 (board 0)"), "{text}");
+    assert!(text.contains("\n  token      found in HF_TOKEN\n") && !text.contains("hf_secret"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+
+    let found: Value = serde_json::from_str(&doctor(&["doctor", "--json"])).unwrap();
+    let board = &found["boards"][0];
+    assert_eq!((&board["uuid"], &board["pci"]), (&uuid.into(), &"00000000:07:00.0".into()), "{found}");
+    assert!(board["tick_s"].as_f64().is_some_and(|tick| tick >= 0.018), "{found}");
+    assert_eq!(found["token"], serde_json::json!({"origin": "HF_TOKEN", "problem": null}));
+    assert!(found["checks"].is_null(), "{found}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_run_warns_once_of_what_it_cannot_read_and_models_the_rest() {

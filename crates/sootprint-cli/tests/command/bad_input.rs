@@ -1,0 +1,107 @@
+//! Whatever is wrong: a clear error on stderr, nothing on stdout, and nothing overwritten.
+
+use std::fs;
+
+use crate::room::{Room, status, stderr};
+
+const CARD: &str = "---\nlicense: mit\n---\n# Mine\n";
+
+/// A room with a finished run in `out`, and files of every wrong kind.
+fn room() -> Room {
+    let room = Room::new();
+    let output = room.run(&["--out", "out", "--pre-training"], "exit 0");
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    fs::write(room.path("README.md"), CARD).unwrap();
+    fs::write(room.path("foreign.json"), "{\"schema_version\": 3}\n").unwrap();
+    fs::write(room.path("words.json"), "no JSON").unwrap();
+    fs::write(room.path("future.json"), include_str!("../sample.json").replace("sootprint/1", "sootprint/2"))
+        .unwrap();
+    fs::write(room.path("broken.md"), "---\na: 1\na: 2\n---\n").unwrap();
+    fs::create_dir_all(room.path("damaged/sootprint")).unwrap();
+    fs::write(room.path("damaged/sootprint/00001-20261123T081500Z-5f3a.jsonl"), "{\n").unwrap();
+    room
+}
+
+#[test]
+fn each_is_an_error_with_a_reason_and_changes_nothing() {
+    let room = room();
+    for (words, expected, reason) in [
+        // Wrong arguments.
+        ("", 2, "Usage"),
+        ("measure", 2, "unrecognized subcommand"),
+        ("report", 2, "DIR"),
+        ("report out --json --csv", 2, "cannot be used with"),
+        ("report out --plot power.svg", 2, "PNG"),
+        ("report out --all --plot power.png", 2, "cannot be used with"),
+        ("grid Atlantis", 2, "Atlantis"),
+        ("grid France --year 12", 2, "12"),
+        ("estimate --hardware H100 --hours 1", 2, "H100"),
+        ("estimate --hardware H200 --hours -1", 2, "-1"),
+        ("doctor --check 0", 2, "0"),
+        ("card write README.md", 2, "--footprint"),
+        ("card write README.md --footprint out --relation cousin", 2, "finetune"),
+        ("card", 2, "Usage"),
+        ("push out digits", 2, "owner/name"),
+        ("push out", 2, "SOOTPRINT_REPOSITORY"),
+        ("run --pre-training --push -- true", 2, "SOOTPRINT_REPOSITORY"),
+        ("completions cmd.exe", 2, "bash"),
+        // Files that are missing.
+        ("report nowhere", 1, "no run was recorded in nowhere"),
+        ("verify nowhere", 1, "nowhere/footprint.json"),
+        ("push nowhere me/digits", 1, "no run was recorded in nowhere"),
+        ("card write README.md --footprint nowhere.json", 1, "nowhere.json"),
+        ("card show nowhere.md", 1, "nowhere.md"),
+        ("card check nowhere.md", 1, "nowhere.md"),
+        ("report out --plot nowhere/power.png", 1, "power"),
+        ("man march", 1, "march"),
+        // Files of another kind.
+        ("card write README.md --footprint foreign.json", 1, "foreign.json"),
+        ("card write README.md --footprint words.json", 1, "words.json"),
+        ("card write README.md --footprint future.json", 1, "sootprint/2"),
+        ("card write broken.md --footprint out", 1, "broken.md: line 3"),
+        ("card write README.md --footprint out --base-card broken.md", 1, "broken.md: line 3"),
+        ("card check broken.md", 1, "broken.md: line 3"),
+        ("report damaged", 1, "00001-20261123T081500Z-5f3a.jsonl"),
+        ("report README.md", 1, "README.md"),
+    ] {
+        let output = room.output(&words.split_whitespace().collect::<Vec<_>>());
+        let said = stderr(&output);
+        assert_eq!(status(&output), Some(expected), "{words}: {said}");
+        assert!(said.contains(reason), "{words}: {said}");
+        // A report is made before it is plotted.
+        assert!(output.stdout.is_empty() || words.contains("--plot nowhere"), "{words}");
+    }
+    assert_eq!(fs::read_to_string(room.path("README.md")).unwrap(), CARD);
+    assert_eq!(fs::read_to_string(room.path("broken.md")).unwrap(), "---\na: 1\na: 2\n---\n");
+    assert!(!room.path("power.png").exists() && !room.path("sootprint.png").exists());
+    assert!(!room.path("sootprint-run").exists(), "the command was not run");
+}
+
+#[test]
+fn a_future_footprint_and_a_foreign_one_are_named_by_verify_and_push() {
+    let room = room();
+    let future = include_str!("../sample.json").replace("sootprint/1", "sootprint/2");
+    for (text, reason) in [(future.as_str(), "sootprint/2"), ("{}", "not a footprint")] {
+        fs::create_dir_all(room.path("copied")).unwrap();
+        fs::write(room.path("copied/footprint.json"), text).unwrap();
+        for words in [&["verify", "copied"][..], &["push", "copied", "me/digits", "--dry-run"]] {
+            let output = room.output(words);
+            assert_eq!(status(&output), Some(1));
+            assert!(stderr(&output).contains(reason), "{words:?}: {}", stderr(&output));
+        }
+        assert_eq!(fs::read_to_string(room.path("copied/footprint.json")).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_settings_file_with_an_unknown_key_is_an_error_with_a_suggestion() {
+    let room = Room::new();
+    fs::write(room.path("sootprint.toml"), "repositry = \"me/digits\"\n").unwrap();
+    let output = room.run(&["--out", "out"], "touch ran");
+    assert_eq!(status(&output), Some(125));
+    assert!(stderr(&output).contains("did you mean `repository`?"), "{}", stderr(&output));
+    assert!(!room.path("ran").exists());
+    let output = room.output(&["push", "out"]);
+    assert_eq!(status(&output), Some(2));
+    assert!(stderr(&output).contains("did you mean `repository`?"), "{}", stderr(&output));
+}

@@ -1,0 +1,105 @@
+//! Cards by hand: written, shown, checked.
+
+use std::fs;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::room::{Room, status, stderr, stdout};
+
+/// A room with a footprint of a run that lost a board.
+fn with_footprint() -> Room {
+    let room = Room::new();
+    fs::write(room.path("footprint.json"), include_str!("../sample.json")).unwrap();
+    room
+}
+
+#[test]
+fn a_card_is_written_shown_and_sound() {
+    let room = with_footprint();
+    let write = ["card", "write", "README.md", "--footprint", "footprint.json", "--no-picture"];
+    let output = room.output(&write);
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "README.md is new and has the emissions\n");
+    assert_eq!(stderr(&output), "sootprint: it names me/digits-base as its base model\n");
+    assert_eq!(stdout(&room.output(&write)), "README.md had these emissions already\n");
+
+    assert_snapshot!(stdout(&room.output(&["card", "show", "README.md"])), @"
+    emissions               35.36 g CO2e
+    source                  sootprint 0.1 (GPU counter; CPU, memory modelled; GPU
+                            not measured)
+    training_type           fine-tuning
+    geographical_location   France
+    hardware_used           1 x NVIDIA H200
+    energy_consumed         800.00 Wh
+    ");
+    let output = room.output(&["card", "check", "README.md"]);
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    assert_snapshot!(stdout(&output), @"
+    emissions               35.36
+    source                  sootprint 0.1 (GPU counter; CPU, memory modelled; GPU
+                            not measured)
+    training_type           fine-tuning
+    geographical_location   France
+    hardware_used           1 x NVIDIA H200
+    energy_consumed         0.8
+    Hub     the model has the tag co2_eq_emissions, by which it is found; filters by
+            emissions compare 35.36 g of CO2e
+    ");
+}
+
+#[test]
+fn what_the_hub_misreads_fails_with_its_place_and_what_to_write() {
+    let room = Room::new();
+    let card = "---\nco2_eq_emissions:\n  emissions: 0.5 kg\n  geographical_location: no\n---\n# Digits\n";
+    fs::write(room.path("README.md"), card).unwrap();
+    let output = room.output(&["card", "check", "README.md"]);
+    assert_eq!(status(&output), Some(1));
+    assert_snapshot!(stdout(&output), @"
+    emissions               0.5 kg
+    geographical_location   no
+    Hub     the model has the tag co2_eq_emissions, by which it is found; filters by
+            emissions compare 0.5 g of CO2e
+    Fault   line 3, column 14: the Hub's filter takes `emissions: 0.5 kg` for 0.5 g:
+            it knows no units but grams; write 500
+    Fault   line 4, column 26: Python reads the truth value False from
+            `geographical_location: no`; put the text in quotes
+    ");
+    assert_eq!(stderr(&output), "sootprint: README.md: 2 values are misread\n");
+
+    let output = room.output(&["card", "check", "README.md", "--json"]);
+    assert_eq!(status(&output), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&found["is_sound"], &found["meant"], &found["filtered"]),
+        (&false.into(), &500.0.into(), &0.5.into())
+    );
+    assert_eq!(found["findings"][1]["at"], serde_json::json!({"line": 4, "column": 26}));
+    assert_eq!(fs::read_to_string(room.path("README.md")).unwrap(), card, "it is only looked at");
+}
+
+#[test]
+fn a_card_without_emissions_is_sound_and_shows_none() {
+    let room = Room::new();
+    fs::write(room.path("README.md"), "---\nlicense: mit\n---\n").unwrap();
+    assert_eq!(stdout(&room.output(&["card", "show", "README.md"])), "README.md names no emissions\n");
+    assert_eq!(stdout(&room.output(&["card", "show", "README.md", "--json"])), "null\n");
+    let output = room.output(&["card", "check", "README.md"]);
+    assert_eq!(
+        (status(&output), stdout(&output)),
+        (Some(0), "README.md names no emissions, and so the Hub shows none\n".to_owned())
+    );
+}
+
+#[test]
+fn a_card_takes_a_relation_and_no_report() {
+    let room = with_footprint();
+    fs::write(room.path("README.md"), "---\nlicense: mit\n---\n# Digits\n").unwrap();
+    let write = ["card", "write", "README.md", "--footprint", ".", "--no-picture", "--no-report"];
+    let output = room.output(&[&write[..], &["--relation", "adapter", "--json"]].concat());
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    let written: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&written["change"], &written["base_model"]), (&"edited".into(), &"me/digits-base".into()));
+    let card = fs::read_to_string(room.path("README.md")).unwrap();
+    assert!(card.contains("base_model_relation: \"adapter\"") && !card.contains("dia_report"), "{card}");
+}

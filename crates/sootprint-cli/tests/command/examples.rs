@@ -1,0 +1,124 @@
+//! Every example of the README, of the pages in docs and of `--help` runs as it stands there.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use loopback_hub::LoopbackHub;
+
+use crate::room::{Room, bounded, status, stderr, stdout};
+
+const SUBCOMMANDS: [&str; 11] = [
+    "run",
+    "estimate",
+    "report",
+    "verify",
+    "card",
+    "push",
+    "grid",
+    "doctor",
+    "completions",
+    "man",
+    "--version",
+];
+
+#[test]
+fn they_all_run() {
+    let (room, hub) = (prepared(), LoopbackHub::start().unwrap());
+    let examples = examples(&room);
+    assert!(examples.len() > 30, "where are they? {examples:?}");
+    for (origin, example) in &examples {
+        // What an example needs lies there; what it changes, the next one may change again.
+        let mut command = room.sootprint(&[]);
+        let variables: Vec<_> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        command = Command::new("sh");
+        command.args(["-c", example]).current_dir(room.path("")).env_clear().envs(variables);
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", room.path("bin").display())).env("SCRATCH", room.path(""));
+        command.env("HF_ENDPOINT", hub.endpoint()).env("HF_TOKEN", hub.token());
+        command.stdin(Stdio::null());
+        let output = bounded(example, move || command.output().unwrap());
+        let said = stderr(&output);
+        assert_eq!(status(&output), Some(0), "{origin}: {example}\n{said}{}", stdout(&output));
+        assert!(!said.contains("nothing is published") && !said.contains("not written"), "{example}\n{said}");
+    }
+}
+
+/// Saves a model where it is measured.
+const TRAINING: &str = "#!/bin/sh\nprintf weights > \"$SOOTPRINT_RUN_DIR/model.safetensors\"\n";
+
+/// The lines of code blocks and of helps that call the command, each once.
+fn examples(room: &Room) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut pages: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).collect();
+    pages.sort();
+    pages.insert(0, root.join("README.md"));
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut add = |origin: &str, line: &str| {
+        if let Some(example) = called(line)
+            && !found.iter().any(|(_, seen)| *seen == example)
+        {
+            found.push((origin.to_owned(), example));
+        }
+    };
+    for page in pages {
+        let mut in_code = false;
+        for line in fs::read_to_string(&page).unwrap().lines() {
+            if line.starts_with("```") {
+                in_code = !in_code;
+            } else if in_code {
+                add(&page.display().to_string(), line);
+            }
+        }
+    }
+    for subcommand in SUBCOMMANDS.into_iter().chain(["card write", "card check", "card show"]) {
+        let words: Vec<&str> = subcommand.split_whitespace().chain(["--help"]).collect();
+        stdout(&room.output(&words)).lines().for_each(|line| add(subcommand, line));
+    }
+    found
+}
+
+/// From the command's name on, when the line calls it: launchers and variables may stand in front, and a `$`.
+fn called(line: &str) -> Option<String> {
+    let line = line.trim().trim_start_matches("$ ");
+    let in_front = |before: &str| {
+        before.is_empty()
+            || before.starts_with("srun ")
+            || before.starts_with("mpirun ")
+            || before.contains("SOOTPRINT_")
+    };
+    let (at, _) = line.match_indices("sootprint ").find(|(at, _)| in_front(&line[..*at]))?;
+    let is_call = line[at..].split_whitespace().nth(1).is_some_and(|word| SUBCOMMANDS.contains(&word));
+    // The synopses of a page are no examples.
+    (is_call && !line.contains(['[', '…']) && !line.contains("DIR")).then(|| line[at..].to_owned())
+}
+
+/// A room with what the examples name: trained models, a card, scripts.
+fn prepared() -> Room {
+    let room = Room::new();
+    fs::create_dir_all(room.path("bin")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_sootprint"), room.path("bin/sootprint")).unwrap();
+    for script in ["bin/python", "train", "tune.sh"] {
+        fs::write(room.path(script), TRAINING).unwrap();
+        fs::set_permissions(room.path(script), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    for folder in [".zfunc", ".config/fish/completions"] {
+        fs::create_dir_all(room.path(folder)).unwrap();
+    }
+    let script = r#"sleep 1; printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
+    let first = "artifacts/digits";
+    let output = room.run(&["--fine-tuning", "me/base", "--out", first], script);
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    for folder in ["artifacts/squares", "node1/digits", "node2/digits", "digits", "sootprint-run"] {
+        fs::create_dir_all(room.path(folder).parent().unwrap()).unwrap();
+        let copy = Command::new("cp").arg("-r").arg(room.path(first)).arg(room.path(folder)).status();
+        assert!(copy.unwrap().success());
+    }
+    fs::write(room.path("README.md"), "---\nlicense: mit\nco2_eq_emissions: 12.3\n---\n# Digits\n").unwrap();
+    room
+}

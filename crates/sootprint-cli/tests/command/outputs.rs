@@ -1,0 +1,143 @@
+//! Whole outputs, as they stand in a terminal: of a run that was recorded once, and of one that is measured here.
+
+use std::fs;
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::room::{Room, status, stderr, stdout};
+
+/// A room with a run of seven seconds in `digits`, which a script of two components drew, and its weights.
+fn recorded() -> Room {
+    let room = Room::new();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded");
+    fs::create_dir_all(room.path("digits/sootprint")).unwrap();
+    for name in ["footprint.json", "sootprint/00001-20261126T023344Z-415d.jsonl"] {
+        fs::copy(from.join(name), room.path("digits").join(name)).unwrap();
+    }
+    fs::write(room.path("digits/model.safetensors"), "weights").unwrap();
+    room
+}
+
+/// What stands on stdout; nothing else may have been said.
+fn shown(room: &Room, words: &[&str]) -> String {
+    let output = room.output(words);
+    assert_eq!((status(&output), stderr(&output)), (Some(0), String::new()), "{words:?}");
+    let text = stdout(&output);
+    assert!(text.lines().all(|line| line.chars().count() <= 80 || words.contains(&"--csv")), "{text}");
+    text
+}
+
+#[test]
+fn a_report_for_people_and_as_a_table() {
+    let room = recorded();
+    assert_snapshot!(shown(&room, &["report", "digits"]), @"
+    Note    no framework said which boards it trains on: all visible ones are
+            counted
+    Energy  1.04 Wh (1.04 Wh to 1.04 Wh)
+      GPU     3040.4 J    counter     Scripted H200
+      CPU     700.3 J     counter     Scripted EPYC
+    CO2e    43.122 mg (36.654 mg to 77.361 mg)
+    Grid    France: 41.5 g CO2e/kWh in 2025; PUE 1.00 (assumed); Ember (2026),
+            yearly electricity data (CC BY 4.0)
+    Run     completed, pre-training in 7.0 s; 00001-20261126T023344Z-415d
+    Power   ▃▃▃▃▃▃▃▃▃▃▄▆▆▆▆▆▆▆▆▆▆███████████████████████████████▆▄▄▄▄▄▄▄▄▄▄▃▃▃▃▃▃▃▃▃
+            0 s                                                 up to 790.0 W, 7.0 s
+    Parts   GPU      █████████████████████████████████         81.3 %
+            CPU      ███████                                   18.7 %
+    ");
+    assert_snapshot!(shown(&room, &["report", "digits", "--csv"]), @"
+    run,row,name,id,method,attempt,completed,duration_s,mean_w,energy_j,low_j,high_j,grams,low_grams,high_grams
+    00001-20261126T023344Z-415d,run,1 x Scripted H200,,,1,true,7.003195459,,3740.70233105,3740.70233105,3740.70233105,0.04312198520515972,0.03665368742438576,0.07736084145805652
+    00001-20261126T023344Z-415d,GPU,Scripted H200,replay-0,counter,,,7.003195459000001,434.14221450048484,3040.38278515,3040.38278515,3040.38278515,,,
+    00001-20261126T023344Z-415d,CPU,Scripted EPYC,replay-1,counter,,,7.003195459000001,99.99999999999997,700.3195459,700.3195459,700.3195459,,,
+    ");
+}
+
+#[test]
+fn a_card_of_the_report_and_its_verification() {
+    let room = recorded();
+    let write = ["card", "write", "digits/README.md", "--footprint", "digits", "--no-picture"];
+    assert_snapshot!(shown(&room, &write), @"digits/README.md is new and has the emissions");
+    assert_snapshot!(shown(&room, &["card", "check", "digits/README.md"]), @"
+    emissions               0.0431
+    source                  sootprint 0.1 (GPU, CPU counter)
+    training_type           pre-training
+    geographical_location   France
+    hardware_used           1 x Scripted H200
+    energy_consumed         0.001039084
+    Hub     the model has the tag co2_eq_emissions, by which it is found; filters by
+            emissions compare 0.0431 g of CO2e
+    ");
+    assert_snapshot!(shown(&room, &["verify", "digits"]), @"00001-20261126T023344Z-415d is what its ledgers say");
+    assert_snapshot!(shown(&room, &["verify", "digits", "--json"]), @r#"
+    {
+      "run": "00001-20261126T023344Z-415d",
+      "card": "digits/README.md",
+      "differences": []
+    }
+    "#);
+}
+
+#[test]
+fn what_would_be_published() {
+    let room = recorded();
+    assert_snapshot!(shown(&room, &["push", "digits", "me/digits", "--dry-run"]), @"
+    me/digits, branch main: Publish weights and footprint (1.04 Wh, 43.122 mg CO2e)
+      README.md
+      footprint.json
+      model.safetensors
+      sootprint.png
+    ");
+}
+
+#[test]
+fn an_estimate_and_a_grid() {
+    let room = Room::new();
+    let estimate = ["estimate", "--hardware", "A100-SXM4-80GB", "--count", "8", "--hours", "24"];
+    let there_and_then = ["--place", "France", "--year", "2024"];
+    assert_snapshot!(shown(&room, &[&estimate[..], &there_and_then].concat()), @"
+    Note    nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each
+            for 24 h and from nothing else; when it ran is not known
+    Energy  76.80 kWh (11.52 kWh to 76.80 kWh)
+      GPU     76.80 kWh   modelled    8 x A100 SXM4 80GB
+    CO2e    3.39 kg (432.81 g to 6.09 kg)
+    Grid    France: 44.2 g CO2e/kWh in 2024; PUE 1.00 (assumed); Ember (2025);
+            Energy Institute (2024), with major processing by Our World in Data (CC
+            BY 4.0)
+    Run     completed, not labelled in 86400.0 s; estimate
+    ");
+    assert_snapshot!(shown(&room, &["grid", "Quebec, Canada", "--year", "2024"]), @"
+    Quebec, Canada (CA-QC)
+      intensity  2.6 g CO2e/kWh (2.2 g CO2e/kWh to 33.0 g CO2e/kWh) in 2024
+      counts     the stack only, of what is used, with imports
+      grid       CA-QC
+      source     Environment and Climate Change Canada, emission factors v4.0
+    ");
+}
+
+#[test]
+fn a_measured_run() {
+    let room = Room::new();
+    let output = room.run(&["--out", "out", "--pre-training", "--intensity", "50"], "echo trained");
+    assert_eq!((status(&output), stdout(&output)), (Some(0), "trained\n".to_owned()));
+    assert_snapshot!(without_figures(&stderr(&output)), @"
+    Energy # J # J to # J)
+    CPU # J counter Scripted
+    CO2e # mg # mg to # mg)
+    Grid unknown place: # g CO2e/kWh; PUE # (assumed); given by the user
+    Run completed, pre-training in # s; #
+    sootprint: recorded in out; see it again with `sootprint report out`
+    ");
+}
+
+/// Each figure as `#`, and one blank where the columns depend on it.
+fn without_figures(text: &str) -> String {
+    let word = |word: &str| {
+        let is_figure = word.chars().next().is_some_and(|it| it.is_ascii_digit() || it == '(')
+            && word.chars().any(|it| it.is_ascii_digit());
+        if is_figure { "#".to_owned() } else { word.to_owned() }
+    };
+    let line = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
