@@ -88,17 +88,16 @@ fn source_in_words(source: &Source) -> String {
 }
 
 fn board_in_words(index: usize, board: &BoardFound) -> String {
-    let mut facts = vec![format!("PCI {}", board.pci)];
-    facts.extend(board.cuda.map(|number| format!("CUDA {number}")));
-    facts.extend(board.rocm.map(|number| format!("ROCm {number}")));
-    facts.extend(board.limit_w.map(|limit| format!("limit {limit}")));
-    facts.push(match board.tick_s {
-        Some(tick) => format!("its counter ticks every {:.0} ms", tick * 1e3),
-        None => "no counter was seen to tick".to_owned(),
-    });
-    paragraph(&format!("  {index}"), COLUMN, &board.name)
-        + &paragraph("", COLUMN, &board.uuid)
-        + &paragraph("", COLUMN, &facts.join(", "))
+    let numbers = [("CUDA", board.cuda), ("ROCm", board.rocm)];
+    let numbers = numbers.iter().filter_map(|(runtime, number)| Some(format!(", {runtime} {}", (*number)?)));
+    let address = format!("PCI {}{}", board.pci, numbers.collect::<String>());
+    let limit = board.limit_w.map_or_else(String::new, |limit| format!("limit {limit}, "));
+    let counter = match board.tick_s {
+        Some(tick) => format!("{limit}counter ticks every {:.0} ms", tick * 1e3),
+        None => format!("{limit}no counter was seen to tick"),
+    };
+    let facts = [board.uuid.as_str(), &address, &counter].map(|fact| paragraph("", COLUMN, fact));
+    paragraph(&format!("  {index}"), COLUMN, &board.name) + &facts.concat()
 }
 
 fn component_in_words(component: &Component, boards: &[BoardFound]) -> String {
