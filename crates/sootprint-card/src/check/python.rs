@@ -26,7 +26,8 @@ impl Python {
         if is_date(text) {
             return Self::Date(text.to_owned());
         }
-        int(text).or_else(|| float(text)).unwrap_or_else(|| Self::Text(text.to_owned()))
+        let number = if has_odd_underscore(text) { None } else { int(text).or_else(|| float(text)) };
+        number.unwrap_or_else(|| Self::Text(text.to_owned()))
     }
 
     /// Python's `str(value)`.
@@ -70,8 +71,9 @@ impl Python {
 fn int(text: &str) -> Option<Python> {
     let (sign, digits) = signed(text);
     let digits = digits.replace('_', "");
-    let starts_with_digit = text.trim_start_matches(['-', '+']).starts_with(|it: char| it.is_ascii_digit());
-    if !starts_with_digit {
+    let starts_with_digit =
+        text.strip_prefix(['-', '+']).unwrap_or(text).starts_with(|it: char| it.is_ascii_digit());
+    if !starts_with_digit || !digits.bytes().all(|it| it.is_ascii_alphanumeric() || it == b':') {
         return None;
     }
     let number = if digits == "0" {
@@ -121,6 +123,15 @@ fn float(text: &str) -> Option<Python> {
         return None;
     }
     turned(digits.parse().ok()?)
+}
+
+/// Underscores may stand between and behind digits, but neither first nor in the parts of a number in sixties.
+fn has_odd_underscore(text: &str) -> bool {
+    let digits = signed(text).1;
+    let in_sixties = digits
+        .split_once(':')
+        .is_some_and(|(_, parts)| parts.split('.').next().is_some_and(|parts| parts.contains('_')));
+    in_sixties || digits.starts_with('_') || digits.starts_with("._")
 }
 
 fn signed(text: &str) -> (bool, &str) {
@@ -214,6 +225,10 @@ mod tests {
             ("-.5", "-.5"),
             ("190:20:30", "685230"),
             ("0:30", "0:30"),
+            ("2:0_", "2:0_"),
+            ("_.5", "_.5"),
+            ("._5", "._5"),
+            ("5_._1", "5.1"),
             ("00", "0"),
             ("01.5", "1.5"),
             ("-0", "0"),

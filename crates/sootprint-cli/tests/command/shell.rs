@@ -87,3 +87,22 @@ fn colours_are_for_terminals_and_for_who_wants_them() {
     let refused = refused.env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1").output().unwrap();
     assert_eq!(stdout(&refused), stdout(&plain));
 }
+
+/// libc, libm and libgcc_s are in every Debian, however small; anything else would be a package to install first.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_binary_needs_no_library_that_a_fresh_system_lacks() {
+    const EVERYWHERE: [&str; 7] =
+        ["linux-vdso", "ld-linux", "libc.so", "libm.so", "libgcc_s.so", "libdl.so", "libpthread.so"];
+    let Ok(output) = std::process::Command::new("ldd").arg(env!("CARGO_BIN_EXE_sootprint")).output() else {
+        return;
+    };
+    for line in stdout(&output).lines() {
+        let name = line
+            .trim()
+            .rsplit_once('/')
+            .filter(|_| !line.contains("=>"))
+            .map_or(line.trim(), |(_, name)| name);
+        assert!(EVERYWHERE.iter().any(|known| name.starts_with(known)), "{line}");
+    }
+}
