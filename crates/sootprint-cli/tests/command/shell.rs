@@ -88,7 +88,7 @@ fn colours_are_for_terminals_and_for_who_wants_them() {
     assert_eq!(stdout(&refused), stdout(&plain));
 }
 
-/// libc, libm and libgcc_s are in every Debian, however small; anything else would be a package to install first.
+/// libc, libm and `libgcc_s` are in every Debian, however small; anything else would be a package to install first.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_binary_needs_no_library_that_a_fresh_system_lacks() {
