@@ -68,11 +68,12 @@ pub(crate) struct RunArguments {
     pub(crate) push: Option<Option<String>>,
 
     /// How the model comes from its base model; without it the Hub guesses.
-    #[arg(long, value_name = "RELATION", requires = "fine_tuning")]
+    // What is required is excused where something else excludes it: hence both.
+    #[arg(long, value_name = "RELATION", requires = "fine_tuning", conflicts_with = "pre_training")]
     pub(crate) relation: Option<Relation>,
 
     /// Read the base model's card from the Hub and name its emissions in the published card, as separate.
-    #[arg(long, requires_all = ["push", "fine_tuning"])]
+    #[arg(long, requires_all = ["push", "fine_tuning"], conflicts_with = "pre_training")]
     pub(crate) base_card: bool,
 
     /// What to run, with its arguments.

@@ -24,6 +24,21 @@ fn a_card_is_made_for_a_command_that_succeeded() {
 }
 
 #[test]
+fn a_fine_tuning_names_its_base_and_how_it_came_from_it() {
+    let room = Room::new();
+    let options =
+        ["--fine-tuning", "me/base", "--relation", "adapter", "--out", "out", "--card", "README.md"];
+    let output = room.run(&options, "exit 0");
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    let card = fs::read_to_string(room.path("README.md")).unwrap();
+    assert!(card.contains("base_model: \"me/base\"\nbase_model_relation: \"adapter\"\n"), "{card}");
+    for wrong in [["--relation", "adapter", "--pre-training"], ["--base-card", "--fine-tuning", "me/base"]] {
+        assert_eq!(status(&room.run(&wrong, "touch ran")), Some(2), "{wrong:?}");
+    }
+    assert!(!room.path("ran").exists());
+}
+
+#[test]
 fn a_command_that_failed_leaves_the_card_as_it_is() {
     let room = Room::new();
     let output = room.run(&CARD, "exit 3");
