@@ -43,7 +43,8 @@ impl Subcommand {
 ///
 /// The command's input and output are its own; sootprint writes to stderr only. Ctrl-C ends the command, and other
 /// signals that are sent to sootprint are passed on to it. The command finds the folder of the record in
-/// `SOOTPRINT_RUN_DIR`.
+/// `SOOTPRINT_RUN_DIR`, and a training in it that uses sootprint itself attaches to that run: its epochs are in the
+/// record, and nothing is measured twice.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("label").args(["pre_training", "fine_tuning"])), after_long_help = RUN_HELP)]
 pub(crate) struct RunArguments {
@@ -92,6 +93,10 @@ pub(crate) struct RunArguments {
     /// Publish the weights and the card in --out as REPO, `owner/name`, when the command has succeeded.
     #[arg(long, value_name = "REPO", requires = "label", value_parser = repository)]
     pub(crate) push: Option<String>,
+
+    /// End the command when sootprint is killed; else it goes on, unmeasured (Linux).
+    #[arg(long)]
+    pub(crate) die_with_me: bool,
 
     /// What to run, with its arguments.
     #[arg(last = true, required = true)]

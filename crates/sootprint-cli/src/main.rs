@@ -15,6 +15,7 @@
 
 mod arguments;
 mod child;
+mod die_with_me;
 mod doctor;
 mod environment;
 mod estimate;
@@ -37,6 +38,9 @@ use clap::Parser as _;
 use arguments::{Arguments, Subcommand};
 
 fn main() -> ExitCode {
+    if let Some(status) = die_with_me::become_command() {
+        return status;
+    }
     let subcommand = Arguments::parse().subcommand;
     if subcommand.publishes() {
         environment::prepare();
