@@ -37,14 +37,16 @@ impl Ending {
     }
 }
 
-/// Runs the command to its end. Its standard streams are sootprint's own.
+/// Runs the command to its end. Its standard streams are sootprint's own. Without a folder it finds the one that
+/// sootprint itself has found, of the run that measures both.
 ///
 /// # Errors
 /// [`NotStarted`] with the exit status that says so.
-pub(crate) fn run(mut command: Command, run_dir: &Path) -> Result<Ending, NotStarted> {
-    // The command may change its folder.
-    let run_dir = std::path::absolute(run_dir).map_err(NotStarted::unprepared)?;
-    command.env(RUN_DIR, run_dir);
+pub(crate) fn run(mut command: Command, run_dir: Option<&Path>) -> Result<Ending, NotStarted> {
+    if let Some(run_dir) = run_dir {
+        // The command may change its folder.
+        command.env(RUN_DIR, std::path::absolute(run_dir).map_err(NotStarted::unprepared)?);
+    }
     crate::environment::restore(&mut command);
     let (status, was_asked_to_stop) = wait(&mut command)?;
     Ok(Ending { status: number(status), was_asked_to_stop })
@@ -95,11 +97,11 @@ pub(crate) struct NotStarted {
 }
 
 impl NotStarted {
-    fn unprepared(source: io::Error) -> Self {
+    pub(crate) fn unprepared(source: io::Error) -> Self {
         Self { status: FAILED_BEFORE, reason: format!("the command cannot be run and awaited: {source}") }
     }
 
-    fn unspawned(command: &Command, source: io::Error) -> Self {
+    pub(crate) fn unspawned(command: &Command, source: io::Error) -> Self {
         let (status, next_step) = match source.kind() {
             io::ErrorKind::NotFound => (NOT_FOUND, "check its name, PATH, and the first line of a script"),
             io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {

@@ -16,6 +16,7 @@
 mod arguments;
 mod card;
 mod child;
+mod die_with_me;
 mod doctor;
 mod drawing;
 mod environment;
@@ -42,6 +43,9 @@ use clap::Parser as _;
 use arguments::{Arguments, Subcommand};
 
 fn main() -> ExitCode {
+    if let Some(status) = die_with_me::become_command() {
+        return status;
+    }
     let subcommand = Arguments::parse().subcommand;
     if subcommand.publishes() {
         environment::prepare();

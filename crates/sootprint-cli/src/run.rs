@@ -1,6 +1,6 @@
 //! `sootprint run`: measures a command, then records, writes and publishes what was asked for.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use sootprint::{Footprint, Outcome, Run, RunBuilder, runs};
@@ -9,7 +9,8 @@ use sootprint_hub::Publication;
 use sootprint_live::CloudMetadata;
 
 use crate::arguments::RunArguments;
-use crate::child::{self, Ending, FAILED_BEFORE};
+use crate::child::{self, Ending, FAILED_BEFORE, NotStarted};
+use crate::die_with_me;
 use crate::live_line::LiveLine;
 use crate::provider::provider;
 use crate::push;
@@ -27,9 +28,14 @@ pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
         }
     };
 
+    // A command inside another `sootprint run` is measured by that one, and so are the trainings in it.
+    let is_attached = run.is_attached();
+    let attachments = if is_attached { None } else { listen(&run) };
     let live_line = LiveLine::start(run.handle());
-    let ending = child::run(arguments.command(), &arguments.out);
+    let folder = (!is_attached).then_some(arguments.out.as_path());
+    let ending = command(arguments).and_then(|command| child::run(command, folder));
     drop(live_line);
+    drop(attachments);
 
     match ending {
         Ok(ending) => {
@@ -44,6 +50,32 @@ pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
             ExitCode::from(problem.status)
         }
     }
+}
+
+fn command(arguments: &RunArguments) -> Result<Command, NotStarted> {
+    let command = arguments.command();
+    if arguments.die_with_me { die_with_me::bound(&command) } else { Ok(command) }
+}
+
+/// Lets the trainings inside the command attach to the run.
+#[cfg(unix)]
+fn listen(run: &Run) -> Option<sootprint::Attachments> {
+    match run.listen() {
+        Ok(attachments) => Some(attachments),
+        // Without a record there is nothing to attach to.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            say(format_args!(
+                "a training that uses sootprint itself will be measured a second time: {error}"
+            ));
+            None
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn listen(_: &Run) -> Option<()> {
+    None
 }
 
 fn builder(arguments: &RunArguments) -> anyhow::Result<RunBuilder> {
@@ -95,11 +127,13 @@ fn conclude(run: Run, arguments: &RunArguments, ending: Ending) {
     if rank > 0 || (arguments.card.is_none() && arguments.push.is_none()) {
         return;
     }
-    if footprint.run.outcome != Outcome::Completed {
+    // A training inside the command says that it stopped early and made its model all the same.
+    if !matches!(footprint.run.outcome, Outcome::Completed | Outcome::StoppedEarly) {
         // What a card says of a model must not become what an attempt used that made none.
-        let status = ending.status;
+        let (status, outcome) = (ending.status, footprint.run.outcome.as_str());
         say(format_args!(
-            "the command ended with status {status}, so no card is written and nothing is published; run it again"
+            "the command ended with status {status} and its run as {outcome}, so no card is written and nothing is \
+             published; run it again"
         ));
         return;
     }

@@ -71,6 +71,8 @@ pub use launch::rank;
 pub use ledger::{LedgerError, Outcome, TrainingType, runs};
 pub use live::{Metadata, MetadataError, Provider};
 pub use place::{Place, PlaceError};
+#[cfg(unix)]
+pub use run::Attachments;
 pub use run::{
     AtFinish, Budget, Epochs, Every, Live, Phase, Prediction, RecoverError, Run, RunBuilder, RunHandle,
     Slices, StartError, recover, recover_all,

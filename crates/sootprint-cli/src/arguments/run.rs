@@ -15,7 +15,8 @@ use super::parsers::{intensity, pue, repository, series};
 ///
 /// The command's input and output are its own; sootprint writes to stderr only. Ctrl-C ends the command, and other
 /// signals that are sent to sootprint are passed on to it. The command finds the folder of the record in
-/// `SOOTPRINT_RUN_DIR`.
+/// `SOOTPRINT_RUN_DIR`, and a training in it that uses sootprint itself attaches to that run: its epochs are in the
+/// record, and nothing is measured twice.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("label").args(["pre_training", "fine_tuning"])), after_long_help = HELP)]
 pub(crate) struct RunArguments {
@@ -75,6 +76,10 @@ pub(crate) struct RunArguments {
     /// Read the base model's card from the Hub and name its emissions in the published card, as separate.
     #[arg(long, requires_all = ["push", "fine_tuning"], conflicts_with = "pre_training")]
     pub(crate) base_card: bool,
+
+    /// End the command when sootprint is killed; else it goes on, unmeasured (Linux).
+    #[arg(long)]
+    pub(crate) die_with_me: bool,
 
     /// What to run, with its arguments.
     #[arg(last = true, required = true)]

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests may fail them")]
 
+mod attach;
 mod bad_input;
 mod carbon;
 mod cards;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{ComponentSummary, EmissionsSummary, EnergySummary, Footprint, RunSummary, SCHEMA};
 use crate::grid::{Answer, Series, weighted};
-use crate::ledger::{Entry, OpenEpoch, Opened, Outcome};
+use crate::ledger::{Counts, Entry, OpenEpoch, Opened, Outcome};
 use crate::processes::Users;
 use crate::source::{Component, Kind};
 use crate::tally::Total;
@@ -43,6 +43,8 @@ pub(crate) struct Fold {
     totals: Vec<Total>,
     totalled: f64,
     epochs: Vec<Epoch>,
+    /// What other ranks counted in epochs that have not ended here.
+    ahead: BTreeMap<u32, Counts>,
     /// What was counted outside of epochs, and the phases there.
     between: Between,
     slices: Option<String>,
@@ -69,6 +71,7 @@ impl Fold {
             totals: Vec::new(),
             totalled: 0.0,
             epochs: Vec::new(),
+            ahead: BTreeMap::new(),
             between: Between::default(),
             slices: None,
             notes: Vec::new(),
@@ -87,6 +90,9 @@ impl Fold {
                 *seen = Users { ours: seen.ours || users.ours, others: seen.others || users.others };
             }
             Entry::Rested { power } => self.rest = Some(power),
+            Entry::Labelled { training_type, base_model } => {
+                (self.opened.training_type, self.opened.base_model) = (training_type, base_model);
+            }
             Entry::Planned { epochs } => self.planned = Some(epochs),
             Entry::Totals { at, totals } => self.totals(at, totals),
             Entry::Energy { at, energy } => self.totals(at, self.reached(at, &energy)),
@@ -95,9 +101,11 @@ impl Fold {
                 self.opened.run = run;
                 self.opened.task.attempt = attempt;
             }
-            Entry::Epoch { epoch, start, end, energy, completed, counts, phases } => {
+            Entry::Counted { epoch, counts } => self.count(epoch, counts),
+            Entry::Epoch { epoch, start, end, energy, completed, mut counts, phases } => {
                 self.at = self.at.max(end);
                 let duration = end - start;
+                counts.add(self.ahead.remove(&epoch).unwrap_or_default());
                 self.epochs.push(Epoch { epoch, start, duration, energy, completed, counts, phases });
             }
             Entry::Between { at, counts, phases } => {
@@ -181,6 +189,12 @@ impl Fold {
     /// Whether there are any figures for the hours.
     pub(crate) const fn has_hours(&self) -> bool {
         self.live.is_some()
+    }
+
+    /// The power of each component at rest, where it was measured.
+    #[cfg(unix)]
+    pub(crate) fn rest(&self) -> Option<&[Power]> {
+        self.rest.as_deref()
     }
 
     pub(crate) fn opened(&self) -> &Opened {

@@ -129,6 +129,11 @@ impl Series {
         Self { given_by: Some(origin), ..self }
     }
 
+    /// Whether they are the user's own, and given in the call.
+    pub(crate) fn is_argument(&self) -> bool {
+        self.given_by == Some(Origin::Argument)
+    }
+
     /// Whether the figures are the user's own.
     pub(crate) const fn is_given(&self) -> bool {
         self.given_by.is_some()

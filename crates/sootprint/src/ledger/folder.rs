@@ -17,6 +17,7 @@ const FOLDER: &str = "sootprint";
 
 const LEDGER: &str = "jsonl";
 const HEARTBEAT: &str = "beat";
+const SOCKET: &str = "socket";
 
 /// Whose ledger it is: `<run>.jsonl` of a single process, `<run>.r3.jsonl` of rank 3, `<run>.a2.jsonl` of a second
 /// attempt.
@@ -31,7 +32,11 @@ pub(crate) struct Name {
 impl Name {
     /// From the name of a file; none of a file that is no ledger.
     fn parse(path: &Path) -> Option<Self> {
-        let stem = path.file_name()?.to_str()?.strip_suffix(LEDGER)?.strip_suffix('.')?;
+        Self::with_extension(path, LEDGER)
+    }
+
+    fn with_extension(path: &Path, extension: &str) -> Option<Self> {
+        let stem = path.file_name()?.to_str()?.strip_suffix(extension)?.strip_suffix('.')?;
         let mut parts = stem.split('.');
         let mut name = Self { run: parts.next()?.to_owned(), attempt: 1, rank: 0 };
         for part in parts {
@@ -52,6 +57,20 @@ impl Name {
     /// The file that is rewritten each second.
     pub(crate) fn heartbeat(&self, dir: &Path) -> PathBuf {
         self.file(dir, HEARTBEAT)
+    }
+
+    /// Where the process that records the run hears what runs inside it say.
+    pub(crate) fn socket(&self, dir: &Path) -> PathBuf {
+        self.file(dir, SOCKET)
+    }
+
+    /// Those whose socket is there, newest first.
+    pub(crate) fn with_sockets(dir: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(folder(dir)).into_iter().flatten().flatten();
+        let mut names: Vec<Self> =
+            entries.filter_map(|entry| Self::with_extension(&entry.path(), SOCKET)).collect();
+        names.sort_unstable_by_key(|name| Reverse((number_of(&name.run), name.clone())));
+        names
     }
 
     fn file(&self, dir: &Path, extension: &str) -> PathBuf {

@@ -54,6 +54,8 @@ pub(crate) enum Entry {
     },
     /// Other processes than before use a board.
     Used { at: f64, component: usize, users: Users },
+    /// A training inside the measured command said what it is, which the command had not been told.
+    Labelled { training_type: Option<TrainingType>, base_model: Option<String> },
     /// The hook said how many epochs there will be.
     Planned { epochs: u32 },
     /// The hook said that what it calls epochs are slices of a loop without any, each as long as this.
@@ -85,6 +87,8 @@ pub(crate) enum Entry {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         phases: Vec<Phase>,
     },
+    /// Another rank inside the measured command counted this in an epoch, or outside of any.
+    Counted { epoch: Option<u32>, counts: Counts },
     /// The hook said that this is the next attempt of an earlier run.
     Resumed { run: String, attempt: u32 },
     /// Something that a reader of the footprint should hear.

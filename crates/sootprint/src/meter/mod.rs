@@ -57,9 +57,16 @@ pub(crate) enum Edge {
 }
 
 enum Command {
-    Attach { id: u64, instruments: Instruments, on_sample: OnSample, reply: SyncSender<Opening> },
+    Attach { id: u64, with: With, on_sample: OnSample, reply: SyncSender<Opening> },
     Mark { id: u64, at: Duration, edge: Edge, act: OnMark },
     Detach { id: u64 },
+}
+
+/// What a session is measured with.
+enum With {
+    Instruments(Instruments),
+    /// Those of the session with this id.
+    Session(u64),
 }
 
 /// What a session learns when it begins.
@@ -100,13 +107,17 @@ impl Meter {
         instruments: Instruments,
         on_sample: OnSample,
     ) -> io::Result<(Session, Opening)> {
+        self.begin(With::Instruments(instruments), on_sample)
+    }
+
+    fn begin(self: &Arc<Self>, with: With, on_sample: OnSample) -> io::Result<(Session, Opening)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
 
         let gone = |_| io::Error::other("the sampler thread has ended");
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let (reply, opened) = mpsc::sync_channel(1);
         self.commands
-            .send(Command::Attach { id, instruments, on_sample, reply })
+            .send(Command::Attach { id, with, on_sample, reply })
             .map_err(|_| gone(mpsc::RecvError))?;
         let opening = opened.recv().map_err(gone)?;
         let session =
@@ -116,6 +127,17 @@ impl Meter {
 }
 
 impl Session {
+    /// Begins another session on the same readings: what it sums up costs no reading more. In two steps, because the
+    /// second waits for a reading, and who holds a lock on this session must not.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only where a process can attach to another"))]
+    pub(crate) fn beside(&self) -> impl FnOnce(OnSample) -> io::Result<(Self, Opening)> + use<> {
+        let (meter, id) = (Arc::clone(&self.meter), self.id);
+        move |on_sample| meter.begin(With::Session(id), on_sample)
+    }
+
     /// The time since the session began.
     pub(crate) fn now(&self) -> Duration {
         self.clock.now().saturating_sub(self.origin)
@@ -143,10 +165,15 @@ fn work(commands: &Receiver<Command>) {
             None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match command {
-            Ok(Command::Attach { id, instruments, on_sample, reply }) => {
-                let rig = open(&mut rigs, instruments);
-                // Who asked and did not wait is detached by the drop of its session.
-                let _ = reply.send(rig.attach(id, on_sample));
+            Ok(Command::Attach { id, with, on_sample, reply }) => {
+                let rig = match with {
+                    With::Instruments(instruments) => Some(open(&mut rigs, instruments)),
+                    With::Session(other) => rigs.iter_mut().find(|rig| rig.serves(other)),
+                };
+                if let Some(rig) = rig {
+                    // Who asked and did not wait is detached by the drop of its session.
+                    let _ = reply.send(rig.attach(id, on_sample));
+                }
             }
             Ok(Command::Mark { id, at, edge, act }) => {
                 if let Some(rig) = rigs.iter_mut().find(|rig| rig.serves(id)) {
@@ -218,9 +245,12 @@ mod tests {
         let (first, _) = meter.attach(scripted(&clock), Box::new(|_, _| ())).unwrap();
         clock.advance(Duration::from_secs(1));
         let (second, _) = meter.attach(scripted(&clock), Box::new(|_, _| ())).unwrap();
+        let (beside, _) = first.beside()(Box::new(|_, _| ())).unwrap();
         clock.advance(Duration::from_secs(1));
         assert!((energy_at(&first, first.now()) - 400.0).abs() < 1e-6);
+        // Of a script of its own, and of the first one's, which is in its second second.
         assert!((energy_at(&second, second.now()) - 300.0).abs() < 1e-6);
+        assert!((energy_at(&beside, beside.now()) - 300.0).abs() < 1e-6);
     }
 
     #[test]

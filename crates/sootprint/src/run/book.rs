@@ -8,12 +8,15 @@ mod open;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::boards::{Board, Claim};
 use crate::footprint::{Fold, Footprint};
 use crate::grid::Series;
 use crate::launch::since_boot;
 use crate::ledger::{Begun, Counts, Damage, Entry, Name, Opened, Outcome, Recovered, Task, TrainingType};
 use crate::meter::Moment;
+use crate::run::said::Said;
 use crate::source::Component;
 use crate::tally::Total;
 use crate::units::{Co2e, Energy, Power};
@@ -21,9 +24,10 @@ use crate::units::{Co2e, Energy, Power};
 pub(super) use epochs::{Ended, PhaseId};
 use epochs::{OpenEpoch, Phases};
 pub(super) use live::Question;
+pub(super) use open::Inside;
 
 /// Whose run it is.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Identity {
     pub(super) training_type: Option<TrainingType>,
     pub(super) base_model: Option<String>,
@@ -85,6 +89,21 @@ impl Book {
         self.sync();
     }
 
+    #[cfg(unix)]
+    pub(super) fn name(&self) -> Option<&Name> {
+        self.ledger.as_ref().map(|begun| &begun.name)
+    }
+
+    #[cfg(unix)]
+    pub(super) fn components(&self) -> &[Component] {
+        &self.fold.opened().components
+    }
+
+    #[cfg(unix)]
+    pub(super) const fn is_virtual(&self) -> bool {
+        self.is_virtual
+    }
+
     /// The run's id and its label.
     pub(super) fn identity(&self) -> (&str, Option<TrainingType>) {
         let opened = self.fold.opened();
@@ -95,15 +114,34 @@ impl Book {
         self.record(Entry::Rested { power });
     }
 
-    pub(super) fn planned(&mut self, epochs: u32) {
-        self.record(Entry::Planned { epochs });
+    /// What a hook says, of this process or of one that is attached; what the epoch came to that ends by it.
+    pub(super) fn hear(&mut self, said: Said, moment: &Moment<'_>) -> Option<Ended> {
+        match said {
+            Said::Label { training_type, base_model } => self.labelled(training_type, base_model),
+            Said::Planned(epochs) => self.record(Entry::Planned { epochs }),
+            Said::Sliced(every) => self.record(Entry::Sliced { every }),
+            Said::EpochStarted { number, before } => return self.epoch_started(number, moment, before),
+            Said::EpochEnded { completed, counts } => return self.epoch_ended(completed, moment, counts),
+            Said::PhaseStarted { id, name } => self.phase_started(id, name, moment),
+            Said::PhaseEnded(id) => self.phase_ended(id, moment),
+            Said::Left(counts) => return self.left(moment, counts),
+            Said::Counted { epoch, counts } => self.record(Entry::Counted { epoch, counts }),
+            Said::Claimed(claims) => self.claimed(moment, &claims),
+            Said::Outcome(outcome) => self.outcome = self.outcome.max(Some(outcome)),
+            Said::Resumed => self.resumed(),
+            Said::Note(text) => self.record(Entry::Note { at: moment.now.as_secs_f64(), text }),
+        }
+        None
     }
 
-    pub(super) fn sliced(&mut self, every: String) {
-        self.record(Entry::Sliced { every });
+    /// A training that is attached says what it is; what the command was told stands.
+    fn labelled(&mut self, training_type: Option<TrainingType>, base_model: Option<String>) {
+        if self.fold.opened().training_type.is_none() {
+            self.record(Entry::Labelled { training_type, base_model });
+        }
     }
 
-    pub(super) fn claimed(&mut self, moment: &Moment<'_>, claims: &[Claim]) {
+    fn claimed(&mut self, moment: &Moment<'_>, claims: &[Claim]) {
         let boards: Vec<(usize, &Board)> = moment
             .components
             .iter()
@@ -121,24 +159,26 @@ impl Book {
         self.record(Entry::Claimed { at: moment.now.as_secs_f64(), components, unresolved });
     }
 
-    pub(super) fn note(&mut self, at: Duration, text: String) {
-        self.record(Entry::Note { at: at.as_secs_f64(), text });
-    }
-
-    /// What the training itself says of its end; the worst word stands.
-    pub(super) fn outcome(&mut self, outcome: Outcome) {
-        self.outcome = self.outcome.max(Some(outcome));
-    }
-
     /// Takes the last reading; nothing that hooks say later counts.
     pub(super) fn read_last(&mut self, moment: &Moment<'_>, counts: Counts) -> Option<Ended> {
-        // Who finishes a run within an epoch counted what he counted in that epoch.
+        let ended = self.left(moment, counts);
+        self.end(totals(moment));
+        ended
+    }
+
+    /// The training is over. Who leaves it within an epoch counted what he counted in that epoch.
+    fn left(&mut self, moment: &Moment<'_>, counts: Counts) -> Option<Ended> {
         let (inside, outside) =
             if self.epoch.is_some() { (counts, Counts::default()) } else { (Counts::default(), counts) };
         let ended = self.epoch_ended(false, moment, inside);
         self.end_between(moment, outside);
-        self.end(totals(moment));
         ended
+    }
+
+    /// A line of the totals so far.
+    #[cfg(unix)]
+    pub(super) fn totals_now(&mut self, moment: &Moment<'_>) {
+        self.record(totals(moment));
     }
 
     /// Ends the measuring of a run that no meter serves, or whose meter hangs: the last totals stand.
@@ -159,7 +199,7 @@ impl Book {
     }
 
     /// The training goes on from a checkpoint: this is the next attempt of the folder's newest unfinished run.
-    pub(super) fn resumed(&self) {
+    fn resumed(&self) {
         if self.state == State::Begun
             && self.fold.opened().task.attempt == 1
             && let Some(Begun { ledger, .. }) = &self.ledger
@@ -170,8 +210,7 @@ impl Book {
 
     /// Writes the last line; the name of the record, where there is one. The disk has so long to take it.
     pub(super) fn close(&mut self, outcome: Option<Outcome>, patience: Duration) -> Option<Name> {
-        let outcome =
-            outcome.max(self.outcome).unwrap_or(Outcome::Completed).max(self.fold.natural_outcome());
+        let outcome = self.ending(outcome);
         if self.state == State::Read {
             let (at, totals) = self.fold.last();
             self.append(Entry::Closed { at, outcome, totals });
@@ -191,6 +230,19 @@ impl Book {
             self.fold.apply(Entry::Resumed { run, attempt });
         }
         Some(resumed.unwrap_or(name))
+    }
+
+    /// How a run ends that ends now: the worst word stands.
+    fn ending(&self, outcome: Option<Outcome>) -> Outcome {
+        outcome.max(self.outcome).unwrap_or(Outcome::Completed).max(self.fold.natural_outcome())
+    }
+
+    /// The footprint up to now, for who ends while the run goes on.
+    #[cfg(unix)]
+    pub(super) fn so_far_of(&self, outcome: Option<Outcome>) -> Footprint {
+        let mut footprint = self.footprint();
+        footprint.run.outcome = self.ending(outcome);
+        footprint
     }
 
     pub(super) fn footprint(&self) -> Footprint {

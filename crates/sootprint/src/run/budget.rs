@@ -21,7 +21,8 @@ use crate::units::{Co2e, Energy};
 /// ```
 ///
 /// # Limits
-/// It is held against the live figures: at the table's intensity or the given one, of this process and this attempt alone.
+/// It is held against the live figures: at the table's intensity or the given one, of this process and this attempt alone;
+/// of a rank of several inside `sootprint run` against those of the command.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use = "a budget holds for the run that is given it"]
 pub struct Budget {

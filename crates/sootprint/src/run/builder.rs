@@ -1,10 +1,12 @@
 //! What a run is told before it starts, and its start.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::book::{Asked, Book, Identity};
+use super::attach::Attached;
+use super::book::{Asked, Book, Identity, Inside};
 use super::watch::{self, Watch};
 use super::{AtFinish, Budget, LONGEST_DROP, LONGEST_WAIT, Run, RunHandle};
 use crate::clock::VirtualClock;
@@ -207,24 +209,70 @@ impl RunBuilder {
         Settings::from_environment(self.arguments.clone())
     }
 
-    pub(super) fn begin(self, settings: Settings, is_strict: bool) -> (Run, Vec<StartError>) {
+    pub(super) fn begin(self, mut settings: Settings, is_strict: bool) -> (Run, Vec<StartError>) {
         let Self { dir, training_type, base_model, metadata, provider, every, resumes, waits, .. } = self;
         let (budgets, mut at_finish) = (self.budgets, self.at_finish);
         let (rank, ranks) = (settings.launch.rank, settings.launch.ranks);
         let (is_off, asks_metadata) = (settings.is_off, settings.asks_metadata);
         let identity = Identity { training_type, base_model };
+        let left = left_to_the_command(provider.is_some(), &self.arguments);
+        let attached = attached(&settings, &identity, left);
+        // Who measures asks the others.
+        let asks = !is_off && attached.is_none();
         let (handle, problems) = if settings.is_off {
             (RunHandle::without_meter(Book::off(identity, settings)), Vec::new())
+        } else if let Some(attached) = attached {
+            let mut problems: Vec<StartError> = settings.problems.drain(..).map(StartError::from).collect();
+            // Where there is a ledger its folder is made for it.
+            let made = fs::create_dir_all(&dir);
+            problems
+                .extend(made.err().map(|source| LedgerError::Folder { path: dir.clone(), source }.into()));
+            (RunHandle::attach(attached, identity, settings, budgets), problems)
         } else {
             RunHandle::open(&dir, identity, settings, Asked { resumes, is_strict }, budgets)
         };
-        let metadata = metadata.filter(|_| asks_metadata && !is_off);
-        let watch = Watch::start(&handle, metadata, provider.clone().filter(|_| !is_off), every);
+        if resumes && handle.is_attached() {
+            handle.resumed();
+        }
+        let metadata = metadata.filter(|_| asks_metadata && asks);
+        let watch = Watch::start(&handle, metadata, provider.clone().filter(|_| asks), every);
         if is_off {
             at_finish.clear();
         }
         (Run { handle, dir, provider, at_finish, watch, rank, ranks, waits, is_finished: false }, problems)
     }
+}
+
+/// The way to the run of `sootprint run` that this process is inside of, if it is inside of one that answers.
+fn attached(settings: &Settings, identity: &Identity, left: Vec<&str>) -> Option<Attached> {
+    let outer = settings.outer.as_deref().filter(|_| !settings.is_off)?;
+    let mut gaps: Vec<String> = settings.problems.iter().map(SettingError::without_path).collect();
+    gaps.extend(left.iter().map(|text| (*text).to_owned()));
+    let attached = Attached::to(outer, &settings.launch, Inside::of(identity.clone(), settings, gaps))?;
+    for text in left {
+        tracing::warn!("{text}");
+    }
+    Some(attached)
+}
+
+/// What a training inside `sootprint run` asks for and does not get, because the command measures.
+fn left_to_the_command(has_provider: bool, arguments: &Arguments) -> Vec<&'static str> {
+    let asked = [
+        (
+            has_provider,
+            "inside `sootprint run` the command asks its live provider, as --live says, and not the training's",
+        ),
+        (
+            arguments.baseline.is_some(),
+            "inside `sootprint run` the rest before the command is measured, as SOOTPRINT_BASELINE says, and none before \
+             the training",
+        ),
+        (
+            arguments.nvml.is_some(),
+            "inside `sootprint run` the command reads the boards, with the library that SOOTPRINT_NVML names",
+        ),
+    ];
+    asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, text)| text).collect()
 }
 
 /// Why a run cannot start as it was asked to.

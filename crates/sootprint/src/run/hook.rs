@@ -12,5 +12,8 @@ pub trait AtFinish: fmt::Debug + Send + Sync {
     /// It is called by [`Run::finish`](super::Run::finish) on the thread that finishes, of several ranks by the first
     /// alone, and not for a run that was dropped or is switched off. It has no way to fail a training: what goes wrong is
     /// told through `tracing`.
+    ///
+    /// Inside `sootprint run` the footprint is that of the training's own time, and it is in the folder unless the command
+    /// records there; what the command itself publishes is the whole command's.
     fn finished(&self, footprint: &Footprint, dir: &Path);
 }

@@ -1,5 +1,6 @@
 //! A training run: started, cut into epochs, finished.
 
+mod attach;
 mod book;
 mod budget;
 mod builder;
@@ -9,6 +10,7 @@ mod gather;
 mod handle;
 mod hook;
 mod phase;
+mod said;
 mod slices;
 mod spans;
 mod watch;
@@ -21,6 +23,8 @@ use crate::footprint::Footprint;
 use crate::ledger::{Outcome, TrainingType};
 use crate::live::Provider;
 
+#[cfg(unix)]
+pub use attach::Attachments;
 pub use budget::{Budget, Prediction};
 pub use builder::{RunBuilder, StartError};
 pub use epochs::Epochs;
@@ -101,6 +105,13 @@ impl Run {
         self.rank
     }
 
+    /// Whether this run is one inside `sootprint run`, which measures it: then the figures are those of its own time, and
+    /// the command's record has its epochs. See [`finish`](Self::finish).
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.handle.is_attached()
+    }
+
     /// Goes through the epochs with these numbers and measures each; see [`Epochs`].
     pub fn epochs<I>(&self, numbers: I) -> Epochs<I::IntoIter>
     where
@@ -167,6 +178,10 @@ impl Run {
     /// The footprint has all attempts of a run that was resumed. Of several ranks the first waits up to a minute for the
     /// others, and its footprint has them all, with those that are missing by name; every other rank's is its own part,
     /// and it writes no `footprint.json`.
+    ///
+    /// Inside `sootprint run` the footprint is what was used from this run's start to its finish, and the command's has
+    /// that too: the two are not to be added, and a note says so. Of several ranks inside one command it is that of the
+    /// whole command so far. It is written into this run's folder if that is not the command's, which has the record.
     #[must_use = "the footprint is what the run was measured for"]
     pub fn finish(mut self) -> Footprint {
         let provider = self.provider.take();
@@ -187,13 +202,17 @@ impl Run {
         // Who only drops a run waits for nobody else's word.
         let mut watch = std::mem::take(&mut self.watch);
         let waits = outcome.is_none().then_some(&mut watch);
+        // A run around this one that is recorded in the same folder writes its own footprint there.
+        let is_elsewhere = self.rank == 0 && self.handle.is_attached_elsewhere(&self.dir);
         let (footprint, name) = self.handle.close(outcome, patience, waits, provider);
-        let Some(name) = name else { return footprint };
-        if name.rank > 0 {
-            return footprint;
-        }
-        let waits = if outcome.is_none() { self.waits } else { Duration::ZERO };
-        let footprint = gather::united(&self.dir, &name, self.ranks, waits, footprint);
+        let footprint = match name {
+            None if is_elsewhere => footprint,
+            Some(name) if name.rank == 0 => {
+                let waits = if outcome.is_none() { self.waits } else { Duration::ZERO };
+                gather::united(&self.dir, &name, self.ranks, waits, footprint)
+            }
+            _ => return footprint,
+        };
         if let Err(error) = footprint.write(&self.dir) {
             tracing::warn!("the footprint is not saved: {error}");
         }

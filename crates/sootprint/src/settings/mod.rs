@@ -20,6 +20,9 @@ pub use error::{Setting, SettingError};
 pub use file::SettingsFile;
 pub(crate) use machine::Machine;
 
+/// Tells the children of a measuring command where its run is recorded.
+const RUN_DIR: &str = "SOOTPRINT_RUN_DIR";
+
 /// What the caller says; the environment and the settings files fill what is left open.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Arguments {
@@ -56,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) year: u16,
     /// Which of the run's processes this is.
     pub(crate) launch: Launch,
+    /// The folder of the run of `sootprint run`, if this process is inside one and measures what it measures.
+    pub(crate) outer: Option<PathBuf>,
     /// Whether the machine's cloud may be asked where it is: nobody said it, and nobody forbade it.
     pub(crate) asks_metadata: bool,
     /// Each was left out; a run that was started with `try_start` does not begin with one.
@@ -81,6 +86,9 @@ impl Settings {
             let setting = Setting::Variable("SOOTPRINT_REPLAY");
             Replay::from_file(&path).map_err(|source| SettingError::Replay { setting, source })
         });
+        // A script of the caller's own is not what the outer run measures.
+        let is_scripted = arguments.replay.is_some() || arguments.clock.is_some();
+        let outer = machine.path(RUN_DIR).filter(|_| !is_scripted);
         let replay = arguments.replay.clone().or_else(|| taken(replay, &mut problems));
         let clock = arguments.clock.clone();
         let launch = Launch::of_environment(&|name| machine.text(name));
@@ -106,6 +114,7 @@ impl Settings {
             baseline: layers.iter().find_map(|layer| layer.baseline),
             year,
             launch,
+            outer,
             problems,
         }
     }

@@ -65,9 +65,20 @@ impl Fold {
         }
     }
 
+    /// Another rank counted this, in the newest epoch of that number or in one that ends later.
+    pub(super) fn count(&mut self, epoch: Option<u32>, counts: Counts) {
+        let ended = self.epochs.iter_mut().rev().find(|ended| Some(ended.epoch) == epoch);
+        match (ended, epoch) {
+            (Some(ended), _) => ended.counts.add(counts),
+            (None, Some(epoch)) => self.ahead.entry(epoch).or_default().add(counts),
+            (None, None) => self.between.counts.add(counts),
+        }
+    }
+
     /// What was counted in all epochs and between them.
     pub(super) fn counted(&self) -> Counts {
         let mut counts = self.between.counts;
+        self.ahead.values().for_each(|ahead| counts.add(*ahead));
         self.epochs.iter().for_each(|epoch| counts.add(epoch.counts));
         counts
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Book, State};
 use crate::ledger::{Counts, Entry, Phase};
 use crate::meter::Moment;
@@ -16,7 +18,7 @@ pub(super) struct OpenEpoch {
 }
 
 /// What an epoch came to, for who watches.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in crate::run) struct Ended {
     pub(in crate::run) duration: Duration,
     pub(in crate::run) energy: Energy,
@@ -44,7 +46,7 @@ struct OpenPhase {
 impl Book {
     /// An epoch begins; one that is still open ended here without being complete. What was counted before belongs to
     /// the one that ends, or to none.
-    pub(in crate::run) fn epoch_started(
+    pub(super) fn epoch_started(
         &mut self,
         number: u32,
         moment: &Moment<'_>,
@@ -65,7 +67,7 @@ impl Book {
     }
 
     /// The open epoch ends; what it came to, when there was one.
-    pub(in crate::run) fn epoch_ended(
+    pub(super) fn epoch_ended(
         &mut self,
         completed: bool,
         moment: &Moment<'_>,
@@ -91,14 +93,14 @@ impl Book {
         Some(Ended { duration, energy: sum, emissions: self.fold.emissions(sum) })
     }
 
-    pub(in crate::run) fn phase_started(&mut self, id: PhaseId, name: String, moment: &Moment<'_>) {
+    pub(super) fn phase_started(&mut self, id: PhaseId, name: String, moment: &Moment<'_>) {
         if self.state == State::Begun {
             let energy = moment.tally.energy_at(moment.now);
             self.phases.open.push(OpenPhase { id, name, start: moment.now, energy });
         }
     }
 
-    pub(in crate::run) fn phase_ended(&mut self, id: PhaseId, moment: &Moment<'_>) {
+    pub(super) fn phase_ended(&mut self, id: PhaseId, moment: &Moment<'_>) {
         let Some(position) = self.phases.open.iter().position(|open| open.id == id) else { return };
         let open = self.phases.open.swap_remove(position);
         self.phases.add(&open, moment.now, &moment.tally.energy_at(moment.now));

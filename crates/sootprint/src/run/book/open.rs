@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Asked, Book, Identity, Phases, State};
 use crate::allocation;
+use crate::facility::{Pue, PueOrigin};
 use crate::footprint::Fold;
+use crate::grid::{Answer, Origin, Series};
 use crate::launch::host;
 use crate::ledger::{Begun, Entry, LedgerError, Opened, SCHEMA, Task, begin, begin_beside, resume};
 use crate::settings::Settings;
@@ -49,11 +53,56 @@ impl Book {
         book
     }
 
+    /// No record: another process's has it all.
+    pub(in crate::run) fn blank(run: &str, identity: Identity, settings: Settings) -> Self {
+        let first = first_line(identity, &settings, jiff::Timestamp::now());
+        Self::new(None, Opened { run: run.to_owned(), ..first }, settings)
+    }
+
+    /// The sum of a training inside the run of this book, without a record of its own. What the training does not say of
+    /// its electricity is what the run says.
+    #[cfg(unix)]
+    pub(in crate::run) fn beside(&self, run: String, inside: &Inside) -> Self {
+        let outer = self.fold.opened();
+        let opened = Opened {
+            run,
+            training_type: inside.training.training_type,
+            base_model: inside.training.base_model.clone(),
+            started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            grid: inside.grid.clone().unwrap_or_else(|| outer.grid.clone()),
+            pue: inside.pue.unwrap_or(outer.pue),
+            task: Task { rank: 0, ranks: 1, attempt: 1, ..outer.task.clone() },
+            ..outer.clone()
+        };
+        let mut fold = Fold::new(Box::new(opened));
+        if let Some(power) = self.fold.rest() {
+            fold.apply(Entry::Rested { power: power.to_vec() });
+        }
+        let series = if inside.grid.is_some() { inside.series.clone() } else { self.series.clone() };
+        Self { is_virtual: self.is_virtual, year: self.year, ..Self::of(None, fold, series) }
+    }
+
+    /// What another's run has learnt of its place is this training's place, unless it says that itself.
+    #[cfg(unix)]
+    pub(in crate::run) fn follow(&mut self, outer: &Self, inside: &Inside) {
+        let (own, outer) = (self.fold.opened(), outer.fold.opened());
+        let grid = if inside.grid.is_some() { own.grid.clone() } else { outer.grid.clone() };
+        let pue = if inside.pue.is_some() { own.pue } else { outer.pue };
+        if (&grid, pue) != (&own.grid, own.pue) {
+            self.record(Entry::Located { grid: Box::new(grid), pue });
+        }
+    }
+
     fn new(ledger: Option<Begun>, first: Opened, settings: Settings) -> Self {
         let mut fold = Fold::new(Box::new(first));
         if let Some(Begun { name, .. }) = &ledger {
             fold.apply(Entry::Resumed { run: name.run.clone(), attempt: name.attempt });
         }
+        let (is_virtual, year) = (settings.is_virtual(), settings.year);
+        Self { is_virtual, year, ..Self::of(ledger, fold, settings.series) }
+    }
+
+    fn of(ledger: Option<Begun>, fold: Fold, series: Option<Series>) -> Self {
         Self {
             ledger,
             fold,
@@ -64,11 +113,32 @@ impl Book {
             beaten: None,
             outcome: None,
             state: State::New,
-            is_virtual: settings.is_virtual(),
-            series: settings.series,
-            year: settings.year,
+            is_virtual: false,
+            series,
+            year: 0,
             remarks: Vec::new(),
         }
+    }
+}
+
+/// What a training says of itself to the run that measures it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::run) struct Inside {
+    pub(in crate::run) training: Identity,
+    /// What its own program says of the electricity; all else the run knows as well.
+    pub(in crate::run) grid: Option<Answer>,
+    pub(in crate::run) series: Option<Series>,
+    pub(in crate::run) pue: Option<Pue>,
+    /// What it asked for and does not get.
+    pub(in crate::run) gaps: Vec<String>,
+}
+
+impl Inside {
+    pub(in crate::run) fn of(training: Identity, settings: &Settings, gaps: Vec<String>) -> Self {
+        let series = settings.series.clone().filter(Series::is_argument);
+        let says_grid = series.is_some() || settings.grid.origin == Origin::Argument;
+        let pue = Some(settings.pue).filter(|pue| pue.origin() == PueOrigin::Argument);
+        Self { training, grid: says_grid.then(|| settings.grid.clone()), series, pue, gaps }
     }
 }
 

@@ -1,0 +1,72 @@
+//! What a run has used so far, for display.
+
+use std::time::Duration;
+
+use crate::meter::Moment;
+use crate::run::book::Book;
+use crate::units::{Co2e, Energy, Power};
+
+/// A live figure reaches this far beyond the last reading, at the last known power.
+const FARTHEST_REACH: Duration = Duration::from_secs(2);
+
+/// The live power is a mean over at least this long.
+const POWER_WINDOW: Duration = Duration::from_millis(900);
+
+/// What a run has used so far, for display.
+///
+/// The figures reach from the last reading to now at the last known power, for two seconds at most; the footprint,
+/// which is computed from readings alone, may differ a little.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Live {
+    /// Time since the run began.
+    pub elapsed: Duration,
+    /// Energy of what counts so far.
+    pub energy: Energy,
+    /// Mean power over about the last second; none before there are two readings.
+    pub power: Option<Power>,
+    /// What the energy emitted, at the table's intensity or the given one: figures for the hours count in the footprint.
+    pub emissions: Co2e,
+}
+
+/// The last reading, and the one before it that the power is a mean since.
+#[derive(Debug, Default)]
+pub(super) struct Latest {
+    pub(super) live: Live,
+    since: Option<(Duration, Energy)>,
+}
+
+impl Latest {
+    pub(super) fn update(&mut self, book: &Book, moment: &Moment<'_>) {
+        let (energy, emissions) = book.so_far(moment);
+        let (then, before) = *self.since.get_or_insert((moment.now, energy));
+        let window = moment.now.saturating_sub(then);
+        if window >= POWER_WINDOW || self.live.power.is_none() {
+            self.live.power = (energy - before) / window;
+        }
+        if window >= POWER_WINDOW {
+            self.since = Some((moment.now, energy));
+        }
+        self.live = Live { elapsed: moment.now, energy, emissions, power: self.live.power };
+    }
+}
+
+impl Live {
+    /// What a joule emits; 0 as long as nothing was used.
+    pub(super) fn grams_per_joule(&self) -> f64 {
+        if self.energy > Energy::ZERO { self.emissions.grams() / self.energy.joules() } else { 0.0 }
+    }
+
+    /// Reaches from the last reading to `now`.
+    pub(in crate::run) fn at(self, now: Duration) -> Self {
+        let reach = now.saturating_sub(self.elapsed).min(FARTHEST_REACH);
+        let further = self.power.unwrap_or_default() * reach;
+        let grams_per_joule = self.grams_per_joule();
+        Self {
+            elapsed: now,
+            energy: self.energy + further,
+            emissions: self.emissions + Co2e::from_grams(further.joules() * grams_per_joule),
+            power: self.power,
+        }
+    }
+}
