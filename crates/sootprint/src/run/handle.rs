@@ -111,8 +111,8 @@ impl RunHandle {
         locked(&self.0.pace).prediction(live.energy, live.grams_per_joule())
     }
 
-    /// Why the loop is to stop now, when a [`Budget`] says so: for hooks that stop a loop by their own means and tell it
-    /// by [`stop_early`](Self::stop_early).
+    /// Why the loop is to stop now, when a [`Budget`](super::Budget) says so: for hooks that stop a loop by their own
+    /// means and tell it by [`stop_early`](Self::stop_early).
     ///
     /// Within an epoch the reason is that the budget is used up; between epochs also that the next one, at the mean of
     /// those before, would go beyond it.
