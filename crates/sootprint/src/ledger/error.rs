@@ -54,3 +54,17 @@ pub enum LedgerError {
         path: PathBuf,
     },
 }
+
+impl LedgerError {
+    /// The text without the path, which may have a user's name in it: for what is published.
+    pub(crate) fn without_path(&self) -> String {
+        let (path, name) = match self {
+            Self::Folder { path, .. } | Self::Busy { dir: path, .. } => (path, "the run's folder".into()),
+            Self::Thread { path, .. }
+            | Self::Read { path, .. }
+            | Self::Schema { path, .. }
+            | Self::NoBeginning { path } => (path, path.file_name().unwrap_or_default().to_string_lossy()),
+        };
+        self.to_string().replace(&path.display().to_string(), &name)
+    }
+}

@@ -289,3 +289,14 @@ pub enum StartError {
     #[error("the sampler thread does not start: {0}")]
     Thread(#[source] std::io::Error),
 }
+
+impl StartError {
+    /// The text without the paths of the user's files, for the footprint, which may be published.
+    pub(super) fn without_path(&self) -> String {
+        match self {
+            Self::Ledger(error) => error.without_path(),
+            Self::Setting(error) => error.without_path(),
+            Self::Thread(_) => self.to_string(),
+        }
+    }
+}

@@ -18,7 +18,7 @@ use crate::run::budget::{Budget, Pace};
 use crate::run::spans::{self, Spans};
 use crate::run::watch::Watch;
 use crate::run::{LONGEST_FINISH, StartError};
-use crate::settings::{SettingError, Settings};
+use crate::settings::Settings;
 use crate::units::Power;
 
 impl RunHandle {
@@ -30,8 +30,6 @@ impl RunHandle {
         budgets: Vec<Budget>,
     ) -> (Self, Vec<StartError>) {
         let instruments = instruments(&settings);
-        // In the footprint, which may be published, without the paths of the user's files.
-        let unpublished: Vec<String> = settings.problems.iter().map(SettingError::without_path).collect();
         let mut problems: Vec<StartError> = settings.problems.drain(..).map(StartError::from).collect();
         let baseline = settings.baseline;
         let (book, problem) = Book::open(dir, identity, settings, asked);
@@ -45,8 +43,8 @@ impl RunHandle {
             rested = baseline.and_then(|rest| at_rest(&meter, instruments.clone(), rest));
             meter.attach(instruments, handle.on_sample())
         });
-        let others = |problems: &[StartError]| -> Vec<String> {
-            problems.iter().skip(unpublished.len()).map(ToString::to_string).collect()
+        let without_paths = |problems: &[StartError]| -> Vec<String> {
+            problems.iter().map(StartError::without_path).collect()
         };
         match attached {
             Ok((session, mut opening)) => {
@@ -54,14 +52,13 @@ impl RunHandle {
                     tracing::warn!("{gap}");
                 }
                 let mut gaps = std::mem::take(&mut opening.gaps);
-                gaps.extend(unpublished.iter().cloned().chain(others(&problems)));
+                gaps.extend(without_paths(&problems));
                 handle.begin(session, opening, gaps);
                 rested.into_iter().for_each(|power| locked(&handle.0.book).rested(power));
             }
             Err(error) => {
                 problems.push(StartError::Thread(error));
-                let gaps = unpublished.iter().cloned().chain(others(&problems));
-                locked(&handle.0.book).begin(Vec::new(), gaps.collect(), 0.0);
+                locked(&handle.0.book).begin(Vec::new(), without_paths(&problems), 0.0);
             }
         }
         (handle, problems)
