@@ -52,6 +52,13 @@ CASES = [
         None,
         {0: None, 1: None},
     ),
+    (
+        "two boards with a counter, tick of 100 ms, each query takes 5 ms, 10 s",
+        10,
+        [(1, counter(tick="100ms") + ["slow {i} 5ms"]), (2, counter(tick="100ms") + ["slow {i} 5ms"])],
+        None,
+        {0: None, 1: None},
+    ),
     ("a window of 0.15 s, tick of 100 ms", 0.15, [(1, counter(tick="100ms"))], None, {0: None}),
     ("two boards without a counter, power of the moment, 10 s", 10, [(1, ["instant {i} yes"]), (2, ["instant {i} yes"])], None, {0: None, 1: None}),
     ("two boards without a counter, power averaged over 1 s, 10 s", 10, [(1, ["average {i} 1s"]), (2, ["average {i} 1s"])], None, {0: None, 1: None}),

@@ -36,8 +36,10 @@ const WINDOW: Duration = Duration::from_secs(5);
 const LONG_WINDOW: Duration = Duration::from_secs(20);
 const FAST: Duration = Duration::from_millis(20);
 const SLOW: Duration = Duration::from_millis(100);
+/// What reading the counter of an H100 takes.
+const DEAR: Duration = Duration::from_millis(5);
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     Case {
         name: "fast-counter",
         what: "energy counter with a tick of 20 ms, 5 s",
@@ -54,6 +56,15 @@ const CASES: [Case; 10] = [
         window: WINDOW,
         visible: None,
         boards: |_| vec![board(0, 1).counter(SLOW)],
+        judge: |run| whole(run, &[0]),
+    },
+    Case {
+        name: "dear-counter",
+        what: "energy counter with a tick of 100 ms on a board of which each query takes 5 ms, 5 s",
+        goal: 0.005,
+        window: WINDOW,
+        visible: None,
+        boards: |_| vec![board(0, 1).counter(SLOW).slow(DEAR)],
         judge: |run| whole(run, &[0]),
     },
     Case {

@@ -16,7 +16,8 @@ use account::{Account, Step};
 /// How many observations back an edge may be placed: marks reach the meter a little late and in bursts.
 const REMEMBERED: usize = 256;
 
-/// Two readings this close tell when a counter ticked between them: to half of this at worst.
+/// Two readings this close tell when a counter ticked between them: to half of this at worst. Where readings are dear it
+/// may be more, as [`Tally::see_ticks_within`] says.
 const FINE: Duration = Duration::from_millis(10);
 
 /// The slowest counter known ticks every 100 ms; who waits longer than this for a tick waits in vain.
@@ -102,6 +103,13 @@ impl Tally {
     pub(crate) fn observe_power(&mut self, now: Duration, component: usize, power: Power) {
         if let Some(ticks) = self.accounts.get_mut(component).and_then(|account| account.ticks.as_mut()) {
             ticks.powers.observe(now, power);
+        }
+    }
+
+    /// Says how close two readings are from now on, where more than [`FINE`] has to do.
+    pub(crate) fn see_ticks_within(&mut self, readings: Duration) {
+        for ticks in self.accounts.iter_mut().filter_map(|account| account.ticks.as_mut()) {
+            ticks.fine = readings.max(FINE);
         }
     }
 

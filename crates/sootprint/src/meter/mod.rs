@@ -50,9 +50,11 @@ type OnMark = Box<dyn FnOnce(&Moment<'_>) + Send>;
 /// How closely the energy at a moment is to be known where a counter ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Edge {
-    /// To a millisecond or two: of a run, of an epoch.
+    /// To a millisecond or two, after which nothing trains any more: the end of a run.
+    Last,
+    /// As closely, as far as that does not slow down what goes on: of an epoch.
     Sharp,
-    /// To ten milliseconds: of a phase, of which a training may have some in each step.
+    /// To ten milliseconds, or as it comes: of a phase, of which a training may have some in each step.
     Rough,
 }
 

@@ -1,6 +1,7 @@
 //! A set of sources on one clock, and the sessions that listen to it.
 
 mod channel;
+mod edges;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -10,22 +11,15 @@ use super::{Edge, Moment, OnMark, OnSample, Opening};
 use crate::clock::{Clock, VirtualClock};
 use crate::source::{Component, Replay, Source, open_system};
 use crate::tally::{Finding, LONGEST_TICK, Tally};
-use channel::Channel;
+use channel::{Channel, Read};
+use edges::{Edges, OpenEdge};
 
 /// A script is read as often as this when a virtual clock is caught up with, and in at most so many steps.
 const SCRIPT_CADENCE: Duration = Duration::from_millis(10);
 const LARGEST_CATCH_UP: u32 = 10_000;
 
-/// At an edge a ticking counter is read this often until it has ticked; the edge is then known to half of it. Most
-/// counters tick within the first time, and the slow ones need not be known as closely: their edges are far apart.
-const AT_AN_EDGE: Duration = Duration::from_millis(1);
-const AT_A_SLOW_EDGE: Duration = Duration::from_millis(2);
-const SLOW: Duration = Duration::from_millis(25);
-const AT_A_ROUGH_EDGE: Duration = Duration::from_millis(10);
-
-/// Edges that follow each other within this time are rough, the last as well: else a training of very short epochs would
-/// have its counters read all of the time, for epochs of which a single tick says hardly more.
-const SHORTEST_SHARP: Duration = Duration::from_millis(100);
+/// Who waits longer than this for a reading waits for hardware that is gone.
+const LONGEST_WITHOUT_READING: Duration = Duration::from_secs(2);
 
 /// What a run asks to be measured with.
 #[derive(Debug, Clone)]
@@ -55,8 +49,7 @@ pub(crate) struct Rig {
     pending: VecDeque<Mark>,
     /// When all is to be read again, for a rough edge that came too soon after a reading.
     whole_due: Option<Duration>,
-    /// The last edge that somebody asked to be sharp.
-    last_sharp: Option<Duration>,
+    edges: Edges,
 }
 
 struct Listener {
@@ -72,7 +65,7 @@ struct Mark {
     id: u64,
     /// From the session's beginning.
     at: Duration,
-    edge: Edge,
+    edge: OpenEdge,
     act: OnMark,
 }
 
@@ -111,7 +104,7 @@ impl Rig {
             listeners,
             pending,
             whole_due: None,
-            last_sharp: None,
+            edges: Edges::default(),
         }
     }
 
@@ -144,7 +137,7 @@ impl Rig {
         if self.reads_ahead() {
             self.read_ahead(origin, |rig, ahead| rig.young_sessions(ahead).next().is_none());
         } else {
-            self.hurry(origin, cadence_at_an_edge(Duration::ZERO));
+            self.hurry(origin, OpenEdge::of_a_run(origin));
         }
         Opening {
             clock: self.clock.clone(),
@@ -167,37 +160,24 @@ impl Rig {
     pub(crate) fn mark(&mut self, id: u64, at: Duration, edge: Edge, act: OnMark) {
         let Some(listener) = self.listener(id) else { return };
         let (moment, observed) = (listener.origin + at, listener.observed);
-        let edge = self.as_sharp_as_fits(edge, moment);
+        let edge = self.edges.open(edge, moment);
+        self.pending.push_back(Mark { id, at, edge, act });
         if observed < at {
             // Readings are not taken as often as a training may have phases.
-            if edge == Edge::Rough && !self.is_virtual() && at - observed < AT_A_ROUGH_EDGE {
-                self.whole_due.get_or_insert(moment + AT_A_ROUGH_EDGE);
+            let pause = edge.pause(moment, self.cost());
+            if edge.kind == Edge::Rough && !self.is_virtual() && at - observed < pause {
+                self.whole_due.get_or_insert(moment + pause);
             } else {
                 self.catch_up(moment);
             }
         }
-        self.pending.push_back(Mark { id, at, edge, act });
         if self.reads_ahead() {
             self.read_ahead(moment, Self::tell_settled);
         } else {
             let now = self.clock.now();
             if !self.tell_settled(now) {
-                self.hurry(now, cadence(edge, Duration::ZERO));
+                self.hurry(now, edge);
             }
-        }
-    }
-
-    /// The end of one epoch and the beginning of the next are one edge.
-    fn as_sharp_as_fits(&mut self, edge: Edge, moment: Duration) -> Edge {
-        const SAME: Duration = Duration::from_millis(1);
-
-        if edge == Edge::Rough {
-            return Edge::Rough;
-        }
-        let since = self.last_sharp.replace(moment).map(|last| moment.saturating_sub(last));
-        match since {
-            Some(since) if since > SAME && since < SHORTEST_SHARP => Edge::Rough,
-            _ => Edge::Sharp,
         }
     }
 
@@ -212,8 +192,8 @@ impl Rig {
             self.sample(now, |channel| is_whole || channel.due <= now);
         }
         self.tell_settled(now);
-        if let Some((edge, since)) = self.open_edge(now) {
-            self.hurry(now, cadence(edge, now.saturating_sub(since)));
+        if let Some(edge) = self.open_edge(now) {
+            self.hurry(now, edge);
         }
     }
 
@@ -234,21 +214,16 @@ impl Rig {
     fn read_ahead(&mut self, moment: Duration, is_enough: impl Fn(&mut Self, Duration) -> bool) {
         let mut ahead = moment;
         while !is_enough(self, ahead) {
-            ahead += cadence_at_an_edge(ahead - moment);
+            ahead += edges::pause_of_a_counter(ahead - moment);
             self.sample(ahead, |_| true);
         }
     }
 
-    /// The latest edge after which a counter has yet to tick: a mark, or the beginning of a session. A sharp one goes
-    /// before a rough one.
-    fn open_edge(&self, now: Duration) -> Option<(Edge, Duration)> {
-        let marked = |edge| {
-            let its = self.pending.iter().filter(move |mark| mark.edge == edge);
-            its.filter_map(|mark| Some(self.listener(mark.id)?.origin + mark.at)).max()
-        };
-        let begun = self.young_sessions(now).map(|listener| listener.origin).max();
-        let sharp = marked(Edge::Sharp).max(begun).map(|since| (Edge::Sharp, since));
-        sharp.or_else(|| marked(Edge::Rough).map(|since| (Edge::Rough, since)))
+    /// The edge after which a counter has yet to tick, a mark or the beginning of a session: the latest of those that are
+    /// to be known closest.
+    fn open_edge(&self, now: Duration) -> Option<OpenEdge> {
+        let begun = self.young_sessions(now).map(|listener| OpenEdge::of_a_run(listener.origin));
+        self.pending.iter().map(|mark| mark.edge).chain(begun).max_by_key(OpenEdge::rank)
     }
 
     /// The sessions that have just begun and whose counters have not ticked since.
@@ -259,11 +234,21 @@ impl Rig {
         self.listeners.iter().filter(is_young)
     }
 
-    /// Lets ticking counters be read again soon.
-    fn hurry(&mut self, now: Duration, soon: Duration) {
+    /// Lets ticking counters be read again as soon as an edge asks for it.
+    fn hurry(&mut self, now: Duration, edge: OpenEdge) {
+        let cost = self.cost();
+        let pause = edge.pause(now, cost);
         for channel in self.channels.iter_mut().filter(|channel| channel.ticks) {
-            channel.due = channel.due.min(now + soon);
+            channel.due = channel.due.min(now + pause);
         }
+        for listener in &mut self.listeners {
+            listener.tally.see_ticks_within(edges::closest_readings(pause, cost));
+        }
+    }
+
+    /// What reading all counters once takes.
+    fn cost(&self) -> Duration {
+        self.channels.iter().map(|channel| channel.cost.least()).sum()
     }
 
     fn listener(&self, id: u64) -> Option<&Listener> {
@@ -273,11 +258,15 @@ impl Rig {
     /// Tells the marks in front whose energy is known, or which waited long enough; whether none is left.
     fn tell_settled(&mut self, now: Duration) -> bool {
         while let Some(mark) = self.pending.front() {
-            let waits = self.listener(mark.id).is_some_and(|listener| {
-                let patience = now.saturating_sub(listener.origin + mark.at) <= LONGEST_TICK;
-                let is_known = listener.observed >= mark.at && listener.tally.is_settled(mark.at);
-                patience && self.can_wait() && !is_known
-            });
+            let waits = self.can_wait()
+                && self.listener(mark.id).is_some_and(|listener| {
+                    let waited = now.saturating_sub(listener.origin + mark.at);
+                    if listener.observed < mark.at {
+                        waited <= LONGEST_WITHOUT_READING
+                    } else {
+                        waited <= LONGEST_TICK && !listener.tally.is_settled(mark.at)
+                    }
+                });
             if waits {
                 return false;
             }
@@ -315,7 +304,11 @@ impl Rig {
 
     /// Reads some components once and tells every session.
     fn sample(&mut self, now: Duration, is_read: impl Fn(&Channel) -> bool) {
-        let Self { sources, channels, listeners, components, whole_due, .. } = self;
+        let edge = self.open_edge(now).map(|edge| edge.kind);
+        // A session begins with one moment for all. Else time goes on while one board after the other is read.
+        let is_one_moment = self.is_virtual() || self.listeners.iter().any(|listener| listener.origin == now);
+        let Self { clock, sources, channels, listeners, components, whole_due, .. } = self;
+        let moment = || if is_one_moment { now } else { clock.now() };
         let mut findings: Vec<Vec<Finding>> = vec![Vec::new(); listeners.len()];
         let mut is_whole = true;
         for (component, channel) in channels.iter_mut().enumerate() {
@@ -323,19 +316,17 @@ impl Rig {
                 is_whole = false;
                 continue;
             }
-            let source = &mut sources[channel.source];
-            let reading = source.read(channel.index, now);
-            let power = if channel.ticks { source.power(channel.index) } else { None };
-            channel.due = now + source.cadence(channel.index);
-            let users = channel.look_for_users(source.as_mut(), now);
+            let source = sources[channel.source].as_mut();
+            let Read { at, reading, power } = channel.read(source, edge, moment);
+            let users = channel.look_for_users(source, now);
             let used = users.map(|users| Finding::Used { component, users });
             for (listener, findings) in listeners.iter_mut().zip(&mut findings) {
-                let moment = now.saturating_sub(listener.origin);
+                let since = |at: Duration| at.saturating_sub(listener.origin);
                 // The power first: what a counter used around a restart is found from the readings on either side.
-                if let Some(power) = power {
-                    listener.tally.observe_power(moment, component, power);
+                if let Some((at, power)) = power {
+                    listener.tally.observe_power(since(at), component, power);
                 }
-                findings.extend(listener.tally.observe(moment, component, reading.clone()));
+                findings.extend(listener.tally.observe(since(at), component, reading.clone()));
                 findings.extend(used.clone());
             }
         }
@@ -349,35 +340,5 @@ impl Rig {
             }
             (listener.on_sample)(&Moment { now, tally: &listener.tally, components }, &findings);
         }
-    }
-}
-
-fn cadence(edge: Edge, since: Duration) -> Duration {
-    match edge {
-        Edge::Sharp => cadence_at_an_edge(since),
-        Edge::Rough => AT_A_ROUGH_EDGE,
-    }
-}
-
-fn cadence_at_an_edge(since: Duration) -> Duration {
-    if since < SLOW { AT_AN_EDGE } else { AT_A_SLOW_EDGE }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn edges_that_follow_each_other_at_once_are_rough() {
-        let mut rig = Rig::open(Instruments::Replay(Replay::new()));
-        let mut edge = |edge, micros| rig.as_sharp_as_fits(edge, Duration::from_micros(micros));
-        let (sharp, rough) = (Edge::Sharp, Edge::Rough);
-        assert_eq!(edge(sharp, 1_000_000), sharp);
-        // The next epoch begins where the last one ends.
-        assert_eq!(edge(sharp, 1_000_020), sharp);
-        assert_eq!(edge(sharp, 1_150_000), sharp);
-        assert_eq!([edge(sharp, 1_175_000), edge(sharp, 1_200_000)], [rough, rough]);
-        // A phase makes no edge of an epoch rough.
-        assert_eq!([edge(rough, 1_399_000), edge(sharp, 1_400_000)], [rough, sharp]);
     }
 }

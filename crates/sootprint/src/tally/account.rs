@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::ticks::{Lag, Tick, Ticks};
-use super::{FINE, LONGEST_TICK, REMEMBERED, Total, powers};
+use super::{LONGEST_TICK, REMEMBERED, Total, powers};
 use crate::source::{Bounded, Component, Reading, Tolerance};
 use crate::units::{Energy, Power};
 
@@ -177,7 +177,7 @@ impl Account {
     /// Keeps a tick that was seen closely; the first one tells how far the counter lagged behind at the beginning.
     fn tick(&mut self, then: Duration, now: Duration, energy: Energy) {
         let Some(ticks) = &mut self.ticks else { return };
-        if energy > Energy::ZERO && now - then <= FINE {
+        if energy > Energy::ZERO && now - then <= ticks.fine {
             ticks.observe_tick(then, now, self.total.energy);
         }
         if ticks.lag.is_none() && (ticks.next_after(Duration::ZERO).is_some() || now > LONGEST_TICK) {

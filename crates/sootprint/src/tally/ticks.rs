@@ -7,16 +7,24 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::powers::Powers;
-use super::{LONGEST_TICK, REMEMBERED};
+use super::{FINE, LONGEST_TICK, REMEMBERED};
 use crate::units::Energy;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ticks {
     /// As far as they were seen closely, oldest first.
     ticks: VecDeque<Tick>,
     pub(super) powers: Powers,
     /// Known as soon as the counter has ticked once, or should have.
     pub(super) lag: Option<Lag>,
+    /// How close two readings have to be to tell when it ticked.
+    pub(super) fine: Duration,
+}
+
+impl Default for Ticks {
+    fn default() -> Self {
+        Self { ticks: VecDeque::new(), powers: Powers::default(), lag: None, fine: FINE }
+    }
 }
 
 /// A movement of the counter.

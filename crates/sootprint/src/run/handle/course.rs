@@ -119,7 +119,7 @@ impl RunHandle {
             let (tell, told) = mpsc::channel();
             let book = Arc::clone(&self.0.book);
             let (counts, span) = (self.take_counts(), self.0.spans.epoch_ended());
-            session.mark(session.now(), Edge::Sharp, move |moment| {
+            session.mark(session.now(), Edge::Last, move |moment| {
                 let ended = locked(&book).read_last(moment, counts);
                 spans::ended(span, false, ended);
                 // Who waits may have lost patience.
@@ -188,7 +188,7 @@ fn at_rest(meter: &Arc<Meter>, instruments: Instruments, rest: Duration) -> Opti
     let (session, _) = meter.attach(instruments, Box::new(|_, _| ())).ok()?;
     std::thread::sleep(rest);
     let (tell, told) = mpsc::channel();
-    session.mark(session.now(), Edge::Sharp, move |moment| {
+    session.mark(session.now(), Edge::Last, move |moment| {
         let energy = moment.tally.energy_at(moment.now);
         let power: Option<Vec<Power>> = energy.into_iter().map(|energy| energy / moment.now).collect();
         // Who waits may have lost patience.

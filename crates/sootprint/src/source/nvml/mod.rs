@@ -30,8 +30,12 @@ use probe::{MEAN_WINDOW, Probe};
 /// NVIDIA documents its power sensors as accurate to 5 %; the counter is their integral.
 const TOLERANCE: f64 = 0.05;
 
-/// A counter loses nothing between reads, but for a restart, when the power readings around it stand in.
-const COUNTER_CADENCE: Duration = Duration::from_millis(200);
+/// A counter loses nothing between reads, but for a restart, when the power readings around it stand in. It is read as
+/// often as costs [`COUNTER_S_SHARE_OF_TIME`], within these bounds: a driver may take milliseconds to read it.
+const COUNTER_CADENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+
+/// One reading of a counter may take this part of the time until the next: 0.1 % of a core.
+const COUNTER_S_SHARE_OF_TIME: u32 = 1_000;
 
 /// Power changes within a training step. It is read as often as costs [`SHARE_OF_TIME`], within these bounds.
 const POWER_CADENCE: [Duration; 2] = [Duration::from_millis(12), Duration::from_millis(100)];
@@ -140,15 +144,13 @@ impl Source for Nvml {
     }
 
     fn cadence(&self, index: usize) -> Duration {
-        let Some(metered) = self.boards.get(index) else { return COUNTER_CADENCE };
-        match metered.probe {
-            Probe::Counter => COUNTER_CADENCE,
-            Probe::InstantPower | Probe::Power => {
-                let [shortest, longest] = POWER_CADENCE;
-                (metered.cost * SHARE_OF_TIME).clamp(shortest, longest)
-            }
-            Probe::MeanPower => MEAN_WINDOW,
-        }
+        let Some(metered) = self.boards.get(index) else { return MEAN_WINDOW };
+        let (share, [shortest, longest]) = match metered.probe {
+            Probe::Counter => (COUNTER_S_SHARE_OF_TIME, COUNTER_CADENCE),
+            Probe::InstantPower | Probe::Power => (SHARE_OF_TIME, POWER_CADENCE),
+            Probe::MeanPower => return MEAN_WINDOW,
+        };
+        (metered.cost * share).clamp(shortest, longest)
     }
 
     fn read(&mut self, index: usize, _now: Duration) -> Result<Reading, Unreadable> {
