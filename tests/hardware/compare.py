@@ -2,11 +2,11 @@
 """Puts a run of sootprint beside NVML's own counter and nvidia-smi, on this machine's boards.
 
     python3 -m venv /tmp/compare && /tmp/compare/bin/pip install nvidia-ml-py
-    /tmp/compare/bin/python tests/hardware/compare.py target/release/sootprint
+    /tmp/compare/bin/python tests/hardware/compare.py target/release/sootprint [-- COMMAND]
 
-The counter is read right before sootprint starts and right after it has ended, so that it covers a few milliseconds
-more. The exit status is 1 when the two differ by more than the given part. nvidia-smi is asked once a second, and
-what it says is a mean power: it is shown and not judged.
+Measured is `sleep`, or the command. The counter is read right before sootprint starts and right after it has ended, so
+that it covers a few milliseconds more. The exit status is 1 when the two differ by more than the given part. nvidia-smi
+is asked once a second, and what it says is a mean power: it is shown and not judged.
 """
 
 import argparse
@@ -32,9 +32,8 @@ def main() -> int:
     smi = start_nvidia_smi()
     with tempfile.TemporaryDirectory() as folder:
         before, began = counters(boards), time.monotonic()
-        subprocess.run(
-            [arguments.sootprint, "run", "--out", folder, "--", "sleep", str(arguments.seconds)], check=True
-        )
+        command = arguments.command or ["sleep", str(arguments.seconds)]
+        subprocess.run([arguments.sootprint, "run", "--out", folder, "--", *command], check=True)
         after, lasted = counters(boards), time.monotonic() - began
         footprint = json.loads(pathlib.Path(folder, "footprint.json").read_text())
     powers = stop_nvidia_smi(smi, len(boards))
@@ -62,6 +61,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sootprint", help="the binary")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure")
+    parser.add_argument("command", nargs="*", help="what is measured, after --")
     parser.add_argument("--part", type=float, default=0.01, help="the largest difference that passes")
     return parser.parse_args()
 
