@@ -20,8 +20,9 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Duration, F
     );
     let settings = ParamsAdamW { lr: LEARNING_RATE, ..ParamsAdamW::default() };
     let mut optimizer = AdamW::new(weights.all_vars(), settings)?;
+    let digits = digits.epoch(size);
     let mut epoch = || {
-        digits.0.chunks(size.batch).try_for_each(|digits| {
+        digits.chunks(size.batch).try_for_each(|digits| {
             let (pixels, classes) = batch(digits, &device)?;
             let guessed = output.forward(&hidden.forward(&pixels)?.relu()?)?;
             optimizer.backward_step(&loss::cross_entropy(&guessed, &classes)?)

@@ -17,29 +17,37 @@ const DARKEST: f32 = 16.0;
 pub(crate) struct Size {
     pub(crate) hidden: usize,
     pub(crate) batch: usize,
+    /// How often an epoch goes through the digits.
+    pub(crate) passes: usize,
     pub(crate) epochs: u32,
 }
 
 impl Size {
-    pub(crate) const SMALL: Self = Self { hidden: 512, batch: 64, epochs: 4 };
-    pub(crate) const LARGE: Self = Self { hidden: 4_096, batch: 256, epochs: 2 };
+    pub(crate) const LARGE: Self = Self { hidden: 4_096, batch: 256, passes: 1, epochs: 2 };
+    pub(crate) const SMALL: Self = Self { hidden: 512, batch: 64, passes: 16, epochs: 2 };
+    pub(crate) const SHORT: Self = Self { passes: 1, epochs: 4, ..Self::SMALL };
 
     /// Steps of a training on so many images, without those of validation.
     pub(crate) fn steps(self, images: usize) -> f64 {
-        images.div_ceil(self.batch) as f64 * f64::from(self.epochs)
+        (images * self.passes).div_ceil(self.batch) as f64 * f64::from(self.epochs)
     }
 }
 
 /// Images as rows of pixels, and which digit each is.
 pub(crate) struct Digits(pub(crate) Vec<Digit>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Digit {
     pub(crate) pixels: [f32; PIXELS],
     pub(crate) class: u8,
 }
 
 impl Digits {
+    /// Those of one epoch.
+    pub(crate) fn epoch(&self, size: Size) -> Vec<Digit> {
+        self.0.repeat(size.passes)
+    }
+
     pub(crate) fn load() -> Result<Self, Failure> {
         let file = GzDecoder::new(include_bytes!("../../../examples/digits/data/digits.csv.gz").as_slice());
         let rows = csv::ReaderBuilder::new().has_headers(false).from_reader(file).into_records();

@@ -32,15 +32,16 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Duration, F
     let folder = tempfile::tempdir()?;
     let device = Device::flex().autodiff();
     device.seed(SEED);
-    let loader = || -> Arc<dyn DataLoader<Batch>> {
-        let dataset = InMemDataset::new(digits.0.clone());
+    let loader = |digits| -> Arc<dyn DataLoader<Batch>> {
+        let dataset = InMemDataset::new(digits);
         DataLoaderBuilder::new(Batches).batch_size(size.batch).shuffle(SEED).build(dataset)
     };
-    let training = SupervisedTraining::new(folder.path(), loader(), loader())
-        .metrics((AccuracyMetric::new(), LossMetric::new()))
-        .num_epochs(size.epochs as usize)
-        .renderer(Box::new(Silent))
-        .with_application_logger(None);
+    let training =
+        SupervisedTraining::new(folder.path(), loader(digits.epoch(size)), loader(digits.0.clone()))
+            .metrics((AccuracyMetric::new(), LossMetric::new()))
+            .num_epochs(size.epochs as usize)
+            .renderer(Box::new(Silent))
+            .with_application_logger(None);
     let learner =
         Learner::new(Perceptron::new(size.hidden, &device), AdamConfig::new().init(), LEARNING_RATE);
 
@@ -62,9 +63,10 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Duration, F
 
 /// With as many metrics more as a measured training has.
 fn with_idle_metrics(training: SupervisedTraining<Perceptron>) -> SupervisedTraining<Perceptron> {
-    let [one, two] = ["One", "Two"].map(|name| Idle(Arc::new(name.to_owned())));
-    let training = training.metric_train_numeric(one.clone()).metric_valid_numeric(one);
-    training.metric_train_numeric(two.clone()).metric_valid_numeric(two)
+    let idle = ["One", "Two", "Three"].map(|name| Idle(Arc::new(name.to_owned())));
+    idle.into_iter().fold(training, |training, idle| {
+        training.metric_train_numeric(idle.clone()).metric_valid_numeric(idle)
+    })
 }
 
 /// A metric that does nothing.
