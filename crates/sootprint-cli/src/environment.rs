@@ -3,6 +3,7 @@
 //! A process cannot safely change its own environment, so sootprint starts itself anew before its first thread: the
 //! same process, with more variables. What the user has chosen stays, and the measured command sees none of it.
 
+#[cfg(any(unix, test))]
 use std::ffi::OsString;
 use std::process::Command;
 
@@ -10,6 +11,7 @@ use std::process::Command;
 const SET: &str = "SOOTPRINT_SET_VARIABLES";
 
 /// A variable, its value, and the variables by any of which the user has chosen already.
+#[cfg(any(unix, test))]
 struct Setting {
     name: &'static str,
     value: &'static str,
@@ -17,6 +19,7 @@ struct Setting {
 }
 
 /// No figures about transfers are posted, and a storage that is not there is given up after seconds, not minutes.
+#[cfg(any(unix, test))]
 const SETTINGS: [Setting; 5] = [
     Setting {
         name: "HF_HUB_DISABLE_TELEMETRY",
@@ -74,7 +77,7 @@ pub(crate) fn restore(command: &mut Command) {
     }
 }
 
-#[cfg_attr(not(unix), expect(dead_code, reason = "only where a process can be replaced"))]
+#[cfg(any(unix, test))]
 fn missing(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<&'static Setting> {
     let is_chosen = |setting: &Setting| setting.chosen_by.iter().any(|name| variable(name).is_some());
     SETTINGS.iter().filter(|setting| !is_chosen(setting)).collect()

@@ -30,12 +30,12 @@ pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
 
     // A command inside another `sootprint run` is measured by that one, and so are the trainings in it.
     let is_attached = run.is_attached();
-    let attachments = if is_attached { None } else { listen(&run) };
-    let live_line = LiveLine::start(run.handle());
-    let folder = (!is_attached).then_some(arguments.out.as_path());
-    let ending = command(arguments).and_then(|command| child::run(command, folder));
-    drop(live_line);
-    drop(attachments);
+    let ending = {
+        let _attachments = if is_attached { None } else { listen(&run) };
+        let _live_line = LiveLine::start(run.handle());
+        let folder = (!is_attached).then_some(arguments.out.as_path());
+        command(arguments).and_then(|command| child::run(command, folder))
+    };
 
     match ending {
         Ok(ending) => {

@@ -17,6 +17,7 @@ const FOLDER: &str = "sootprint";
 
 const LEDGER: &str = "jsonl";
 const HEARTBEAT: &str = "beat";
+#[cfg(unix)]
 const SOCKET: &str = "socket";
 
 /// Whose ledger it is: `<run>.jsonl` of a single process, `<run>.r3.jsonl` of rank 3, `<run>.a2.jsonl` of a second
@@ -60,11 +61,13 @@ impl Name {
     }
 
     /// Where the process that records the run hears what runs inside it say.
+    #[cfg(unix)]
     pub(crate) fn socket(&self, dir: &Path) -> PathBuf {
         self.file(dir, SOCKET)
     }
 
     /// Those whose socket is there, newest first.
+    #[cfg(unix)]
     pub(crate) fn with_sockets(dir: &Path) -> Vec<Self> {
         let entries = fs::read_dir(folder(dir)).into_iter().flatten().flatten();
         let mut names: Vec<Self> =

@@ -49,6 +49,7 @@ impl Said {
     }
 
     /// Whether an epoch may end by it, so that who says it wants to hear what that epoch used.
+    #[cfg(unix)]
     pub(super) const fn ends_an_epoch(&self) -> bool {
         matches!(self, Self::EpochStarted { .. } | Self::EpochEnded { .. } | Self::Left(_))
     }

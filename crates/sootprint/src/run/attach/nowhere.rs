@@ -16,7 +16,7 @@ use crate::run::said::Said;
 pub(in crate::run) struct Attached(Infallible);
 
 impl Attached {
-    pub(in crate::run) const fn to(_dir: &Path, _launch: &Launch, _inside: Inside) -> Option<Self> {
+    pub(in crate::run) fn to(_dir: &Path, _launch: &Launch, _inside: Inside) -> Option<Self> {
         None
     }
 
