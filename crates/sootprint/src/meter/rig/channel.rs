@@ -12,8 +12,8 @@ use crate::units::Power;
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(5);
 
-/// A driver may keep a processor busy for milliseconds to tell a counter's power. The pauses are this many times as long:
-/// at edges, where the power tells the energy up to the tick, and else.
+/// A driver may keep a processor busy for milliseconds to tell a counter's power. From one such reading
+/// to the next it is this many times as long: at edges, where the power tells the energy up to the tick, and else.
 const PAUSE_AT_A_SHARP_EDGE: u32 = 3;
 const PAUSE_AT_A_ROUGH_EDGE: u32 = 20;
 const PAUSE: u32 = 1_000;
@@ -116,5 +116,86 @@ impl Cost {
 
     pub(super) fn least(&self) -> Duration {
         self.0[0].min(self.0[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::VirtualClock;
+    use crate::source::Component;
+    use crate::units::Energy;
+
+    /// A counter that takes its time, as an H100's does, and a power that takes some, too.
+    struct Dear {
+        clock: VirtualClock,
+        counter: Duration,
+        power: Duration,
+    }
+
+    impl Source for Dear {
+        fn components(&self) -> Vec<Component> {
+            Vec::new()
+        }
+
+        fn cadence(&self, _index: usize) -> Duration {
+            Duration::from_millis(200)
+        }
+
+        fn read(&mut self, _index: usize, _now: Duration) -> Result<Reading, Unreadable> {
+            self.clock.advance(self.counter);
+            Ok(Reading::Counter(Energy::ZERO))
+        }
+
+        fn power(&mut self, _index: usize) -> Option<Power> {
+            self.clock.advance(self.power);
+            Some(Power::from_watts(400.0))
+        }
+    }
+
+    /// How often the power was read in so many readings of the counter, 10 ms apart.
+    fn powers(edge: Option<Edge>, power: Duration, readings: u32) -> usize {
+        let clock = VirtualClock::default();
+        let mut source = Dear { clock: clock.clone(), counter: Duration::from_millis(5), power };
+        let mut channel = Channel::new(0, 0, true);
+        // What it costs is known after two times.
+        for _ in 0..2 {
+            channel.powered = None;
+            channel.read(&mut source, edge, || clock.now());
+        }
+        let read = |_| {
+            clock.advance(Duration::from_millis(10));
+            channel.read(&mut source, edge, || clock.now()).power.is_some()
+        };
+        (0..readings).map(read).filter(|is_read| *is_read).count()
+    }
+
+    #[test]
+    fn a_counter_is_read_in_the_middle_of_the_time_that_it_takes() {
+        let clock = VirtualClock::default();
+        clock.advance(Duration::from_secs(1));
+        let (counter, power) = (Duration::from_millis(5), Duration::from_millis(1));
+        let mut source = Dear { clock: clock.clone(), counter, power };
+        let mut channel = Channel::new(0, 0, true);
+        let read = channel.read(&mut source, None, || clock.now());
+        assert_eq!(read.at, Duration::from_micros(1_002_500));
+        assert_eq!(read.power.map(|(at, _)| at), Some(Duration::from_millis(1_005)));
+        assert_eq!(channel.due, Duration::from_millis(1_200));
+        channel.read(&mut source, None, || clock.now());
+        assert_eq!(channel.cost.least(), counter);
+    }
+
+    #[test]
+    fn the_power_is_read_as_often_as_it_is_cheap_and_once_a_second_at_least() {
+        let micros = Duration::from_micros;
+        // Of 100 readings, 15 ms and more apart.
+        let often = [Some(Edge::Last), Some(Edge::Sharp), Some(Edge::Rough), None]
+            .map(|edge| powers(edge, micros(1), 100));
+        assert_eq!(often, [100; 4]);
+        // A reading that costs 20 ms comes again after 60, 400 and 1,000 ms, and with 15 ms from one to the next that is
+        // the third, the 26th and the 66th.
+        assert_eq!(powers(Some(Edge::Sharp), micros(20_000), 100), 33);
+        assert_eq!(powers(Some(Edge::Rough), micros(20_000), 100), 3);
+        assert_eq!(powers(None, micros(20_000), 200), 3);
     }
 }
