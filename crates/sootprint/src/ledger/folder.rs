@@ -55,7 +55,7 @@ impl Name {
         self.file(dir, LEDGER)
     }
 
-    /// The file that is rewritten each second.
+    /// The file that is rewritten once or twice a second.
     pub(crate) fn heartbeat(&self, dir: &Path) -> PathBuf {
         self.file(dir, HEARTBEAT)
     }

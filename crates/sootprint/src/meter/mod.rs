@@ -56,6 +56,8 @@ pub(crate) enum Edge {
     Sharp,
     /// To ten milliseconds, or as it comes: of a phase, of which a training may have some in each step.
     Rough,
+    /// No edge of anything: somebody asks, and all is read at once for him.
+    Now,
 }
 
 enum Command {

@@ -49,15 +49,15 @@ pub(crate) struct Rig {
     pending: VecDeque<Mark>,
     /// When all is to be read again, for a rough edge that came too soon after a reading.
     whole_due: Option<Duration>,
-    edges: Edges,
 }
 
 struct Listener {
     id: u64,
     origin: Duration,
-    /// The moment of the last reading of all components, from the session's beginning.
+    /// The moment since which all components were read, from the session's beginning.
     observed: Duration,
     tally: Tally,
+    edges: Edges,
     on_sample: OnSample,
 }
 
@@ -94,18 +94,7 @@ impl Rig {
             }
         }
         let (listeners, pending) = (Vec::new(), VecDeque::new());
-        Self {
-            system,
-            clock,
-            sources,
-            components,
-            channels,
-            gaps,
-            listeners,
-            pending,
-            whole_due: None,
-            edges: Edges::default(),
-        }
+        Self { system, clock, sources, components, channels, gaps, listeners, pending, whole_due: None }
     }
 
     /// Whether a run that asks for these instruments can share this rig.
@@ -123,14 +112,23 @@ impl Rig {
 
     /// How long until the next reading is due; none when no sleep brings it nearer.
     pub(crate) fn sleep(&self) -> Option<Duration> {
-        self.clock.until(self.due()?)
+        self.clock.until(self.due().into_iter().chain(self.patience_ends()).min()?)
+    }
+
+    /// When the mark in front has waited long enough for a tick.
+    fn patience_ends(&self) -> Option<Duration> {
+        let mark = self.pending.front()?;
+        let listener = self.listener(mark.id).filter(|listener| listener.observed >= mark.at)?;
+        // A little later, so that it has.
+        Some(listener.origin + mark.at + LONGEST_TICK + Duration::from_millis(1))
     }
 
     /// Begins a session with a reading.
     pub(crate) fn attach(&mut self, id: u64, on_sample: OnSample) -> Opening {
         let origin = self.clock.now();
         let tally = Tally::new(self.components.iter().zip(self.channels.iter().map(|channel| channel.ticks)));
-        self.listeners.push(Listener { id, origin, observed: Duration::ZERO, tally, on_sample });
+        let (observed, edges) = (Duration::ZERO, Edges::default());
+        self.listeners.push(Listener { id, origin, observed, tally, edges, on_sample });
         self.channels.iter_mut().for_each(|channel| channel.forget_users(origin));
         self.sample(origin, |_| true);
         // A session's beginning is an edge as well.
@@ -158,9 +156,9 @@ impl Rig {
 
     /// Tells what the readings say of a moment, as soon as they reach it and the counters have ticked.
     pub(crate) fn mark(&mut self, id: u64, at: Duration, edge: Edge, act: OnMark) {
-        let Some(listener) = self.listener(id) else { return };
+        let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
         let (moment, observed) = (listener.origin + at, listener.observed);
-        let edge = self.edges.open(edge, moment);
+        let edge = listener.edges.open(edge, moment);
         self.pending.push_back(Mark { id, at, edge, act });
         if observed < at {
             // Readings are not taken as often as a training may have phases.
@@ -189,7 +187,7 @@ impl Rig {
         let now = self.clock.now();
         if self.due().is_some_and(|due| due <= now) {
             let is_whole = self.whole_due.is_some_and(|due| due <= now);
-            self.sample(now, |channel| is_whole || channel.due <= now);
+            self.sample(now, |channel| is_whole || channel.is_due(now));
         }
         self.tell_settled(now);
         if let Some(edge) = self.open_edge(now) {
@@ -333,11 +331,10 @@ impl Rig {
         if is_whole {
             *whole_due = None;
         }
+        let all_read = channels.iter().map(|channel| channel.last).min().unwrap_or(now);
         for (listener, findings) in listeners.iter_mut().zip(findings) {
             let now = now.saturating_sub(listener.origin);
-            if is_whole {
-                listener.observed = now;
-            }
+            listener.observed = all_read.saturating_sub(listener.origin);
             (listener.on_sample)(&Moment { now, tally: &listener.tally, components }, &findings);
         }
     }

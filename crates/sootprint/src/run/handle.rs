@@ -179,7 +179,7 @@ impl RunHandle {
         match locked(&self.0.measured).as_ref() {
             Some(Measured::Here(session)) => {
                 let book = Arc::clone(&self.0.book);
-                session.mark(session.now(), Edge::Sharp, move |_| locked(&book).tell(tell));
+                session.mark(session.now(), Edge::Now, move |_| locked(&book).tell(tell));
             }
             Some(Measured::Outside(attached)) => attached.settle(tell),
             None => return false,
@@ -204,7 +204,7 @@ impl RunHandle {
         match locked(&self.0.measured).as_ref() {
             Some(Measured::Here(session)) => {
                 let (book, live) = (Arc::clone(&self.0.book), Arc::clone(&self.0.live));
-                session.mark(session.now(), Edge::Rough, move |moment| {
+                session.mark(session.now(), Edge::Now, move |moment| {
                     let (energy, emissions) = locked(&book).so_far(moment);
                     let power = locked(&live).live.power;
                     tell(Live { elapsed: moment.now, energy, power, emissions });

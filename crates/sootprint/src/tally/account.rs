@@ -254,7 +254,9 @@ impl Account {
     fn blur(&self, moment: Duration) -> Energy {
         let (Some(ticks), Some(_)) = (&self.ticks, self.last) else { return Energy::ZERO };
         let most = self.most();
-        let Some(tick) = ticks.next_after(moment) else { return most * LONGEST_TICK };
+        let Some(tick) = ticks.next_after(moment) else {
+            return most * (LONGEST_TICK + self.line_s_error(moment));
+        };
         let Bounded { low, high, .. } = self.used_before(tick, moment);
         most * tick.width + (high - low)
     }
@@ -291,6 +293,18 @@ impl Account {
             (Some((_, energy)), None) | (None, Some(&(_, energy))) => energy,
             (None, None) => Energy::ZERO,
         }
+    }
+
+    /// How long the component may have drawn all it can, or nothing, without the line between the readings around a moment
+    /// having shown it: nothing at a reading, and a quarter of their distance in the middle.
+    fn line_s_error(&self, moment: Duration) -> Duration {
+        let after = self.trail.partition_point(|(time, _)| *time < moment);
+        let before = after.checked_sub(1).map(|before| self.trail[before].0);
+        let (Some(before), Some(&(after, _))) = (before, self.trail.get(after)) else {
+            return Duration::ZERO;
+        };
+        let part = (moment - before).as_secs_f64() / (after - before).as_secs_f64();
+        (after - moment).mul_f64(part.clamp(0.0, 1.0))
     }
 
     /// The most that the component is taken to draw: its limit, else the highest power or mean that was seen.

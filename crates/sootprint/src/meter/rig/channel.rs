@@ -28,6 +28,9 @@ pub(super) struct Channel {
     /// Whether it is a counter that moves in ticks.
     pub(super) ticks: bool,
     pub(super) due: Duration,
+    /// When it was read last, and how often it wants to be.
+    pub(super) last: Duration,
+    cadence: Duration,
     /// What a reading of the counter takes, and one of its power.
     pub(super) cost: Cost,
     power_cost: Cost,
@@ -42,7 +45,25 @@ impl Channel {
     pub(super) fn new(source: usize, index: usize, ticks: bool) -> Self {
         let (due, look) = (Duration::ZERO, Duration::ZERO);
         let (cost, power_cost) = (Cost::default(), Cost::default());
-        Self { source, index, ticks, due, cost, power_cost, powered: None, users: Users::default(), look }
+        Self {
+            source,
+            index,
+            ticks,
+            due,
+            last: due,
+            cadence: due,
+            cost,
+            power_cost,
+            powered: None,
+            users: Users::default(),
+            look,
+        }
+    }
+
+    /// Whether it is to be read now: it is due, or will be so soon that it had better be read with the others. What is
+    /// told of a moment is of readings of about that moment then.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        self.due <= now + self.cadence / 4
     }
 
     /// Reads it, and the power of a counter when that is due, as it is sooner at an edge. The moments are the clock's.
@@ -54,7 +75,8 @@ impl Channel {
     ) -> Read {
         let began = clock();
         let reading = source.read(self.index, began);
-        self.due = began + source.cadence(self.index);
+        self.cadence = source.cadence(self.index);
+        (self.last, self.due) = (began, began + self.cadence);
         if !self.ticks {
             return Read { at: began, reading, power: None };
         }
@@ -74,7 +96,7 @@ impl Channel {
     fn wants_power(&self, now: Duration, edge: Option<Edge>) -> bool {
         let times = match edge {
             Some(Edge::Last | Edge::Sharp) => PAUSE_AT_A_SHARP_EDGE,
-            Some(Edge::Rough) => PAUSE_AT_A_ROUGH_EDGE,
+            Some(Edge::Rough | Edge::Now) => PAUSE_AT_A_ROUGH_EDGE,
             None => PAUSE,
         };
         let pause = (self.power_cost.least() * times).min(LONGEST_WITHOUT_POWER);
@@ -111,7 +133,10 @@ pub(super) struct Cost([Duration; 2]);
 
 impl Cost {
     fn add(&mut self, took: Duration) {
-        self.0 = [self.0[1], took];
+        // On a clock that stands still nothing is known of it.
+        if !took.is_zero() {
+            self.0 = [self.0[1], took];
+        }
     }
 
     pub(super) fn least(&self) -> Duration {
@@ -181,6 +206,8 @@ mod tests {
         assert_eq!(read.at, Duration::from_micros(1_002_500));
         assert_eq!(read.power.map(|(at, _)| at), Some(Duration::from_millis(1_005)));
         assert_eq!(channel.due, Duration::from_millis(1_200));
+        // A quarter of its 200 ms before that it goes with others that are due.
+        assert_eq!([1_149, 1_150].map(|now| channel.is_due(Duration::from_millis(now))), [false, true]);
         channel.read(&mut source, None, || clock.now());
         assert_eq!(channel.cost.least(), counter);
     }

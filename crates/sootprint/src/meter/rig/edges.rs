@@ -16,9 +16,10 @@ const CLOSE_TO_A_SLOW_COUNTER: Duration = Duration::from_millis(2);
 const SLOW: Duration = Duration::from_millis(25);
 
 /// After a rough edge it is read as often as still tells when it ticked, if that takes no more than this part of the
-/// time.
+/// time, and else once a second.
 const ROUGH: Duration = Duration::from_millis(8);
 const SHARE_OF_ROUGH_EDGES: u32 = 100;
+const ROUGHEST: Duration = Duration::from_secs(1);
 
 /// The readings up to the tick after a sharp edge may take this part of the time since the last one. The training is
 /// held up for a part of it: on an H100 for some 15 %.
@@ -33,9 +34,9 @@ const FURTHEST: Duration = Duration::from_millis(50);
 const SHORTEST_SHARP: Duration = Duration::from_millis(100);
 
 /// What lies before a first edge is taken to be this long, when nothing is known of it.
-const FIRST: Duration = Duration::from_secs(2);
+const FIRST: Duration = Duration::from_secs(5);
 
-/// The edges that were to be sharp.
+/// The edges of a session that were to be sharp.
 #[derive(Debug, Default)]
 pub(super) struct Edges {
     last: Option<OpenEdge>,
@@ -58,12 +59,14 @@ impl Edges {
         const SAME: Duration = Duration::from_millis(1);
 
         let rough = OpenEdge { kind: Edge::Rough, moment, length: Duration::ZERO };
-        if kind == Edge::Rough {
-            return rough;
+        if matches!(kind, Edge::Rough | Edge::Now) {
+            return OpenEdge { kind, ..rough };
         }
         let length = self.last.map_or(FIRST, |last| moment.saturating_sub(last.moment));
         let edge = match self.last {
-            Some(last) if length <= SAME && kind == Edge::Sharp => OpenEdge { moment, ..last },
+            Some(last) if length <= SAME && kind == Edge::Sharp && last.kind != Edge::Last => {
+                OpenEdge { moment, ..last }
+            }
             _ if length < SHORTEST_SHARP && kind == Edge::Sharp => OpenEdge { length, ..rough },
             _ => OpenEdge { kind, moment, length },
         };
@@ -83,7 +86,7 @@ impl OpenEdge {
         let kind = match self.kind {
             Edge::Last => 2,
             Edge::Sharp => 1,
-            Edge::Rough => 0,
+            Edge::Rough | Edge::Now => 0,
         };
         (kind, self.moment)
     }
@@ -91,10 +94,10 @@ impl OpenEdge {
     /// How long to wait now before the next reading, when one of all counters takes `cost`.
     pub(super) fn pause(&self, now: Duration, cost: Duration) -> Duration {
         let close = pause_of_a_counter(now.saturating_sub(self.moment)).max(cost);
-        let rough = ROUGH.max(cost * SHARE_OF_ROUGH_EDGES);
+        let rough = (cost * SHARE_OF_ROUGH_EDGES).clamp(ROUGH, ROUGHEST);
         match self.kind {
             Edge::Last => close,
-            Edge::Rough => rough,
+            Edge::Rough | Edge::Now => rough,
             Edge::Sharp => {
                 let allowed = SHARE_OF_SHARP_EDGES * self.length.as_secs_f64();
                 let readings = allowed / cost.as_secs_f64();

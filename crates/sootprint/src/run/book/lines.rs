@@ -11,11 +11,12 @@ use crate::tally::{Finding, Total};
 use crate::units::Energy;
 
 /// At first a line a second, so that a short run has a curve; then one a minute, which keeps a day under 0.5 MB, since
-/// but one in thirty has all of the totals. In between the heartbeat is replaced each second.
+/// but one in thirty has all of the totals. In between the heartbeat is replaced with each reading that is half a second
+/// after the last one: boards that are dear to read are read once a second, and no more than two may be lost.
 const FIRST_LINES: Duration = Duration::from_secs(60);
 const FIRST_CADENCE: Duration = Duration::from_secs(1);
 const CADENCE: Duration = Duration::from_secs(60);
-const HEARTBEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_millis(500);
 const SLIM_LINES: u32 = 29;
 
 /// Boards are read once a second or more often: up to so many seconds a reading may be outstanding.

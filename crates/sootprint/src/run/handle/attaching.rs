@@ -125,7 +125,7 @@ mod outer {
             let (tell, told) = mpsc::channel();
             if let Some(Measured::Here(session)) = locked(&self.0.measured).as_ref() {
                 let book = Arc::clone(&self.0.book);
-                session.mark(session.now(), Edge::Sharp, move |moment| {
+                session.mark(session.now(), Edge::Last, move |moment| {
                     locked(&book).totals_now(moment);
                     // Who waits may have lost patience.
                     let _ = tell.send(());
