@@ -234,13 +234,14 @@ impl Rig {
 
     /// Lets ticking counters be read again as soon as an edge asks for it.
     fn hurry(&mut self, now: Duration, edge: OpenEdge) {
-        let cost = self.cost();
-        let pause = edge.pause(now, cost);
+        let pause = edge.pause(now, self.cost());
+        let power: Duration = self.channels.iter().map(|channel| channel.power_cost.least()).sum();
+        let closest = edges::closest_readings(pause, self.cost() + power);
         for channel in self.channels.iter_mut().filter(|channel| channel.ticks) {
             channel.due = channel.due.min(now + pause);
         }
         for listener in &mut self.listeners {
-            listener.tally.see_ticks_within(edges::closest_readings(pause, cost));
+            listener.tally.see_ticks_within(closest);
         }
     }
 

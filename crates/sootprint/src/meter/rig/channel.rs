@@ -33,7 +33,7 @@ pub(super) struct Channel {
     cadence: Duration,
     /// What a reading of the counter takes, and one of its power.
     pub(super) cost: Cost,
-    power_cost: Cost,
+    pub(super) power_cost: Cost,
     /// When the power was read last.
     powered: Option<Duration>,
     /// Who uses it, and when to look again.

@@ -117,9 +117,10 @@ pub(super) fn pause_of_a_counter(since: Duration) -> Duration {
     if since < SLOW { CLOSE } else { CLOSE_TO_A_SLOW_COUNTER }
 }
 
-/// How close readings with such a pause between them are.
+/// How close readings with such a pause between them are, when reading all once takes `cost`, and the system lets a thread
+/// wait a little now and then.
 pub(super) fn closest_readings(pause: Duration, cost: Duration) -> Duration {
-    (pause + cost * 2).min(FURTHEST + FURTHEST / 2)
+    (pause + cost * 3).min(FURTHEST + FURTHEST / 2)
 }
 
 #[cfg(test)]
