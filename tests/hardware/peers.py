@@ -20,20 +20,16 @@ import time
 
 import pynvml
 
-TOOLS = {
-    "sootprint": "sootprint",
-    "codecarbon": "CodeCarbon, its default of 15 s",
-    "codecarbon-1s": "CodeCarbon, every 1 s",
-    "zeus": "Zeus",
-    "carbontracker": "carbontracker",
-}
+PEERS = pathlib.Path(__file__).resolve().parents[2] / "benches/peers"
+sys.path.insert(0, str(PEERS))
+from compare import TOOLS, row  # noqa: E402
+
 # The load's name, its seconds at work and at rest, and the seconds that the tools measure.
 LOADS = [
     ("at work all the time, 20 s", 1.0, 0.0, 20.0),
     ("0.33 s at work, 0.7 s at rest, 20 s", 0.33, 0.7, 20.0),
     ("0.33 s at work, 0.7 s at rest, 0.15 s measured", 0.33, 0.7, 0.15),
 ]
-PEERS = pathlib.Path(__file__).parents[2] / "benches/peers/tools.py"
 
 
 def main() -> None:
@@ -67,7 +63,7 @@ def print_row(arguments: argparse.Namespace, load: tuple) -> None:
 def start_all(arguments: argparse.Namespace, folder: pathlib.Path, seconds: float) -> list[subprocess.Popen]:
     workers = []
     for tool in TOOLS:
-        command = [str(arguments.tool.absolute())] if tool == "sootprint" else [sys.executable, str(PEERS), tool]
+        command = [str(arguments.tool.absolute())] if tool == "sootprint" else [sys.executable, str(PEERS / "tools.py"), tool]
         work = folder / tool
         work.mkdir()
         errors = open(work / "errors", "w")
@@ -116,10 +112,6 @@ class Counter:
         earlier, later = self.moments[after - 1], self.moments[after]
         part = (moment - earlier) / (later - earlier)
         return self.joules[after - 1] + (self.joules[after] - self.joules[after - 1]) * part
-
-
-def row(*cells: str) -> None:
-    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@
 
 mod candle;
 mod digits;
+mod silent;
 mod supervised;
 
 use std::path::{Path, PathBuf};

@@ -19,6 +19,8 @@ use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraini
 use sootprint::Run;
 use sootprint_burn::{MeasuredBy as _, exact_edges};
 
+/// The benchmarks' own.
+#[path = "../../../../benches/benches/slowdown/silent.rs"]
 mod silent;
 
 const PIXELS: usize = 64;

@@ -1,4 +1,4 @@
-//! A renderer that shows nothing: what a terminal costs is not what is asked.
+//! A renderer of Burn's that shows nothing: what a terminal costs is not what is asked.
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
 use burn::train::metric::MetricDefinition;
@@ -7,7 +7,7 @@ use burn::train::renderer::{
 };
 
 /// Shows nothing.
-pub struct Silent;
+pub(crate) struct Silent;
 
 impl MetricsRendererTraining for Silent {
     fn update_train(&mut self, _: MetricState) {}
