@@ -47,6 +47,8 @@ pub(crate) struct Rig {
     listeners: Vec<Listener>,
     /// Marks whose energy is not known yet, in the order in which they came.
     pending: VecDeque<Mark>,
+    /// The moment since which all components were read.
+    observed: Duration,
     /// When all is to be read again, for a rough edge that came too soon after a reading.
     whole_due: Option<Duration>,
 }
@@ -54,8 +56,6 @@ pub(crate) struct Rig {
 struct Listener {
     id: u64,
     origin: Duration,
-    /// The moment since which all components were read, from the session's beginning.
-    observed: Duration,
     tally: Tally,
     edges: Edges,
     on_sample: OnSample,
@@ -94,7 +94,8 @@ impl Rig {
             }
         }
         let (listeners, pending) = (Vec::new(), VecDeque::new());
-        Self { system, clock, sources, components, channels, gaps, listeners, pending, whole_due: None }
+        let (observed, whole_due) = (Duration::ZERO, None);
+        Self { system, clock, sources, components, channels, gaps, listeners, pending, observed, whole_due }
     }
 
     /// Whether a run that asks for these instruments can share this rig.
@@ -117,18 +118,16 @@ impl Rig {
 
     /// When the mark in front has waited long enough for a tick.
     fn patience_ends(&self) -> Option<Duration> {
-        let mark = self.pending.front()?;
-        let listener = self.listener(mark.id).filter(|listener| listener.observed >= mark.at)?;
+        let moment = self.pending.front()?.edge.moment;
         // A little later, so that it has.
-        Some(listener.origin + mark.at + LONGEST_TICK + Duration::from_millis(1))
+        (self.observed >= moment).then_some(moment + LONGEST_TICK + Duration::from_millis(1))
     }
 
     /// Begins a session with a reading.
     pub(crate) fn attach(&mut self, id: u64, on_sample: OnSample) -> Opening {
         let origin = self.clock.now();
         let tally = Tally::new(self.components.iter().zip(self.channels.iter().map(|channel| channel.ticks)));
-        let (observed, edges) = (Duration::ZERO, Edges::default());
-        self.listeners.push(Listener { id, origin, observed, tally, edges, on_sample });
+        self.listeners.push(Listener { id, origin, tally, edges: Edges::default(), on_sample });
         self.channels.iter_mut().for_each(|channel| channel.forget_users(origin));
         self.sample(origin, |_| true);
         // A session's beginning is an edge as well.
@@ -157,13 +156,13 @@ impl Rig {
     /// Tells what the readings say of a moment, as soon as they reach it and the counters have ticked.
     pub(crate) fn mark(&mut self, id: u64, at: Duration, edge: Edge, act: OnMark) {
         let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
-        let (moment, observed) = (listener.origin + at, listener.observed);
+        let moment = listener.origin + at;
         let edge = listener.edges.open(edge, moment);
         self.pending.push_back(Mark { id, at, edge, act });
-        if observed < at {
+        if self.observed < moment {
             // Readings are not taken as often as a training may have phases.
             let pause = edge.pause(moment, self.cost());
-            if edge.kind == Edge::Rough && !self.is_virtual() && at - observed < pause {
+            if edge.kind == Edge::Rough && !self.is_virtual() && moment - self.observed < pause {
                 self.whole_due.get_or_insert(moment + pause);
             } else {
                 self.catch_up(moment);
@@ -257,16 +256,14 @@ impl Rig {
     /// Tells the marks in front whose energy is known, or which waited long enough; whether none is left.
     fn tell_settled(&mut self, now: Duration) -> bool {
         while let Some(mark) = self.pending.front() {
-            let waits = self.can_wait()
-                && self.listener(mark.id).is_some_and(|listener| {
-                    let waited = now.saturating_sub(listener.origin + mark.at);
-                    if listener.observed < mark.at {
-                        waited <= LONGEST_WITHOUT_READING
-                    } else {
-                        waited <= LONGEST_TICK && !listener.tally.is_settled(mark.at)
-                    }
-                });
-            if waits {
+            let waited = now.saturating_sub(mark.edge.moment);
+            let is_awaited = if self.observed < mark.edge.moment {
+                waited <= LONGEST_WITHOUT_READING
+            } else {
+                let is_settled = |it: &Listener| it.tally.is_settled(mark.at);
+                waited <= LONGEST_TICK && !self.listener(mark.id).is_none_or(is_settled)
+            };
+            if is_awaited && self.can_wait() {
                 return false;
             }
             let mark = self.pending.pop_front();
@@ -306,7 +303,7 @@ impl Rig {
         let edge = self.open_edge(now).map(|edge| edge.kind);
         // A session begins with one moment for all. Else time goes on while one board after the other is read.
         let is_one_moment = self.is_virtual() || self.listeners.iter().any(|listener| listener.origin == now);
-        let Self { clock, sources, channels, listeners, components, whole_due, .. } = self;
+        let Self { clock, sources, channels, listeners, components, observed, whole_due, .. } = self;
         let moment = || if is_one_moment { now } else { clock.now() };
         let mut findings: Vec<Vec<Finding>> = vec![Vec::new(); listeners.len()];
         let mut is_whole = true;
@@ -332,10 +329,9 @@ impl Rig {
         if is_whole {
             *whole_due = None;
         }
-        let all_read = channels.iter().map(|channel| channel.last).min().unwrap_or(now);
+        *observed = channels.iter().map(|channel| channel.last).min().unwrap_or(now);
         for (listener, findings) in listeners.iter_mut().zip(findings) {
             let now = now.saturating_sub(listener.origin);
-            listener.observed = all_read.saturating_sub(listener.origin);
             (listener.on_sample)(&Moment { now, tally: &listener.tally, components }, &findings);
         }
     }

@@ -47,7 +47,7 @@ pub(super) struct Edges {
 pub(super) struct OpenEdge {
     pub(super) kind: Edge,
     /// On the rig's clock.
-    moment: Duration,
+    pub(super) moment: Duration,
     /// The time from the edge before it.
     length: Duration,
 }
