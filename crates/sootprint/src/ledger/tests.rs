@@ -191,6 +191,7 @@ fn a_folder_that_is_removed_is_a_loss_that_is_counted() {
 }
 
 /// A disk that does as it is told.
+#[derive(Default)]
 struct Faulty {
     /// What is on it.
     text: std::sync::Arc<std::sync::Mutex<Vec<u8>>>,
@@ -198,6 +199,8 @@ struct Faulty {
     room: Vec<usize>,
     /// It hangs until this says something, where there is one.
     hangs: Option<Receiver<()>>,
+    /// Hears of each time that it is to keep all.
+    synced: Option<mpsc::Sender<()>>,
 }
 
 impl Store for Faulty {
@@ -216,7 +219,7 @@ impl Store for Faulty {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        Ok(())
+        self.synced.as_ref().map_or(Ok(()), |synced| synced.send(()).map_err(io::Error::other))
     }
 
     fn resume(&mut self) -> Result<Option<Name>, LedgerError> {
@@ -231,7 +234,8 @@ fn a_full_disk_costs_its_lines_and_none_after_them() {
     let dir = tempfile::tempdir().unwrap();
     let name = Name { run: "00001-full".into(), attempt: 1, rank: 0 };
     let text = std::sync::Arc::default();
-    let disk = Faulty { text: std::sync::Arc::clone(&text), room: vec![usize::MAX, 20, 0], hangs: None };
+    let disk =
+        Faulty { text: std::sync::Arc::clone(&text), room: vec![usize::MAX, 20, 0], ..Faulty::default() };
     let ledger = Ledger::start(disk).unwrap();
     let (first, last) = (opened(&name.run, SCHEMA), note("there is room again"));
     for entry in [&first, &note("torn"), &note("lost"), &last] {
@@ -250,7 +254,7 @@ fn a_full_disk_costs_its_lines_and_none_after_them() {
 #[test]
 fn a_disk_that_hangs_holds_nobody_up() {
     let (release, hangs) = mpsc::channel();
-    let disk = Faulty { text: std::sync::Arc::default(), room: vec![], hangs: Some(hangs) };
+    let disk = Faulty { hangs: Some(hangs), ..Faulty::default() };
     let ledger = Ledger::start(disk).unwrap();
     let began = Instant::now();
     for number in 0..1_000 {
@@ -262,4 +266,20 @@ fn a_disk_that_hangs_holds_nobody_up() {
     let (loss, _) = ledger.close(PATIENCE);
     assert!((400..=600).contains(&loss.lines), "those that found room are written: {loss:?}");
     assert_eq!(loss.reason.as_deref(), Some("the disk does not keep up"));
+}
+
+#[test]
+fn a_disk_is_not_asked_to_keep_each_of_many_short_epochs() {
+    let (tell, synced) = mpsc::channel();
+    let began = Instant::now();
+    let ledger = Ledger::start(Faulty { synced: Some(tell), ..Faulty::default() }).unwrap();
+    for _ in 0..200 {
+        ledger.append(&note("an epoch"));
+        ledger.sync();
+    }
+    // Nobody asks again, and it does all the same.
+    synced.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(ledger.close(PATIENCE).0, Loss::default());
+    let syncs = 1 + synced.try_iter().count() as u64;
+    assert!((2..=2 + began.elapsed().as_secs()).contains(&syncs), "{syncs} in {:?}", began.elapsed());
 }

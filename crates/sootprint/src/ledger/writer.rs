@@ -1,7 +1,7 @@
 //! The thread that writes a ledger: neither a training nor the sampling waits for a disk.
 
 use std::io;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,8 +12,10 @@ use super::{Entry, Name, heartbeat, line};
 /// So many lines wait for a slow disk: hours of a run's ordinary ones.
 const QUEUE: usize = 512;
 
-/// How much a power cut may cost at most.
+/// How much a power cut may cost at most, and after the end of an epoch: a disk that had to keep each of many short epochs
+/// by itself would have no time for a training's own files.
 const SYNC: Duration = Duration::from_secs(30);
+const SYNC_OF_AN_EPOCH: Duration = Duration::from_secs(1);
 
 /// A ledger that is being written.
 #[derive(Debug)]
@@ -59,6 +61,7 @@ impl Ledger {
             store,
             shared: Arc::clone(&shared),
             synced: Instant::now(),
+            is_sync_wanted: false,
             is_torn: false,
             beats: 0,
             slot: 0,
@@ -92,7 +95,7 @@ impl Ledger {
         }
     }
 
-    /// Has the disk keep all lines, some time soon.
+    /// Has the disk keep all lines, within a second or so.
     pub(crate) fn sync(&self) {
         let _ = self.commands.try_send(Command::Sync);
     }
@@ -171,6 +174,8 @@ struct Writer<S> {
     store: S,
     shared: Arc<Shared>,
     synced: Instant,
+    /// Whether an epoch has ended since.
+    is_sync_wanted: bool,
     /// Whether the file may end within a line: the next one begins anew.
     is_torn: bool,
     beats: u64,
@@ -180,14 +185,14 @@ struct Writer<S> {
 
 impl<S: Store> Writer<S> {
     fn work(mut self, commands: &Receiver<Command>) {
-        while let Ok(command) = commands.recv() {
-            match command {
-                Command::Line(text) => self.append(&text),
-                Command::Beat => self.beat(),
-                Command::Sync => self.sync(),
-                Command::Resume => self.resume(),
-                Command::Tell(tell) => drop(tell.send(())),
-                Command::Close(tell) => {
+        loop {
+            match self.next(commands) {
+                Ok(Command::Line(text)) => self.append(&text),
+                Ok(Command::Beat) => self.beat(),
+                Ok(Command::Sync) => self.is_sync_wanted = true,
+                Ok(Command::Resume) => self.resume(),
+                Ok(Command::Tell(tell)) => drop(tell.send(())),
+                Ok(Command::Close(tell)) => {
                     self.sync();
                     self.store.end();
                     // The lock goes with the files: who is told may begin another run in the folder at once.
@@ -196,12 +201,22 @@ impl<S: Store> Writer<S> {
                     let _ = tell.send(());
                     return;
                 }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.sync(),
             }
-            if self.synced.elapsed() >= SYNC {
+            let patience = if self.is_sync_wanted { SYNC_OF_AN_EPOCH } else { SYNC };
+            if self.synced.elapsed() >= patience {
                 self.sync();
             }
         }
-        self.sync();
+    }
+
+    /// Waits for a command, but not longer than a disk may wait for what it is to keep.
+    fn next(&self, commands: &Receiver<Command>) -> Result<Command, RecvTimeoutError> {
+        match self.is_sync_wanted {
+            true => commands.recv_timeout(SYNC_OF_AN_EPOCH.saturating_sub(self.synced.elapsed())),
+            false => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
     }
 
     /// After a loss each line is tried all the same: a disk may have room again, and totals say what came before.
@@ -248,7 +263,7 @@ impl<S: Store> Writer<S> {
     }
 
     fn sync(&mut self) {
-        self.synced = Instant::now();
+        (self.synced, self.is_sync_wanted) = (Instant::now(), false);
         if let Err(error) = self.store.sync() {
             self.shared.failed(&error);
         }
