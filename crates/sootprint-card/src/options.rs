@@ -45,10 +45,10 @@ impl CardOptions {
     }
 
     /// How the model came from its base model. It is written where the card names this base model and no relation;
-    /// without it the Hub guesses.
+    /// without it, or with none, the Hub guesses.
     #[must_use]
-    pub const fn relation(mut self, relation: Relation) -> Self {
-        self.relation = Some(relation);
+    pub fn relation(mut self, relation: impl Into<Option<Relation>>) -> Self {
+        self.relation = relation.into();
         self
     }
 

@@ -6,7 +6,8 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use sootprint::{FILE_NAME, Footprint};
 use sootprint_card::{
-    CardCheck, CardOptions, Change, EmissionsBlock, ModelCard, NewCard, Severity, Written, write_card_with,
+    CardCheck, CardOptions, Change, EmissionsBlock, ModelCard, NewCard, Relation, Severity, Written,
+    write_card_with,
 };
 
 use crate::arguments::{CardAct, CardCheckArguments, CardShow, CardWrite};
@@ -27,10 +28,10 @@ pub(crate) fn card(act: &CardAct) -> anyhow::Result<()> {
 
 fn write(arguments: &CardWrite) -> anyhow::Result<()> {
     let footprint = footprint(&arguments.footprint)?;
-    let mut options = CardOptions::default().picture(!arguments.no_picture).dia_report(!arguments.no_report);
-    if let Some(relation) = arguments.relation {
-        options = options.relation(relation.into());
-    }
+    let mut options = CardOptions::default()
+        .picture(!arguments.no_picture)
+        .dia_report(!arguments.no_report)
+        .relation(arguments.relation.map(Relation::from));
     if let Some(base) = &arguments.base_card {
         options = options.base_card(ModelCard::open(base)?);
     }
@@ -51,7 +52,7 @@ fn write(arguments: &CardWrite) -> anyhow::Result<()> {
 }
 
 /// Says what else happened to the card.
-fn say_written(written: &Written) {
+pub(crate) fn say_written(written: &Written) {
     if let Some(base) = &written.base_model {
         say(format_args!("it names {base} as its base model"));
     }

@@ -8,6 +8,7 @@ use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use serde::Serialize;
 use sootprint::{Footprint, LedgerError, Preferences, recover, runs};
+use sootprint_card::Relation;
 use sootprint_hub::{Plan, Publication, PublishError, Published, staged};
 
 use crate::arguments::{Arguments, PushArguments};
@@ -95,10 +96,8 @@ fn publication(arguments: &PushArguments, repo: &str, footprint: &Footprint) -> 
         .pull_request(*pr)
         .card_alone(*card_alone)
         .base_card(arguments.base_card)
+        .relation(arguments.relation.map(Relation::from))
         .picture(true);
-    if let Some(relation) = arguments.relation {
-        publication = publication.relation(relation.into());
-    }
     if let Some(branch) = revision {
         publication = publication.revision(branch);
     }

@@ -4,11 +4,12 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use sootprint::{Footprint, Outcome, Run, RunBuilder, runs};
-use sootprint_card::{CardOptions, NewCard, write_card_with};
+use sootprint_card::{CardOptions, NewCard, Relation, write_card_with};
 use sootprint_hub::Publication;
 use sootprint_live::CloudMetadata;
 
 use crate::arguments::RunArguments;
+use crate::card;
 use crate::child::{self, Ending, FAILED_BEFORE, NotStarted};
 use crate::die_with_me;
 use crate::live_line::LiveLine;
@@ -143,22 +144,11 @@ fn conclude(run: Run, arguments: &RunArguments, ending: Ending) {
 
 fn write(arguments: &RunArguments, footprint: &Footprint) {
     let Some(path) = &arguments.card else { return };
-    let mut options = CardOptions::default().picture(true);
-    if let Some(relation) = arguments.relation {
-        options = options.relation(relation.into());
-    }
+    let options = CardOptions::default().picture(true).relation(arguments.relation.map(Relation::from));
     match write_card_with(path, footprint, &NewCard::default(), &options) {
         Ok(written) => {
             say(format_args!("{} has the emissions", path.display()));
-            if let Some(picture) = written.picture {
-                say(format_args!("{} shows the power, and the card shows it", picture.display()));
-            }
-            if let Some(replaced) = written.replaced {
-                say(format_args!("it named emissions of another origin, which are replaced: {replaced}"));
-            }
-            if let Some(replaced) = written.replaced_report {
-                say(format_args!("it had a dia_report of another origin, which is replaced: {replaced}"));
-            }
+            card::say_written(&written);
         }
         Err(error) => say(format_args!("the card is not written: {error}")),
     }
@@ -167,10 +157,9 @@ fn write(arguments: &RunArguments, footprint: &Footprint) {
 fn publish(arguments: &RunArguments, footprint: &Footprint) {
     let Some(repo) = arguments.push.as_ref().and_then(Option::as_deref) else { return };
     let dir = &arguments.out;
-    let mut publication = Publication::new(footprint, dir, repo).base_card(arguments.base_card);
-    if let Some(relation) = arguments.relation {
-        publication = publication.relation(relation.into());
-    }
+    let publication = Publication::new(footprint, dir, repo)
+        .base_card(arguments.base_card)
+        .relation(arguments.relation.map(Relation::from));
     match push::publish(publication, dir) {
         Ok(published) => push::say_published(&published),
         Err(error) => {

@@ -217,9 +217,9 @@ impl Publication {
         self
     }
 
-    /// How a fine-tuned model comes from its base; the card gets it where it says nothing of it.
-    pub fn relation(mut self, relation: Relation) -> Self {
-        self.relation = Some(relation);
+    /// How a fine-tuned model comes from its base; the card gets it where it says nothing of it. With none the Hub guesses.
+    pub fn relation(mut self, relation: impl Into<Option<Relation>>) -> Self {
+        self.relation = relation.into();
         self
     }
 

@@ -246,7 +246,8 @@ impl Rig {
 
     /// What reading all counters once takes.
     fn cost(&self) -> Duration {
-        self.channels.iter().map(|channel| channel.cost.least()).sum()
+        let counters = self.channels.iter().filter(|channel| channel.ticks);
+        counters.map(|channel| channel.cost.least()).sum()
     }
 
     fn listener(&self, id: u64) -> Option<&Listener> {

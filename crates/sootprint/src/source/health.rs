@@ -190,8 +190,8 @@ mod tests {
         fn components(&self) -> Vec<Component> {
             self.0.components()
         }
-        fn cadence(&self, index: usize) -> Duration {
-            self.0.cadence(index)
+        fn cadence(&self, index: usize, cost: Duration) -> Duration {
+            self.0.cadence(index, cost)
         }
         fn read(&mut self, index: usize, now: Duration) -> Result<Reading, Unreadable> {
             self.0.read(index, now).map(|reading| reading.part(self.1))

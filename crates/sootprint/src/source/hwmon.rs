@@ -125,7 +125,7 @@ impl Source for Hwmon {
         self.boards.iter().map(|metered| metered.component.clone()).collect()
     }
 
-    fn cadence(&self, index: usize) -> Duration {
+    fn cadence(&self, index: usize, _cost: Duration) -> Duration {
         if self.ticks(index) { COUNTER_CADENCE } else { POWER_CADENCE }
     }
 

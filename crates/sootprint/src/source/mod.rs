@@ -30,8 +30,9 @@ pub(crate) trait Source: Send {
     /// The components that this source reads, in a fixed order.
     fn components(&self) -> Vec<Component>;
 
-    /// How often a component wants to be read. A counter loses nothing between reads; a power reading does.
-    fn cadence(&self, index: usize) -> Duration;
+    /// How often a component wants to be read when one reading takes `cost`, which is zero as long as it is not known. A
+    /// counter loses nothing between reads; a power reading does.
+    fn cadence(&self, index: usize, cost: Duration) -> Duration;
 
     /// Reads the component at `index` of [`Source::components`].
     ///

@@ -143,7 +143,7 @@ impl Source for Powercap {
         self.sums.iter().map(|sum| sum.component.clone()).collect()
     }
 
-    fn cadence(&self, _index: usize) -> Duration {
+    fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
         CADENCE
     }
 

@@ -156,7 +156,7 @@ impl Source for Replay {
         self.components.iter().enumerate().map(describe).collect()
     }
 
-    fn cadence(&self, _index: usize) -> Duration {
+    fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
         CADENCE
     }
 

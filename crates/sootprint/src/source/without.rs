@@ -33,8 +33,8 @@ impl Source for Without {
         self.left.iter().filter_map(|&index| components.get(index).cloned()).collect()
     }
 
-    fn cadence(&self, index: usize) -> Duration {
-        self.source.cadence(self.inner(index))
+    fn cadence(&self, index: usize, cost: Duration) -> Duration {
+        self.source.cadence(self.inner(index), cost)
     }
 
     fn read(&mut self, index: usize, now: Duration) -> Result<Reading, Unreadable> {

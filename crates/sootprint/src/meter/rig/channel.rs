@@ -31,7 +31,7 @@ pub(super) struct Channel {
     /// When it was read last, and how often it wants to be.
     pub(super) last: Duration,
     cadence: Duration,
-    /// What a reading of the counter takes, and one of its power.
+    /// What a reading takes, and one of a counter's power.
     pub(super) cost: Cost,
     pub(super) power_cost: Cost,
     /// When the power was read last.
@@ -75,13 +75,13 @@ impl Channel {
     ) -> Read {
         let began = clock();
         let reading = source.read(self.index, began);
-        self.cadence = source.cadence(self.index);
+        let ended = clock();
+        self.cost.add(ended.saturating_sub(began));
+        self.cadence = source.cadence(self.index, self.cost.least());
         (self.last, self.due) = (began, began + self.cadence);
         if !self.ticks {
             return Read { at: began, reading, power: None };
         }
-        let ended = clock();
-        self.cost.add(ended.saturating_sub(began));
         // The counter was read somewhere in between.
         let at = began + ended.saturating_sub(began) / 2;
         let power = self.wants_power(ended, edge).then(|| {
@@ -163,7 +163,7 @@ mod tests {
             Vec::new()
         }
 
-        fn cadence(&self, _index: usize) -> Duration {
+        fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
             Duration::from_millis(200)
         }
 

@@ -47,7 +47,7 @@ fn a_radeon_s_averaged_power_is_taken_as_such() {
         ("AMD GPU [1002:73bf]", "GPU-pci-0000:03:00.0")
     );
     assert_eq!(component.limit, Some(watts(203.0)));
-    assert_eq!(hwmon.cadence(0), POWER_CADENCE);
+    assert_eq!(hwmon.cadence(0, Duration::ZERO), POWER_CADENCE);
     assert_eq!(read(&mut hwmon), Ok(Reading::Averaged { mean: watts(87.0), over: None }));
     tree.folder("class/hwmon/hwmon4", &[("power1_average", "187500000")]);
     assert_eq!(read(&mut hwmon), Ok(Reading::Averaged { mean: watts(187.5), over: None }));

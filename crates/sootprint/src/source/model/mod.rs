@@ -118,7 +118,7 @@ impl Source for Model {
         ]
     }
 
-    fn cadence(&self, _index: usize) -> Duration {
+    fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
         CADENCE
     }
 

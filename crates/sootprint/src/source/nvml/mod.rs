@@ -14,7 +14,7 @@ mod library;
 mod probe;
 
 use std::ffi::OsStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nvml_wrapper::Device;
 use nvml_wrapper::error::NvmlError as Refusal;
@@ -61,8 +61,6 @@ struct Metered {
     slice: Option<Device<'static>>,
     component: Component,
     probe: Probe,
-    /// How long its last reading took.
-    cost: Duration,
 }
 
 impl Nvml {
@@ -143,23 +141,21 @@ impl Source for Nvml {
         self.boards.iter().map(|metered| metered.component.clone()).collect()
     }
 
-    fn cadence(&self, index: usize) -> Duration {
+    fn cadence(&self, index: usize, cost: Duration) -> Duration {
         let Some(metered) = self.boards.get(index) else { return MEAN_WINDOW };
         let (share, [shortest, longest]) = match metered.probe {
             Probe::Counter => (COUNTER_S_SHARE_OF_TIME, COUNTER_CADENCE),
             Probe::InstantPower | Probe::Power => (SHARE_OF_TIME, POWER_CADENCE),
             Probe::MeanPower => return MEAN_WINDOW,
         };
-        (metered.cost * share).clamp(shortest, longest)
+        (cost * share).clamp(shortest, longest)
     }
 
     fn read(&mut self, index: usize, _now: Duration) -> Result<Reading, Unreadable> {
         let Some(metered) = self.boards.get_mut(index) else {
             return Err(Unreadable::Failed(format!("there is no board {index}")));
         };
-        let begun = Instant::now();
         let reading = metered.probe.read(&metered.device);
-        metered.cost = begun.elapsed();
         reading.map(|reading| reading.part(metered.component.share)).map_err(|refusal| match refusal {
             Refusal::GpuLost => Unreadable::Lost(refusal.to_string()),
             _ => Unreadable::Failed(refusal.to_string()),
@@ -215,7 +211,7 @@ impl Metered {
             }
             None => None,
         };
-        Ok(Self { device: whole, slice, component, probe, cost: Duration::ZERO })
+        Ok(Self { device: whole, slice, component, probe })
     }
 
     /// Whether the readings have the processor and the memory of a superchip in them.

@@ -67,6 +67,8 @@ fn the_counter_is_preferred_and_exact() {
     let start = joules(nvml.read(0, Duration::ZERO));
     machine.clock.set_millis(10_300).unwrap();
     assert!(nvml.ticks(0));
+    let cadence = [0, 500, 5_000].map(|cost| nvml.cadence(0, Duration::from_micros(cost)).as_millis());
+    assert_eq!(cadence, [200, 500, 1_000]);
     // Ten rounds of 70 J + 132 J.
     assert!((joules(nvml.read(0, Duration::ZERO)) - start - 2_020.0).abs() < 1e-6);
 }
@@ -78,8 +80,9 @@ fn without_a_counter_the_instant_reading_beats_the_averaged_one() {
         board(1).average(Duration::from_secs(1)),
     ]);
     let mut nvml = machine.open(None);
-    assert!(nvml.cadence(0) <= POWER_CADENCE[1]);
-    assert_eq!(nvml.cadence(1), MEAN_WINDOW);
+    let cadence =
+        |index| [0, 500, 5_000].map(|cost| nvml.cadence(index, Duration::from_micros(cost)).as_millis());
+    assert_eq!([cadence(0), cadence(1)], [[12, 60, 100], [MEAN_WINDOW.as_millis(); 3]]);
     machine.clock.set_millis(1_030).unwrap();
     assert_eq!(nvml.read(0, Duration::ZERO), Ok(Reading::Instant(Power::from_watts(100.0))));
     // Over the last second: 0.67 s at 100 W and 0.33 s at 400 W.
