@@ -263,10 +263,11 @@ impl<S: Store> Writer<S> {
     }
 
     fn sync(&mut self) {
-        (self.synced, self.is_sync_wanted) = (Instant::now(), false);
         if let Err(error) = self.store.sync() {
             self.shared.failed(&error);
         }
+        // A disk that took long for it is left alone for as long as any other.
+        (self.synced, self.is_sync_wanted) = (Instant::now(), false);
     }
 }
 

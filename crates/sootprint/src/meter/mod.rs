@@ -54,7 +54,7 @@ pub(crate) enum Edge {
     Last,
     /// As closely, as far as that does not slow down what goes on: of an epoch.
     Sharp,
-    /// To ten milliseconds, or as it comes: of a phase, of which a training may have some in each step.
+    /// To tens of milliseconds, or as it comes: of a phase, of which a training may have some in each step.
     Rough,
     /// No edge of anything: somebody asks, and all is read at once for him.
     Now,

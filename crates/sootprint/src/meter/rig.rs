@@ -3,6 +3,7 @@
 mod channel;
 mod edges;
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -161,9 +162,10 @@ impl Rig {
         self.pending.push_back(Mark { id, at, edge, act });
         if self.observed < moment {
             // Readings are not taken as often as a training may have phases.
-            let pause = edge.pause(moment, self.cost());
-            if edge.kind == Edge::Rough && !self.is_virtual() && moment - self.observed < pause {
-                self.whole_due.get_or_insert(moment + pause);
+            let pause = edge.pause(moment, self.whole_cost());
+            if edge.can_wait(pause) && !self.is_virtual() && moment - self.observed < pause {
+                let due = moment + pause;
+                self.whole_due = Some(self.whole_due.map_or(due, |earlier| earlier.min(due)));
             } else {
                 self.catch_up(moment);
             }
@@ -217,10 +219,12 @@ impl Rig {
     }
 
     /// The edge after which a counter has yet to tick, a mark or the beginning of a session: the latest of those that are
-    /// to be known closest.
+    /// looked for most closely, as its own epoch allows.
     fn open_edge(&self, now: Duration) -> Option<OpenEdge> {
         let begun = self.young_sessions(now).map(|listener| OpenEdge::of_a_run(listener.origin));
-        self.pending.iter().map(|mark| mark.edge).chain(begun).max_by_key(OpenEdge::rank)
+        let cost = self.cost();
+        let closest = |edge: &OpenEdge| (edge.pause(now, cost), Reverse(edge.rank()));
+        self.pending.iter().map(|mark| mark.edge).chain(begun).min_by_key(closest)
     }
 
     /// The sessions that have just begun and whose counters have not ticked since.
@@ -248,6 +252,11 @@ impl Rig {
     fn cost(&self) -> Duration {
         let counters = self.channels.iter().filter(|channel| channel.ticks);
         counters.map(|channel| channel.cost.least()).sum()
+    }
+
+    /// What reading all once takes.
+    fn whole_cost(&self) -> Duration {
+        self.channels.iter().map(|channel| channel.cost.least()).sum()
     }
 
     fn listener(&self, id: u64) -> Option<&Listener> {

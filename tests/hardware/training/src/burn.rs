@@ -1,4 +1,4 @@
-//! A training with Burn on Vulkan: `burn-vulkan accuracy`, `burn-vulkan slowdown BLOCKS`.
+//! A training with Burn on Vulkan: `burn-vulkan accuracy`, `burn-vulkan slowdown SECONDS`, about as long for each row.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,15 +41,15 @@ fn main() -> Result<ExitCode, Failure> {
     println!("{:?}, {:?}", device, device.identity().and_then(|known| known.physical));
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["accuracy"] => accuracy(&device),
-        ["slowdown", blocks] => {
-            let blocks = blocks.parse()?;
-            let small = Size { hidden: 512, batch: 64, batches: 150, epochs: 2 };
-            slowdown("Burn, small steps", blocks, |measured| timed(&device, small, measured))?;
-            let large = Size { hidden: 4096, batch: 2048, batches: 20, epochs: 2 };
-            slowdown("Burn, large steps", blocks, |measured| timed(&device, large, measured))?;
+        ["slowdown", seconds] => {
+            let patience = Duration::from_secs(seconds.parse()?);
+            let small = Size { hidden: 512, batch: 64, batches: 300, epochs: 2 };
+            slowdown("Burn, small steps", patience, |measured| timed(&device, small, measured))?;
+            let large = Size { hidden: 4096, batch: 2048, batches: 60, epochs: 2 };
+            slowdown("Burn, large steps", patience, |measured| timed(&device, large, measured))?;
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err("burn-vulkan accuracy | slowdown BLOCKS".into()),
+        _ => Err("burn-vulkan accuracy | slowdown SECONDS".into()),
     }
 }
 

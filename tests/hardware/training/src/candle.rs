@@ -1,4 +1,4 @@
-//! A training with Candle on CUDA: `candle-cuda accuracy`, `candle-cuda slowdown BLOCKS`.
+//! A training with Candle on CUDA: `candle-cuda accuracy`, `candle-cuda slowdown SECONDS`, about as long for each row.
 
 use std::process::ExitCode;
 use std::thread;
@@ -18,16 +18,16 @@ fn main() -> Result<ExitCode, Failure> {
     let device = Device::new_cuda(0)?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["accuracy"] => accuracy(&device),
-        ["slowdown", blocks] => {
-            let blocks = blocks.parse()?;
-            let steps = |model: Training, epochs, steps| {
-                move |measured| timed(model.clone(), epochs, steps, measured)
-            };
-            slowdown("Candle, small steps", blocks, steps(Training::new(512, 64, &device)?, 2, 200))?;
-            slowdown("Candle, large steps", blocks, steps(Training::new(4096, 4096, &device)?, 2, 20))?;
+        ["slowdown", seconds] => {
+            let patience = Duration::from_secs(seconds.parse()?);
+            let steps = |model: Training, steps| move |measured| timed(model.clone(), 2, steps, measured);
+            let small = Training::new(512, 64, &device)?;
+            slowdown("Candle, small steps, short epochs", patience, steps(small.clone(), 200))?;
+            slowdown("Candle, small steps", patience, steps(small, 800))?;
+            slowdown("Candle, large steps", patience, steps(Training::new(4096, 4096, &device)?, 40))?;
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err("candle-cuda accuracy | slowdown BLOCKS".into()),
+        _ => Err("candle-cuda accuracy | slowdown SECONDS".into()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The only board's energy counter, read far more often than sootprint does, so that any moment's value is known.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -88,7 +88,8 @@ impl Ticks {
 
     /// Prints how the counter ticks.
     pub fn describe(&self) {
-        let mut gaps: Vec<f64> = self.0.windows(2).map(|two| (two[1].0 - two[0].0).as_secs_f64() * 1e3).collect();
+        let mut gaps: Vec<f64> =
+            self.0.windows(2).map(|two| (two[1].0 - two[0].0).as_secs_f64() * 1e3).collect();
         gaps.sort_by(f64::total_cmp);
         println!(
             "The counter ticks each {:.1} ms (from {:.1} to {:.1} ms), {} times in all.",

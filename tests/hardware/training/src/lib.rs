@@ -1,7 +1,7 @@
 //! What the trainings have in common: the board's counter as it ticks, and two tables.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sootprint::Footprint;
 use sootprint_benches::statistics::Interval;
@@ -54,19 +54,27 @@ fn row(name: &str, seconds: f64, total: f64, board: f64, truth: f64) -> f64 {
     difference
 }
 
-/// Trains in blocks of four, `ABBA` and `BAAB` in turn, and tells by which part the measured arm is slower.
+/// Fewer blocks give no bounds.
+const FEWEST_BLOCKS: usize = 6;
+
+/// Trains in blocks of four, `ABBA` and `BAAB` in turn, for about so long, and tells by which part the measured arm is
+/// slower.
 ///
 /// # Errors
-/// When a training fails, or there are too few blocks.
+/// When a training fails.
 pub fn slowdown(
     what: &str,
-    blocks: usize,
+    patience: Duration,
     mut train: impl FnMut(bool) -> Result<Duration, Failure>,
 ) -> Result<Interval, Failure> {
     train(false)?;
     train(true)?;
+    let began = Instant::now();
     let (mut ratios, mut seconds) = (Vec::new(), Vec::new());
-    for block in 0..blocks {
+    for block in 0.. {
+        if block >= FEWEST_BLOCKS && began.elapsed() >= patience {
+            break;
+        }
         let mut logarithms = [0.0_f64; 2];
         let first = block % 2 == 0;
         for measured in [first, !first, !first, first] {
@@ -79,8 +87,9 @@ pub fn slowdown(
     let took = Interval::of_median(&seconds).ok_or("too few blocks for bounds")?;
     let [low, median, high] = [interval.low, interval.median, interval.high].map(|part| part * 100.0);
     println!(
-        "\n{what}: {:.3} s a training, slower by {median:+.2} % ({low:+.2} to {high:+.2} %), {blocks} blocks of four",
-        took.median
+        "\n{what}: {:.3} s a training, slower by {median:+.2} % ({low:+.2} to {high:+.2} %), {} blocks of four",
+        took.median,
+        ratios.len()
     );
     Ok(interval)
 }

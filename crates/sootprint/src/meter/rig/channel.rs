@@ -163,8 +163,8 @@ mod tests {
             Vec::new()
         }
 
-        fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
-            Duration::from_millis(200)
+        fn cadence(&self, _index: usize, cost: Duration) -> Duration {
+            Duration::from_millis(200).max(cost * 100)
         }
 
         fn read(&mut self, _index: usize, _now: Duration) -> Result<Reading, Unreadable> {
@@ -208,8 +208,11 @@ mod tests {
         assert_eq!(channel.due, Duration::from_millis(1_200));
         // A quarter of its 200 ms before that it goes with others that are due.
         assert_eq!([1_149, 1_150].map(|now| channel.is_due(Duration::from_millis(now))), [false, true]);
+        // What it costs is known after two times, and says how often it is read.
+        let began = clock.now();
         channel.read(&mut source, None, || clock.now());
         assert_eq!(channel.cost.least(), counter);
+        assert_eq!(channel.due, began + Duration::from_millis(500));
     }
 
     #[test]

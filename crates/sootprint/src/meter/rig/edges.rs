@@ -44,12 +44,11 @@ const SHORTEST_SHARP: Duration = Duration::from_millis(100);
 /// What lies before a first edge is taken to be this long, when nothing is known of it.
 const FIRST: Duration = Duration::from_secs(5);
 
-/// The edges of a session.
+/// The edges of a session: the last one of an epoch, and the last one of any kind.
 #[derive(Debug, Default)]
 pub(super) struct Edges {
-    /// The last one that was to be sharp, and the moment of the last one of any kind.
     sharp: Option<OpenEdge>,
-    latest: Option<Duration>,
+    latest: Option<OpenEdge>,
 }
 
 /// An edge that is looked for.
@@ -65,25 +64,27 @@ pub(super) struct OpenEdge {
 impl Edges {
     /// An edge as closely as its distance from the last one allows.
     pub(super) fn open(&mut self, kind: Edge, moment: Duration) -> OpenEdge {
-        /// The end of one epoch and the beginning of the next are one edge.
+        /// The end of one epoch or phase and the beginning of the next are one edge.
         const SAME: Duration = Duration::from_millis(1);
 
-        let since = |last: Option<Duration>| last.map_or(FIRST, |last| moment.saturating_sub(last));
-        let latest = self.latest.replace(moment);
-        if matches!(kind, Edge::Rough | Edge::Now) {
-            return OpenEdge { kind, moment, length: since(latest) };
-        }
-        let length = since(self.sharp.map(|last| last.moment));
-        let edge = match self.sharp {
-            Some(last) if length <= SAME && kind == Edge::Sharp && last.kind != Edge::Last => {
-                OpenEdge { moment, ..last }
-            }
-            _ if length < SHORTEST_SHARP && kind == Edge::Sharp => {
-                OpenEdge { kind: Edge::Rough, moment, length }
-            }
+        let before = match kind {
+            Edge::Last | Edge::Sharp => self.sharp,
+            Edge::Rough | Edge::Now => self.latest,
+        };
+        let length = before.map_or(FIRST, |before| moment.saturating_sub(before.moment));
+        let same = before.filter(|before| length <= SAME && before.kind != Edge::Last);
+        let edge = match (kind, same) {
+            (Edge::Sharp, Some(first)) => return OpenEdge { moment, ..first },
+            (Edge::Rough, Some(first)) => return OpenEdge { kind, moment, ..first },
+            (Edge::Sharp, None) if length < SHORTEST_SHARP => OpenEdge { kind: Edge::Rough, moment, length },
             _ => OpenEdge { kind, moment, length },
         };
-        self.sharp = Some(edge);
+        if matches!(kind, Edge::Last | Edge::Sharp) {
+            self.sharp = Some(edge);
+        }
+        if kind != Edge::Now {
+            self.latest = Some(edge);
+        }
         edge
     }
 }
@@ -94,7 +95,7 @@ impl OpenEdge {
         Self { kind: Edge::Sharp, moment, length: FIRST }
     }
 
-    /// The higher one is the one to look for first.
+    /// Of edges that are looked for as closely, the highest is the one that counts.
     pub(super) fn rank(&self) -> (u8, Duration) {
         let kind = match self.kind {
             Edge::Last => 2,
@@ -121,6 +122,15 @@ impl OpenEdge {
         let apart = duration(at_any_time / share_after_an_edge).max(closest);
         if apart <= FURTHEST { apart } else { duration(at_any_time).min(ROUGHEST).max(closest) }
     }
+
+    /// Whether a reading may come so long after the one before it, and not at the moment itself.
+    pub(super) fn can_wait(&self, pause: Duration) -> bool {
+        match self.kind {
+            Edge::Last | Edge::Now => false,
+            Edge::Sharp => pause > FURTHEST,
+            Edge::Rough => true,
+        }
+    }
 }
 
 /// The pause so long after an edge, where readings cost nothing.
@@ -131,7 +141,9 @@ pub(super) fn pause_of_a_counter(since: Duration) -> Duration {
 /// How close readings with such a pause between them are, when reading all once takes `cost`, and the system lets a thread
 /// wait a little now and then.
 pub(super) fn closest_readings(pause: Duration, cost: Duration) -> Duration {
-    (pause + cost * 3).min(FURTHEST + FURTHEST / 2)
+    const SLACK: Duration = Duration::from_millis(8);
+
+    pause.saturating_add(cost * 3).saturating_add(SLACK).min(FURTHEST + FURTHEST / 2)
 }
 
 #[cfg(test)]
@@ -163,7 +175,7 @@ mod tests {
         edges.open(Edge::Sharp, Duration::ZERO);
         let (edge, mut now, mut readings) = (edges.open(Edge::Sharp, length), length, 0);
         while now < length + millis(100) {
-            now += edge.pause(now, cost) + cost;
+            now += edge.pause(now, cost).max(cost);
             readings += 1;
         }
         f64::from(readings) * one_reading(cost) / length.as_secs_f64()
@@ -201,6 +213,44 @@ mod tests {
         assert_eq!(pause(Edge::Rough, 2_000), ROUGH);
         let often = [2_010, 2_020, 2_030].map(|moment| pause(Edge::Rough, moment).as_micros());
         assert_eq!(often, [33_333; 3]);
+        // Somebody asks now and then, and that is no edge.
+        assert_eq!(pause(Edge::Now, 2_980), ROUGH);
+        assert_eq!(pause(Edge::Rough, 3_000), ROUGH);
+    }
+
+    #[test]
+    fn the_end_of_a_phase_and_the_beginning_of_the_next_are_one_edge() {
+        let mut edges = Edges::default();
+        let mut length = |micros| edges.open(Edge::Rough, Duration::from_micros(micros)).length.as_millis();
+        assert_eq!(
+            [1_000_000, 3_000_000, 3_000_020, 3_000_900].map(&mut length),
+            [5_000, 2_000, 2_000, 2_000]
+        );
+        // Whatever follows each other at once for ever is not one edge for ever.
+        assert_eq!([3_001_800, 3_002_700].map(&mut length), [1, 1]);
+        assert_eq!(edges.open(Edge::Sharp, millis(3_003)).kind, Edge::Sharp);
+        let phase = edges.open(Edge::Rough, millis(3_004));
+        assert_eq!((phase.kind, phase.length), (Edge::Rough, FIRST));
+    }
+
+    #[test]
+    fn readings_as_far_apart_as_they_are_meant_to_be_tell_a_tick() {
+        for length in [millis(0), millis(100), millis(200), millis(400), millis(5_000)] {
+            for cost in [Duration::ZERO, Duration::from_micros(20), Duration::from_micros(300)] {
+                let edge = OpenEdge { kind: Edge::Rough, moment: millis(0), length };
+                let pause = edge.pause(millis(0), cost);
+                assert!(closest_readings(pause, cost) >= pause + millis(8), "{length:?} {cost:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reading_waits_where_its_moment_matters_little() {
+        let edge = |kind| OpenEdge { kind, moment: millis(0), length: millis(0) };
+        let waits =
+            [Edge::Last, Edge::Now, Edge::Sharp, Edge::Rough].map(|kind| edge(kind).can_wait(millis(50)));
+        assert_eq!(waits, [false, false, false, true]);
+        assert!(edge(Edge::Sharp).can_wait(millis(51)));
     }
 
     #[test]
