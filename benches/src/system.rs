@@ -6,16 +6,32 @@ use std::time::{Duration, Instant};
 
 use crate::Failure;
 
-/// The processor time of this process's thread of that name, to the nanosecond.
-/// <https://docs.kernel.org/scheduler/sched-stats.html>
+/// What a thread did so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Work {
+    /// Its processor time, to the nanosecond.
+    pub time: Duration,
+    /// How often it was let onto a processor.
+    pub turns: u64,
+}
+
+/// The processor time of this process's thread of that name.
 ///
 /// # Errors
 /// When there is no such thread, or no such file of the kernel's.
 pub fn thread_time(name: &str) -> Result<Duration, Failure> {
+    Ok(thread_work(name)?.time)
+}
+
+/// What this process's thread of that name did so far.
+///
+/// # Errors
+/// When there is no such thread, or no such file of the kernel's.
+pub fn thread_work(name: &str) -> Result<Work, Failure> {
     for task in fs::read_dir("/proc/self/task")? {
         let task = task?.path();
         if fs::read_to_string(task.join("comm"))?.trim_end() == name {
-            return time_of(&task);
+            return work_of(&task);
         }
     }
     Err(format!("there is no thread {name}").into())
@@ -26,13 +42,17 @@ pub fn thread_time(name: &str) -> Result<Duration, Failure> {
 /// # Errors
 /// When the kernel has no such files.
 pub fn process_time() -> Result<Duration, Failure> {
-    fs::read_dir("/proc/self/task")?.map(|task| time_of(&task?.path())).sum()
+    fs::read_dir("/proc/self/task")?.map(|task| Ok(work_of(&task?.path())?.time)).sum()
 }
 
-fn time_of(task: &Path) -> Result<Duration, Failure> {
+/// <https://docs.kernel.org/scheduler/sched-stats.html>
+fn work_of(task: &Path) -> Result<Work, Failure> {
     let stat = fs::read_to_string(task.join("schedstat"))?;
-    let first = stat.split_whitespace().next().ok_or("an empty schedstat")?;
-    Ok(Duration::from_nanos(first.parse()?))
+    let numbers: Vec<u64> = stat.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    match numbers.as_slice() {
+        [time, _waited, turns] => Ok(Work { time: Duration::from_nanos(*time), turns: *turns }),
+        _ => Err(format!("a schedstat of another form: {stat}").into()),
+    }
 }
 
 /// The bytes of memory that this process holds.

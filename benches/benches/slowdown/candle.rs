@@ -1,16 +1,14 @@
 //! A training with Candle.
 
-use std::time::{Duration, Instant};
-
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, linear, loss};
 use sootprint_benches::Failure;
 use sootprint_candle::OnDevice as _;
 
-use crate::Arm;
 use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
+use crate::{Arm, Took};
 
-pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Duration, Failure> {
+pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Took, Failure> {
     let device = Device::Cpu;
     let weights = VarMap::new();
     let layers = VarBuilder::from_varmap(&weights, DType::F32, &device);
@@ -29,12 +27,13 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Duration, F
         })
     };
 
-    let began = Instant::now();
-    match &arm {
-        Arm::Measured(run) => run.epochs(1..=size.epochs).on(&device).try_for_each(|_| epoch())?,
-        Arm::Without | Arm::Control => (1..=size.epochs).try_for_each(|_| epoch())?,
-    }
-    let took = began.elapsed();
+    let ((), took) = arm.time(|| {
+        match &arm {
+            Arm::Measured(run) => run.epochs(1..=size.epochs).on(&device).try_for_each(|_| epoch())?,
+            Arm::Without | Arm::Control => (1..=size.epochs).try_for_each(|_| epoch())?,
+        }
+        Ok(())
+    })?;
     if let Arm::Measured(run) = arm {
         drop(run.finish());
     }

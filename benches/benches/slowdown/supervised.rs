@@ -1,7 +1,6 @@
 //! A supervised training with Burn, its metrics included.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
@@ -19,13 +18,13 @@ use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraini
 use sootprint_benches::Failure;
 use sootprint_burn::MeasuredBy as _;
 
-use crate::Arm;
 use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
 use crate::silent::Silent;
+use crate::{Arm, Took};
 
 const SEED: u64 = 42;
 
-pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Duration, Failure> {
+pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Took, Failure> {
     let folder = tempfile::tempdir()?;
     let device = Device::flex().autodiff();
     device.seed(SEED);
@@ -42,13 +41,13 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Duration, F
     let learner =
         Learner::new(Perceptron::new(size.hidden, &device), AdamConfig::new().init(), LEARNING_RATE);
 
-    let began = Instant::now();
-    let trained = match &arm {
-        Arm::Measured(run) => training.measured_by(run).launch(learner),
-        Arm::Without => training.launch(learner),
-        Arm::Control => with_idle_metrics(training).launch(learner),
-    };
-    let took = began.elapsed();
+    let (trained, took) = arm.time(|| {
+        Ok(match &arm {
+            Arm::Measured(run) => training.measured_by(run).launch(learner),
+            Arm::Without => training.launch(learner),
+            Arm::Control => with_idle_metrics(training).launch(learner),
+        })
+    })?;
     if let Arm::Measured(run) = arm {
         drop(run.finish());
     }

@@ -1,11 +1,12 @@
-//! A training with Candle on CUDA: `candle-cuda accuracy`, `candle-cuda slowdown SECONDS`, about as long for each row.
+//! A training with Candle on CUDA: `candle-cuda accuracy`, `candle-cuda slowdown SECONDS`, about as long for each row, `candle-cuda held-up SECONDS`.
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use board_training::counter::Counter;
-use board_training::{Failure, compare, slowdown};
+use board_training::{Failure, compare, held_up, slowdown};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Linear, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, linear, loss};
 use sootprint::Run;
@@ -20,14 +21,25 @@ fn main() -> Result<ExitCode, Failure> {
         ["accuracy"] => accuracy(&device),
         ["slowdown", seconds] => {
             let patience = Duration::from_secs(seconds.parse()?);
-            let steps = |model: Training, steps| move |measured| timed(model.clone(), 2, steps, measured);
-            let small = Training::new(512, 64, &device)?;
-            slowdown("Candle, small steps, short epochs", patience, steps(small.clone(), 200))?;
-            slowdown("Candle, small steps", patience, steps(small, 800))?;
-            slowdown("Candle, large steps", patience, steps(Training::new(4096, 4096, &device)?, 40))?;
+            let (small, large) = (Training::new(512, 64, &device)?, Training::new(4096, 4096, &device)?);
+            let against = |arm, model: &Training, steps| {
+                let model = model.clone();
+                move |is_second| timed(model.clone(), steps, if is_second { arm } else { Arm::Alone })
+            };
+            slowdown("Candle, small steps", patience, against(Arm::Measured, &small, 200))?;
+            slowdown("Candle, large steps", patience, against(Arm::Measured, &large, 40))?;
+            let what = "The same, by waiting for the device after each epoch, without a run";
+            slowdown(what, patience, against(Arm::Waiting, &large, 40))?;
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err("candle-cuda accuracy | slowdown SECONDS".into()),
+        ["held-up", seconds] => {
+            let patience = Duration::from_secs(seconds.parse()?);
+            let (small, large) = (Training::new(512, 64, &device)?, Training::new(4096, 4096, &device)?);
+            held_up("Candle, small steps", patience, || timed(small.clone(), 200, Arm::Alone))?;
+            held_up("Candle, large steps", patience, || timed(large.clone(), 40, Arm::Alone))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err("candle-cuda accuracy | slowdown SECONDS | held-up SECONDS".into()),
     }
 }
 
@@ -62,17 +74,31 @@ fn accuracy(device: &Device) -> Result<ExitCode, Failure> {
     Ok(if compare("Candle on CUDA", &footprint, &truths) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// How long a training takes, without the run's start and finish.
-fn timed(training: Training, epochs: u32, steps: usize, measured: bool) -> Result<Duration, Failure> {
+/// What a training is done with.
+#[derive(Debug, Clone, Copy)]
+enum Arm {
+    Alone,
+    /// It waits for the device after each epoch, as a measured one does.
+    Waiting,
+    Measured,
+}
+
+/// How long a training of a few epochs takes, without the run's start and finish.
+fn timed(training: Training, steps: usize, arm: Arm) -> Result<Duration, Failure> {
+    const EPOCHS: RangeInclusive<u32> = 1..=3;
+
     let folder = tempfile::tempdir()?;
-    let run = measured.then(|| Run::pre_training(folder.path()).start());
+    let run = matches!(arm, Arm::Measured).then(|| Run::pre_training(folder.path()).start());
     let mut optimizer = training.optimizer()?;
+    let mut epoch = |_| optimizer.step(steps).map(drop);
     let began = Instant::now();
-    match &run {
-        Some(run) => {
-            run.epochs(1..=epochs).on(&training.device).try_for_each(|_| optimizer.step(steps).map(drop))?;
-        }
-        None => (1..=epochs).try_for_each(|_| optimizer.step(steps).map(drop))?,
+    match (&run, arm) {
+        (Some(run), _) => run.epochs(EPOCHS).on(&training.device).try_for_each(epoch)?,
+        (None, Arm::Waiting) => EPOCHS.into_iter().try_for_each(|number| {
+            epoch(number)?;
+            Ok::<_, Failure>(training.device.synchronize()?)
+        })?,
+        (None, _) => EPOCHS.into_iter().try_for_each(epoch)?,
     }
     training.device.synchronize()?;
     let took = began.elapsed();

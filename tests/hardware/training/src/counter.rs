@@ -100,3 +100,40 @@ impl Ticks {
         );
     }
 }
+
+/// A thread that reads the only board's counter now and then, and does no more.
+pub struct Reader {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(u32, Duration), Failure>>,
+}
+
+impl Reader {
+    /// Reads once in each period from now on.
+    #[must_use]
+    pub fn start(period: Duration) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let is_stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let nvml = Nvml::init()?;
+            let board = nvml.device_by_index(0)?;
+            let (mut readings, mut took) = (0, Duration::ZERO);
+            while !is_stopped.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                board.total_energy_consumption()?;
+                (readings, took) = (readings + 1, took + began.elapsed());
+                thread::sleep(period.saturating_sub(began.elapsed()));
+            }
+            Ok((readings, took))
+        });
+        Self { stop, thread }
+    }
+
+    /// How often it read, and how long that took in all.
+    ///
+    /// # Errors
+    /// When the counter could not be read.
+    pub fn stop(self) -> Result<(u32, Duration), Failure> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| "reading the counter panicked")?
+    }
+}

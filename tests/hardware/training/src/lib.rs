@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use sootprint::Footprint;
 use sootprint_benches::statistics::Interval;
 
+use crate::counter::Reader;
+
 pub mod counter;
 
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -66,30 +68,76 @@ pub fn slowdown(
     what: &str,
     patience: Duration,
     mut train: impl FnMut(bool) -> Result<Duration, Failure>,
-) -> Result<Interval, Failure> {
+) -> Result<(), Failure> {
     train(false)?;
     train(true)?;
-    let began = Instant::now();
     let (mut ratios, mut seconds) = (Vec::new(), Vec::new());
-    for block in 0.. {
-        if block >= FEWEST_BLOCKS && began.elapsed() >= patience {
-            break;
-        }
-        let mut logarithms = [0.0_f64; 2];
-        let first = block % 2 == 0;
-        for measured in [first, !first, !first, first] {
-            logarithms[usize::from(measured)] += train(measured)?.as_secs_f64().ln() / 2.0;
-        }
-        ratios.push((logarithms[1] - logarithms[0]).exp() - 1.0);
-        seconds.push(logarithms[0].exp());
-    }
-    let interval = Interval::of_median(&ratios).ok_or("too few blocks for bounds")?;
-    let took = Interval::of_median(&seconds).ok_or("too few blocks for bounds")?;
-    let [low, median, high] = [interval.low, interval.median, interval.high].map(|part| part * 100.0);
+    blocks(patience, |block| {
+        let [without, with] = palindrome(block, |measured| Ok(train(measured)?.as_secs_f64().ln() / 2.0))?;
+        ratios.push((with - without).exp() - 1.0);
+        seconds.push(without.exp());
+        Ok(())
+    })?;
+    let ([low, median, high], took) = (bounds(&ratios, 100.0)?, bounds(&seconds, 1.0)?[1]);
     println!(
-        "\n{what}: {:.3} s a training, slower by {median:+.2} % ({low:+.2} to {high:+.2} %), {} blocks of four",
-        took.median,
+        "\n{what}: {took:.3} s a training, slower by {median:+.2} % ({low:+.2} to {high:+.2} %), {} blocks of four",
         ratios.len()
     );
-    Ok(interval)
+    Ok(())
+}
+
+/// Tells for how long one reading of the counter holds a training up, with a thread that reads it every 25 ms.
+///
+/// # Errors
+/// When a training fails, or the counter cannot be read.
+pub fn held_up(
+    what: &str,
+    patience: Duration,
+    mut train: impl FnMut() -> Result<Duration, Failure>,
+) -> Result<(), Failure> {
+    train()?;
+    let (mut lost, mut taken) = (Vec::new(), Vec::new());
+    blocks(patience, |block| {
+        let (mut readings, mut reading) = (0, Duration::ZERO);
+        let [without, with] = palindrome(block, |is_read| {
+            let reader = is_read.then(|| Reader::start(Duration::from_millis(25)));
+            let took = train()?.as_secs_f64();
+            if let Some(reader) = reader {
+                let (count, time) = reader.stop()?;
+                (readings, reading) = (readings + count, reading + time);
+            }
+            Ok(took)
+        })?;
+        lost.push((with - without) / f64::from(readings));
+        taken.push(reading.as_secs_f64() / f64::from(readings));
+        Ok(())
+    })?;
+    let ([low, median, high], took) = (bounds(&lost, 1e3)?, bounds(&taken, 1e3)?[1]);
+    println!(
+        "\n{what}: held up by a reading for {median:.2} ms ({low:.2} to {high:.2} ms), which takes {took:.2} ms; {} blocks of four",
+        lost.len()
+    );
+    Ok(())
+}
+
+/// Blocks for about so long, but as many as give bounds.
+fn blocks(patience: Duration, mut block: impl FnMut(usize) -> Result<(), Failure>) -> Result<(), Failure> {
+    let began = Instant::now();
+    (0..).take_while(|block| *block < FEWEST_BLOCKS || began.elapsed() < patience).try_for_each(&mut block)
+}
+
+/// The sums of what two arms give in a block of four, `ABBA` or `BAAB`.
+fn palindrome(block: usize, mut arm: impl FnMut(bool) -> Result<f64, Failure>) -> Result<[f64; 2], Failure> {
+    let first = block.is_multiple_of(2);
+    let mut sums = [0.0; 2];
+    for is_second in [first, !first, !first, first] {
+        sums[usize::from(is_second)] += arm(is_second)?;
+    }
+    Ok(sums)
+}
+
+/// The lower bound of the median, the median and the upper one, in units of which so many are one.
+fn bounds(values: &[f64], units: f64) -> Result<[f64; 3], Failure> {
+    let Interval { low, median, high } = Interval::of_median(values).ok_or("too few blocks for bounds")?;
+    Ok([low, median, high].map(|value| value * units))
 }

@@ -26,7 +26,8 @@ const SHARE: f64 = 0.003;
 /// 100 µs to one that works for 100 µs.
 const WAKE_UP: f64 = 100e-6;
 
-/// For this part of the time that a reading takes it is held up by the driver: measured on an H100.
+/// For this part of the time that a reading takes it is taken to be held up by the driver. On an H100 with a processor to
+/// spare it was 0.03 ms (-0.02 to 0.29 ms) of 4.5 ms; where none is, the driver takes one from it.
 const SHARE_OF_A_READING: f64 = 0.15;
 
 /// Until then a counter has ticked, as good as any.

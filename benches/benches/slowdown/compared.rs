@@ -1,0 +1,81 @@
+//! What a comparison says: by how much a training is slower, and whether that is within the goal.
+
+use sootprint_benches::statistics::Interval;
+
+use crate::digits::Size;
+
+/// Upper bound that a slowdown may have.
+pub(crate) const GOAL: f64 = 0.005;
+
+/// For so long a processor that lets another thread in is held up beyond that thread's own time: two threads in lock step on
+/// two processors lost 40 to 50 µs to each turn of a third of 30 µs.
+const SWITCH: f64 = 20e-6;
+
+/// Trainings with a run beside trainings without.
+pub(crate) struct Compared {
+    pub(crate) slowdown: Interval,
+    pub(crate) control: Interval,
+    /// Of a training without a run.
+    pub(crate) seconds: f64,
+    /// The processor time of sootprint's threads, as a part of the time that a training takes.
+    pub(crate) own_share: f64,
+    /// How often they were let onto a processor in a training.
+    pub(crate) turns: f64,
+}
+
+impl Compared {
+    pub(crate) fn verdict(&self) -> Verdict {
+        let is_told = self.control.high - self.control.low <= 2.0 * GOAL;
+        match self.slowdown {
+            Interval { low, high, .. } if low <= 0.0 && high <= GOAL => Verdict::Passes,
+            Interval { low, .. } if low <= 0.0 && !is_told && self.at_most() <= GOAL => {
+                Verdict::WithinTheNoise
+            }
+            _ => Verdict::Fails,
+        }
+    }
+
+    /// The slowdown that sootprint's threads can have caused.
+    fn at_most(&self) -> f64 {
+        self.own_share + self.turns * SWITCH / self.seconds
+    }
+
+    /// As columns of the table.
+    pub(crate) fn told(&self, size: &Size) -> String {
+        let epochs = f64::from(size.epochs);
+        format!(
+            "{:.0} ms | {} | {} | {:.2} % of the time, {:.0} turns an epoch | at most {:.2} %",
+            self.seconds / epochs * 1e3,
+            told(self.slowdown),
+            told(self.control),
+            self.own_share * 100.0,
+            self.turns / epochs,
+            self.at_most() * 100.0
+        )
+    }
+}
+
+/// Whether a goal is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Passes,
+    /// The clock cannot tell on this machine, and what sootprint's threads did is within the goal.
+    WithinTheNoise,
+    Fails,
+}
+
+impl Verdict {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Passes => "pass",
+            Self::WithinTheNoise => "the noise hides it",
+            Self::Fails => "**fail**",
+        }
+    }
+}
+
+/// As per cent.
+fn told(interval: Interval) -> String {
+    let [low, median, high] = [interval.low, interval.median, interval.high].map(|part| part * 100.0);
+    format!("{median:+.3} % ({low:+.3} to {high:+.3} %)")
+}
