@@ -1,7 +1,8 @@
 //! What Linux tells of this process and of the others.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
@@ -28,13 +29,24 @@ pub fn thread_time(name: &str) -> Result<Duration, Failure> {
 /// # Errors
 /// When there is no such thread, or no such file of the kernel's.
 pub fn thread_work(name: &str) -> Result<Work, Failure> {
-    for task in fs::read_dir("/proc/self/task")? {
-        let task = task?.path();
-        if fs::read_to_string(task.join("comm"))?.trim_end() == name {
+    // One that has just begun has no name yet, and a list in which threads end meanwhile may miss another.
+    for _ in 0..1_000 {
+        if let Some(task) = task_of(name)? {
             return work_of(&task);
         }
+        thread::sleep(Duration::from_millis(1));
     }
     Err(format!("there is no thread {name}").into())
+}
+
+fn task_of(name: &str) -> Result<Option<PathBuf>, Failure> {
+    for task in fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name) {
+            return Ok(Some(task));
+        }
+    }
+    Ok(None)
 }
 
 /// The processor time of all of this process's threads that still are.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 use sootprint::{Live, RunHandle};
 
-/// The boards' counters are read once a second; a faster line would show the same figures.
+/// The boards' counters are read once to five times a second; a faster line would show hardly more.
 const CADENCE: Duration = Duration::from_secs(1);
 
 /// The live line; it is gone when this is dropped.

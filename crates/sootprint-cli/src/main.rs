@@ -2,7 +2,8 @@
 //! be.
 //!
 //! # Limits
-//! - Every board that the machine shows to CUDA is counted, whether the command uses it or not.
+//! - The boards count on which the driver lists a process of the command; where it lists none, all that the machine shows
+//!   to CUDA do.
 //! - While the command runs, a signal that one process sends to the whole process group reaches the command twice:
 //!   from its sender and from sootprint, which cannot see that it was sent to both.
 //! - The live line and the command share the terminal: each begins a new line after the other, and a line that the

@@ -124,7 +124,7 @@ fn wait(dir: &Path, name: &Name, ranks: u32, patience: Duration) {
     }
 }
 
-/// Reads the ledgers on all processors: a thousand of a day each are half a gigabyte of text.
+/// Reads the ledgers on all processors: a thousand of a day each are a fifth of a gigabyte of text.
 fn fold_all(ledgers: &[(Name, PathBuf)]) -> Vec<Result<(Fold, Outcome), LedgerError>> {
     let fold = |(name, dir): &(Name, PathBuf)| {
         let recovered = read(dir, name)?;

@@ -1,8 +1,8 @@
 //! How closely the edges of epochs and phases are looked for, and what that may cost.
 //!
-//! After an edge a ticking counter is read again and again until it has ticked. Each reading holds a training up a little:
-//! where all processors are busy one of them has to let the meter's thread in, and on a real board a reading may keep the
-//! driver busy for milliseconds (5 ms on an H100). So the readings after an edge may only take a small part of the time
+//! After an edge a ticking counter is read again and again until it has ticked. Each reading may hold a training up a little:
+//! where all processors are busy one of them has to let the meter's thread in, and on a real board the driver may keep it for
+//! milliseconds (5 ms on an H100). So the readings after an edge may only take a small part of the time
 //! since the edge before: long epochs are cut to milliseconds, and short ones as closely as their length allows.
 
 use std::time::Duration;

@@ -103,7 +103,7 @@ fn describe(finding: &Finding, components: &[Component]) -> String {
     match finding {
         Finding::Reset { component } => {
             format!(
-                "{}: its energy counter began again; what it used just before is not counted",
+                "{}: its energy counter began again; what it used just before is taken from its power, where it tells one",
                 name(component)
             )
         }
