@@ -4,7 +4,7 @@
 //! - A CUDA device is known by its ordinal, which the core maps to a board; `CUDA_VISIBLE_DEVICES` is honoured, and on
 //!   mixed boards in CUDA's own order the footprint says that the mapping is not certain.
 //! - A Metal device cannot be measured yet: the footprint names it.
-//! - The device is synchronised once at each epoch's end, and never within one. On CUDA its memory pool may give memory
+//! - The device is synchronised before the first epoch and at each one's end, and never within one. On CUDA its memory pool may give memory
 //!   back then, and the next epoch ask for it again: a training on an H100 lost some 20 ms an epoch, most likely to that. A
 //!   loop without [`on`](OnDevice::on) is not held up, and the work that its device has left is counted to the next epoch.
 //! - What a phase of a step used is known from timestamps of the training's thread: a device that works on while the
@@ -47,8 +47,8 @@ use sootprint::{Claim, Epochs, RunHandle, Slices};
 
 /// Lets a measured loop know the devices that it trains on.
 ///
-/// Their boards are counted and no others, and each is waited for at the loop's edges: once before an epoch or a slice
-/// ends, never within one.
+/// Their boards are counted and no others, and each is waited for at the loop's edges: before the first epoch or slice
+/// and before each one's end, never within one.
 pub trait OnDevice: Sized {
     /// The loop trains on this device.
     #[must_use]
