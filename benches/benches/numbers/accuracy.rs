@@ -60,11 +60,11 @@ const CASES: [Case; 11] = [
     },
     Case {
         name: "dear-counter",
-        what: "energy counter with a tick of 100 ms on a board of which each query takes 5 ms, 5 s",
+        what: "energy counter with a tick of 100 ms of which each reading takes 5 ms, 5 s",
         goal: 0.005,
         window: WINDOW,
         visible: None,
-        boards: |_| vec![board(0, 1).counter(SLOW).slow(DEAR)],
+        boards: |_| vec![board(0, 1).counter(SLOW).slow_counter(DEAR)],
         judge: |run| whole(run, &[0]),
     },
     Case {

@@ -32,6 +32,7 @@ pub struct Board {
     pub(crate) resets: Vec<Duration>,
     pub(crate) lost: Option<Duration>,
     pub(crate) slow: Duration,
+    pub(crate) slow_counter: Duration,
     pub(crate) no_memory: bool,
     pub(crate) mig: Option<bool>,
     pub(crate) processes: Vec<u32>,
@@ -124,6 +125,13 @@ impl Board {
     #[must_use]
     pub fn slow(mut self, each_query: Duration) -> Self {
         self.slow = each_query;
+        self
+    }
+
+    /// Each reading of the energy counter takes so long, and tells what it was when that began.
+    #[must_use]
+    pub fn slow_counter(mut self, each_reading: Duration) -> Self {
+        self.slow_counter = each_reading;
         self
     }
 

@@ -14,6 +14,7 @@ use crate::pci::PciAddress;
 use crate::status::{Status, describe};
 use std::ffi::{c_char, c_int, c_uint, c_ulonglong};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 use std::time::Duration;
 
 #[unsafe(no_mangle)]
@@ -114,12 +115,18 @@ extern "C" fn nvmlDeviceGetPowerUsage(device: Handle, milliwatts: Pointer<c_uint
     query(device, |_, board, now| milliwatts.put(number(supported(board.power_usage(now))?)?))
 }
 
+/// Takes as long as the script says.
+fn counter(board: &Board, now: Duration) -> Option<u64> {
+    thread::sleep(board.slow_counter);
+    board.total_energy(now)
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetTotalEnergyConsumption(
     device: Handle,
     millijoules: Pointer<c_ulonglong>,
 ) -> c_uint {
-    query(device, |_, board, now| millijoules.put(supported(board.total_energy(now))?))
+    query(device, |_, board, now| millijoules.put(supported(counter(board, now))?))
 }
 
 #[unsafe(no_mangle)]
@@ -270,7 +277,7 @@ fn field_of(board: &Board, now: Duration, timestamp: i64, field: c_uint, scope: 
     const UNSIGNED_LONG_LONG: c_uint = 3;
     let (value_type, value) = match (field, scope) {
         // NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, NVML_FI_DEV_POWER_AVERAGE, NVML_FI_DEV_POWER_INSTANT.
-        (83, 0) => (UNSIGNED_LONG_LONG, board.total_energy(now)),
+        (83, 0) => (UNSIGNED_LONG_LONG, counter(board, now)),
         (185, 0) => (UNSIGNED_INT, board.average_field(now)),
         (186, 0) => (UNSIGNED_INT, board.instant_field(now)),
         _ => (UNSIGNED_INT, None),

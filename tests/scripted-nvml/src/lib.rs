@@ -58,6 +58,7 @@
 //! reset 0 3s                    the driver is loaded anew: at 3 s the counter starts from zero again
 //! lost 0 5s                     from 5 s on every query of the board answers NVML_ERROR_GPU_IS_LOST
 //! slow 0 50ms                   every query of the board sleeps that long, on the real clock
+//! slowcounter 0 5ms             every reading of its energy counter sleeps that long, on the real clock, after it was taken
 //! nomemory 0                    memory information is not supported
 //! mig 0 on                      MIG mode is on (or off); without the line it is not supported
 //! slice 0 MIG-aaaa 3 4711       the board has a slice (MIG) of 3 of its 7 parts, on which processes with these ids run

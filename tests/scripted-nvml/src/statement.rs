@@ -117,6 +117,7 @@ impl Board {
             ("reset", [at]) => self.resets.push(parse_time(at)?),
             ("lost", [at]) => self.lost = Some(parse_time(at)?),
             ("slow", [each_query]) => self.slow = parse_time(each_query)?,
+            ("slowcounter", [each_reading]) => self.slow_counter = parse_time(each_reading)?,
             ("nomemory", []) => self.no_memory = true,
             ("mig", [mode @ ("on" | "off")]) => self.mig = Some(*mode == "on"),
             ("slice", [uuid, parts, ids @ ..]) => {
@@ -150,6 +151,8 @@ impl Board {
         lines.extend(self.resets.iter().map(|at| ("reset", show_time(*at))));
         lines.extend(self.lost.map(|at| ("lost", show_time(at))));
         lines.extend((!self.slow.is_zero()).then(|| ("slow", show_time(self.slow))));
+        let slow_counter = (!self.slow_counter.is_zero()).then(|| show_time(self.slow_counter));
+        lines.extend(slow_counter.map(|time| ("slowcounter", time)));
         lines.extend(self.no_memory.then(|| ("nomemory", String::new())));
         lines.extend(self.mig.map(|on| ("mig", if on { "on".into() } else { "off".into() })));
         lines.extend(self.slices.iter().map(|Slice { uuid, parts, processes }| {
@@ -223,7 +226,8 @@ mod tests {
             .repeat(s(2));
         let full =
             full.counter(s(3)).counter_start(5000).average(s(4)).instant().reset(s(5)).reset(s(6)).lost(s(7));
-        let full = full.slow(s(8)).no_memory().slice("MIG-a", 3, &[9, 10]).slice("MIG-b", 1, &[]);
+        let full =
+            full.slow(s(8)).slow_counter(s(9)).no_memory().slice("MIG-a", 3, &[9, 10]).slice("MIG-b", 1, &[]);
         let full = full.process(11).process(12);
         let bare = Board::new("GPU-b", "0000:08:00.0", "Bare");
         let script = Script {
@@ -231,7 +235,7 @@ mod tests {
             ..Script::new().driver("535.1").board(full).board(bare)
         };
         assert_eq!(script.to_string().parse(), Ok(script.clone()));
-        assert_eq!(script.to_string().lines().count(), 2 + 17 + 1);
+        assert_eq!(script.to_string().lines().count(), 2 + 18 + 1);
         let script = Script { clock: ClockChoice::File("a folder/clock".into()), ..script };
         assert_eq!(script.to_string().parse(), Ok(script));
     }
