@@ -151,8 +151,7 @@ impl Board {
         lines.extend(self.resets.iter().map(|at| ("reset", show_time(*at))));
         lines.extend(self.lost.map(|at| ("lost", show_time(at))));
         lines.extend((!self.slow.is_zero()).then(|| ("slow", show_time(self.slow))));
-        let slow_counter = (!self.slow_counter.is_zero()).then(|| show_time(self.slow_counter));
-        lines.extend(slow_counter.map(|time| ("slowcounter", time)));
+        lines.extend((!self.slow_counter.is_zero()).then(|| ("slowcounter", show_time(self.slow_counter))));
         lines.extend(self.no_memory.then(|| ("nomemory", String::new())));
         lines.extend(self.mig.map(|on| ("mig", if on { "on".into() } else { "off".into() })));
         lines.extend(self.slices.iter().map(|Slice { uuid, parts, processes }| {

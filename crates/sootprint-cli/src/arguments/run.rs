@@ -14,9 +14,9 @@ use super::parsers::{intensity, pue, repository, series};
 /// Measure a command from its start to its end.
 ///
 /// The command's input and output are its own; sootprint writes to stderr only. Ctrl-C ends the command, and signals that
-/// are sent to sootprint to end it or to tell it something (HUP, USR1, USR2) are passed on to it. The command finds the folder of the record in
-/// `SOOTPRINT_RUN_DIR`, and a training in it that uses sootprint itself attaches to that run: its epochs are in the
-/// record, and nothing is measured twice.
+/// are sent to sootprint to end it or to tell it something (HUP, USR1, USR2) are passed on to it. The command finds the
+/// folder of the record in `SOOTPRINT_RUN_DIR`, and a training in it that uses sootprint itself attaches to that run: its
+/// epochs are in the record, and nothing is measured twice.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("label").args(["pre_training", "fine_tuning"])), after_long_help = HELP)]
 pub(crate) struct RunArguments {

@@ -135,7 +135,7 @@ impl Rig {
         if self.reads_ahead() {
             self.read_ahead(origin, |rig, ahead| rig.young_sessions(ahead).next().is_none());
         } else {
-            self.hurry(origin, OpenEdge::of_a_run(origin));
+            self.hurry(origin);
         }
         Opening {
             clock: self.clock.clone(),
@@ -175,7 +175,7 @@ impl Rig {
         } else {
             let now = self.clock.now();
             if !self.tell_settled(now) {
-                self.hurry(now, edge);
+                self.hurry(now);
             }
         }
     }
@@ -191,9 +191,7 @@ impl Rig {
             self.sample(now, |channel| is_whole || channel.is_due(now));
         }
         self.tell_settled(now);
-        if let Some(edge) = self.open_edge(now) {
-            self.hurry(now, edge);
-        }
+        self.hurry(now);
     }
 
     fn due(&self) -> Option<Duration> {
@@ -235,8 +233,9 @@ impl Rig {
         self.listeners.iter().filter(is_young)
     }
 
-    /// Lets ticking counters be read again as soon as an edge asks for it.
-    fn hurry(&mut self, now: Duration, edge: OpenEdge) {
+    /// Lets ticking counters be read again as soon as the open edge asks for it.
+    fn hurry(&mut self, now: Duration) {
+        let Some(edge) = self.open_edge(now) else { return };
         let pause = edge.pause(now, self.cost());
         let power: Duration = self.channels.iter().map(|channel| channel.power_cost.least()).sum();
         let closest = edges::closest_readings(pause, self.cost() + power);

@@ -1,4 +1,5 @@
-//! A training with Candle on CUDA: `candle-cuda accuracy`, `candle-cuda slowdown SECONDS`, about as long for each row, `candle-cuda held-up SECONDS`.
+//! A training with Candle on CUDA: `candle-cuda accuracy`, `candle-cuda slowdown SECONDS` and `candle-cuda held-up SECONDS`,
+//! about as long for each row.
 
 use std::ops::RangeInclusive;
 use std::process::ExitCode;

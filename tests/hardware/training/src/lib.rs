@@ -1,4 +1,4 @@
-//! What the trainings have in common: the board's counter as it ticks, and two tables.
+//! What the trainings have in common: the board's counter as it ticks, and the tables.
 
 use std::error::Error;
 use std::time::{Duration, Instant};

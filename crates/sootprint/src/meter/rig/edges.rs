@@ -2,8 +2,8 @@
 //!
 //! After an edge a ticking counter is read again and again until it has ticked. Each reading may hold a training up a little:
 //! where all processors are busy one of them has to let the meter's thread in, and on a real board the driver may keep it for
-//! milliseconds (5 ms on an H100). So the readings after an edge may only take a small part of the time
-//! since the edge before: long epochs are cut to milliseconds, and short ones as closely as their length allows.
+//! milliseconds (5 ms on an H100). So the readings after an edge may only take a small part of the time since the edge
+//! before: long epochs are cut to milliseconds, and short ones as closely as their length allows.
 
 use std::time::Duration;
 
