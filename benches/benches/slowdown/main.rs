@@ -3,20 +3,21 @@
 //! A perceptron learns the digits with Burn and with Candle, again and again, with a run of sootprint and without. A
 //! block of six trainings is a palindrome of three arms, as in `ABC CBA`; the next blocks begin with the other arms. So
 //! each arm has the same mean position within each block, whatever drifts steadily meanwhile cancels, and over three
-//! blocks each arm has stood in each place. Of each block one ratio is taken; told are the median of the ratios and the
-//! bounds of the sign test, which ask nothing of the noise.
+//! blocks each arm has stood in each place. Of each block one ratio is taken; told are their middle and its bounds
+//! ([`Interval`]).
 //!
-//! The third arm is the control. With Candle it is one more training without a run. With Burn it has no run either, but
-//! three metrics that do nothing where sootprint has its own: Burn writes each metric of each step into a file, through a
-//! thread of its own, and what that costs is in the slowdown but is not sootprint's to change.
+//! The third arm is the control. With Candle it is one more training without a run, and a measured one is compared with
+//! both. With Burn it has no run either, but three metrics that do nothing where sootprint has its own: Burn writes each
+//! metric of each step into a file, through a thread of its own, and what that costs is in the slowdown but is not
+//! sootprint's to change.
 //!
 //! Where a training without a run is not timed more closely than the goal asks, the clock cannot tell. Then there is what
 //! sootprint's own threads did meanwhile: no training is held up for longer than they were at work, and a little longer for
 //! each time that a processor changed from one to the other. What Burn does with the metrics is not in that.
 //!
 //! The training alone is timed: a run's start and finish have their own figures (`numbers`). Each row is a process of its
-//! own, for how many processors a training takes is settled when it begins. `slowdown BLOCKS` takes another number of
-//! blocks, `slowdown BLOCKS ROW...` some rows alone, counted from 0.
+//! own, for how many processors a training takes is settled when it begins, and takes as many blocks as its noise asks for.
+//! `slowdown BLOCKS` takes another number of blocks, `slowdown BLOCKS ROW...` some rows alone, counted from 0.
 
 #![expect(clippy::print_stdout, reason = "the table is the program's result")]
 
@@ -33,13 +34,11 @@ use std::time::{Duration, Instant};
 use nvidia_ml::{Board, Script, install};
 use sootprint::Run;
 use sootprint_benches::Failure;
-use sootprint_benches::statistics::Interval;
+use sootprint_benches::statistics::{Interval, median};
 use sootprint_benches::system::{self, Work};
 
 use compared::{Compared, GOAL, Verdict};
 use digits::{Digits, Size};
-
-const BLOCKS: usize = 60;
 
 /// What a training is done with.
 #[derive(Debug)]
@@ -83,9 +82,20 @@ impl Arm {
 struct Row {
     name: &'static str,
     train: Train,
+    control: Control,
     size: Size,
     processors: Processors,
+    blocks: usize,
     has_goal: bool,
+}
+
+/// What the third arm is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Control {
+    /// A training without a run once more.
+    Again,
+    /// A training with metrics that do nothing.
+    IdleMetrics,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,18 +108,13 @@ enum Processors {
 /// The ones without a goal are what nobody trains for long: a small step is dear to whoever does something in each, and a
 /// short epoch to whoever does something at its edges.
 const ROWS: [Row; 7] = [
-    Row::new(
-        "Burn, `measured_by`; control with three idle metrics",
-        supervised::train,
-        Size::LARGE,
-        Processors::AllButOne,
-    ),
-    Row::new("the same", supervised::train, Size::LARGE, Processors::All),
-    Row::without_goal("the same with small steps", supervised::train, Size::SMALL),
-    Row::without_goal("the same with small steps and short epochs", supervised::train, Size::SHORT),
-    Row::new("Candle, `.on(&device)`", candle::train, Size::SMALL, Processors::AllButOne),
-    Row::new("the same", candle::train, Size::SMALL, Processors::All),
-    Row::without_goal("the same with short epochs", candle::train, Size::SHORT),
+    Row::burn("Burn, `measured_by`; control with three idle metrics", Size::LARGE, Processors::AllButOne),
+    Row::burn("the same", Size::LARGE, Processors::All),
+    Row::burn("the same with small steps", Size::SMALL, Processors::All).without_goal(),
+    Row::burn("the same with small steps and short epochs", Size::SHORT, Processors::All).without_goal(),
+    Row::candle("Candle, `.on(&device)`", Size::SMALL, Processors::AllButOne),
+    Row::candle("the same", Size::SMALL, Processors::All),
+    Row::candle("the same with short epochs", Size::SHORT, Processors::All).without_goal(),
 ];
 
 /// Tells the process of a row which one it is.
@@ -123,10 +128,10 @@ const THREADS: &str = "RAYON_NUM_THREADS";
 
 fn main() -> ExitCode {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
-    let blocks = numbers.next().unwrap_or(BLOCKS);
+    let blocks = numbers.next();
     let rows: Vec<usize> = numbers.collect();
     let passes = match std::env::var(ROW).ok().and_then(|row| ROWS.get(row.parse::<usize>().ok()?)) {
-        Some(row) => row.print(blocks),
+        Some(row) => row.print(blocks.unwrap_or(row.blocks)),
         None => table(blocks, &rows),
     };
     match passes {
@@ -140,12 +145,12 @@ fn main() -> ExitCode {
 }
 
 /// Prints some rows, or all when none is named; whether all reach their goal.
-fn table(blocks: usize, rows: &[usize]) -> Result<bool, Failure> {
+fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
     let neighbours = system::Neighbours::watch()?;
     println!(
-        "| training on the processor | threads | a step takes | an epoch takes | slowdown, median and 95 % bounds | of the control | sootprint's threads at work | | goal | |"
+        "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of the control | sootprint's threads at work | | goal | |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let processors = std::thread::available_parallelism()?.get();
     let mut passes = true;
     let rows = if rows.is_empty() { (0..ROWS.len()).collect() } else { rows.to_vec() };
@@ -156,27 +161,44 @@ fn table(blocks: usize, rows: &[usize]) -> Result<bool, Failure> {
             Processors::AllButOne => (processors - 1).max(1),
         };
         let mut process = Command::new(std::env::current_exe()?);
-        process.arg(blocks.to_string()).env(ROW, index.to_string()).env(THREADS, threads.to_string());
+        process
+            .args(blocks.map(|blocks| blocks.to_string()))
+            .env(ROW, index.to_string())
+            .env(THREADS, threads.to_string());
         passes &= match process.status()? {
             status if status.success() => true,
             status if status.code() == Some(i32::from(MISSED)) => false,
             status => return Err(format!("the row {index}, {}, ended with {status}", row.name).into()),
         };
     }
-    println!(
-        "\n{blocks} blocks of six trainings each; other programs kept {:.2} cores busy meanwhile.",
-        neighbours.cores()?
-    );
+    println!("\nOther programs kept {:.2} cores busy meanwhile.", neighbours.cores()?);
     Ok(passes)
 }
 
 impl Row {
-    const fn new(name: &'static str, train: Train, size: Size, processors: Processors) -> Self {
-        Self { name, train, size, processors, has_goal: true }
+    const fn burn(name: &'static str, size: Size, processors: Processors) -> Self {
+        Self::new(name, (supervised::train, Control::IdleMetrics), size, processors)
     }
 
-    const fn without_goal(name: &'static str, train: Train, size: Size) -> Self {
-        Self { name, train, size, processors: Processors::All, has_goal: false }
+    const fn candle(name: &'static str, size: Size, processors: Processors) -> Self {
+        Self::new(name, (candle::train, Control::Again), size, processors)
+    }
+
+    const fn new(
+        name: &'static str,
+        (train, control): (Train, Control),
+        size: Size,
+        processors: Processors,
+    ) -> Self {
+        let blocks = match processors {
+            Processors::All => 300,
+            Processors::AllButOne => 120,
+        };
+        Self { name, train, control, size, processors, blocks, has_goal: true }
+    }
+
+    const fn without_goal(self) -> Self {
+        Self { blocks: 60, has_goal: false, ..self }
     }
 
     /// Measures, and prints the row; whether it reaches its goal.
@@ -192,7 +214,7 @@ impl Row {
             String::new()
         };
         println!(
-            "| {name} | {} | {:.2} ms | {told} | {goal} | {} |",
+            "| {name} | {} | {blocks} | {:.2} ms | {told} | {goal} | {} |",
             std::env::var(THREADS)?,
             compared.seconds / size.steps(digits.0.len()) * 1e3,
             verdict.map_or("", Verdict::word),
@@ -226,17 +248,25 @@ impl Row {
                 }
             }
             let [measured, without, control] = logarithms;
-            slowdowns.push((measured - without).exp() - 1.0);
-            controls.push((control - without).exp() - 1.0);
+            let beside = match self.control {
+                Control::Again => f64::midpoint(without, control),
+                Control::IdleMetrics => without,
+            };
+            slowdowns.push(measured - beside);
+            controls.push(control - without);
             seconds.push(without.exp());
         }
-        let of = |values: &[f64]| Interval::of_median(values).ok_or("too few blocks for bounds");
+        let of = |logarithms: &[f64]| {
+            let interval = Interval::of_differences(logarithms).ok_or("too few blocks for bounds")?;
+            Ok::<_, Failure>(interval.map(f64::exp_m1))
+        };
+        let median = |values: &[f64]| median(values).ok_or("no blocks");
         Ok(Compared {
             slowdown: of(&slowdowns)?,
             control: of(&controls)?,
-            seconds: of(&seconds)?.median,
-            own_share: of(&own_shares)?.median,
-            turns: of(&turns)?.median,
+            seconds: median(&seconds)?,
+            own_share: median(&own_shares)?,
+            turns: median(&turns)?,
         })
     }
 }

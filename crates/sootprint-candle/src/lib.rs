@@ -5,8 +5,8 @@
 //!   mixed boards in CUDA's own order the footprint says that the mapping is not certain.
 //! - A Metal device cannot be measured yet: the footprint names it.
 //! - The device is synchronised before the first epoch and at each one's end, and never within one. On CUDA its memory
-//!   pool may give memory back then, and the next epoch ask for it again: a training on an H100 lost some 20 ms an epoch,
-//!   most likely to that. A loop without [`on`](OnDevice::on) is not held up, and the work that its device has left is
+//!   pool may give memory back then, and the next epoch ask for it again: a training on an H100 lost some 20 ms in two
+//!   epochs, most likely to that. A loop without [`on`](OnDevice::on) is not held up, and the work that its device has left is
 //!   counted to the next epoch.
 //! - What a phase of a step used is known from timestamps of the training's thread: a device that works on while the
 //!   thread goes on has that work counted to the next phase.

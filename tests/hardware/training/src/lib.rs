@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use sootprint::Footprint;
-use sootprint_benches::statistics::Interval;
+use sootprint_benches::statistics::{Interval, median};
 
 use crate::counter::Reader;
 
@@ -71,17 +71,18 @@ pub fn slowdown(
 ) -> Result<(), Failure> {
     train(false)?;
     train(true)?;
-    let (mut ratios, mut seconds) = (Vec::new(), Vec::new());
+    let (mut logarithms, mut seconds) = (Vec::new(), Vec::new());
     blocks(patience, |block| {
         let [without, with] = palindrome(block, |measured| Ok(train(measured)?.as_secs_f64().ln() / 2.0))?;
-        ratios.push((with - without).exp() - 1.0);
+        logarithms.push(with - without);
         seconds.push(without.exp());
         Ok(())
     })?;
-    let ([low, median, high], took) = (bounds(&ratios, 100.0)?, bounds(&seconds, 1.0)?[1]);
+    let Interval { low, middle, high } = bounds(&logarithms)?.map(|part| part.exp_m1() * 100.0);
     println!(
-        "\n{what}: {took:.3} s a training, slower by {median:+.2} % ({low:+.2} to {high:+.2} %), {} blocks of four",
-        ratios.len()
+        "\n{what}: {:.3} s a training, slower by {middle:+.2} % ({low:+.2} to {high:+.2} %), {} blocks of four",
+        median(&seconds).ok_or("no blocks")?,
+        logarithms.len()
     );
     Ok(())
 }
@@ -112,9 +113,10 @@ pub fn held_up(
         taken.push(reading.as_secs_f64() / f64::from(readings));
         Ok(())
     })?;
-    let ([low, median, high], took) = (bounds(&lost, 1e3)?, bounds(&taken, 1e3)?[1]);
+    let Interval { low, middle, high } = bounds(&lost)?.map(|seconds| seconds * 1e3);
     println!(
-        "\n{what}: held up by a reading for {median:.2} ms ({low:.2} to {high:.2} ms), which takes {took:.2} ms; {} blocks of four",
+        "\n{what}: held up by a reading for {middle:.2} ms ({low:.2} to {high:.2} ms), which takes {:.2} ms; {} blocks of four",
+        median(&taken).ok_or("no blocks")? * 1e3,
         lost.len()
     );
     Ok(())
@@ -136,8 +138,6 @@ fn palindrome(block: usize, mut arm: impl FnMut(bool) -> Result<f64, Failure>) -
     Ok(sums)
 }
 
-/// The lower bound of the median, the median and the upper one, in units of which so many are one.
-fn bounds(values: &[f64], units: f64) -> Result<[f64; 3], Failure> {
-    let Interval { low, median, high } = Interval::of_median(values).ok_or("too few blocks for bounds")?;
-    Ok([low, median, high].map(|value| value * units))
+fn bounds(differences: &[f64]) -> Result<Interval, Failure> {
+    Interval::of_differences(differences).ok_or_else(|| "too few blocks for bounds".into())
 }
