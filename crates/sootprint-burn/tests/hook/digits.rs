@@ -247,7 +247,11 @@ pub(crate) fn training_on(
 }
 
 pub(crate) fn learner() -> Learner<Perceptron> {
-    Learner::new(Perceptron::new(&Device::flex().autodiff()), AdamConfig::new().init(), 1e-2)
+    learner_on(&Device::flex().autodiff())
+}
+
+pub(crate) fn learner_on(device: &Device) -> Learner<Perceptron> {
+    Learner::new(Perceptron::new(device), AdamConfig::new().init(), 1e-2)
 }
 
 /// Saves each epoch, and takes as long as an epoch.

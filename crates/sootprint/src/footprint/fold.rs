@@ -4,6 +4,7 @@ mod components;
 mod epochs;
 mod merge;
 mod notes;
+mod trace;
 
 use std::collections::BTreeMap;
 
@@ -19,12 +20,7 @@ use crate::units::{Co2e, Energy, Power};
 use components::{hardware, summary, unmapped};
 use epochs::{Between, Epoch};
 pub(crate) use merge::merged;
-
-/// The footprint keeps at most this many points of power; a longer run's are thinned out evenly.
-const MOST_POINTS: usize = 500;
-
-/// The mean power over less than this many seconds says nothing of a rest.
-const SHORTEST_REST: f64 = 0.9;
+use trace::{Trace, lowest_seen};
 
 /// What the entries so far add up to.
 #[derive(Debug, Clone)]
@@ -51,8 +47,7 @@ pub(crate) struct Fold {
     notes: Vec<String>,
     outcome: Option<Outcome>,
     live: Option<Series>,
-    /// The energy of each component at some moments.
-    trace: Vec<(f64, Vec<Energy>)>,
+    trace: Trace,
 }
 
 /// An idle energy and the word for how it was found.
@@ -77,7 +72,7 @@ impl Fold {
             notes: Vec::new(),
             outcome: None,
             live: None,
-            trace: Vec::new(),
+            trace: Trace::default(),
         }
     }
 
@@ -210,7 +205,7 @@ impl Fold {
         let opened = &*self.opened;
         let mut components = self.components(&opened.components);
         let hardware = hardware(&components);
-        let power = self.power(&opened.components);
+        let power = trace::power(self.summed());
         let energy = self.energy(opened, &components, self.idle(&power));
         let (grid, uncovered) = self.grid(opened);
         let emissions = EmissionsSummary {
@@ -296,10 +291,7 @@ impl Fold {
     fn totals(&mut self, at: f64, totals: Vec<Total>) {
         self.totalled = at;
         self.at = self.at.max(at);
-        self.trace.push((at, totals.iter().map(|total| total.energy).collect()));
-        if self.trace.len() > 2 * MOST_POINTS {
-            thin_out(&mut self.trace);
-        }
+        self.trace.push(at, totals.iter().map(|total| total.energy).collect());
         self.totals = totals;
     }
 
@@ -346,13 +338,14 @@ impl Fold {
     /// The intensity of the run's electricity, and the energy that a live series does not cover.
     fn grid(&self, opened: &Opened) -> (Answer, Energy) {
         match (&self.live, opened.started.parse()) {
-            (Some(series), Ok(started)) => {
-                let energy = |energy: &Vec<Energy>| self.sum(&opened.components, energy);
-                let trace: Vec<_> = self.trace.iter().map(|(at, each)| (*at, energy(each))).collect();
-                weighted(&opened.grid, series, started, &trace)
-            }
+            (Some(series), Ok(started)) => weighted(&opened.grid, series, started, &self.summed()),
             _ => (opened.grid.clone(), Energy::ZERO),
         }
+    }
+
+    /// The energy of all that counts, at some moments.
+    fn summed(&self) -> Vec<(f64, Energy)> {
+        self.trace.summed(|each| self.sum(&self.opened.components, each))
     }
 
     /// The sum of what counts.
@@ -362,44 +355,6 @@ impl Fold {
             .map(|(_, (_, energy))| *energy)
             .sum()
     }
-
-    /// The mean power up to each kept moment.
-    fn power(&self, components: &[Component]) -> Vec<(f64, f64)> {
-        let mut trace = self.trace.clone();
-        while trace.len() > MOST_POINTS {
-            thin_out(&mut trace);
-        }
-        let (mut then, mut before) = (0.0, Energy::ZERO);
-        let mut power = Vec::with_capacity(trace.len());
-        for (at, energy) in trace {
-            let energy = self.sum(components, &energy);
-            if at > then {
-                power.push((at, (energy - before).joules() / (at - then)));
-                (then, before) = (at, energy);
-            }
-        }
-        power
-    }
-}
-
-/// What a run would have used at the lowest power that was seen in it, which bounds from above what its hardware uses
-/// at rest. A training that never rests tells little of that; a single span tells nothing.
-fn lowest_seen(power: &[(f64, f64)], duration: f64) -> Option<Energy> {
-    let starts = std::iter::once(0.0).chain(power.iter().map(|(at, _)| *at));
-    let spans = starts.zip(power).filter(|(start, (at, _))| at - start >= SHORTEST_REST);
-    let watts: Vec<f64> = spans.map(|(_, (_, watts))| *watts).collect();
-    let lowest = watts.iter().copied().reduce(f64::min)?;
-    (watts.len() > 1).then(|| Energy::from_joules(lowest * duration))
-}
-
-/// Takes out every second point and keeps the last.
-fn thin_out(trace: &mut Vec<(f64, Vec<Energy>)>) {
-    let odd = trace.len() % 2;
-    let mut index = 0;
-    trace.retain(|_| {
-        index += 1;
-        index % 2 == odd
-    });
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::components::{hardware, summary, unmapped};
-use super::{Fold, Idle, lowest_seen};
+use super::trace::lowest_seen;
+use super::{Fold, Idle};
 use crate::footprint::{ComponentSummary, EmissionsSummary, EnergySummary, Footprint, RunSummary, SCHEMA};
 use crate::ledger::{Counts, Outcome};
 use crate::source::{Component, Kind};

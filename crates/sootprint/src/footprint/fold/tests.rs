@@ -1,3 +1,4 @@
+use super::trace::MOST_POINTS;
 use super::*;
 use crate::facility::Pue;
 use crate::grid::Answer;

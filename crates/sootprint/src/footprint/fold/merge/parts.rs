@@ -85,26 +85,9 @@ pub(super) fn allocation<'a>(piece: &'a Piece<'_>, component: &Component) -> &'a
 }
 
 impl Piece<'_> {
-    /// The energy of a component up to a moment of the ledger's own time, on the line between its readings.
-    pub(super) fn energy_at(&self, component: usize, at: f64) -> Energy {
-        let trace = &self.fold.trace;
-        let of = |index: usize| {
-            let (at, each) = &trace[index];
-            (*at, each.get(component).copied().unwrap_or_default())
-        };
-        let after = trace.partition_point(|(then, _)| *then < at);
-        let before = if after == 0 { (0.0, Energy::ZERO) } else { of(after - 1) };
-        if after == trace.len() {
-            return before.1;
-        }
-        let next = of(after);
-        let time = next.0 - before.0;
-        let part = if time > 0.0 { ((at - before.0) / time).clamp(0.0, 1.0) } else { 1.0 };
-        before.1 + (next.1 - before.1) * part
-    }
-
+    /// The energy of a component from one moment of the ledger's own time to another, on the lines between its readings.
     pub(super) fn energy_between(&self, component: usize, from: f64, to: f64) -> Energy {
-        let (from, to) = (self.energy_at(component, from), self.energy_at(component, to));
+        let [from, to] = [from, to].map(|at| self.fold.trace.energy_at(component, at));
         if to < from { Energy::ZERO } else { to - from }
     }
 

@@ -1,6 +1,6 @@
 //! The power of all ledgers together.
 
-use super::super::MOST_POINTS;
+use super::super::trace::MOST_POINTS;
 use super::Merge;
 use crate::units::Energy;
 
