@@ -1,9 +1,10 @@
 //! What being measured costs a real training: `cargo bench -p sootprint-benches --bench slowdown`.
 //!
 //! A perceptron learns the digits with Burn and with Candle, again and again, with a run of sootprint and without. A
-//! block of six trainings is a palindrome of three arms, as in `ABC CBA`; the next blocks begin with the other arms. So
-//! each arm has the same mean position within each block, whatever drifts steadily meanwhile cancels, and over three
-//! blocks each arm has stood in each place. Of each block one ratio is taken; told are their middle and its bounds
+//! block of six trainings is a palindrome of three arms, as in `ABC CBA`, so that each arm has the same mean position
+//! within it and whatever drifts steadily meanwhile cancels. Six blocks have the six orders of the arms, in a row in
+//! which each arm follows each other one equally often: what a training leaves to the next one, such as files that are
+//! still being written, falls on all alike. Of each block one ratio is taken; told are their middle and its bounds
 //! ([`Interval`]).
 //!
 //! The third arm is the control. With Candle it is one more training without a run, and a measured one is compared with
@@ -16,8 +17,8 @@
 //! each time that a processor changed from one to the other. What Burn does with the metrics is not in that.
 //!
 //! The training alone is timed: a run's start and finish have their own figures (`numbers`). Each row is a process of its
-//! own, for how many processors a training takes is settled when it begins, and takes as many blocks as its noise asks for.
-//! `slowdown BLOCKS` takes another number of blocks, `slowdown BLOCKS ROW...` some rows alone, counted from 0.
+//! own, for how many processors a training takes is settled when it begins. `slowdown BLOCKS` takes another number of
+//! blocks, `slowdown BLOCKS ROW...` some rows alone, counted from 0.
 
 #![expect(clippy::print_stdout, reason = "the table is the program's result")]
 
@@ -117,6 +118,10 @@ const ROWS: [Row; 7] = [
     Row::candle("the same with short epochs", Size::SHORT, Processors::All).without_goal(),
 ];
 
+/// The orders of the arms in six blocks, each of which ends as it began: over all of them each arm comes after each other
+/// one five times.
+const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0]];
+
 /// Tells the process of a row which one it is.
 const ROW: &str = "SOOTPRINT_BENCHES_ROW";
 
@@ -190,11 +195,7 @@ impl Row {
         size: Size,
         processors: Processors,
     ) -> Self {
-        let blocks = match processors {
-            Processors::All => 300,
-            Processors::AllButOne => 120,
-        };
-        Self { name, train, control, size, processors, blocks, has_goal: true }
+        Self { name, train, control, size, processors, blocks: 150, has_goal: true }
     }
 
     const fn without_goal(self) -> Self {
@@ -233,8 +234,8 @@ impl Row {
         let (mut own_shares, mut turns) = (Vec::new(), Vec::new());
         for block in 0..blocks {
             let mut logarithms = [0.0_f64; 3];
-            let first = [0, 1, 2].map(|place| (place + block) % 3);
-            for arm in first.into_iter().chain(first.into_iter().rev()) {
+            let order = ORDERS[block % ORDERS.len()];
+            for arm in order.into_iter().chain(order.into_iter().rev()) {
                 let with = match arm {
                     0 => Arm::Measured(machine.start(block)?),
                     1 => Arm::Without,
