@@ -4,10 +4,10 @@
 //! - A CUDA device is known by its ordinal, which the core maps to a board; `CUDA_VISIBLE_DEVICES` is honoured, and on
 //!   mixed boards in CUDA's own order the footprint says that the mapping is not certain.
 //! - A Metal device cannot be measured yet: the footprint names it.
-//! - The device is synchronised before the first epoch and at each one's end, and never within one. On CUDA its memory
-//!   pool may give memory back then, and the next epoch ask for it again: a training on an H100 lost some 20 ms in two
-//!   epochs, most likely to that. A loop without [`on`](OnDevice::on) is not held up, and the work that its device has left is
-//!   counted to the next epoch.
+//! - The device is waited for before the first epoch and at each one's end, and never within one. On CUDA a byte is read
+//!   back for that, as a loss is: to synchronise would make CUDA's memory pool give back what is free, for which the next
+//!   epoch would have to ask again. A loop without [`on`](OnDevice::on) does not wait, and the work that its device has
+//!   left is counted to the next epoch.
 //! - What a phase of a step used is known from timestamps of the training's thread: a device that works on while the
 //!   thread goes on has that work counted to the next phase.
 //!
@@ -43,7 +43,7 @@
 
 #![forbid(unsafe_code)]
 
-use candle_core::{Device, DeviceLocation};
+use candle_core::{DType, Device, DeviceLocation, Tensor};
 use sootprint::{Claim, Epochs, RunHandle, Slices};
 
 /// Lets a measured loop know the devices that it trains on.
@@ -82,14 +82,39 @@ fn claim_all(run: &RunHandle, devices: &[Device]) {
 
 /// Waits until the devices have done what they were given. An error is the training's to meet: it is told once.
 fn waiting(devices: &[Device]) -> impl FnMut() + Send + 'static {
-    let (devices, mut is_warned) = (devices.to_vec(), false);
+    let (devices, mut is_warned) = (devices.iter().map(Waited::new).collect::<Vec<_>>(), false);
     move || {
-        for device in &devices {
-            if let Err(error) = device.synchronize()
+        for waited in &devices {
+            if let Err(error) = waited.until_done()
                 && !std::mem::replace(&mut is_warned, true)
             {
-                tracing::warn!("{:?} does not synchronise, epochs may end early: {error}", device.location());
+                let location = waited.device.location();
+                tracing::warn!("{location:?} cannot be waited for, epochs may end early: {error}");
             }
+        }
+    }
+}
+
+/// A device that is waited for.
+struct Waited {
+    device: Device,
+    /// On CUDA a byte of it, whose reading comes after all that the device was given before.
+    byte: Option<Tensor>,
+}
+
+impl Waited {
+    /// On CUDA Candle allocates from the device's memory pool, which gives back all that is free whenever somebody
+    /// synchronises (`CU_MEMPOOL_ATTR_RELEASE_THRESHOLD` is 0). A copy into memory that is not pinned waits as well, by
+    /// which Candle reads every loss, and leaves the pool alone.
+    fn new(device: &Device) -> Self {
+        let byte = device.is_cuda().then(|| Tensor::zeros((), DType::U8, device).ok()).flatten();
+        Self { device: device.clone(), byte }
+    }
+
+    fn until_done(&self) -> candle_core::Result<()> {
+        match &self.byte {
+            Some(byte) => byte.to_scalar::<u8>().map(drop),
+            None => self.device.synchronize(),
         }
     }
 }

@@ -29,8 +29,8 @@ fn main() -> Result<ExitCode, Failure> {
             };
             slowdown("Candle, small steps", patience, against(Arm::Measured, &small, 200))?;
             slowdown("Candle, large steps", patience, against(Arm::Measured, &large, 40))?;
-            let what = "The same, by waiting for the device after each epoch, without a run";
-            slowdown(what, patience, against(Arm::Waiting, &large, 40))?;
+            let what = "The same, by synchronising the device after each epoch, without a run";
+            slowdown(what, patience, against(Arm::Synchronizing, &large, 40))?;
             Ok(ExitCode::SUCCESS)
         }
         ["held-up", seconds] => {
@@ -79,8 +79,8 @@ fn accuracy(device: &Device) -> Result<ExitCode, Failure> {
 #[derive(Debug, Clone, Copy)]
 enum Arm {
     Alone,
-    /// It waits for the device after each epoch, as a measured one does.
-    Waiting,
+    /// It synchronises the device after each epoch, which no other does before its end.
+    Synchronizing,
     Measured,
 }
 
@@ -95,7 +95,7 @@ fn timed(training: Training, steps: usize, arm: Arm) -> Result<Duration, Failure
     let began = Instant::now();
     match (&run, arm) {
         (Some(run), _) => run.epochs(EPOCHS).on(&training.device).try_for_each(epoch)?,
-        (None, Arm::Waiting) => EPOCHS.into_iter().try_for_each(|number| {
+        (None, Arm::Synchronizing) => EPOCHS.into_iter().try_for_each(|number| {
             epoch(number)?;
             Ok::<_, Failure>(training.device.synchronize()?)
         })?,
