@@ -23,8 +23,8 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    pub(crate) const LARGE: Self = Self { hidden: 4_096, batch: 256, passes: 4, epochs: 2 };
-    pub(crate) const SMALL: Self = Self { hidden: 512, batch: 64, passes: 16, epochs: 2 };
+    pub(crate) const LARGE: Self = Self { hidden: 4_096, batch: 256, passes: 16, epochs: 2 };
+    pub(crate) const SMALL: Self = Self { hidden: 512, batch: 64, passes: 64, epochs: 2 };
     pub(crate) const SHORT: Self = Self { passes: 1, epochs: 4, ..Self::SMALL };
 
     /// Steps of a training on so many images, without those of validation.
