@@ -24,7 +24,7 @@ impl Interval {
         }
         let means = sorted(means);
         let outside = outside(values.len())?;
-        Some(Self { low: means[outside], middle: median(&means)?, high: means[means.len() - 1 - outside] })
+        Some(Self { low: means[outside], middle: middle(&means)?, high: means[means.len() - 1 - outside] })
     }
 
     /// The same with another unit.
@@ -37,9 +37,12 @@ impl Interval {
 /// The value in the middle, or the mean of the two there; none of nothing.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
-    let values = sorted(values.to_vec());
-    let last = values.len().checked_sub(1)?;
-    Some(f64::midpoint(values[last / 2], values[values.len() / 2]))
+    middle(&sorted(values.to_vec()))
+}
+
+fn middle(sorted: &[f64]) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    Some(f64::midpoint(sorted[last / 2], sorted[sorted.len() / 2]))
 }
 
 /// The value at a percentile, counted from the lowest; none of nothing.

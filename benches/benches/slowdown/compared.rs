@@ -28,10 +28,12 @@ impl Compared {
         let Interval { low, high, .. } = self.slowdown;
         // No training is faster for being measured: bounds below zero say that the clock is wrong.
         let is_told = self.control.high - self.control.low <= 2.0 * GOAL && high >= 0.0;
-        match (low <= 0.0, is_told) {
-            (true, _) if (0.0..=GOAL).contains(&high) => Verdict::Passes,
-            (true, false) if self.at_most() <= GOAL => Verdict::WithinTheNoise,
-            _ => Verdict::Fails,
+        if low <= 0.0 && (0.0..=GOAL).contains(&high) {
+            Verdict::Passes
+        } else if low <= 0.0 && !is_told && self.at_most() <= GOAL {
+            Verdict::WithinTheNoise
+        } else {
+            Verdict::Fails
         }
     }
 

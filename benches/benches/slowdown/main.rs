@@ -86,7 +86,6 @@ struct Row {
     control: Control,
     size: Size,
     processors: Processors,
-    blocks: usize,
     has_goal: bool,
 }
 
@@ -141,7 +140,7 @@ fn main() -> ExitCode {
     let blocks = numbers.next();
     let rows: Vec<usize> = numbers.collect();
     let passes = match std::env::var(ROW).ok().and_then(|row| ROWS.get(row.parse::<usize>().ok()?)) {
-        Some(row) => row.print(blocks.unwrap_or(row.blocks)),
+        Some(row) => row.print(blocks.unwrap_or(row.blocks())),
         None => table(blocks, &rows),
     };
     match passes {
@@ -174,8 +173,8 @@ fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
         process
             .args(blocks.map(|blocks| blocks.to_string()))
             .env(ROW, index.to_string())
-            .env(THREADS, threads.to_string());
-        process.env(KEEPING_MEMORY.0, KEEPING_MEMORY.1);
+            .env(THREADS, threads.to_string())
+            .envs([KEEPING_MEMORY]);
         passes &= match process.status()? {
             status if status.success() => true,
             status if status.code() == Some(i32::from(MISSED)) => false,
@@ -188,24 +187,30 @@ fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
 
 impl Row {
     const fn burn(name: &'static str, size: Size, processors: Processors) -> Self {
-        Self::new(name, (supervised::train, Control::IdleMetrics), size, processors)
+        Self::new(name, supervised::train, Control::IdleMetrics, size, processors)
     }
 
     const fn candle(name: &'static str, size: Size, processors: Processors) -> Self {
-        Self::new(name, (candle::train, Control::Again), size, processors)
+        Self::new(name, candle::train, Control::Again, size, processors)
     }
 
     const fn new(
         name: &'static str,
-        (train, control): (Train, Control),
+        train: Train,
+        control: Control,
         size: Size,
         processors: Processors,
     ) -> Self {
-        Self { name, train, control, size, processors, blocks: 60, has_goal: true }
+        Self { name, train, control, size, processors, has_goal: true }
     }
 
     const fn without_goal(self) -> Self {
-        Self { blocks: 18, has_goal: false, ..self }
+        Self { has_goal: false, ..self }
+    }
+
+    /// Whole rounds of the orders.
+    const fn blocks(&self) -> usize {
+        ORDERS.len() * if self.has_goal { 10 } else { 3 }
     }
 
     /// Measures, and prints the row; whether it reaches its goal.

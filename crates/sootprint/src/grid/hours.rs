@@ -76,7 +76,7 @@ fn parts(table: &Answer, series: &Series, started: Timestamp, trace: &[(f64, Ene
     let mut parts = Vec::new();
     let mut before = Energy::ZERO;
     for (start, end, period) in cut(started, ended.unwrap_or(started), &series.periods) {
-        let after = energy_at(trace, end.duration_since(started).as_secs_f64());
+        let after = energy_at(trace, end.duration_since(started).as_secs_f64(), |point| *point);
         let energy = after - std::mem::replace(&mut before, after);
         parts.push(match period {
             Some(period) => {
@@ -119,13 +119,13 @@ fn cut(from: Timestamp, to: Timestamp, periods: &[Period]) -> Vec<(Timestamp, Ti
 }
 
 /// The energy so far, on the line between the points around the moment. The run begins with none.
-fn energy_at(trace: &[(f64, Energy)], seconds: f64) -> Energy {
-    let after = trace.partition_point(|(at, _)| *at < seconds);
-    let (then, before) = after.checked_sub(1).map_or((0.0, Energy::ZERO), |before| trace[before]);
-    match trace.get(after) {
-        Some((at, energy)) if *at > then => before + (*energy - before) * ((seconds - then) / (at - then)),
-        _ => before,
-    }
+pub(crate) fn energy_at<T>(trace: &[T], seconds: f64, point: impl Fn(&T) -> (f64, Energy)) -> Energy {
+    let after = trace.partition_point(|it| point(it).0 < seconds);
+    let (then, before) = after.checked_sub(1).map_or((0.0, Energy::ZERO), |before| point(&trace[before]));
+    let Some((at, energy)) = trace.get(after).map(point) else { return before };
+    let time = at - then;
+    let part = if time > 0.0 { ((seconds - then) / time).clamp(0.0, 1.0) } else { 1.0 };
+    before + (energy - before) * part
 }
 
 /// A live figure's bounds: those of a table's, and more for a forecast. A user's own figure stands as it is.

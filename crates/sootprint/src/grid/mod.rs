@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::CarbonIntensity;
 
-pub(crate) use hours::{moment, weighted};
+pub(crate) use hours::{energy_at, moment, weighted};
 pub(crate) use names::{find, nearest};
 pub use provider::{Period, ProviderError, Series};
 pub use series::{SeriesError, SeriesFault};

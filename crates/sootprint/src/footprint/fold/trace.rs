@@ -1,5 +1,6 @@
 //! The energy of each component at some moments of a run, and the power between them.
 
+use crate::grid::energy_at;
 use crate::units::Energy;
 
 /// The footprint keeps at most this many points of power; a longer run's are thinned out evenly.
@@ -22,19 +23,7 @@ impl Trace {
 
     /// The energy of a component up to a moment, on the line between the points around it.
     pub(super) fn energy_at(&self, component: usize, at: f64) -> Energy {
-        let of = |index: usize| {
-            let (at, each) = &self.0[index];
-            (*at, each.get(component).copied().unwrap_or_default())
-        };
-        let after = self.0.partition_point(|(then, _)| *then < at);
-        let before = if after == 0 { (0.0, Energy::ZERO) } else { of(after - 1) };
-        if after == self.0.len() {
-            return before.1;
-        }
-        let next = of(after);
-        let time = next.0 - before.0;
-        let part = if time > 0.0 { ((at - before.0) / time).clamp(0.0, 1.0) } else { 1.0 };
-        before.1 + (next.1 - before.1) * part
+        energy_at(&self.0, at, |(at, each)| (*at, each.get(component).copied().unwrap_or_default()))
     }
 
     /// What a sum of the components' energies makes of each point.
