@@ -20,7 +20,11 @@
 //! own, for how many processors a training takes is settled when it begins. `slowdown BLOCKS` takes another number of
 //! blocks, `slowdown BLOCKS ROW...` some rows alone, counted from 0.
 
-#![expect(clippy::print_stdout, reason = "the table is the program's result")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the table is the program's result, its progress is none"
+)]
 
 mod candle;
 mod compared;
@@ -266,6 +270,9 @@ impl Row {
             };
             slowdowns.push(measured - beside);
             controls.push(control - without);
+            let [slowdown, control] =
+                [measured - beside, control - without].map(|part| part.exp_m1() * 100.0);
+            eprintln!("block {} of {blocks}: {slowdown:+.3} %, control {control:+.3} %", block + 1);
             seconds.push(without.exp());
         }
         let of = |logarithms: &[f64]| {

@@ -43,10 +43,10 @@ fn main() -> Result<ExitCode, Failure> {
         ["accuracy"] => accuracy(&device),
         ["slowdown", seconds] => {
             let patience = Duration::from_secs(seconds.parse()?);
+            let large = Size { hidden: 4096, batch: 2048, batches: 60, epochs: 2 };
+            slowdown("Burn, large steps", patience, |measured| timed(&device, large, measured))?;
             let small = Size { hidden: 512, batch: 64, batches: 300, epochs: 2 };
             slowdown("Burn, small steps", patience, |measured| timed(&device, small, measured))?;
-            let large = Size { hidden: 4096, batch: 2048, batches: 20, epochs: 2 };
-            slowdown("Burn, large steps", patience, |measured| timed(&device, large, measured))?;
             Ok(ExitCode::SUCCESS)
         }
         _ => Err("burn-vulkan accuracy | slowdown SECONDS".into()),
