@@ -1,4 +1,5 @@
-//! The only board's energy counter, read far more often than sootprint does, so that any moment's value is known.
+//! The only board's energy counter and its power, read far more often than sootprint does, so that any moment's value is
+//! known.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,17 +7,20 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use nvml_wrapper::Nvml;
+use nvml_wrapper::enums::device::SampleValue;
+use nvml_wrapper::structs::device::FieldId;
+use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
+use nvml_wrapper::{Device, Nvml};
 
-use crate::{Failure, Truth};
+use crate::{Failure, Place, Truth};
 
 /// Shorter than any board's tick.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Notes each tick until it is stopped.
+/// Notes each tick, and each change of the power, until it is stopped.
 pub struct Counter {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Vec<(Instant, f64)>, Failure>>,
+    thread: JoinHandle<Result<Ticks, Failure>>,
     started: Receiver<()>,
 }
 
@@ -35,17 +39,22 @@ impl Counter {
                 return Err("this needs a machine with one board".into());
             }
             let board = nvml.device_by_index(0)?;
-            let mut ticks: Vec<(Instant, f64)> = Vec::new();
+            let Ticks { mut counter, mut powers } = Ticks::default();
             loop {
+                let watts = power(&board)?;
+                if powers.last().is_none_or(|(_, last)| watts != *last) {
+                    powers.push((Instant::now(), watts));
+                }
                 let joules = board.total_energy_consumption()? as f64 / 1e3;
-                if ticks.last().is_none_or(|(_, last)| joules > *last) {
-                    ticks.push((Instant::now(), joules));
+                if counter.last().is_none_or(|(_, last)| joules > *last) {
+                    counter.push((Instant::now(), joules));
                     // Two ticks enclose whatever is asked later.
-                    if ticks.len() == 2 {
+                    if counter.len() == 2 {
                         says.send(())?;
                     }
                 } else if is_stopped.load(Ordering::Relaxed) {
-                    return Ok(ticks);
+                    powers.push((Instant::now(), watts));
+                    return Ok(Ticks { counter, powers });
                 }
                 thread::sleep(PAUSE);
             }
@@ -65,40 +74,68 @@ impl Counter {
         // One tick more, so that the last edge has one on either side.
         thread::sleep(Duration::from_millis(300));
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| "reading the counter panicked")?.map(Ticks)
+        self.thread.join().map_err(|_| "reading the counter panicked")?
     }
 }
 
-/// The counter's values, each at the moment in which it was first seen.
-pub struct Ticks(Vec<(Instant, f64)>);
+/// In watts.
+fn power(board: &Device<'_>) -> Result<f64, Failure> {
+    let field = board.field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)])?.pop().ok_or("no field")??;
+    match field.value? {
+        SampleValue::U32(milliwatts) => Ok(f64::from(milliwatts) / 1e3),
+        other => Err(format!("a power of {other:?}").into()),
+    }
+}
+
+/// The counter's values and the power's, each at the moment in which it was first seen.
+#[derive(Default)]
+pub struct Ticks {
+    counter: Vec<(Instant, f64)>,
+    powers: Vec<(Instant, f64)>,
+}
 
 impl Ticks {
     /// The energy between two moments, by straight lines between ticks.
     #[must_use]
     pub fn between(&self, from: Instant, to: Instant) -> Truth {
-        Truth { joules: self.at(to) - self.at(from) }
+        let ((earlier, low), (later, high)) = around(&self.counter, to);
+        let ((_, watts), (changed, next)) = around(&self.powers, to);
+        let end = Place {
+            since: to.saturating_duration_since(earlier),
+            tick: later - earlier,
+            joules: high - low,
+            watts,
+            then: (changed.saturating_duration_since(to), next),
+        };
+        Truth { joules: self.at(to) - self.at(from), end }
     }
 
     fn at(&self, moment: Instant) -> f64 {
-        let after = self.0.partition_point(|(at, _)| *at <= moment).clamp(1, self.0.len() - 1);
-        let ((earlier, low), (later, high)) = (self.0[after - 1], self.0[after]);
+        let ((earlier, low), (later, high)) = around(&self.counter, moment);
         let part = moment.saturating_duration_since(earlier).as_secs_f64() / (later - earlier).as_secs_f64();
         low + (high - low) * part
     }
 
-    /// Prints how the counter ticks.
+    /// Prints how the counter ticks, and how often the power that the board tells is another one.
     pub fn describe(&self) {
-        let mut gaps: Vec<f64> =
-            self.0.windows(2).map(|two| (two[1].0 - two[0].0).as_secs_f64() * 1e3).collect();
-        gaps.sort_by(f64::total_cmp);
-        println!(
-            "The counter ticks each {:.1} ms (from {:.1} to {:.1} ms), {} times in all.",
-            gaps[gaps.len() / 2],
-            gaps[0],
-            gaps[gaps.len() - 1],
-            gaps.len()
-        );
+        for (what, values) in [("counter", &self.counter), ("power", &self.powers)] {
+            let mut gaps: Vec<f64> =
+                values.windows(2).map(|two| (two[1].0 - two[0].0).as_secs_f64() * 1e3).collect();
+            gaps.sort_by(f64::total_cmp);
+            let (Some(shortest), Some(longest)) = (gaps.first(), gaps.last()) else { continue };
+            println!(
+                "The {what} changes each {:.1} ms (from {shortest:.1} to {longest:.1} ms), {} times in all.",
+                gaps[gaps.len() / 2],
+                gaps.len()
+            );
+        }
     }
+}
+
+/// The values before and after a moment.
+fn around(values: &[(Instant, f64)], moment: Instant) -> ((Instant, f64), (Instant, f64)) {
+    let after = values.partition_point(|(at, _)| *at <= moment).clamp(1, values.len() - 1);
+    (values[after - 1], values[after])
 }
 
 /// A thread that reads the only board's counter now and then, and does no more.

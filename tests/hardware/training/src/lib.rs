@@ -16,6 +16,21 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 #[derive(Debug, Clone, Copy)]
 pub struct Truth {
     pub joules: f64,
+    /// Where the epoch ends.
+    pub end: Place,
+}
+
+/// A moment between two ticks of the counter.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The time since the first one, and to the second one from there.
+    pub since: Duration,
+    pub tick: Duration,
+    /// What the second one shows more than the first one.
+    pub joules: f64,
+    /// The power that the board tells, and in how long which other one.
+    pub watts: f64,
+    pub then: (Duration, f64),
 }
 
 /// Largest part by which a whole run may differ from the counter.
@@ -31,8 +46,10 @@ pub fn compare(what: &str, footprint: &Footprint, truths: &[Truth]) -> bool {
         println!("- note: {note}");
     }
     println!("- outcome {:?}, {:.2} s\n", footprint.run.outcome, footprint.run.duration_s);
-    println!("| epoch | seconds | sootprint, all components | its board | counter | board differs |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "| epoch | seconds | sootprint, all components | its board | counter | board differs | its end |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     let rest = footprint.energy.cpu.joules() + footprint.energy.memory.joules();
     let mut sums = [0.0; 2];
     let seconds: f64 = footprint.epochs.iter().map(|epoch| epoch.duration_s).sum();
@@ -40,17 +57,21 @@ pub fn compare(what: &str, footprint: &Footprint, truths: &[Truth]) -> bool {
         // The processor's part is modelled with the time, and evenly.
         let board = epoch.energy.joules() - rest * epoch.duration_s / footprint.run.duration_s;
         sums = [sums[0] + board, sums[1] + truth.joules];
-        row(&epoch.epoch.to_string(), epoch.duration_s, epoch.energy.joules(), board, truth.joules);
+        let total = format!("{:.1} J", epoch.energy.joules());
+        let Place { since, tick, joules, watts, then: (later, next) } = truth.end;
+        let end = format!(
+            "{since:.0?} of a tick of {tick:.0?} and {joules:.1} J; {watts:.0} W, in {later:.0?} {next:.0} W"
+        );
+        row(&epoch.epoch.to_string(), epoch.duration_s, &total, [board, truth.joules], &end);
     }
-    let difference = row("all", seconds, f64::NAN, sums[0], sums[1]);
+    let difference = row("all", seconds, "", sums, "");
     footprint.epochs.len() == truths.len() && difference.abs() <= GOAL
 }
 
-fn row(name: &str, seconds: f64, total: f64, board: f64, truth: f64) -> f64 {
+fn row(name: &str, seconds: f64, total: &str, [board, truth]: [f64; 2], end: &str) -> f64 {
     let difference = board / truth - 1.0;
-    let total = if total.is_finite() { format!("{total:.1} J") } else { String::new() };
     println!(
-        "| {name} | {seconds:.3} | {total} | {board:.1} J | {truth:.1} J | {:+.2} % |",
+        "| {name} | {seconds:.3} | {total} | {board:.1} J | {truth:.1} J | {:+.2} % | {end} |",
         difference * 100.0
     );
     difference
@@ -69,8 +90,10 @@ pub fn slowdown(
     patience: Duration,
     mut train: impl FnMut(bool) -> Result<Duration, Failure>,
 ) -> Result<(), Failure> {
+    let began = Instant::now();
     train(false)?;
     train(true)?;
+    println!("\n{what}: {:.0} s for the first two trainings", began.elapsed().as_secs_f64());
     let (mut logarithms, mut seconds) = (Vec::new(), Vec::new());
     blocks(patience, |block| {
         let [without, with] = palindrome(block, |measured| Ok(train(measured)?.as_secs_f64().ln() / 2.0))?;
@@ -80,7 +103,7 @@ pub fn slowdown(
     })?;
     let Interval { low, middle, high } = bounds(&logarithms)?.map(|part| part.exp_m1() * 100.0);
     println!(
-        "\n{what}: {:.3} s a training, slower by {middle:+.2} % ({low:+.2} to {high:+.2} %), {} blocks of four",
+        "{what}: {:.3} s a training, slower by {middle:+.2} % ({low:+.2} to {high:+.2} %), {} blocks of four",
         median(&seconds).ok_or("no blocks")?,
         logarithms.len()
     );
