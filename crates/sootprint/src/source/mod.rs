@@ -208,9 +208,18 @@ impl Bounded {
         Self { low: self.low + other.low, best: self.best + other.best, high: self.high + other.high }
     }
 
+    /// The same estimate where the truth may be `energy` as well.
+    pub(crate) fn or(self, energy: Energy) -> Self {
+        Self {
+            low: if energy < self.low { energy } else { self.low },
+            best: self.best,
+            high: if self.high < energy { energy } else { self.high },
+        }
+    }
+
     /// The same estimate where the truth may be anything from nothing to `most`.
     pub(crate) fn up_to(self, most: Energy) -> Self {
-        Self { low: Energy::ZERO, best: self.best, high: if self.high < most { most } else { self.high } }
+        self.or(Energy::ZERO).or(most)
     }
 }
 

@@ -10,6 +10,10 @@ use crate::units::Power;
 /// A reading speaks for a moment that is at most this far away.
 const NEAR: Duration = Duration::from_secs(1);
 
+/// The power that a board tells may be this old: an H100 looks at it for 25 ms in each 100 ms, and tells what it saw until
+/// the next time (Yang et al. 2023, <https://arxiv.org/abs/2312.02741>).
+const OLDEST: Duration = Duration::from_millis(100);
+
 #[derive(Debug, Default)]
 pub(super) struct Powers {
     /// The last readings, oldest first.
@@ -47,8 +51,9 @@ impl Powers {
 
     /// The integral over a short time; none where no reading is near.
     ///
-    /// Between two readings the power is taken to lie between them. Where they are far apart or on either side of a
-    /// silence, and before the first one and after the last, it may be anything from nothing to `most`.
+    /// The power is taken to lie between all that were told in that time, or so soon before and after that they may be of
+    /// it. Where readings are far apart or on either side of a silence, and before the first one and after the last, it
+    /// may be anything from nothing to `most`.
     pub(super) fn used_between(&self, from: Duration, to: Duration, most: Power) -> Option<Bounded> {
         let near = |reading: &&Reading| reading.at + NEAR >= from && reading.at <= to + NEAR;
         let readings: Vec<Reading> = self.readings.iter().filter(near).copied().collect();
@@ -59,7 +64,9 @@ impl Powers {
         let outside = |time: Duration, power: Power| between(power, power, time).up_to(most * time);
         let before = outside(first.at.min(to).saturating_sub(from), first.power);
         let after = outside(to.saturating_sub(last.at.max(from)), last.power);
-        Some(inside.fold(before.plus(after), Bounded::plus))
+        let used = inside.fold(before.plus(after), Bounded::plus);
+        let told = readings.iter().filter(|it| it.at + OLDEST >= from && it.at <= to + OLDEST);
+        Some(told.fold(used, |used, it| used.or(it.power * to.saturating_sub(from))))
     }
 }
 

@@ -39,11 +39,20 @@ impl Trace {
 #[derive(Debug, Clone, Copy)]
 enum Sensor {
     Exact,
-    /// Moves every so many seconds; whether the board tells its power besides.
-    Ticking(f64, bool),
+    /// Moves every so many seconds, and tells a power besides.
+    Ticking(f64, Told),
     Instant,
     /// The mean of the last second.
     Averaged,
+}
+
+/// The power that a board tells beside its counter.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    Nothing,
+    OfTheMoment,
+    /// Of the counter's last tick, as where a driver keeps what the sensor showed then.
+    OfTheTick,
 }
 
 #[derive(Debug, Clone)]
@@ -91,25 +100,38 @@ impl Scripted {
         if self.lost.is_some_and(|at| time >= at * length) {
             return super::lost();
         }
-        // The counter's beginning: at the script's, or where it restarted.
-        let reset = self.reset.map(|at| at * length).filter(|at| time >= *at);
-        let origin = LEAD + reset.unwrap_or(-LEAD);
+        let origin = self.origin(time, length);
         let now = LEAD + time;
         let shown = |until: f64| {
-            let before = if reset.is_some() { 0.0 } else { BEFORE };
+            let before = if origin > 0.0 { 0.0 } else { BEFORE };
             let joules = before + (self.trace.energy(until) - self.trace.energy(origin)) * self.gain;
             Ok(Reading::Counter(Energy::from_joules(joules)))
         };
         let watts = |joules: f64| Power::from_watts(joules * self.gain);
         match self.sensor {
             Sensor::Exact => shown(now),
-            Sensor::Ticking(tick, _) => shown(origin + ((now - origin) / tick).floor() * tick),
+            Sensor::Ticking(tick, _) => shown(last_tick(origin, now, tick)),
             Sensor::Instant => Ok(Reading::Instant(watts(self.trace.power(now)))),
             Sensor::Averaged => {
                 let mean = watts(self.trace.energy(now) - self.trace.energy(now - 1.0));
                 Ok(Reading::Averaged { mean, over: Some(seconds(1.0)) })
             }
         }
+    }
+
+    /// The counter's beginning: the script's, or where it restarted.
+    fn origin(&self, time: f64, length: f64) -> f64 {
+        self.reset.map(|at| at * length).filter(|at| time >= *at).map_or(0.0, |reset| LEAD + reset)
+    }
+
+    /// The power that the board tells beside its counter, as the sensor shows it.
+    fn told(&self, time: f64, length: f64) -> Option<Power> {
+        let moment = match self.sensor {
+            Sensor::Ticking(_, Told::OfTheMoment) => LEAD + time,
+            Sensor::Ticking(tick, Told::OfTheTick) => last_tick(self.origin(time, length), LEAD + time, tick),
+            _ => return None,
+        };
+        Some(Power::from_watts(self.trace.power(moment) * self.gain))
     }
 
     /// Plays the window as the meter would: closely at its edges until the counter has ticked, then at its cadence.
@@ -127,12 +149,11 @@ impl Scripted {
         while told.len() < 3 {
             edge = edge.or_else(|| edges.next_if(|next| *next <= time));
             let reading = self.read(time, length);
-            let has_power = matches!(self.sensor, Sensor::Ticking(_, true)) && reading.is_ok();
+            let power = self.told(time, length).filter(|_| reading.is_ok());
             let ticked = matches!((&reading, &shown), (Ok(now), Some(Ok(then))) if now != then);
             shown = Some(reading.clone());
-            if has_power {
-                let watts = self.trace.power(LEAD + time) * self.gain;
-                tally.observe_power(seconds(time), board, Power::from_watts(watts));
+            if let Some(power) = power {
+                tally.observe_power(seconds(time), board, power);
             }
             tally.observe(seconds(time), board, reading);
             let is_settled = |at: f64| !self.is_ticking() || ticked && time > at || time > at + 0.25;
@@ -170,22 +191,27 @@ impl Scripted {
     }
 }
 
+fn last_tick(origin: f64, now: f64, tick: f64) -> f64 {
+    origin + ((now - origin) / tick).floor() * tick
+}
+
 /// Long and short windows alike.
 fn lengths() -> impl Strategy<Value = f64> {
     (0.05_f64.ln()..14_400.0_f64.ln()).prop_map(f64::exp)
 }
 
 fn boards(length: f64) -> impl Strategy<Value = Vec<Scripted>> {
-    // Between two readings of the power at most one step lies, which is what its bounds assume.
+    // Between two readings of the power at most one step lies, and between two looks of the sensor at it, which is what
+    // its bounds assume.
     let shortest = (length / 150.0).max(0.05) * 2.0;
     let trace = prop::collection::vec((shortest..shortest * 20.0, 0.0..650.0), 1..6).prop_map(Trace);
-    let sensor = prop_oneof![
-        Just(Sensor::Exact),
-        (prop_oneof![Just(0.02), Just(0.1), 0.015..0.12], prop::bool::weighted(0.8))
-            .prop_map(|(tick, has_power)| Sensor::Ticking(tick, has_power)),
-        Just(Sensor::Instant),
-        Just(Sensor::Averaged),
-    ];
+    let tick = prop_oneof![Just(0.02), Just(0.1), 0.015..0.12];
+    let ticking = (tick, 0..5).prop_map(|(tick, told)| match told {
+        0 => Sensor::Ticking(tick, Told::Nothing),
+        1 | 2 => Sensor::Ticking(tick, Told::OfTheMoment),
+        _ => Sensor::Ticking(tick.min(0.1), Told::OfTheTick),
+    });
+    let sensor = prop_oneof![Just(Sensor::Exact), ticking, Just(Sensor::Instant), Just(Sensor::Averaged),];
     let silence = prop::option::weighted(0.3, (0.0..1.0, 0.0..1.0))
         .prop_map(|silence| silence.map(|(one, other): (f64, f64)| (one.min(other), one.max(other))));
     let fault = || prop::option::weighted(0.2, 0.0..1.0);
