@@ -101,10 +101,12 @@ impl EmissionsBlock {
             emissions: footprint.emissions.best,
             source: Some(source_of(footprint)),
             training_type: footprint.run.training_type.map(|training| training.as_str().to_owned()),
-            // A guess is no fact to publish.
-            geographical_location: (footprint.grid.origin != Origin::TimeZone)
-                .then(|| footprint.grid.place.as_deref().and_then(known))
-                .flatten(),
+            geographical_location: footprint
+                .grid
+                .place
+                .as_deref()
+                .filter(|_| !is_guessed(footprint))
+                .and_then(known),
             hardware_used: known(&footprint.hardware),
             energy_consumed: Some(footprint.energy.facility),
         };
@@ -155,6 +157,11 @@ fn source_of(footprint: &Footprint) -> String {
             .then(|| format!("{} {}", names.join(", "), method.map_or("not measured", Method::as_str)))
     });
     format!("{OWN_SOURCE}{VERSION} ({})", parts.collect::<Vec<_>>().join("; "))
+}
+
+/// Whether nobody said where the run was, and the machine's time zone let it be guessed: that is no fact to publish.
+pub(crate) fn is_guessed(footprint: &Footprint) -> bool {
+    footprint.grid.origin == Origin::TimeZone
 }
 
 /// An energy as a number of kilowatt-hours, which is what `energy_consumed` means on the Hub.

@@ -4,7 +4,7 @@
 
 use sootprint::{Footprint, Kind, Method};
 
-use crate::block::{OWN_SOURCE, VERSION};
+use crate::block::{OWN_SOURCE, VERSION, is_guessed};
 use crate::card::ModelCard;
 use crate::error::CardError;
 use crate::number::plain_decimal;
@@ -76,6 +76,7 @@ fn report(footprint: &Footprint, options: &CardOptions) -> Result<String, CardEr
     lines.push("context:".to_owned());
     let grid = &footprint.grid;
     let region = [&grid.region, &grid.zone, &grid.place].into_iter().find_map(Option::as_deref);
+    let region = region.filter(|_| !is_guessed(footprint));
     lines.extend(region.map(|region| format!("  region: {}", quoted(region))));
     let intensity = number("carbon_intensity", grid.intensity.grams_per_kilowatt_hour(), 4)?;
     lines.push(format!("  carbon_intensity: {intensity}"));
@@ -113,10 +114,11 @@ fn quality_of_energy(footprint: &Footprint) -> &'static str {
     }
 }
 
-/// From the region's intensity; where nobody named a region, the world's mean fills the gap.
+/// From the region's intensity; where nobody named a region, a guess or the world's mean fills the gap.
 fn quality_of_carbon(footprint: &Footprint) -> &'static str {
     let grid = &footprint.grid;
-    match grid.place.is_some() || grid.method == sootprint::Figure::Given {
+    let is_named = grid.place.is_some() && !is_guessed(footprint);
+    match is_named || grid.method == sootprint::Figure::Given {
         true => "estimated-from-region",
         false => "imputed",
     }
@@ -182,6 +184,15 @@ mod tests {
           carbon_intensity: 56
         tool: "sootprint X.Y"
         "#);
+    }
+
+    #[test]
+    fn a_region_that_is_guessed_is_left_out_and_said_to_be_filled_in() {
+        let mut footprint = sample::footprint();
+        assert!(written(&footprint, &CardOptions::default()).contains("region: \"FR\""));
+        footprint.grid.origin = sootprint::Origin::TimeZone;
+        let report = written(&footprint, &CardOptions::default());
+        assert!(!report.contains("region:") && report.contains("quality: \"imputed\""), "{report}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod hardware;
 
 use sootprint::{Basis, Figure, Footprint, Method, Outcome, TrainingType};
 
-use crate::block::VERSION;
+use crate::block::{VERSION, is_guessed};
 use crate::card::ModelCard;
 use crate::number::plain_decimal;
 use crate::options::CardOptions;
@@ -28,6 +28,7 @@ pub(crate) fn values(footprint: &Footprint) -> [Option<String>; LABELS.len()] {
         (Some(region), Some(place)) => Some(format!("{region} ({place})")),
         (region, place) => region.or(place),
     };
+    let region = region.filter(|_| !is_guessed(footprint));
     [
         Some(plain(&footprint.hardware)).filter(|hardware| !hardware.is_empty()),
         hours(footprint),
@@ -132,6 +133,9 @@ fn intensity(footprint: &Footprint) -> String {
         _ => "of another kind",
     };
     let place = match &grid.place {
+        Some(place) if is_guessed(footprint) => {
+            format!("{}, a guess from the machine's time zone", plain(place))
+        }
         Some(place) => plain(place),
         None if grid.method == Figure::Given => "place not stated".to_owned(),
         None => "the world, since nobody said where the run was".to_owned(),

@@ -73,6 +73,15 @@ fn losses_and_guesses_are_said() {
 }
 
 #[test]
+fn a_place_that_is_guessed_is_no_region_and_said_to_be_a_guess() {
+    let mut footprint = sample::footprint();
+    footprint.grid.origin = sootprint::Origin::TimeZone;
+    let text = section(&footprint, &CardOptions::default());
+    assert!(text.contains("**Compute Region:** not known"), "{text}");
+    assert!(text.contains("France, a guess from the machine's time zone, yearly mean"), "{text}");
+}
+
+#[test]
 fn the_base_model_s_published_footprint_is_named_and_not_added() {
     let base =
         ModelCard::parse("---\nco2_eq_emissions: {emissions: 1710, source: CodeCarbon}\n---\n").unwrap();
