@@ -282,6 +282,10 @@ impl Fold {
         if at < self.at {
             return;
         }
+        // It is written before a reading tells the end of an epoch that it still has as open.
+        let is_known =
+            |open: &OpenEpoch| self.epochs.iter().any(|it| (it.epoch, it.start) == (open.epoch, open.start));
+        let epoch = epoch.filter(|open| !is_known(open));
         self.epochs.extend(epoch.map(|open| Epoch::cut(open, at)));
         if at > self.totalled {
             self.totals(at, totals);

@@ -34,8 +34,9 @@ pub(crate) struct Damage {
 /// Reads the ledger of one process.
 pub(crate) fn read(dir: &Path, name: &Name) -> Result<Recovered, LedgerError> {
     let path = name.ledger(dir);
-    let open = || -> io::Result<(Vec<u8>, bool)> { Ok((fs::read(&path)?, is_open(&File::open(&path)?))) };
-    let (bytes, is_open) = open().map_err(|source| LedgerError::Read { path: path.clone(), source })?;
+    // The lock first: one that is free has all of its lines, and one that ends meanwhile may have its last.
+    let open = || -> io::Result<(bool, Vec<u8>)> { Ok((is_open(&File::open(&path)?), fs::read(&path)?)) };
+    let (is_open, bytes) = open().map_err(|source| LedgerError::Read { path: path.clone(), source })?;
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
     let opened = match lines.next().and_then(|(_, text)| line::parsed(text)) {
         Some(Entry::Opened(opened)) if opened.schema == super::SCHEMA => opened,

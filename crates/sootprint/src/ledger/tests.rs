@@ -201,6 +201,8 @@ struct Faulty {
     hangs: Option<Receiver<()>>,
     /// Hears of each time that it is to keep all.
     synced: Option<mpsc::Sender<()>>,
+    /// Hears when the heartbeat is not needed any more.
+    ended: Option<mpsc::Sender<()>>,
 }
 
 impl Store for Faulty {
@@ -226,7 +228,21 @@ impl Store for Faulty {
         Ok(None)
     }
 
-    fn end(&mut self) {}
+    fn end(&mut self) {
+        self.ended.iter().for_each(|ended| ended.send(()).unwrap());
+    }
+}
+
+#[test]
+fn the_heartbeat_stays_where_lines_are_lost_of_which_it_knows_the_sum() {
+    for (room, stays) in [(vec![], false), (vec![usize::MAX, 0], true)] {
+        let (tell, ended) = mpsc::channel();
+        let ledger = Ledger::start(Faulty { room, ended: Some(tell), ..Faulty::default() }).unwrap();
+        ledger.append(&note("written"));
+        ledger.append(&note("lost, where there is no room"));
+        ledger.close(PATIENCE);
+        assert_eq!(ended.try_recv().is_err(), stays);
+    }
 }
 
 #[test]

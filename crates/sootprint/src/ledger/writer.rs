@@ -194,7 +194,10 @@ impl<S: Store> Writer<S> {
                 Ok(Command::Tell(tell)) => drop(tell.send(())),
                 Ok(Command::Close(tell)) => {
                     self.sync();
-                    self.store.end();
+                    // Of lines that are lost the heartbeat knows the sum.
+                    if locked(&self.shared.loss).lines == 0 {
+                        self.store.end();
+                    }
                     // The lock goes with the files: who is told may begin another run in the folder at once.
                     drop(self);
                     // Who waits may have lost patience.

@@ -89,16 +89,20 @@ impl Meter {
     /// # Errors
     /// When the system gives no further thread.
     pub(crate) fn shared() -> io::Result<Arc<Self>> {
-        static SHARED: Mutex<Weak<Meter>> = Mutex::new(Weak::new());
+        // Beside it whose it is: a process that was forked has the meter and not its thread.
+        static SHARED: Mutex<(u32, Weak<Meter>)> = Mutex::new((0, Weak::new()));
 
+        let process = std::process::id();
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(meter) = shared.upgrade() {
+        if let (owner, Some(meter)) = (shared.0, shared.1.upgrade())
+            && owner == process
+        {
             return Ok(meter);
         }
         let (commands, received) = mpsc::channel();
         thread::Builder::new().name("sootprint-meter".to_owned()).spawn(move || work(&received))?;
         let meter = Arc::new(Self { commands });
-        *shared = Arc::downgrade(&meter);
+        *shared = (process, Arc::downgrade(&meter));
         Ok(meter)
     }
 

@@ -53,6 +53,10 @@ pub(super) struct Book {
     /// The last line's moment and totals, and how many lines since the last that had all of them.
     line: (f64, Vec<Total>, u32),
     beaten: Option<Duration>,
+    /// What the last heartbeat said, whether or not it was written.
+    newest: Option<(f64, Vec<Total>)>,
+    /// Whether the last reading is asked for: none after it counts.
+    is_ending: bool,
     outcome: Option<Outcome>,
     state: State,
     /// The user's own figures for the hours.
@@ -159,6 +163,11 @@ impl Book {
         self.record(Entry::Claimed { at: moment.now.as_secs_f64(), components, unresolved });
     }
 
+    /// The last reading is asked for, and what is read from now on may be of later.
+    pub(super) const fn await_last(&mut self) {
+        self.is_ending = true;
+    }
+
     /// Takes the last reading; nothing that hooks say later counts.
     pub(super) fn read_last(&mut self, moment: &Moment<'_>, counts: Counts) -> Option<Ended> {
         let ended = self.left(moment, counts);
@@ -181,13 +190,15 @@ impl Book {
         self.record(totals(moment));
     }
 
-    /// Ends the measuring of a run that no meter serves, or whose meter hangs: the last totals stand.
+    /// Ends the measuring of a run that no meter serves, or whose meter hangs: the last totals stand, and nobody knows
+    /// what was used since.
     pub(super) fn not_read(&mut self, at: f64) {
         if !self.fold.opened().components.is_empty() {
             let text = "the boards did not answer at the end: the last readings stand".to_owned();
             self.record(Entry::Note { at, text });
         }
-        let (_, totals) = self.fold.last();
+        let (then, mut totals) = self.newest.take().unwrap_or_else(|| self.fold.last());
+        totals.iter_mut().for_each(|total| total.unmeasured += (at - then).max(0.0));
         self.end(Entry::Totals { at, totals });
     }
 
@@ -317,3 +328,6 @@ pub(super) fn folded(recovered: Recovered) -> Fold {
 fn totals(moment: &Moment<'_>) -> Entry {
     Entry::Totals { at: moment.now.as_secs_f64(), totals: moment.tally.totals(moment.now) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,3 +159,33 @@ fn a_note_is_told_once() {
     let notes = fold.footprint(Outcome::Running).notes;
     assert_eq!(notes.iter().filter(|note| *note == "again").count(), 1);
 }
+
+#[test]
+fn a_heartbeat_that_does_not_know_of_an_epoch_s_end_does_not_begin_it_again() {
+    let energy = |joules| vec![Energy::from_joules(joules)];
+    let beat = |epoch, start| Entry::Beat {
+        at: 10.5,
+        totals: vec![total(105.0, 10.5, 0.0)],
+        epoch: Some(OpenEpoch { epoch, start, energy: energy(105.0 - 10.0 * start) }),
+    };
+    let epochs = |beat| {
+        let mut fold = fold(vec![component(Kind::Gpu, "Board", None)], Pue::ASSUMED);
+        let (epoch, start, end) = (1, 0.0, 10.0);
+        fold.apply(Entry::Epoch {
+            epoch,
+            start,
+            end,
+            energy: energy(100.0),
+            completed: true,
+            counts: Counts::default(),
+            phases: Vec::new(),
+        });
+        fold.apply(beat);
+        let epochs = fold.footprint(Outcome::Killed).epochs;
+        epochs.iter().map(|it| (it.epoch, it.energy.joules(), it.completed)).collect::<Vec<_>>()
+    };
+    assert_eq!(epochs(beat(1, 0.0)), [(1, 100.0, true)]);
+    // The next one, and one that is trained again, are others.
+    assert_eq!(epochs(beat(2, 10.0)), [(1, 100.0, true), (2, 5.0, false)]);
+    assert_eq!(epochs(beat(1, 10.0)), [(1, 100.0, true), (1, 5.0, false)]);
+}

@@ -37,6 +37,9 @@ impl Book {
                 text: describe(finding, moment.components),
             });
         }
+        if self.is_ending {
+            return;
+        }
         let cadence = if moment.now <= FIRST_LINES { FIRST_CADENCE } else { CADENCE };
         if self.written.is_none_or(|written| moment.now >= written + cadence) {
             self.written = Some(moment.now);
@@ -65,13 +68,14 @@ impl Book {
         }
     }
 
-    fn beat(&self, moment: &Moment<'_>) {
+    fn beat(&mut self, moment: &Moment<'_>) {
+        let (at, totals) = (moment.now.as_secs_f64(), moment.tally.totals(moment.now));
+        self.newest = Some((at, totals.clone()));
         let Some(Begun { ledger, .. }) = &self.ledger else { return };
         let epoch = self.epoch.as_ref().map(|open| {
             let energy = between(&open.energy, &moment.tally.energy_at(moment.now));
             OpenEpoch { epoch: open.number, start: open.start.as_secs_f64(), energy }
         });
-        let (at, totals) = (moment.now.as_secs_f64(), moment.tally.totals(moment.now));
         ledger.beat(&Entry::Beat { at, totals, epoch });
     }
 }

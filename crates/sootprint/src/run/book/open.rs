@@ -111,6 +111,8 @@ impl Book {
             written: None,
             line: (0.0, Vec::new(), 0),
             beaten: None,
+            newest: None,
+            is_ending: false,
             outcome: None,
             state: State::New,
             is_virtual: false,

@@ -119,6 +119,7 @@ impl RunHandle {
             let (tell, told) = mpsc::channel();
             let book = Arc::clone(&self.0.book);
             let (counts, span) = (self.take_counts(), self.0.spans.epoch_ended());
+            locked(&book).await_last();
             session.mark(session.now(), Edge::Last, move |moment| {
                 let ended = locked(&book).read_last(moment, counts);
                 spans::ended(span, false, ended);

@@ -60,9 +60,10 @@ impl Probe {
     }
 }
 
-/// The power now, or the nearest to it that the board tells.
+/// The power now, where the board tells that and not the mean of the last second.
 pub(super) fn power(device: &Device<'_>) -> Option<Power> {
-    instant_power(device).or_else(|_| device.power_usage().map(Power::from_milliwatts)).ok()
+    let usage = || (!averages(device)).then(|| device.power_usage().ok()).flatten();
+    instant_power(device).ok().or_else(|| usage().map(Power::from_milliwatts))
 }
 
 /// Whether `nvmlDeviceGetPowerUsage` is a one-second mean: on Ampere and later but for GA100, says its documentation.
