@@ -37,7 +37,8 @@ pub(crate) enum NoZones {
     /// There are zones, and nothing is in them: container engines hide what is behind them.
     #[error(
         "RAPL is hidden: {} cannot be read ({reason}); a container shows it when it is started with \
-         `--security-opt systempaths=unconfined` or with the host's /sys/devices/virtual/powercap mounted read-only",
+         `--security-opt systempaths=unconfined` (Docker) or \
+         `--security-opt unmask=/sys/devices/virtual/powercap` (Podman)",
         path.display()
     )]
     Hidden {
