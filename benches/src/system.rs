@@ -1,5 +1,6 @@
 //! What Linux tells of this process and of the others.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -14,6 +15,8 @@ pub struct Work {
     pub time: Duration,
     /// How often it was let onto a processor.
     pub turns: u64,
+    /// How long it waited for one that others had.
+    pub waited: Duration,
 }
 
 /// The processor time of this process's thread of that name.
@@ -62,8 +65,44 @@ fn work_of(task: &Path) -> Result<Work, Failure> {
     let stat = fs::read_to_string(task.join("schedstat"))?;
     let numbers: Vec<u64> = stat.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     match numbers.as_slice() {
-        [time, _waited, turns] => Ok(Work { time: Duration::from_nanos(*time), turns: *turns }),
+        [time, waited, turns] => Ok(Work {
+            time: Duration::from_nanos(*time),
+            turns: *turns,
+            waited: Duration::from_nanos(*waited),
+        }),
         _ => Err(format!("a schedstat of another form: {stat}").into()),
+    }
+}
+
+/// How long each thread of this process has waited for a processor that others had.
+#[derive(Debug)]
+pub struct Waits(BTreeMap<PathBuf, Duration>);
+
+impl Waits {
+    /// Of all threads but those of some names.
+    ///
+    /// # Errors
+    /// When the kernel has no such files.
+    pub fn but_of(names: &[&str]) -> Result<Self, Failure> {
+        let mut waits = BTreeMap::new();
+        for task in fs::read_dir("/proc/self/task")? {
+            let task = task?.path();
+            // One that has ended meanwhile waits no more.
+            let Ok(name) = fs::read_to_string(task.join("comm")) else { continue };
+            if let Ok(work) = work_of(&task)
+                && !names.contains(&name.trim_end())
+            {
+                waits.insert(task, work.waited);
+            }
+        }
+        Ok(Self(waits))
+    }
+
+    /// Of the threads that still are, since then.
+    #[must_use]
+    pub fn since(&self, then: &Self) -> Duration {
+        let before = |task| then.0.get(task).copied().unwrap_or_default();
+        self.0.iter().map(|(task, waited)| waited.saturating_sub(before(task))).sum()
     }
 }
 

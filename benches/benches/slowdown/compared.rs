@@ -15,6 +15,8 @@ const SWITCH: f64 = 20e-6;
 pub(crate) struct Compared {
     pub(crate) slowdown: Interval,
     pub(crate) control: Interval,
+    /// How much longer the training's threads waited for a processor, as a part of the time that a training takes.
+    pub(crate) waits: Interval,
     /// Of a training without a run.
     pub(crate) seconds: f64,
     /// The processor time of sootprint's threads, as a part of the time that a training takes.
@@ -46,10 +48,11 @@ impl Compared {
     pub(crate) fn told(&self, size: &Size) -> String {
         let epochs = f64::from(size.epochs);
         format!(
-            "{:.0} ms | {} | {} | {:.2} % of the time, {:.0} turns an epoch | at most {:.2} %",
+            "{:.0} ms | {} | {} | {} | {:.2} % of the time, {:.0} turns an epoch | at most {:.2} %",
             self.seconds / epochs * 1e3,
             told(self.slowdown),
             told(self.control),
+            told(self.waits),
             self.own_share * 100.0,
             self.turns / epochs,
             self.at_most() * 100.0

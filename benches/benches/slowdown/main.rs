@@ -14,7 +14,9 @@
 //!
 //! Where a training without a run is not timed more closely than the goal asks, the clock cannot tell. Then there is what
 //! sootprint's own threads did meanwhile: no training is held up for longer than they were at work, and a little longer for
-//! each time that a processor changed from one to the other. What Burn does with the metrics is not in that.
+//! each time that a processor changed from one to the other. What Burn does with the metrics is not in that. And there is
+//! how long the training's threads waited for a processor that another thread had: that is what they were held up, but for
+//! what the other one left in the caches.
 //!
 //! The training alone is timed: a run's start and finish have their own figures (`numbers`). Each row is a process of its
 //! own, for how many processors a training takes is settled when it begins. `slowdown BLOCKS` takes another number of
@@ -40,7 +42,7 @@ use nvidia_ml::{Board, Script, install};
 use sootprint::Run;
 use sootprint_benches::Failure;
 use sootprint_benches::statistics::{Interval, median};
-use sootprint_benches::system::{self, Work};
+use sootprint_benches::system::{self, Waits, Work};
 
 use compared::{Compared, GOAL, Verdict};
 use digits::{Digits, Size};
@@ -56,10 +58,12 @@ enum Arm {
 /// Trains once.
 type Train = fn(&Digits, Size, Arm) -> Result<Took, Failure>;
 
-/// What a training took by itself, and what sootprint's own threads did meanwhile.
+/// What a training took by itself, what sootprint's own threads did meanwhile, and how long the others waited for a
+/// processor.
 struct Took {
     time: Duration,
     own: Work,
+    waited: Duration,
 }
 
 /// The names of sootprint's threads, as far as Linux keeps them.
@@ -71,15 +75,16 @@ impl Arm {
         let own = || match self {
             Self::Measured(_) => OWN.iter().try_fold(Work::default(), |sum, name| {
                 let work = system::thread_work(name)?;
-                Ok(Work { time: sum.time + work.time, turns: sum.turns + work.turns })
+                Ok(Work { time: sum.time + work.time, turns: sum.turns + work.turns, ..sum })
             }),
             Self::Without | Self::Control => Ok::<_, Failure>(Work::default()),
         };
-        let (before, began) = (own()?, Instant::now());
+        let (before, waits, began) = (own()?, Waits::but_of(&OWN)?, Instant::now());
         let trained = train()?;
         let (time, after) = (began.elapsed(), own()?);
-        let own = Work { time: after.time - before.time, turns: after.turns - before.turns };
-        Ok((trained, Took { time, own }))
+        let waited = Waits::but_of(&OWN)?.since(&waits);
+        let own = Work { time: after.time - before.time, turns: after.turns - before.turns, ..after };
+        Ok((trained, Took { time, own, waited }))
     }
 }
 
@@ -161,9 +166,9 @@ fn main() -> ExitCode {
 fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
     let neighbours = system::Neighbours::watch()?;
     println!(
-        "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of the control | sootprint's threads at work | | goal | |"
+        "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of the control | its threads waited more for a processor | sootprint's threads at work | | goal | |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     let processors = std::thread::available_parallelism()?.get();
     let mut passes = true;
     let rows = if rows.is_empty() { (0..ROWS.len()).collect() } else { rows.to_vec() };
@@ -245,10 +250,14 @@ impl Row {
         for _ in 0..3 {
             train(Arm::Without)?;
         }
+        let beside = |[_, without, control]: [f64; 3]| match self.control {
+            Control::Again => f64::midpoint(without, control),
+            Control::IdleMetrics => without,
+        };
         let (mut slowdowns, mut controls, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut own_shares, mut turns) = (Vec::new(), Vec::new());
+        let (mut waits, mut own_shares, mut turns) = (Vec::new(), Vec::new(), Vec::new());
         for block in 0..blocks {
-            let mut logarithms = [0.0_f64; 3];
+            let (mut logarithms, mut waited_shares) = ([0.0_f64; 3], [0.0_f64; 3]);
             let order = ORDERS[block % ORDERS.len()];
             for arm in order.into_iter().chain(order.into_iter().rev()) {
                 let with = match arm {
@@ -256,23 +265,19 @@ impl Row {
                     1 => Arm::Without,
                     _ => Arm::Control,
                 };
-                let Took { time, own } = train(with)?;
+                let Took { time, own, waited } = train(with)?;
                 logarithms[arm] += time.as_secs_f64().ln() / 2.0;
+                waited_shares[arm] += waited.as_secs_f64() / time.as_secs_f64() / 2.0;
                 if arm == 0 {
                     own_shares.push(own.time.as_secs_f64() / time.as_secs_f64());
                     turns.push(own.turns as f64);
                 }
             }
             let [measured, without, control] = logarithms;
-            let beside = match self.control {
-                Control::Again => f64::midpoint(without, control),
-                Control::IdleMetrics => without,
-            };
-            slowdowns.push(measured - beside);
+            slowdowns.push(measured - beside(logarithms));
             controls.push(control - without);
-            let [slowdown, control] =
-                [measured - beside, control - without].map(|part| part.exp_m1() * 100.0);
-            eprintln!("block {} of {blocks}: {slowdown:+.3} %, control {control:+.3} %", block + 1);
+            waits.push(waited_shares[0] - beside(waited_shares));
+            eprintln!("block {} of {blocks}", block + 1);
             seconds.push(without.exp());
         }
         let of = |logarithms: &[f64]| {
@@ -283,6 +288,7 @@ impl Row {
         Ok(Compared {
             slowdown: of(&slowdowns)?,
             control: of(&controls)?,
+            waits: Interval::of_differences(&waits).ok_or("too few blocks for bounds")?,
             seconds: median(&seconds)?,
             own_share: median(&own_shares)?,
             turns: median(&turns)?,
