@@ -57,7 +57,13 @@ struct Training {
 }
 
 fn start(dir: tempfile::TempDir, ends: &str) -> Training {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new(&program);
+    if cfg!(target_os = "linux") {
+        // A shell lets what it starts in the background ignore Ctrl-C, and a training of these tests would as well.
+        command = Command::new("env");
+        command.arg("--default-signal=INT,TERM,HUP").arg(&program);
+    }
     command.args(["--exact", "train", "--test-threads=1"]).env(TRAINS_IN, dir.path()).env(ENDS, ends);
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     Training { child, dir }
