@@ -5,6 +5,9 @@
 //! # When it is wrong
 //! - NVML tells the energy of whole boards. That of a slice (MIG) is a part of its board's, by the number of slices;
 //!   what others use on the board at the same time is in it, so that its bounds are nothing and the whole board.
+//! - A driver before 530 tells the power of Ampere and later as the mean of the last second alone. Beside a counter that mean
+//!   stands for the power of the moment: where the power jumps at an edge, up to a tick's worth of the jump is told of the
+//!   wrong epoch, and the bounds do not have all of it.
 //! - The counter of a GH200 counts the superchip with its processor and memory, which are then not counted on their
 //!   own; its power readings are of the graphics processor alone. Zeus found this out on such a machine
 //!   (<https://github.com/ml-energy/zeus/pull/172>). Of GB200 and GB300 nobody says it.

@@ -60,10 +60,9 @@ impl Probe {
     }
 }
 
-/// The power now, where the board tells that and not the mean of the last second.
+/// The power now, or the nearest to it that the board tells.
 pub(super) fn power(device: &Device<'_>) -> Option<Power> {
-    let usage = || (!averages(device)).then(|| device.power_usage().ok()).flatten();
-    instant_power(device).ok().or_else(|| usage().map(Power::from_milliwatts))
+    instant_power(device).or_else(|_| device.power_usage().map(Power::from_milliwatts)).ok()
 }
 
 /// Whether `nvmlDeviceGetPowerUsage` is a one-second mean: on Ampere and later but for GA100, says its documentation.

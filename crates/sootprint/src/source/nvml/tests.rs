@@ -212,15 +212,3 @@ fn a_superchip_s_counter_holds_processor_and_memory_and_its_power_readings_do_no
     assert!(blackwell.holds().is_empty());
     assert!(blackwell.components()[0].note.as_ref().is_some_and(|note| note.contains("nobody says")));
 }
-
-#[test]
-fn the_mean_of_the_last_second_is_no_power_of_the_moment() {
-    let counter = |board: Scripted| board.counter(Duration::from_millis(20));
-    let machine = Machine::new([
-        counter(board(0).average(Duration::from_secs(1))),
-        counter(board(1).average(Duration::from_secs(1)).instant()),
-    ]);
-    let mut nvml = machine.open(None);
-    machine.clock.set_millis(1_030).unwrap();
-    assert_eq!([0, 1].map(|index| nvml.power(index)), [None, Some(Power::from_watts(100.0))]);
-}
