@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::{Add, Sub};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,30 @@ pub struct Work {
     pub turns: u64,
     /// How long it waited for one that others had.
     pub waited: Duration,
+}
+
+impl Add for Work {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            time: self.time + other.time,
+            turns: self.turns + other.turns,
+            waited: self.waited + other.waited,
+        }
+    }
+}
+
+impl Sub for Work {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            time: self.time - before.time,
+            turns: self.turns - before.turns,
+            waited: self.waited - before.waited,
+        }
+    }
 }
 
 /// The processor time of this process's thread of that name.

@@ -73,18 +73,16 @@ impl Arm {
     /// Times a training.
     fn time<T>(&self, train: impl FnOnce() -> Result<T, Failure>) -> Result<(T, Took), Failure> {
         let own = || match self {
-            Self::Measured(_) => OWN.iter().try_fold(Work::default(), |sum, name| {
-                let work = system::thread_work(name)?;
-                Ok(Work { time: sum.time + work.time, turns: sum.turns + work.turns, ..sum })
-            }),
+            Self::Measured(_) => {
+                OWN.iter().try_fold(Work::default(), |sum, name| Ok(sum + system::thread_work(name)?))
+            }
             Self::Without | Self::Control => Ok::<_, Failure>(Work::default()),
         };
         let (before, waits, began) = (own()?, Waits::but_of(&OWN)?, Instant::now());
         let trained = train()?;
         let (time, after) = (began.elapsed(), own()?);
         let waited = Waits::but_of(&OWN)?.since(&waits);
-        let own = Work { time: after.time - before.time, turns: after.turns - before.turns, ..after };
-        Ok((trained, Took { time, own, waited }))
+        Ok((trained, Took { time, own: after - before, waited }))
     }
 }
 
@@ -280,15 +278,13 @@ impl Row {
             eprintln!("block {} of {blocks}", block + 1);
             seconds.push(without.exp());
         }
-        let of = |logarithms: &[f64]| {
-            let interval = Interval::of_differences(logarithms).ok_or("too few blocks for bounds")?;
-            Ok::<_, Failure>(interval.map(f64::exp_m1))
-        };
+        let bounds =
+            |differences: &[f64]| Interval::of_differences(differences).ok_or("too few blocks for bounds");
         let median = |values: &[f64]| median(values).ok_or("no blocks");
         Ok(Compared {
-            slowdown: of(&slowdowns)?,
-            control: of(&controls)?,
-            waits: Interval::of_differences(&waits).ok_or("too few blocks for bounds")?,
+            slowdown: bounds(&slowdowns)?.map(f64::exp_m1),
+            control: bounds(&controls)?.map(f64::exp_m1),
+            waits: bounds(&waits)?,
             seconds: median(&seconds)?,
             own_share: median(&own_shares)?,
             turns: median(&turns)?,

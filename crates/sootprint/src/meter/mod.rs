@@ -94,8 +94,8 @@ impl Meter {
 
         let process = std::process::id();
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (owner, Some(meter)) = (shared.0, shared.1.upgrade())
-            && owner == process
+        if shared.0 == process
+            && let Some(meter) = shared.1.upgrade()
         {
             return Ok(meter);
         }

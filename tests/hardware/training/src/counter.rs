@@ -39,22 +39,22 @@ impl Counter {
                 return Err("this needs a machine with one board".into());
             }
             let board = nvml.device_by_index(0)?;
-            let Ticks { mut counter, mut powers } = Ticks::default();
+            let mut ticks = Ticks::default();
             loop {
                 let watts = power(&board)?;
-                if powers.last().is_none_or(|(_, last)| watts != *last) {
-                    powers.push((Instant::now(), watts));
+                if ticks.powers.last().is_none_or(|(_, last)| watts != *last) {
+                    ticks.powers.push((Instant::now(), watts));
                 }
                 let joules = board.total_energy_consumption()? as f64 / 1e3;
-                if counter.last().is_none_or(|(_, last)| joules > *last) {
-                    counter.push((Instant::now(), joules));
+                if ticks.counter.last().is_none_or(|(_, last)| joules > *last) {
+                    ticks.counter.push((Instant::now(), joules));
                     // Two ticks enclose whatever is asked later.
-                    if counter.len() == 2 {
+                    if ticks.counter.len() == 2 {
                         says.send(())?;
                     }
                 } else if is_stopped.load(Ordering::Relaxed) {
-                    powers.push((Instant::now(), watts));
-                    return Ok(Ticks { counter, powers });
+                    ticks.powers.push((Instant::now(), watts));
+                    return Ok(ticks);
                 }
                 thread::sleep(PAUSE);
             }
