@@ -5,10 +5,11 @@ use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, Var
 use sootprint_benches::Failure;
 use sootprint_candle::OnDevice as _;
 
+use crate::arm::{Arm, Took};
 use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
-use crate::{Arm, Took};
+use crate::place::Place;
 
-pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Took, Failure> {
+pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, place: &Place) -> Result<Took, Failure> {
     let device = Device::Cpu;
     let weights = VarMap::new();
     let layers = VarBuilder::from_varmap(&weights, DType::F32, &device);
@@ -21,13 +22,14 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Took, Failu
     let digits = digits.epoch(size);
     let mut epoch = || {
         digits.chunks(size.batch).try_for_each(|digits| {
+            place.take();
             let (pixels, classes) = batch(digits, &device)?;
             let guessed = output.forward(&hidden.forward(&pixels)?.relu()?)?;
             optimizer.backward_step(&loss::cross_entropy(&guessed, &classes)?)
         })
     };
 
-    let ((), took) = arm.time(|| {
+    let ((), took) = arm.time(place, || {
         match &arm {
             Arm::Measured(run) => run.epochs(1..=size.epochs).on(&device).try_for_each(|_| epoch())?,
             Arm::Without | Arm::Control => (1..=size.epochs).try_for_each(|_| epoch())?,

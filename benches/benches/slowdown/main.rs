@@ -7,6 +7,8 @@
 //! still being written, falls on all alike. Of each block one ratio is taken; told are their middle and its bounds
 //! ([`Interval`]).
 //!
+//! A training that leaves a processor to all else keeps to the other ones: [`place`] says why.
+//!
 //! The third arm is the control. With Candle it is one more training without a run, and a measured one is compared with
 //! both. With Burn it has no run either, but three metrics that do nothing where sootprint has its own: Burn writes each
 //! metric of each step into a file, through a thread of its own, and what that costs is in the slowdown but is not
@@ -28,63 +30,27 @@
     reason = "the table is the program's result, its progress is none"
 )]
 
+mod arm;
 mod candle;
 mod compared;
 mod digits;
+mod place;
 mod silent;
 mod supervised;
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
 
-use nvidia_ml::{Board, Script, install};
-use sootprint::Run;
 use sootprint_benches::Failure;
 use sootprint_benches::statistics::{Interval, median};
-use sootprint_benches::system::{self, Waits, Work};
+use sootprint_benches::system;
 
+use arm::{Arm, Machine, Took};
 use compared::{Compared, GOAL, Verdict};
 use digits::{Digits, Size};
-
-/// What a training is done with.
-#[derive(Debug)]
-enum Arm {
-    Measured(Run),
-    Without,
-    Control,
-}
+use place::Place;
 
 /// Trains once.
-type Train = fn(&Digits, Size, Arm) -> Result<Took, Failure>;
-
-/// What a training took by itself, what sootprint's own threads did meanwhile, and how long the others waited for a
-/// processor.
-struct Took {
-    time: Duration,
-    own: Work,
-    waited: Duration,
-}
-
-/// The names of sootprint's threads, as far as Linux keeps them.
-const OWN: [&str; 2] = ["sootprint-meter", "sootprint-ledge"];
-
-impl Arm {
-    /// Times a training.
-    fn time<T>(&self, train: impl FnOnce() -> Result<T, Failure>) -> Result<(T, Took), Failure> {
-        let own = || match self {
-            Self::Measured(_) => {
-                OWN.iter().try_fold(Work::default(), |sum, name| Ok(sum + system::thread_work(name)?))
-            }
-            Self::Without | Self::Control => Ok::<_, Failure>(Work::default()),
-        };
-        let (before, waits, began) = (own()?, Waits::but_of(&OWN)?, Instant::now());
-        let trained = train()?;
-        let (time, after) = (began.elapsed(), own()?);
-        let waited = Waits::but_of(&OWN)?.since(&waits);
-        Ok((trained, Took { time, own: after - before, waited }))
-    }
-}
+type Train = fn(&Digits, Size, Arm, &Place) -> Result<Took, Failure>;
 
 /// A training, and on which processors.
 struct Row {
@@ -242,8 +208,8 @@ impl Row {
     }
 
     fn compare(&self, blocks: usize, digits: &Digits) -> Result<Compared, Failure> {
-        let machine = Machine::new()?;
-        let train = |arm| (self.train)(digits, self.size, arm);
+        let (machine, place) = (Machine::new()?, Place::new(self.processors == Processors::AllButOne)?);
+        let train = |arm| (self.train)(digits, self.size, arm, &place);
         // The first ones fill caches and pools.
         for _ in 0..3 {
             train(Arm::Without)?;
@@ -289,29 +255,5 @@ impl Row {
             own_share: median(&own_shares)?,
             turns: median(&turns)?,
         })
-    }
-}
-
-/// A scripted board with a counter, so that there is one to read.
-struct Machine {
-    folder: tempfile::TempDir,
-    library: PathBuf,
-}
-
-impl Machine {
-    fn new() -> Result<Self, Failure> {
-        let folder = tempfile::tempdir()?;
-        let board = Board::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
-            .limit(700)
-            .power(Duration::ZERO, 400)
-            .counter(Duration::from_millis(20));
-        let library = install(&Script::new().board(board), folder.path())?;
-        Ok(Self { folder, library })
-    }
-
-    /// In a folder of its own, as each training has.
-    fn start(&self, block: usize) -> Result<Run, Failure> {
-        let dir: &Path = self.folder.path();
-        Ok(Run::pre_training(dir.join(format!("run{block}"))).nvml(&self.library).try_start()?)
     }
 }

@@ -18,19 +18,20 @@ use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraini
 use sootprint_benches::Failure;
 use sootprint_burn::MeasuredBy as _;
 
+use crate::arm::{Arm, Took};
 use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
+use crate::place::Place;
 use crate::silent::Silent;
-use crate::{Arm, Took};
 
 const SEED: u64 = 42;
 
-pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Took, Failure> {
+pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, place: &Place) -> Result<Took, Failure> {
     let folder = tempfile::tempdir()?;
     let device = Device::flex().autodiff();
     device.seed(SEED);
     let loader = |digits| -> Arc<dyn DataLoader<Batch>> {
         let dataset = InMemDataset::new(digits);
-        DataLoaderBuilder::new(Batches).batch_size(size.batch).shuffle(SEED).build(dataset)
+        DataLoaderBuilder::new(Batches(place.clone())).batch_size(size.batch).shuffle(SEED).build(dataset)
     };
     let training =
         SupervisedTraining::new(folder.path(), loader(digits.epoch(size)), loader(digits.0.clone()))
@@ -41,7 +42,7 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm) -> Result<Took, Failu
     let learner =
         Learner::new(Perceptron::new(size.hidden, &device), AdamConfig::new().init(), LEARNING_RATE);
 
-    let (trained, took) = arm.time(|| {
+    let (trained, took) = arm.time(place, || {
         Ok(match &arm {
             Arm::Measured(run) => training.measured_by(run).launch(learner),
             Arm::Without => training.launch(learner),
@@ -160,11 +161,12 @@ struct Batch {
     classes: Tensor<1, Int>,
 }
 
-#[derive(Debug, Clone)]
-struct Batches;
+#[derive(Clone)]
+struct Batches(Place);
 
 impl Batcher<Digit, Batch> for Batches {
     fn batch(&self, digits: Vec<Digit>, device: &Device) -> Batch {
+        self.0.take();
         let pixels: Vec<f32> = digits.iter().flat_map(|digit| digit.pixels).collect();
         let classes: Vec<i32> = digits.iter().map(|digit| i32::from(digit.class)).collect();
         Batch {
