@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod statistics;
+pub mod steps;
 pub mod system;
 
 /// Why something could not be measured.

@@ -1,8 +1,8 @@
 //! What Linux tells of this process and of the others.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::ops::{Add, Sub};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,19 +16,13 @@ pub struct Work {
     pub time: Duration,
     /// How often it was let onto a processor.
     pub turns: u64,
-    /// How long it waited for one that others had.
-    pub waited: Duration,
 }
 
 impl Add for Work {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            time: self.time + other.time,
-            turns: self.turns + other.turns,
-            waited: self.waited + other.waited,
-        }
+        Self { time: self.time + other.time, turns: self.turns + other.turns }
     }
 }
 
@@ -36,11 +30,7 @@ impl Sub for Work {
     type Output = Self;
 
     fn sub(self, before: Self) -> Self {
-        Self {
-            time: self.time - before.time,
-            turns: self.turns - before.turns,
-            waited: self.waited - before.waited,
-        }
+        Self { time: self.time - before.time, turns: self.turns - before.turns }
     }
 }
 
@@ -57,10 +47,15 @@ pub fn thread_time(name: &str) -> Result<Duration, Failure> {
 /// # Errors
 /// When there is no such thread, or no such file of the kernel's.
 pub fn thread_work(name: &str) -> Result<Work, Failure> {
+    work_of(&found(name)?)
+}
+
+/// The kernel's folder of this process's thread of that name.
+fn found(name: &str) -> Result<PathBuf, Failure> {
     // One that has just begun has no name yet, and a list in which threads end meanwhile may miss another.
     for _ in 0..1_000 {
         if let Some(task) = task_of(name)? {
-            return work_of(&task);
+            return Ok(task);
         }
         thread::sleep(Duration::from_millis(1));
     }
@@ -90,44 +85,35 @@ fn work_of(task: &Path) -> Result<Work, Failure> {
     let stat = fs::read_to_string(task.join("schedstat"))?;
     let numbers: Vec<u64> = stat.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     match numbers.as_slice() {
-        [time, waited, turns] => Ok(Work {
-            time: Duration::from_nanos(*time),
-            turns: *turns,
-            waited: Duration::from_nanos(*waited),
-        }),
+        [time, _, turns] => Ok(Work { time: Duration::from_nanos(*time), turns: *turns }),
         _ => Err(format!("a schedstat of another form: {stat}").into()),
     }
 }
 
-/// How long each thread of this process has waited for a processor that others had.
+/// Threads of this process whose turns on a processor can be asked for quickly.
 #[derive(Debug)]
-pub struct Waits(BTreeMap<PathBuf, Duration>);
+pub struct Watched(Vec<File>);
 
-impl Waits {
-    /// Of all threads but those of some names.
+impl Watched {
+    /// Of some names.
     ///
     /// # Errors
-    /// When the kernel has no such files.
-    pub fn but_of(names: &[&str]) -> Result<Self, Failure> {
-        let mut waits = BTreeMap::new();
-        for task in fs::read_dir("/proc/self/task")? {
-            let task = task?.path();
-            // One that has ended meanwhile waits no more.
-            let Ok(name) = fs::read_to_string(task.join("comm")) else { continue };
-            if let Ok(work) = work_of(&task)
-                && !names.contains(&name.trim_end())
-            {
-                waits.insert(task, work.waited);
-            }
-        }
-        Ok(Self(waits))
+    /// When there is no such thread, or no such file of the kernel's.
+    pub fn open(names: &[&str]) -> Result<Self, Failure> {
+        let open = |name: &&str| Ok(File::open(found(name)?.join("schedstat"))?);
+        names.iter().map(open).collect::<Result<_, Failure>>().map(Self)
     }
 
-    /// Of the threads that still are, since then.
+    /// How often they were let onto a processor so far; a thread that has ended counts no more.
     #[must_use]
-    pub fn since(&self, then: &Self) -> Duration {
-        let before = |task| then.0.get(task).copied().unwrap_or_default();
-        self.0.iter().map(|(task, waited)| waited.saturating_sub(before(task))).sum()
+    pub fn turns(&self) -> u64 {
+        let mut bytes = [0; 64];
+        let turns = |file: &File| {
+            let length = file.read_at(&mut bytes, 0).ok()?;
+            let stat = str::from_utf8(&bytes[..length]).ok()?;
+            stat.split_whitespace().nth(2)?.parse::<u64>().ok()
+        };
+        self.0.iter().filter_map(turns).sum()
     }
 }
 

@@ -1,14 +1,15 @@
 //! The trainings that are compared, with a run and without.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nvidia_ml::{Board, Script, install};
 use sootprint::Run;
 use sootprint_benches::Failure;
-use sootprint_benches::system::{self, Waits, Work};
+use sootprint_benches::steps::Step;
+use sootprint_benches::system::{self, Work};
 
-use crate::place::Place;
+use crate::clock::Clock;
 
 /// What a training is done with.
 #[derive(Debug)]
@@ -18,22 +19,21 @@ pub(crate) enum Arm {
     Control,
 }
 
-/// What a training took by itself, what sootprint's own threads did meanwhile, and how long the others waited for a
-/// processor.
+/// What a training took in its turns, and what sootprint's own threads did in the turns of all, where it is the measured one.
 pub(crate) struct Took {
     pub(crate) time: Duration,
+    pub(crate) turns: Vec<Vec<Step>>,
     pub(crate) own: Work,
-    pub(crate) waited: Duration,
 }
 
 /// The names of sootprint's threads, as far as Linux keeps them.
 const OWN: [&str; 2] = ["sootprint-meter", "sootprint-ledge"];
 
 impl Arm {
-    /// Times a training.
+    /// Times a training, in its turns.
     pub(crate) fn time<T>(
         &self,
-        place: &Place,
+        clock: &Clock,
         train: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<(T, Took), Failure> {
         let own = || match self {
@@ -42,12 +42,11 @@ impl Arm {
             }
             Self::Without | Self::Control => Ok::<_, Failure>(Work::default()),
         };
-        let (before, waits, began) = (own()?, Waits::but_of(&OWN)?, Instant::now());
+        let before = own()?;
+        clock.start(&OWN)?;
         let trained = train();
-        let (time, after) = (began.elapsed(), own()?);
-        let waited = Waits::but_of(&OWN)?.since(&waits);
-        place.leave();
-        Ok((trained?, Took { time, own: after - before, waited }))
+        let (time, turns) = clock.stop();
+        Ok((trained?, Took { time, turns, own: own()? - before }))
     }
 }
 

@@ -6,10 +6,10 @@ use sootprint_benches::Failure;
 use sootprint_candle::OnDevice as _;
 
 use crate::arm::{Arm, Took};
+use crate::clock::Clock;
 use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
-use crate::place::Place;
 
-pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, place: &Place) -> Result<Took, Failure> {
+pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Result<Took, Failure> {
     let device = Device::Cpu;
     let weights = VarMap::new();
     let layers = VarBuilder::from_varmap(&weights, DType::F32, &device);
@@ -22,14 +22,14 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, place: &Place) -> Res
     let digits = digits.epoch(size);
     let mut epoch = || {
         digits.chunks(size.batch).try_for_each(|digits| {
-            place.take();
+            clock.batch();
             let (pixels, classes) = batch(digits, &device)?;
             let guessed = output.forward(&hidden.forward(&pixels)?.relu()?)?;
             optimizer.backward_step(&loss::cross_entropy(&guessed, &classes)?)
         })
     };
 
-    let ((), took) = arm.time(place, || {
+    let ((), took) = arm.time(clock, || {
         match &arm {
             Arm::Measured(run) => run.epochs(1..=size.epochs).on(&device).try_for_each(|_| epoch())?,
             Arm::Without | Arm::Control => (1..=size.epochs).try_for_each(|_| epoch())?,

@@ -13,16 +13,19 @@ const SWITCH: f64 = 20e-6;
 
 /// Trainings with a run beside trainings without.
 pub(crate) struct Compared {
+    /// The sum of the two.
     pub(crate) slowdown: Interval,
+    /// How much longer its turns are than those of a training without a run.
+    pub(crate) in_turns: Interval,
+    /// What sootprint's threads take from whatever has its turn meanwhile.
+    pub(crate) beside: Interval,
     pub(crate) control: Interval,
-    /// How much longer the training's threads waited for a processor, as a part of the time that a training takes.
-    pub(crate) waits: Interval,
     /// Of a training without a run.
     pub(crate) seconds: f64,
-    /// The processor time of sootprint's threads, as a part of the time that a training takes.
+    /// The processor time of sootprint's threads, as a part of all time.
     pub(crate) own_share: f64,
-    /// How often they were let onto a processor in a training.
-    pub(crate) turns: f64,
+    /// How often they were let onto a processor in a second.
+    pub(crate) own_turns: f64,
 }
 
 impl Compared {
@@ -41,20 +44,21 @@ impl Compared {
 
     /// The slowdown that sootprint's threads can have caused.
     fn at_most(&self) -> f64 {
-        self.own_share + self.turns * SWITCH / self.seconds
+        self.own_share + self.own_turns * SWITCH
     }
 
     /// As columns of the table.
     pub(crate) fn told(&self, size: &Size) -> String {
         let epochs = f64::from(size.epochs);
         format!(
-            "{:.0} ms | {} | {} | {} | {:.2} % of the time, {:.0} turns an epoch | at most {:.2} %",
+            "{:.0} ms | {} | {} | {} | {} | {:.2} % of the time, {:.0} turns an epoch | at most {:.2} %",
             self.seconds / epochs * 1e3,
             told(self.slowdown),
+            told(self.in_turns),
+            told(self.beside),
             told(self.control),
-            told(self.waits),
             self.own_share * 100.0,
-            self.turns / epochs,
+            self.own_turns * self.seconds / epochs,
             self.at_most() * 100.0
         )
     }

@@ -20,12 +20,16 @@ pub(crate) struct Size {
     /// How often an epoch goes through the digits.
     pub(crate) passes: usize,
     pub(crate) epochs: u32,
+    /// After so many, with those of validation, another training has its turn.
+    pub(crate) batches_in_a_turn: usize,
 }
 
 impl Size {
-    pub(crate) const LARGE: Self = Self { hidden: 4_096, batch: 256, passes: 16, epochs: 2 };
-    pub(crate) const SMALL: Self = Self { hidden: 512, batch: 64, passes: 64, epochs: 2 };
-    pub(crate) const SHORT: Self = Self { passes: 1, epochs: 4, ..Self::SMALL };
+    pub(crate) const LARGE: Self =
+        Self { hidden: 4_096, batch: 256, passes: 16, epochs: 2, batches_in_a_turn: 10 };
+    pub(crate) const SMALL: Self =
+        Self { hidden: 512, batch: 64, passes: 64, epochs: 2, batches_in_a_turn: 120 };
+    pub(crate) const SHORT: Self = Self { passes: 1, epochs: 4, batches_in_a_turn: 28, ..Self::SMALL };
 
     /// Steps of a training on so many images, without those of validation.
     pub(crate) fn steps(self, images: usize) -> f64 {

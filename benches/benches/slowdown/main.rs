@@ -1,11 +1,16 @@
 //! What being measured costs a real training: `cargo bench -p sootprint-benches --bench slowdown`.
 //!
-//! A perceptron learns the digits with Burn and with Candle, again and again, with a run of sootprint and without. A
-//! block of six trainings is a palindrome of three arms, as in `ABC CBA`, so that each arm has the same mean position
-//! within it and whatever drifts steadily meanwhile cancels. Six blocks have the six orders of the arms, in a row in
-//! which each arm follows each other one equally often: what a training leaves to the next one, such as files that are
-//! still being written, falls on all alike. Of each block one ratio is taken; told are their middle and its bounds
+//! A perceptron learns the digits with Burn and with Candle, again and again. A block is three trainings that do the same
+//! steps: one with a run of sootprint, one without and a control. They take turns of a tenth of a second or so ([`Turns`]):
+//! what a machine that is shared gives a training changes as much from one tenth of a second to the next as from one
+//! minute to the next, so that short turns tell far more in the same time than whole trainings one after the other, and the
+//! order of each round is drawn by lot. Of each block one ratio is taken; told are their middle and its bounds
 //! ([`Interval`]).
+//!
+//! What sootprint does in a training's own course, at steps and at edges, makes the measured one's turns longer. What its
+//! threads do beside it falls into the turns of all three, and is told apart there: in the two without a run, the steps in
+//! which those threads were let onto a processor are compared with the steps next to them ([`held_up`]). The
+//! slowdown is the sum of both.
 //!
 //! A training that leaves a processor to all else keeps to the other ones: [`place`] says why.
 //!
@@ -16,9 +21,7 @@
 //!
 //! Where a training without a run is not timed more closely than the goal asks, the clock cannot tell. Then there is what
 //! sootprint's own threads did meanwhile: no training is held up for longer than they were at work, and a little longer for
-//! each time that a processor changed from one to the other. What Burn does with the metrics is not in that. And there is
-//! how long the training's threads waited for a processor that another thread had: that is what they were held up, but for
-//! what the other one left in the caches.
+//! each time that a processor changed from one to the other. What Burn does with the metrics is not in that.
 //!
 //! The training alone is timed: a run's start and finish have their own figures (`numbers`). Each row is a process of its
 //! own, for how many processors a training takes is settled when it begins. `slowdown BLOCKS` takes another number of
@@ -32,25 +35,31 @@
 
 mod arm;
 mod candle;
+mod clock;
 mod compared;
 mod digits;
 mod place;
 mod silent;
 mod supervised;
+mod turns;
 
 use std::process::{Command, ExitCode};
+use std::thread;
 
 use sootprint_benches::Failure;
 use sootprint_benches::statistics::{Interval, median};
+use sootprint_benches::steps::held_up;
 use sootprint_benches::system;
 
 use arm::{Arm, Machine, Took};
+use clock::Clock;
 use compared::{Compared, GOAL, Verdict};
 use digits::{Digits, Size};
 use place::Place;
+use turns::Turns;
 
 /// Trains once.
-type Train = fn(&Digits, Size, Arm, &Place) -> Result<Took, Failure>;
+type Train = fn(&Digits, Size, Arm, &Clock) -> Result<Took, Failure>;
 
 /// A training, and on which processors.
 struct Row {
@@ -90,10 +99,6 @@ const ROWS: [Row; 7] = [
     Row::candle("the same with short epochs", Size::SHORT, Processors::All).without_goal(),
 ];
 
-/// The orders of the arms in six blocks, each of which ends as it began: over all of them each arm comes after each other
-/// one five times.
-const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0]];
-
 /// Tells the process of a row which one it is.
 const ROW: &str = "SOOTPRINT_BENCHES_ROW";
 
@@ -105,8 +110,11 @@ const THREADS: &str = "RAYON_NUM_THREADS";
 
 /// glibc gives large buffers back to the system as soon as they are free. The pages that a step touches anew were half of
 /// Burn's time, and most of the noise. A framework on a board keeps what it has, and so does the process of a row.
-const KEEPING_MEMORY: (&str, &str) =
-    ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296");
+/// One arena is for all threads, as the others' ones are limited.
+const KEEPING_MEMORY: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296",
+);
 
 fn main() -> ExitCode {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
@@ -130,9 +138,9 @@ fn main() -> ExitCode {
 fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
     let neighbours = system::Neighbours::watch()?;
     println!(
-        "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of the control | its threads waited more for a processor | sootprint's threads at work | | goal | |"
+        "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of it in the training's course | and through threads beside it | slowdown of the control | sootprint's threads at work | | goal | |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let processors = std::thread::available_parallelism()?.get();
     let mut passes = true;
     let rows = if rows.is_empty() { (0..ROWS.len()).collect() } else { rows.to_vec() };
@@ -181,9 +189,8 @@ impl Row {
         Self { has_goal: false, ..self }
     }
 
-    /// Whole rounds of the orders.
     const fn blocks(&self) -> usize {
-        ORDERS.len() * if self.has_goal { 10 } else { 3 }
+        if self.has_goal { 100 } else { 18 }
     }
 
     /// Measures, and prints the row; whether it reaches its goal.
@@ -209,51 +216,68 @@ impl Row {
 
     fn compare(&self, blocks: usize, digits: &Digits) -> Result<Compared, Failure> {
         let (machine, place) = (Machine::new()?, Place::new(self.processors == Processors::AllButOne)?);
-        let train = |arm| (self.train)(digits, self.size, arm, &place);
-        // The first ones fill caches and pools.
-        for _ in 0..3 {
-            train(Arm::Without)?;
-        }
-        let beside = |[_, without, control]: [f64; 3]| match self.control {
-            Control::Again => f64::midpoint(without, control),
-            Control::IdleMetrics => without,
-        };
-        let (mut slowdowns, mut controls, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut waits, mut own_shares, mut turns) = (Vec::new(), Vec::new(), Vec::new());
-        for block in 0..blocks {
-            let (mut logarithms, mut waited_shares) = ([0.0_f64; 3], [0.0_f64; 3]);
-            let order = ORDERS[block % ORDERS.len()];
-            for arm in order.into_iter().chain(order.into_iter().rev()) {
-                let with = match arm {
-                    0 => Arm::Measured(machine.start(block)?),
-                    1 => Arm::Without,
-                    _ => Arm::Control,
-                };
-                let Took { time, own, waited } = train(with)?;
-                logarithms[arm] += time.as_secs_f64().ln() / 2.0;
-                waited_shares[arm] += waited.as_secs_f64() / time.as_secs_f64() / 2.0;
-                if arm == 0 {
-                    own_shares.push(own.time.as_secs_f64() / time.as_secs_f64());
-                    turns.push(own.turns as f64);
-                }
-            }
-            let [measured, without, control] = logarithms;
-            slowdowns.push(measured - beside(logarithms));
+        // The first one fills caches and pools.
+        self.block(0, &machine, &place, digits)?;
+        let (mut slowdowns, mut in_turns, mut beside) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut controls, mut seconds) = (Vec::new(), Vec::new());
+        let (mut own_shares, mut own_turns) = (Vec::new(), Vec::new());
+        for block in 1..=blocks {
+            let trained = self.block(block, &machine, &place, digits)?;
+            let times = trained.each_ref().map(|took| took.time.as_secs_f64());
+            let [measured, without, control] = times.map(f64::ln);
+            let compared_with = match self.control {
+                Control::Again => f64::midpoint(without, control),
+                Control::IdleMetrics => without,
+            };
+            in_turns.push(measured - compared_with);
+            let unmeasured = trained[1..].iter().flat_map(|took| &took.turns);
+            beside.push(held_up(unmeasured).ok_or("sootprint's threads had no turns")?);
+            slowdowns.push(measured - compared_with + beside[block - 1]);
             controls.push(control - without);
-            waits.push(waited_shares[0] - beside(waited_shares));
-            eprintln!("block {} of {blocks}", block + 1);
-            seconds.push(without.exp());
+            let (own, all) = (trained[0].own, times.iter().sum::<f64>());
+            own_shares.push(own.time.as_secs_f64() / all);
+            own_turns.push(own.turns as f64 / all);
+            seconds.push(times[1]);
+            eprintln!("block {block} of {blocks}");
         }
         let bounds =
             |differences: &[f64]| Interval::of_differences(differences).ok_or("too few blocks for bounds");
         let median = |values: &[f64]| median(values).ok_or("no blocks");
         Ok(Compared {
             slowdown: bounds(&slowdowns)?.map(f64::exp_m1),
+            in_turns: bounds(&in_turns)?.map(f64::exp_m1),
+            beside: bounds(&beside)?.map(f64::exp_m1),
             control: bounds(&controls)?.map(f64::exp_m1),
-            waits: bounds(&waits)?,
             seconds: median(&seconds)?,
             own_share: median(&own_shares)?,
-            turns: median(&turns)?,
+            own_turns: median(&own_turns)?,
         })
+    }
+
+    /// Trains with each of the arms, in turns.
+    fn block(
+        &self,
+        block: usize,
+        machine: &Machine,
+        place: &Place,
+        digits: &Digits,
+    ) -> Result<[Took; 3], Failure> {
+        let mut random = fastrand::Rng::with_seed(block as u64);
+        let mut arms = [(0, Arm::Measured(machine.start(block)?)), (1, Arm::Without), (2, Arm::Control)];
+        // A training may be faster for where its memory lies, and that depends on who asked for memory first.
+        random.shuffle(&mut arms);
+        let turns = Turns::new(arms.len(), random.u64(..));
+        let mut trained = thread::scope(|scope| {
+            arms.map(|(number, arm)| {
+                let clock = Clock::new(turns.player(number), place.clone(), self.size.batches_in_a_turn);
+                (number, scope.spawn(move || (self.train)(digits, self.size, arm, &clock)))
+            })
+            .map(|(number, training)| {
+                (number, training.join().unwrap_or_else(|_| Err("a training has panicked".into())))
+            })
+        });
+        trained.sort_unstable_by_key(|(number, _)| *number);
+        let [(_, measured), (_, without), (_, control)] = trained;
+        Ok([measured?, without?, control?])
     }
 }

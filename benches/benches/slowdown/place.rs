@@ -1,8 +1,6 @@
 //! The processors that a training keeps to.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -16,7 +14,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 pub(crate) struct Place {
     all: CpuSet,
     training: CpuSet,
-    is_taken: Arc<AtomicBool>,
+    is_taken: bool,
 }
 
 impl Place {
@@ -35,20 +33,20 @@ impl Place {
         }
         sched_setaffinity(None, &training)?;
         sched_setaffinity(None, &all)?;
-        Ok(Self { all, training, is_taken: Arc::default() })
+        Ok(Self { all, training, is_taken: false })
     }
 
     /// To be called at each batch by the thread that trains: threads that began before do not keep to its place.
-    pub(crate) fn take(&self) {
-        if !self.is_taken.swap(true, Ordering::Relaxed) {
+    pub(crate) fn take(&mut self) {
+        if !std::mem::replace(&mut self.is_taken, true) {
             // It was let before.
             let _: rustix::io::Result<()> = sched_setaffinity(None, &self.training);
         }
     }
 
     /// After a training, so that what is begun then may run anywhere.
-    pub(crate) fn leave(&self) {
+    pub(crate) fn leave(&mut self) {
         let _: rustix::io::Result<()> = sched_setaffinity(None, &self.all);
-        self.is_taken.store(false, Ordering::Relaxed);
+        self.is_taken = false;
     }
 }

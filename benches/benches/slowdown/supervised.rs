@@ -19,19 +19,19 @@ use sootprint_benches::Failure;
 use sootprint_burn::MeasuredBy as _;
 
 use crate::arm::{Arm, Took};
+use crate::clock::Clock;
 use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
-use crate::place::Place;
 use crate::silent::Silent;
 
 const SEED: u64 = 42;
 
-pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, place: &Place) -> Result<Took, Failure> {
+pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Result<Took, Failure> {
     let folder = tempfile::tempdir()?;
     let device = Device::flex().autodiff();
     device.seed(SEED);
     let loader = |digits| -> Arc<dyn DataLoader<Batch>> {
         let dataset = InMemDataset::new(digits);
-        DataLoaderBuilder::new(Batches(place.clone())).batch_size(size.batch).shuffle(SEED).build(dataset)
+        DataLoaderBuilder::new(Batches(clock.clone())).batch_size(size.batch).shuffle(SEED).build(dataset)
     };
     let training =
         SupervisedTraining::new(folder.path(), loader(digits.epoch(size)), loader(digits.0.clone()))
@@ -42,7 +42,7 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, place: &Place) -> Res
     let learner =
         Learner::new(Perceptron::new(size.hidden, &device), AdamConfig::new().init(), LEARNING_RATE);
 
-    let (trained, took) = arm.time(place, || {
+    let (trained, took) = arm.time(clock, || {
         Ok(match &arm {
             Arm::Measured(run) => training.measured_by(run).launch(learner),
             Arm::Without => training.launch(learner),
@@ -162,11 +162,11 @@ struct Batch {
 }
 
 #[derive(Clone)]
-struct Batches(Place);
+struct Batches(Clock);
 
 impl Batcher<Digit, Batch> for Batches {
     fn batch(&self, digits: Vec<Digit>, device: &Device) -> Batch {
-        self.0.take();
+        self.0.batch();
         let pixels: Vec<f32> = digits.iter().flat_map(|digit| digit.pixels).collect();
         let classes: Vec<i32> = digits.iter().map(|digit| i32::from(digit.class)).collect();
         Batch {

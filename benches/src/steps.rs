@@ -1,0 +1,82 @@
+//! What other threads do to the steps of a training.
+
+use std::time::Duration;
+
+/// By how much threads that are let onto a processor meanwhile hold up the steps of a training, as a part of its time; none
+/// where there are no steps of both kinds beside each other.
+///
+/// A step that they joined is compared with the one before or after it, if they did not join that one. The longer one of
+/// two is the likelier to be joined, whatever that does to it: of steps of the lengths a and b, by chance alone, the joined
+/// one is the longer one in max(a, b) of a + b cases, and so longer by (a − b)² / (a + b) in the mean. That is taken off. It
+/// is so where the threads rest for longer than two steps take.
+#[must_use]
+pub fn held_up<'steps>(turns: impl Iterator<Item = &'steps Vec<Step>>) -> Option<f64> {
+    let (mut longer, mut pairs, mut joined, mut time) = (0.0, 0.0, 0.0, 0.0);
+    // What the training before has left in the caches is in the first step.
+    for steps in turns.filter_map(|steps| steps.get(1..)) {
+        for step in steps {
+            time += step.time.as_secs_f64();
+            joined += f64::from(u8::from(step.is_joined));
+        }
+        for pair in steps.windows(2).filter(|pair| pair[0].is_joined != pair[1].is_joined) {
+            let [one, other] = [pair[0], pair[1]].map(|step| step.time.as_secs_f64());
+            let difference = if pair[0].is_joined { one - other } else { other - one };
+            longer += difference - difference.powi(2) / (one + other);
+            pairs += 1.0;
+        }
+    }
+    (pairs > 0.0).then(|| longer / pairs * joined / time)
+}
+
+/// A step of a training.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// From its begin to its end.
+    pub time: Duration,
+    /// Whether another thread was let onto a processor meanwhile.
+    pub is_joined: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Steps of 8 to 12 ms, in some turns slower by two fifths, of which threads join one each 53 ms or so for nothing.
+    #[test]
+    fn who_is_not_held_up_is_told_so() {
+        let share = held_up(trained(Duration::ZERO).iter());
+        assert!(share.is_some_and(|share| share.abs() < 1.5e-4), "{share:?}");
+    }
+
+    /// The same, where each time they hold a step up by 0.1 ms, which is 52.6 ms from one time to the next.
+    #[test]
+    fn who_is_held_up_is_told_by_how_much() {
+        let share = held_up(trained(Duration::from_micros(100)).iter());
+        assert!(share.is_some_and(|share| (share - 0.1 / 52.6).abs() < 1.5e-4), "{share:?}");
+    }
+
+    #[test]
+    fn without_steps_of_both_kinds_nothing_is_told() {
+        let alone = Step { time: Duration::from_millis(1), is_joined: false };
+        let joined = Step { is_joined: true, ..alone };
+        assert_eq!(held_up([vec![alone; 9], vec![joined; 9]].iter()), None);
+        assert_eq!(held_up([vec![alone, joined], Vec::new()].iter()), None);
+    }
+
+    /// Turns of ten steps in which threads join after random times of 45 to 60 ms and hold a step up for some time.
+    fn trained(held_up: Duration) -> Vec<Vec<Step>> {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut until_joined = Duration::ZERO;
+        let mut step = |slower: u64| {
+            let mut time = Duration::from_micros(random.u64(8_000..12_000) * slower / 5);
+            let is_joined = until_joined < time;
+            while until_joined < time {
+                time += held_up;
+                until_joined += held_up + Duration::from_micros(random.u64(45_000..60_000));
+            }
+            until_joined -= time;
+            Step { time, is_joined }
+        };
+        (0..200_000).map(|turn| (0..10).map(|_| step(if turn % 7 == 0 { 7 } else { 5 })).collect()).collect()
+    }
+}
