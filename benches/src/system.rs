@@ -80,17 +80,19 @@ pub fn process_time() -> Result<Duration, Failure> {
     fs::read_dir("/proc/self/task")?.map(|task| Ok(work_of(&task?.path())?.time)).sum()
 }
 
-/// <https://docs.kernel.org/scheduler/sched-stats.html>
 fn work_of(task: &Path) -> Result<Work, Failure> {
     let stat = fs::read_to_string(task.join("schedstat"))?;
-    let numbers: Vec<u64> = stat.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    match numbers.as_slice() {
-        [time, _, turns] => Ok(Work { time: Duration::from_nanos(*time), turns: *turns }),
-        _ => Err(format!("a schedstat of another form: {stat}").into()),
-    }
+    Ok(parse_work(&stat).ok_or_else(|| format!("a schedstat of another form: {stat}"))?)
 }
 
-/// Threads of this process whose turns on a processor can be asked for quickly.
+/// <https://docs.kernel.org/scheduler/sched-stats.html>
+fn parse_work(stat: &str) -> Option<Work> {
+    let numbers: Vec<u64> = stat.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [time, _, turns] = numbers.try_into().ok()?;
+    Some(Work { time: Duration::from_nanos(time), turns })
+}
+
+/// Threads of this process that can be asked quickly for what they did.
 #[derive(Debug)]
 pub struct Watched(Vec<File>);
 
@@ -104,16 +106,15 @@ impl Watched {
         names.iter().map(open).collect::<Result<_, Failure>>().map(Self)
     }
 
-    /// How often they were let onto a processor so far; a thread that has ended counts no more.
+    /// What they did so far; a thread that has ended counts no more.
     #[must_use]
-    pub fn turns(&self) -> u64 {
-        let mut bytes = [0; 64];
-        let turns = |file: &File| {
+    pub fn work(&self) -> Work {
+        let work = |file: &File| {
+            let mut bytes = [0; 64];
             let length = file.read_at(&mut bytes, 0).ok()?;
-            let stat = str::from_utf8(&bytes[..length]).ok()?;
-            stat.split_whitespace().nth(2)?.parse::<u64>().ok()
+            parse_work(str::from_utf8(&bytes[..length]).ok()?)
         };
-        self.0.iter().filter_map(turns).sum()
+        self.0.iter().filter_map(work).fold(Work::default(), Add::add)
     }
 }
 

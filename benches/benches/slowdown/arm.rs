@@ -6,10 +6,6 @@ use std::time::Duration;
 use nvidia_ml::{Board, Script, install};
 use sootprint::Run;
 use sootprint_benches::Failure;
-use sootprint_benches::steps::Step;
-use sootprint_benches::system::{self, Work};
-
-use crate::clock::Clock;
 
 /// What a training is done with.
 #[derive(Debug)]
@@ -17,37 +13,6 @@ pub(crate) enum Arm {
     Measured(Run),
     Without,
     Control,
-}
-
-/// What a training took in its turns, and what sootprint's own threads did in the turns of all, where it is the measured one.
-pub(crate) struct Took {
-    pub(crate) time: Duration,
-    pub(crate) turns: Vec<Vec<Step>>,
-    pub(crate) own: Work,
-}
-
-/// The names of sootprint's threads, as far as Linux keeps them.
-const OWN: [&str; 2] = ["sootprint-meter", "sootprint-ledge"];
-
-impl Arm {
-    /// Times a training, in its turns.
-    pub(crate) fn time<T>(
-        &self,
-        clock: &Clock,
-        train: impl FnOnce() -> Result<T, Failure>,
-    ) -> Result<(T, Took), Failure> {
-        let own = || match self {
-            Self::Measured(_) => {
-                OWN.iter().try_fold(Work::default(), |sum, name| Ok(sum + system::thread_work(name)?))
-            }
-            Self::Without | Self::Control => Ok::<_, Failure>(Work::default()),
-        };
-        let before = own()?;
-        clock.start(&OWN)?;
-        let trained = train();
-        let (time, turns) = clock.stop();
-        Ok((trained?, Took { time, turns, own: own()? - before }))
-    }
 }
 
 /// A scripted board with a counter, so that there is one to read.

@@ -5,8 +5,8 @@ use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, Var
 use sootprint_benches::Failure;
 use sootprint_candle::OnDevice as _;
 
-use crate::arm::{Arm, Took};
-use crate::clock::Clock;
+use crate::arm::Arm;
+use crate::clock::{Clock, Took};
 use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
 
 pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Result<Took, Failure> {
@@ -29,13 +29,11 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Res
         })
     };
 
-    let ((), took) = arm.time(clock, || {
-        match &arm {
-            Arm::Measured(run) => run.epochs(1..=size.epochs).on(&device).try_for_each(|_| epoch())?,
-            Arm::Without | Arm::Control => (1..=size.epochs).try_for_each(|_| epoch())?,
-        }
-        Ok(())
+    let (trained, took) = clock.time(|| match &arm {
+        Arm::Measured(run) => run.epochs(1..=size.epochs).on(&device).try_for_each(|_| epoch()),
+        Arm::Without | Arm::Control => (1..=size.epochs).try_for_each(|_| epoch()),
     })?;
+    trained?;
     if let Arm::Measured(run) = arm {
         drop(run.finish());
     }

@@ -1,59 +1,66 @@
 //! A clock that stands while another training has its turn.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use sootprint_benches::Failure;
 use sootprint_benches::steps::Step;
-use sootprint_benches::system::Watched;
+use sootprint_benches::system::{Watched, Work};
 
 use crate::place::Place;
 use crate::turns::Player;
 
-/// Times a training and each of its steps, and ends its turns.
+/// So long a thread of the framework's may be at work for a step that is over: a tenth of it suffices.
+const REST: Duration = Duration::from_millis(2);
+
+/// Times a training and its steps but the last, and ends its turns.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<Mutex<State>>);
+
+/// What a training took in its turns.
+pub(crate) struct Took {
+    pub(crate) time: Duration,
+    /// The steps of each turn.
+    pub(crate) turns: Vec<Vec<Step>>,
+    /// What sootprint's threads did meanwhile.
+    pub(crate) own: Work,
+}
+
+/// The names of sootprint's threads, as far as Linux keeps them.
+const OWN: [&str; 2] = ["sootprint-meter", "sootprint-ledge"];
 
 struct State {
     player: Option<Player>,
     place: Place,
     batches_in_a_turn: usize,
-    others: Option<Watched>,
-    time: Duration,
-    turn_since: Instant,
-    step_since: Instant,
-    joined: u64,
+    threads: Option<Watched>,
     batches: usize,
-    turns: Vec<Vec<Step>>,
+    took: Took,
+    turn_began: (Instant, Work),
+    step_began: (Instant, Work),
 }
 
 impl Clock {
     pub(crate) fn new(player: Player, place: Place, batches_in_a_turn: usize) -> Self {
-        let now = Instant::now();
+        let now = (Instant::now(), Work::default());
         Self(Arc::new(Mutex::new(State {
             player: Some(player),
             place,
             batches_in_a_turn,
-            others: None,
-            time: Duration::ZERO,
-            turn_since: now,
-            step_since: now,
-            joined: 0,
+            threads: None,
             batches: 0,
-            turns: vec![Vec::new()],
+            took: Took { time: Duration::ZERO, turns: Vec::new(), own: Work::default() },
+            turn_began: now,
+            step_began: now,
         })))
     }
 
-    /// Begins with the first turn, and watches threads of some names.
-    pub(crate) fn start(&self, names: &[&str]) -> Result<(), Failure> {
-        let mut state = self.state();
-        if let Some(player) = &mut state.player {
-            player.begin();
-        }
-        state.others = Some(Watched::open(names)?);
-        state.turn_since = Instant::now();
-        state.begin_step();
-        Ok(())
+    /// Times a training, which begins with the first turn; returns when the others have ended too.
+    pub(crate) fn time<T>(&self, train: impl FnOnce() -> T) -> Result<(T, Took), Failure> {
+        self.start()?;
+        let trained = train();
+        Ok((trained, self.stop()))
     }
 
     /// To be called at each batch, by the thread that trains.
@@ -63,26 +70,37 @@ impl Clock {
         state.end_step();
         state.batches += 1;
         if state.batches.is_multiple_of(state.batches_in_a_turn) {
-            let turn = state.turn_since.elapsed();
-            state.time += turn;
+            state.end_turn();
+            // What is still at work for this training is in nobody's turn.
+            thread::sleep(REST);
             if let Some(player) = &state.player {
                 player.next();
             }
-            state.turns.push(Vec::new());
-            state.turn_since = Instant::now();
+            state.begin_turn();
         }
         state.begin_step();
     }
 
-    /// The time of a training that has ended, and its steps by turns; returns when all have ended.
-    pub(crate) fn stop(&self) -> (Duration, Vec<Vec<Step>>) {
+    fn start(&self) -> Result<(), Failure> {
         let mut state = self.state();
-        let time = state.time + state.turn_since.elapsed();
-        state.place.leave();
+        if let Some(player) = &mut state.player {
+            player.begin();
+        }
+        // All are ready by now, the one with the run too.
+        state.threads = Some(Watched::open(&OWN)?);
+        state.begin_turn();
+        state.begin_step();
+        Ok(())
+    }
+
+    fn stop(&self) -> Took {
+        let mut state = self.state();
+        state.end_turn();
         if let Some(player) = state.player.take() {
             player.end();
         }
-        (time, std::mem::take(&mut state.turns))
+        let nothing = Took { time: Duration::ZERO, turns: Vec::new(), own: Work::default() };
+        std::mem::replace(&mut state.took, nothing)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,20 +109,33 @@ impl Clock {
 }
 
 impl State {
+    fn begin_turn(&mut self) {
+        self.took.turns.push(Vec::new());
+        let work = self.work();
+        self.turn_began = (Instant::now(), work);
+    }
+
+    fn end_turn(&mut self) {
+        let (began, before) = self.turn_began;
+        self.took.time += began.elapsed();
+        self.took.own = self.took.own + (self.work() - before);
+    }
+
     fn begin_step(&mut self) {
-        self.joined = self.turns_of_others();
-        self.step_since = Instant::now();
+        let work = self.work();
+        self.step_began = (Instant::now(), work);
     }
 
     fn end_step(&mut self) {
-        let time = self.step_since.elapsed();
-        let is_joined = self.turns_of_others() != self.joined;
-        if let Some(turn) = self.turns.last_mut() {
+        let (began, before) = self.step_began;
+        let time = began.elapsed();
+        let is_joined = self.work().turns != before.turns;
+        if let Some(turn) = self.took.turns.last_mut() {
             turn.push(Step { time, is_joined });
         }
     }
 
-    fn turns_of_others(&self) -> u64 {
-        self.others.as_ref().map_or(0, Watched::turns)
+    fn work(&self) -> Work {
+        self.threads.as_ref().map(Watched::work).unwrap_or_default()
     }
 }

@@ -13,7 +13,7 @@ const SWITCH: f64 = 20e-6;
 
 /// Trainings with a run beside trainings without.
 pub(crate) struct Compared {
-    /// The sum of the two.
+    /// The sum of the two, block by block.
     pub(crate) slowdown: Interval,
     /// How much longer its turns are than those of a training without a run.
     pub(crate) in_turns: Interval,
@@ -22,9 +22,9 @@ pub(crate) struct Compared {
     pub(crate) control: Interval,
     /// Of a training without a run.
     pub(crate) seconds: f64,
-    /// The processor time of sootprint's threads, as a part of all time.
+    /// The processor time of sootprint's threads in the turns of the measured training, as a part of those.
     pub(crate) own_share: f64,
-    /// How often they were let onto a processor in a second.
+    /// How often they were let onto a processor in a second of them.
     pub(crate) own_turns: f64,
 }
 

@@ -1,7 +1,7 @@
 //! What being measured costs a real training: `cargo bench -p sootprint-benches --bench slowdown`.
 //!
 //! A perceptron learns the digits with Burn and with Candle, again and again. A block is three trainings that do the same
-//! steps: one with a run of sootprint, one without and a control. They take turns of a tenth of a second or so ([`Turns`]):
+//! steps: one with a run of sootprint, one without and a control. They take turns of 0.1 to 0.3 s ([`Turns`]):
 //! what a machine that is shared gives a training changes as much from one tenth of a second to the next as from one
 //! minute to the next, so that short turns tell far more in the same time than whole trainings one after the other, and the
 //! order of each round is drawn by lot. Of each block one ratio is taken; told are their middle and its bounds
@@ -11,6 +11,11 @@
 //! threads do beside it falls into the turns of all three, and is told apart there: in the two without a run, the steps in
 //! which those threads were let onto a processor are compared with the steps next to them ([`held_up`]). The
 //! slowdown is the sum of both.
+//!
+//! What this misses: a part of what a measured training leaves to its threads, such as the readings in the 50 ms after an
+//! edge, where its turn is over by then; and in the first of each turn's steps what the framework's threads do meanwhile
+//! for the step before. A run goes on in all turns and lasts for three times its training, so it looks at its board more
+//! often at the edges of short epochs than it would alone.
 //!
 //! A training that leaves a processor to all else keeps to the other ones: [`place`] says why.
 //!
@@ -51,8 +56,8 @@ use sootprint_benches::statistics::{Interval, median};
 use sootprint_benches::steps::held_up;
 use sootprint_benches::system;
 
-use arm::{Arm, Machine, Took};
-use clock::Clock;
+use arm::{Arm, Machine};
+use clock::{Clock, Took};
 use compared::{Compared, GOAL, Verdict};
 use digits::{Digits, Size};
 use place::Place;
@@ -217,12 +222,12 @@ impl Row {
     fn compare(&self, blocks: usize, digits: &Digits) -> Result<Compared, Failure> {
         let (machine, place) = (Machine::new()?, Place::new(self.processors == Processors::AllButOne)?);
         // The first one fills caches and pools.
-        self.block(0, &machine, &place, digits)?;
+        self.block(0, &machine, place, digits)?;
         let (mut slowdowns, mut in_turns, mut beside) = (Vec::new(), Vec::new(), Vec::new());
         let (mut controls, mut seconds) = (Vec::new(), Vec::new());
         let (mut own_shares, mut own_turns) = (Vec::new(), Vec::new());
         for block in 1..=blocks {
-            let trained = self.block(block, &machine, &place, digits)?;
+            let trained = self.block(block, &machine, place, digits)?;
             let times = trained.each_ref().map(|took| took.time.as_secs_f64());
             let [measured, without, control] = times.map(f64::ln);
             let compared_with = match self.control {
@@ -231,12 +236,14 @@ impl Row {
             };
             in_turns.push(measured - compared_with);
             let unmeasured = trained[1..].iter().flat_map(|took| &took.turns);
-            beside.push(held_up(unmeasured).ok_or("sootprint's threads had no turns")?);
+            beside.push(
+                held_up(unmeasured)
+                    .ok_or("a block without steps that sootprint's threads joined, or with no others")?,
+            );
             slowdowns.push(measured - compared_with + beside[block - 1]);
             controls.push(control - without);
-            let (own, all) = (trained[0].own, times.iter().sum::<f64>());
-            own_shares.push(own.time.as_secs_f64() / all);
-            own_turns.push(own.turns as f64 / all);
+            own_shares.push(trained[0].own.time.as_secs_f64() / times[0]);
+            own_turns.push(trained[0].own.turns as f64 / times[0]);
             seconds.push(times[1]);
             eprintln!("block {block} of {blocks}");
         }
@@ -259,17 +266,20 @@ impl Row {
         &self,
         block: usize,
         machine: &Machine,
-        place: &Place,
+        place: Place,
         digits: &Digits,
     ) -> Result<[Took; 3], Failure> {
-        let mut random = fastrand::Rng::with_seed(block as u64);
+        let mut random = fastrand::Rng::new();
         let mut arms = [(0, Arm::Measured(machine.start(block)?)), (1, Arm::Without), (2, Arm::Control)];
         // A training may be faster for where its memory lies, and that depends on who asked for memory first.
         random.shuffle(&mut arms);
         let turns = Turns::new(arms.len(), random.u64(..));
+        // All have a place in the queue before the first one waits for the others.
+        let arms = arms.map(|(number, arm)| {
+            (number, arm, Clock::new(turns.player(number), place, self.size.batches_in_a_turn))
+        });
         let mut trained = thread::scope(|scope| {
-            arms.map(|(number, arm)| {
-                let clock = Clock::new(turns.player(number), place.clone(), self.size.batches_in_a_turn);
+            arms.map(|(number, arm, clock)| {
                 (number, scope.spawn(move || (self.train)(digits, self.size, arm, &clock)))
             })
             .map(|(number, training)| {

@@ -7,12 +7,11 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// Where a training's threads may run.
 ///
 /// On a machine that guests share each processor has neighbours of its own. Linux hardly ever moves a thread that is busy,
-/// in 2 of 30 measured trainings of 2 s and in 1 of 63 others; but after a training it may place it anew, and then the next
-/// one has other neighbours. So a training that leaves a processor keeps to all but the first. What else there is,
-/// sootprint's threads among it, goes where it likes.
-#[derive(Clone)]
+/// in 2 of 30 measured trainings of 2 s and in 1 of 63 others; but one that waits may go on at another place, and then it
+/// has other neighbours than the trainings that it is compared with. So a training that leaves a processor keeps to all but
+/// the first. What else there is, sootprint's threads among it, goes where it likes.
+#[derive(Clone, Copy)]
 pub(crate) struct Place {
-    all: CpuSet,
     training: CpuSet,
     is_taken: bool,
 }
@@ -33,7 +32,7 @@ impl Place {
         }
         sched_setaffinity(None, &training)?;
         sched_setaffinity(None, &all)?;
-        Ok(Self { all, training, is_taken: false })
+        Ok(Self { training, is_taken: false })
     }
 
     /// To be called at each batch by the thread that trains: threads that began before do not keep to its place.
@@ -42,11 +41,5 @@ impl Place {
             // It was let before.
             let _: rustix::io::Result<()> = sched_setaffinity(None, &self.training);
         }
-    }
-
-    /// After a training, so that what is begun then may run anywhere.
-    pub(crate) fn leave(&mut self) {
-        let _: rustix::io::Result<()> = sched_setaffinity(None, &self.all);
-        self.is_taken = false;
     }
 }

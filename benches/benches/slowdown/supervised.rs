@@ -18,8 +18,8 @@ use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraini
 use sootprint_benches::Failure;
 use sootprint_burn::MeasuredBy as _;
 
-use crate::arm::{Arm, Took};
-use crate::clock::Clock;
+use crate::arm::Arm;
+use crate::clock::{Clock, Took};
 use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
 use crate::silent::Silent;
 
@@ -28,7 +28,6 @@ const SEED: u64 = 42;
 pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Result<Took, Failure> {
     let folder = tempfile::tempdir()?;
     let device = Device::flex().autodiff();
-    device.seed(SEED);
     let loader = |digits| -> Arc<dyn DataLoader<Batch>> {
         let dataset = InMemDataset::new(digits);
         DataLoaderBuilder::new(Batches(clock.clone())).batch_size(size.batch).shuffle(SEED).build(dataset)
@@ -42,12 +41,10 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Res
     let learner =
         Learner::new(Perceptron::new(size.hidden, &device), AdamConfig::new().init(), LEARNING_RATE);
 
-    let (trained, took) = arm.time(clock, || {
-        Ok(match &arm {
-            Arm::Measured(run) => training.measured_by(run).launch(learner),
-            Arm::Without => training.launch(learner),
-            Arm::Control => with_idle_metrics(training).launch(learner),
-        })
+    let (trained, took) = clock.time(|| match &arm {
+        Arm::Measured(run) => training.measured_by(run).launch(learner),
+        Arm::Without => training.launch(learner),
+        Arm::Control => with_idle_metrics(training).launch(learner),
     })?;
     if let Arm::Measured(run) = arm {
         drop(run.finish());
