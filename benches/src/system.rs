@@ -39,15 +39,7 @@ impl Sub for Work {
 /// # Errors
 /// When there is no such thread, or no such file of the kernel's.
 pub fn thread_time(name: &str) -> Result<Duration, Failure> {
-    Ok(thread_work(name)?.time)
-}
-
-/// What this process's thread of that name did so far.
-///
-/// # Errors
-/// When there is no such thread, or no such file of the kernel's.
-pub fn thread_work(name: &str) -> Result<Work, Failure> {
-    work_of(&found(name)?)
+    Ok(work_of(&found(name)?)?.time)
 }
 
 /// The kernel's folder of this process's thread of that name.

@@ -19,6 +19,7 @@ const REST: Duration = Duration::from_millis(2);
 pub(crate) struct Clock(Arc<Mutex<State>>);
 
 /// What a training took in its turns.
+#[derive(Default)]
 pub(crate) struct Took {
     pub(crate) time: Duration,
     /// The steps of each turn.
@@ -50,7 +51,7 @@ impl Clock {
             batches_in_a_turn,
             threads: None,
             batches: 0,
-            took: Took { time: Duration::ZERO, turns: Vec::new(), own: Work::default() },
+            took: Took::default(),
             turn_began: now,
             step_began: now,
         })))
@@ -99,8 +100,7 @@ impl Clock {
         if let Some(player) = state.player.take() {
             player.end();
         }
-        let nothing = Took { time: Duration::ZERO, turns: Vec::new(), own: Work::default() };
-        std::mem::replace(&mut state.took, nothing)
+        std::mem::take(&mut state.took)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -146,7 +146,7 @@ fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
         "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of it in the training's course | and through threads beside it | slowdown of the control | sootprint's threads at work | | goal | |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
-    let processors = std::thread::available_parallelism()?.get();
+    let processors = thread::available_parallelism()?.get();
     let mut passes = true;
     let rows = if rows.is_empty() { (0..ROWS.len()).collect() } else { rows.to_vec() };
     for index in rows {

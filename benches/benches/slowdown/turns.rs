@@ -63,7 +63,8 @@ impl Player {
     /// Ends a turn, and returns with the next one.
     pub(crate) fn next(&self) {
         let mut queue = self.turns.queue();
-        queue.end_turn();
+        queue.round.pop();
+        queue.go_on();
         self.turns.changed.notify_all();
         self.turns.wait_while(queue, |queue| !queue.is_turn_of(self.number));
     }
@@ -81,10 +82,8 @@ impl Player {
             self.is_ready = true;
         }
         queue.training.retain(|number| *number != self.number);
-        match queue.is_turn_of(self.number) {
-            true => queue.end_turn(),
-            false => queue.round.retain(|number| *number != self.number),
-        }
+        queue.round.retain(|number| *number != self.number);
+        queue.go_on();
         self.turns.changed.notify_all();
     }
 }
@@ -101,8 +100,8 @@ impl Queue {
         self.preparing == 0 && self.round.last() == Some(&number)
     }
 
-    fn end_turn(&mut self) {
-        self.round.pop();
+    /// To be called when somebody is out of the round.
+    fn go_on(&mut self) {
         if self.round.is_empty() {
             self.begin_round();
         }
