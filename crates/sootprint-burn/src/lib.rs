@@ -18,7 +18,8 @@
 //! ```
 //!
 //! It puts energy (Wh), power (W) and CO2e (g) among the metrics of each split: in the dashboard's plots, in the
-//! learner's summary and in the log files. [`exact_edges`] around the two loaders makes the epochs exact.
+//! learner's summary and in the log files, there once a second and at a split's end. [`exact_edges`] around the two
+//! loaders makes the epochs exact.
 //!
 //! An epoch lasts until the next one begins, or the training ends. In the footprint it has the phases `training`,
 //! `validation` and `checkpoint and early stopping`, which is all that Burn does after validation, and the samples that
@@ -65,6 +66,7 @@
 mod course;
 mod custom;
 mod devices;
+mod dial;
 mod early_stopping;
 mod ends;
 mod evaluator;
