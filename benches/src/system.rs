@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::Failure;
 
 /// What a thread did so far.
@@ -107,6 +109,25 @@ impl Watched {
             parse_work(str::from_utf8(&bytes[..length]).ok()?)
         };
         self.0.iter().filter_map(work).fold(Work::default(), Add::add)
+    }
+}
+
+/// The processor time of this process so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Threads {
+    /// Of the thread that asked.
+    pub this: Duration,
+    /// Of all others, those that have ended among them.
+    pub others: Duration,
+}
+
+impl Threads {
+    /// Until now.
+    #[must_use]
+    pub fn now() -> Self {
+        let time = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+        let (all, this) = (time(ClockId::ProcessCPUTime), time(ClockId::ThreadCPUTime));
+        Self { this, others: all.saturating_sub(this) }
     }
 }
 

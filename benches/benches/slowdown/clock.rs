@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sootprint_benches::Failure;
 use sootprint_benches::steps::Step;
-use sootprint_benches::system::{Watched, Work};
+use sootprint_benches::system::{Threads, Watched, Work};
 
 use crate::place::Place;
 use crate::turns::Player;
@@ -26,6 +26,10 @@ pub(crate) struct Took {
     pub(crate) turns: Vec<Vec<Step>>,
     /// What sootprint's threads did meanwhile.
     pub(crate) own: Work,
+    /// For so long its thread was on no processor: it waited for another one, or for its turn on one.
+    pub(crate) waited: Duration,
+    /// The processor time of all other threads, until they were done with it.
+    pub(crate) others: Duration,
 }
 
 /// The names of sootprint's threads, as far as Linux keeps them.
@@ -38,13 +42,13 @@ struct State {
     threads: Option<Watched>,
     batches: usize,
     took: Took,
-    turn_began: (Instant, Work),
+    turn_began: (Instant, Work, Threads),
     step_began: (Instant, Work),
 }
 
 impl Clock {
     pub(crate) fn new(player: Player, place: Place, batches_in_a_turn: usize) -> Self {
-        let now = (Instant::now(), Work::default());
+        let (now, work) = (Instant::now(), Work::default());
         Self(Arc::new(Mutex::new(State {
             player: Some(player),
             place,
@@ -52,8 +56,8 @@ impl Clock {
             threads: None,
             batches: 0,
             took: Took::default(),
-            turn_began: now,
-            step_began: now,
+            turn_began: (now, work, Threads::default()),
+            step_began: (now, work),
         })))
     }
 
@@ -72,8 +76,6 @@ impl Clock {
         state.batches += 1;
         if state.batches.is_multiple_of(state.batches_in_a_turn) {
             state.end_turn();
-            // What is still at work for this training is in nobody's turn.
-            thread::sleep(REST);
             if let Some(player) = &state.player {
                 player.next();
             }
@@ -111,14 +113,19 @@ impl Clock {
 impl State {
     fn begin_turn(&mut self) {
         self.took.turns.push(Vec::new());
-        let work = self.work();
-        self.turn_began = (Instant::now(), work);
+        let (work, threads) = (self.work(), Threads::now());
+        self.turn_began = (Instant::now(), work, threads);
     }
 
     fn end_turn(&mut self) {
-        let (began, before) = self.turn_began;
-        self.took.time += began.elapsed();
-        self.took.own = self.took.own + (self.work() - before);
+        let (began, work, threads) = self.turn_began;
+        let time = began.elapsed();
+        self.took.time += time;
+        self.took.own = self.took.own + (self.work() - work);
+        self.took.waited += time.saturating_sub(Threads::now().this - threads.this);
+        // What is still at work for this training is in nobody's turn.
+        thread::sleep(REST);
+        self.took.others += Threads::now().others.saturating_sub(threads.others);
     }
 
     fn begin_step(&mut self) {

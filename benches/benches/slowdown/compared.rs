@@ -1,7 +1,12 @@
 //! What a comparison says: by how much a training is slower, and whether that is within the goal.
 
-use sootprint_benches::statistics::Interval;
+use std::time::Duration;
 
+use sootprint_benches::Failure;
+use sootprint_benches::statistics::{Interval, median};
+use sootprint_benches::steps::held_up;
+
+use crate::clock::Took;
 use crate::digits::Size;
 
 /// Upper bound that a slowdown may have.
@@ -11,24 +16,80 @@ pub(crate) const GOAL: f64 = 0.005;
 /// two processors lost 40 to 50 µs to each turn of a third of 30 µs.
 const SWITCH: f64 = 20e-6;
 
-/// Trainings with a run beside trainings without.
+/// Trainings with a run beside trainings without, as parts of the time of one without.
 pub(crate) struct Compared {
-    /// The sum of the two, block by block.
+    /// The sum of the two next ones, block by block.
     pub(crate) slowdown: Interval,
     /// How much longer its turns are than those of a training without a run.
-    pub(crate) in_turns: Interval,
+    in_turns: Interval,
     /// What sootprint's threads take from whatever has its turn meanwhile.
-    pub(crate) beside: Interval,
-    pub(crate) control: Interval,
-    /// Of a training without a run.
+    beside: Interval,
+    control: Interval,
+    /// None where more threads than one train.
+    around: Option<Around>,
+    /// Seconds of a training without a run.
     pub(crate) seconds: f64,
     /// The processor time of sootprint's threads in the turns of the measured training, as a part of those.
-    pub(crate) own_share: f64,
+    own_share: f64,
     /// How often they were let onto a processor in a second of them.
-    pub(crate) own_turns: f64,
+    own_turns: f64,
+}
+
+/// What goes on around a thread that trains alone, beyond that of a training without a run: it is known far more closely
+/// than how long the same steps take.
+struct Around {
+    /// For how much longer it is on no processor.
+    waited: Interval,
+    /// How much longer other threads are at work.
+    others: Interval,
+    control_waited: Interval,
+    control_others: Interval,
+}
+
+/// What the third arm is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// A training without a run once more.
+    Again,
+    /// A training with metrics that do nothing.
+    IdleMetrics,
 }
 
 impl Compared {
+    /// Of blocks of a measured training, one without a run and the control.
+    pub(crate) fn of(blocks: &[[Took; 3]], control: Control, threads: usize) -> Result<Self, Failure> {
+        let in_turns = |[measured, without, again]: &[Took; 3]| {
+            let compared_with = match control {
+                Control::Again => f64::midpoint(log_time(without), log_time(again)),
+                Control::IdleMetrics => log_time(without),
+            };
+            log_time(measured) - compared_with
+        };
+        let beside = blocks.iter().map(|[_, unmeasured @ ..]| {
+            held_up(unmeasured.iter().flat_map(|took| &took.turns))
+                .ok_or("a block without steps that sootprint's threads joined, or with no others")
+        });
+        let beside = beside.collect::<Result<Vec<_>, _>>()?;
+        let in_turns: Vec<f64> = blocks.iter().map(in_turns).collect();
+        let slowdowns: Vec<f64> =
+            in_turns.iter().zip(&beside).map(|(turns, beside)| turns + beside).collect();
+        let controls: Vec<f64> =
+            blocks.iter().map(|[_, without, again]| log_time(again) - log_time(without)).collect();
+        let middle = |value: fn(&[Took; 3]) -> f64| {
+            median(&blocks.iter().map(value).collect::<Vec<_>>()).ok_or("no blocks")
+        };
+        Ok(Self {
+            slowdown: bounds(&slowdowns)?.map(f64::exp_m1),
+            in_turns: bounds(&in_turns)?.map(f64::exp_m1),
+            beside: bounds(&beside)?.map(f64::exp_m1),
+            control: bounds(&controls)?.map(f64::exp_m1),
+            around: (threads == 1).then(|| Around::of(blocks)).transpose()?,
+            seconds: middle(|[_, without, _]| without.time.as_secs_f64())?,
+            own_share: middle(|[measured, ..]| part(measured.own.time, measured))?,
+            own_turns: middle(|[measured, ..]| measured.own.turns as f64 / measured.time.as_secs_f64())?,
+        })
+    }
+
     pub(crate) fn verdict(&self) -> Verdict {
         let Interval { low, high, .. } = self.slowdown;
         // No training is faster for being measured: bounds below zero say that the clock is wrong.
@@ -42,16 +103,29 @@ impl Compared {
         }
     }
 
-    /// The slowdown that sootprint's threads can have caused.
+    /// The slowdown that other threads can have caused: sootprint's, and all where they are known.
     fn at_most(&self) -> f64 {
-        self.own_share + self.own_turns * SWITCH
+        match &self.around {
+            Some(around) => around.waited.high + around.others.high,
+            None => self.own_share + self.own_turns * SWITCH,
+        }
     }
 
     /// As columns of the table.
     pub(crate) fn told(&self, size: &Size) -> String {
         let epochs = f64::from(size.epochs);
+        let around = self.around.as_ref().map_or("| | |".to_owned(), |around| {
+            let Around { waited, others, control_waited, control_others } = *around;
+            format!(
+                "{}; control {} | {}; control {} |",
+                told(waited),
+                told(control_waited),
+                told(others),
+                told(control_others)
+            )
+        });
         format!(
-            "{:.0} ms | {} | {} | {} | {} | {:.2} % of the time, {:.0} turns an epoch | at most {:.2} %",
+            "{:.0} ms | {} | {} | {} | {} | {around} {:.2} %, {:.0} turns an epoch | at most {:.2} %",
             self.seconds / epochs * 1e3,
             told(self.slowdown),
             told(self.in_turns),
@@ -62,6 +136,37 @@ impl Compared {
             self.at_most() * 100.0
         )
     }
+}
+
+impl Around {
+    fn of(blocks: &[[Took; 3]]) -> Result<Self, Failure> {
+        // A run's own threads are at work beside all three.
+        let others = |took: &Took| took.others.saturating_sub(took.own.time);
+        let more = |[one, without]: [&Took; 2], value: &dyn Fn(&Took) -> Duration| {
+            (value(one).as_secs_f64() - value(without).as_secs_f64()) / without.time.as_secs_f64()
+        };
+        let all = |of: &dyn Fn(&[Took; 3]) -> f64| bounds(&blocks.iter().map(of).collect::<Vec<_>>());
+        Ok(Self {
+            waited: all(&|[measured, without, _]| more([measured, without], &|took| took.waited))?,
+            others: all(&|[measured, without, _]| {
+                more([measured, without], &others) + part(measured.own.time, without)
+            })?,
+            control_waited: all(&|[_, without, again]| more([again, without], &|took| took.waited))?,
+            control_others: all(&|[_, without, again]| more([again, without], &others))?,
+        })
+    }
+}
+
+fn log_time(took: &Took) -> f64 {
+    took.time.as_secs_f64().ln()
+}
+
+fn part(time: Duration, of: &Took) -> f64 {
+    time.as_secs_f64() / of.time.as_secs_f64()
+}
+
+fn bounds(differences: &[f64]) -> Result<Interval, &'static str> {
+    Interval::of_differences(differences).ok_or("too few blocks for bounds")
 }
 
 /// Whether a goal is reached.

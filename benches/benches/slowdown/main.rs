@@ -24,9 +24,12 @@
 //! metric of each step into a file, through a thread of its own, and what that costs is in the slowdown but is not
 //! sootprint's to change.
 //!
-//! Where a training without a run is not timed more closely than the goal asks, the clock cannot tell. Then there is what
-//! sootprint's own threads did meanwhile: no training is held up for longer than they were at work, and a little longer for
-//! each time that a processor changed from one to the other. What Burn does with the metrics is not in that.
+//! Where one thread trains, what goes on around it is known far more closely than how long it takes for the same steps: for
+//! how long it is on no processor, and for how long other threads are at work. A training is not slowed down for longer
+//! than that, in all. Where several threads train, there is what sootprint's own threads did: no training is held up for
+//! longer than they were at work, and a little longer for each time that a processor changed from one to the other; what
+//! Burn does with the metrics is not in that. Where the clock cannot tell, since a training without a run is not timed more
+//! closely than the goal asks, this is what the goal is held to.
 //!
 //! The training alone is timed: a run's start and finish have their own figures (`numbers`). Each row is a process of its
 //! own, for how many processors a training takes is settled when it begins. `slowdown BLOCKS` takes another number of
@@ -44,6 +47,7 @@ mod clock;
 mod compared;
 mod digits;
 mod place;
+mod row;
 mod silent;
 mod supervised;
 mod turns;
@@ -51,46 +55,10 @@ mod turns;
 use std::process::{Command, ExitCode};
 use std::thread;
 
-use sootprint_benches::Failure;
-use sootprint_benches::statistics::{Interval, median};
-use sootprint_benches::steps::held_up;
-use sootprint_benches::system;
+use sootprint_benches::{Failure, system};
 
-use arm::{Arm, Machine};
-use clock::{Clock, Took};
-use compared::{Compared, GOAL, Verdict};
-use digits::{Digits, Size};
-use place::Place;
-use turns::Turns;
-
-/// Trains once.
-type Train = fn(&Digits, Size, Arm, &Clock) -> Result<Took, Failure>;
-
-/// A training, and on which processors.
-struct Row {
-    name: &'static str,
-    train: Train,
-    control: Control,
-    size: Size,
-    processors: Processors,
-    has_goal: bool,
-}
-
-/// What the third arm is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Control {
-    /// A training without a run once more.
-    Again,
-    /// A training with metrics that do nothing.
-    IdleMetrics,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Processors {
-    All,
-    /// One is left for all else, as where a board does the work.
-    AllButOne,
-}
+use digits::Size;
+use row::{Processors, Row};
 
 /// The ones without a goal are what nobody trains for long: a small step is dear to whoever does something in each, and a
 /// short epoch to whoever does something at its edges.
@@ -143,9 +111,9 @@ fn main() -> ExitCode {
 fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
     let neighbours = system::Neighbours::watch()?;
     println!(
-        "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of it in the training's course | and through threads beside it | slowdown of the control | sootprint's threads at work | | goal | |"
+        "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of it in the training's course | and through threads beside it | slowdown of the control | its thread waits longer by | more work of other threads | of it sootprint's | in all | goal | |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let processors = thread::available_parallelism()?.get();
     let mut passes = true;
     let rows = if rows.is_empty() { (0..ROWS.len()).collect() } else { rows.to_vec() };
@@ -169,125 +137,4 @@ fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
     }
     println!("\nOther programs kept {:.2} cores busy meanwhile.", neighbours.cores()?);
     Ok(passes)
-}
-
-impl Row {
-    const fn burn(name: &'static str, size: Size, processors: Processors) -> Self {
-        Self::new(name, supervised::train, Control::IdleMetrics, size, processors)
-    }
-
-    const fn candle(name: &'static str, size: Size, processors: Processors) -> Self {
-        Self::new(name, candle::train, Control::Again, size, processors)
-    }
-
-    const fn new(
-        name: &'static str,
-        train: Train,
-        control: Control,
-        size: Size,
-        processors: Processors,
-    ) -> Self {
-        Self { name, train, control, size, processors, has_goal: true }
-    }
-
-    const fn without_goal(self) -> Self {
-        Self { has_goal: false, ..self }
-    }
-
-    const fn blocks(&self) -> usize {
-        if self.has_goal { 100 } else { 18 }
-    }
-
-    /// Measures, and prints the row; whether it reaches its goal.
-    fn print(&self, blocks: usize) -> Result<bool, Failure> {
-        let Self { name, size, has_goal, .. } = self;
-        let digits = Digits::load()?;
-        let compared = self.compare(blocks, &digits)?;
-        let told = compared.told(size);
-        let verdict = has_goal.then(|| compared.verdict());
-        let goal = if *has_goal {
-            format!("bounds hold 0 %, upper one ≤ {} %", GOAL * 100.0)
-        } else {
-            String::new()
-        };
-        println!(
-            "| {name} | {} | {blocks} | {:.2} ms | {told} | {goal} | {} |",
-            std::env::var(THREADS)?,
-            compared.seconds / size.steps(digits.0.len()) * 1e3,
-            verdict.map_or("", Verdict::word),
-        );
-        Ok(verdict != Some(Verdict::Fails))
-    }
-
-    fn compare(&self, blocks: usize, digits: &Digits) -> Result<Compared, Failure> {
-        let (machine, place) = (Machine::new()?, Place::new(self.processors == Processors::AllButOne)?);
-        // The first one fills caches and pools.
-        self.block(0, &machine, place, digits)?;
-        let (mut slowdowns, mut in_turns, mut beside) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut controls, mut seconds) = (Vec::new(), Vec::new());
-        let (mut own_shares, mut own_turns) = (Vec::new(), Vec::new());
-        for block in 1..=blocks {
-            let trained = self.block(block, &machine, place, digits)?;
-            let times = trained.each_ref().map(|took| took.time.as_secs_f64());
-            let [measured, without, control] = times.map(f64::ln);
-            let compared_with = match self.control {
-                Control::Again => f64::midpoint(without, control),
-                Control::IdleMetrics => without,
-            };
-            in_turns.push(measured - compared_with);
-            let unmeasured = trained[1..].iter().flat_map(|took| &took.turns);
-            beside.push(
-                held_up(unmeasured)
-                    .ok_or("a block without steps that sootprint's threads joined, or with no others")?,
-            );
-            slowdowns.push(measured - compared_with + beside[block - 1]);
-            controls.push(control - without);
-            own_shares.push(trained[0].own.time.as_secs_f64() / times[0]);
-            own_turns.push(trained[0].own.turns as f64 / times[0]);
-            seconds.push(times[1]);
-            eprintln!("block {block} of {blocks}");
-        }
-        let bounds =
-            |differences: &[f64]| Interval::of_differences(differences).ok_or("too few blocks for bounds");
-        let median = |values: &[f64]| median(values).ok_or("no blocks");
-        Ok(Compared {
-            slowdown: bounds(&slowdowns)?.map(f64::exp_m1),
-            in_turns: bounds(&in_turns)?.map(f64::exp_m1),
-            beside: bounds(&beside)?.map(f64::exp_m1),
-            control: bounds(&controls)?.map(f64::exp_m1),
-            seconds: median(&seconds)?,
-            own_share: median(&own_shares)?,
-            own_turns: median(&own_turns)?,
-        })
-    }
-
-    /// Trains with each of the arms, in turns.
-    fn block(
-        &self,
-        block: usize,
-        machine: &Machine,
-        place: Place,
-        digits: &Digits,
-    ) -> Result<[Took; 3], Failure> {
-        let mut random = fastrand::Rng::new();
-        let mut arms = [(0, Arm::Measured(machine.start(block)?)), (1, Arm::Without), (2, Arm::Control)];
-        // A training may be faster for where its memory lies, and that depends on who asked for memory first.
-        random.shuffle(&mut arms);
-        let turns = Turns::new(arms.len(), random.u64(..));
-        // All have a place in the queue before the first one waits for the others.
-        let arms = arms.map(|(number, arm)| {
-            (number, arm, Clock::new(turns.player(number), place, self.size.batches_in_a_turn))
-        });
-        let mut trained = thread::scope(|scope| {
-            arms.map(|(number, arm, clock)| {
-                (number, scope.spawn(move || (self.train)(digits, self.size, arm, &clock)))
-            })
-            .map(|(number, training)| {
-                (number, training.join().unwrap_or_else(|_| Err("a training has panicked".into())))
-            })
-        });
-        trained.sort_unstable_by_key(|(number, _)| *number);
-        let [(_, measured), (_, without), (_, control)] = trained;
-        Ok([measured?, without?, control?])
-    }
 }

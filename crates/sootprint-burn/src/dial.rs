@@ -106,18 +106,13 @@ impl Dial {
     pub(crate) fn update(&mut self, is_last: bool) -> SerializedEntry {
         let is_due = self.read() || is_last;
         self.ends.iter().for_each(Ends::mind_budget);
-        let entry = self.entry(if self.is_closed { Shown::value } else { Shown::end });
-        if is_due {
-            entry
-        } else {
-            SerializedEntry::new(entry.formatted, SerializedEntry::NOT_AVAILABLE.into())
-        }
+        self.entry(is_due.then_some(if self.is_closed { Shown::value } else { Shown::end }))
     }
 
     /// At a split's end.
     pub(crate) fn compute(&mut self) -> SerializedEntry {
         self.read();
-        self.entry(Shown::end)
+        self.entry(Some(Shown::end))
     }
 
     /// After a split's end.
@@ -147,8 +142,8 @@ impl Dial {
         is_due
     }
 
-    /// What Burn shows and what it writes.
-    fn entry(&self, written: fn(Shown) -> NumericEntry) -> SerializedEntry {
+    /// What Burn shows, and what it writes, if it does.
+    fn entry(&self, written: Option<fn(Shown) -> NumericEntry>) -> SerializedEntry {
         let Face { unit, is_sum, .. } = *self.face;
         let Some(shown) = self.shown else { return SerializedEntry::not_available(Some(unit)) };
         let Shown { now, so_far } = shown;
@@ -157,7 +152,9 @@ impl Dial {
         } else {
             format!("epoch {so_far:.1} {unit} - now {now:.1} {unit}")
         };
-        SerializedEntry::new(text, written(shown).serialize())
+        let line =
+            written.map_or(SerializedEntry::NOT_AVAILABLE.into(), |written| written(shown).serialize());
+        SerializedEntry::new(text, line)
     }
 }
 
