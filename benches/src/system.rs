@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::Failure;
 
@@ -112,22 +112,25 @@ impl Watched {
     }
 }
 
-/// The processor time of this process so far.
+/// The processor time of this process so far, in seconds.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Threads {
+pub struct ProcessorTime {
     /// Of the thread that asked.
-    pub this: Duration,
+    pub this: f64,
     /// Of all others, those that have ended among them.
-    pub others: Duration,
+    pub others: f64,
 }
 
-impl Threads {
+impl ProcessorTime {
     /// Until now.
     #[must_use]
     pub fn now() -> Self {
-        let time = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
-        let (all, this) = (time(ClockId::ProcessCPUTime), time(ClockId::ThreadCPUTime));
-        Self { this, others: all.saturating_sub(this) }
+        let seconds = |clock| {
+            let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+            tv_sec as f64 + tv_nsec as f64 * 1e-9
+        };
+        let (all, this) = (seconds(ClockId::ProcessCPUTime), seconds(ClockId::ThreadCPUTime));
+        Self { this, others: all - this }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sootprint_benches::Failure;
 use sootprint_benches::steps::Step;
-use sootprint_benches::system::{Threads, Watched, Work};
+use sootprint_benches::system::{ProcessorTime, Watched, Work};
 
 use crate::place::Place;
 use crate::turns::Player;
@@ -26,10 +26,16 @@ pub(crate) struct Took {
     pub(crate) turns: Vec<Vec<Step>>,
     /// What sootprint's threads did meanwhile.
     pub(crate) own: Work,
-    /// For so long its thread was on no processor: it waited for another one, or for its turn on one.
-    pub(crate) waited: Duration,
-    /// The processor time of all other threads, until they were done with it.
-    pub(crate) others: Duration,
+    /// For how many seconds its thread was on no processor: it waited for another one, for its turn on one, or for the host.
+    pub(crate) waited: f64,
+    /// The processor time of all other threads but sootprint's in seconds, until they were done with it.
+    pub(crate) others: f64,
+}
+
+impl Took {
+    pub(crate) fn own_seconds(&self) -> f64 {
+        self.own.time.as_secs_f64()
+    }
 }
 
 /// The names of sootprint's threads, as far as Linux keeps them.
@@ -42,13 +48,19 @@ struct State {
     threads: Option<Watched>,
     batches: usize,
     took: Took,
-    turn_began: (Instant, Work, Threads),
+    turn_began: Began,
     step_began: (Instant, Work),
+}
+
+/// What was so far when a turn began.
+struct Began {
+    at: Instant,
+    work: Work,
+    time: ProcessorTime,
 }
 
 impl Clock {
     pub(crate) fn new(player: Player, place: Place, batches_in_a_turn: usize) -> Self {
-        let (now, work) = (Instant::now(), Work::default());
         Self(Arc::new(Mutex::new(State {
             player: Some(player),
             place,
@@ -56,8 +68,8 @@ impl Clock {
             threads: None,
             batches: 0,
             took: Took::default(),
-            turn_began: (now, work, Threads::default()),
-            step_began: (now, work),
+            turn_began: Began::now(Work::default()),
+            step_began: (Instant::now(), Work::default()),
         })))
     }
 
@@ -110,22 +122,29 @@ impl Clock {
     }
 }
 
+impl Began {
+    fn now(work: Work) -> Self {
+        let time = ProcessorTime::now();
+        Self { at: Instant::now(), work, time }
+    }
+}
+
 impl State {
     fn begin_turn(&mut self) {
         self.took.turns.push(Vec::new());
-        let (work, threads) = (self.work(), Threads::now());
-        self.turn_began = (Instant::now(), work, threads);
+        self.turn_began = Began::now(self.work());
     }
 
     fn end_turn(&mut self) {
-        let (began, work, threads) = self.turn_began;
-        let time = began.elapsed();
-        self.took.time += time;
+        let Began { at, work, time } = self.turn_began;
+        let took = at.elapsed();
+        self.took.waited += took.as_secs_f64() - (ProcessorTime::now().this - time.this);
+        self.took.time += took;
         self.took.own = self.took.own + (self.work() - work);
-        self.took.waited += time.saturating_sub(Threads::now().this - threads.this);
         // What is still at work for this training is in nobody's turn.
         thread::sleep(REST);
-        self.took.others += Threads::now().others.saturating_sub(threads.others);
+        let own = (self.work() - work).time.as_secs_f64();
+        self.took.others += ProcessorTime::now().others - time.others - own;
     }
 
     fn begin_step(&mut self) {

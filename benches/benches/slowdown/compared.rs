@@ -1,7 +1,5 @@
 //! What a comparison says: by how much a training is slower, and whether that is within the goal.
 
-use std::time::Duration;
-
 use sootprint_benches::Failure;
 use sootprint_benches::statistics::{Interval, median};
 use sootprint_benches::steps::held_up;
@@ -19,11 +17,12 @@ const SWITCH: f64 = 20e-6;
 /// Trainings with a run beside trainings without, as parts of the time of one without.
 pub(crate) struct Compared {
     /// The sum of the two next ones, block by block.
-    pub(crate) slowdown: Interval,
+    slowdown: Interval,
     /// How much longer its turns are than those of a training without a run.
     in_turns: Interval,
     /// What sootprint's threads take from whatever has its turn meanwhile.
     beside: Interval,
+    /// How much longer the control takes.
     control: Interval,
     /// None where more threads than one train.
     around: Option<Around>,
@@ -56,36 +55,28 @@ pub(crate) enum Control {
 }
 
 impl Compared {
-    /// Of blocks of a measured training, one without a run and the control.
+    /// Of blocks of a measured training, one without a run and the control, each with so many threads.
     pub(crate) fn of(blocks: &[[Took; 3]], control: Control, threads: usize) -> Result<Self, Failure> {
-        let in_turns = |[measured, without, again]: &[Took; 3]| {
-            let compared_with = match control {
-                Control::Again => f64::midpoint(log_time(without), log_time(again)),
-                Control::IdleMetrics => log_time(without),
-            };
-            log_time(measured) - compared_with
-        };
+        let log_time = |took: &Took| took.time.as_secs_f64().ln();
+        let in_turns = values(blocks, |block| control.more(block, log_time));
         let beside = blocks.iter().map(|[_, unmeasured @ ..]| {
             held_up(unmeasured.iter().flat_map(|took| &took.turns))
                 .ok_or("a block without steps that sootprint's threads joined, or with no others")
         });
         let beside = beside.collect::<Result<Vec<_>, _>>()?;
-        let in_turns: Vec<f64> = blocks.iter().map(in_turns).collect();
         let slowdowns: Vec<f64> =
             in_turns.iter().zip(&beside).map(|(turns, beside)| turns + beside).collect();
-        let controls: Vec<f64> =
-            blocks.iter().map(|[_, without, again]| log_time(again) - log_time(without)).collect();
-        let middle = |value: fn(&[Took; 3]) -> f64| {
-            median(&blocks.iter().map(value).collect::<Vec<_>>()).ok_or("no blocks")
-        };
+        let controls = values(blocks, |[_, without, control]| log_time(control) - log_time(without));
+        let middle =
+            |value: fn(&[Took; 3]) -> f64| median(&values(blocks, value)).ok_or("no blocks to compare");
         Ok(Self {
             slowdown: bounds(&slowdowns)?.map(f64::exp_m1),
             in_turns: bounds(&in_turns)?.map(f64::exp_m1),
             beside: bounds(&beside)?.map(f64::exp_m1),
             control: bounds(&controls)?.map(f64::exp_m1),
-            around: (threads == 1).then(|| Around::of(blocks)).transpose()?,
+            around: (threads == 1).then(|| Around::of(blocks, control)).transpose()?,
             seconds: middle(|[_, without, _]| without.time.as_secs_f64())?,
-            own_share: middle(|[measured, ..]| part(measured.own.time, measured))?,
+            own_share: middle(|[measured, ..]| measured.own_seconds() / measured.time.as_secs_f64())?,
             own_turns: middle(|[measured, ..]| measured.own.turns as f64 / measured.time.as_secs_f64())?,
         })
     }
@@ -96,15 +87,15 @@ impl Compared {
         let is_told = self.control.high - self.control.low <= 2.0 * GOAL && high >= 0.0;
         if low <= 0.0 && (0.0..=GOAL).contains(&high) {
             Verdict::Passes
-        } else if low <= 0.0 && !is_told && self.at_most() <= GOAL {
+        } else if low <= 0.0 && !is_told && self.by_others() <= GOAL {
             Verdict::WithinTheNoise
         } else {
             Verdict::Fails
         }
     }
 
-    /// The slowdown that other threads can have caused: sootprint's, and all where they are known.
-    fn at_most(&self) -> f64 {
+    /// The slowdown that other threads can have caused: all of them where they are known, else sootprint's.
+    fn by_others(&self) -> f64 {
         match &self.around {
             Some(around) => around.waited.high + around.others.high,
             None => self.own_share + self.own_turns * SWITCH,
@@ -114,18 +105,15 @@ impl Compared {
     /// As columns of the table.
     pub(crate) fn told(&self, size: &Size) -> String {
         let epochs = f64::from(size.epochs);
-        let around = self.around.as_ref().map_or("| | |".to_owned(), |around| {
-            let Around { waited, others, control_waited, control_others } = *around;
-            format!(
-                "{}; control {} | {}; control {} |",
-                told(waited),
-                told(control_waited),
-                told(others),
-                told(control_others)
-            )
-        });
+        let [waits, works] = match &self.around {
+            Some(Around { waited, others, control_waited, control_others }) => {
+                [(waited, control_waited), (others, control_others)]
+                    .map(|(with, control)| format!("{}; control {}", told(*with), told(*control)))
+            }
+            None => [String::new(), String::new()],
+        };
         format!(
-            "{:.0} ms | {} | {} | {} | {} | {around} {:.2} %, {:.0} turns an epoch | at most {:.2} %",
+            "{:.0} ms | {} | {} | {} | {} | {waits} | {works} | {:.2} %, {:.0} turns an epoch | at most {:.2} %",
             self.seconds / epochs * 1e3,
             told(self.slowdown),
             told(self.in_turns),
@@ -133,47 +121,54 @@ impl Compared {
             told(self.control),
             self.own_share * 100.0,
             self.own_turns * self.seconds / epochs,
-            self.at_most() * 100.0
+            self.by_others() * 100.0
         )
     }
 }
 
 impl Around {
-    fn of(blocks: &[[Took; 3]]) -> Result<Self, Failure> {
+    fn of(blocks: &[[Took; 3]], control: Control) -> Result<Self, Failure> {
+        let part = |more: f64, without: &Took| more / without.time.as_secs_f64();
         // A run's own threads are at work beside all three.
-        let others = |took: &Took| took.others.saturating_sub(took.own.time);
-        let more = |[one, without]: [&Took; 2], value: &dyn Fn(&Took) -> Duration| {
-            (value(one).as_secs_f64() - value(without).as_secs_f64()) / without.time.as_secs_f64()
+        let measured = |value: fn(&Took) -> f64, own: fn(&Took) -> f64| {
+            bounds(&values(blocks, |block| part(control.more(block, value) + own(&block[0]), &block[1])))
         };
-        let all = |of: &dyn Fn(&[Took; 3]) -> f64| bounds(&blocks.iter().map(of).collect::<Vec<_>>());
+        let idle = |value: fn(&Took) -> f64| {
+            bounds(&values(blocks, |[_, without, control]| part(value(control) - value(without), without)))
+        };
         Ok(Self {
-            waited: all(&|[measured, without, _]| more([measured, without], &|took| took.waited))?,
-            others: all(&|[measured, without, _]| {
-                more([measured, without], &others) + part(measured.own.time, without)
-            })?,
-            control_waited: all(&|[_, without, again]| more([again, without], &|took| took.waited))?,
-            control_others: all(&|[_, without, again]| more([again, without], &others))?,
+            waited: measured(|took| took.waited, |_| 0.0)?,
+            others: measured(|took| took.others, Took::own_seconds)?,
+            control_waited: idle(|took| took.waited)?,
+            control_others: idle(|took| took.others)?,
         })
     }
 }
 
-fn log_time(took: &Took) -> f64 {
-    took.time.as_secs_f64().ln()
+impl Control {
+    /// By how much a measured training has more than one without a run.
+    fn more(self, [measured, without, control]: &[Took; 3], value: impl Fn(&Took) -> f64) -> f64 {
+        let without = match self {
+            Self::Again => f64::midpoint(value(without), value(control)),
+            Self::IdleMetrics => value(without),
+        };
+        value(measured) - without
+    }
 }
 
-fn part(time: Duration, of: &Took) -> f64 {
-    time.as_secs_f64() / of.time.as_secs_f64()
+fn values(blocks: &[[Took; 3]], value: impl Fn(&[Took; 3]) -> f64) -> Vec<f64> {
+    blocks.iter().map(value).collect()
 }
 
-fn bounds(differences: &[f64]) -> Result<Interval, &'static str> {
-    Interval::of_differences(differences).ok_or("too few blocks for bounds")
+fn bounds(differences: &[f64]) -> Result<Interval, Failure> {
+    Ok(Interval::of_differences(differences).ok_or("too few blocks for bounds")?)
 }
 
 /// Whether a goal is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Passes,
-    /// The clock cannot tell on this machine, and what sootprint's threads did is within the goal.
+    /// The clock cannot tell on this machine, and what other threads can have caused is within the goal.
     WithinTheNoise,
     Fails,
 }

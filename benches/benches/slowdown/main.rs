@@ -20,16 +20,15 @@
 //! A training that leaves a processor to all else keeps to the other ones: [`place`] says why.
 //!
 //! The third arm is the control. With Candle it is one more training without a run, and a measured one is compared with
-//! both. With Burn it has no run either, but three metrics that do nothing where sootprint has its own: Burn writes each
-//! metric of each step into a file, through a thread of its own, and what that costs is in the slowdown but is not
-//! sootprint's to change.
+//! both. With Burn it has no run either, but three metrics that do nothing where sootprint has its own: what Burn does for
+//! any three that have a value of each step, which it writes into files. Sootprint's are written once a second.
 //!
-//! Where one thread trains, what goes on around it is known far more closely than how long it takes for the same steps: for
-//! how long it is on no processor, and for how long other threads are at work. A training is not slowed down for longer
-//! than that, in all. Where several threads train, there is what sootprint's own threads did: no training is held up for
-//! longer than they were at work, and a little longer for each time that a processor changed from one to the other; what
-//! Burn does with the metrics is not in that. Where the clock cannot tell, since a training without a run is not timed more
-//! closely than the goal asks, this is what the goal is held to.
+//! Where one thread trains, what goes on around it is known far more closely than how long the same steps take: for how
+//! long it is on no processor, and for how long other threads are at work. By them a training loses no more than both, but
+//! for what they do to its caches. Where several threads train, there is what sootprint's own threads did: no training is
+//! held up for longer than they were at work, and a little longer for each time that a processor changed from one to the
+//! other; what Burn does with the metrics is not in that. Where the clock cannot tell, since a training without a run is not
+//! timed more closely than the goal asks, this is what the goal is held to.
 //!
 //! The training alone is timed: a run's start and finish have their own figures (`numbers`). Each row is a process of its
 //! own, for how many processors a training takes is settled when it begins. `slowdown BLOCKS` takes another number of
@@ -111,7 +110,7 @@ fn main() -> ExitCode {
 fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
     let neighbours = system::Neighbours::watch()?;
     println!(
-        "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of it in the training's course | and through threads beside it | slowdown of the control | its thread waits longer by | more work of other threads | of it sootprint's | in all | goal | |"
+        "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of it in the training's course | and through threads beside it | slowdown of the control | its thread waits longer by | more work of other threads | of it sootprint's | lost through other threads | goal | |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let processors = thread::available_parallelism()?.get();

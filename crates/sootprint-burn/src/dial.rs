@@ -1,9 +1,10 @@
 //! What a metric of Burn's shows of a run, and how often it has Burn write that down.
 //!
 //! Burn shows each step's figure. Into a file it writes it through a thread that it wakes for each metric and step, which
-//! takes some 12 µs of a processor; so a line is written at a split's end, and once a second before. Power is a mean of
-//! about a second in any case. At other steps the entry is the one that Burn has for a metric without a value of the step:
-//! its files leave it out.
+//! took some 12 µs of a processor (docs/benchmarks.md). So a line is written once a second, which is as fine as the power
+//! is, at a split's last step, and at its end where Burn tells of one; an evaluation or a reinforcement learning that is
+//! interrupted lacks its last second. At other steps the entry is the one that Burn has for a metric without a value of
+//! the step: its files leave it out.
 
 use std::time::Duration;
 
@@ -45,14 +46,6 @@ impl Shown {
         live.power.filter(|_| live.energy > Energy::ZERO)
     }
 
-    fn value(self) -> NumericEntry {
-        NumericEntry::Value(self.now)
-    }
-
-    fn end(self) -> NumericEntry {
-        NumericEntry::Final(self.so_far)
-    }
-
     fn at_least(self, other: Self) -> Self {
         Self { now: self.now.max(other.now), so_far: self.so_far.max(other.so_far) }
     }
@@ -70,9 +63,6 @@ pub(crate) struct Dial {
     pub(crate) shown: Option<Shown>,
     /// When a line was due last, in the run's time.
     written: Duration,
-    /// Whether Burn asks for the split's figure at its end. Where it does not, any line may be the last one, and has the
-    /// figure so far.
-    is_closed: bool,
     /// Asked at each update, where nobody else asks.
     pub(crate) ends: Option<Ends>,
 }
@@ -80,16 +70,7 @@ pub(crate) struct Dial {
 impl Dial {
     /// Over a span that somebody else begins and ends.
     pub(crate) fn new(span: Span, face: &'static Face) -> Self {
-        Self {
-            span,
-            owns_span: false,
-            face,
-            number: 0,
-            shown: None,
-            written: Duration::ZERO,
-            is_closed: true,
-            ends: None,
-        }
+        Self { span, owns_span: false, face, number: 0, shown: None, written: Duration::ZERO, ends: None }
     }
 
     /// Begins the span itself.
@@ -97,22 +78,21 @@ impl Dial {
         Self { owns_span: true, ..self }
     }
 
-    /// Burn does not ask for the figure at its end.
-    pub(crate) fn open(self) -> Self {
-        Self { is_closed: false, ..self }
-    }
-
     /// At a step, which is the last one of its split or not.
     pub(crate) fn update(&mut self, is_last: bool) -> SerializedEntry {
         let is_due = self.read() || is_last;
         self.ends.iter().for_each(Ends::mind_budget);
-        self.entry(is_due.then_some(if self.is_closed { Shown::value } else { Shown::end }))
+        let is_sum = self.face.is_sum;
+        self.entry(is_due.then_some(|Shown { now, so_far }| {
+            // Where no line says that it is final, Burn's summary takes the mean of all.
+            if is_sum { NumericEntry::Final(so_far) } else { NumericEntry::Value(now) }
+        }))
     }
 
     /// At a split's end.
     pub(crate) fn compute(&mut self) -> SerializedEntry {
         self.read();
-        self.entry(Some(Shown::end))
+        self.entry(Some(|Shown { so_far, .. }| NumericEntry::Final(so_far)))
     }
 
     /// After a split's end.
@@ -143,7 +123,7 @@ impl Dial {
     }
 
     /// What Burn shows, and what it writes, if it does.
-    fn entry(&self, written: Option<fn(Shown) -> NumericEntry>) -> SerializedEntry {
+    fn entry(&self, line: Option<impl FnOnce(Shown) -> NumericEntry>) -> SerializedEntry {
         let Face { unit, is_sum, .. } = *self.face;
         let Some(shown) = self.shown else { return SerializedEntry::not_available(Some(unit)) };
         let Shown { now, so_far } = shown;
@@ -152,8 +132,7 @@ impl Dial {
         } else {
             format!("epoch {so_far:.1} {unit} - now {now:.1} {unit}")
         };
-        let line =
-            written.map_or(SerializedEntry::NOT_AVAILABLE.into(), |written| written(shown).serialize());
+        let line = line.map_or(SerializedEntry::NOT_AVAILABLE.into(), |line| line(shown).serialize());
         SerializedEntry::new(text, line)
     }
 }
@@ -173,59 +152,101 @@ mod tests {
         read: |since, now| Shown::sum(now, now.energy.watt_hours() - since.energy.watt_hours()),
     };
 
-    /// Updates a dial at steps of 0.4 s, of which the last is told to be it; the entries.
-    fn steps(steps: u32, is_open: bool) -> Vec<SerializedEntry> {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = VirtualClock::default();
-        let script = [(Duration::from_secs(60), Power::from_watts(WATTS))];
-        let replay = Replay::new().component(Kind::Cpu, "Scripted CPU", script).on_clock(clock.clone());
-        let run = Run::pre_training(dir.path()).replay(replay).start();
-        let handle = run.handle();
-        let dial = Dial::new(Span::since(handle.clone()), &ENERGY);
-        let mut dial = if is_open { dial.open() } else { dial };
-        let updates = (1..=steps).map(|step| {
-            clock.advance(Duration::from_millis(400));
-            assert!(handle.settle(Duration::from_secs(60)), "the meter reads");
-            dial.update(step == steps)
-        });
-        updates.collect()
+    const POWER: Face = Face {
+        name: "Power",
+        unit: "W",
+        is_sum: false,
+        read: |_, now| now.power.map(|power| Shown { now: power.watts(), so_far: power.watts() }),
+    };
+
+    /// A dial of a run that draws 360 W: 0.04 Wh in a step of 0.4 s.
+    struct Bench {
+        clock: VirtualClock,
+        run: Run,
+        span: Span,
+        dial: Dial,
+        _dir: tempfile::TempDir,
     }
 
-    /// The watt-hours of the lines that Burn would write, and at which steps it would.
-    fn lines(entries: &[SerializedEntry]) -> Vec<(usize, NumericEntry)> {
+    impl Bench {
+        fn new(face: &'static Face) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let clock = VirtualClock::default();
+            let script = [(Duration::from_secs(60), Power::from_watts(WATTS))];
+            let replay = Replay::new().component(Kind::Cpu, "Scripted CPU", script).on_clock(clock.clone());
+            let run = Run::pre_training(dir.path()).replay(replay).start();
+            let span = Span::since(run.handle());
+            let dial = Dial::new(span.clone(), face);
+            Self { clock, run, span, dial, _dir: dir }
+        }
+
+        fn pass(&self) {
+            self.clock.advance(Duration::from_millis(400));
+            assert!(self.run.handle().settle(Duration::from_secs(60)), "the meter reads");
+        }
+
+        /// The entries of some steps, the last of which is told to be it.
+        fn split(&mut self, steps: u32) -> Vec<SerializedEntry> {
+            let update = |step| {
+                self.pass();
+                self.dial.update(step == steps)
+            };
+            (1..=steps).map(update).collect()
+        }
+    }
+
+    /// At which steps Burn would write a line, and what.
+    fn lines(entries: &[SerializedEntry]) -> Vec<(usize, &str)> {
         let written = entries.iter().zip(1..).filter(|(entry, _)| !entry.is_not_available());
-        written.map(|(entry, step)| (step, NumericEntry::deserialize(&entry.serialized).unwrap())).collect()
+        written.map(|(entry, step)| (step, entry.serialized.as_str())).collect()
+    }
+
+    /// The same, of figures that are final and rounded to a millionth.
+    fn sums(entries: &[SerializedEntry]) -> Vec<(usize, i64)> {
+        let millionths = |line: &str| match NumericEntry::deserialize(line) {
+            Ok(NumericEntry::Final(value)) => (value * 1e6).round() as i64,
+            other => panic!("{line}: {other:?}"),
+        };
+        lines(entries).into_iter().map(|(step, line)| (step, millionths(line))).collect()
     }
 
     #[test]
-    fn a_line_is_written_each_second_and_at_the_last_step() {
-        let entries = steps(7, false);
-        // 360 W for 0.4 s are 0.04 Wh. The first second is over at the third step.
-        let [
-            (3, NumericEntry::Value(third)),
-            (6, NumericEntry::Value(sixth)),
-            (7, NumericEntry::Value(last)),
-        ] = lines(&entries)[..]
-        else {
-            panic!("{entries:?}")
-        };
-        for (value, truth) in [(third, 0.12), (sixth, 0.24), (last, 0.28)] {
-            assert!((value - truth).abs() < 1e-9, "{value}, {truth}");
-        }
+    fn a_line_of_a_sum_is_written_each_second_and_at_the_last_step() {
+        let mut bench = Bench::new(&ENERGY);
+        assert_eq!(sums(&bench.split(7)), [(3, 120_000), (6, 240_000), (7, 280_000)]);
+    }
+
+    #[test]
+    fn each_split_has_its_own_seconds() {
+        let mut bench = Bench::new(&ENERGY);
+        assert_eq!(sums(&bench.split(2)), [(2, 80_000)]);
+        bench.span.begin();
+        bench.dial.clear();
+        assert!(bench.run.handle().settle(Duration::from_secs(60)));
+        assert_eq!(sums(&bench.split(4)), [(3, 120_000), (4, 160_000)]);
+    }
+
+    #[test]
+    fn whatever_comes_after_a_split_is_over_is_written() {
+        let mut bench = Bench::new(&ENERGY);
+        bench.pass();
+        bench.span.close();
+        assert!(bench.run.handle().settle(Duration::from_secs(60)));
+        bench.pass();
+        assert_eq!(sums(&[bench.dial.update(false), bench.dial.compute()]), [(1, 40_000), (2, 40_000)]);
+    }
+
+    #[test]
+    fn power_is_that_of_the_moment_until_the_end() {
+        let mut bench = Bench::new(&POWER);
+        assert_eq!(lines(&bench.split(4)), [(3, "360"), (4, "360")]);
+        assert_eq!(bench.dial.compute().serialized, "360,final");
     }
 
     #[test]
     fn every_step_is_shown() {
-        let shown = steps(5, false).into_iter().map(|entry| entry.formatted).collect::<Vec<_>>();
+        let mut bench = Bench::new(&ENERGY);
+        let shown: Vec<_> = bench.split(5).into_iter().map(|entry| entry.formatted).collect();
         assert_eq!(shown, ["4.000e-2 Wh", "8.000e-2 Wh", "1.200e-1 Wh", "1.600e-1 Wh", "2.000e-1 Wh"]);
-    }
-
-    #[test]
-    fn where_no_end_is_told_any_line_may_be_the_last() {
-        let entries = steps(4, true);
-        let [(3, NumericEntry::Final(_)), (4, NumericEntry::Final(last))] = lines(&entries)[..] else {
-            panic!("{entries:?}")
-        };
-        assert!((last - 0.16).abs() < 1e-9, "{last}");
     }
 }

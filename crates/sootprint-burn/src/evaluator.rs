@@ -41,9 +41,9 @@ impl<E: EvaluatorComponentTypes> MeasuredBy for EvaluatorBuilder<E> {
         let run = run.handle();
         let span = Span::since(run.clone());
         let builder = self
-            .metric_numeric(EnergyMetric::over_open(&span))
-            .metric_numeric(PowerMetric::over_open(&span))
-            .metric_numeric(EmissionsMetric::over_open(&span));
+            .metric_numeric(EnergyMetric::over(&span))
+            .metric_numeric(PowerMetric::over(&span))
+            .metric_numeric(EmissionsMetric::over(&span));
         MeasuredEvaluatorBuilder { builder, run, span }
     }
 }

@@ -53,6 +53,9 @@
 //! - [`measured_by`](MeasuredBy::measured_by) takes Burn's only progress-logger slot. A logger that was set with
 //!   `with_progress_logger` before cannot be seen from outside and is replaced: hand it to
 //!   [`beside`](Measured::beside) instead, and it gets every call.
+//! - A step without a line has [`N/A`](burn::train::metric::SerializedEntry::is_not_available) as its serialized entry, as
+//!   with those of Burn's metrics that have no value of a step; a metric logger of one's own finds the figure in
+//!   [`numeric_entry`](burn::train::metric::store::NumericMetricUpdate::numeric_entry).
 //! - Burn's worker tells of a split's edge when it has computed the metrics of up to two batches, and no sooner. Where
 //!   that may be a hundredth of an epoch, a note says by how much; with [`exact_edges`] it does not matter.
 //! - Under Burn's distributed data parallelism loaders are read on other threads than the launching one: the epochs are

@@ -1,11 +1,12 @@
 //! Energy, power and CO2e as Burn metrics: in its plots, its summary and its log files.
 //!
 //! Energy and CO2e grow through a split of an epoch and start again with the next; the last value is the split's. Power
-//! is the momentary one, and at a split's end its mean. They are live figures, while the run's footprint is computed
+//! is the momentary one, and its mean where Burn tells of a split's end. They are live figures, while the run's footprint is computed
 //! from readings alone.
 
 use std::sync::Arc;
 
+use burn::data::dataloader::Progress;
 use burn::tensor::TensorReadError;
 use burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
@@ -22,7 +23,7 @@ use crate::span::Span;
 #[derive(Clone)]
 pub struct EnergyMetric(Dial);
 
-/// The power in watts: the mean of about the last second, and over a whole split at its end. Less is better.
+/// The power in watts: the mean of about the last second, and over a whole split where Burn tells of its end. Less is better.
 ///
 /// [`measured_by`](crate::MeasuredBy::measured_by) registers it.
 #[derive(Clone)]
@@ -74,11 +75,6 @@ macro_rules! metric {
             pub(crate) fn over(span: &Span) -> Self {
                 Self(Dial::new(span.clone(), &$face))
             }
-
-            /// The same, where Burn does not say which step is the last one.
-            pub(crate) fn over_open(span: &Span) -> Self {
-                Self(Dial::new(span.clone(), &$face).open())
-            }
         }
 
         impl Metric for $metric {
@@ -101,7 +97,9 @@ macro_rules! metric {
                 (): &(),
                 metadata: &MetricMetadata,
             ) -> Result<SerializedEntry, TensorReadError> {
-                Ok(self.0.update(metadata.progress.is_completed()))
+                // Reinforcement learning may take several steps at once, beyond the last.
+                let Progress { items_processed, items_total, .. } = metadata.progress;
+                Ok(self.0.update(items_processed >= items_total))
             }
 
             fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {

@@ -51,9 +51,9 @@ impl<C: RLComponentsTypes + 'static> MeasuredRl<C> {
         let ends = Ends::new(run.clone(), interrupter.clone());
         let span = Span::since(run.clone());
         let training = training
-            .metric_train(EnergyMetric::over_open(&span).minding(ends.clone()))
-            .metric_train(PowerMetric::over_open(&span))
-            .metric_train(EmissionsMetric::over_open(&span));
+            .metric_train(EnergyMetric::over(&span).minding(ends.clone()))
+            .metric_train(PowerMetric::over(&span))
+            .metric_train(EmissionsMetric::over(&span));
 
         let witness = Witness::new(&run);
         let result = training.launch(agent);

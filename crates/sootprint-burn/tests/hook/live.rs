@@ -44,9 +44,12 @@ fn burn_s_log_files_have_the_energy_the_power_and_the_co2e_of_each_split() {
             assert_eq!(micro(value("Energy") * 3_600.0), joules, "epoch {epoch}, {split}");
             assert_eq!(micro(value("Power")), watts, "epoch {epoch}, {split}");
             assert_eq!(micro(value("CO2e")), micro(joules * grams_per_joule), "epoch {epoch}, {split}");
-            // The worker may be two batches late, and has then nothing new to write.
+            // A batch takes a second. The worker may be two of them late, and then finds nothing new to write.
             let lines = log(dir.path(), split, epoch, "Energy").len();
-            assert!((2..=batches + 1).contains(&lines), "{lines}: at most each batch, and the end");
+            assert!(
+                (3..=batches + 1).contains(&lines),
+                "{lines}: the first of {batches} batches, the last, the end"
+            );
         }
     }
 }

@@ -69,6 +69,15 @@ struct Lever {
 /// Whether no lever moves any more. Burn's runner pulls ahead in a thread of its own, which outlasts the training.
 type IsHeld = Arc<Mutex<bool>>;
 
+/// Holds the levers when it is dropped.
+struct Hold(IsHeld);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap() = true;
+    }
+}
+
 impl Environment for Lever {
     type State = Row;
     type Action = Row;
@@ -188,7 +197,7 @@ fn agent(panics: bool) -> Agent {
     Agent { weight: Weight(Tensor::zeros([1, 1], &Device::flex())), panics }
 }
 
-/// Trains, until no lever moves; with a dashboard that forgets, if there is an interrupter.
+/// Trains, and holds the levers when it is over; with a dashboard that forgets, if there is an interrupter.
 fn train(
     dir: &Path,
     run: &Run,
@@ -197,9 +206,10 @@ fn train(
     panics: bool,
 ) -> RLResult<Weight> {
     let seconds = batches.clone();
-    let strategy = OffPolicyConfig::new().with_train_batch_size(4).with_eval_interval(10);
+    let strategy =
+        OffPolicyConfig::new().with_train_batch_size(4).with_train_interval(2).with_eval_interval(10);
     let is_held = IsHeld::default();
-    let held = Arc::clone(&is_held);
+    let _hold = Hold(Arc::clone(&is_held));
     let training = RLTraining::new(dir, move || Lever {
         seconds: seconds.clone(),
         pulls: 0,
@@ -214,9 +224,7 @@ fn train(
         }
         None => training,
     };
-    let result = training.measured_by(run).launch(agent(panics));
-    *held.lock().unwrap() = true;
-    result
+    training.measured_by(run).launch(agent(panics))
 }
 
 #[test]
@@ -240,7 +248,8 @@ fn reinforcement_learning_has_its_joules_and_its_metrics() {
     let total = footprint.energy.total.joules();
     let parts = [last("Energy") * 3_600.0 / total, last("CO2e") / footprint.emissions.best.grams()];
     assert!(parts.iter().all(|part| (seconds(STEPS) / total..1.01).contains(part)), "{parts:?}");
-    assert!((TRAIN_WATTS..=VALID_WATTS).contains(&last("Power")), "{} W", last("Power"));
+    // The mean of one line a second, some of them at 100 W and some at 400 W.
+    assert!(last("Power") > TRAIN_WATTS && last("Power") < VALID_WATTS, "{} W", last("Power"));
 }
 
 #[test]
