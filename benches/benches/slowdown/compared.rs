@@ -24,6 +24,8 @@ pub(crate) struct Compared {
     beside: Interval,
     /// How much longer the control takes.
     control: Interval,
+    /// How much longer than a control with idle metrics a measured training takes.
+    beyond_control: Option<Interval>,
     /// None where more threads than one train.
     around: Option<Around>,
     /// Seconds of a training without a run.
@@ -67,6 +69,13 @@ impl Compared {
         let slowdowns: Vec<f64> =
             in_turns.iter().zip(&beside).map(|(turns, beside)| turns + beside).collect();
         let controls = values(blocks, |[_, without, control]| log_time(control) - log_time(without));
+        let beyond = |[measured, _, control]: &[Took; 3]| log_time(measured) - log_time(control);
+        let beyond = values(blocks, beyond)
+            .iter()
+            .zip(&beside)
+            .map(|(turns, beside)| turns + beside)
+            .collect::<Vec<f64>>();
+        let beyond_control = (control == Control::IdleMetrics).then(|| bounds(&beyond)).transpose()?;
         let middle =
             |value: fn(&[Took; 3]) -> f64| median(&values(blocks, value)).ok_or("no blocks to compare");
         Ok(Self {
@@ -74,6 +83,7 @@ impl Compared {
             in_turns: bounds(&in_turns)?.map(f64::exp_m1),
             beside: bounds(&beside)?.map(f64::exp_m1),
             control: bounds(&controls)?.map(f64::exp_m1),
+            beyond_control: beyond_control.map(|beyond| beyond.map(f64::exp_m1)),
             around: (threads == 1).then(|| Around::of(blocks, control)).transpose()?,
             seconds: middle(|[_, without, _]| without.time.as_secs_f64())?,
             own_share: middle(|[measured, ..]| measured.own_seconds() / measured.time.as_secs_f64())?,
@@ -112,8 +122,10 @@ impl Compared {
             }
             None => [String::new(), String::new()],
         };
+        let beyond =
+            self.beyond_control.map_or(String::new(), |beyond| format!("; beyond it {}", told(beyond)));
         format!(
-            "{:.0} ms | {} | {} | {} | {} | {waits} | {works} | {:.2} %, {:.0} turns an epoch | at most {:.2} %",
+            "{:.0} ms | {} | {} | {} | {}{beyond} | {waits} | {works} | {:.2} %, {:.0} turns an epoch | at most {:.2} %",
             self.seconds / epochs * 1e3,
             told(self.slowdown),
             told(self.in_turns),

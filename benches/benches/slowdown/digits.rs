@@ -27,6 +27,7 @@ pub(crate) struct Size {
 impl Size {
     pub(crate) const LARGE: Self =
         Self { hidden: 4_096, batch: 256, passes: 16, epochs: 2, batches_in_a_turn: 15 };
+    pub(crate) const LONG: Self = Self { passes: 96, epochs: 1, ..Self::LARGE };
     pub(crate) const SMALL: Self =
         Self { hidden: 512, batch: 64, passes: 64, epochs: 2, batches_in_a_turn: 120 };
     pub(crate) const SHORT: Self = Self { passes: 1, epochs: 40, batches_in_a_turn: 285, ..Self::SMALL };

@@ -59,15 +59,16 @@ use sootprint_benches::{Failure, system};
 use digits::Size;
 use row::{Processors, Row};
 
-/// The ones without a goal are what nobody trains for long: a small step is dear to whoever does something in each, and a
+/// The ones without a goal tell what a step and an epoch cost: a small step is dear to whoever does something in each, and a
 /// short epoch to whoever does something at its edges.
-const ROWS: [Row; 7] = [
+const ROWS: [Row; 8] = [
     Row::burn("Burn, `measured_by`; control with three idle metrics", Size::LARGE, Processors::AllButOne),
-    Row::burn("the same", Size::LARGE, Processors::All),
+    Row::burn("the same with longer epochs", Size::LONG, Processors::AllButOne).without_goal(),
+    Row::burn("the same on all processors", Size::LARGE, Processors::All),
     Row::burn("the same with small steps", Size::SMALL, Processors::All).without_goal(),
     Row::burn("the same with small steps and short epochs", Size::SHORT, Processors::All).without_goal(),
     Row::candle("Candle, `.on(&device)`", Size::SMALL, Processors::AllButOne),
-    Row::candle("the same", Size::SMALL, Processors::All),
+    Row::candle("the same on all processors", Size::SMALL, Processors::All),
     Row::candle("the same with short epochs", Size::SHORT, Processors::All).without_goal(),
 ];
 
