@@ -66,24 +66,22 @@ impl Compared {
                 .ok_or("a block without steps that sootprint's threads joined, or with no others")
         });
         let beside = beside.collect::<Result<Vec<_>, _>>()?;
-        let slowdowns: Vec<f64> =
-            in_turns.iter().zip(&beside).map(|(turns, beside)| turns + beside).collect();
+        let with_beside = |turns: &[f64]| {
+            turns.iter().zip(&beside).map(|(turns, beside)| turns + beside).collect::<Vec<_>>()
+        };
         let controls = values(blocks, |[_, without, control]| log_time(control) - log_time(without));
-        let beyond = |[measured, _, control]: &[Took; 3]| log_time(measured) - log_time(control);
-        let beyond = values(blocks, beyond)
-            .iter()
-            .zip(&beside)
-            .map(|(turns, beside)| turns + beside)
-            .collect::<Vec<f64>>();
-        let beyond_control = (control == Control::IdleMetrics).then(|| bounds(&beyond)).transpose()?;
+        let beyond = values(blocks, |[measured, _, control]| log_time(measured) - log_time(control));
+        let slower = |logarithms: &[f64]| Ok::<_, Failure>(bounds(logarithms)?.map(f64::exp_m1));
         let middle =
             |value: fn(&[Took; 3]) -> f64| median(&values(blocks, value)).ok_or("no blocks to compare");
         Ok(Self {
-            slowdown: bounds(&slowdowns)?.map(f64::exp_m1),
-            in_turns: bounds(&in_turns)?.map(f64::exp_m1),
-            beside: bounds(&beside)?.map(f64::exp_m1),
-            control: bounds(&controls)?.map(f64::exp_m1),
-            beyond_control: beyond_control.map(|beyond| beyond.map(f64::exp_m1)),
+            slowdown: slower(&with_beside(&in_turns))?,
+            in_turns: slower(&in_turns)?,
+            beside: slower(&beside)?,
+            control: slower(&controls)?,
+            beyond_control: (control == Control::IdleMetrics)
+                .then(|| slower(&with_beside(&beyond)))
+                .transpose()?,
             around: (threads == 1).then(|| Around::of(blocks, control)).transpose()?,
             seconds: middle(|[_, without, _]| without.time.as_secs_f64())?,
             own_share: middle(|[measured, ..]| measured.own_seconds() / measured.time.as_secs_f64())?,

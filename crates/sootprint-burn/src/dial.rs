@@ -142,22 +142,9 @@ mod tests {
     use sootprint::{Kind, Replay, Run, VirtualClock};
 
     use super::*;
+    use crate::metrics::{ENERGY, POWER};
 
     const WATTS: f64 = 360.0;
-
-    const ENERGY: Face = Face {
-        name: "Energy",
-        unit: "Wh",
-        is_sum: true,
-        read: |since, now| Shown::sum(now, now.energy.watt_hours() - since.energy.watt_hours()),
-    };
-
-    const POWER: Face = Face {
-        name: "Power",
-        unit: "W",
-        is_sum: false,
-        read: |_, now| now.power.map(|power| Shown { now: power.watts(), so_far: power.watts() }),
-    };
 
     /// A dial of a run that draws 360 W: 0.04 Wh in a step of 0.4 s.
     struct Bench {

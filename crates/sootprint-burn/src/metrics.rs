@@ -35,7 +35,7 @@ pub struct PowerMetric(Dial);
 #[derive(Clone)]
 pub struct EmissionsMetric(Dial);
 
-const ENERGY: Face = Face {
+pub(crate) const ENERGY: Face = Face {
     name: "Energy",
     unit: "Wh",
     is_sum: true,
@@ -49,7 +49,7 @@ const EMISSIONS: Face = Face {
     read: |since, now| Shown::sum(now, now.emissions.grams() - since.emissions.grams()),
 };
 
-const POWER: Face = Face {
+pub(crate) const POWER: Face = Face {
     name: "Power",
     unit: "W",
     is_sum: false,
