@@ -4,9 +4,10 @@
 
 use burn::data::dataloader::Progress;
 use burn::train::metric::{Metric as _, MetricMetadata};
-use divan::Bencher;
 use sootprint::{Budget, Energy, Every, Run, RunHandle};
 use sootprint_burn::{EmissionsMetric, EnergyMetric, PowerMetric};
+
+use divan::Bencher;
 
 fn main() {
     divan::main();

@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use sootprint::{Run, recover};
+
 use sootprint_benches::{Failure, system};
 
 /// The sampler's thread, as Linux keeps its name: 15 characters.

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nvidia_ml::{Board, Script, VirtualClock, install};
 use sootprint::{Claim, ComponentSummary, Footprint, Kind, Method, Run};
+
+use nvidia_ml::{Board, Script, VirtualClock, install};
 
 const UUIDS: [&str; 2] =
     ["GPU-aaaaaaaa-0000-0000-0000-000000000000", "GPU-bbbbbbbb-0000-0000-0000-000000000000"];

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use loopback_hub::LoopbackHub;
+use fake_hub::FakeHub;
 use sootprint::{CarbonIntensity, Footprint, Kind, Power, Pue, Replay, Run, VirtualClock};
 use sootprint_card::ModelCard;
 use sootprint_hub::{Publication, Token};
@@ -36,7 +36,7 @@ fn what_was_measured_is_what_the_hub_has() {
         fs::write(folder.path().join("model.safetensors"), &weights).unwrap();
         fs::write(folder.path().join("README.md"), CARD).unwrap();
 
-        let hub = LoopbackHub::start().unwrap();
+        let hub = FakeHub::start().unwrap();
         let publication = || {
             Publication::new(&footprint, folder.path(), "me/digits")
                 .endpoint(hub.endpoint())

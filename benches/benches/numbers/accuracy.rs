@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use nvidia_ml::Board;
-use sootprint_benches::Failure;
-
 use crate::child::{Child, Report};
 use crate::machine::{LEAD, Machine, Observed, ROUND, board, uuid};
 use crate::{Row, per_cent};
+use nvidia_ml::Board;
+use sootprint_benches::Failure;
 
 /// Windows of one case, whose phases are spread over the round of the power.
 const WINDOWS: u32 = 8;

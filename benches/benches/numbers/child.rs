@@ -4,9 +4,8 @@ use std::fmt;
 use std::io::Error;
 use std::process::{Command, ExitCode, Stdio};
 
-use sootprint_benches::Failure;
-
 use crate::{accuracy, cost};
+use sootprint_benches::Failure;
 
 /// The argument before a task.
 pub(crate) const WORD: &str = "measure";

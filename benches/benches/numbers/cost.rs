@@ -4,13 +4,13 @@ use std::ffi::OsStr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nvidia_ml::Board;
 use nvml_wrapper::Nvml;
-use sootprint_benches::{Failure, system};
 
 use crate::child::{Child, Report};
 use crate::machine::{Machine, board};
 use crate::{Row, per_cent};
+use nvidia_ml::Board;
+use sootprint_benches::{Failure, system};
 
 const TICK: Duration = Duration::from_millis(20);
 

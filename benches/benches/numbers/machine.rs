@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use nvidia_ml::{Board, Script, install};
 use sootprint::{ComponentSummary, Footprint, Run};
+
+use nvidia_ml::{Board, Script, install};
 use sootprint_benches::Failure;
 
 /// How long 100 W and then 400 W take.

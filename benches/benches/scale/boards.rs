@@ -4,12 +4,12 @@ use std::ffi::OsStr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nvidia_ml::{Board, Script, install};
 use nvml_wrapper::Nvml;
 use sootprint::{Kind, Run};
-use sootprint_benches::{Failure, system};
 
 use crate::{child, verdict};
+use nvidia_ml::{Board, Script, install};
+use sootprint_benches::{Failure, system};
 
 /// As Linux keeps it: 15 characters.
 const SAMPLER: &str = "sootprint-meter";

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sootprint::{Kind, Power, Replay, Run, VirtualClock, recover};
-use sootprint_benches::{Failure, system};
 
 use crate::{child, verdict};
+use sootprint_benches::{Failure, system};
 
 const SECONDS: f64 = 10.0;
 const MEGABYTES: f64 = 500.0;

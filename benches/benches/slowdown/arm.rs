@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nvidia_ml::{Board, Script, install};
 use sootprint::Run;
+
+use nvidia_ml::{Board, Script, install};
 use sootprint_benches::Failure;
 
 /// What a training is done with.

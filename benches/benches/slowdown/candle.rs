@@ -2,12 +2,12 @@
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, linear, loss};
-use sootprint_benches::Failure;
 use sootprint_candle::OnDevice as _;
 
 use crate::arm::Arm;
 use crate::clock::{Clock, Took};
 use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
+use sootprint_benches::Failure;
 
 pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Result<Took, Failure> {
     let device = Device::Cpu;

@@ -4,12 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::place::Place;
+use crate::turns::Player;
 use sootprint_benches::Failure;
 use sootprint_benches::steps::Step;
 use sootprint_benches::system::{ProcessorTime, Watched, Work};
-
-use crate::place::Place;
-use crate::turns::Player;
 
 /// So long a thread of the framework's may be at work for a step that is over: a tenth of it suffices.
 const REST: Duration = Duration::from_millis(2);

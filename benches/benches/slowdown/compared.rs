@@ -1,11 +1,10 @@
 //! What a comparison says: by how much a training is slower, and whether that is within the goal.
 
+use crate::clock::Took;
+use crate::digits::Size;
 use sootprint_benches::Failure;
 use sootprint_benches::statistics::{Interval, median};
 use sootprint_benches::steps::held_up;
-
-use crate::clock::Took;
-use crate::digits::Size;
 
 /// Upper bound that a slowdown may have.
 pub(crate) const GOAL: f64 = 0.005;

@@ -1,7 +1,6 @@
 //! The digits that both frameworks learn.
 
 use flate2::read::GzDecoder;
-
 use sootprint_benches::Failure;
 
 pub(crate) const PIXELS: usize = 64;

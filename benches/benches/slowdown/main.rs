@@ -54,10 +54,9 @@ mod turns;
 use std::process::{Command, ExitCode};
 use std::thread;
 
-use sootprint_benches::{Failure, system};
-
 use digits::Size;
 use row::{Processors, Row};
+use sootprint_benches::{Failure, system};
 
 /// The ones without a goal tell what a step and an epoch cost: a small step is dear to whoever does something in each, and a
 /// short epoch to whoever does something at its edges.

@@ -2,8 +2,6 @@
 
 use std::thread;
 
-use sootprint_benches::Failure;
-
 use crate::arm::{Arm, Machine};
 use crate::clock::{Clock, Took};
 use crate::compared::{Compared, Control, GOAL, Verdict};
@@ -11,6 +9,7 @@ use crate::digits::{Digits, Size};
 use crate::place::Place;
 use crate::turns::Turns;
 use crate::{THREADS, candle, supervised};
+use sootprint_benches::Failure;
 
 /// Trains once.
 type Train = fn(&Digits, Size, Arm, &Clock) -> Result<Took, Failure>;

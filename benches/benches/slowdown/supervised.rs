@@ -15,13 +15,13 @@ use burn::train::metric::{
     NumericAttributes, NumericEntry, SerializedEntry,
 };
 use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep};
-use sootprint_benches::Failure;
 use sootprint_burn::MeasuredBy as _;
 
 use crate::arm::Arm;
 use crate::clock::{Clock, Took};
 use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
 use crate::silent::Silent;
+use sootprint_benches::Failure;
 
 const SEED: u64 = 42;
 

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use sootprint::{Co2e, Footprint};
 use sootprint_card::{CardOptions, NewCard, Relation, apply, apply_with};
+use sootprint_core::{Co2e, Footprint};
 
 /// Grams between the least that a card can say and the most.
 const AMOUNTS: [f64; 10] =

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sootprint::Footprint;
+use sootprint_core::Footprint;
 
 use crate::error::CardError;
 use crate::file::{folder_of, write_whole};
@@ -39,12 +39,12 @@ pub(crate) fn picture_beside(
     })
 }
 
-#[cfg(feature = "picture")]
+#[cfg(feature = "plot")]
 fn drawn(footprint: &Footprint) -> Result<Option<Vec<u8>>, CardError> {
-    crate::picture::draw_picture(footprint)
+    sootprint_report::render_plot(footprint).map_err(|source| CardError::Picture { source: source.into() })
 }
 
-#[cfg(not(feature = "picture"))]
+#[cfg(not(feature = "plot"))]
 #[expect(clippy::unnecessary_wraps, reason = "drawing can fail where it is built in")]
 fn drawn(_: &Footprint) -> Result<Option<Vec<u8>>, CardError> {
     Ok(None)

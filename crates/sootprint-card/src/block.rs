@@ -1,12 +1,11 @@
 //! The value of `co2_eq_emissions`: the Hub's keys, in the Hub's order.
 
 use serde::{Deserialize, Serialize};
-use sootprint::{Co2e, Energy, Footprint, Kind, Method, Origin};
+use sootprint_core::format::plain_decimal;
+use sootprint_core::{Co2e, Energy, Footprint, Kind, Method, Origin};
 
 use crate::error::CardError;
-use crate::number::plain_decimal;
 use crate::text::quoted;
-use crate::wording::kind_name;
 
 /// The key of the front matter under which the Hub looks for emissions.
 pub(crate) const KEY: &str = "co2_eq_emissions";
@@ -67,7 +66,7 @@ impl EmissionsBlock {
     /// A block that says the emissions and nothing else.
     ///
     /// ```
-    /// use sootprint::Co2e;
+    /// use sootprint_core::Co2e;
     /// use sootprint_card::EmissionsBlock;
     ///
     /// let mut block = EmissionsBlock::new(Co2e::from_grams(12.3));
@@ -152,7 +151,7 @@ fn source_of(footprint: &Footprint) -> String {
             }
         }
         kinds.sort();
-        let names: Vec<_> = kinds.into_iter().map(kind_name).collect();
+        let names: Vec<_> = kinds.into_iter().map(Kind::name).collect();
         (!names.is_empty())
             .then(|| format!("{} {}", names.join(", "), method.map_or("not measured", Method::as_str)))
     });
@@ -167,7 +166,7 @@ pub(crate) fn is_guessed(footprint: &Footprint) -> bool {
 /// An energy as a number of kilowatt-hours, which is what `energy_consumed` means on the Hub.
 mod kilowatt_hours {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-    use sootprint::Energy;
+    use sootprint_core::Energy;
 
     pub(super) fn serialize<S: Serializer>(energy: &Option<Energy>, to: S) -> Result<S::Ok, S::Error> {
         energy.map(Energy::kilowatt_hours).serialize(to)

@@ -21,7 +21,7 @@ pub(crate) const RELATION: &str = "base_model_relation";
 /// A card is never changed in place: an edit gives another card, or an error and no card.
 ///
 /// ```
-/// use sootprint::Co2e;
+/// use sootprint_core::Co2e;
 /// use sootprint_card::{EmissionsBlock, ModelCard};
 ///
 /// let card = ModelCard::parse("---\nlicense: mit  # ours\n---\n# Digits\n")?;

@@ -5,7 +5,7 @@ mod python;
 
 use saphyr_parser::ScalarStyle;
 use serde::Serialize;
-use sootprint::{CarbonIntensity, Co2e, Energy};
+use sootprint_core::{CarbonIntensity, Co2e, Energy};
 
 use crate::block::{KEY, OWN_KEYS};
 use crate::card::ModelCard;

@@ -29,7 +29,7 @@
 //! ```
 //! use sootprint_card::{ModelCard, apply};
 //!
-//! # let footprint = sootprint::Footprint::from_json(include_str!("../tests/footprint.json"))?;
+//! # let footprint = sootprint_core::Footprint::from_json(include_str!("../tests/footprint.json"))?;
 //! let readme = "---\nlicense: mit\nco2_eq_emissions: 12.3  # AutoTrain\n---\n# Digits\n";
 //! let (readme, written) = apply(readme, &footprint)?;
 //! assert!(readme.starts_with("---\nlicense: mit\nco2_eq_emissions: # AutoTrain\n  emissions: 40.6823\n"));
@@ -43,7 +43,7 @@
 //! chosen: the report, the relation to the base model, the base model's card, the picture.
 //!
 //! # Features
-//! - `picture`: `draw_picture`, and the picture that [`CardOptions::picture`] asks for.
+//! - `plot`: the picture that [`CardOptions::picture`] asks for.
 
 #![forbid(unsafe_code)]
 
@@ -61,8 +61,6 @@ mod markdown;
 mod minimal;
 mod number;
 mod options;
-#[cfg(feature = "picture")]
-mod picture;
 mod reading;
 mod region;
 mod report;
@@ -84,7 +82,5 @@ pub use check::{CardCheck, Finding, Severity};
 pub use error::{CardError, Position};
 pub use minimal::NewCard;
 pub use options::{CardOptions, Relation};
-#[cfg(feature = "picture")]
-pub use picture::draw_picture;
 pub use section::PICTURE_FILE;
 pub use write::{Change, Written, apply, apply_with, write_card, write_card_or, write_card_with};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{self, Path};
 
-use sootprint::Footprint;
+use sootprint_core::Footprint;
 
 use crate::error::CardError;
 use crate::loading::{is_weights, loading};

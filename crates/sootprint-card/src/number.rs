@@ -1,28 +1,5 @@
 //! Numbers as every YAML dialect and the Hub's own filter read them.
 
-/// A number without exponent, sign, separators or unit, with at most `decimals` digits behind the point.
-///
-/// The Hub's filter takes the first match of `\d+\.\d+|\d+` in Python's `str(value)`: 1 of `1e-05`, 1 of `1,234`.
-/// Python prints what is below 0.0001 or not below 1e16 with an exponent, whatever the file says, and reads zero
-/// as missing. So a positive number that the digits cannot show becomes the smallest that they can.
-///
-/// None for what is negative, infinite, no number, or 1e16 and more.
-pub(crate) fn plain_decimal(value: f64, decimals: usize) -> Option<String> {
-    if !(0.0..1e16).contains(&value) {
-        return None;
-    }
-    // The absolute value turns -0.0, which the range contains, into 0.
-    let padded = format!("{:.decimals$}", value.abs());
-    let digits = match decimals {
-        0 => &padded,
-        _ => padded.trim_end_matches('0').trim_end_matches('.'),
-    };
-    if decimals > 0 && digits == "0" && value > 0.0 {
-        return Some(format!("0.{:0>decimals$}", 1));
-    }
-    Some(digits.to_owned())
-}
-
 /// The number that the Hub's filter finds in a text: the first match of `\d+\.\d+|\d+`.
 pub(crate) fn first_number(text: &str) -> Option<f64> {
     let from = text.find(|character: char| character.is_ascii_digit())?;
@@ -47,34 +24,9 @@ pub(crate) fn scalar_number(text: &str) -> Option<f64> {
 #[expect(clippy::float_cmp, reason = "what is read back is the written number, digit by digit")]
 mod tests {
     use proptest::prelude::*;
+    use sootprint_core::format::plain_decimal;
 
     use super::*;
-
-    #[test]
-    fn four_decimals_without_an_exponent() {
-        let grams = |value| plain_decimal(value, 4).unwrap();
-        assert_eq!(grams(1.234_56), "1.2346");
-        assert_eq!(grams(17.0), "17");
-        assert_eq!(grams(120.5), "120.5");
-        assert_eq!(grams(100.0), "100");
-        assert_eq!(grams(24_690_000.0), "24690000");
-        assert_eq!(grams(1e15), "1000000000000000");
-        assert_eq!(
-            (plain_decimal(100.2, 0).unwrap(), plain_decimal(0.0, 0).unwrap()),
-            ("100".into(), "0".into())
-        );
-    }
-
-    #[test]
-    fn what_the_digits_cannot_show_becomes_the_smallest_that_they_can() {
-        let grams = |value| plain_decimal(value, 4).unwrap();
-        assert_eq!(grams(0.000_06), "0.0001");
-        assert_eq!(grams(0.000_049), "0.0001");
-        assert_eq!(grams(f64::MIN_POSITIVE), "0.0001");
-        assert_eq!(plain_decimal(1e-12, 9).unwrap(), "0.000000001");
-        assert_eq!(grams(0.0), "0");
-        assert_eq!(grams(-0.0), "0");
-    }
 
     #[test]
     fn what_no_card_can_carry_is_refused() {

@@ -7,7 +7,7 @@ use crate::card::ModelCard;
 /// ```
 /// use sootprint_card::{CardOptions, ModelCard, Relation, apply_with};
 ///
-/// # let footprint = sootprint::Footprint::from_json(include_str!("../tests/footprint.json"))?;
+/// # let footprint = sootprint_core::Footprint::from_json(include_str!("../tests/footprint.json"))?;
 /// let options = CardOptions::default().dia_report(false).relation(Relation::Adapter);
 /// let (card, _) = apply_with("# Digits\n", &footprint, &options)?;
 /// assert!(!card.contains("dia_report"));
@@ -62,7 +62,7 @@ impl CardOptions {
     /// Whether the section shows a picture of the run's power, `sootprint.png` beside the card, where the footprint
     /// has a trace of its power.
     ///
-    /// [`write_card_with`](crate::write_card_with) draws it, with the feature `picture`; without the feature it shows
+    /// [`write_card_with`](crate::write_card_with) draws it, with the feature `plot`; without the feature it shows
     /// one that lies there. [`apply_with`](crate::apply_with) only names it: whoever takes the text sees to the file.
     #[must_use]
     pub const fn picture(mut self, is_shown: bool) -> Self {

@@ -1,13 +1,13 @@
 //! The emissions that a card names, in every form in which cards name them.
 
-use sootprint::{Co2e, Energy};
+use saphyr_parser::ScalarStyle;
+use sootprint_core::{Co2e, Energy};
 
 use crate::block::{EmissionsBlock, KEY, OWN_KEYS};
 use crate::card::ModelCard;
 use crate::error::{CardError, Position};
 use crate::number::{first_number, scalar_number};
 use crate::yaml::{Document, Entry, What};
-use saphyr_parser::ScalarStyle;
 
 pub(crate) fn emissions(card: &ModelCard) -> Result<Option<EmissionsBlock>, CardError> {
     let Some(document) = card.front().map(|front| &front.document) else { return Ok(None) };

@@ -2,12 +2,12 @@
 //!
 //! Its JSON schema and its prose are Vector Institute's (`ai-impact-accounting`, Apache-2.0).
 
-use sootprint::{Footprint, Kind, Method};
+use sootprint_core::format::plain_decimal;
+use sootprint_core::{Footprint, Kind, Method};
 
 use crate::block::{OWN_SOURCE, VERSION, is_guessed};
 use crate::card::ModelCard;
 use crate::error::CardError;
-use crate::number::plain_decimal;
 use crate::options::{CardOptions, Relation};
 use crate::section::device_seconds;
 use crate::text::quoted;
@@ -118,7 +118,7 @@ fn quality_of_energy(footprint: &Footprint) -> &'static str {
 fn quality_of_carbon(footprint: &Footprint) -> &'static str {
     let grid = &footprint.grid;
     let is_named = grid.place.is_some() && !is_guessed(footprint);
-    match is_named || grid.method == sootprint::Figure::Given {
+    match is_named || grid.method == sootprint_core::Figure::Given {
         true => "estimated-from-region",
         false => "imputed",
     }
@@ -190,7 +190,7 @@ mod tests {
     fn a_region_that_is_guessed_is_left_out_and_said_to_be_filled_in() {
         let mut footprint = sample::footprint();
         assert!(written(&footprint, &CardOptions::default()).contains("region: \"FR\""));
-        footprint.grid.origin = sootprint::Origin::TimeZone;
+        footprint.grid.origin = sootprint_core::Origin::TimeZone;
         let report = written(&footprint, &CardOptions::default());
         assert!(!report.contains("region:") && report.contains("quality: \"imputed\""), "{report}");
     }

@@ -1,7 +1,7 @@
 //! The footprint that the tests write into cards.
 
 use serde_json::{Value, json};
-use sootprint::Footprint;
+use sootprint_core::Footprint;
 
 /// Two boards in France, before training from random weights: 0.7264694 kWh at the facility, 40.68229 g.
 pub(crate) fn footprint() -> Footprint {

@@ -3,19 +3,20 @@
 mod epochs;
 mod hardware;
 
-use sootprint::{Basis, Figure, Footprint, Method, Outcome, TrainingType};
+use sootprint_core::format::{duration, join_list, plain_decimal, significant_digits};
+use sootprint_core::{Basis, Figure, Footprint, Method, Outcome, TrainingType};
 
 use crate::block::{VERSION, is_guessed};
 use crate::card::ModelCard;
-use crate::number::plain_decimal;
 use crate::options::CardOptions;
 use crate::region::Around;
 use crate::template::{LABELS, TITLE};
-use crate::wording::{duration, figure, in_one_line, listed, plain, without_paths};
+use crate::wording::{in_one_line, plain, without_paths};
 use crate::write::base_model_of;
 use epochs::epochs;
-pub(crate) use hardware::device_seconds;
 use hardware::{at_rest, by_method, hours, missing};
+
+pub(crate) use hardware::device_seconds;
 
 /// The file that the section shows, beside the card.
 pub const PICTURE_FILE: &str = "sootprint.png";
@@ -78,7 +79,7 @@ pub(crate) fn content(footprint: &Footprint, options: &CardOptions, around: Arou
 /// The grams with the digits of the metadata, and in kilograms where those are many.
 fn grams(grams: f64) -> Option<String> {
     let exact = plain_decimal(grams, 4)?;
-    let kilograms = (grams >= 1_000.0).then(|| figure(grams / 1e3)).flatten();
+    let kilograms = (grams >= 1_000.0).then(|| significant_digits(grams / 1e3)).flatten();
     Some(match kilograms {
         Some(kilograms) => format!("{exact} g CO2eq ({kilograms} kg)"),
         None => format!("{exact} g CO2eq"),
@@ -92,7 +93,7 @@ fn energy(footprint: &Footprint) -> String {
         .filter(|(_, energy)| energy.joules() > 0.0)
         .map(|(kind, energy)| format!("{kind} {energy}"))
         .collect();
-    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", listed(&parts)) };
+    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", join_list(&parts)) };
     let exact = plain_decimal(energy.facility.kilowatt_hours(), 9);
     let exact = exact.map_or_else(|| energy.facility.to_string(), |exact| format!("{exact} kWh"));
     match energy.total == energy.facility {
@@ -104,7 +105,7 @@ fn energy(footprint: &Footprint) -> String {
 /// The bounds around the best estimate, which a line of the template that somebody else filled in may not name.
 fn range(footprint: &Footprint) -> Option<String> {
     let (emissions, energy) = (&footprint.emissions, &footprint.energy);
-    let [low, high] = [emissions.low, emissions.high].map(|bound| figure(bound.grams()));
+    let [low, high] = [emissions.low, emissions.high].map(|bound| significant_digits(bound.grams()));
     let best = plain_decimal(emissions.best.grams(), 4)?;
     Some(format!(
         "{} to {} g CO2eq around {best} g; {} to {} in the hardware. These are bounds under [stated assumptions]({}), \
@@ -119,9 +120,10 @@ fn range(footprint: &Footprint) -> Option<String> {
 
 fn intensity(footprint: &Footprint) -> String {
     let grid = &footprint.grid;
-    let figure = |intensity: sootprint::CarbonIntensity| figure(intensity.grams_per_kilowatt_hour());
-    let value = figure(grid.intensity).unwrap_or_default();
-    let bounds = match (figure(grid.low), figure(grid.high)) {
+    let in_grams =
+        |intensity: sootprint_core::CarbonIntensity| significant_digits(intensity.grams_per_kilowatt_hour());
+    let value = in_grams(grid.intensity).unwrap_or_default();
+    let bounds = match (in_grams(grid.low), in_grams(grid.high)) {
         (Some(low), Some(high)) if low != high => format!(" ({low} to {high})"),
         _ => String::new(),
     };

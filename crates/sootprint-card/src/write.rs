@@ -1,10 +1,9 @@
 //! A footprint into a card: its text, or its file.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use sootprint::{Footprint, TrainingType};
+use sootprint_core::{Footprint, TrainingType};
 
 use crate::beside::picture_beside;
 use crate::block::EmissionsBlock;

@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_yaml::Value;
-use sootprint::{Co2e, Energy};
 use sootprint_card::{EmissionsBlock, ModelCard};
+use sootprint_core::{Co2e, Energy};
 
 /// Keys with their lines, of the shapes that an editor stumbles over. Their names differ, so that any may meet.
 const OTHERS: [&str; 14] = [

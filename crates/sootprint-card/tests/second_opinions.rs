@@ -7,8 +7,8 @@ mod cases;
 use std::str::FromStr as _;
 
 use serde_json::{Value, json};
-use sootprint::Footprint;
 use sootprint_card::{CardOptions, Relation, apply, apply_with};
+use sootprint_core::Footprint;
 use yaml_edit::Document;
 
 use cases::{OUR_KEYS, editable, footprint, yaml};

@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use sootprint::{Co2e, Footprint};
 use sootprint_card::{CardOptions, ModelCard, apply, apply_with};
+use sootprint_core::{Co2e, Footprint};
 
 /// Lines of Markdown over which an editor of one section stumbles.
 const PIECES: [&str; 23] = [

@@ -3,15 +3,14 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may stop at the first surprise")]
 
-use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::{env, thread};
 
-use sootprint::{Co2e, Footprint};
 use sootprint_card::{ModelCard, apply, write_card};
+use sootprint_core::{Co2e, Footprint};
 
 /// Names the folder to a second process of this test binary; without it the helpers below do nothing.
 const FOLDER: &str = "SOOTPRINT_TEST_FOLDER";

@@ -1,9 +1,8 @@
 //! The measured command: started, awaited, and how it ended.
 
-use std::fmt;
-use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::{fmt, io};
 
 use sootprint::Outcome;
 

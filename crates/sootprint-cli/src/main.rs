@@ -19,7 +19,6 @@ mod card;
 mod child;
 mod die_with_me;
 mod doctor;
-mod drawing;
 mod environment;
 mod estimate;
 mod grid;
@@ -33,7 +32,6 @@ mod run;
 mod shell;
 #[cfg(unix)]
 mod signals;
-mod table;
 mod terminal;
 mod verify;
 

@@ -6,12 +6,9 @@ use std::{fs, io, slice};
 
 use anyhow::{Context as _, bail, ensure};
 use sootprint::{Footprint, LedgerError, recover_all, runs};
-
-use sootprint_card::draw_picture;
+use sootprint_report::{chart, render_plot, to_csv};
 
 use crate::arguments::ReportArguments;
-use crate::drawing::drawing;
-use crate::table::csv;
 use crate::terminal::{json, print, print_titled, say};
 
 /// Prints what was recorded; writes nothing.
@@ -39,7 +36,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<()> {
     if arguments.json {
         print(&footprint.to_json()?)?;
     } else if arguments.csv {
-        print(&csv(slice::from_ref(&footprint))?)?;
+        print(&to_csv(slice::from_ref(&footprint))?)?;
     } else {
         print_titled(&in_words(&footprint))?;
     }
@@ -47,12 +44,12 @@ pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<()> {
 }
 
 fn in_words(footprint: &Footprint) -> String {
-    footprint.to_string() + &drawing(footprint)
+    footprint.to_string() + &chart(footprint)
 }
 
 /// Writes the picture that a card shows.
 fn plot(footprint: &Footprint, path: &Path) -> anyhow::Result<()> {
-    let png = draw_picture(footprint)?.context(
+    let png = render_plot(footprint)?.context(
         "the run has no record of its power over time, so there is nothing to plot; it was shorter than a second",
     )?;
     fs::write(path, png)
@@ -73,7 +70,7 @@ fn report_all(arguments: &ReportArguments, dirs: &[&Path], recorded: &[Vec<Strin
     if arguments.json {
         print(&json(&footprints)?)?;
     } else if arguments.csv {
-        print(&csv(&footprints)?)?;
+        print(&to_csv(&footprints)?)?;
     } else {
         print_titled(&footprints.iter().map(in_words).collect::<Vec<_>>().join("\n"))?;
     }

@@ -9,13 +9,11 @@ use sootprint_hub::Publication;
 use sootprint_live::CloudMetadata;
 
 use crate::arguments::RunArguments;
-use crate::card;
 use crate::child::{self, Ending, FAILED_BEFORE, NotStarted};
-use crate::die_with_me;
 use crate::live_line::LiveLine;
 use crate::provider::provider;
-use crate::push;
 use crate::terminal::{say, show, show_warnings};
+use crate::{card, die_with_me, push};
 
 /// Measures the command; the exit status is the command's.
 pub(crate) fn run(arguments: &RunArguments) -> ExitCode {

@@ -1,8 +1,7 @@
 //! The card: one text for the folder and for the Hub.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use sootprint::Footprint;
 use sootprint_card::{CardError, CardOptions, ModelCard, NewCard, apply_with, write_card_with};

@@ -9,9 +9,7 @@ use sootprint_card::{NewCard, PICTURE_FILE, Relation};
 
 use crate::error::PublishError;
 use crate::events::Events;
-use crate::files;
 use crate::hub::MAIN;
-use crate::message;
 use crate::name::RepositoryName;
 use crate::patience::Patience;
 use crate::patterns::Asked;
@@ -19,6 +17,7 @@ use crate::published::{Plan, Published};
 use crate::session::{self, Selected};
 use crate::settings::Given;
 use crate::token::Token;
+use crate::{files, message};
 
 /// Publishes the weights and the card in `dir`, with this footprint in it, as `repo` (`owner/name`) on the Hub.
 ///
@@ -128,7 +127,7 @@ impl Publication {
 
     /// Whether the card shows a picture of the run's power, `sootprint.png`, which is published beside it.
     ///
-    /// It needs the feature `picture` and a footprint with a trace of its power; else the card shows none.
+    /// It needs the feature `plot` and a footprint with a trace of its power; else the card shows none.
     pub fn picture(mut self, is_shown: bool) -> Self {
         self.picture = is_shown;
         self
@@ -273,7 +272,7 @@ impl Publication {
         files.push(files::CARD.to_owned());
         if !self.card_alone {
             files.push(sootprint::FILE_NAME.to_owned());
-            if self.picture && cfg!(feature = "picture") && !footprint.power.is_empty() {
+            if self.picture && cfg!(feature = "plot") && !footprint.power.is_empty() {
                 files.push(PICTURE_FILE.to_owned());
             }
         }

@@ -1,14 +1,11 @@
 //! One publication, on a thread of its own.
 
-use std::io;
-use std::thread;
 use std::time::SystemTime;
+use std::{io, thread};
 
 use sha2::{Digest as _, Sha256};
 use sootprint::Footprint;
 use sootprint_card::{CardOptions, ModelCard, PICTURE_FILE};
-use tokio::runtime::Builder;
-use tokio::sync::oneshot;
 
 use crate::card::LocalCard;
 use crate::error::PublishError;
@@ -24,6 +21,8 @@ use crate::redacted;
 use crate::settings::Settings;
 use crate::staging::{Staging, Target};
 use crate::verify::Sent;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 
 /// Publishes and waits for it. The thread has a runtime of its own, so the caller may be inside of another one.
 pub(crate) fn blocking(publication: Publication) -> Result<Published, PublishError> {
@@ -193,13 +192,14 @@ async fn card_of_base(job: &Publication, footprint: &Footprint, settings: &Setti
 }
 
 /// The picture that the card shows, beside it; none without the feature that draws it.
-#[cfg(feature = "picture")]
+#[cfg(feature = "plot")]
 fn drawn(footprint: &Footprint) -> Result<Option<Vec<u8>>, PublishError> {
-    sootprint_card::draw_picture(footprint)
+    sootprint_report::render_plot(footprint)
+        .map_err(|source| sootprint_card::CardError::Picture { source: source.into() })
         .map_err(|source| PublishError::Card { card: PICTURE_FILE.to_owned(), source })
 }
 
-#[cfg(not(feature = "picture"))]
+#[cfg(not(feature = "plot"))]
 #[expect(clippy::unnecessary_wraps, reason = "drawing can fail where it is built in")]
 fn drawn(_: &Footprint) -> Result<Option<Vec<u8>>, PublishError> {
     Ok(None)

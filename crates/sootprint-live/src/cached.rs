@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use sootprint::{Place, Provider, ProviderError, Series};
+use sootprint_core::{Place, Provider, ProviderError, Series};
 
 /// Two years of hours. Older ones are dropped.
 const MOST_PERIODS: usize = 17_520;
@@ -19,12 +19,12 @@ const MOST_PERIODS: usize = 17_520;
 /// ```no_run
 /// use std::sync::Arc;
 ///
-/// use sootprint::Run;
+/// use sootprint_core::Run;
 /// use sootprint_live::{Cached, UkCarbonIntensity};
 ///
 /// let provider = Cached::new(UkCarbonIntensity::new(), "uk");
 /// let run = Run::pre_training("artifacts/digits").place("GB".parse()?).provider(Arc::new(provider)).start();
-/// # Ok::<(), sootprint::PlaceError>(())
+/// # Ok::<(), sootprint_core::PlaceError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Cached<P> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use sootprint::{Basis, CarbonIntensity, Period, Place, Provider, ProviderError, Series};
+use sootprint_core::{Basis, CarbonIntensity, Period, Place, Provider, ProviderError, Series};
 
 use crate::http::Asked;
 
@@ -51,7 +51,7 @@ const NO_CALLER_LOOKUP: &str = "shouldUseFallbackCallerLookup=false&disableCalle
 /// [`zone`](Self::zone) or `ELECTRICITYMAPS_ZONE`, as in `US-MIDA-PJM`.
 ///
 /// ```
-/// use sootprint::{Provider, ProviderError};
+/// use sootprint_core::{Provider, ProviderError};
 /// use sootprint_live::ElectricityMaps;
 ///
 /// let provider = ElectricityMaps::new("a token");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sootprint::ProviderError;
+use sootprint_core::ProviderError;
 use ureq::Agent;
 
 /// Who does not take a connection by then takes none.

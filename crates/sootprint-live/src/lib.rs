@@ -20,7 +20,7 @@
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! use sootprint::Run;
+//! use sootprint_core::Run;
 //! use sootprint_live::{Cached, UkCarbonIntensity};
 //!
 //! let run = Run::pre_training("artifacts/digits")
@@ -32,7 +32,7 @@
 //! for hour in &footprint.grid.hours {
 //!     println!("{} {}", hour.start, hour.intensity);
 //! }
-//! # Ok::<(), sootprint::PlaceError>(())
+//! # Ok::<(), sootprint_core::PlaceError>(())
 //! ```
 
 #![forbid(unsafe_code)]

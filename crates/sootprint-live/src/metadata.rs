@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use sootprint::{Metadata, MetadataError, Place};
+use sootprint_core::{Metadata, MetadataError, Place};
 use ureq::Agent;
 use ureq::http::Response;
 
@@ -34,7 +34,7 @@ const AZURE_TAG: &str = "7783-7084-3265-9085-8269-3286-77";
 /// ```no_run
 /// use std::sync::Arc;
 ///
-/// use sootprint::Run;
+/// use sootprint_core::Run;
 /// use sootprint_live::CloudMetadata;
 ///
 /// let run = Run::pre_training("artifacts/digits").metadata(Arc::new(CloudMetadata::new())).start();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde::Deserialize;
-use sootprint::{Basis, CarbonIntensity, Period, Place, Provider, ProviderError, Series};
+use sootprint_core::{Basis, CarbonIntensity, Period, Place, Provider, ProviderError, Series};
 
 use crate::http::Asked;
 
@@ -40,7 +40,7 @@ const LONGEST_REQUEST: SignedDuration = SignedDuration::from_hours(13 * 24);
 /// same country's code and hangs on the Irish grid, of which this API knows nothing: give its intensity yourself.
 ///
 /// ```
-/// use sootprint::{Provider, ProviderError};
+/// use sootprint_core::{Provider, ProviderError};
 /// use sootprint_live::UkCarbonIntensity;
 ///
 /// let provider = UkCarbonIntensity::new();

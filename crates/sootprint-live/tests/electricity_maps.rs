@@ -14,6 +14,7 @@ use sootprint::{
     VirtualClock,
 };
 use sootprint_live::{ElectricityMaps, UkCarbonIntensity};
+
 use stand_in::{Reply, StandIn};
 
 /// As public clients of the API have it in their tests.

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use sootprint::{Metadata, MetadataError, Place};
 use sootprint_live::CloudMetadata;
-use stand_in::{Reply, Request, StandIn};
 use tempfile::TempDir;
+
+use stand_in::{Reply, Request, StandIn};
 
 const AMAZON: &[(&str, &str)] = &[("sys_vendor", "Amazon EC2\n")];
 const GOOGLE: &[(&str, &str)] = &[("sys_vendor", "Google\n"), ("product_name", "Google Compute Engine\n")];

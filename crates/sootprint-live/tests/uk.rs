@@ -16,6 +16,7 @@ use sootprint::{
     Run, Series, VirtualClock,
 };
 use sootprint_live::UkCarbonIntensity;
+
 use stand_in::{Reply, StandIn};
 
 /// A body as the API gives it: it begins with the half-hour before the first that was asked for, and the last one is

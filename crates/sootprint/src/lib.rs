@@ -36,41 +36,16 @@
 
 #![forbid(unsafe_code)]
 
-mod allocation;
-mod boards;
-mod clock;
 mod estimate;
-mod facility;
 mod footprint;
-mod grid;
 mod launch;
 mod ledger;
-mod live;
-mod meter;
-mod place;
-mod processes;
 mod run;
 mod settings;
-mod source;
-mod tally;
-mod units;
 
-pub use boards::{Board, Claim};
-pub use clock::VirtualClock;
-pub use estimate::{Estimate, EstimateError, Hardware, HardwareError};
-pub use facility::{Pue, PueError, PueOrigin};
-pub use footprint::{
-    ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FILE_NAME, Footprint, FootprintError,
-    PerUnit, PhaseSummary, RunSummary, SCHEMA,
-};
-pub use grid::{
-    Answer, Basis, Figure, Hour, IntensityError, Origin, Period, ProviderError, Series, SeriesError,
-    SeriesFault,
-};
+pub use estimate::{Estimate, EstimateError};
 pub use launch::rank;
-pub use ledger::{LedgerError, Outcome, TrainingType, runs};
-pub use live::{Metadata, MetadataError, Provider};
-pub use place::{Place, PlaceError};
+pub use ledger::{LedgerError, runs};
 #[cfg(unix)]
 pub use run::Attachments;
 pub use run::{
@@ -78,7 +53,14 @@ pub use run::{
     Slices, StartError, recover, recover_all,
 };
 pub use settings::{Preferences, Setting, SettingError, SettingsFile};
-pub use source::{
-    CrossCheck, Kind, Method, NvmlError, Replay, ReplayError, Sensor, SourceReport, cross_check, sources,
+pub use sootprint_core::{
+    Answer, Basis, CarbonIntensity, Co2e, ComponentSummary, EmissionsSummary, Energy, EnergySummary,
+    EpochSummary, FILE_NAME, Figure, Footprint, FootprintError, Hour, IntensityError, Kind, Metadata,
+    MetadataError, Method, Origin, Outcome, PerUnit, Period, PhaseSummary, Place, PlaceError, Power,
+    Provider, ProviderError, Pue, PueError, PueOrigin, RunSummary, SCHEMA, Series, SeriesError, SeriesFault,
+    TrainingType,
 };
-pub use units::{CarbonIntensity, Co2e, Energy, Power};
+pub use sootprint_power::{
+    Board, Claim, CrossCheck, Hardware, HardwareError, NvmlError, Replay, ReplayError, Sensor, SourceReport,
+    VirtualClock, cross_check, sources,
+};

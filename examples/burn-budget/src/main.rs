@@ -14,13 +14,14 @@ use burn::tensor::Device;
 use burn::train::metric::store::{Aggregate, Direction, Split};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining};
+use sootprint::{Budget, Energy, Run};
+use sootprint_burn::{MeasuredBy as _, exact_edges};
+
 use burn_digits::VALIDATION;
 use burn_digits::batch::{Digits, loader};
 use burn_digits::model::{Perceptron, accuracy};
 use burn_digits::renderer::EpochLines;
 use digits::data;
-use sootprint::{Budget, Energy, Run};
-use sootprint_burn::{MeasuredBy as _, exact_edges};
 
 const FOLDER: &str = "artifacts/burn-budget";
 const EPOCHS: usize = 200;

@@ -12,12 +12,13 @@ use burn::data::dataloader::batcher::Batcher as _;
 use burn::module::Module as _;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::Device;
+use sootprint::Run;
+use sootprint_burn::OnDevice as _;
+
 use burn_digits::VALIDATION;
 use burn_digits::batch::{Digits, loader};
 use burn_digits::model::{Perceptron, accuracy};
 use digits::data;
-use sootprint::Run;
-use sootprint_burn::OnDevice as _;
 
 const FOLDER: &str = "artifacts/burn-custom-loop";
 const EPOCHS: u32 = 15;

@@ -13,13 +13,14 @@ use burn::optim::AdamConfig;
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
+use sootprint::Run;
+use sootprint_burn::{MeasuredBy as _, exact_edges};
+
 use burn_digits::VALIDATION;
 use burn_digits::batch::{Digits, loader};
 use burn_digits::model::{Perceptron, accuracy};
 use burn_digits::renderer::EpochLines;
 use digits::data;
-use sootprint::Run;
-use sootprint_burn::{MeasuredBy as _, exact_edges};
 
 const FOLDER: &str = "artifacts/burn-devices";
 const EPOCHS: usize = 10;

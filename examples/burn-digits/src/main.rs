@@ -13,12 +13,13 @@ use burn::optim::AdamConfig;
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, SupervisedTraining};
+use sootprint::Run;
+use sootprint_burn::{MeasuredBy as _, exact_edges};
+
 use burn_digits::VALIDATION;
 use burn_digits::batch::{Digits, loader};
 use burn_digits::model::{Perceptron, accuracy};
 use digits::data;
-use sootprint::Run;
-use sootprint_burn::{MeasuredBy as _, exact_edges};
 
 const FOLDER: &str = "artifacts/burn-digits";
 const EPOCHS: usize = 20;

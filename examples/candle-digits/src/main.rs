@@ -15,11 +15,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, loss};
-use digits::data::{self, Digit};
 use sootprint::Run;
 use sootprint_candle::OnDevice as _;
 
 use batch::Batch;
+use digits::data::{self, Digit};
 use model::Perceptron;
 
 const BASE: &str = "artifacts/burn-digits/model.safetensors";

@@ -24,9 +24,9 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Linear, Module as _, Optimizer as _, SGD, VarBuilder, VarMap, linear, loss};
-use digits::data::{self, CLASSES, Digit, PIXELS};
 use sootprint::{CarbonIntensity, Claim, Kind, Power, Replay, Run, RunBuilder, recover};
 
+use digits::data::{self, CLASSES, Digit, PIXELS};
 use exchange::Exchange;
 
 const BOARDS: u32 = 4;

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use fake_hub::FakeHub;
 use indicatif::{HumanBytes, ProgressBar};
-use loopback_hub::LoopbackHub;
 use sootprint::Footprint;
 use sootprint_hub::{Event, Events, NewCard, Publication, Published, Token};
 
@@ -38,7 +38,7 @@ pub fn publish(
 
 fn publish_here(footprint: &Footprint, folder: &Path, new_card: NewCard) -> Result<()> {
     println!("No HF_TOKEN and repository name: publishing to a stand-in Hub on this machine.");
-    let hub = LoopbackHub::start()?;
+    let hub = FakeHub::start()?;
     let name = folder.file_name().and_then(|name| name.to_str()).context("the folder has no name")?;
     let repository = format!("loopback/{name}");
     let published = Publication::new(footprint, folder, &repository)
@@ -85,7 +85,7 @@ fn say(published: &Published) {
 
 /// Compares what the Hub has with what lies in the folder. The footprint is published without the boards' UUIDs, so it
 /// is the one file whose bytes may differ.
-fn read_back(hub: &LoopbackHub, published: &Published, repository: &str, folder: &Path) -> Result<()> {
+fn read_back(hub: &FakeHub, published: &Published, repository: &str, folder: &Path) -> Result<()> {
     let mut same = 0;
     for file in &published.files {
         let there = hub.read(repository, "main", &file.path)?;

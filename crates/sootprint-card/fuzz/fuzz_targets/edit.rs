@@ -4,9 +4,10 @@
 
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
-use sootprint::Footprint;
 use sootprint_card::{CardOptions, ModelCard, Relation, apply, apply_with};
+use sootprint_core::Footprint;
+
+use libfuzzer_sys::fuzz_target;
 
 static PRE_TRAINING: LazyLock<Footprint> = LazyLock::new(|| {
     Footprint::from_json(include_str!("../../tests/footprint.json")).expect("the footprint is sound")

@@ -1,7 +1,9 @@
 //! The grams that a card's author wrote, against those that the Hub's filter finds.
 
+use sootprint_core::format::plain_decimal;
+
 use super::python::Python;
-use crate::number::{first_number, plain_decimal};
+use crate::number::first_number;
 
 /// Units that cards name, in grams: the whole word, without `CO2`, `eq` and the like behind it.
 const UNITS: [(&str, f64); 13] = [

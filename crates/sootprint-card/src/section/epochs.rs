@@ -1,8 +1,7 @@
 //! The epochs in the section.
 
-use sootprint::{Energy, EpochSummary, Footprint};
-
-use crate::wording::duration;
+use sootprint_core::format::duration;
+use sootprint_core::{Energy, EpochSummary, Footprint};
 
 /// A table of at most this many epochs is read; a longer one is scrolled past.
 const MOST_EPOCHS: usize = 20;

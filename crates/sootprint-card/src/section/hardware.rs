@@ -1,8 +1,9 @@
 //! The hardware in the section: for how long it was in use, how its energy was found, what is missing.
 
-use sootprint::{ComponentSummary, Footprint, Kind, Method};
+use sootprint_core::format::{duration, join_list, significant_digits};
+use sootprint_core::{ComponentSummary, Footprint, Kind, Method};
 
-use crate::wording::{duration, figure, kind_name, listed, plain};
+use crate::wording::plain;
 
 /// Device-hours: each board, or without boards each processor, for as long as it was in use.
 pub(super) fn hours(footprint: &Footprint) -> Option<String> {
@@ -10,12 +11,8 @@ pub(super) fn hours(footprint: &Footprint) -> Option<String> {
     let kind = if of(Kind::Gpu).next().is_some() { Kind::Gpu } else { Kind::Cpu };
     let count = of(kind).count();
     let seconds = device_seconds(footprint, kind);
-    let hours = figure(seconds / 3_600.0).filter(|_| count > 0 && seconds > 0.0)?;
-    Some(format!(
-        "{hours} (device-hours of {count} {}{})",
-        kind_name(kind),
-        if count == 1 { "" } else { "s" }
-    ))
+    let hours = significant_digits(seconds / 3_600.0).filter(|_| count > 0 && seconds > 0.0)?;
+    Some(format!("{hours} (device-hours of {count} {}{})", kind.name(), if count == 1 { "" } else { "s" }))
 }
 
 /// The seconds for which all components of a kind were in use, added up.
@@ -49,7 +46,7 @@ pub(super) fn by_method(footprint: &Footprint, is_meant: impl Fn(Method) -> bool
     let parts: Vec<String> = groups
         .into_iter()
         .map(|(component, count, joules)| {
-            let part = (total > 0.0).then(|| figure(100.0 * joules / total)).flatten();
+            let part = (total > 0.0).then(|| significant_digits(100.0 * joules / total)).flatten();
             let part = part.map_or_else(String::new, |part| format!(", {part} % of the energy"));
             format!("{}{}{part}", group(component, count), how(component, count))
         })
@@ -59,7 +56,7 @@ pub(super) fn by_method(footprint: &Footprint, is_meant: impl Fn(Method) -> bool
 
 fn group(component: &ComponentSummary, count: usize) -> String {
     let times = if count > 1 { format!("{count} x ") } else { String::new() };
-    format!("{times}{} ({})", kind_name(component.kind), plain(&component.name))
+    format!("{times}{} ({})", component.kind.name(), plain(&component.name))
 }
 
 fn how(component: &ComponentSummary, count: usize) -> String {
@@ -69,7 +66,7 @@ fn how(component: &ComponentSummary, count: usize) -> String {
         Some(Method::Integrated) => " by power readings over time",
         _ => "",
     };
-    let part = (component.share < 1.0).then(|| figure(100.0 * component.share)).flatten();
+    let part = (component.share < 1.0).then(|| significant_digits(100.0 * component.share)).flatten();
     let part = part.map_or_else(String::new, |part| format!(", the {part} % of it that the job was given"));
     format!("{by}{part}{}", if component.shared { ", used by others at the same time" } else { "" })
 }
@@ -85,17 +82,17 @@ pub(super) fn missing(footprint: &Footprint) -> Option<String> {
         let of_kind = footprint.components.iter().filter(|component| component.kind == kind);
         let unread = of_kind.clone().filter(|component| component.method.is_none()).count();
         if unread > 0 {
-            parts.push(format!("{unread} x {} that could not be read", kind_name(kind)));
+            parts.push(format!("{unread} x {} that could not be read", kind.name()));
         }
         let unmeasured: f64 = of_kind
             .filter(|component| component.method.is_some())
             .map(|component| component.unmeasured_s)
             .sum();
         if unmeasured > 0.0 {
-            parts.push(format!("{} of {}", duration(unmeasured), kind_name(kind)));
+            parts.push(format!("{} of {}", duration(unmeasured), kind.name()));
         }
     }
-    let parts = (!parts.is_empty()).then(|| listed(&parts));
+    let parts = (!parts.is_empty()).then(|| join_list(&parts));
     match (parts, run.partial) {
         (Some(parts), _) => Some(format!("{parts}; not in the figures above")),
         (None, true) => Some("a part of the run; the figures above are too low by it".to_owned()),

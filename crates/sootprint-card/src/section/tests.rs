@@ -1,4 +1,4 @@
-use sootprint::Kind;
+use sootprint_core::Kind;
 
 use super::*;
 use crate::sample;
@@ -75,7 +75,7 @@ fn losses_and_guesses_are_said() {
 #[test]
 fn a_place_that_is_guessed_is_no_region_and_said_to_be_a_guess() {
     let mut footprint = sample::footprint();
-    footprint.grid.origin = sootprint::Origin::TimeZone;
+    footprint.grid.origin = sootprint_core::Origin::TimeZone;
     let text = section(&footprint, &CardOptions::default());
     assert!(text.contains("**Compute Region:** not known"), "{text}");
     assert!(text.contains("France, a guess from the machine's time zone, yearly mean"), "{text}");

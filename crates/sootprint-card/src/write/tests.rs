@@ -123,7 +123,7 @@ fn a_section_and_a_report_are_written_and_renewed() {
     assert_eq!(written.replaced_report.as_deref(), Some("{tool: other}"));
 }
 
-#[cfg(feature = "picture")]
+#[cfg(feature = "plot")]
 #[test]
 fn a_picture_is_drawn_beside_the_card_when_it_is_asked_for() {
     let dir = tempfile::tempdir().unwrap();
@@ -138,7 +138,10 @@ fn a_picture_is_drawn_beside_the_card_when_it_is_asked_for() {
     assert_eq!(write(&sample::with_epochs(), &CardOptions::default()), (None, false), "not asked for");
     assert!(!picture.exists());
     assert_eq!(write(&sample::with_epochs(), &shown), (Some(picture.clone()), true));
-    assert_eq!(fs::read(&picture).unwrap(), crate::draw_picture(&sample::with_epochs()).unwrap().unwrap());
+    assert_eq!(
+        fs::read(&picture).unwrap(),
+        sootprint_report::render_plot(&sample::with_epochs()).unwrap().unwrap()
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sootprint::Footprint;
+use sootprint_core::Footprint;
 
 /// The keys of the front matter that are ours.
 pub(crate) const OUR_KEYS: [&str; 3] = ["co2_eq_emissions", "dia_version", "dia_report"];

@@ -5,7 +5,6 @@ use std::fmt::{self, Write as _};
 use sootprint::{CrossCheck, Kind, Method, Origin};
 
 use super::{BoardFound, Component, Examination, Source, State};
-use crate::drawing::word;
 use crate::layout::paragraph;
 
 /// As NVIDIA documents it: two views of one sensor should not lie further apart than the sensor from the truth.
@@ -101,7 +100,7 @@ fn board_in_words(index: usize, board: &BoardFound) -> String {
 }
 
 fn component_in_words(component: &Component, boards: &[BoardFound]) -> String {
-    let kind = word(component.kind);
+    let kind = component.kind.name();
     let power = component.mean_w.map_or_else(|| "no reading".to_owned(), |power| power.to_string());
     let method = component.method.map_or("not measured", Method::as_str);
     let mut line = format!("  {kind:<11}{power:<12}{method:<14}{}", component.name);

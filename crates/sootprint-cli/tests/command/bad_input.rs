@@ -14,8 +14,11 @@ fn room() -> Room {
     fs::write(room.path("README.md"), CARD).unwrap();
     fs::write(room.path("foreign.json"), "{\"schema_version\": 3}\n").unwrap();
     fs::write(room.path("words.json"), "no JSON").unwrap();
-    fs::write(room.path("future.json"), include_str!("../sample.json").replace("sootprint/1", "sootprint/2"))
-        .unwrap();
+    fs::write(
+        room.path("future.json"),
+        include_str!("../../../sootprint-report/tests/sample.json").replace("sootprint/1", "sootprint/2"),
+    )
+    .unwrap();
     fs::write(room.path("broken.md"), "---\na: 1\na: 2\n---\n").unwrap();
     fs::create_dir_all(room.path("damaged/sootprint")).unwrap();
     fs::write(room.path("damaged/sootprint/00001-20261123T081500Z-5f3a.jsonl"), "{\n").unwrap();
@@ -80,7 +83,8 @@ fn each_is_an_error_with_a_reason_and_changes_nothing() {
 #[test]
 fn a_future_footprint_and_a_foreign_one_are_named_by_verify_and_push() {
     let room = room();
-    let future = include_str!("../sample.json").replace("sootprint/1", "sootprint/2");
+    let future =
+        include_str!("../../../sootprint-report/tests/sample.json").replace("sootprint/1", "sootprint/2");
     for (text, reason) in [(future.as_str(), "sootprint/2"), ("{}", "not a footprint")] {
         fs::create_dir_all(room.path("copied")).unwrap();
         fs::write(room.path("copied/footprint.json"), text).unwrap();

@@ -10,7 +10,8 @@ use crate::room::{Room, status, stderr, stdout};
 /// A room with a footprint of a run that lost a board.
 fn with_footprint() -> Room {
     let room = Room::new();
-    fs::write(room.path("footprint.json"), include_str!("../sample.json")).unwrap();
+    fs::write(room.path("footprint.json"), include_str!("../../../sootprint-report/tests/sample.json"))
+        .unwrap();
     room
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use loopback_hub::LoopbackHub;
+use fake_hub::FakeHub;
 
 use crate::room::{Room, bounded, status, stderr, stdout};
 
@@ -25,7 +25,7 @@ const SUBCOMMANDS: [&str; 11] = [
 
 #[test]
 fn they_all_run() {
-    let (room, hub) = (prepared(), LoopbackHub::start().unwrap());
+    let (room, hub) = (prepared(), FakeHub::start().unwrap());
     let examples = examples(&room);
     assert!(examples.len() > 30, "where are they? {examples:?}");
     for (origin, example) in &examples {

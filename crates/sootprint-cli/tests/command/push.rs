@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use loopback_hub::{Fault, LoopbackHub, Misbehaviour};
+use fake_hub::{FakeHub, Fault, Misbehaviour};
 
 use crate::room::{Room, bounded, status, stderr};
 
@@ -15,7 +15,7 @@ fn trained() -> Room {
     room
 }
 
-fn push(room: &Room, hub: &LoopbackHub, arguments: &[&str]) -> std::process::Output {
+fn push(room: &Room, hub: &FakeHub, arguments: &[&str]) -> std::process::Output {
     let mut command = room.sootprint(&[&["push", "out", "me/digits"], arguments].concat());
     command.env("HF_ENDPOINT", hub.endpoint()).env("HF_TOKEN", hub.token()).env("HF_HOME", room.path("home"));
     bounded("the publication", move || command.output().unwrap())
@@ -23,7 +23,7 @@ fn push(room: &Room, hub: &LoopbackHub, arguments: &[&str]) -> std::process::Out
 
 #[test]
 fn a_folder_is_published_once() {
-    let (room, hub) = (trained(), LoopbackHub::start().unwrap());
+    let (room, hub) = (trained(), FakeHub::start().unwrap());
     let output = push(&room, &hub, &["--private"]);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     let head = hub.head("me/digits").unwrap();
@@ -40,7 +40,7 @@ fn a_folder_is_published_once() {
 
 #[test]
 fn a_dry_run_lists_the_files_and_sends_nothing() {
-    let (room, hub) = (trained(), LoopbackHub::start().unwrap());
+    let (room, hub) = (trained(), FakeHub::start().unwrap());
     fs::write(room.path("out/train.log"), "").unwrap();
     let output = push(&room, &hub, &["--dry-run", "--revision", "next"]);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
@@ -53,7 +53,7 @@ fn a_dry_run_lists_the_files_and_sends_nothing() {
 
 #[test]
 fn a_refusal_says_what_to_do_and_that_it_is_staged() {
-    let (room, hub) = (trained(), LoopbackHub::start().unwrap());
+    let (room, hub) = (trained(), FakeHub::start().unwrap());
     hub.add_fault(Fault::at("/preupload/", Misbehaviour::status(403)));
     let output = push(&room, &hub, &[]);
     assert_eq!(status(&output), Some(1));
@@ -69,7 +69,7 @@ fn a_refusal_says_what_to_do_and_that_it_is_staged() {
 
 #[test]
 fn a_pull_request_is_named() {
-    let (room, hub) = (trained(), LoopbackHub::start().unwrap());
+    let (room, hub) = (trained(), FakeHub::start().unwrap());
     let output = push(&room, &hub, &["--pr", "--card-alone"]);
     let said = stderr(&output);
     assert!(said.contains(&format!("proposed at {}/me/digits/discussions/1", hub.endpoint())), "{said}");
@@ -77,7 +77,7 @@ fn a_pull_request_is_named() {
 
 #[test]
 fn the_storage_s_client_is_told_and_the_measured_command_is_not() {
-    let (room, hub) = (Room::new(), LoopbackHub::start().unwrap());
+    let (room, hub) = (Room::new(), FakeHub::start().unwrap());
     let script = r#"env > "$SOOTPRINT_RUN_DIR/env"; printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
     let arguments =
         ["run", "--pre-training", "--out", "out", "--push", "me/digits", "--", "sh", "-c", script];

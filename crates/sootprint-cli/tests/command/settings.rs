@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use loopback_hub::LoopbackHub;
+use fake_hub::FakeHub;
 
 use crate::room::{Room, bounded, status, stderr, stdout};
 
 #[test]
 fn the_repository_of_the_settings_is_published_to_where_none_is_named() {
-    let (room, hub) = (Room::new(), LoopbackHub::start().unwrap());
+    let (room, hub) = (Room::new(), FakeHub::start().unwrap());
     fs::write(room.path("sootprint.toml"), "repository = \"me/digits\"\nplace = \"France\"\n").unwrap();
     let script = r#"printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
     let mut command =

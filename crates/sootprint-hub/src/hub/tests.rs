@@ -3,7 +3,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use loopback_hub::LoopbackHub;
+use fake_hub::FakeHub;
 use tokio::runtime::Builder;
 
 use super::*;
@@ -54,7 +54,7 @@ fn look(endpoint: &str) -> PublishError {
 
 #[test]
 fn a_repository_is_created_once_and_kept() {
-    let server = LoopbackHub::start().unwrap();
+    let server = FakeHub::start().unwrap();
     let hub = connect(server.endpoint(), server.token(), MAIN, Patience::default());
     let head = wait(hub.head_or_create(false)).unwrap();
     assert_eq!(head, server.head("me/digits").unwrap());
@@ -67,7 +67,7 @@ fn a_repository_is_created_once_and_kept() {
 
 #[test]
 fn a_commit_on_a_head_that_has_moved_is_a_conflict() {
-    let server = LoopbackHub::start().unwrap();
+    let server = FakeHub::start().unwrap();
     let hub = connect(server.endpoint(), server.token(), MAIN, Patience::default());
     let seen = wait(hub.head_or_create(false)).unwrap();
     let theirs = server.write("me/digits", CARD, b"theirs").unwrap();
@@ -78,7 +78,7 @@ fn a_commit_on_a_head_that_has_moved_is_a_conflict() {
 
 #[test]
 fn a_branch_that_is_missing_is_named() {
-    let server = LoopbackHub::start().unwrap();
+    let server = FakeHub::start().unwrap();
     let hub = connect(server.endpoint(), server.token(), "v9", Patience::default());
     let error = wait(hub.head_or_create(false)).unwrap_err();
     assert!(matches!(&error, PublishError::NoBranch { branch, .. } if branch == "v9"), "{error}");

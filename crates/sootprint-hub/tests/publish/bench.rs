@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use loopback_hub::LoopbackHub;
+use fake_hub::FakeHub;
 use sootprint::Footprint;
 use sootprint_hub::{Patience, Publication, Published, Token};
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ pub(crate) const CARD: &str =
 
 /// A Hub, and a folder with weights of a little over one MiB.
 pub(crate) struct Bench {
-    pub(crate) hub: LoopbackHub,
+    pub(crate) hub: FakeHub,
     pub(crate) dir: TempDir,
     pub(crate) weights: Vec<u8>,
 }
@@ -35,7 +35,7 @@ impl Bench {
     fn of(weights: Vec<u8>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("model.safetensors"), &weights).unwrap();
-        Self { hub: LoopbackHub::start().unwrap(), dir, weights }
+        Self { hub: FakeHub::start().unwrap(), dir, weights }
     }
 
     pub(crate) fn with_card(card: &str) -> Self {
@@ -53,7 +53,7 @@ impl Bench {
     }
 
     /// The commits of ours, the newest first.
-    pub(crate) fn ours(&self) -> Vec<loopback_hub::Commit> {
+    pub(crate) fn ours(&self) -> Vec<fake_hub::Commit> {
         let all = self.hub.commits(REPO).unwrap_or_default();
         all.into_iter().filter(|commit| commit.description.contains("Publication-Id: ")).collect()
     }

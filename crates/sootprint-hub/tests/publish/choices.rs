@@ -73,7 +73,7 @@ fn the_token_is_in_no_file_of_the_folder() {
         bench.publish(&footprint());
         let place = bench.dir.path().join("sootprint/publication");
         fs::write(bench.dir.path().join("config.json"), "{}").unwrap();
-        bench.hub.add_fault(loopback_hub::Fault::at("/commit/", loopback_hub::Misbehaviour::status(403)));
+        bench.hub.add_fault(fake_hub::Fault::at("/commit/", fake_hub::Misbehaviour::status(403)));
         bench.publication(&footprint()).publish().unwrap_err();
         let mut looked_at = 0;
         for entry in fs::read_dir(place).unwrap().chain(fs::read_dir(bench.dir.path()).unwrap()) {
@@ -116,8 +116,8 @@ fn a_pull_request_with_weights_and_without_the_right_to_write_offers_the_card_al
         "choices::a_pull_request_with_weights_and_without_the_right_to_write_offers_the_card_alone",
         || {
             let bench = Bench::small();
-            let fault = loopback_hub::Misbehaviour::status(403);
-            bench.hub.add_fault(loopback_hub::Fault::at("/xet-write-token/", fault));
+            let fault = fake_hub::Misbehaviour::status(403);
+            bench.hub.add_fault(fake_hub::Fault::at("/xet-write-token/", fault));
             let error = bench.publication(&footprint()).pull_request(true).publish().unwrap_err();
             assert!(matches!(error, PublishError::PullRequestForbidden { .. }), "{error}");
             assert!(error.to_string().contains("the card alone"), "{error}");
@@ -195,8 +195,8 @@ fn async_code_publishes_and_stops_by_dropping_the_future() {
         assert!(published.is_new);
 
         let time = Duration::from_secs(1);
-        let hang = loopback_hub::Misbehaviour::Hang { time, applied: true };
-        bench.hub.add_fault(loopback_hub::Fault::at("/commit/", hang));
+        let hang = fake_hub::Misbehaviour::Hang { time, applied: true };
+        bench.hub.add_fault(fake_hub::Fault::at("/commit/", hang));
         let second = bench.publication(&footprint_of(7.0)).publish_async();
         let stopped = runtime.block_on(async { tokio::time::timeout(time / 2, second).await });
         assert!(stopped.is_err(), "it was still at work");

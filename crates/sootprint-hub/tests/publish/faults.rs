@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use loopback_hub::{Fault, Link, Misbehaviour};
+use fake_hub::{Fault, Link, Misbehaviour};
 use sootprint_hub::{Patience, PublishError, staged};
 
 use crate::bench::{Bench, CARD, REPO, footprint, short};

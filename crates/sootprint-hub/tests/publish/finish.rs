@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use sootprint::{Footprint, Kind, Outcome, Power, Replay, Run, RunBuilder, VirtualClock};
-
 use sootprint_hub::{NewCard, Publication, PublishTo as _, Token, staged};
 
 use crate::bench::{Bench, REPO, short};

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use loopback_hub::LoopbackHub;
+use fake_hub::FakeHub;
 use sootprint_hub::{Patience, Publication, Token};
 
 use crate::bench::footprint;
@@ -68,7 +68,7 @@ fn measure() {
 /// Until its input ends; its storage lies on the disk.
 fn hub() {
     let folder = std::env::var(FOLDER).unwrap();
-    let hub = LoopbackHub::start_on_disk(Path::new(&folder).join("storage")).unwrap();
+    let hub = FakeHub::start_on_disk(Path::new(&folder).join("storage")).unwrap();
     println!("\nendpoint {}", hub.endpoint());
     io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
 }

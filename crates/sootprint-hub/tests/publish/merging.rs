@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use loopback_hub::{Fault, Misbehaviour};
+use fake_hub::{Fault, Misbehaviour};
 use sootprint_hub::{OnConflict, PublishError, staged};
 
 use crate::bench::{Bench, CARD, REPO, footprint, footprint_of, without_ours};

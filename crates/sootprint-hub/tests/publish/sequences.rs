@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use loopback_hub::{Fault, LoopbackHub, Misbehaviour};
+use fake_hub::{FakeHub, Fault, Misbehaviour};
 use sootprint_hub::{Patience, Publication, PublishError, Published, Token, staged};
 
 use crate::bench::{footprint, noise, short};
@@ -34,7 +34,7 @@ fn after_any_sequence_of_faults_there_is_one_commit_or_none_and_it_is_staged() {
         "sequences::after_any_sequence_of_faults_there_is_one_commit_or_none_and_it_is_staged",
         || {
             let of_one_hub = |first| {
-                let hub = LoopbackHub::start().unwrap();
+                let hub = FakeHub::start().unwrap();
                 let mut met = [0_usize; 3];
                 for seed in (first..SEQUENCES).step_by(HUBS as usize) {
                     met[sequence(&hub, seed)] += 1;
@@ -62,7 +62,7 @@ fn after_any_sequence_of_faults_there_is_one_commit_or_none_and_it_is_staged() {
 }
 
 /// How it went: published at once, staged without a commit, staged with one.
-fn sequence(hub: &LoopbackHub, seed: u64) -> usize {
+fn sequence(hub: &FakeHub, seed: u64) -> usize {
     let mut random = Random(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let repo = format!("me/sequence-{seed}");
     hub.create_repository(&repo).unwrap();
@@ -104,7 +104,7 @@ fn sequence(hub: &LoopbackHub, seed: u64) -> usize {
     how
 }
 
-fn publish(hub: &LoopbackHub, dir: &std::path::Path, repo: &str) -> Result<Published, PublishError> {
+fn publish(hub: &FakeHub, dir: &std::path::Path, repo: &str) -> Result<Published, PublishError> {
     let moment = Duration::from_millis(250);
     let patience = Patience { read: moment, pause: Duration::from_millis(1), ..short() };
     Publication::new(&footprint(), dir, repo)
@@ -114,7 +114,7 @@ fn publish(hub: &LoopbackHub, dir: &std::path::Path, repo: &str) -> Result<Publi
         .publish()
 }
 
-fn ours(hub: &LoopbackHub, repo: &str) -> usize {
+fn ours(hub: &FakeHub, repo: &str) -> usize {
     let commits = hub.commits(repo).unwrap();
     commits.iter().filter(|commit| commit.description.contains("Publication-Id: ")).count()
 }

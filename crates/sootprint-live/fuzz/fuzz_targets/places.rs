@@ -1,8 +1,9 @@
 //! Any text as the name of a place, and as that of a device.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use sootprint::{Hardware, Origin, Place};
+
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|name: &str| {
     if let Ok(place) = name.parse::<Place>() {

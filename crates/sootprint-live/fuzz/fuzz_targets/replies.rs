@@ -1,16 +1,17 @@
 //! Any bytes as the answer of a provider, from a server on the loopback.
 #![no_main]
 
+use std::thread;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{LazyLock, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use libfuzzer_sys::fuzz_target;
 use sootprint::{Place, Provider};
 use sootprint_live::{ElectricityMaps, UkCarbonIntensity};
+
+use libfuzzer_sys::fuzz_target;
 
 /// What the server says to whoever comes.
 static REPLY: Mutex<Vec<u8>> = Mutex::new(Vec::new());

@@ -1,6 +1,6 @@
+use sootprint_core::{Basis, Figure, Origin, PueOrigin};
+
 use super::*;
-use crate::facility::PueOrigin;
-use crate::grid::{Basis, Figure, Origin};
 
 /// A machine that says nothing, and whose time zone is Japan's.
 fn machine() -> Machine {

@@ -1,104 +1,117 @@
-//! The parts of a run: its epochs, their phases, and what a sample of them used.
+//! Epochs and phases of one ledger.
 
-use serde::{Deserialize, Serialize};
+use sootprint_core::{Answer, Energy, EpochSummary, PhaseSummary};
 
-use super::Footprint;
-use crate::units::{Co2e, Energy};
+use super::Fold;
+use crate::ledger::{Counts, OpenEpoch, Opened, Phase};
 
-/// One pass over the training data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct EpochSummary {
-    /// Its number, as the framework counts.
-    pub epoch: u32,
-    /// The attempt in which it ran, from 1.
-    pub attempt: u32,
-    /// Seconds from the start of the run to its own, on the axis of [`Footprint::power`]; none in an older footprint.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_s: Option<f64>,
-    /// Wall time in seconds.
-    pub duration_s: f64,
-    /// What it used.
-    #[serde(rename = "energy_j")]
-    pub energy: Energy,
-    /// What that emitted.
-    #[serde(rename = "grams")]
-    pub emissions: Co2e,
-    /// Whether it ran to its end.
-    pub completed: bool,
-    /// The samples that it trained on, when the run was told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub samples: Option<u64>,
-    /// The tokens that it trained on, when the run was told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokens: Option<u64>,
-    /// Its named phases. What none of them covers is the rest of the epoch; phases within phases count in both.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub phases: Vec<PhaseSummary>,
+#[derive(Debug, Clone)]
+pub(super) struct Epoch {
+    pub(super) epoch: u32,
+    pub(super) start: f64,
+    pub(super) duration: f64,
+    pub(super) energy: Vec<Energy>,
+    pub(super) completed: bool,
+    pub(super) counts: Counts,
+    pub(super) phases: Vec<Phase>,
 }
 
-/// What all scopes of one name took and used.
-///
-/// A phase that is shorter than the tick of a board's counter (20 to 100 ms), or than the second between two readings
-/// of hardware that does not tick, has its part of that time's energy by its length.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct PhaseSummary {
-    /// Its name, as [`Run::phase`](crate::Run::phase) was given it.
-    pub name: String,
-    /// Seconds, all of its times added; of several ranks the longest.
-    pub duration_s: f64,
-    /// What it used.
-    #[serde(rename = "energy_j")]
-    pub energy: Energy,
-    /// What that emitted.
-    #[serde(rename = "grams")]
-    pub emissions: Co2e,
+/// What happened outside of epochs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Between {
+    pub(super) counts: Counts,
+    pub(super) phases: Vec<Phase>,
 }
 
-/// What one unit of the training's work, a sample or a token, used and emitted.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub struct PerUnit {
-    /// Energy of one.
-    pub energy: Energy,
-    /// CO2e of a thousand.
-    pub emissions_of_thousand: Co2e,
-}
-
-impl Footprint {
-    /// What a sample used and emitted, over the epochs whose samples were counted; none without such an epoch.
-    #[must_use]
-    pub fn per_sample(&self) -> Option<PerUnit> {
-        self.per(self.run.samples, |epoch| epoch.samples)
-    }
-
-    /// What a token used and emitted, over the epochs whose tokens were counted; none without such an epoch.
-    #[must_use]
-    pub fn per_token(&self) -> Option<PerUnit> {
-        self.per(self.run.tokens, |epoch| epoch.tokens)
-    }
-
-    fn per(&self, all: Option<u64>, counted: fn(&EpochSummary) -> Option<u64>) -> Option<PerUnit> {
-        let epochs: Vec<&EpochSummary> =
-            self.epochs.iter().filter(|epoch| counted(epoch).is_some()).collect();
-        let (energy, emissions, units) = if epochs.is_empty() {
-            (self.energy.total, self.emissions.best, all?)
-        } else {
-            let units = epochs.iter().filter_map(|epoch| counted(epoch)).sum();
-            let energy = epochs.iter().map(|epoch| epoch.energy).sum();
-            (energy, epochs.iter().map(|epoch| epoch.emissions).sum(), units)
-        };
-        let each = 1.0 / precise(units)?;
-        Some(PerUnit {
-            energy: energy * each,
-            emissions_of_thousand: Co2e::from_grams(emissions.grams() * 1_000.0 * each),
-        })
+impl Epoch {
+    /// An epoch whose process left no word of its end.
+    pub(super) fn cut(open: OpenEpoch, at: f64) -> Self {
+        let OpenEpoch { epoch, start, energy } = open;
+        let (counts, phases) = (Counts::default(), Vec::new());
+        Self { epoch, start, duration: at - start, energy, completed: false, counts, phases }
     }
 }
 
-/// The count as a number to divide by; none for nothing.
-fn precise(count: u64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 samples a relative error of 1e-16 is none")]
-    (count > 0).then_some(count as f64)
+impl Between {
+    pub(super) fn add(&mut self, counts: Counts, phases: Vec<Phase>) {
+        self.counts.add(counts);
+        for phase in phases {
+            match self.phases.iter_mut().find(|known| known.name == phase.name) {
+                Some(known) => {
+                    known.seconds += phase.seconds;
+                    known.energy.iter_mut().zip(phase.energy).for_each(|(sum, more)| *sum += more);
+                }
+                None => self.phases.push(phase),
+            }
+        }
+    }
+}
+
+impl Fold {
+    pub(super) fn epoch(&self, opened: &Opened, grid: &Answer, epoch: &Epoch) -> EpochSummary {
+        let energy = self.sum(&opened.components, &epoch.energy);
+        EpochSummary {
+            epoch: epoch.epoch,
+            attempt: 1,
+            start_s: Some(epoch.start),
+            duration_s: epoch.duration,
+            energy,
+            emissions: energy * opened.pue.factor() * grid.intensity,
+            completed: epoch.completed,
+            samples: epoch.counts.samples,
+            tokens: epoch.counts.tokens,
+            phases: epoch.phases.iter().map(|phase| self.phase(opened, grid, phase)).collect(),
+        }
+    }
+
+    /// Another rank counted this, in the newest epoch of that number or in one that ends later.
+    pub(super) fn count(&mut self, epoch: Option<u32>, counts: Counts) {
+        let ended = self.epochs.iter_mut().rev().find(|ended| Some(ended.epoch) == epoch);
+        match (ended, epoch) {
+            (Some(ended), _) => ended.counts.add(counts),
+            (None, Some(epoch)) => self.ahead.entry(epoch).or_default().add(counts),
+            (None, None) => self.between.counts.add(counts),
+        }
+    }
+
+    /// What was counted in all epochs and between them.
+    pub(super) fn counted(&self) -> Counts {
+        let mut counts = self.between.counts;
+        self.ahead.values().for_each(|ahead| counts.add(*ahead));
+        self.epochs.iter().for_each(|epoch| counts.add(epoch.counts));
+        counts
+    }
+
+    /// The phases of the whole run, in the order in which each was first heard of.
+    pub(super) fn phases(&self, opened: &Opened, grid: &Answer) -> Vec<PhaseSummary> {
+        let inside = self.epochs.iter().flat_map(|epoch| &epoch.phases);
+        let each = inside.chain(&self.between.phases).map(|phase| self.phase(opened, grid, phase));
+        united(each)
+    }
+
+    fn phase(&self, opened: &Opened, grid: &Answer, phase: &Phase) -> PhaseSummary {
+        let energy = self.sum(&opened.components, &phase.energy);
+        PhaseSummary {
+            name: phase.name.clone(),
+            duration_s: phase.seconds,
+            energy,
+            emissions: energy * opened.pue.factor() * grid.intensity,
+        }
+    }
+}
+
+/// Phases of one name added up.
+pub(super) fn united(phases: impl IntoIterator<Item = PhaseSummary>) -> Vec<PhaseSummary> {
+    let mut united: Vec<PhaseSummary> = Vec::new();
+    for phase in phases {
+        match united.iter_mut().find(|known| known.name == phase.name) {
+            Some(known) => {
+                known.duration_s += phase.duration_s;
+                known.energy += phase.energy;
+                known.emissions += phase.emissions;
+            }
+            None => united.push(phase),
+        }
+    }
+    united
 }

@@ -1,17 +1,16 @@
 //! Ledgers that are written, torn, damaged and read again.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use jiff::Timestamp;
+use sootprint_core::{Answer, Pue};
 
 use super::store::Store;
 use super::*;
-use crate::facility::Pue;
-use crate::grid::Answer;
 use crate::launch::Launch;
-use jiff::Timestamp;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

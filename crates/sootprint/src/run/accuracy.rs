@@ -5,11 +5,10 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use sootprint_core::{Kind, Power};
+use sootprint_power::{Replay, Sensor, VirtualClock};
 
 use super::Run;
-use crate::clock::VirtualClock;
-use crate::source::{Kind, Replay, Sensor};
-use crate::units::Power;
 
 const ROUND: f64 = 1.03;
 

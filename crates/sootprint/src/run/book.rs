@@ -9,20 +9,16 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sootprint_core::{Co2e, Energy, Footprint, Outcome, Power, Series, TrainingType};
+use sootprint_power::{Board, Claim, Component, Moment, Total};
 
-use crate::boards::{Board, Claim};
-use crate::footprint::{Fold, Footprint};
-use crate::grid::Series;
+use crate::footprint::Fold;
 use crate::launch::since_boot;
-use crate::ledger::{Begun, Counts, Damage, Entry, Name, Opened, Outcome, Recovered, Task, TrainingType};
-use crate::meter::Moment;
+use crate::ledger::{Begun, Counts, Damage, Entry, Name, Opened, Recovered, Task};
 use crate::run::said::Said;
-use crate::source::Component;
-use crate::tally::Total;
-use crate::units::{Co2e, Energy, Power};
+use epochs::{OpenEpoch, Phases};
 
 pub(super) use epochs::{Ended, PhaseId};
-use epochs::{OpenEpoch, Phases};
 pub(super) use live::Question;
 pub(super) use open::Inside;
 

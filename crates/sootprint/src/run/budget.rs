@@ -1,6 +1,6 @@
 //! How much a run may use, and what it will come to.
 
-use crate::units::{Co2e, Energy};
+use sootprint_core::{Co2e, Energy};
 
 /// A limit on what a run may use or emit.
 ///

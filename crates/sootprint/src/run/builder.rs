@@ -5,19 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sootprint_core::{CarbonIntensity, Metadata, Outcome, Place, Provider, Pue, Series, TrainingType};
+use sootprint_power::{Replay, VirtualClock};
+
 use super::attach::Attached;
 use super::book::{Asked, Book, Identity, Inside};
 use super::watch::{self, Watch};
 use super::{AtFinish, Budget, LONGEST_DROP, LONGEST_WAIT, Run, RunHandle};
-use crate::clock::VirtualClock;
-use crate::facility::Pue;
-use crate::grid::Series;
-use crate::ledger::{LedgerError, Outcome, TrainingType};
-use crate::live::{Metadata, Provider};
-use crate::place::Place;
+use crate::ledger::LedgerError;
 use crate::settings::{Arguments, SettingError, Settings};
-use crate::source::Replay;
-use crate::units::CarbonIntensity;
 
 /// What a run is told before it starts.
 #[must_use = "a run measures nothing until it is started"]

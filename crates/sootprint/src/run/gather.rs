@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sootprint_core::{Footprint, Outcome};
+
 use super::book;
-use crate::footprint::{Fold, Footprint, merged};
-use crate::ledger::{Ending, LedgerError, Name, Outcome, ending, names, read, runs};
+use crate::footprint::{Fold, merged};
+use crate::ledger::{Ending, LedgerError, Name, ending, names, read, runs};
 
 /// How often the first rank looks whether the others have ended.
 const LOOK: Duration = Duration::from_millis(100);

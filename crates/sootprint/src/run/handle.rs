@@ -5,9 +5,11 @@ mod course;
 mod live;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
+
+use sootprint_core::Outcome;
+use sootprint_power::{Claim, Edge, Session};
 
 use super::attach::Attached;
 use super::book::{Book, Ended, PhaseId};
@@ -15,10 +17,9 @@ use super::budget::{Pace, Prediction};
 use super::phase::Phase;
 use super::said::Said;
 use super::spans::{self, Spans};
-use crate::boards::Claim;
-use crate::ledger::{Counts, Outcome};
-use crate::meter::{Edge, Session};
+use crate::ledger::Counts;
 use live::Latest;
+
 pub use live::Live;
 
 /// A run as hooks see it: cheap to clone, safe to share, harmless after the run's end.

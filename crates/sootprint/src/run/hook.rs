@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::footprint::Footprint;
+use sootprint_core::Footprint;
 
 /// Is told of a finished run, as `sootprint_hub` is to publish it; see [`RunBuilder::at_finish`](super::RunBuilder::at_finish).
 pub trait AtFinish: fmt::Debug + Send + Sync {

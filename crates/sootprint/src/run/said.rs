@@ -1,11 +1,11 @@
 //! What a hook says of a run: the one way from all hooks to the record, in this process or in another.
 
 use serde::{Deserialize, Serialize};
+use sootprint_core::{Outcome, TrainingType};
+use sootprint_power::{Claim, Edge};
 
 use super::book::PhaseId;
-use crate::boards::Claim;
-use crate::ledger::{Counts, Outcome, TrainingType};
-use crate::meter::Edge;
+use crate::ledger::Counts;
 
 /// One word of a hook. When it was said goes with it; what it used up to then is found by whoever measures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

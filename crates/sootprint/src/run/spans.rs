@@ -10,12 +10,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use sootprint_core::{Footprint, TrainingType};
 use tracing::Span;
 use tracing::field::Empty;
 
 use super::book::Ended;
-use crate::footprint::Footprint;
-use crate::ledger::TrainingType;
 
 #[derive(Debug)]
 pub(super) struct Spans {

@@ -9,15 +9,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use sootprint_core::{CarbonIntensity, FILE_NAME, Kind, Place, Power, Pue};
+use sootprint_power::{Replay, VirtualClock};
+
 use super::*;
-use crate::clock::VirtualClock;
-use crate::facility::Pue;
-use crate::footprint::FILE_NAME;
 use crate::ledger::{Entry, LedgerError, Name};
-use crate::place::Place;
 use crate::settings::{Arguments, Settings};
-use crate::source::{Kind, Replay};
-use crate::units::{CarbonIntensity, Power};
 
 /// A run on a scripted processor of 100 W and a scripted board of 300 W, and the clock that moves both.
 fn scripted(dir: &Path) -> (Run, VirtualClock) {
@@ -174,7 +171,7 @@ fn boards_count_only_for_who_trains_on_them() {
     assert!(!on_processor.run.partial);
 
     let (run, clock) = scripted(dir.path());
-    run.handle().claim([crate::boards::Claim::CudaOrdinal(0), crate::boards::Claim::CudaOrdinal(1)]);
+    run.handle().claim([sootprint_power::Claim::CudaOrdinal(0), sootprint_power::Claim::CudaOrdinal(1)]);
     clock.advance(second);
     let on_missing = run.finish();
     assert!(close(on_missing.energy.gpu.joules(), 300.0));

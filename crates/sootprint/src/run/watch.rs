@@ -5,8 +5,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sootprint_core::{Metadata, Provider};
+
 use super::RunHandle;
-use crate::live::{Metadata, Provider};
 
 /// How often the provider is asked. Grids are settled by the hour or by a part of it, and the shortest history that a
 /// provider keeps is a day.

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
+use sootprint_core::{IntensityError, PlaceError, PueError, SeriesError};
+use sootprint_power::ReplayError;
+
 use super::file::SettingsFile;
-use crate::facility::PueError;
-use crate::grid::{IntensityError, SeriesError};
-use crate::place::PlaceError;
-use crate::source::ReplayError;
 
 /// Where something was said.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,13 @@
 //! The settings files: `sootprint.toml` of the project, of the user, and of the site.
 
 use std::ffi::OsString;
-use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
+use sootprint_core::{Origin, PueOrigin};
 use toml::Value;
 
 use super::{Layer, Setting, SettingError, baseline, intensity, place, pue, repository, series};
-use crate::facility::PueOrigin;
-use crate::grid::Origin;
 
 /// What may stand in a file.
 const KEYS: [&str; 9] =

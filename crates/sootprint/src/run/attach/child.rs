@@ -1,8 +1,6 @@
 //! The run that attaches: what its hooks say goes to the one that measures.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -11,13 +9,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
+
+use sootprint_core::{Footprint, Outcome};
 
 use super::devices::Devices;
 use super::message::{Answer, FromChild, FromParent, Hello, PROTOCOL, line, now};
 use super::parent::{locked, spawn, with_short_path};
-use crate::footprint::Footprint;
 use crate::launch::Launch;
-use crate::ledger::{Name, Outcome};
+use crate::ledger::Name;
 use crate::run::Live;
 use crate::run::book::{Ended, Inside};
 use crate::run::said::Said;

@@ -1,8 +1,7 @@
 //! Which boards the numbers of another process mean.
 
 use serde::{Deserialize, Serialize};
-
-use crate::boards::{Board, Claim, CudaVisibility};
+use sootprint_power::{Board, Claim, CudaVisibility};
 
 /// What says which boards a process sees, and under which numbers.
 const DEVICES: [&str; 4] =

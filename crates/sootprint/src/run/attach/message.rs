@@ -4,15 +4,13 @@ use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sootprint_core::{Co2e, Energy, Footprint, Outcome, Power};
 
 use super::devices::Devices;
-use crate::footprint::Footprint;
 use crate::launch::since_boot;
-use crate::ledger::Outcome;
 use crate::run::Live;
 use crate::run::book::{Ended, Inside};
 use crate::run::said::Said;
-use crate::units::{Co2e, Energy, Power};
 
 /// Another protocol is another number: who speaks it is measured by itself.
 pub(super) const PROTOCOL: u32 = 1;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use crate::footprint::Footprint;
+use sootprint_core::{Footprint, Outcome};
+
 use crate::launch::Launch;
-use crate::ledger::Outcome;
 use crate::run::Live;
 use crate::run::book::{Ended, Inside};
 use crate::run::said::Said;

@@ -1,18 +1,18 @@
 //! The run that measures: it hears what the runs inside it say.
 
 use std::fs::{self, File};
-use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::{io, thread};
+
+use sootprint_core::Provider;
 
 use super::training;
 use crate::ledger::{Ending, Name, ending};
-use crate::live::Provider;
 use crate::run::{Run, RunHandle};
 
 /// The longest path of a socket that every Unix takes, with its closing zero.

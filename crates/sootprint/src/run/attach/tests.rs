@@ -1,18 +1,16 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sootprint_core::{CarbonIntensity, Energy, FILE_NAME, Footprint, Kind, Outcome, Power, TrainingType};
+use sootprint_power::{Board, Claim, Replay, VirtualClock};
+
 use super::Attached;
 use super::devices::Devices;
-use crate::boards::{Board, Claim};
-use crate::clock::VirtualClock;
-use crate::footprint::{FILE_NAME, Footprint};
-use crate::ledger::{Counts, Entry, Outcome, TrainingType, read};
+use crate::ledger::{Counts, Entry, read};
 use crate::run::book::{Identity, Inside};
 use crate::run::said::Said;
 use crate::run::{Budget, Every, Run, RunBuilder, recover};
 use crate::settings::{Arguments, Machine, Settings};
-use crate::source::{Kind, Replay};
-use crate::units::{CarbonIntensity, Energy, Power};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -6,11 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use sootprint_core::{Footprint, Outcome};
+
 use super::devices::Devices;
 use super::message::{Answer, FromChild, FromParent, Hello, PROTOCOL, age, line};
 use super::parent::{Outer, spawn};
-use crate::footprint::Footprint;
-use crate::ledger::{Counts, Outcome};
+use crate::ledger::Counts;
 use crate::run::book::{Ended, Inside, PhaseId};
 use crate::run::said::Said;
 use crate::run::{LONGEST_FINISH, RunHandle};

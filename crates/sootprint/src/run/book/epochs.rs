@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sootprint_core::{Co2e, Energy};
+use sootprint_power::Moment;
 
 use super::{Book, State};
 use crate::ledger::{Counts, Entry, Phase};
-use crate::meter::Moment;
-use crate::units::{Co2e, Energy};
 
 /// An epoch that has begun and not ended.
 #[derive(Debug)]

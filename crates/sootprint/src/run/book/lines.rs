@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
+use sootprint_core::Energy;
+use sootprint_power::{Component, Finding, Moment, Total};
+
 use super::epochs::between;
 use super::{Book, State};
 use crate::ledger::{Begun, Counts, Entry, OpenEpoch};
-use crate::meter::Moment;
-use crate::source::Component;
-use crate::tally::{Finding, Total};
-use crate::units::Energy;
 
 /// At first a line a second, so that a short run has a curve; then one a minute, which keeps a day under 0.5 MB, since
 /// but one in thirty has all of the totals. In between the heartbeat is replaced with each reading that is half a second

@@ -1,15 +1,12 @@
 //! What a run learns beside its measurements: where it is, and the intensity of its hours.
 
 use jiff::{SignedDuration, Timestamp};
+use sootprint_core::{
+    Energy, Figure, Footprint, MetadataError, Origin, Place, ProviderError, PueOrigin, Series, moment,
+};
 
 use super::{Book, State};
-use crate::facility::PueOrigin;
-use crate::footprint::Footprint;
-use crate::grid::{Figure, Origin, ProviderError, Series, moment};
 use crate::ledger::Entry;
-use crate::live::MetadataError;
-use crate::place::Place;
-use crate::units::Energy;
 
 /// So much of the user's series is in the ledger from the start, for a run that is killed; more would be too much for a
 /// series of years. A run that is finished has all of its hours.

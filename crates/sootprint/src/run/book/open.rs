@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sootprint_core::{Answer, Origin, Pue, PueOrigin, Series};
+use sootprint_power::HostShareId;
 
 use super::{Asked, Book, Identity, Phases, State};
-use crate::allocation;
-use crate::facility::{Pue, PueOrigin};
 use crate::footprint::Fold;
-use crate::grid::{Answer, Origin, Series};
 use crate::launch::host;
 use crate::ledger::{Begun, Entry, LedgerError, Opened, SCHEMA, Task, begin, begin_beside, resume};
 use crate::settings::Settings;
@@ -149,7 +148,7 @@ fn first_line(identity: Identity, settings: &Settings, now: jiff::Timestamp) -> 
     let launch = &settings.launch;
     // A script's processor is everybody's.
     let is_measured = settings.replay.is_none() && !settings.is_off;
-    let given = is_measured.then(allocation::Identity::of_this_process).flatten();
+    let given = is_measured.then(HostShareId::of_this_process).flatten();
     Opened {
         schema: SCHEMA.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,9 +1,10 @@
 use std::path::Path;
 
+use sootprint_core::{Kind, Method};
+use sootprint_power::{Reading, Tally, Tolerance};
+
 use super::*;
 use crate::settings::{Arguments, Machine, Settings};
-use crate::source::{Kind, Method, Reading, Tolerance};
-use crate::tally::Tally;
 
 /// A board of 100 W with a limit of 700 W.
 fn board() -> Component {

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sootprint_core::{Footprint, Outcome};
+
 use super::{Measured, RunHandle, locked};
-use crate::footprint::Footprint;
-use crate::ledger::Outcome;
 use crate::run::attach::Attached;
 use crate::run::book::{Book, Identity};
 use crate::run::budget::{Budget, Pace};
 use crate::run::said::Said;
-use crate::run::spans::{self, Spans};
+use crate::run::spans;
+use crate::run::spans::Spans;
 use crate::settings::Settings;
 
 impl RunHandle {
@@ -70,15 +71,14 @@ impl RunHandle {
 /// For a run that measures what is attached to it.
 #[cfg(unix)]
 mod outer {
-    use std::sync::Arc;
-    use std::sync::mpsc;
+    use std::sync::{Arc, mpsc};
+
+    use sootprint_power::{Component, Edge};
 
     use super::{Duration, Footprint, Measured, Outcome, RunHandle, Said, locked};
     use crate::ledger::Name;
-    use crate::meter::Edge;
     use crate::run::LONGEST_FINISH;
     use crate::run::book::{Ended, Inside};
-    use crate::source::Component;
 
     impl RunHandle {
         /// A sum of a training's own, on this run's readings; none after this run's end.

@@ -2,24 +2,20 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use sootprint_core::{Footprint, MetadataError, Outcome, Place, Power, Provider, ProviderError};
+use sootprint_power::{Edge, Instruments, Meter, Moment, OnSample, Opening, Session};
+
 use super::{Latest, Measured, RunHandle, Shared, locked};
-use crate::footprint::Footprint;
-use crate::grid::ProviderError;
-use crate::ledger::{Name, Outcome};
-use crate::live::{MetadataError, Provider};
-use crate::meter::{Edge, Instruments, Meter, Moment, OnSample, Opening, Session};
-use crate::place::Place;
+use crate::ledger::Name;
 use crate::run::book::{Asked, Book, Identity, Question};
 use crate::run::budget::{Budget, Pace};
-use crate::run::spans::{self, Spans};
+use crate::run::spans::Spans;
 use crate::run::watch::Watch;
-use crate::run::{LONGEST_FINISH, StartError};
+use crate::run::{LONGEST_FINISH, StartError, spans};
 use crate::settings::Settings;
-use crate::units::Power;
 
 impl RunHandle {
     pub(in crate::run) fn open(

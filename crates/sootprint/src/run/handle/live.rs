@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::meter::Moment;
+use sootprint_core::{Co2e, Energy, Power};
+use sootprint_power::Moment;
+
 use crate::run::book::Book;
-use crate::units::{Co2e, Energy, Power};
 
 /// A live figure reaches this far beyond the last reading, at the last known power.
 const FARTHEST_REACH: Duration = Duration::from_secs(2);

@@ -1,7 +1,8 @@
 //! Predictions and budgets, against sums done by hand.
 
+use sootprint_core::{Co2e, Energy};
+
 use super::*;
-use crate::units::{Co2e, Energy};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -4,12 +4,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
 use jiff::{SignedDuration, Timestamp};
+use sootprint_core::{Basis, Figure, MetadataError, Origin, Period, ProviderError, PueOrigin, Series};
 
 use super::*;
-use crate::facility::PueOrigin;
-use crate::grid::{Basis, Figure, Origin, Period, ProviderError, Series};
 use crate::ledger::Entry;
-use crate::live::MetadataError;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -261,7 +259,7 @@ struct Cloud {
     may: Mutex<Option<Receiver<()>>>,
 }
 
-impl crate::live::Metadata for Cloud {
+impl sootprint_core::Metadata for Cloud {
     fn place(&self) -> Result<Option<Place>, MetadataError> {
         if let Some(may) = self.may.lock().unwrap().take() {
             let _ = may.recv();

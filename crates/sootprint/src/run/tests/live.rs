@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::thread::{self, ThreadId};
 
 use jiff::{SignedDuration, Timestamp};
+use sootprint_core::{Basis, Figure, Origin, Period, ProviderError, Series};
 
 use super::*;
-use crate::grid::{Basis, Figure, Origin, Period, ProviderError, Series};
 use crate::ledger::Entry;
 
 /// Answers as it is told, remembers what it was asked, and takes its time: an hour of the run's clock.

@@ -1,7 +1,8 @@
 //! Phases, what is counted, slices.
 
+use sootprint_core::PhaseSummary;
+
 use super::*;
-use crate::footprint::PhaseSummary;
 
 /// A run on a scripted processor of 100 W whose board follows the script, and its clock.
 fn uneven(dir: &Path, script: [(f64, f64); 2]) -> (Run, VirtualClock) {

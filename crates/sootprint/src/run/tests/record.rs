@@ -1,8 +1,9 @@
 //! What is on the disk: how much of it, and which attempts and processes it is of.
 
+use sootprint_power::Sensor;
+
 use super::*;
 use crate::ledger::{ending, names};
-use crate::source::Sensor;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -189,7 +190,7 @@ fn the_first_rank_waits_for_the_others_and_tells_of_all() {
         let mut builder = rank(dir.path(), number, 2);
         builder.waits = PATIENCE;
         let run = builder.start();
-        run.handle().claim([crate::boards::Claim::CudaOrdinal(number as usize)]);
+        run.handle().claim([sootprint_power::Claim::CudaOrdinal(number as usize)]);
         run
     });
     let slow = std::thread::spawn(move || {

@@ -1,0 +1,176 @@
+//! A footprint for people: losses first, then the figures with their bounds and where each comes from.
+
+use std::fmt;
+
+use super::{ComponentSummary, Footprint, PerUnit};
+use crate::grid::{Basis, Figure};
+
+/// Lines of at most this many characters, as terminals and mails have them.
+const WIDTH: usize = 80;
+
+impl fmt::Display for Footprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for note in &self.notes {
+            paragraph(f, "Note", note)?;
+        }
+        let energy = &self.energy;
+        writeln!(f, "{:<8}{} ({} to {})", "Energy", energy.total, energy.low, energy.high)?;
+        for component in &self.components {
+            line(f, component)?;
+        }
+        let emissions = &self.emissions;
+        writeln!(f, "{:<8}{} ({} to {})", "CO2e", emissions.best, emissions.low, emissions.high)?;
+        for (title, per_unit) in [("Sample", self.per_sample()), ("Token", self.per_token())] {
+            if let Some(PerUnit { energy, emissions_of_thousand }) = per_unit {
+                writeln!(f, "{title:<8}{} and {emissions_of_thousand} CO2e per 1,000", energy * 1_000.0)?;
+            }
+        }
+        for (index, phase) in self.phases.iter().enumerate() {
+            let title = if index == 0 { "Phases" } else { "" };
+            let energy = phase.energy.to_string();
+            writeln!(f, "{title:<8}{energy:<12}{:<12}{}", format!("{:.1} s", phase.duration_s), phase.name)?;
+        }
+        paragraph(f, "Grid", &grid(self))?;
+        paragraph(f, "Run", &run(self))
+    }
+}
+
+/// One component: its energy, how it was found, its name.
+fn line(f: &mut fmt::Formatter<'_>, component: &ComponentSummary) -> fmt::Result {
+    let kind = component.kind.name();
+    let Some(method) = component.method else {
+        return writeln!(f, "  {kind:<8}not measured: {}", component.name);
+    };
+    let energy = component.energy.to_string();
+    write!(f, "  {kind:<8}{energy:<12}{:<12}{}", method.as_str(), component.name)?;
+    if component.unmeasured_s > 0.0 {
+        write!(f, ", {:.1} s unmeasured", component.unmeasured_s)?;
+    }
+    writeln!(f)
+}
+
+fn grid(footprint: &Footprint) -> String {
+    let grid = &footprint.grid;
+    let nowhere = if grid.method == Figure::Table { "unknown place, world mean" } else { "unknown place" };
+    let place = grid.place.as_deref().unwrap_or(nowhere);
+    let year = grid.year.map_or_else(String::new, |year| format!(" in {year}"));
+    let energy = &footprint.energy;
+    let source = if grid.source.is_empty() { String::new() } else { format!("; {}", grid.source) };
+    // A figure that counts the whole life cycle needs no word, nor does one of which nobody says what it counts.
+    let basis = match grid.basis {
+        Basis::DirectGeneration | Basis::DirectConsumption => " (the stack only)",
+        Basis::LifecycleGeneration | Basis::LifecycleConsumption | Basis::Unknown => "",
+    };
+    let pue_year = energy.pue_year.map_or_else(String::new, |year| format!(", {year}"));
+    let (pue, origin) = (energy.pue, &energy.pue_origin);
+    format!("{place}: {}{basis}{year}; PUE {pue:.2} ({origin}{pue_year}){source}", grid.intensity)
+}
+
+fn run(footprint: &Footprint) -> String {
+    let run = &footprint.run;
+    let label = run.training_type.map_or("not labelled", |label| label.as_str());
+    let seconds = run.duration_s;
+    let completed = footprint.epochs.iter().filter(|epoch| epoch.completed).count();
+    let base = run.base_model.as_ref().map_or_else(String::new, |base| format!(" of {base}"));
+    let epochs = match (completed, &run.slices) {
+        (0, _) => String::new(),
+        (1, None) => ", 1 epoch".to_owned(),
+        (_, None) => format!(", {completed} epochs"),
+        (_, Some(every)) => {
+            let count = footprint.epochs.len();
+            format!(", {count} slice{} of {every}", if count == 1 { "" } else { "s" })
+        }
+    };
+    let outcome = run.outcome.as_str().replace('_', " ");
+    format!("{outcome}, {label}{base}{epochs} in {seconds:.1} s; {}", run.id)
+}
+
+/// A titled text, broken between words, its further lines under its first.
+fn paragraph(f: &mut fmt::Formatter<'_>, title: &str, text: &str) -> fmt::Result {
+    write!(f, "{title:<8}")?;
+    let mut column = 8;
+    for (index, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > WIDTH {
+            write!(f, "\n{:8}", "")?;
+            column = 8;
+        } else if index > 0 {
+            write!(f, " ")?;
+            column += 1;
+        }
+        write!(f, "{word}")?;
+        column += length;
+    }
+    writeln!(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::footprint::PhaseSummary;
+    use crate::units::{Co2e, Energy};
+
+    #[test]
+    fn a_reader_gets_losses_first_and_bounds_and_sources() {
+        let footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
+        insta::assert_snapshot!(footprint, @r"
+        Note    NVIDIA H200 (GPU-bbbbbbbb) cannot be read: the board is lost (GPU is
+                lost); it needs a reset or a restart of the machine
+        Energy  800.00 Wh (750.00 Wh to 888.89 Wh)
+          GPU     700.00 Wh   counter     NVIDIA H200
+          GPU     not measured: cuda:1
+          CPU     90.00 Wh    modelled    AMD EPYC, 10.0 s unmeasured
+          memory  10.00 Wh    modelled    64 GiB
+        CO2e    35.36 g (28.20 g to 70.50 g)
+        Grid    France: 44.2 g CO2e/kWh in 2024; PUE 1.00 (assumed); Ember (2025);
+                Energy Institute (2024), with major processing by Our World in Data (CC
+                BY 4.0)
+        Run     stopped early, fine-tuning of me/digits-base, 1 epoch in 3600.0 s;
+                00001-20261123T081500Z-5f3a
+        ");
+        assert!(footprint.to_string().lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    #[test]
+    fn work_and_phases_have_their_lines() {
+        let mut footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
+        let phase = |name: &str, joules| PhaseSummary {
+            name: name.to_owned(),
+            duration_s: 1_800.0,
+            energy: Energy::from_joules(joules),
+            emissions: Co2e::from_grams(1.0),
+        };
+        footprint.phases = vec![phase("data loading", 360_000.0), phase("forward and backward", 1.8e6)];
+        footprint.run.samples = Some(1_000_000);
+        footprint.run.slices = Some("1000 steps".to_owned());
+        let text = footprint.to_string();
+        let lines: Vec<&str> = text.lines().skip(8).take(3).collect();
+        // 2.88 MJ and 35.36 g over a million samples.
+        assert_eq!(
+            lines,
+            [
+                "Sample  2880.0 J and 35.360 mg CO2e per 1,000",
+                "Phases  100.00 Wh   1800.0 s    data loading",
+                "        500.00 Wh   1800.0 s    forward and backward",
+            ]
+        );
+        assert!(text.contains("1 slice of 1000 steps in\n        3600.0 s"), "{text}");
+    }
+
+    #[test]
+    fn a_figure_says_what_it_counts_where_that_is_not_the_life_cycle() {
+        let mut footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
+        footprint.grid.basis = Basis::DirectGeneration;
+        footprint.energy.pue_year = Some(2024);
+        "region".clone_into(&mut footprint.energy.pue_origin);
+        assert!(
+            grid(&footprint).starts_with(
+                "France: 44.2 g CO2e/kWh (the stack only) in 2024; PUE 1.00 (region, 2024); Ember"
+            )
+        );
+        footprint.grid.place = None;
+        assert!(grid(&footprint).starts_with("unknown place, world mean: "));
+        footprint.grid.method = Figure::Series;
+        assert!(grid(&footprint).starts_with("unknown place: "));
+    }
+}

@@ -1,0 +1,275 @@
+//! Quantities with their unit in the type: nothing here converts from a bare number.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, Sub};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Joules in a kilowatt-hour, exactly.
+const JOULES_PER_KILOWATT_HOUR: f64 = 3_600_000.0;
+
+/// An amount of energy, kept in joules.
+///
+/// In JSON it is a plain number of joules; the field's name ends in `_j`.
+///
+/// ```
+/// use sootprint_core::{CarbonIntensity, Energy};
+///
+/// let used = Energy::from_kilowatt_hours(2.0);
+/// assert_eq!(used.joules(), 7_200_000.0);
+/// let soot = used * CarbonIntensity::from_grams_per_kilowatt_hour(56.0);
+/// assert_eq!(soot.grams(), 112.0);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Energy(f64);
+
+/// A rate of energy, kept in watts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Power(f64);
+
+/// A mass of carbon-dioxide equivalent (GWP100), kept in grams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Co2e(f64);
+
+/// What a kilowatt-hour of a grid's electricity emits, kept in grams of CO2e per kWh.
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CarbonIntensity(f64);
+
+impl Energy {
+    /// No energy.
+    pub const ZERO: Self = Self(0.0);
+
+    /// From joules.
+    #[must_use]
+    pub const fn from_joules(joules: f64) -> Self {
+        Self(joules)
+    }
+
+    /// From millijoules, the unit of NVML's energy counter.
+    #[must_use]
+    pub fn from_millijoules(millijoules: u64) -> Self {
+        // A u64 of millijoules loses precision in an f64 only beyond 2^53 mJ, 285 years of a kilowatt.
+        Self(millijoules as f64 / 1e3)
+    }
+
+    /// From kilowatt-hours.
+    #[must_use]
+    pub fn from_kilowatt_hours(kilowatt_hours: f64) -> Self {
+        Self(kilowatt_hours * JOULES_PER_KILOWATT_HOUR)
+    }
+
+    /// In joules.
+    #[must_use]
+    pub const fn joules(self) -> f64 {
+        self.0
+    }
+
+    /// In watt-hours.
+    #[must_use]
+    pub fn watt_hours(self) -> f64 {
+        self.kilowatt_hours() * 1e3
+    }
+
+    /// In kilowatt-hours.
+    #[must_use]
+    pub fn kilowatt_hours(self) -> f64 {
+        self.0 / JOULES_PER_KILOWATT_HOUR
+    }
+}
+
+impl Power {
+    /// No power.
+    pub const ZERO: Self = Self(0.0);
+
+    /// From watts.
+    #[must_use]
+    pub const fn from_watts(watts: f64) -> Self {
+        Self(watts)
+    }
+
+    /// From milliwatts, the unit of NVML's power readings.
+    #[must_use]
+    pub fn from_milliwatts(milliwatts: u32) -> Self {
+        Self(f64::from(milliwatts) / 1e3)
+    }
+
+    /// In watts.
+    #[must_use]
+    pub const fn watts(self) -> f64 {
+        self.0
+    }
+}
+
+impl Co2e {
+    /// From grams.
+    #[must_use]
+    pub const fn from_grams(grams: f64) -> Self {
+        Self(grams)
+    }
+
+    /// In grams.
+    #[must_use]
+    pub const fn grams(self) -> f64 {
+        self.0
+    }
+}
+
+impl CarbonIntensity {
+    /// From grams of CO2e per kilowatt-hour, the unit of every table.
+    #[must_use]
+    pub const fn from_grams_per_kilowatt_hour(grams: f64) -> Self {
+        Self(grams)
+    }
+
+    /// In grams of CO2e per kilowatt-hour.
+    #[must_use]
+    pub const fn grams_per_kilowatt_hour(self) -> f64 {
+        self.0
+    }
+}
+
+impl Mul<Duration> for Power {
+    type Output = Energy;
+
+    fn mul(self, time: Duration) -> Energy {
+        Energy(self.0 * time.as_secs_f64())
+    }
+}
+
+impl Div<Duration> for Energy {
+    /// None when no time has passed: a mean power over nothing does not exist.
+    type Output = Option<Power>;
+
+    fn div(self, time: Duration) -> Option<Power> {
+        (!time.is_zero()).then(|| Power(self.0 / time.as_secs_f64()))
+    }
+}
+
+impl Mul<CarbonIntensity> for Energy {
+    type Output = Co2e;
+
+    fn mul(self, intensity: CarbonIntensity) -> Co2e {
+        Co2e(self.kilowatt_hours() * intensity.0)
+    }
+}
+
+impl fmt::Display for Energy {
+    /// With the prefix that people read best: `512 J`, `1.25 Wh`, `3.40 kWh`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.abs() {
+            joules if joules < 1.0 => write!(f, "{:.3} J", self.0),
+            joules if joules < 3_600.0 => write!(f, "{:.1} J", self.0),
+            joules if joules < JOULES_PER_KILOWATT_HOUR => write!(f, "{:.2} Wh", self.watt_hours()),
+            _ => write!(f, "{:.2} kWh", self.kilowatt_hours()),
+        }
+    }
+}
+
+impl fmt::Display for Power {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} W", self.0)
+    }
+}
+
+impl fmt::Display for Co2e {
+    /// Of CO2e: grams, milligrams below one gram, kilograms from a thousand.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.abs() {
+            grams if grams < 1.0 => write!(f, "{:.3} mg", self.0 * 1e3),
+            grams if grams < 1_000.0 => write!(f, "{:.2} g", self.0),
+            _ => write!(f, "{:.2} kg", self.0 / 1e3),
+        }
+    }
+}
+
+impl fmt::Display for CarbonIntensity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} g CO2e/kWh", self.0)
+    }
+}
+
+/// What can be added, subtracted and scaled: each of the quantities, with its own kind only.
+macro_rules! arithmetic {
+    ($($quantity:ident),*) => {$(
+        impl Add for $quantity {
+            type Output = Self;
+
+            fn add(self, other: Self) -> Self {
+                Self(self.0 + other.0)
+            }
+        }
+
+        impl AddAssign for $quantity {
+            fn add_assign(&mut self, other: Self) {
+                self.0 += other.0;
+            }
+        }
+
+        impl Sub for $quantity {
+            type Output = Self;
+
+            fn sub(self, other: Self) -> Self {
+                Self(self.0 - other.0)
+            }
+        }
+
+        impl Mul<f64> for $quantity {
+            type Output = Self;
+
+            fn mul(self, factor: f64) -> Self {
+                Self(self.0 * factor)
+            }
+        }
+
+        impl Sum for $quantity {
+            fn sum<I: Iterator<Item = Self>>(quantities: I) -> Self {
+                // Not f64's own sum, whose empty case is -0.0.
+                quantities.fold(Self(0.0), Add::add)
+            }
+        }
+    )*};
+}
+
+arithmetic!(Energy, Power, Co2e, CarbonIntensity);
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these products are exact in binary")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kilowatt_for_an_hour_is_a_kilowatt_hour() {
+        let energy = Power::from_watts(1_000.0) * Duration::from_secs(3_600);
+        assert_eq!(energy.kilowatt_hours(), 1.0);
+        assert_eq!(energy.watt_hours(), 1_000.0);
+    }
+
+    #[test]
+    fn the_driver_s_units_are_thousandths() {
+        assert_eq!(Energy::from_millijoules(1_500).joules(), 1.5);
+        assert_eq!(Power::from_milliwatts(700_000).watts(), 700.0);
+    }
+
+    #[test]
+    fn a_mean_over_no_time_does_not_exist() {
+        assert_eq!(Energy::from_joules(5.0) / Duration::ZERO, None);
+        assert_eq!(Energy::from_joules(5.0) / Duration::from_secs(2), Some(Power::from_watts(2.5)));
+    }
+
+    #[test]
+    fn people_read_a_fitting_prefix() {
+        let read = |energy: Energy| energy.to_string();
+        assert_eq!(read(Energy::from_joules(0.5)), "0.500 J");
+        assert_eq!(read(Energy::from_joules(512.0)), "512.0 J");
+        assert_eq!(read(Energy::from_joules(7_200.0)), "2.00 Wh");
+        assert_eq!(read(Energy::from_kilowatt_hours(3.4)), "3.40 kWh");
+        assert_eq!(Co2e::from_grams(0.0123).to_string(), "12.300 mg");
+        assert_eq!(Co2e::from_grams(24_690_000.0).to_string(), "24690.00 kg");
+    }
+}

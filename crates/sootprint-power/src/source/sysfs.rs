@@ -1,0 +1,83 @@
+//! The kernel's files of one value each.
+
+use std::io;
+use std::path::Path;
+
+use sootprint_core::{Energy, Power};
+
+/// Reads a file that holds one whole number.
+///
+/// # Errors
+/// What the system says, or that the file holds something else.
+pub(super) fn number(path: &Path) -> io::Result<u64> {
+    let text = word(path)?;
+    let not_a_number =
+        |_| io::Error::new(io::ErrorKind::InvalidData, format!("`{text}` is not a whole number"));
+    text.parse().map_err(not_a_number)
+}
+
+/// Reads a file of one line.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn word(path: &Path) -> io::Result<String> {
+    Ok(std::fs::read_to_string(path)?.trim().to_owned())
+}
+
+/// From the unit of the kernel's energy counters.
+pub(super) fn microjoules(microjoules: u64) -> Energy {
+    // A u64 of microjoules loses precision in an f64 only beyond 2^53 µJ: a microjoule in 2.5 MWh.
+    Energy::from_joules(microjoules as f64 / 1e6)
+}
+
+/// From the unit of the kernel's power readings and limits.
+pub(super) fn microwatts(microwatts: u64) -> Power {
+    Power::from_watts(microwatts as f64 / 1e6)
+}
+
+/// A tree of such files, for tests.
+#[cfg(unix)]
+#[cfg(test)]
+pub(super) mod fixture {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    /// A folder that stands for `/sys`.
+    pub(crate) struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        pub(crate) fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        pub(crate) fn path(&self, path: &str) -> PathBuf {
+            self.0.path().join(path)
+        }
+
+        /// Writes files of one value each into a folder; the kernel ends them with a line feed.
+        pub(crate) fn folder(&self, folder: &str, files: &[(&str, &str)]) -> &Self {
+            fs::create_dir_all(self.path(folder)).unwrap();
+            for (file, value) in files {
+                fs::write(self.path(folder).join(file), format!("{value}\n")).unwrap();
+            }
+            self
+        }
+
+        /// Puts a folder where a file should be, which even root cannot read.
+        pub(crate) fn block(&self, path: &str) -> &Self {
+            let _ = fs::remove_file(self.path(path));
+            fs::create_dir_all(self.path(path)).unwrap();
+            self
+        }
+
+        pub(crate) fn remove(&self, path: &str) -> &Self {
+            fs::remove_dir_all(self.path(path)).unwrap();
+            self
+        }
+
+        pub(crate) fn link(&self, path: &str, target: impl AsRef<Path>) -> &Self {
+            std::os::unix::fs::symlink(target, self.path(path)).unwrap();
+            self
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A footprint drawn with letters: power over time, and the components' parts of the energy.
+
+use sootprint_core::{ComponentSummary, Footprint, Kind, Method, Power};
+
+/// Where the drawings begin, as the texts of a report do, and how wide they are.
+const COLUMN: usize = 8;
+const CURVE: usize = 72;
+const BAR: usize = 40;
+
+/// From an eighth to the whole of a line's height.
+const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// More bars than these say less than one for each kind.
+const MOST_BARS: usize = 12;
+
+/// Power over time and the components' shares of the energy, as lines of text; empty without any figure.
+#[must_use]
+pub fn chart(footprint: &Footprint) -> String {
+    curve(&footprint.power) + &bars(footprint)
+}
+
+/// Power over time, from zero to the peak.
+fn curve(trace: &[(f64, f64)]) -> String {
+    let means = means(trace);
+    let peak = means.iter().copied().fold(0.0, f64::max);
+    let Some((end, _)) = trace.last().filter(|_| peak > 0.0) else { return String::new() };
+    let line: String = means.iter().map(|watts| level(watts / peak)).collect();
+    let (start, end) = ("0 s", format!("{end:.1} s"));
+    let middle = format!("up to {}", Power::from_watts(peak));
+    let width = CURVE - start.len();
+    format!("{:<COLUMN$}{line}\n{:COLUMN$}{start}{:>width$}\n", "Power", "", format!("{middle}, {end}"))
+}
+
+/// The mean power of each of the curve's columns. A point of the trace is the mean since the point before.
+fn means(trace: &[(f64, f64)]) -> Vec<f64> {
+    let end = trace.last().map_or(0.0, |(seconds, _)| *seconds);
+    if end <= 0.0 {
+        return Vec::new();
+    }
+    let step = end / CURVE as f64;
+    let mut joules = vec![0.0; CURVE];
+    let mut before: f64 = 0.0;
+    for &(seconds, watts) in trace {
+        for (column, joules) in joules.iter_mut().enumerate() {
+            let [from, to] = [column, column + 1].map(|edge| edge as f64 * step);
+            *joules += watts * (seconds.min(to) - before.max(from)).max(0.0);
+        }
+        before = seconds;
+    }
+    joules.into_iter().map(|joules| joules / step).collect()
+}
+
+fn level(part: f64) -> char {
+    let eighth = (part * LEVELS.len() as f64).ceil().clamp(1.0, LEVELS.len() as f64);
+    LEVELS[eighth as usize - 1]
+}
+
+/// The components' parts of the energy, in the order of the report.
+fn bars(footprint: &Footprint) -> String {
+    let components: Vec<&ComponentSummary> =
+        footprint.components.iter().filter(|component| component.method.is_some()).collect();
+    let total: f64 = components.iter().map(|component| component.energy.joules()).sum();
+    if total <= 0.0 {
+        return String::new();
+    }
+    let bars = if components.len() > MOST_BARS { by_kind(&components) } else { by_component(&components) };
+    let mut text = String::new();
+    for (index, Bar { name, joules, is_modelled }) in bars.iter().enumerate() {
+        let title = if index == 0 { "Parts" } else { "" };
+        let part = joules / total;
+        let cells = (part * BAR as f64).round() as usize;
+        let fill = if *is_modelled { "░" } else { "█" }.repeat(cells.max(usize::from(part > 0.0)));
+        text += &format!("{title:<COLUMN$}{name:<9}{fill:<BAR$}{:>6.1} %\n", part * 100.0);
+    }
+    if bars.iter().any(|bar| bar.is_modelled) {
+        text += &format!("{:COLUMN$}{:9}░ is modelled, █ is measured\n", "", "");
+    }
+    text
+}
+
+struct Bar {
+    name: String,
+    joules: f64,
+    is_modelled: bool,
+}
+
+fn by_component(components: &[&ComponentSummary]) -> Vec<Bar> {
+    let count = |kind| components.iter().filter(|component| component.kind == kind).count();
+    let mut seen: Vec<Kind> = Vec::new();
+    let bar = |component: &&ComponentSummary| {
+        seen.push(component.kind);
+        let index = seen.iter().filter(|kind| **kind == component.kind).count() - 1;
+        let name = match count(component.kind) {
+            1 => component.kind.name().to_owned(),
+            _ => format!("{} {index}", component.kind.name()),
+        };
+        let is_modelled = component.method == Some(Method::Modelled);
+        Bar { name, joules: component.energy.joules(), is_modelled }
+    };
+    components.iter().map(bar).collect()
+}
+
+/// One bar for all that are measured of a kind, and one for all that are modelled.
+fn by_kind(components: &[&ComponentSummary]) -> Vec<Bar> {
+    let mut bars: Vec<Bar> = Vec::new();
+    for component in components {
+        let is_modelled = component.method == Some(Method::Modelled);
+        let name = component.kind.name();
+        match bars.iter_mut().find(|bar| bar.name == name && bar.is_modelled == is_modelled) {
+            Some(bar) => bar.joules += component.energy.joules(),
+            None => bars.push(Bar { name: name.to_owned(), joules: component.energy.joules(), is_modelled }),
+        }
+    }
+    bars
+}
+
+#[cfg(test)]
+mod tests {
+    use sootprint_core::{Energy, Footprint};
+
+    use super::*;
+
+    /// The width of a report.
+    const WIDTH: usize = 80;
+
+    fn footprint() -> Footprint {
+        Footprint::from_json(include_str!("../tests/sample.json")).unwrap()
+    }
+
+    #[test]
+    fn the_curve_s_columns_are_means_over_their_time() {
+        // A third of the time at 300 W, then 600 W, which is where the curve ends.
+        let means = means(&[(10.0, 300.0), (30.0, 600.0)]);
+        assert_eq!(means.len(), CURVE);
+        let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
+        assert!(means[..24].iter().all(|watts| near(*watts, 300.0)), "{means:?}");
+        assert!(means[24..].iter().all(|watts| near(*watts, 600.0)), "{means:?}");
+        let text = curve(&[(10.0, 300.0), (30.0, 600.0)]);
+        let [line, axis] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        assert_eq!(line, format!("Power   {}{}", "▄".repeat(24), "█".repeat(48)));
+        assert!(axis.starts_with("        0 s ") && axis.ends_with(" up to 600.0 W, 30.0 s"), "{axis}");
+        assert_eq!(axis.chars().count(), WIDTH);
+    }
+
+    #[test]
+    fn nothing_is_drawn_of_nothing() {
+        assert_eq!(curve(&[]), "");
+        assert_eq!(curve(&[(0.0, 100.0)]), "");
+        assert_eq!(curve(&[(1.0, 0.0)]), "");
+        let mut footprint = footprint();
+        footprint.components.clear();
+        footprint.power.clear();
+        assert_eq!(chart(&footprint), "");
+    }
+
+    #[test]
+    fn bars_have_the_parts_of_the_total() {
+        // 700, 90 and 10 of 800 Wh.
+        let text = bars(&footprint());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format!("Parts   GPU      {:<40}  87.5 %", "█".repeat(35)));
+        assert_eq!(lines[1], format!("        CPU      {:<40}  11.2 %", "░".repeat(5)));
+        assert_eq!(lines[2], format!("        memory   {:<40}   1.2 %", "░"));
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    }
+
+    #[test]
+    fn many_boards_are_one_bar_and_two_have_numbers() {
+        let mut footprint = footprint();
+        let mut board = footprint.components[0].clone();
+        board.energy = Energy::from_joules(10.0);
+        footprint.components = vec![board.clone(), board.clone()];
+        let two = bars(&footprint);
+        assert!(two.contains("GPU 0") && two.contains("GPU 1"), "{two}");
+        footprint.components = vec![board; 16];
+        assert_eq!(bars(&footprint).lines().count(), 1);
+    }
+}

@@ -1,0 +1,125 @@
+//! A footprint as a table for spreadsheets.
+
+use sootprint_core::{Footprint, Outcome};
+
+/// One row for the whole run, then one for each component, epoch and phase. What a row has not is empty.
+const HEADER: [&str; 15] = [
+    "run",
+    "row",
+    "name",
+    "id",
+    "method",
+    "attempt",
+    "completed",
+    "duration_s",
+    "mean_w",
+    "energy_j",
+    "low_j",
+    "high_j",
+    "grams",
+    "low_grams",
+    "high_grams",
+];
+
+/// The table could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the footprints as CSV")]
+pub struct CsvError(#[source] ::csv::Error);
+
+/// Footprints as CSV: a row for each run, then one for each of its components, epochs and phases.
+///
+/// # Errors
+/// [`CsvError`] when the table cannot be written.
+pub fn to_csv(footprints: &[Footprint]) -> Result<String, CsvError> {
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    writer.write_record(HEADER).map_err(CsvError)?;
+    for footprint in footprints {
+        for row in rows(footprint) {
+            let value = |column| row.iter().find(|(name, _)| *name == column).map_or("", |(_, value)| value);
+            writer.write_record(HEADER.map(value)).map_err(CsvError)?;
+        }
+    }
+    let bytes = writer.into_inner().map_err(|error| CsvError(error.into_error().into()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+type Row = Vec<(&'static str, String)>;
+
+fn rows(footprint: &Footprint) -> Vec<Row> {
+    let (run, energy, emissions) = (&footprint.run, &footprint.energy, &footprint.emissions);
+    let start = |row: &str| vec![("run", run.id.clone()), ("row", row.to_owned())];
+    let mut rows = vec![start("run")];
+    rows[0].extend([
+        ("name", footprint.hardware.clone()),
+        ("attempt", run.attempts.to_string()),
+        ("completed", (run.outcome == Outcome::Completed).to_string()),
+        ("duration_s", run.duration_s.to_string()),
+        ("energy_j", energy.total.joules().to_string()),
+        ("low_j", energy.low.joules().to_string()),
+        ("high_j", energy.high.joules().to_string()),
+        ("grams", emissions.best.grams().to_string()),
+        ("low_grams", emissions.low.grams().to_string()),
+        ("high_grams", emissions.high.grams().to_string()),
+    ]);
+    for component in &footprint.components {
+        let mut row = start(component.kind.name());
+        row.extend([("name", component.name.clone()), ("id", component.id.clone())]);
+        // What could not be measured has no figures.
+        if let Some(method) = component.method {
+            row.extend([
+                ("method", method.as_str().to_owned()),
+                ("duration_s", component.measured_s.to_string()),
+                ("energy_j", component.energy.joules().to_string()),
+                ("low_j", component.low.joules().to_string()),
+                ("high_j", component.high.joules().to_string()),
+            ]);
+            row.extend(component.mean.map(|mean| ("mean_w", mean.watts().to_string())));
+        }
+        rows.push(row);
+    }
+    for epoch in &footprint.epochs {
+        let mut row = start("epoch");
+        row.extend([
+            ("name", epoch.epoch.to_string()),
+            ("attempt", epoch.attempt.to_string()),
+            ("completed", epoch.completed.to_string()),
+            ("duration_s", epoch.duration_s.to_string()),
+            ("energy_j", epoch.energy.joules().to_string()),
+            ("grams", epoch.emissions.grams().to_string()),
+        ]);
+        rows.push(row);
+    }
+    for phase in &footprint.phases {
+        let mut row = start("phase");
+        row.extend([
+            ("name", phase.name.clone()),
+            ("duration_s", phase.duration_s.to_string()),
+            ("energy_j", phase.energy.joules().to_string()),
+            ("grams", phase.emissions.grams().to_string()),
+        ]);
+        rows.push(row);
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_its_components_and_its_epochs_are_rows() {
+        let footprint = Footprint::from_json(include_str!("../tests/sample.json")).unwrap();
+        let text = to_csv(std::slice::from_ref(&footprint)).unwrap();
+        let mut reader = ::csv::Reader::from_reader(text.as_bytes());
+        let column = |name: &str| HEADER.iter().position(|it| *it == name).unwrap();
+        let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        let kinds: Vec<&str> = rows.iter().map(|row| &row[column("row")]).collect();
+        let components = footprint.components.len();
+        assert_eq!(kinds[..3], ["run", "GPU", "GPU"]);
+        assert_eq!(rows.len(), 1 + components + footprint.epochs.len() + footprint.phases.len());
+        assert_eq!(&rows[0][column("energy_j")], "2880000");
+        let unmeasured = footprint.components.iter().position(|it| it.method.is_none()).unwrap();
+        assert_eq!(&rows[1 + unmeasured][column("energy_j")], "", "no figure is no zero");
+        assert!(rows.iter().all(|row| row[column("run")] == footprint.run.id));
+    }
+}

@@ -1,0 +1,121 @@
+//! The picture beside the card: power over time with the epochs marked, and energy by component.
+
+mod bars;
+mod canvas;
+mod curve;
+
+use std::error::Error;
+
+use plotters::prelude::*;
+use sootprint_core::format::significant_digits;
+use sootprint_core::{Footprint, Method};
+
+use bars::{Bar, draw_bars};
+use canvas::{Area, BOTH, DARK, MEASURED, MODELLED, MUTED, Place, SIZE, png, text, use_font};
+use curve::{Trace, draw_curve};
+
+/// Why a picture could not be drawn; the caller has no use for the details.
+type Problem = Box<dyn Error + Send + Sync>;
+
+/// The plot could not be rendered.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot render the plot")]
+pub struct PlotError(#[source] Problem);
+
+/// Pixels above the curve, for what is shown.
+const TITLE_HEIGHT: u32 = 84;
+
+/// Pixels for a component's bar, and around all of them.
+const BAR_HEIGHT: u32 = 38;
+const AROUND_BARS: u32 = 84;
+
+/// The picture of a run as a PNG: power over time with the epochs marked, and energy by component. None when the
+/// footprint has no trace of its power.
+///
+/// What was modelled has another colour than what was measured, and the curve, which is the sum of both, says how much
+/// of it was modelled. Boards are called gpu0, gpu1 and so on.
+///
+/// ```
+/// # let json = include_str!("../../sootprint-card/tests/footprint.json").replace("\"power\": []", "\"power\": [[60.0, 1400.0]]");
+/// # let footprint = sootprint_core::Footprint::from_json(&json)?;
+/// let png = sootprint_report::render_plot(&footprint)?.expect("the footprint has a trace of its power");
+/// assert!(png.starts_with(b"\x89PNG"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`PlotError`] when it cannot be drawn.
+pub fn render_plot(footprint: &Footprint) -> Result<Option<Vec<u8>>, PlotError> {
+    let Some(trace) = Trace::of(footprint) else { return Ok(None) };
+    draw(footprint, &trace).map(Some).map_err(PlotError)
+}
+
+fn draw(footprint: &Footprint, trace: &Trace) -> Result<Vec<u8>, Problem> {
+    use_font()?;
+    let bars = Bar::all(footprint);
+    let mut pixels = vec![0; SIZE.0 as usize * SIZE.1 as usize * 3];
+    {
+        let whole = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+        whole.fill(&WHITE)?;
+        let (title, below) = whole.split_vertically(TITLE_HEIGHT);
+        // At most half of the picture: there are never more than a dozen bars.
+        let height = AROUND_BARS + BAR_HEIGHT * u32::try_from(bars.len())?;
+        let (curve, energy) = below.split_vertically(SIZE.1 - TITLE_HEIGHT - height);
+        draw_title(&title, footprint)?;
+        draw_curve(&curve, trace, color_of_all(footprint))?;
+        draw_bars(&energy, &bars)?;
+        whole.present()?;
+    }
+    png(&pixels)
+}
+
+/// The curve is the sum of all components: it has the colour of the measured ones only when all of them were.
+fn color_of_all(footprint: &Footprint) -> RGBColor {
+    let is_modelled = |method: Method| method == Method::Modelled;
+    let mut methods = footprint.components.iter().filter_map(|component| component.method);
+    match (methods.clone().any(is_modelled), methods.any(|method| !is_modelled(method))) {
+        (true, true) => BOTH,
+        (true, false) => MODELLED,
+        (false, _) => MEASURED,
+    }
+}
+
+/// As much of a text as fits.
+fn shortened(text: &str, longest: usize) -> String {
+    match text.chars().count() {
+        count if count <= longest => text.to_owned(),
+        _ => text.chars().take(longest - 3).chain("...".chars()).collect(),
+    }
+}
+
+/// The figures of the run, and how much of its energy nobody measured.
+fn draw_title(area: &Area<'_>, footprint: &Footprint) -> Result<(), Problem> {
+    let energy = &footprint.energy;
+    let title = format!(
+        "{}: {} and {} CO2eq",
+        shortened(&footprint.hardware, 50),
+        energy.facility,
+        footprint.emissions.best
+    );
+    text(area, &title, (24, 14), 30, &DARK, Place::LEFT)?;
+    let modelled: f64 = footprint
+        .components
+        .iter()
+        .filter(|component| component.method == Some(Method::Modelled))
+        .map(|component| component.energy.joules())
+        .sum();
+    let part =
+        significant_digits(100.0 * modelled / energy.total.joules()).filter(|_| energy.total.joules() > 0.0);
+    let said = match part.as_deref() {
+        Some("0") => "Power of the hardware; all of it was measured".to_owned(),
+        Some("100") => "Power of the hardware; all of it is modelled, nothing was measured".to_owned(),
+        Some(part) => {
+            format!("Power of the hardware; {part} % of the energy is modelled, the rest was measured")
+        }
+        None => "Power of the hardware".to_owned(),
+    };
+    text(area, &said, (24, 52), 21, &MUTED, Place::LEFT)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! Runs a [`FakeHub`] for clients in other processes, until its standard input is closed or Ctrl-C.
+//!
+//! ```sh
+//! cargo run -p fake-hub
+//! ```
+//!
+//! It prints two lines for the shell that the client is started from.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, Write as _};
+
+use fake_hub::FakeHub;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let hub = FakeHub::start()?;
+    writeln!(io::stdout(), "export HF_ENDPOINT={}\nexport HF_TOKEN={}", hub.endpoint(), hub.token())?;
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    Ok(())
+}

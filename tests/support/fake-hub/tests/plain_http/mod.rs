@@ -1,0 +1,64 @@
+//! Requests that no client of Hugging Face's would send, and answers with all their headers.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use fake_hub::FakeHub;
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Answer {
+    /// The value of a header, whose name is given in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// GET, without a token.
+pub(crate) fn get(hub: &FakeHub, path: &str) -> Answer {
+    send(hub, &format!("GET {path}"), "", "")
+}
+
+/// GET with these headers, each ended by a line break.
+#[allow(dead_code, reason = "some of the test binaries that share this file have no use for it")]
+pub(crate) fn get_with(hub: &FakeHub, path: &str, headers: &str) -> Answer {
+    send(hub, &format!("GET {path}"), headers, "")
+}
+
+/// POST of nothing, without a token.
+pub(crate) fn post_without_token(hub: &FakeHub, path: &str) -> Answer {
+    send(hub, &format!("POST {path}"), "", "")
+}
+
+/// A commit to `main` of `me/digits` with this line after its header.
+pub(crate) fn commit(hub: &FakeHub, line: &str) -> Answer {
+    let token = format!("Authorization: Bearer {}\r\n", hub.token());
+    let body = format!("{{\"key\":\"header\",\"value\":{{\"summary\":\"By hand\"}}}}\n{line}\n");
+    send(hub, "POST /api/models/me/digits/commit/main", &token, &body)
+}
+
+fn send(hub: &FakeHub, request: &str, headers: &str, body: &str) -> Answer {
+    let address = hub.endpoint().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let pair = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (name.to_ascii_lowercase(), value.to_owned())
+    };
+    Answer { status, headers: lines.map(pair).collect(), body: body.to_owned() }
+}

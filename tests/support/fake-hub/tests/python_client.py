@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Hugging Face's own Python client against the loopback Hub, and sootprint's publisher on the same Hub.
+
+Creates, uploads, reads, edits a card's metadata, opens a pull request, runs into a conflict. Then sootprint publishes
+a run, the client reads it and edits its card, and sootprint publishes again without losing the edit.
+
+It starts `fake-hub` and `sootprint` from the target folder, and builds them where they are missing. It fails when
+a check fails or too few were made.
+
+Usage: python3 tests/support/fake-hub/tests/python_client.py
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "python"))
+from hub_client import ROOT, TARGET, VERSION, run_with_client  # noqa: E402
+
+WEIGHTS = os.urandom(5 * 1024 * 1024 + 80)
+CARD = "---\r\nlicense: mit # ours\r\n---\r\n# Digits\r\n"
+
+
+def main():
+    run_with_client(__file__)
+
+    folder = Path(tempfile.mkdtemp())
+    hub = subprocess.Popen([binary("fake-hub")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        # Before the client is imported, which reads them once.
+        for _ in range(2):
+            name, value = hub.stdout.readline().strip().removeprefix("export ").split("=", 1)
+            os.environ[name] = value
+        os.environ["HF_HOME"] = str(folder / "home")
+        os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+        for name in ["HF_XET_CACHE", "HF_HUB_OFFLINE", "RANK", "SLURM_PROCID", "SOOTPRINT_RANK"]:
+            os.environ.pop(name, None)
+        made = check_client(folder) + check_publisher(folder)
+    finally:
+        hub.stdin.close()
+        hub.wait(timeout=30)
+        shutil.rmtree(folder)
+    print(f"huggingface_hub {VERSION} and sootprint on the loopback Hub: {made} checks passed")
+    if made < 35:
+        sys.exit("too little was checked")
+
+
+def binary(name):
+    path = TARGET / "debug" / name
+    if not path.exists():
+        package = {"fake-hub": "fake-hub", "sootprint": "sootprint-cli"}[name]
+        subprocess.run(["cargo", "build", "--quiet", "--locked", "-p", package], check=True, cwd=ROOT)
+    return path
+
+
+class Checks:
+    made = 0
+
+    def equal(self, found, expected, what):
+        self.made += 1
+        if found != expected:
+            sys.exit(f"{what}: {found!r} is not {expected!r}")
+
+    def raises(self, kind, status, call, what):
+        self.made += 1
+        try:
+            call()
+        except kind as error:
+            self.equal(error.response.status_code, status, what)
+        else:
+            sys.exit(f"{what}: no {kind.__name__}")
+
+
+def check_client(folder):
+    import huggingface_hub
+    from huggingface_hub import CommitOperationAdd, HfApi, ModelCard, hf_hub_download, metadata_update
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
+
+    checks, api, repo = Checks(), HfApi(), "me/python"
+    checks.equal(huggingface_hub.__version__, VERSION, "the client")
+    checks.equal(api.whoami()["name"], "loopback", "whoami")
+    url = api.create_repo(repo, private=True)
+    checks.equal((url.repo_id, api.create_repo(repo, exist_ok=True).repo_id), (repo, repo), "create")
+    checks.raises(HfHubHTTPError, 409, lambda: api.create_repo(repo), "create again")
+
+    model = folder / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(WEIGHTS)
+    (model / "README.md").write_bytes(CARD.encode())
+    api.upload_folder(repo_id=repo, folder_path=model, commit_message="Upload")
+    path = hf_hub_download(repo, "model.safetensors")
+    checks.equal(Path(path).read_bytes() == WEIGHTS, True, "the weights come back")
+    snapshot = Path(api.snapshot_download(repo))
+    checks.equal((snapshot / "README.md").read_bytes(), CARD.encode(), "the card comes back")
+    files = {file.path: file for file in api.list_repo_tree(repo)}
+    checks.equal(sorted(files), [".gitattributes", "README.md", "model.safetensors"], "the tree")
+    checks.equal(files["model.safetensors"].lfs.size, len(WEIGHTS), "the weights lie in the storage")
+    checks.equal(files["README.md"].lfs, None, "the card lies in git")
+    checks.equal([commit.title for commit in api.list_repo_commits(repo)], ["Upload", "initial commit"], "commits")
+
+    checks.equal(ModelCard.load(repo).data.license, "mit", "ModelCard.load")
+    metadata_update(repo, {"co2_eq_emissions": {"emissions": 12.5}})
+    checks.equal(ModelCard.load(repo).data.co2_eq_emissions, {"emissions": 12.5}, "metadata_update")
+    checks.equal(api.model_info(repo).private, True, "model_info")
+
+    head = api.model_info(repo).sha
+    card = CommitOperationAdd("README.md", b"# Proposed\n")
+    proposed = api.create_commit(repo, [card], commit_message="Propose", create_pr=True, parent_commit=head)
+    checks.equal((proposed.pr_num, proposed.pr_revision), (1, "refs/pr/1"), "a pull request")
+    checks.equal(api.model_info(repo).sha, head, "a pull request leaves main")
+    text = Path(hf_hub_download(repo, "README.md", revision="refs/pr/1")).read_text()
+    checks.equal(text, "# Proposed\n", "the proposed card")
+
+    ModelCard("# Newer\n").push_to_hub(repo, parent_commit=head)
+    stale = lambda: ModelCard("# Stale\n").push_to_hub(repo, parent_commit=head)
+    checks.raises(HfHubHTTPError, 412, stale, "a conflict")
+    checks.equal(ModelCard.load(repo).text.strip(), "# Newer", "after the conflict")
+    checks.raises(EntryNotFoundError, 404, lambda: hf_hub_download(repo, "missing"), "a missing file")
+    checks.raises(RepositoryNotFoundError, 404, lambda: api.model_info("me/missing"), "a missing repository")
+    return checks.made
+
+
+def check_publisher(folder):
+    from huggingface_hub import HfApi, ModelCard, hf_hub_download, metadata_update
+
+    checks, api, repo = Checks(), HfApi(), "me/digits"
+    (folder / "script.json").write_text(
+        json.dumps({"components": [{"kind": "cpu", "name": "Scripted", "watts": [[1.0, 100.0]]}]})
+    )
+    (folder / "train.sh").write_text('cat > "$SOOTPRINT_RUN_DIR/model.safetensors"')
+    environment = {**os.environ, "SOOTPRINT_REPLAY": str(folder / "script.json")}
+
+    def sootprint(*arguments, weights=b""):
+        command = [binary("sootprint"), *arguments]
+        done = subprocess.run(command, cwd=folder, env=environment, input=weights, capture_output=True)
+        said = done.stderr.decode()
+        checks.equal(done.returncode, 0, said)
+        return said
+
+    run = ["run", "--pre-training", "--place", "France", "--out", "run", "--push", repo, "--", "sh", "train.sh"]
+    said = sootprint(*run, weights=WEIGHTS)
+    checks.equal("published at" in said, True, said)
+    checks.equal(len(api.list_repo_commits(repo)), 2, "one commit of ours")
+    checks.equal(Path(hf_hub_download(repo, "model.safetensors")).read_bytes() == WEIGHTS, True, "its weights")
+    card = ModelCard.load(repo)
+    emissions = card.data.co2_eq_emissions
+    checks.equal(emissions["emissions"] > 0, True, "its emissions")
+    checks.equal(emissions["geographical_location"], "France", "its place")
+
+    metadata_update(repo, {"license": "mit"})
+    (folder / "run" / "config.json").write_text("{}")
+    said = sootprint("push", "run", repo)
+    checks.equal("published at" in said, True, said)
+    card = ModelCard.load(repo)
+    checks.equal(card.data.license, "mit", "the edit of the client stays")
+    checks.equal(card.data.co2_eq_emissions, emissions, "and the emissions with it")
+    local = (folder / "run" / "README.md").read_bytes()
+    checks.equal(Path(hf_hub_download(repo, "README.md")).read_bytes(), local, "both cards are one")
+    checks.equal("everything was at" in sootprint("push", "run", repo), True, "nothing is sent twice")
+    return checks.made
+
+
+if __name__ == "__main__":
+    main()
