@@ -4,7 +4,7 @@
 
 use burn::data::dataloader::Progress;
 use burn::train::metric::{Metric as _, MetricMetadata};
-use sootprint::{Budget, Energy, Every, Run, RunHandle};
+use sootprint::{Budget, Energy, Run, RunHandle, WindowLength};
 use sootprint_burn::{EmissionsMetric, EnergyMetric, PowerMetric};
 
 use divan::Bencher;
@@ -14,7 +14,7 @@ fn main() {
 }
 
 /// A run on this machine's hardware, as a training starts it.
-fn with_run(measure: impl FnOnce(&RunHandle)) {
+fn measure_with_run(measure: impl FnOnce(&RunHandle)) {
     let Ok(dir) = tempfile::tempdir() else { return };
     let run = Run::pre_training(dir.path()).start();
     measure(&run.handle());
@@ -23,11 +23,11 @@ fn with_run(measure: impl FnOnce(&RunHandle)) {
 
 /// The end of one epoch and the beginning of the next. The goal: at most 100 µs at the 99th percentile.
 #[divan::bench(sample_count = 1000, sample_size = 1)]
-fn epoch_edge(bencher: Bencher<'_, '_>) {
-    with_run(|run| {
+fn epoch_boundary(bencher: Bencher<'_, '_>) {
+    measure_with_run(|run| {
         bencher.bench_local(|| {
-            run.epoch_ended(true);
-            run.epoch_started(1);
+            run.end_epoch(true);
+            run.start_epoch(1);
         });
     });
 }
@@ -35,27 +35,28 @@ fn epoch_edge(bencher: Bencher<'_, '_>) {
 /// A phase within a step: its beginning and its end.
 #[divan::bench(sample_count = 1000, sample_size = 1)]
 fn phase(bencher: Bencher<'_, '_>) {
-    with_run(|run| bencher.bench_local(|| run.phase("forward and backward").end()));
+    measure_with_run(|run| bencher.bench_local(|| run.phase("forward and backward").end()));
 }
 
 /// A step's samples and tokens.
 #[divan::bench]
-fn samples_and_tokens(bencher: Bencher<'_, '_>) {
-    with_run(|run| {
+fn add_samples_and_tokens(bencher: Bencher<'_, '_>) {
+    measure_with_run(|run| {
         bencher.bench_local(|| {
-            run.samples(64);
-            run.tokens(64 * 512);
+            run.add_samples(64);
+            run.add_tokens(64 * 512);
         });
     });
 }
 
 /// A step of a loop without epochs that is held against a budget.
 #[divan::bench]
-fn step_of_a_slice(bencher: Bencher<'_, '_>) {
+fn window_step(bencher: Bencher<'_, '_>) {
     let Ok(dir) = tempfile::tempdir() else { return };
-    let much = Energy::from_kilowatt_hours(1e6);
-    let run = Run::pre_training(dir.path()).budget(Budget::energy(much).stop()).start();
-    let mut steps = run.slices(Every::steps(1_000_000), 0_u64..);
+    let max_energy = Energy::from_kilowatt_hours(1e6);
+    let run =
+        Run::pre_training(dir.path()).budget(Budget::max_energy(max_energy).stop_when_exceeded()).start();
+    let mut steps = run.windows(WindowLength::steps(1_000_000), 0_u64..);
     bencher.bench_local(|| steps.next());
     drop(steps);
     drop(run.finish());
@@ -63,21 +64,21 @@ fn step_of_a_slice(bencher: Bencher<'_, '_>) {
 
 /// What the whole run will come to, after ten epochs of a hundred.
 #[divan::bench]
-fn prediction(bencher: Bencher<'_, '_>) {
-    with_run(|run| {
-        run.plan_epochs(100);
+fn forecast(bencher: Bencher<'_, '_>) {
+    measure_with_run(|run| {
+        run.set_planned_epochs(100);
         for epoch in 0..10 {
-            run.epoch_started(epoch);
-            run.epoch_ended(true);
+            run.start_epoch(epoch);
+            run.end_epoch(true);
         }
-        bencher.bench_local(|| run.prediction());
+        bencher.bench_local(|| run.forecast());
     });
 }
 
 /// The three metrics of a batch in a Burn training.
 #[divan::bench]
-fn burn_s_metrics(bencher: Bencher<'_, '_>) {
-    with_run(|run| {
+fn burn_metrics(bencher: Bencher<'_, '_>) {
+    measure_with_run(|run| {
         let (mut energy, mut power, mut emissions) = (
             EnergyMetric::new(run.clone()),
             PowerMetric::new(run.clone()),
@@ -93,12 +94,12 @@ fn burn_s_metrics(bencher: Bencher<'_, '_>) {
 
 /// One live reading.
 #[divan::bench]
-fn live_reading(bencher: Bencher<'_, '_>) {
-    with_run(|run| bencher.bench_local(|| run.live()));
+fn live_usage(bencher: Bencher<'_, '_>) {
+    measure_with_run(|run| bencher.bench_local(|| run.usage()));
 }
 
 /// A whole run without any training: start, finish and the files.
 #[divan::bench(sample_count = 50, sample_size = 1)]
 fn start_and_finish() {
-    with_run(|_| ());
+    measure_with_run(|_| ());
 }

@@ -7,4 +7,4 @@ pub mod steps;
 pub mod system;
 
 /// Why something could not be measured.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub type BenchError = Box<dyn std::error::Error + Send + Sync>;

@@ -2,45 +2,49 @@
 
 /// The middle of some differences, and bounds that enclose the true middle in at least 95 % of all cases.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interval {
+pub struct ConfidenceInterval {
     /// The lower bound.
     pub low: f64,
     /// The middle.
-    pub middle: f64,
+    pub estimate: f64,
     /// The upper bound.
     pub high: f64,
 }
 
-impl Interval {
+impl ConfidenceInterval {
     /// Of differences between two of a kind, measured in turns, whose noise is as often too high as too low by the same:
     /// the estimate of Hodges and Lehmann, and the bounds that Wilcoxon's signed ranks give, exactly. All means of two
     /// differences, each with itself too, are sorted; the middle is their median, and the bounds are as far from the ends
     /// as the ranks allow. None of fewer than six values, of which no two means enclose enough.
     #[must_use]
-    pub fn of_differences(values: &[f64]) -> Option<Self> {
+    pub fn from_differences(values: &[f64]) -> Option<Self> {
         let mut means: Vec<f64> = Vec::with_capacity(values.len() * (values.len() + 1) / 2);
         for (place, value) in values.iter().enumerate() {
             means.extend(values[place..].iter().map(|other| f64::midpoint(*value, *other)));
         }
         let means = sorted(means);
-        let outside = outside(values.len())?;
-        Some(Self { low: means[outside], middle: middle(&means)?, high: means[means.len() - 1 - outside] })
+        let outside = signed_rank_bound(values.len())?;
+        Some(Self {
+            low: means[outside],
+            estimate: median_of_sorted(&means)?,
+            high: means[means.len() - 1 - outside],
+        })
     }
 
     /// The same with another unit.
     #[must_use]
     pub fn map(self, unit: impl Fn(f64) -> f64) -> Self {
-        Self { low: unit(self.low), middle: unit(self.middle), high: unit(self.high) }
+        Self { low: unit(self.low), estimate: unit(self.estimate), high: unit(self.high) }
     }
 }
 
 /// The value in the middle, or the mean of the two there; none of nothing.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
-    middle(&sorted(values.to_vec()))
+    median_of_sorted(&sorted(values.to_vec()))
 }
 
-fn middle(sorted: &[f64]) -> Option<f64> {
+fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     Some(f64::midpoint(sorted[last / 2], sorted[sorted.len() / 2]))
 }
@@ -59,7 +63,7 @@ fn sorted(mut values: Vec<f64>) -> Vec<f64> {
 
 /// How many means lie outside on either side: of n differences around nothing each rank is positive in half of all cases,
 /// which gives the sum of the positive ranks its distribution, and 2.5 % of it are left.
-fn outside(values: usize) -> Option<usize> {
+fn signed_rank_bound(values: usize) -> Option<usize> {
     let mut probability = vec![1.0_f64];
     for rank in 1..=values {
         probability.resize(probability.len() + rank, 0.0);
@@ -82,34 +86,34 @@ mod tests {
 
     /// From tables of the signed ranks: the highest sums that 2.5 % allow for 5, 6, 9, 10, 20 and 25 pairs.
     #[test]
-    fn the_ranks_are_those_of_the_tables() {
+    fn signed_ranks_match_published_tables() {
         let pairs = [5, 6, 9, 10, 20, 25];
-        assert_eq!(pairs.map(outside), [None, Some(0), Some(5), Some(8), Some(52), Some(89)]);
+        assert_eq!(pairs.map(signed_rank_bound), [None, Some(0), Some(5), Some(8), Some(52), Some(89)]);
     }
 
     /// Hollander and Wolfe, Nonparametric Statistical Methods, on the depression of nine patients before and after a
     /// treatment: the middle is -0.46, its bounds -0.786 and -0.010.
     #[test]
     #[expect(clippy::approx_constant, reason = "a patient's 3.14 is no pi")]
-    fn the_bounds_are_those_of_the_textbook() {
+    fn bounds_match_textbook_example() {
         let before = [1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30];
         let after = [0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29];
         let differences: Vec<f64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
-        let told = Interval::of_differences(&differences);
-        let told = told.map(|interval| interval.map(|bound| (bound * 1e3).round() / 1e3));
-        assert_eq!(told, Some(Interval { low: -0.786, middle: -0.46, high: -0.01 }));
-        assert_eq!(Interval::of_differences(&differences[..5]), None);
+        let interval = ConfidenceInterval::from_differences(&differences);
+        let interval = interval.map(|interval| interval.map(|bound| (bound * 1e3).round() / 1e3));
+        assert_eq!(interval, Some(ConfidenceInterval { low: -0.786, estimate: -0.46, high: -0.01 }));
+        assert_eq!(ConfidenceInterval::from_differences(&differences[..5]), None);
     }
 
     #[test]
-    fn between_two_values_the_median_is_their_mean() {
+    fn even_median_is_mean_of_middle() {
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[3.0, 1.0, 2.0, 6.0]), Some(2.5));
         assert_eq!(median(&[]), None);
     }
 
     #[test]
-    fn the_hundredth_percentile_is_the_highest() {
+    fn hundredth_percentile_is_maximum() {
         let values = [3.0, 1.0, 2.0, 4.0];
         assert_eq!(
             [50, 99, 100].map(|percent| percentile(&values, percent)),

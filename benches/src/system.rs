@@ -9,30 +9,30 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-use crate::Failure;
+use crate::BenchError;
 
 /// What a thread did so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Work {
+pub struct ThreadUsage {
     /// Its processor time, to the nanosecond.
-    pub time: Duration,
+    pub cpu_time: Duration,
     /// How often it was let onto a processor.
-    pub turns: u64,
+    pub timeslices: u64,
 }
 
-impl Add for Work {
+impl Add for ThreadUsage {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { time: self.time + other.time, turns: self.turns + other.turns }
+        Self { cpu_time: self.cpu_time + other.cpu_time, timeslices: self.timeslices + other.timeslices }
     }
 }
 
-impl Sub for Work {
+impl Sub for ThreadUsage {
     type Output = Self;
 
     fn sub(self, before: Self) -> Self {
-        Self { time: self.time - before.time, turns: self.turns - before.turns }
+        Self { cpu_time: self.cpu_time - before.cpu_time, timeslices: self.timeslices - before.timeslices }
     }
 }
 
@@ -40,15 +40,15 @@ impl Sub for Work {
 ///
 /// # Errors
 /// When there is no such thread, or no such file of the kernel's.
-pub fn thread_time(name: &str) -> Result<Duration, Failure> {
-    Ok(work_of(&found(name)?)?.time)
+pub fn thread_cpu_time(name: &str) -> Result<Duration, BenchError> {
+    Ok(read_thread_usage(&find_thread(name)?)?.cpu_time)
 }
 
 /// The kernel's folder of this process's thread of that name.
-fn found(name: &str) -> Result<PathBuf, Failure> {
+fn find_thread(name: &str) -> Result<PathBuf, BenchError> {
     // One that has just begun has no name yet, and a list in which threads end meanwhile may miss another.
     for _ in 0..1_000 {
-        if let Some(task) = task_of(name)? {
+        if let Some(task) = task_dir(name)? {
             return Ok(task);
         }
         thread::sleep(Duration::from_millis(1));
@@ -56,7 +56,7 @@ fn found(name: &str) -> Result<PathBuf, Failure> {
     Err(format!("there is no thread {name}").into())
 }
 
-fn task_of(name: &str) -> Result<Option<PathBuf>, Failure> {
+fn task_dir(name: &str) -> Result<Option<PathBuf>, BenchError> {
     for task in fs::read_dir("/proc/self/task")? {
         let task = task?.path();
         if fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name) {
@@ -70,58 +70,58 @@ fn task_of(name: &str) -> Result<Option<PathBuf>, Failure> {
 ///
 /// # Errors
 /// When the kernel has no such files.
-pub fn process_time() -> Result<Duration, Failure> {
-    fs::read_dir("/proc/self/task")?.map(|task| Ok(work_of(&task?.path())?.time)).sum()
+pub fn process_cpu_time() -> Result<Duration, BenchError> {
+    fs::read_dir("/proc/self/task")?.map(|task| Ok(read_thread_usage(&task?.path())?.cpu_time)).sum()
 }
 
-fn work_of(task: &Path) -> Result<Work, Failure> {
+fn read_thread_usage(task: &Path) -> Result<ThreadUsage, BenchError> {
     let stat = fs::read_to_string(task.join("schedstat"))?;
-    Ok(parse_work(&stat).ok_or_else(|| format!("a schedstat of another form: {stat}"))?)
+    Ok(parse_schedstat(&stat).ok_or_else(|| format!("a schedstat of another form: {stat}"))?)
 }
 
 /// <https://docs.kernel.org/scheduler/sched-stats.html>
-fn parse_work(stat: &str) -> Option<Work> {
+fn parse_schedstat(stat: &str) -> Option<ThreadUsage> {
     let numbers: Vec<u64> = stat.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
     let [time, _, turns] = numbers.try_into().ok()?;
-    Some(Work { time: Duration::from_nanos(time), turns })
+    Some(ThreadUsage { cpu_time: Duration::from_nanos(time), timeslices: turns })
 }
 
 /// Threads of this process that can be asked quickly for what they did.
 #[derive(Debug)]
-pub struct Watched(Vec<File>);
+pub struct ThreadWatcher(Vec<File>);
 
-impl Watched {
+impl ThreadWatcher {
     /// Of some names.
     ///
     /// # Errors
     /// When there is no such thread, or no such file of the kernel's.
-    pub fn open(names: &[&str]) -> Result<Self, Failure> {
-        let open = |name: &&str| Ok(File::open(found(name)?.join("schedstat"))?);
-        names.iter().map(open).collect::<Result<_, Failure>>().map(Self)
+    pub fn open(names: &[&str]) -> Result<Self, BenchError> {
+        let open = |name: &&str| Ok(File::open(find_thread(name)?.join("schedstat"))?);
+        names.iter().map(open).collect::<Result<_, BenchError>>().map(Self)
     }
 
     /// What they did so far; a thread that has ended counts no more.
     #[must_use]
-    pub fn work(&self) -> Work {
+    pub fn usage(&self) -> ThreadUsage {
         let work = |file: &File| {
             let mut bytes = [0; 64];
             let length = file.read_at(&mut bytes, 0).ok()?;
-            parse_work(str::from_utf8(&bytes[..length]).ok()?)
+            parse_schedstat(str::from_utf8(&bytes[..length]).ok()?)
         };
-        self.0.iter().filter_map(work).fold(Work::default(), Add::add)
+        self.0.iter().filter_map(work).fold(ThreadUsage::default(), Add::add)
     }
 }
 
 /// The processor time of this process so far, in seconds.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ProcessorTime {
+pub struct ProcessCpuTime {
     /// Of the thread that asked.
-    pub this: f64,
+    pub this_thread: f64,
     /// Of all others, those that have ended among them.
-    pub others: f64,
+    pub other_threads: f64,
 }
 
-impl ProcessorTime {
+impl ProcessCpuTime {
     /// Until now.
     #[must_use]
     pub fn now() -> Self {
@@ -130,7 +130,7 @@ impl ProcessorTime {
             tv_sec as f64 + tv_nsec as f64 * 1e-9
         };
         let (all, this) = (seconds(ClockId::ProcessCPUTime), seconds(ClockId::ThreadCPUTime));
-        Self { this, others: all - this }
+        Self { this_thread: this, other_threads: all - this }
     }
 }
 
@@ -138,8 +138,8 @@ impl ProcessorTime {
 ///
 /// # Errors
 /// When the kernel has no such file.
-pub fn resident() -> Result<f64, Failure> {
-    kilobytes("/proc/self/smaps_rollup", "Rss:")
+pub fn resident_bytes() -> Result<f64, BenchError> {
+    read_memory_field("/proc/self/smaps_rollup", "Rss:")
 }
 
 /// The most bytes that it has held so far. The kernel counts them a little less exactly than the present
@@ -147,39 +147,39 @@ pub fn resident() -> Result<f64, Failure> {
 ///
 /// # Errors
 /// When the kernel has no such file.
-pub fn peak() -> Result<f64, Failure> {
-    Ok(kilobytes("/proc/self/status", "VmHWM:")?.max(resident()?))
+pub fn peak_resident_bytes() -> Result<f64, BenchError> {
+    Ok(read_memory_field("/proc/self/status", "VmHWM:")?.max(resident_bytes()?))
 }
 
 /// What else runs on the machine, and disturbs the figures.
 #[derive(Debug)]
-pub struct Neighbours {
-    began: Instant,
-    seconds: f64,
+pub struct BackgroundLoad {
+    started_at: Instant,
+    cpu_seconds_at_start: f64,
 }
 
-impl Neighbours {
+impl BackgroundLoad {
     /// From now on.
     ///
     /// # Errors
     /// When the kernel has no such files.
-    pub fn watch() -> Result<Self, Failure> {
-        Ok(Self { began: Instant::now(), seconds: others()? })
+    pub fn start() -> Result<Self, BenchError> {
+        Ok(Self { started_at: Instant::now(), cpu_seconds_at_start: other_cpu_seconds()? })
     }
 
     /// How many cores they kept busy on average since then.
     ///
     /// # Errors
     /// When the kernel has no such files.
-    pub fn cores(&self) -> Result<f64, Failure> {
-        Ok((others()? - self.seconds) / self.began.elapsed().as_secs_f64())
+    pub fn busy_cores(&self) -> Result<f64, BenchError> {
+        Ok((other_cpu_seconds()? - self.cpu_seconds_at_start) / self.started_at.elapsed().as_secs_f64())
     }
 }
 
 /// The processor seconds of all but this process and the children that it waited for, other guests of the
 /// host included.
 /// <https://docs.kernel.org/filesystems/proc.html#miscellaneous-kernel-statistics-in-proc-stat>
-fn others() -> Result<f64, Failure> {
+fn other_cpu_seconds() -> Result<f64, BenchError> {
     /// User, nice, system, irq, softirq and steal; the idle and the waiting time are left out.
     const BUSY: [usize; 6] = [0, 1, 2, 5, 6, 7];
     /// User and system time of the process, and of its children; counted from the field after its name.
@@ -189,18 +189,18 @@ fn others() -> Result<f64, Failure> {
     let process = fs::read_to_string("/proc/self/stat")?;
     let (_, own) = process.rsplit_once(')').ok_or("/proc/self/stat names no program")?;
     // The kernel counts in hundredths of a second, on all ports that Rust runs on.
-    Ok((sum(all, &BUSY)? - sum(own, &OWN)?) / 100.0)
+    Ok((sum_fields(all, &BUSY)? - sum_fields(own, &OWN)?) / 100.0)
 }
 
 /// The sum of some fields.
-fn sum(text: &str, positions: &[usize]) -> Result<f64, Failure> {
+fn sum_fields(text: &str, positions: &[usize]) -> Result<f64, BenchError> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     let field =
         |position: &usize| Ok(fields.get(*position).ok_or("too few fields in /proc")?.parse::<f64>()?);
     positions.iter().map(field).sum()
 }
 
-fn kilobytes(path: &str, key: &str) -> Result<f64, Failure> {
+fn read_memory_field(path: &str, key: &str) -> Result<f64, BenchError> {
     let text = fs::read_to_string(path)?;
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB"));
     let kibibytes: f64 = value.ok_or_else(|| format!("{path} has no line {key}"))?.trim().parse()?;

@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod arrows;
+mod dependencies;
 mod manifests;
-mod rooms;
 mod workspace;

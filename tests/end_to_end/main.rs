@@ -7,7 +7,7 @@
     reason = "a test stops at the first surprise, and its figures are whole"
 )]
 
-mod boards;
+mod gpus;
 #[path = "../../crates/sootprint-hub/tests/isolated/mod.rs"]
 mod isolated;
-mod publication;
+mod push;

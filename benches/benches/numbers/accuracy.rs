@@ -2,233 +2,251 @@
 
 use std::time::Duration;
 
-use crate::child::{Child, Report};
-use crate::machine::{LEAD, Machine, Observed, ROUND, board, uuid};
-use crate::{Row, per_cent};
-use nvidia_ml::Board;
-use sootprint_benches::Failure;
+use crate::child::{FigureProcess, FigureReport};
+use crate::machine::{BenchMachine, ObservedRun, POWER_PERIOD, SCRIPT_LEAD, gpu_uuid, scripted_gpu};
+use crate::{NumbersRow, format_percent};
+use nvidia_ml::FakeGpu;
+use sootprint_benches::BenchError;
 
 /// Windows of one case, whose phases are spread over the round of the power.
-const WINDOWS: u32 = 8;
+const WINDOWS_PER_CASE: u32 = 8;
 
 /// They overlap, but for their ends, at which the sampler has work to do.
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// What is measured and how near it should come.
-struct Case {
+struct AccuracyCase {
     name: &'static str,
-    what: &'static str,
+    description: &'static str,
     /// Part of the truth.
     goal: f64,
     window: Duration,
     /// `CUDA_VISIBLE_DEVICES`.
-    visible: Option<&'static str>,
+    visible_devices: Option<&'static str>,
     /// The machine's boards, for a run that starts at this time of the script.
-    boards: fn(Duration) -> Vec<Board>,
-    judge: fn(&Observed) -> Result<Judgement, Failure>,
+    gpus: fn(Duration) -> Vec<FakeGpu>,
+    judge: fn(&ObservedRun) -> Result<CaseResult, BenchError>,
 }
 
 /// The relative error, and what is wrong besides.
-type Judgement = (f64, Vec<String>);
+type CaseResult = (f64, Vec<String>);
 
-const WINDOW: Duration = Duration::from_secs(5);
+const SHORT_WINDOW: Duration = Duration::from_secs(5);
 const LONG_WINDOW: Duration = Duration::from_secs(20);
-const FAST: Duration = Duration::from_millis(20);
-const SLOW: Duration = Duration::from_millis(100);
+const FAST_TICK: Duration = Duration::from_millis(20);
+const SLOW_TICK: Duration = Duration::from_millis(100);
 /// What reading the counter of an H100 takes.
-const DEAR: Duration = Duration::from_millis(5);
+const EXPENSIVE_READ: Duration = Duration::from_millis(5);
 
-const CASES: [Case; 11] = [
-    Case {
+const CASES: [AccuracyCase; 11] = [
+    AccuracyCase {
         name: "fast-counter",
-        what: "energy counter with a tick of 20 ms, 5 s",
+        description: "energy counter with a tick of 20 ms, 5 s",
         goal: 0.0005,
-        window: WINDOW,
-        visible: None,
-        boards: |_| vec![board(0, 1).counter(FAST)],
-        judge: |run| whole(run, &[0]),
+        window: SHORT_WINDOW,
+        visible_devices: None,
+        gpus: |_| vec![scripted_gpu(0, 1).energy_counter(FAST_TICK)],
+        judge: |run| judge_total_energy(run, &[0]),
     },
-    Case {
+    AccuracyCase {
         name: "slow-counter",
-        what: "energy counter with a tick of 100 ms, 5 s",
+        description: "energy counter with a tick of 100 ms, 5 s",
         goal: 0.005,
-        window: WINDOW,
-        visible: None,
-        boards: |_| vec![board(0, 1).counter(SLOW)],
-        judge: |run| whole(run, &[0]),
+        window: SHORT_WINDOW,
+        visible_devices: None,
+        gpus: |_| vec![scripted_gpu(0, 1).energy_counter(SLOW_TICK)],
+        judge: |run| judge_total_energy(run, &[0]),
     },
-    Case {
+    AccuracyCase {
         name: "dear-counter",
-        what: "energy counter with a tick of 100 ms of which each reading takes 5 ms, 5 s",
+        description: "energy counter with a tick of 100 ms of which each reading takes 5 ms, 5 s",
         goal: 0.005,
-        window: WINDOW,
-        visible: None,
-        boards: |_| vec![board(0, 1).counter(SLOW).slow_counter(DEAR)],
-        judge: |run| whole(run, &[0]),
+        window: SHORT_WINDOW,
+        visible_devices: None,
+        gpus: |_| vec![scripted_gpu(0, 1).energy_counter(SLOW_TICK).counter_delay(EXPENSIVE_READ)],
+        judge: |run| judge_total_energy(run, &[0]),
     },
-    Case {
+    AccuracyCase {
         name: "instant-power",
-        what: "no energy counter, power of the moment, 5 s",
+        description: "no energy counter, power of the moment, 5 s",
         goal: 0.01,
-        window: WINDOW,
-        visible: None,
-        boards: |_| vec![board(0, 1).instant()],
-        judge: |run| whole(run, &[0]),
+        window: SHORT_WINDOW,
+        visible_devices: None,
+        gpus: |_| vec![scripted_gpu(0, 1).power_fields()],
+        judge: |run| judge_total_energy(run, &[0]),
     },
-    Case {
+    AccuracyCase {
         name: "mean-power",
-        what: "no energy counter, power averaged over 1 s, 8 s",
+        description: "no energy counter, power averaged over 1 s, 8 s",
         goal: 0.03,
         window: Duration::from_secs(8),
-        visible: None,
-        boards: |_| vec![board(0, 1).average(Duration::from_secs(1))],
-        judge: |run| whole(run, &[0]),
+        visible_devices: None,
+        gpus: |_| vec![scripted_gpu(0, 1).averaging_window(Duration::from_secs(1))],
+        judge: |run| judge_total_energy(run, &[0]),
     },
-    Case {
+    AccuracyCase {
         name: "by-index",
-        what: "two of four boards by index, tick of 20 ms, 5 s",
+        description: "two of four boards by index, tick of 20 ms, 5 s",
         goal: 0.0005,
-        window: WINDOW,
-        visible: Some("2,0"),
-        boards: four,
-        judge: |run| whole(run, &[2, 0]),
+        window: SHORT_WINDOW,
+        visible_devices: Some("2,0"),
+        gpus: four_gpus,
+        judge: |run| judge_total_energy(run, &[2, 0]),
     },
-    Case {
+    AccuracyCase {
         name: "by-uuid",
-        what: "two of four boards by UUID, tick of 20 ms, 5 s",
+        description: "two of four boards by UUID, tick of 20 ms, 5 s",
         goal: 0.0005,
-        window: WINDOW,
-        visible: Some("GPU-dddddddd-0000-0000-0000-000000000000,GPU-bbbbbbbb-0000-0000-0000-000000000000"),
-        boards: four,
-        judge: |run| whole(run, &[3, 1]),
+        window: SHORT_WINDOW,
+        visible_devices: Some(
+            "GPU-dddddddd-0000-0000-0000-000000000000,GPU-bbbbbbbb-0000-0000-0000-000000000000",
+        ),
+        gpus: four_gpus,
+        judge: |run| judge_total_energy(run, &[3, 1]),
     },
-    Case {
+    AccuracyCase {
         name: "by-prefix",
-        what: "one of four boards by the beginning of its UUID, tick of 20 ms, 5 s",
+        description: "one of four boards by the beginning of its UUID, tick of 20 ms, 5 s",
         goal: 0.0005,
-        window: WINDOW,
-        visible: Some("GPU-bbbb"),
-        boards: four,
-        judge: |run| whole(run, &[1]),
+        window: SHORT_WINDOW,
+        visible_devices: Some("GPU-bbbb"),
+        gpus: four_gpus,
+        judge: |run| judge_total_energy(run, &[1]),
     },
-    Case {
+    AccuracyCase {
         name: "lost",
-        what: "one of two boards lost midway, tick of 20 ms, 5 s: the other one's energy, and its own up to the last \
+        description: "one of two boards lost midway, tick of 20 ms, 5 s: the other one's energy, and its own up to the last \
                tick before its last good reading",
         goal: 0.0005,
-        window: WINDOW,
-        visible: None,
-        boards: |start| vec![board(0, 1).counter(FAST).lost(start + WINDOW / 2), board(1, 2).counter(FAST)],
-        judge: lost,
+        window: SHORT_WINDOW,
+        visible_devices: None,
+        gpus: |start| {
+            vec![
+                scripted_gpu(0, 1).energy_counter(FAST_TICK).lost_at(start + SHORT_WINDOW / 2),
+                scripted_gpu(1, 2).energy_counter(FAST_TICK),
+            ]
+        },
+        judge: judge_lost_gpu,
     },
-    Case {
+    AccuracyCase {
         name: "restart",
-        what: "counter restarts midway, tick of 20 ms, 20 s",
+        description: "counter restarts midway, tick of 20 ms, 20 s",
         goal: 0.01,
         // What a load that jumps by 300 W used in the up to 0.2 s before the restart is known to 30 J.
         window: LONG_WINDOW,
-        visible: None,
-        boards: |start| vec![board(0, 1).counter(FAST).counter_start(5_000).reset(start + LONG_WINDOW / 2)],
-        judge: restarted,
+        visible_devices: None,
+        gpus: |start| {
+            vec![
+                scripted_gpu(0, 1)
+                    .energy_counter(FAST_TICK)
+                    .initial_counter(5_000)
+                    .counter_reset(start + LONG_WINDOW / 2),
+            ]
+        },
+        judge: judge_counter_reset,
     },
-    Case {
+    AccuracyCase {
         name: "short",
-        what: "window of 0.15 s, tick of 100 ms",
+        description: "window of 0.15 s, tick of 100 ms",
         goal: 0.05,
         window: Duration::from_millis(150),
-        visible: None,
-        boards: |_| vec![board(0, 1).counter(SLOW)],
-        judge: |run| whole(run, &[0]),
+        visible_devices: None,
+        gpus: |_| vec![scripted_gpu(0, 1).energy_counter(SLOW_TICK)],
+        judge: |run| judge_total_energy(run, &[0]),
     },
 ];
 
-pub(crate) fn rows() -> impl Iterator<Item = Row> {
-    CASES.iter().map(|case| Row::new(case.what, format!("≤ {} %", case.goal * 100.0), case.row()))
+pub(crate) fn rows() -> impl Iterator<Item = NumbersRow> {
+    CASES.iter().map(|case| {
+        NumbersRow::new(case.description, format!("≤ {} %", case.goal * 100.0), case.measure_row())
+    })
 }
 
 /// One window of a case, in this process: the relative error and the seconds to which the window's ends are
 /// known.
-pub(crate) fn measure(case: &str, window: &str) -> Result<Report, Failure> {
+pub(crate) fn measure_window(case: &str, window: &str) -> Result<FigureReport, BenchError> {
     let case = CASES.iter().find(|it| it.name == case).ok_or("there is no such case")?;
-    let phase = ROUND * window.parse()? / WINDOWS;
-    let observed = Machine::new((case.boards)(LEAD + phase), phase)?.observe(case.window)?;
-    let (error, flaws) = (case.judge)(&observed)?;
-    Ok(Report { figures: vec![error, observed.slack.as_secs_f64()], flaws })
+    let phase = POWER_PERIOD * window.parse()? / WINDOWS_PER_CASE;
+    let observed = BenchMachine::new((case.gpus)(SCRIPT_LEAD + phase), phase)?.observe(case.window)?;
+    let (error, problems) = (case.judge)(&observed)?;
+    Ok(FigureReport { figures: vec![error, observed.uncertainty.as_secs_f64()], problems })
 }
 
-impl Case {
-    fn row(&self) -> Result<(String, bool), Failure> {
+impl AccuracyCase {
+    fn measure_row(&self) -> Result<(String, bool), BenchError> {
         let start = |window: u32| {
             std::thread::sleep(STAGGER);
-            Child::start(&["accuracy", self.name, &window.to_string()], self.visible)
+            FigureProcess::start(&["accuracy", self.name, &window.to_string()], self.visible_devices)
         };
-        let children: Vec<Child> = (0..WINDOWS).map(start).collect::<Result<_, _>>()?;
-        let reports: Vec<Report> = children.into_iter().map(Child::report).collect::<Result<_, _>>()?;
-        let figures: Vec<[f64; 2]> = reports.iter().map(Report::exactly).collect::<Result<_, _>>()?;
+        let children: Vec<FigureProcess> = (0..WINDOWS_PER_CASE).map(start).collect::<Result<_, _>>()?;
+        let reports: Vec<FigureReport> =
+            children.into_iter().map(FigureProcess::wait).collect::<Result<_, _>>()?;
+        let figures: Vec<[f64; 2]> =
+            reports.iter().map(FigureReport::exact_figures).collect::<Result<_, _>>()?;
         let mut errors: Vec<f64> = figures.iter().map(|[error, _]| *error).collect();
         errors.sort_unstable_by(|a, b| a.abs().total_cmp(&b.abs()));
         let (median, worst) = (errors[errors.len() / 2].abs(), errors[errors.len() - 1]);
         let slack = figures.iter().map(|[_, slack]| *slack).fold(0.0, f64::max) * 1e6;
-        let flaw = reports.iter().flat_map(|report| &report.flaws).next();
+        let problem = reports.iter().flat_map(|report| &report.problems).next();
         let measured = format!(
-            "{}, worst of {WINDOWS} windows; median {}; their ends are known to {slack:.0} µs{}",
-            per_cent(worst),
-            per_cent(median),
-            flaw.map_or_else(String::new, |flaw| format!("; {flaw}"))
+            "{}, worst of {WINDOWS_PER_CASE} windows; median {}; their ends are known to {slack:.0} µs{}",
+            format_percent(worst),
+            format_percent(median),
+            problem.map_or_else(String::new, |flaw| format!("; {flaw}"))
         );
-        Ok((measured, worst.abs() <= self.goal && flaw.is_none()))
+        Ok((measured, worst.abs() <= self.goal && problem.is_none()))
     }
 }
 
 /// Four boards of different power.
-fn four(_start: Duration) -> Vec<Board> {
-    (0..4).map(|index| board(index, u32::from(index) + 1).counter(FAST)).collect()
+fn four_gpus(_start: Duration) -> Vec<FakeGpu> {
+    (0..4).map(|index| scripted_gpu(index, u32::from(index) + 1).energy_counter(FAST_TICK)).collect()
 }
 
 /// Exactly these boards, from the first moment to the last.
-fn whole(run: &Observed, boards: &[u8]) -> Result<Judgement, Failure> {
-    let truth: f64 = boards.iter().map(|index| run.truth(usize::from(*index))).sum();
+fn judge_total_energy(run: &ObservedRun, gpus: &[u8]) -> Result<CaseResult, BenchError> {
+    let truth: f64 = gpus.iter().map(|index| run.true_energy(usize::from(*index))).sum();
     let counted: Vec<&str> = run.footprint.components.iter().map(|it| it.id.as_str()).collect();
-    let mut flaws = Vec::new();
+    let mut problems = Vec::new();
     for index in 0..4 {
-        if counted.contains(&uuid(index).as_str()) != boards.contains(&index) {
-            flaws.push(format!("board {index} is counted wrongly"));
+        if counted.contains(&gpu_uuid(index).as_str()) != gpus.contains(&index) {
+            problems.push(format!("board {index} is counted wrongly"));
         }
     }
-    Ok((run.footprint.energy.gpu.joules() / truth - 1.0, flaws))
+    Ok((run.footprint.energy.gpu.joules() / truth - 1.0, problems))
 }
 
 /// The whole energy of a board whose counter restarted, and that it was told.
-fn restarted(run: &Observed) -> Result<Judgement, Failure> {
-    let (error, mut flaws) = whole(run, &[0])?;
-    let (resets, notes) = (run.board(0)?.resets, &run.footprint.notes);
+fn judge_counter_reset(run: &ObservedRun) -> Result<CaseResult, BenchError> {
+    let (error, mut problems) = judge_total_energy(run, &[0])?;
+    let (resets, notes) = (run.component(0)?.resets, &run.footprint.notes);
     if resets != 1 || !notes.iter().any(|note| note.contains("began again")) {
-        flaws.push(format!("{resets} resets reported, in {notes:?}"));
+        problems.push(format!("{resets} resets reported, in {notes:?}"));
     }
-    Ok((error, flaws))
+    Ok((error, problems))
 }
 
 /// The energy of the first board up to its last good reading, of the second in full, and that the loss was
 /// told.
-fn lost(run: &Observed) -> Result<Judgement, Failure> {
+fn judge_lost_gpu(run: &ObservedRun) -> Result<CaseResult, BenchError> {
     /// A counter is read five times a second; the rest is for a thread that was woken late.
-    const LONGEST_SILENCE: Duration = Duration::from_millis(250);
-    let (lost, other) = (run.board(0)?, run.board(1)?);
+    const MAX_READ_GAP: Duration = Duration::from_millis(250);
+    let (lost, other) = (run.component(0)?, run.component(1)?);
     let last_reading = run.from + Duration::try_from_secs_f64(lost.measured_s)?;
-    let [least, most] = [last_reading - FAST, last_reading].map(|to| run.true_energy(0, to));
+    let [least, most] = [last_reading - FAST_TICK, last_reading].map(|to| run.true_energy_until(0, to));
     let counted = lost.energy.joules();
     let error = if counted < least { counted / least - 1.0 } else { (counted / most - 1.0).max(0.0) };
-    let other = other.energy.joules() / run.truth(1) - 1.0;
+    let other = other.energy.joules() / run.true_energy(1) - 1.0;
 
-    let mut flaws = Vec::new();
+    let mut problems = Vec::new();
     let unmeasured = Duration::try_from_secs_f64(lost.unmeasured_s)?;
-    let longest = run.to.saturating_sub(LEAD + WINDOW / 2) + LONGEST_SILENCE;
+    let longest = run.to.saturating_sub(SCRIPT_LEAD + SHORT_WINDOW / 2) + MAX_READ_GAP;
     if unmeasured > longest {
-        flaws.push(format!("{unmeasured:?} are unmeasured, at most {longest:?} need be"));
+        problems.push(format!("{unmeasured:?} are unmeasured, at most {longest:?} need be"));
     }
     let report = run.footprint.to_string();
     if !report.lines().take(3).any(|line| line.contains("lost")) {
-        flaws.push("the loss is not in the first lines of the report".to_owned());
+        problems.push("the loss is not in the first lines of the report".to_owned());
     }
-    Ok((if other.abs() > error.abs() { other } else { error }, flaws))
+    Ok((if other.abs() > error.abs() { other } else { error }, problems))
 }

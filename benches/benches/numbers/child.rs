@@ -5,27 +5,32 @@ use std::io::Error;
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::{accuracy, cost};
-use sootprint_benches::Failure;
+use sootprint_benches::BenchError;
 
 /// The argument before a task.
-pub(crate) const WORD: &str = "measure";
+pub(crate) const TASK_ARGUMENT: &str = "measure";
 
 /// A process at work.
-pub(crate) struct Child(std::process::Child);
+pub(crate) struct FigureProcess(std::process::Child);
 
 /// What it found.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Report {
+pub(crate) struct FigureReport {
     pub(crate) figures: Vec<f64>,
     /// What was wrong besides the figures.
-    pub(crate) flaws: Vec<String>,
+    pub(crate) problems: Vec<String>,
 }
 
-impl Child {
+impl FigureProcess {
     /// Starts one, with these boards visible to CUDA, or all, and without settings of who started the table.
-    pub(crate) fn start(task: &[&str], visible: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn start(task: &[&str], visible: Option<&str>) -> Result<Self, BenchError> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(WORD).args(task).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg(TASK_ARGUMENT)
+            .args(task)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if ["SOOTPRINT", "CUDA_", "SCRIPTED_NVML"].iter().any(|prefix| text.starts_with(prefix)) {
@@ -37,10 +42,10 @@ impl Child {
     }
 
     /// Waits for what it found.
-    pub(crate) fn report(self) -> Result<Report, Failure> {
+    pub(crate) fn wait(self) -> Result<FigureReport, BenchError> {
         let output = self.0.wait_with_output()?;
         if output.status.success() {
-            Report::parse(&String::from_utf8(output.stdout)?)
+            FigureReport::parse(&String::from_utf8(output.stdout)?)
         } else {
             let reason = String::from_utf8_lossy(&output.stderr).trim().replace(['\n', '|'], " ");
             Err(format!("{}: {reason}", output.status).into())
@@ -49,14 +54,14 @@ impl Child {
 }
 
 /// Does a task in this process and prints the report.
-pub(crate) fn serve(task: &[String]) -> ExitCode {
+pub(crate) fn run_task(task: &[String]) -> ExitCode {
     let words: Vec<&str> = task.iter().map(String::as_str).collect();
     let found = match words.as_slice() {
-        ["accuracy", case, window] => accuracy::measure(case, window),
-        ["edges"] => cost::edges(),
-        ["memory"] => cost::memory(),
-        ["sampler", boards, sensor] => cost::sampler(boards, sensor),
-        ["hook"] => cost::hook(),
+        ["accuracy", case, window] => accuracy::measure_window(case, window),
+        ["edges"] => cost::start_finish_times(),
+        ["memory"] => cost::added_memory(),
+        ["sampler", gpus, sensor] => cost::sampler_cpu_share(gpus, sensor),
+        ["hook"] => cost::epoch_hook_times(),
         _ => Err(format!("there is no task {words:?}").into()),
     };
     match found {
@@ -64,48 +69,48 @@ pub(crate) fn serve(task: &[String]) -> ExitCode {
             println!("{report}");
             ExitCode::SUCCESS
         }
-        Err(failure) => failed(&failure),
+        Err(failure) => report_failure(&failure),
     }
 }
 
 #[expect(clippy::print_stderr, reason = "the process that waits reads it")]
-fn failed(failure: &Failure) -> ExitCode {
+fn report_failure(failure: &BenchError) -> ExitCode {
     eprintln!("{failure}");
     ExitCode::FAILURE
 }
 
 /// The figures in the first line, then a flaw in each.
-impl fmt::Display for Report {
+impl fmt::Display for FigureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figures: Vec<String> = self.figures.iter().map(f64::to_string).collect();
         write!(f, "{}", figures.join(" "))?;
-        self.flaws.iter().try_for_each(|flaw| write!(f, "\n{}", flaw.replace(['\n', '|'], " ")))
+        self.problems.iter().try_for_each(|flaw| write!(f, "\n{}", flaw.replace(['\n', '|'], " ")))
     }
 }
 
-impl Report {
+impl FigureReport {
     /// Of figures alone.
     pub(crate) fn new(figures: impl Into<Vec<f64>>) -> Self {
-        Self { figures: figures.into(), flaws: Vec::new() }
+        Self { figures: figures.into(), problems: Vec::new() }
     }
 
-    fn parse(text: &str) -> Result<Self, Failure> {
+    fn parse(text: &str) -> Result<Self, BenchError> {
         let mut lines = text.lines();
         let figures =
             lines.next().unwrap_or_default().split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Self { figures, flaws: lines.map(str::to_owned).collect() })
+        Ok(Self { figures, problems: lines.map(str::to_owned).collect() })
     }
 
     /// The figures, when nothing was wrong besides.
-    pub(crate) fn flawless<const N: usize>(&self) -> Result<[f64; N], Failure> {
-        match self.flaws.first() {
+    pub(crate) fn figures_without_problems<const N: usize>(&self) -> Result<[f64; N], BenchError> {
+        match self.problems.first() {
             Some(flaw) => Err(flaw.clone().into()),
-            None => self.exactly(),
+            None => self.exact_figures(),
         }
     }
 
     /// The figures, when there are as many as are asked for.
-    pub(crate) fn exactly<const N: usize>(&self) -> Result<[f64; N], Failure> {
+    pub(crate) fn exact_figures<const N: usize>(&self) -> Result<[f64; N], BenchError> {
         let wrong = |_| Error::other(format!("{} figures, not {N}", self.figures.len()));
         Ok(<[f64; N]>::try_from(self.figures.as_slice()).map_err(wrong)?)
     }

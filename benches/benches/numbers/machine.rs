@@ -5,60 +5,60 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sootprint::{ComponentSummary, Footprint, Run};
 
-use nvidia_ml::{Board, Script, install};
-use sootprint_benches::Failure;
+use nvidia_ml::{FakeGpu, NvmlScript, install};
+use sootprint_benches::BenchError;
 
 /// How long 100 W and then 400 W take.
-pub(crate) const ROUND: Duration = Duration::from_millis(1030);
+pub(crate) const POWER_PERIOD: Duration = Duration::from_millis(1030);
 
 /// The script's time when its machine is made: a board has a past, and a mean over its last second is full.
-pub(crate) const LEAD: Duration = Duration::from_secs(10);
+pub(crate) const SCRIPT_LEAD: Duration = Duration::from_secs(10);
 
 /// An NVML library with boards, in a folder of its own.
-pub(crate) struct Machine {
+pub(crate) struct BenchMachine {
     folder: tempfile::TempDir,
     pub(crate) library: PathBuf,
-    script: Script,
+    script: NvmlScript,
     zero: SystemTime,
 }
 
 /// A run that is over, and what it should say.
-pub(crate) struct Observed {
+pub(crate) struct ObservedRun {
     pub(crate) footprint: Footprint,
-    script: Script,
+    script: NvmlScript,
     /// What was measured, in the script's time, and how well that is known.
     pub(crate) from: Duration,
     pub(crate) to: Duration,
-    pub(crate) slack: Duration,
+    pub(crate) uncertainty: Duration,
 }
 
 /// A board that draws 100 W for 700 ms and 400 W for 330 ms, again and again, or a multiple of that.
-pub(crate) fn board(index: u8, times: u32) -> Board {
-    Board::new(uuid(index), format!("0000:{:02x}:00.0", 7 + index), "NVIDIA H200")
-        .limit(700 * times)
-        .power(Duration::ZERO, 100 * times)
-        .power(Duration::from_millis(700), 400 * times)
-        .repeat(ROUND)
+pub(crate) fn scripted_gpu(index: u8, times: u32) -> FakeGpu {
+    FakeGpu::new(gpu_uuid(index), format!("0000:{:02x}:00.0", 7 + index), "NVIDIA H200")
+        .power_limit(700 * times)
+        .power_from(Duration::ZERO, 100 * times)
+        .power_from(Duration::from_millis(700), 400 * times)
+        .repeat_every(POWER_PERIOD)
 }
 
 /// `GPU-aaaaaaaa-0000-…` and so on.
-pub(crate) fn uuid(index: u8) -> String {
+pub(crate) fn gpu_uuid(index: u8) -> String {
     let letter = char::from(b'a' + index);
     format!("GPU-{}-0000-0000-0000-000000000000", String::from(letter).repeat(8))
 }
 
-impl Machine {
+impl BenchMachine {
     /// Whose script is at [`LEAD`] and a phase now.
-    pub(crate) fn new(boards: impl IntoIterator<Item = Board>, phase: Duration) -> Result<Self, Failure> {
+    pub(crate) fn new(gpus: impl IntoIterator<Item = FakeGpu>, phase: Duration) -> Result<Self, BenchError> {
         let folder = tempfile::tempdir()?;
-        let zero = SystemTime::now() - LEAD - phase;
-        let script = boards.into_iter().fold(Script::new().clock_since(zero), Script::board);
+        let zero = SystemTime::now() - SCRIPT_LEAD - phase;
+        let script = gpus.into_iter().fold(NvmlScript::new().real_clock_since(zero), NvmlScript::with_gpu);
         let library = install(&script, folder.path())?;
         Ok(Self { folder, library, script, zero })
     }
 
     pub(crate) fn start(&self) -> Run {
-        Run::pre_training(self.folder.path().join("run")).nvml(&self.library).start()
+        Run::pre_training(self.folder.path().join("run")).nvml_library(&self.library).start()
     }
 
     /// Lets a run go on for a time and finds what it measured.
@@ -66,54 +66,54 @@ impl Machine {
     /// The beginning is known from the live figures, which tell the time since it; the end from the length of
     /// an epoch that is begun here and that the finish ends. Either is known to the length of a call. All is
     /// in the script's time, which the library and this process count from one Unix time.
-    pub(crate) fn observe(self, window: Duration) -> Result<Observed, Failure> {
+    pub(crate) fn observe(self, window: Duration) -> Result<ObservedRun, BenchError> {
         let run = self.start();
         let handle = run.handle();
-        let (asked, live, first_half) = narrowest(|| handle.live());
-        let (epoch, (), second_half) = timed(|| handle.epoch_started(1));
+        let (asked_at, live, first_half) = most_precise(|| handle.usage());
+        let (epoch, (), second_half) = time_call(|| handle.start_epoch(1));
         std::thread::sleep(window);
         let footprint = run.finish();
         let lasted = footprint.epochs.first().ok_or("the epoch is not in the footprint")?.duration_s;
-        let from = self.script_time(asked - live.elapsed)?;
+        let from = self.script_time(asked_at - live.elapsed)?;
         let to = self.script_time(epoch + Duration::try_from_secs_f64(lasted)?)?;
-        Ok(Observed { footprint, script: self.script, from, to, slack: first_half + second_half })
+        Ok(ObservedRun { footprint, script: self.script, from, to, uncertainty: first_half + second_half })
     }
 
-    fn script_time(&self, moment: Instant) -> Result<Duration, Failure> {
-        let (instant, system, _) = narrowest(SystemTime::now);
+    fn script_time(&self, moment: Instant) -> Result<Duration, BenchError> {
+        let (instant, system, _) = most_precise(SystemTime::now);
         let ago = instant.checked_duration_since(moment).ok_or("the moment is still to come")?;
         Ok(system.duration_since(self.zero)? - ago)
     }
 }
 
-impl Observed {
+impl ObservedRun {
     /// The joules that a board drew while it was measured.
-    pub(crate) fn truth(&self, board: usize) -> f64 {
-        self.true_energy(board, self.to)
+    pub(crate) fn true_energy(&self, gpu_index: usize) -> f64 {
+        self.true_energy_until(gpu_index, self.to)
     }
 
     /// The joules that a board drew from the beginning to a time of the script.
-    pub(crate) fn true_energy(&self, board: usize, to: Duration) -> f64 {
-        self.script.true_energy(board, self.from, to)
+    pub(crate) fn true_energy_until(&self, gpu_index: usize, to: Duration) -> f64 {
+        self.script.true_energy(gpu_index, self.from, to)
     }
 
     /// What the footprint says of a board.
-    pub(crate) fn board(&self, index: u8) -> Result<&ComponentSummary, Failure> {
-        let found = self.footprint.components.iter().find(|it| it.id == uuid(index));
+    pub(crate) fn component(&self, index: u8) -> Result<&ComponentSummary, BenchError> {
+        let found = self.footprint.components.iter().find(|it| it.id == gpu_uuid(index));
         Ok(found.ok_or_else(|| format!("board {index} is not in the footprint"))?)
     }
 }
 
 /// Something that tells a time, the middle of the shortest of some calls, and half of its length.
-fn narrowest<T>(tell: impl Fn() -> T) -> (Instant, T, Duration) {
+fn most_precise<T>(call: impl Fn() -> T) -> (Instant, T, Duration) {
     let shorter = |best: (_, _, _), next: (_, _, _)| if next.2 < best.2 { next } else { best };
-    (0..100).map(|_| timed(&tell)).fold(timed(&tell), shorter)
+    (0..100).map(|_| time_call(&call)).fold(time_call(&call), shorter)
 }
 
 /// The middle of a call, what it gives, and half of its length.
-fn timed<T>(call: impl Fn() -> T) -> (Instant, T, Duration) {
+fn time_call<T>(call: impl Fn() -> T) -> (Instant, T, Duration) {
     let before = Instant::now();
-    let given = call();
+    let result = call();
     let half = before.elapsed() / 2;
-    (before + half, given, half)
+    (before + half, result, half)
 }

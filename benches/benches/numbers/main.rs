@@ -14,25 +14,25 @@ mod machine;
 
 use std::process::ExitCode;
 
-use sootprint_benches::{Failure, system};
+use sootprint_benches::{BenchError, system};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
-        Some((first, task)) if first == child::WORD => child::serve(task),
+        Some((first, task)) if first == child::TASK_ARGUMENT => child::run_task(task),
         _ => print_table(),
     }
 }
 
 fn print_table() -> ExitCode {
     println!("| what | measured | goal | |\n|---|---|---|---|");
-    let neighbours = system::Neighbours::watch();
+    let background_load = system::BackgroundLoad::start();
     let mut failed = 0;
-    for Row { what, measured, goal, passes } in accuracy::rows().chain(cost::rows()) {
+    for NumbersRow { what, measured, goal, passes } in accuracy::rows().chain(cost::rows()) {
         println!("| {what} | {measured} | {goal} | {} |", if passes { "pass" } else { "**fail**" });
         failed += u32::from(!passes);
     }
-    match neighbours.and_then(|neighbours| neighbours.cores()) {
+    match background_load.and_then(|neighbours| neighbours.busy_cores()) {
         Ok(cores) => println!(
             "\nOther programs kept {cores:.2} cores busy meanwhile; no figure is corrected for that."
         ),
@@ -42,22 +42,26 @@ fn print_table() -> ExitCode {
 }
 
 /// A line of the table.
-struct Row {
+struct NumbersRow {
     what: String,
     measured: String,
     goal: String,
     passes: bool,
 }
 
-impl Row {
+impl NumbersRow {
     /// With the measured value in words and whether it reaches the goal; what could not be measured does not.
-    fn new(what: impl Into<String>, goal: impl Into<String>, found: Result<(String, bool), Failure>) -> Self {
+    fn new(
+        what: impl Into<String>,
+        goal: impl Into<String>,
+        found: Result<(String, bool), BenchError>,
+    ) -> Self {
         let (measured, passes) = found.unwrap_or_else(|failure| (format!("not measured: {failure}"), false));
         Self { what: what.into(), measured, goal: goal.into(), passes }
     }
 }
 
 /// A part of one as per cent, with as many decimals as the goals have and one more.
-fn per_cent(part: f64) -> String {
+fn format_percent(part: f64) -> String {
     format!("{:.3} %", part * 100.0)
 }

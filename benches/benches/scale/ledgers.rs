@@ -7,13 +7,13 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sootprint::{Kind, Power, Replay, Run, VirtualClock, recover};
+use sootprint::{ComponentKind, Power, Replay, Run, VirtualClock, load_footprint};
 
-use crate::{child, verdict};
-use sootprint_benches::{Failure, system};
+use crate::{child_figures, verdict};
+use sootprint_benches::{BenchError, system};
 
-const SECONDS: f64 = 10.0;
-const MEGABYTES: f64 = 500.0;
+const MAX_SECONDS: f64 = 10.0;
+const MAX_MEGABYTES: f64 = 500.0;
 
 /// The watts of each component in the first part of a round.
 const LOW_WATTS: [f64; 3] = [371.0, 97.0, 13.0];
@@ -22,61 +22,63 @@ const LOW_WATTS: [f64; 3] = [371.0, 97.0, 13.0];
 const TRUE_WATTS: f64 = (371.0 + 97.0 + 13.0) * (0.7 + 0.33 * 2.9) / 1.03;
 
 /// A day of a rank stays below this.
-const BYTES_OF_A_DAY: f64 = 0.5e6;
+const MAX_BYTES_PER_DAY: f64 = 0.5e6;
 
-pub(crate) fn tables() -> Result<bool, Failure> {
+pub(crate) fn print_tables() -> Result<bool, BenchError> {
     println!(
         "\n| ledgers | on disk | made into one footprint in | at most | energy beside the truth | goal | |"
     );
     println!("|---|---|---|---|---|---|---|");
     let mut all = true;
     for ranks in [1, 10, 100, 1_000] {
-        all &= row(ranks, 1)?;
+        all &= print_row(ranks, 1)?;
     }
-    all &= row(1, 30)?;
+    all &= print_row(1, 30)?;
     Ok(all)
 }
 
-fn row(ranks: u32, days: u32) -> Result<bool, Failure> {
+fn print_row(ranks: u32, days: u32) -> Result<bool, BenchError> {
     let dir = tempfile::tempdir()?;
-    let bytes = write(dir.path(), ranks, days)?;
+    let bytes = write_ledgers(dir.path(), ranks, days)?;
     let path = dir.path().to_str().ok_or("the temporary folder has no name in Unicode")?;
-    let [seconds, memory, merged] = child(&["merge", path])?;
+    let [seconds, memory, merged] = child_figures(&["merge", path])?;
     let megabytes = memory / 1e6;
     let truth = TRUE_WATTS * 86_400.0 * f64::from(days) * f64::from(ranks);
     let error = merged / truth - 1.0;
     let a_day = bytes / f64::from(ranks * days);
-    let passes =
-        seconds <= SECONDS && megabytes <= MEGABYTES && a_day <= BYTES_OF_A_DAY && error.abs() < 1e-4;
+    let passes = seconds <= MAX_SECONDS
+        && megabytes <= MAX_MEGABYTES
+        && a_day <= MAX_BYTES_PER_DAY
+        && error.abs() < 1e-4;
     let what = if days == 1 { format!("{ranks} of a day") } else { format!("{ranks} of {days} days") };
     println!(
-        "| {what} | {:.2} MB | {seconds:.3} s | {megabytes:.0} MB | {error:+.1e} | ≤ {SECONDS} s, {MEGABYTES} MB, {} MB a day | {} |",
+        "| {what} | {:.2} MB | {seconds:.3} s | {megabytes:.0} MB | {error:+.1e} | ≤ {MAX_SECONDS} s, {MAX_MEGABYTES} MB, {} MB a day | {} |",
         bytes / 1e6,
-        BYTES_OF_A_DAY / 1e6,
+        MAX_BYTES_PER_DAY / 1e6,
         verdict(passes)
     );
     Ok(passes)
 }
 
 /// Each rank has a board of its own, on a host of its own; gives the bytes of all.
-fn write(dir: &Path, ranks: u32, days: u32) -> Result<f64, Failure> {
+fn write_ledgers(dir: &Path, ranks: u32, days: u32) -> Result<f64, BenchError> {
     let clock = VirtualClock::default();
     let script = |watts: f64| {
         [(0.7, watts), (0.33, 2.9 * watts)]
             .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)))
     };
     let replay = Replay::new()
-        .component(Kind::Gpu, "Scripted board", script(LOW_WATTS[0]))
-        .component(Kind::Cpu, "Scripted CPU", script(LOW_WATTS[1]))
-        .component(Kind::Memory, "Scripted memory", script(LOW_WATTS[2]))
-        .on_clock(clock.clone());
+        .with_component(ComponentKind::Gpu, "Scripted board", script(LOW_WATTS[0]))
+        .with_component(ComponentKind::Cpu, "Scripted CPU", script(LOW_WATTS[1]))
+        .with_component(ComponentKind::Memory, "Scripted memory", script(LOW_WATTS[2]))
+        .with_clock(clock.clone());
     // A process is the last one of the ranks: the first one waits for the others when it finishes.
     let last = ranks - 1;
     let run = Run::pre_training(dir).replay(replay).rank(last, ranks).start();
     for _ in run.epochs(0..24 * days) {
         clock.advance(Duration::from_secs(3_600));
         // A month of readings in one go would take the meter longer than a finish waits for it.
-        if !run.handle().settle(Duration::from_secs(60)) {
+        if !run.handle().flush(Duration::from_secs(60)) {
             return Err("the meter does not come after the clock".into());
         }
     }
@@ -96,9 +98,14 @@ fn write(dir: &Path, ranks: u32, days: u32) -> Result<f64, Failure> {
 }
 
 /// Prints the seconds, the bytes of memory at most, and the joules of all ledgers of a folder together.
-pub(crate) fn merge(dir: &Path) -> Result<bool, Failure> {
+pub(crate) fn measure_merge(dir: &Path) -> Result<bool, BenchError> {
     let began = Instant::now();
-    let footprint = recover(dir, None)?;
-    println!("{} {} {}", began.elapsed().as_secs_f64(), system::peak()?, footprint.energy.total.joules());
+    let footprint = load_footprint(dir, None)?;
+    println!(
+        "{} {} {}",
+        began.elapsed().as_secs_f64(),
+        system::peak_resident_bytes()?,
+        footprint.energy.total.joules()
+    );
     Ok(true)
 }

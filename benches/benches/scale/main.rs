@@ -5,24 +5,24 @@
 
 #![expect(clippy::print_stdout, reason = "the tables are the program's result")]
 
-mod boards;
+mod gpus;
 mod ledgers;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use sootprint_benches::Failure;
+use sootprint_benches::BenchError;
 
 /// Asks a process of this benchmark for one figure.
-const WORD: &str = "measure";
+const TASK_ARGUMENT: &str = "measure";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        [WORD, "boards", count] => boards::measure(count),
-        [WORD, "merge", dir] => ledgers::merge(Path::new(dir)),
-        _ => boards::table().and_then(|passes| Ok(ledgers::tables()? && passes)),
+        [TASK_ARGUMENT, "boards", count] => gpus::measure(count),
+        [TASK_ARGUMENT, "merge", dir] => ledgers::measure_merge(Path::new(dir)),
+        _ => gpus::print_table().and_then(|passes| Ok(ledgers::print_tables()? && passes)),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -35,8 +35,8 @@ fn main() -> ExitCode {
 }
 
 /// The figures that a process of this benchmark prints for a task.
-fn child<const N: usize>(task: &[&str]) -> Result<[f64; N], Failure> {
-    let output = Command::new(std::env::current_exe()?).arg(WORD).args(task).output()?;
+fn child_figures<const N: usize>(task: &[&str]) -> Result<[f64; N], BenchError> {
+    let output = Command::new(std::env::current_exe()?).arg(TASK_ARGUMENT).args(task).output()?;
     let text = String::from_utf8(output.stdout)?;
     let figures = text.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>();
     let figures = figures.map_err(|_| format!("{task:?}: {text}"))?;

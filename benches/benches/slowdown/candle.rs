@@ -2,14 +2,19 @@
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, linear, loss};
-use sootprint_candle::OnDevice as _;
+use sootprint_candle::CandleLoopExt as _;
 
-use crate::arm::Arm;
-use crate::clock::{Clock, Took};
-use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
-use sootprint_benches::Failure;
+use crate::digits::{BenchDigit, BenchDigits, CLASSES, LEARNING_RATE, PIXELS, SlowdownSize};
+use crate::training_arm::TrainingArm;
+use crate::turn_clock::{TrainingTime, TurnClock};
+use sootprint_benches::BenchError;
 
-pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Result<Took, Failure> {
+pub(crate) fn train(
+    digits: &BenchDigits,
+    size: SlowdownSize,
+    arm: TrainingArm,
+    clock: &TurnClock,
+) -> Result<TrainingTime, BenchError> {
     let device = Device::Cpu;
     let weights = VarMap::new();
     let layers = VarBuilder::from_varmap(&weights, DType::F32, &device);
@@ -30,17 +35,17 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Res
     };
 
     let (trained, took) = clock.time(|| match &arm {
-        Arm::Measured(run) => run.epochs(1..=size.epochs).on(&device).try_for_each(|_| epoch()),
-        Arm::Without | Arm::Control => (1..=size.epochs).try_for_each(|_| epoch()),
+        TrainingArm::Measured(run) => run.epochs(1..=size.epochs).on(&device).try_for_each(|_| epoch()),
+        TrainingArm::Without | TrainingArm::Control => (1..=size.epochs).try_for_each(|_| epoch()),
     })?;
     trained?;
-    if let Arm::Measured(run) = arm {
+    if let TrainingArm::Measured(run) = arm {
         drop(run.finish());
     }
     Ok(took)
 }
 
-fn batch(digits: &[Digit], device: &Device) -> candle_core::Result<(Tensor, Tensor)> {
+fn batch(digits: &[BenchDigit], device: &Device) -> candle_core::Result<(Tensor, Tensor)> {
     let pixels: Vec<f32> = digits.iter().flat_map(|digit| digit.pixels).collect();
     let classes: Vec<u32> = digits.iter().map(|digit| u32::from(digit.class)).collect();
     let pixels = Tensor::from_vec(pixels, (digits.len(), PIXELS), device)?;

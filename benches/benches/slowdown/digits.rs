@@ -1,7 +1,7 @@
 //! The digits that both frameworks learn.
 
 use flate2::read::GzDecoder;
-use sootprint_benches::Failure;
+use sootprint_benches::BenchError;
 
 pub(crate) const PIXELS: usize = 64;
 pub(crate) const CLASSES: usize = 10;
@@ -13,7 +13,7 @@ const DARKEST: f32 = 16.0;
 
 /// How much a training computes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Size {
+pub(crate) struct SlowdownSize {
     pub(crate) hidden: usize,
     pub(crate) batch: usize,
     /// How often an epoch goes through the digits.
@@ -23,7 +23,7 @@ pub(crate) struct Size {
     pub(crate) batches_in_a_turn: usize,
 }
 
-impl Size {
+impl SlowdownSize {
     pub(crate) const LARGE: Self =
         Self { hidden: 4_096, batch: 256, passes: 16, epochs: 2, batches_in_a_turn: 15 };
     pub(crate) const LONG: Self = Self { passes: 96, epochs: 1, ..Self::LARGE };
@@ -38,21 +38,21 @@ impl Size {
 }
 
 /// Images as rows of pixels, and which digit each is.
-pub(crate) struct Digits(pub(crate) Vec<Digit>);
+pub(crate) struct BenchDigits(pub(crate) Vec<BenchDigit>);
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Digit {
+pub(crate) struct BenchDigit {
     pub(crate) pixels: [f32; PIXELS],
     pub(crate) class: u8,
 }
 
-impl Digits {
+impl BenchDigits {
     /// Those of one epoch.
-    pub(crate) fn epoch(&self, size: Size) -> Vec<Digit> {
+    pub(crate) fn epoch(&self, size: SlowdownSize) -> Vec<BenchDigit> {
         self.0.repeat(size.passes)
     }
 
-    pub(crate) fn load() -> Result<Self, Failure> {
+    pub(crate) fn load() -> Result<Self, BenchError> {
         let file = GzDecoder::new(include_bytes!("../../../examples/digits/data/digits.csv.gz").as_slice());
         let rows = csv::ReaderBuilder::new().has_headers(false).from_reader(file).into_records();
         let digits = rows.map(|row| {
@@ -61,8 +61,8 @@ impl Digits {
             for (pixel, value) in pixels.iter_mut().zip(&row) {
                 *pixel = value.parse::<f32>()? / DARKEST;
             }
-            Ok(Digit { pixels, class: row.get(PIXELS).ok_or("a row without a class")?.parse()? })
+            Ok(BenchDigit { pixels, class: row.get(PIXELS).ok_or("a row without a class")?.parse()? })
         });
-        Ok(Self(digits.collect::<Result<_, Failure>>()?))
+        Ok(Self(digits.collect::<Result<_, BenchError>>()?))
     }
 }

@@ -1,11 +1,11 @@
 //! What being measured costs a real training: `cargo bench -p sootprint-benches --bench slowdown`.
 //!
 //! A perceptron learns the digits with Burn and with Candle, again and again. A block is three trainings that do the same
-//! steps: one with a run of sootprint, one without and a control. They take turns of 0.1 to 0.3 s ([`Turns`]):
+//! steps: one with a run of sootprint, one without and a control. They take turns of 0.1 to 0.3 s ([`TurnScheduler`]):
 //! what a machine that is shared gives a training changes as much from one tenth of a second to the next as from one
 //! minute to the next, so that short turns tell far more in the same time than whole trainings one after the other, and the
 //! order of each round is drawn by lot. Of each block one ratio is taken; told are their middle and its bounds
-//! ([`Interval`]).
+//! ([`ConfidenceInterval`]).
 //!
 //! What sootprint does in a training's own course, at steps and at edges, makes the measured one's turns longer. What its
 //! threads do beside it falls into the turns of all three, and is told apart there: in the two without a run, the steps in
@@ -40,35 +40,41 @@
     reason = "the table is the program's result, its progress is none"
 )]
 
-mod arm;
 mod candle;
-mod clock;
-mod compared;
+mod comparison;
+mod cpu_placement;
 mod digits;
-mod place;
 mod row;
-mod silent;
+mod silent_renderer;
 mod supervised;
-mod turns;
+mod training_arm;
+mod turn_clock;
+mod turn_scheduler;
 
 use std::process::{Command, ExitCode};
 use std::thread;
 
-use digits::Size;
-use row::{Processors, Row};
-use sootprint_benches::{Failure, system};
+use digits::SlowdownSize;
+use row::{CpuSelection, SlowdownRow};
+use sootprint_benches::{BenchError, system};
 
 /// The ones without a goal tell what a step and an epoch cost: a small step is dear to whoever does something in each, and a
 /// short epoch to whoever does something at its edges.
-const ROWS: [Row; 8] = [
-    Row::burn("Burn, `measured_by`; control with three idle metrics", Size::LARGE, Processors::AllButOne),
-    Row::burn("the same with longer epochs", Size::LONG, Processors::AllButOne).without_goal(),
-    Row::burn("the same on all processors", Size::LARGE, Processors::All),
-    Row::burn("the same with small steps", Size::SMALL, Processors::All).without_goal(),
-    Row::burn("the same with small steps and short epochs", Size::SHORT, Processors::All).without_goal(),
-    Row::candle("Candle, `.on(&device)`", Size::SMALL, Processors::AllButOne),
-    Row::candle("the same on all processors", Size::SMALL, Processors::All),
-    Row::candle("the same with short epochs", Size::SHORT, Processors::All).without_goal(),
+const ROWS: [SlowdownRow; 8] = [
+    SlowdownRow::burn(
+        "Burn, `measured_by`; control with three idle metrics",
+        SlowdownSize::LARGE,
+        CpuSelection::AllButOne,
+    ),
+    SlowdownRow::burn("the same with longer epochs", SlowdownSize::LONG, CpuSelection::AllButOne)
+        .without_goal(),
+    SlowdownRow::burn("the same on all processors", SlowdownSize::LARGE, CpuSelection::All),
+    SlowdownRow::burn("the same with small steps", SlowdownSize::SMALL, CpuSelection::All).without_goal(),
+    SlowdownRow::burn("the same with small steps and short epochs", SlowdownSize::SHORT, CpuSelection::All)
+        .without_goal(),
+    SlowdownRow::candle("Candle, `.on(&device)`", SlowdownSize::SMALL, CpuSelection::AllButOne),
+    SlowdownRow::candle("the same on all processors", SlowdownSize::SMALL, CpuSelection::All),
+    SlowdownRow::candle("the same with short epochs", SlowdownSize::SHORT, CpuSelection::All).without_goal(),
 ];
 
 /// Tells the process of a row which one it is.
@@ -107,8 +113,8 @@ fn main() -> ExitCode {
 }
 
 /// Prints some rows, or all when none is named; whether all reach their goal.
-fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
-    let neighbours = system::Neighbours::watch()?;
+fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, BenchError> {
+    let neighbours = system::BackgroundLoad::start()?;
     println!(
         "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of it in the training's course | and through threads beside it | slowdown of the control | its thread waits longer by | more work of other threads | of it sootprint's | lost through other threads | goal | |"
     );
@@ -119,8 +125,8 @@ fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
     for index in rows {
         let row = ROWS.get(index).ok_or_else(|| format!("there is no row {index}"))?;
         let threads = match row.processors {
-            Processors::All => processors,
-            Processors::AllButOne => (processors - 1).max(1),
+            CpuSelection::All => processors,
+            CpuSelection::AllButOne => (processors - 1).max(1),
         };
         let mut process = Command::new(std::env::current_exe()?);
         process
@@ -134,6 +140,6 @@ fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, Failure> {
             status => return Err(format!("the row {index}, {}, ended with {status}", row.name).into()),
         };
     }
-    println!("\nOther programs kept {:.2} cores busy meanwhile.", neighbours.cores()?);
+    println!("\nOther programs kept {:.2} cores busy meanwhile.", neighbours.busy_cores()?);
     Ok(passes)
 }

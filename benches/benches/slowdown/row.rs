@@ -2,50 +2,50 @@
 
 use std::thread;
 
-use crate::arm::{Arm, Machine};
-use crate::clock::{Clock, Took};
-use crate::compared::{Compared, Control, GOAL, Verdict};
-use crate::digits::{Digits, Size};
-use crate::place::Place;
-use crate::turns::Turns;
+use crate::comparison::{ControlArm, GOAL, GoalVerdict, SlowdownComparison};
+use crate::cpu_placement::CpuPlacement;
+use crate::digits::{BenchDigits, SlowdownSize};
+use crate::training_arm::{SlowdownMachine, TrainingArm};
+use crate::turn_clock::{TrainingTime, TurnClock};
+use crate::turn_scheduler::TurnScheduler;
 use crate::{THREADS, candle, supervised};
-use sootprint_benches::Failure;
+use sootprint_benches::BenchError;
 
 /// Trains once.
-type Train = fn(&Digits, Size, Arm, &Clock) -> Result<Took, Failure>;
+type TrainFn = fn(&BenchDigits, SlowdownSize, TrainingArm, &TurnClock) -> Result<TrainingTime, BenchError>;
 
 /// A training, and on which processors.
-pub(crate) struct Row {
+pub(crate) struct SlowdownRow {
     pub(crate) name: &'static str,
-    train: Train,
-    control: Control,
-    size: Size,
-    pub(crate) processors: Processors,
+    train: TrainFn,
+    control: ControlArm,
+    size: SlowdownSize,
+    pub(crate) processors: CpuSelection,
     has_goal: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Processors {
+pub(crate) enum CpuSelection {
     All,
     /// One is left for all else, as where a board does the work.
     AllButOne,
 }
 
-impl Row {
-    pub(crate) const fn burn(name: &'static str, size: Size, processors: Processors) -> Self {
-        Self::new(name, supervised::train, Control::IdleMetrics, size, processors)
+impl SlowdownRow {
+    pub(crate) const fn burn(name: &'static str, size: SlowdownSize, processors: CpuSelection) -> Self {
+        Self::new(name, supervised::train, ControlArm::IdleMetrics, size, processors)
     }
 
-    pub(crate) const fn candle(name: &'static str, size: Size, processors: Processors) -> Self {
-        Self::new(name, candle::train, Control::Again, size, processors)
+    pub(crate) const fn candle(name: &'static str, size: SlowdownSize, processors: CpuSelection) -> Self {
+        Self::new(name, candle::train, ControlArm::Again, size, processors)
     }
 
     const fn new(
         name: &'static str,
-        train: Train,
-        control: Control,
-        size: Size,
-        processors: Processors,
+        train: TrainFn,
+        control: ControlArm,
+        size: SlowdownSize,
+        processors: CpuSelection,
     ) -> Self {
         Self { name, train, control, size, processors, has_goal: true }
     }
@@ -59,11 +59,12 @@ impl Row {
     }
 
     /// Measures, and prints the row; whether it reaches its goal.
-    pub(crate) fn print(&self, blocks: usize) -> Result<bool, Failure> {
+    pub(crate) fn print(&self, blocks: usize) -> Result<bool, BenchError> {
         let Self { name, size, has_goal, .. } = self;
-        let digits = Digits::load()?;
+        let digits = BenchDigits::load()?;
         let threads = std::env::var(THREADS)?;
-        let compared = Compared::of(&self.measure(blocks, &digits)?, self.control, threads.parse()?)?;
+        let compared =
+            SlowdownComparison::of(&self.measure(blocks, &digits)?, self.control, threads.parse()?)?;
         let told = compared.told(size);
         let verdict = has_goal.then(|| compared.verdict());
         let goal = if *has_goal {
@@ -74,13 +75,14 @@ impl Row {
         println!(
             "| {name} | {threads} | {blocks} | {:.2} ms | {told} | {goal} | {} |",
             compared.seconds / size.steps(digits.0.len()) * 1e3,
-            verdict.map_or("", Verdict::word),
+            verdict.map_or("", GoalVerdict::word),
         );
-        Ok(verdict != Some(Verdict::Fails))
+        Ok(verdict != Some(GoalVerdict::Fails))
     }
 
-    fn measure(&self, blocks: usize, digits: &Digits) -> Result<Vec<[Took; 3]>, Failure> {
-        let (machine, place) = (Machine::new()?, Place::new(self.processors == Processors::AllButOne)?);
+    fn measure(&self, blocks: usize, digits: &BenchDigits) -> Result<Vec<[TrainingTime; 3]>, BenchError> {
+        let (machine, place) =
+            (SlowdownMachine::new()?, CpuPlacement::new(self.processors == CpuSelection::AllButOne)?);
         // The first one fills caches and pools.
         self.block(0, &machine, place, digits)?;
         let trained = (1..=blocks).map(|block| {
@@ -95,18 +97,22 @@ impl Row {
     fn block(
         &self,
         block: usize,
-        machine: &Machine,
-        place: Place,
-        digits: &Digits,
-    ) -> Result<[Took; 3], Failure> {
+        machine: &SlowdownMachine,
+        place: CpuPlacement,
+        digits: &BenchDigits,
+    ) -> Result<[TrainingTime; 3], BenchError> {
         let mut random = fastrand::Rng::new();
-        let mut arms = [(0, Arm::Measured(machine.start(block)?)), (1, Arm::Without), (2, Arm::Control)];
+        let mut arms = [
+            (0, TrainingArm::Measured(machine.start(block)?)),
+            (1, TrainingArm::Without),
+            (2, TrainingArm::Control),
+        ];
         // A training may be faster for where its memory lies, and that depends on who asked for memory first.
         random.shuffle(&mut arms);
-        let turns = Turns::new(arms.len(), random.u64(..));
+        let turns = TurnScheduler::new(arms.len(), random.u64(..));
         // All have a place in the queue before the first one waits for the others.
         let arms = arms.map(|(number, arm)| {
-            (number, arm, Clock::new(turns.player(number), place, self.size.batches_in_a_turn))
+            (number, arm, TurnClock::new(turns.player(number), place, self.size.batches_in_a_turn))
         });
         let mut trained = thread::scope(|scope| {
             arms.map(|(number, arm, clock)| {

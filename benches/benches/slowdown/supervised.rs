@@ -15,38 +15,46 @@ use burn::train::metric::{
     NumericAttributes, NumericEntry, SerializedEntry,
 };
 use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep};
-use sootprint_burn::MeasuredBy as _;
+use sootprint_burn::TrackEmissionsExt as _;
 
-use crate::arm::Arm;
-use crate::clock::{Clock, Took};
-use crate::digits::{CLASSES, Digit, Digits, LEARNING_RATE, PIXELS, Size};
-use crate::silent::Silent;
-use sootprint_benches::Failure;
+use crate::digits::{BenchDigit, BenchDigits, CLASSES, LEARNING_RATE, PIXELS, SlowdownSize};
+use crate::silent_renderer::SilentRenderer;
+use crate::training_arm::TrainingArm;
+use crate::turn_clock::{TrainingTime, TurnClock};
+use sootprint_benches::BenchError;
 
 const SEED: u64 = 42;
 
-pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Result<Took, Failure> {
+pub(crate) fn train(
+    digits: &BenchDigits,
+    size: SlowdownSize,
+    arm: TrainingArm,
+    clock: &TurnClock,
+) -> Result<TrainingTime, BenchError> {
     let folder = tempfile::tempdir()?;
     let device = Device::flex().autodiff();
-    let loader = |digits| -> Arc<dyn DataLoader<Batch>> {
+    let loader = |digits| -> Arc<dyn DataLoader<BenchBatch>> {
         let dataset = InMemDataset::new(digits);
-        DataLoaderBuilder::new(Batches(clock.clone())).batch_size(size.batch).shuffle(SEED).build(dataset)
+        DataLoaderBuilder::new(BenchBatcher(clock.clone()))
+            .batch_size(size.batch)
+            .shuffle(SEED)
+            .build(dataset)
     };
     let training =
         SupervisedTraining::new(folder.path(), loader(digits.epoch(size)), loader(digits.0.clone()))
             .metrics((AccuracyMetric::new(), LossMetric::new()))
             .num_epochs(size.epochs as usize)
-            .renderer(Box::new(Silent))
+            .renderer(Box::new(SilentRenderer))
             .with_application_logger(None);
     let learner =
-        Learner::new(Perceptron::new(size.hidden, &device), AdamConfig::new().init(), LEARNING_RATE);
+        Learner::new(BenchClassifier::new(size.hidden, &device), AdamConfig::new().init(), LEARNING_RATE);
 
     let (trained, took) = clock.time(|| match &arm {
-        Arm::Measured(run) => training.measured_by(run).launch(learner),
-        Arm::Without => training.launch(learner),
-        Arm::Control => with_idle_metrics(training).launch(learner),
+        TrainingArm::Measured(run) => training.track_emissions(run).launch(learner),
+        TrainingArm::Without => training.launch(learner),
+        TrainingArm::Control => with_idle_metrics(training).launch(learner),
     })?;
-    if let Arm::Measured(run) = arm {
+    if let TrainingArm::Measured(run) = arm {
         drop(run.finish());
     }
     match trained.error {
@@ -56,8 +64,8 @@ pub(crate) fn train(digits: &Digits, size: Size, arm: Arm, clock: &Clock) -> Res
 }
 
 /// With as many metrics more as a measured training has.
-fn with_idle_metrics(training: SupervisedTraining<Perceptron>) -> SupervisedTraining<Perceptron> {
-    let idle = ["One", "Two", "Three"].map(|name| Idle(Arc::new(name.to_owned())));
+fn with_idle_metrics(training: SupervisedTraining<BenchClassifier>) -> SupervisedTraining<BenchClassifier> {
+    let idle = ["One", "Two", "Three"].map(|name| IdleMetric(Arc::new(name.to_owned())));
     idle.into_iter().fold(training, |training, idle| {
         training.metric_train_numeric(idle.clone()).metric_valid_numeric(idle)
     })
@@ -65,15 +73,15 @@ fn with_idle_metrics(training: SupervisedTraining<Perceptron>) -> SupervisedTrai
 
 /// A metric that does nothing.
 #[derive(Clone)]
-struct Idle(MetricName);
+struct IdleMetric(MetricName);
 
-impl Idle {
+impl IdleMetric {
     fn entry(entry: NumericEntry) -> SerializedEntry {
         SerializedEntry::new("0.000e0 Wh".to_owned(), entry.serialize())
     }
 }
 
-impl Metric for Idle {
+impl Metric for IdleMetric {
     type Input = ();
 
     fn name(&self) -> MetricName {
@@ -95,7 +103,7 @@ impl Metric for Idle {
     fn clear(&mut self) {}
 }
 
-impl Numeric for Idle {
+impl Numeric for IdleMetric {
     fn value(&self) -> Option<NumericEntry> {
         Some(NumericEntry::Value(0.0))
     }
@@ -110,13 +118,13 @@ impl Numeric for Idle {
 }
 
 #[derive(Module, Debug)]
-struct Perceptron {
+struct BenchClassifier {
     hidden: Linear,
     output: Linear,
     activation: Relu,
 }
 
-impl Perceptron {
+impl BenchClassifier {
     fn new(hidden: usize, device: &Device) -> Self {
         Self {
             hidden: LinearConfig::new(PIXELS, hidden).init(device),
@@ -125,7 +133,7 @@ impl Perceptron {
         }
     }
 
-    fn classify(&self, batch: Batch) -> ClassificationOutput {
+    fn classify(&self, batch: BenchBatch) -> ClassificationOutput {
         let output = self.output.forward(self.activation.forward(self.hidden.forward(batch.pixels)));
         let loss = CrossEntropyLossConfig::new().init(&output.device());
         let loss = loss.forward(output.clone(), batch.classes.clone());
@@ -133,40 +141,40 @@ impl Perceptron {
     }
 }
 
-impl TrainStep for Perceptron {
-    type Input = Batch;
+impl TrainStep for BenchClassifier {
+    type Input = BenchBatch;
     type Output = ClassificationOutput;
 
-    fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
+    fn step(&self, batch: BenchBatch) -> TrainOutput<ClassificationOutput> {
         let output = self.classify(batch);
         TrainOutput::new(self, output.loss.backward(), output)
     }
 }
 
-impl InferenceStep for Perceptron {
-    type Input = Batch;
+impl InferenceStep for BenchClassifier {
+    type Input = BenchBatch;
     type Output = ClassificationOutput;
 
-    fn step(&self, batch: Batch) -> ClassificationOutput {
+    fn step(&self, batch: BenchBatch) -> ClassificationOutput {
         self.classify(batch)
     }
 }
 
 #[derive(Debug, Clone)]
-struct Batch {
+struct BenchBatch {
     pixels: Tensor<2>,
     classes: Tensor<1, Int>,
 }
 
 #[derive(Clone)]
-struct Batches(Clock);
+struct BenchBatcher(TurnClock);
 
-impl Batcher<Digit, Batch> for Batches {
-    fn batch(&self, digits: Vec<Digit>, device: &Device) -> Batch {
+impl Batcher<BenchDigit, BenchBatch> for BenchBatcher {
+    fn batch(&self, digits: Vec<BenchDigit>, device: &Device) -> BenchBatch {
         self.0.batch();
         let pixels: Vec<f32> = digits.iter().flat_map(|digit| digit.pixels).collect();
         let classes: Vec<i32> = digits.iter().map(|digit| i32::from(digit.class)).collect();
-        Batch {
+        BenchBatch {
             pixels: Tensor::from_data(TensorData::new(pixels, [digits.len(), PIXELS]), device),
             classes: Tensor::from_data(TensorData::new(classes, [digits.len()]), device),
         }

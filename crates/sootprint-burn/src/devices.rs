@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use burn::tensor::Device;
-use sootprint::Claim;
+use sootprint::DeviceId;
 
 /// The boards that these devices claim; none for a device that is the processor.
 ///
@@ -12,18 +12,18 @@ use sootprint::Claim;
 /// number in it counts the boards that CUDA or ROCm shows. What tells neither (wgpu without the feature, Metal, a
 /// server elsewhere) is claimed by its name, and the footprint says that it could not be mapped.
 #[must_use]
-pub fn claims<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Vec<Claim> {
+pub fn device_ids<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Vec<DeviceId> {
     let mut names = BTreeSet::new();
-    let mut claims = Vec::new();
+    let mut ids = Vec::new();
     for device in devices {
         let name = format!("{device:?}");
-        if let Some(by_name) = claim(&name)
+        if let Some(by_name) = device_id_from_name(&name)
             && names.insert(name)
         {
-            claims.push(address(device).map_or(by_name, Claim::Pci));
+            ids.push(pci_address(device).map_or(by_name, DeviceId::Pci));
         }
     }
-    claims
+    ids
 }
 
 /// Waits until the devices have done what this thread gave them. An error is the training's to meet: it is only told.
@@ -38,9 +38,9 @@ pub(crate) fn synchronize(devices: &[Device]) {
 }
 
 /// What lets more devices be mapped, when there is one that is not.
-pub(crate) fn advice(claims: &[Claim]) -> Option<&'static str> {
-    let is_lost = |claim: &Claim| matches!(claim, Claim::Unknown(name) if name.starts_with("Cube("));
-    (cfg!(not(feature = "gpu")) && claims.iter().any(is_lost)).then_some(
+pub(crate) fn gpu_feature_hint(ids: &[DeviceId]) -> Option<&'static str> {
+    let is_unmapped = |id: &DeviceId| matches!(id, DeviceId::Unknown(name) if name.starts_with("Cube("));
+    (cfg!(not(feature = "gpu")) && ids.iter().any(is_unmapped)).then_some(
         "a device of Burn could not be mapped to its board; with the feature `gpu` sootprint-burn asks the device for \
          its PCI address",
     )
@@ -53,30 +53,30 @@ fn address(device: &Device) -> Option<String> {
 }
 
 #[cfg(not(feature = "gpu"))]
-fn address(_device: &Device) -> Option<String> {
+fn pci_address(_device: &Device) -> Option<String> {
     None
 }
 
-fn claim(name: &str) -> Option<Claim> {
-    const PROCESSORS: [&str; 3] = ["Flex(", "NdArray(", "Cpu"];
+fn device_id_from_name(name: &str) -> Option<DeviceId> {
+    const CPU_BACKENDS: [&str; 3] = ["Flex(", "NdArray(", "Cpu"];
 
-    let name = backend(name);
+    let name = backend_device_name(name);
     if name.starts_with("Remote(") {
         // Its text has the server's address, which belongs into no footprint.
-        Some(Claim::Unknown("a device of another machine".to_owned()))
-    } else if let Some(ordinal) = number_after(name, "Cuda(") {
-        Some(Claim::CudaOrdinal(ordinal))
-    } else if let Some(ordinal) = number_after(name, "AmdDevice(") {
-        Some(Claim::RocmOrdinal(ordinal))
-    } else if PROCESSORS.iter().any(|processor| name.contains(processor)) {
+        Some(DeviceId::Unknown("a device of another machine".to_owned()))
+    } else if let Some(ordinal) = ordinal_after(name, "Cuda(") {
+        Some(DeviceId::CudaOrdinal(ordinal))
+    } else if let Some(ordinal) = ordinal_after(name, "AmdDevice(") {
+        Some(DeviceId::RocmOrdinal(ordinal))
+    } else if CPU_BACKENDS.iter().any(|backend| name.contains(backend)) {
         None
     } else {
-        Some(Claim::Unknown(name.to_owned()))
+        Some(DeviceId::Unknown(name.to_owned()))
     }
 }
 
 /// The text of the backend's device, without what wraps it.
-fn backend(name: &str) -> &str {
+fn backend_device_name(name: &str) -> &str {
     let name = name.strip_prefix("Device<").and_then(|rest| rest.strip_suffix('>')).unwrap_or(name);
     let inner =
         name.strip_prefix("Autodiff { device: ").and_then(|rest| rest.rsplit_once(", checkpointing:"));
@@ -84,7 +84,7 @@ fn backend(name: &str) -> &str {
 }
 
 /// The number in the innermost `start N)`.
-fn number_after(name: &str, start: &str) -> Option<usize> {
+fn ordinal_after(name: &str, start: &str) -> Option<usize> {
     let (_, rest) = name.rsplit_once(start)?;
     rest.split(')').next()?.parse().ok()
 }
@@ -95,22 +95,22 @@ mod tests {
 
     /// The debug texts of `burn-dispatch`'s devices.
     #[test]
-    fn each_backend_claims_what_it_is() {
-        let unknown = |name: &str| Some(Claim::Unknown(name.to_owned()));
+    fn backend_names_map_to_device_ids() {
+        let unknown = |name: &str| Some(DeviceId::Unknown(name.to_owned()));
         let cases = [
             ("Device<Flex(Cpu)>", None),
             ("Device<Autodiff { device: Flex(Cpu), checkpointing: Disabled }>", None),
             ("Device<NdArray(Cpu)>", None),
             ("Device<Cube(Cpu(CpuDevice))>", None),
             ("Device<LibTorch(Cpu)>", None),
-            ("Device<LibTorch(Cuda(1))>", Some(Claim::CudaOrdinal(1))),
+            ("Device<LibTorch(Cuda(1))>", Some(DeviceId::CudaOrdinal(1))),
             ("Device<LibTorch(Mps)>", unknown("LibTorch(Mps)")),
-            ("Device<Cube(Cuda(Cuda(3)))>", Some(Claim::CudaOrdinal(3))),
-            ("Device<Cube(Hip(AmdDevice(2)))>", Some(Claim::RocmOrdinal(2))),
+            ("Device<Cube(Cuda(Cuda(3)))>", Some(DeviceId::CudaOrdinal(3))),
+            ("Device<Cube(Hip(AmdDevice(2)))>", Some(DeviceId::RocmOrdinal(2))),
             ("Device<Cube(Metal(DefaultDevice))>", unknown("Cube(Metal(DefaultDevice))")),
             (
                 "Device<Autodiff { device: Cube(Cuda(Cuda(0))), checkpointing: Balanced }>",
-                Some(Claim::CudaOrdinal(0)),
+                Some(DeviceId::CudaOrdinal(0)),
             ),
             ("Device<Cube(Wgpu(DiscreteGpu(0)))>", unknown("Cube(Wgpu(DiscreteGpu(0)))")),
             (
@@ -119,21 +119,21 @@ mod tests {
             ),
         ];
         for (name, expected) in cases {
-            assert_eq!(claim(name), expected, "{name}");
+            assert_eq!(device_id_from_name(name), expected, "{name}");
         }
     }
 
     #[test]
-    fn this_machine_s_processor_claims_no_board() {
-        let claims = claims(&[Device::flex(), Device::flex().autodiff()]);
-        assert_eq!((advice(&claims), claims), (None, vec![]));
+    fn cpu_has_no_device_id() {
+        let ids = device_ids(&[Device::flex(), Device::flex().autodiff()]);
+        assert_eq!((gpu_feature_hint(&ids), ids), (None, vec![]));
     }
 
     #[test]
     #[cfg(not(feature = "gpu"))]
-    fn who_trains_on_wgpu_hears_of_the_feature_that_maps_it() {
-        let wgpu = claim("Device<Cube(Wgpu(DefaultDevice))>");
-        assert!(advice(wgpu.as_slice()).is_some_and(|advice| advice.contains("feature `gpu`")));
-        assert_eq!(advice(&[Claim::CudaOrdinal(0)]), None);
+    fn wgpu_without_gpu_feature_gets_hint() {
+        let wgpu = device_id_from_name("Device<Cube(Wgpu(DefaultDevice))>");
+        assert!(gpu_feature_hint(wgpu.as_slice()).is_some_and(|advice| advice.contains("feature `gpu`")));
+        assert_eq!(gpu_feature_hint(&[DeviceId::CudaOrdinal(0)]), None);
     }
 }

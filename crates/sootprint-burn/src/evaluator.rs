@@ -10,55 +10,55 @@ use burn::train::{EvaluationResult, Evaluator, EvaluatorBuilder, EvaluatorCompon
 use sootprint::{Phase, Run, RunHandle};
 
 use crate::devices::synchronize;
-use crate::ends::{Witness, note_end};
 use crate::metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
-use crate::span::Span;
-use crate::training::{MeasuredBy, claim};
+use crate::split_usage::SplitUsage;
+use crate::stop::{PanicGuard, record_end};
+use crate::training::{TrackEmissionsExt, add_devices};
 
 /// An evaluator's builder that a run measures: energy, power and CO2e of each test are among Burn's metrics.
 #[must_use = "an evaluator does nothing until it is built and given data"]
-pub struct MeasuredEvaluatorBuilder<E: EvaluatorComponentTypes> {
+pub struct TrackedEvaluatorBuilder<E: EvaluatorComponentTypes> {
     builder: EvaluatorBuilder<E>,
     run: RunHandle,
-    span: Span,
+    usage: SplitUsage,
 }
 
 /// An evaluator that a run measures.
 #[must_use = "an evaluator does nothing until it is given data"]
-pub struct MeasuredEvaluator<E: EvaluatorComponentTypes> {
+pub struct TrackedEvaluator<E: EvaluatorComponentTypes> {
     evaluator: Evaluator<E>,
     run: RunHandle,
-    span: Span,
+    usage: SplitUsage,
     devices: Vec<Device>,
 }
 
 type TestLoader<E> = Arc<dyn DataLoader<<<E as EvaluatorComponentTypes>::Model as InferenceStep>::Input>>;
 
-impl<E: EvaluatorComponentTypes> MeasuredBy for EvaluatorBuilder<E> {
-    type Measured = MeasuredEvaluatorBuilder<E>;
+impl<E: EvaluatorComponentTypes> TrackEmissionsExt for EvaluatorBuilder<E> {
+    type Tracked = TrackedEvaluatorBuilder<E>;
 
-    fn measured_by(self, run: &Run) -> Self::Measured {
+    fn track_emissions(self, run: &Run) -> Self::Tracked {
         let run = run.handle();
-        let span = Span::since(run.clone());
+        let usage = SplitUsage::new(run.clone());
         let builder = self
-            .metric_numeric(EnergyMetric::over(&span))
-            .metric_numeric(PowerMetric::over(&span))
-            .metric_numeric(EmissionsMetric::over(&span));
-        MeasuredEvaluatorBuilder { builder, run, span }
+            .metric_numeric(EnergyMetric::over(&usage))
+            .metric_numeric(PowerMetric::over(&usage))
+            .metric_numeric(EmissionsMetric::over(&usage));
+        TrackedEvaluatorBuilder { builder, run, usage }
     }
 }
 
-impl<E: EvaluatorComponentTypes> MeasuredEvaluatorBuilder<E> {
+impl<E: EvaluatorComponentTypes> TrackedEvaluatorBuilder<E> {
     /// Builds the evaluator of this model, whose devices count.
-    pub fn build(self, model: E::Model) -> MeasuredEvaluator<E> {
-        let Self { builder, run, span } = self;
+    pub fn build(self, model: E::Model) -> TrackedEvaluator<E> {
+        let Self { builder, run, usage } = self;
         let devices = model.devices();
-        claim(&run, &devices);
-        MeasuredEvaluator { evaluator: builder.build(model), run, span, devices }
+        add_devices(&run, &devices);
+        TrackedEvaluator { evaluator: builder.build(model), run, usage, devices }
     }
 }
 
-impl<E: EvaluatorComponentTypes> MeasuredEvaluator<E>
+impl<E: EvaluatorComponentTypes> TrackedEvaluator<E>
 where
     <E::Model as InferenceStep>::Input: 'static,
 {
@@ -74,38 +74,38 @@ where
         self,
         tests: impl IntoIterator<Item = (N, TestLoader<E>)>,
     ) -> EvaluationResult {
-        let Self { evaluator, run, span, devices } = self;
-        let test = Test(Arc::new((run, span, devices)));
-        let witness = Witness::new(&test.0.0);
-        let wrapped = tests.into_iter().map(|(name, loader)| (name, test.wrap(loader)));
+        let Self { evaluator, run, usage, devices } = self;
+        let scope = EvaluationScope(Arc::new((run, usage, devices)));
+        let panic_guard = PanicGuard::new(&scope.0.0);
+        let wrapped = tests.into_iter().map(|(name, loader)| (name, scope.wrap(loader)));
         let result = evaluator.eval_all(wrapped);
-        drop(witness);
-        note_end(&test.0.0, "evaluation", result.interrupted.as_ref(), result.error.as_deref());
+        drop(panic_guard);
+        record_end(&scope.0.0, "evaluation", result.interrupted.as_ref(), result.error.as_deref());
         result
     }
 }
 
 /// What the footprint calls the time of all tests.
-const PHASE: &str = "evaluation";
+const EVALUATION_PHASE: &str = "evaluation";
 
 /// What is known of the test that is read.
 #[derive(Clone)]
-struct Test(Arc<(RunHandle, Span, Vec<Device>)>);
+struct EvaluationScope(Arc<(RunHandle, SplitUsage, Vec<Device>)>);
 
-impl Test {
+impl EvaluationScope {
     fn wrap<O: 'static>(&self, loader: Arc<dyn DataLoader<O>>) -> Arc<dyn DataLoader<O>> {
-        Arc::new(Loader { loader, test: self.clone() })
+        Arc::new(EvaluationLoader { loader, scope: self.clone() })
     }
 }
 
-struct Loader<O> {
+struct EvaluationLoader<O> {
     loader: Arc<dyn DataLoader<O>>,
-    test: Test,
+    scope: EvaluationScope,
 }
 
-impl<O: 'static> DataLoader<O> for Loader<O> {
+impl<O: 'static> DataLoader<O> for EvaluationLoader<O> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<O> + 'a> {
-        Box::new(Reading { batches: self.loader.iter(), test: self.test.clone(), phase: None })
+        Box::new(EvaluationIterator { batches: self.loader.iter(), scope: self.scope.clone(), phase: None })
     }
 
     fn num_items(&self) -> usize {
@@ -113,49 +113,49 @@ impl<O: 'static> DataLoader<O> for Loader<O> {
     }
 
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<O>> {
-        self.test.wrap(self.loader.to_device(device))
+        self.scope.wrap(self.loader.to_device(device))
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<O>> {
-        self.test.wrap(self.loader.slice(start, end))
+        self.scope.wrap(self.loader.slice(start, end))
     }
 }
 
-struct Reading<'a, O> {
+struct EvaluationIterator<'a, O> {
     batches: Box<dyn DataLoaderIterator<O> + 'a>,
-    test: Test,
+    scope: EvaluationScope,
     /// From the first batch on.
     phase: Option<Phase>,
 }
 
-impl<O> Iterator for Reading<'_, O> {
+impl<O> Iterator for EvaluationIterator<'_, O> {
     type Item = Result<O, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         // Burn's worker may be at the last batch of the test before until the first one is asked for.
         if self.phase.is_none() {
-            let (run, span, devices) = &*self.test.0;
+            let (run, usage, devices) = &*self.scope.0;
             synchronize(devices);
-            self.phase = Some(run.phase(PHASE));
-            span.begin();
+            self.phase = Some(run.phase(EVALUATION_PHASE));
+            usage.begin();
         }
         self.batches.next()
     }
 }
 
-impl<O> DataLoaderIterator<O> for Reading<'_, O> {
+impl<O> DataLoaderIterator<O> for EvaluationIterator<'_, O> {
     fn progress(&self) -> Progress {
         self.batches.progress()
     }
 }
 
-impl<O> Drop for Reading<'_, O> {
+impl<O> Drop for EvaluationIterator<'_, O> {
     fn drop(&mut self) {
-        let (_, span, devices) = &*self.test.0;
+        let (_, usage, devices) = &*self.scope.0;
         if !std::thread::panicking() {
             synchronize(devices);
         }
         self.phase = None;
-        span.close();
+        usage.end();
     }
 }

@@ -3,7 +3,7 @@
 //! ```
 //! use burn::train::{LearnerModel, Learner, LearningResult, SupervisedTraining};
 //! use sootprint::Run;
-//! use sootprint_burn::MeasuredBy as _;
+//! use sootprint_burn::TrackEmissionsExt as _;
 //!
 //! fn train<M: LearnerModel>(
 //!     training: SupervisedTraining<M>,
@@ -12,23 +12,23 @@
 //! ) -> LearningResult<M> {
 //!     training
 //!         .num_epochs(10)
-//!         .measured_by(run) // the one added line, last before the launch
+//!         .track_emissions(run) // the one added line, last before the launch
 //!         .launch(learner)
 //! }
 //! ```
 //!
 //! It puts energy (Wh), power (W) and CO2e (g) among the metrics of each split: in the dashboard's plots, in the
-//! learner's summary and in the log files, there once a second and at a split's end. [`exact_edges`] around the two
+//! learner's summary and in the log files, there once a second and at a split's end. [`instrument_loaders`] around the two
 //! loaders makes the epochs exact.
 //!
 //! An epoch lasts until the next one begins, or the training ends. In the footprint it has the phases `training`,
 //! `validation` and `checkpoint and early stopping`, which is all that Burn does after validation, and the samples that
 //! it trained on. A [`Budget`](sootprint::Budget) that stops interrupts Burn when it is used up, and between two epochs
-//! when the next one would go beyond it; [`early_stopping`](Measured::early_stopping) makes that end clean.
+//! when the next one would go beyond it; [`early_stopping`](TrackedTraining::early_stopping) makes that end clean.
 //!
-//! `measured_by` does the same for an [evaluator's builder](MeasuredEvaluatorBuilder), whose tests are the phase
+//! `track_emissions` does the same for an [evaluator's builder](TrackedEvaluatorBuilder), whose tests are the phase
 //! `evaluation`, and with the feature `rl` for reinforcement learning. A loop of one's own says
-//! [`on`](OnDevice::on) which devices it trains on.
+//! [`on`](BurnLoopExt::on) which devices it trains on.
 //!
 //! # How it ended, and what the footprint says
 //!
@@ -50,42 +50,42 @@
 //! the joules of its script there; an epoch that was left is in the footprint as not complete.
 //!
 //! # Limits
-//! - [`measured_by`](MeasuredBy::measured_by) takes Burn's only progress-logger slot. A logger that was set with
+//! - [`track_emissions`](TrackEmissionsExt::track_emissions) takes Burn's only progress-logger slot. A logger that was set with
 //!   `with_progress_logger` before cannot be seen from outside and is replaced: hand it to
-//!   [`beside`](Measured::beside) instead, and it gets every call.
+//!   [`beside`](TrackedTraining::with_progress_logger) instead, and it gets every call.
 //! - A step without a line has [`N/A`](burn::train::metric::SerializedEntry::is_not_available) as its serialized entry, as
 //!   with those of Burn's metrics that have no value of a step; a metric logger of one's own finds the figure in
 //!   [`numeric_entry`](burn::train::metric::store::NumericMetricUpdate::numeric_entry).
 //! - Burn's worker tells of a split's edge when it has computed the metrics of up to two batches, and no sooner. Where
-//!   that may be a hundredth of an epoch, a note says by how much; with [`exact_edges`] it does not matter.
+//!   that may be a hundredth of an epoch, a note says by how much; with [`instrument_loaders`] it does not matter.
 //! - Under Burn's distributed data parallelism loaders are read on other threads than the launching one: the epochs are
 //!   those that the worker tells of.
-//! - Of several devices Burn keeps the list to itself: name them with [`on`](Measured::on).
+//! - Of several devices Burn keeps the list to itself: name them with [`on`](TrackedTraining::with_devices).
 //! - wgpu's devices are mapped to boards with the feature `gpu` only; Metal's and those of other machines are not: the
 //!   footprint names them.
 
 #![forbid(unsafe_code)]
 
-mod course;
-mod custom;
 mod devices;
-mod dial;
 mod early_stopping;
-mod ends;
+mod epoch_tracker;
 mod evaluator;
 mod loader;
+mod manual_loop;
+mod metric_state;
 mod metrics;
 mod progress;
 #[cfg(feature = "rl")]
 mod rl;
-mod span;
+mod split_usage;
+mod stop;
 mod training;
 
-pub use custom::OnDevice;
-pub use devices::claims;
-pub use evaluator::{MeasuredEvaluator, MeasuredEvaluatorBuilder};
-pub use loader::exact_edges;
+pub use devices::device_ids;
+pub use evaluator::{TrackedEvaluator, TrackedEvaluatorBuilder};
+pub use loader::instrument_loaders;
+pub use manual_loop::BurnLoopExt;
 pub use metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
 #[cfg(feature = "rl")]
-pub use rl::MeasuredRl;
-pub use training::{Measured, MeasuredBy};
+pub use rl::TrackedRlTraining;
+pub use training::{TrackEmissionsExt, TrackedTraining};

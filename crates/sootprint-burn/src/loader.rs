@@ -7,13 +7,13 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 
-use crate::course::{Course, Split};
+use crate::epoch_tracker::{EpochSplit, EpochTracker};
 
 /// Wraps the two loaders of a training so that each split begins and ends where it does, to the microsecond.
 ///
 /// Without them the edges are when Burn's worker tells of them: after it has computed the metrics of up to two batches,
 /// and on a GPU perhaps before the board has done its work. Within the
-/// [`launch`](crate::Measured::launch) of a measured training these loaders wait for the devices at each edge, on the
+/// [`launch`](crate::TrackedTraining::launch) of a measured training these loaders wait for the devices at each edge, on the
 /// thread that trains, since a device is waited for thread by thread. Nothing is waited for within a split, and anywhere
 /// else they do nothing but hand on.
 ///
@@ -24,39 +24,39 @@ use crate::course::{Course, Split};
 ///
 /// use burn::data::dataloader::DataLoader;
 /// use burn::train::{InferenceStep, LearnerModel, SupervisedTraining, TrainStep};
-/// use sootprint_burn::exact_edges;
+/// use sootprint_burn::instrument_loaders;
 ///
 /// fn training<M: LearnerModel>(
 ///     train: Arc<dyn DataLoader<<M as TrainStep>::Input>>,
 ///     valid: Arc<dyn DataLoader<<M as InferenceStep>::Input>>,
 /// ) -> SupervisedTraining<M> {
-///     let (train, valid) = exact_edges(train, valid);
+///     let (train, valid) = instrument_loaders(train, valid);
 ///     SupervisedTraining::new("artifacts/digits", train, valid)
 /// }
 /// ```
-pub fn exact_edges<T: 'static, V: 'static>(
+pub fn instrument_loaders<T: 'static, V: 'static>(
     train: Arc<dyn DataLoader<T>>,
     valid: Arc<dyn DataLoader<V>>,
 ) -> (Arc<dyn DataLoader<T>>, Arc<dyn DataLoader<V>>) {
-    (Edged::wrap(train, Split::Train), Edged::wrap(valid, Split::Valid))
+    (InstrumentedLoader::wrap(train, EpochSplit::Train), InstrumentedLoader::wrap(valid, EpochSplit::Valid))
 }
 
-struct Edged<O> {
+struct InstrumentedLoader<O> {
     loader: Arc<dyn DataLoader<O>>,
-    split: Split,
+    split: EpochSplit,
 }
 
-impl<O: 'static> Edged<O> {
-    fn wrap(loader: Arc<dyn DataLoader<O>>, split: Split) -> Arc<dyn DataLoader<O>> {
+impl<O: 'static> InstrumentedLoader<O> {
+    fn wrap(loader: Arc<dyn DataLoader<O>>, split: EpochSplit) -> Arc<dyn DataLoader<O>> {
         Arc::new(Self { loader, split })
     }
 }
 
-impl<O: 'static> DataLoader<O> for Edged<O> {
+impl<O: 'static> DataLoader<O> for InstrumentedLoader<O> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<O> + 'a> {
         // Before the loader begins, since one with threads of its own reads ahead.
-        let reading = Course::here().map(|course| Reading::new(course, self.split));
-        Box::new(EdgedIterator { batches: self.loader.iter(), reading })
+        let split_guard = EpochTracker::current().map(|tracker| SplitGuard::new(tracker, self.split));
+        Box::new(InstrumentedIterator { batches: self.loader.iter(), split_guard })
     }
 
     fn num_items(&self) -> usize {
@@ -72,55 +72,55 @@ impl<O: 'static> DataLoader<O> for Edged<O> {
     }
 }
 
-struct EdgedIterator<'a, O> {
+struct InstrumentedIterator<'a, O> {
     batches: Box<dyn DataLoaderIterator<O> + 'a>,
     /// Dropped after the batches.
-    reading: Option<Reading>,
+    split_guard: Option<SplitGuard>,
 }
 
-impl<O> Iterator for EdgedIterator<'_, O> {
+impl<O> Iterator for InstrumentedIterator<'_, O> {
     type Item = Result<O, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.batches.next();
-        if let Some(reading) = &self.reading
+        if let Some(guard) = &self.split_guard
             && batch.is_none()
         {
-            reading.is_whole.set(true);
+            guard.is_complete.set(true);
         }
         batch
     }
 }
 
-impl<O> DataLoaderIterator<O> for EdgedIterator<'_, O> {
+impl<O> DataLoaderIterator<O> for InstrumentedIterator<'_, O> {
     fn progress(&self) -> Progress {
         let progress = self.batches.progress();
-        if let Some(reading) = &self.reading {
-            reading.items.set(progress.items_processed);
+        if let Some(guard) = &self.split_guard {
+            guard.items.set(progress.items_processed);
             // A training that is stopped at the last batch does not ask for another.
-            reading.is_whole.set(progress.is_completed());
+            guard.is_complete.set(progress.is_completed());
         }
         progress
     }
 }
 
 /// A split that is being read on the thread that trains.
-struct Reading {
-    course: Course,
-    split: Split,
+struct SplitGuard {
+    tracker: EpochTracker,
+    split: EpochSplit,
     items: Cell<usize>,
-    is_whole: Cell<bool>,
+    is_complete: Cell<bool>,
 }
 
-impl Reading {
-    fn new(course: Course, split: Split) -> Self {
-        course.enter(split);
-        Self { course, split, items: Cell::new(0), is_whole: Cell::new(false) }
+impl SplitGuard {
+    fn new(tracker: EpochTracker, split: EpochSplit) -> Self {
+        tracker.on_loader_start(split);
+        Self { tracker, split, items: Cell::new(0), is_complete: Cell::new(false) }
     }
 }
 
-impl Drop for Reading {
+impl Drop for SplitGuard {
     fn drop(&mut self) {
-        self.course.leave(self.split, self.items.get(), self.is_whole.get());
+        self.tracker.on_loader_end(self.split, self.items.get(), self.is_complete.get());
     }
 }

@@ -14,50 +14,50 @@ use burn::train::metric::{
 };
 use sootprint::RunHandle;
 
-use crate::dial::{Dial, Face, Shown};
-use crate::span::Span;
+use crate::metric_state::{LiveMetric, MetricSpec, MetricValue};
+use crate::split_usage::SplitUsage;
 
 /// The energy of the current split of the current epoch, in watt-hours. Less is better.
 ///
-/// [`measured_by`](crate::MeasuredBy::measured_by) registers it.
+/// [`track_emissions`](crate::TrackEmissionsExt::track_emissions) registers it.
 #[derive(Clone)]
-pub struct EnergyMetric(Dial);
+pub struct EnergyMetric(LiveMetric);
 
 /// The power in watts: the mean of about the last second, and over a whole split where Burn tells of its end. Less is better.
 ///
-/// [`measured_by`](crate::MeasuredBy::measured_by) registers it.
+/// [`track_emissions`](crate::TrackEmissionsExt::track_emissions) registers it.
 #[derive(Clone)]
-pub struct PowerMetric(Dial);
+pub struct PowerMetric(LiveMetric);
 
 /// The CO2e of the current split of the current epoch, in grams. Less is better.
 ///
-/// [`measured_by`](crate::MeasuredBy::measured_by) registers it.
+/// [`track_emissions`](crate::TrackEmissionsExt::track_emissions) registers it.
 #[derive(Clone)]
-pub struct EmissionsMetric(Dial);
+pub struct EmissionsMetric(LiveMetric);
 
-pub(crate) const ENERGY: Face = Face {
+pub(crate) const ENERGY_SPEC: MetricSpec = MetricSpec {
     name: "Energy",
     unit: "Wh",
     is_sum: true,
-    read: |since, now| Shown::sum(now, now.energy.watt_hours() - since.energy.watt_hours()),
+    compute: |since, now| MetricValue::from_total(now, now.energy.watt_hours() - since.energy.watt_hours()),
 };
 
-const EMISSIONS: Face = Face {
+const EMISSIONS_SPEC: MetricSpec = MetricSpec {
     name: "CO2e",
     unit: "g",
     is_sum: true,
-    read: |since, now| Shown::sum(now, now.emissions.grams() - since.emissions.grams()),
+    compute: |since, now| MetricValue::from_total(now, now.emissions.grams() - since.emissions.grams()),
 };
 
-pub(crate) const POWER: Face = Face {
+pub(crate) const POWER_SPEC: MetricSpec = MetricSpec {
     name: "Power",
     unit: "W",
     is_sum: false,
-    read: |since, live| {
-        let now = Shown::is_known(live)?.watts();
+    compute: |since, live| {
+        let current = MetricValue::known_power(live)?.watts();
         let seconds = live.elapsed.saturating_sub(since.elapsed).as_secs_f64();
         let mean = (live.energy - since.energy).joules() / seconds;
-        Some(Shown { now, so_far: if seconds > 0.0 { mean } else { now } })
+        Some(MetricValue { current, running: if seconds > 0.0 { mean } else { current } })
     },
 };
 
@@ -68,12 +68,12 @@ macro_rules! metric {
             /// Of this run, from now on.
             #[must_use]
             pub fn new(run: RunHandle) -> Self {
-                Self(Dial::new(Span::since(run), &$face).owning_span())
+                Self(LiveMetric::new(SplitUsage::new(run), &$face).with_owned_usage())
             }
 
             /// Over a span that somebody else begins and ends.
-            pub(crate) fn over(span: &Span) -> Self {
-                Self(Dial::new(span.clone(), &$face))
+            pub(crate) fn over(span: &SplitUsage) -> Self {
+                Self(LiveMetric::new(span.clone(), &$face))
             }
         }
 
@@ -81,7 +81,7 @@ macro_rules! metric {
             type Input = ();
 
             fn name(&self) -> MetricName {
-                Arc::new(self.0.face.name.to_owned())
+                Arc::new(self.0.spec.name.to_owned())
             }
 
             fn description(&self) -> Option<String> {
@@ -89,7 +89,7 @@ macro_rules! metric {
             }
 
             fn attributes(&self) -> MetricAttributes {
-                NumericAttributes { unit: Some(self.0.face.unit.to_owned()), higher_is_better: false }.into()
+                NumericAttributes { unit: Some(self.0.spec.unit.to_owned()), higher_is_better: false }.into()
             }
 
             fn update(
@@ -113,16 +113,16 @@ macro_rules! metric {
 
         impl Numeric for $metric {
             fn value(&self) -> Option<NumericEntry> {
-                self.0.shown.map(|shown| NumericEntry::Value(shown.now))
+                self.0.value.map(|value| NumericEntry::Value(value.current))
             }
 
             fn running_value(&self) -> Option<NumericEntry> {
-                self.0.shown.map(|shown| NumericEntry::Value(shown.so_far))
+                self.0.value.map(|value| NumericEntry::Value(value.running))
             }
 
             fn final_value(&self) -> NumericEntry {
                 // Burn asks for a number even where there is none, and has this one for it; no file gets it.
-                NumericEntry::Final(self.0.shown.map_or(f64::NAN, |shown| shown.so_far))
+                NumericEntry::Final(self.0.value.map_or(f64::NAN, |value| value.running))
             }
         }
     };
@@ -131,20 +131,20 @@ macro_rules! metric {
 #[cfg(feature = "rl")]
 impl EnergyMetric {
     /// Minds the run's budget at each update, too.
-    pub(crate) fn minding(mut self, ends: crate::ends::Ends) -> Self {
-        self.0.ends = Some(ends);
+    pub(crate) fn with_stop_controller(mut self, stop_controller: crate::stop::StopController) -> Self {
+        self.0.stop_controller = Some(stop_controller);
         self
     }
 }
 
-metric!(EnergyMetric, ENERGY, "Energy of this split of the epoch: GPU, CPU and memory");
+metric!(EnergyMetric, ENERGY_SPEC, "Energy of this split of the epoch: GPU, CPU and memory");
 metric!(
     PowerMetric,
-    POWER,
+    POWER_SPEC,
     "Power of GPU, CPU and memory: momentary, and the mean of this split of the epoch"
 );
 metric!(
     EmissionsMetric,
-    EMISSIONS,
+    EMISSIONS_SPEC,
     "CO2e of this split of the epoch: energy, PUE and the grid's carbon intensity"
 );

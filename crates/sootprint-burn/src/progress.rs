@@ -5,29 +5,36 @@ use std::time::Instant;
 
 use burn::train::logger::TrainingProgressLogger;
 
-use crate::course::{Course, Split};
+use crate::epoch_tracker::{EpochSplit, EpochTracker};
 
 /// The logger in Burn's one slot, with the user's beside it.
-pub(crate) struct Progress {
-    course: Course,
-    beside: Option<Box<dyn TrainingProgressLogger>>,
-    split: Split,
+pub(crate) struct ProgressAdapter {
+    tracker: EpochTracker,
+    inner: Option<Box<dyn TrainingProgressLogger>>,
+    split: EpochSplit,
     /// Of the split: all there are, and those that were seen.
-    total: usize,
+    items_total: usize,
     items: usize,
-    batches: VecDeque<Instant>,
+    batch_times: VecDeque<Instant>,
 }
 
 /// Burn's worker may be so many batches behind the training: it works at one, and one waits in its channel.
-const BATCHES_BEHIND: usize = 2;
+const MAX_BATCHES_BEHIND: usize = 2;
 
-impl Progress {
-    pub(crate) fn new(course: Course, beside: Option<Box<dyn TrainingProgressLogger>>) -> Self {
-        Self { course, beside, split: Split::Train, total: 0, items: 0, batches: VecDeque::new() }
+impl ProgressAdapter {
+    pub(crate) fn new(tracker: EpochTracker, inner: Option<Box<dyn TrainingProgressLogger>>) -> Self {
+        Self {
+            tracker,
+            inner,
+            split: EpochSplit::Train,
+            items_total: 0,
+            items: 0,
+            batch_times: VecDeque::new(),
+        }
     }
 }
 
-impl TrainingProgressLogger for Progress {
+impl TrainingProgressLogger for ProgressAdapter {
     fn start(
         &mut self,
         total_epochs: usize,
@@ -35,75 +42,76 @@ impl TrainingProgressLogger for Progress {
         total_items: Option<usize>,
         label: Option<&str>,
     ) {
-        let run = self.course.run();
+        let run = self.tracker.run();
         if starting_epoch > 1 {
-            run.resumed();
+            run.mark_resumed();
         }
         // A resumed training counts on from its checkpoint: of four epochs from the third on, two are to come.
-        let to_come = (total_epochs + 1).saturating_sub(starting_epoch);
-        run.plan_epochs(u32::try_from(to_come).unwrap_or(u32::MAX));
-        self.course.announce(starting_epoch, total_epochs);
-        if let Some(beside) = &mut self.beside {
-            beside.start(total_epochs, starting_epoch, total_items, label);
+        let remaining_epochs = (total_epochs + 1).saturating_sub(starting_epoch);
+        run.set_planned_epochs(u32::try_from(remaining_epochs).unwrap_or(u32::MAX));
+        self.tracker.set_epoch_range(starting_epoch, total_epochs);
+        if let Some(inner) = &mut self.inner {
+            inner.start(total_epochs, starting_epoch, total_items, label);
         }
     }
 
     fn start_split(&mut self, split: &str, total_items: usize) {
-        self.split = if split == "train" { Split::Train } else { Split::Valid };
-        (self.total, self.items) = (total_items, 0);
-        self.batches.clear();
-        self.batches.push_back(Instant::now());
-        self.course.told_begin(self.split);
-        if let Some(beside) = &mut self.beside {
-            beside.start_split(split, total_items);
+        self.split = if split == "train" { EpochSplit::Train } else { EpochSplit::Valid };
+        (self.items_total, self.items) = (total_items, 0);
+        self.batch_times.clear();
+        self.batch_times.push_back(Instant::now());
+        self.tracker.on_split_started(self.split);
+        if let Some(inner) = &mut self.inner {
+            inner.start_split(split, total_items);
         }
     }
 
     fn update_split(&mut self, items_processed: usize) {
         self.items = items_processed;
-        self.batches.push_back(Instant::now());
-        if self.batches.len() > BATCHES_BEHIND + 1 {
-            self.batches.pop_front();
+        self.batch_times.push_back(Instant::now());
+        if self.batch_times.len() > MAX_BATCHES_BEHIND + 1 {
+            self.batch_times.pop_front();
         }
         // What is validated is worth its checkpoint: a budget stops before that or after it.
-        if self.split == Split::Train {
-            self.course.ends().mind_budget();
+        if self.split == EpochSplit::Train {
+            self.tracker.stop_controller().enforce_budget();
         }
-        if let Some(beside) = &mut self.beside {
-            beside.update_split(items_processed);
+        if let Some(inner) = &mut self.inner {
+            inner.update_split(items_processed);
         }
     }
 
     fn end_split(&mut self) {
         // When the batch before those was done, the training thread was still within the split.
-        let bound = self.batches.front().map_or_else(Default::default, Instant::elapsed);
+        let max_lag = self.batch_times.front().map_or_else(Default::default, Instant::elapsed);
         // What was not validated to the end was stopped; of several devices the counts may fall short without that.
-        let is_whole =
-            self.split == Split::Train || self.items >= self.total || !self.course.ends().is_stopped();
-        self.course.told_end(self.split, self.items, is_whole, bound);
-        if let Some(beside) = &mut self.beside {
-            beside.end_split();
+        let is_complete = self.split == EpochSplit::Train
+            || self.items >= self.items_total
+            || !self.tracker.stop_controller().is_interrupted();
+        self.tracker.on_split_ended(self.split, self.items, is_complete, max_lag);
+        if let Some(inner) = &mut self.inner {
+            inner.end_split();
         }
     }
 
     fn update_epoch(&mut self, epoch: usize) {
-        if let Some(beside) = &mut self.beside {
-            beside.update_epoch(epoch);
+        if let Some(inner) = &mut self.inner {
+            inner.update_epoch(epoch);
         }
     }
 
     fn end(&mut self) {
-        self.course.close();
-        self.course.report_lateness();
-        self.course.ends().tell_now();
-        if let Some(beside) = &mut self.beside {
-            beside.end();
+        self.tracker.end_epoch();
+        self.tracker.note_boundary_lag();
+        self.tracker.stop_controller().report_interruption();
+        if let Some(inner) = &mut self.inner {
+            inner.end();
         }
     }
 
     fn log_event_training(&mut self, event: String) {
-        if let Some(beside) = &mut self.beside {
-            beside.log_event_training(event);
+        if let Some(inner) = &mut self.inner {
+            inner.log_event_training(event);
         }
     }
 }

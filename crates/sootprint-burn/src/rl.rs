@@ -5,33 +5,33 @@ use burn::tensor::Device;
 use burn::train::{Interruption, RLComponentsTypes, RLResult, RLTraining};
 use sootprint::{Run, RunHandle};
 
-use crate::ends::{Ends, Witness};
 use crate::metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
-use crate::span::Span;
-use crate::training::{MeasuredBy, claim};
+use crate::split_usage::SplitUsage;
+use crate::stop::{PanicGuard, StopController};
+use crate::training::{TrackEmissionsExt, add_devices};
 
 /// A reinforcement-learning training that a run measures.
 ///
 /// It has steps and no epochs, and Burn tells nobody where it is but its metrics: energy, power and CO2e are those of the
 /// training so far, at each step that learns. The run's budget is minded there, too.
 #[must_use = "a training does nothing until it is launched"]
-pub struct MeasuredRl<C: RLComponentsTypes> {
+pub struct TrackedRlTraining<C: RLComponentsTypes> {
     training: RLTraining<C>,
     run: RunHandle,
     devices: Option<Vec<Device>>,
 }
 
-impl<C: RLComponentsTypes + 'static> MeasuredBy for RLTraining<C> {
-    type Measured = MeasuredRl<C>;
+impl<C: RLComponentsTypes + 'static> TrackEmissionsExt for RLTraining<C> {
+    type Tracked = TrackedRlTraining<C>;
 
-    fn measured_by(self, run: &Run) -> MeasuredRl<C> {
-        MeasuredRl { training: self, run: run.handle(), devices: None }
+    fn track_emissions(self, run: &Run) -> TrackedRlTraining<C> {
+        TrackedRlTraining { training: self, run: run.handle(), devices: None }
     }
 }
 
-impl<C: RLComponentsTypes + 'static> MeasuredRl<C> {
+impl<C: RLComponentsTypes + 'static> TrackedRlTraining<C> {
     /// Names the devices, where there are others than the one that the agent learns on.
-    pub fn on(mut self, devices: &[Device]) -> Self {
+    pub fn with_devices(mut self, devices: &[Device]) -> Self {
         self.devices = Some(devices.to_vec());
         self
     }
@@ -45,23 +45,25 @@ impl<C: RLComponentsTypes + 'static> MeasuredRl<C> {
         C::PolicyAction: SliceAccess,
     {
         let Self { training, run, devices } = self;
-        claim(&run, &devices.unwrap_or_else(|| vec![agent.device()]));
+        add_devices(&run, &devices.unwrap_or_else(|| vec![agent.device()]));
         let interrupter = training.interrupter();
-        let before = interrupter.get_message();
-        let ends = Ends::new(run.clone(), interrupter.clone());
-        let span = Span::since(run.clone());
+        let message_before = interrupter.get_message();
+        let stop_controller = StopController::new(run.clone(), interrupter.clone());
+        let usage = SplitUsage::new(run.clone());
         let training = training
-            .metric_train(EnergyMetric::over(&span).minding(ends.clone()))
-            .metric_train(PowerMetric::over(&span))
-            .metric_train(EmissionsMetric::over(&span));
+            .metric_train(EnergyMetric::over(&usage).with_stop_controller(stop_controller.clone()))
+            .metric_train(PowerMetric::over(&usage))
+            .metric_train(EmissionsMetric::over(&usage));
 
-        let witness = Witness::new(&run);
+        let panic_guard = PanicGuard::new(&run);
         let result = training.launch(agent);
-        drop(witness);
+        drop(panic_guard);
         // Burn's dashboard resets the interrupter when the training has ended; what it was stopped for stays.
-        let forgotten = interrupter.get_message().filter(|message| before.as_ref() != Some(message));
-        let forgotten = forgotten.map(|reason| Interruption { reason: Some(reason) });
-        ends.tell(result.interrupted.as_ref().or(forgotten.as_ref()), result.error.as_deref());
+        let cleared_message =
+            interrupter.get_message().filter(|message| message_before.as_ref() != Some(message));
+        let interruption = cleared_message.map(|reason| Interruption { reason: Some(reason) });
+        stop_controller
+            .report_end(result.interrupted.as_ref().or(interruption.as_ref()), result.error.as_deref());
         result
     }
 }

@@ -6,7 +6,7 @@
 //! - A Metal device cannot be measured yet: the footprint names it.
 //! - The device is waited for before the first epoch and at each one's end, and never within one. On CUDA a byte is read
 //!   back for that, as a loss is: to synchronise would make CUDA's memory pool give back what is free, for which the next
-//!   epoch would have to ask again. A loop without [`on`](OnDevice::on) does not wait, and the work that its device has
+//!   epoch would have to ask again. A loop without [`on`](CandleLoopExt::on) does not wait, and the work that its device has
 //!   left is counted to the next epoch.
 //! - What a phase of a step used is known from timestamps of the training's thread: a device that works on while the
 //!   thread goes on has that work counted to the next phase.
@@ -22,12 +22,12 @@
 //! | panics, and the run is dropped while unwinding | incomplete | `panicked` |
 //! | panics under `panic = "abort"`, or is killed | incomplete | `killed`, from the ledger |
 //! | is a closure ([`Run::epoch`](sootprint::Run::epoch)) that returns `Err` | incomplete | as the caller goes on |
-//! | has no epochs ([`Run::slices`](sootprint::Run::slices)) and ends | complete slice | `completed` |
+//! | has no epochs ([`Run::windows`](sootprint::Run::windows)) and ends | complete slice | `completed` |
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
 //! use sootprint::Run;
-//! use sootprint_candle::OnDevice as _;
+//! use sootprint_candle::CandleLoopExt as _;
 //!
 //! # let dir = tempfile::tempdir()?;
 //! let device = Device::Cpu;
@@ -44,13 +44,13 @@
 #![forbid(unsafe_code)]
 
 use candle_core::{DType, Device, DeviceLocation, Tensor};
-use sootprint::{Claim, Epochs, RunHandle, Slices};
+use sootprint::{DeviceId, Epochs, RunHandle, Windows};
 
 /// Lets a measured loop know the devices that it trains on.
 ///
 /// Their boards are counted and no others, and each is waited for at the loop's edges: before the first epoch or slice
 /// and before each one's end, never within one.
-pub trait OnDevice: Sized {
+pub trait CandleLoopExt: Sized {
     /// The loop trains on this device.
     #[must_use]
     fn on(self, device: &Device) -> Self {
@@ -62,33 +62,33 @@ pub trait OnDevice: Sized {
     fn on_all(self, devices: &[Device]) -> Self;
 }
 
-impl<I> OnDevice for Epochs<I> {
+impl<I> CandleLoopExt for Epochs<I> {
     fn on_all(self, devices: &[Device]) -> Self {
-        claim_all(self.handle(), devices);
-        self.before_edges(waiting(devices))
+        add_devices(self.handle(), devices);
+        self.sync_with(synchronizer(devices))
     }
 }
 
-impl<I> OnDevice for Slices<I> {
+impl<I> CandleLoopExt for Windows<I> {
     fn on_all(self, devices: &[Device]) -> Self {
-        claim_all(self.handle(), devices);
-        self.before_edges(waiting(devices))
+        add_devices(self.handle(), devices);
+        self.sync_with(synchronizer(devices))
     }
 }
 
-fn claim_all(run: &RunHandle, devices: &[Device]) {
-    run.claim(devices.iter().filter_map(claim));
+fn add_devices(run: &RunHandle, devices: &[Device]) {
+    run.add_devices(devices.iter().filter_map(device_id));
 }
 
 /// Waits until the devices have done what they were given. An error is the training's to meet: it is told once.
-fn waiting(devices: &[Device]) -> impl FnMut() + Send + 'static {
-    let (devices, mut is_warned) = (devices.iter().map(Waited::new).collect::<Vec<_>>(), false);
+fn synchronizer(devices: &[Device]) -> impl FnMut() + Send + 'static {
+    let (devices, mut has_warned) = (devices.iter().map(SyncedDevice::new).collect::<Vec<_>>(), false);
     move || {
-        for waited in &devices {
-            if let Err(error) = waited.until_done()
-                && !std::mem::replace(&mut is_warned, true)
+        for synced in &devices {
+            if let Err(error) = synced.synchronize()
+                && !std::mem::replace(&mut has_warned, true)
             {
-                let location = waited.device.location();
+                let location = synced.device.location();
                 tracing::warn!("{location:?} cannot be waited for, epochs may end early: {error}");
             }
         }
@@ -96,23 +96,23 @@ fn waiting(devices: &[Device]) -> impl FnMut() + Send + 'static {
 }
 
 /// A device that is waited for.
-struct Waited {
+struct SyncedDevice {
     device: Device,
     /// On CUDA a byte of it, whose reading comes after all that the device was given before.
-    byte: Option<Tensor>,
+    sync_byte: Option<Tensor>,
 }
 
-impl Waited {
+impl SyncedDevice {
     /// On CUDA Candle allocates from the device's memory pool, which gives back all that is free whenever somebody
     /// synchronises (`CU_MEMPOOL_ATTR_RELEASE_THRESHOLD` is 0). A copy into memory that is not pinned waits as well, by
     /// which Candle reads every loss, and leaves the pool alone.
     fn new(device: &Device) -> Self {
-        let byte = device.is_cuda().then(|| Tensor::zeros((), DType::U8, device).ok()).flatten();
-        Self { device: device.clone(), byte }
+        let sync_byte = device.is_cuda().then(|| Tensor::zeros((), DType::U8, device).ok()).flatten();
+        Self { device: device.clone(), sync_byte }
     }
 
-    fn until_done(&self) -> candle_core::Result<()> {
-        match &self.byte {
+    fn synchronize(&self) -> candle_core::Result<()> {
+        match &self.sync_byte {
             Some(byte) => byte.to_scalar::<u8>().map(drop),
             None => self.device.synchronize(),
         }
@@ -120,10 +120,10 @@ impl Waited {
 }
 
 /// The board that a device claims; none for the processor.
-fn claim(device: &Device) -> Option<Claim> {
+fn device_id(device: &Device) -> Option<DeviceId> {
     match device.location() {
         DeviceLocation::Cpu => None,
-        DeviceLocation::Cuda { gpu_id } => Some(Claim::CudaOrdinal(gpu_id)),
-        DeviceLocation::Metal { gpu_id } => Some(Claim::Unknown(format!("metal:{gpu_id}"))),
+        DeviceLocation::Cuda { gpu_id } => Some(DeviceId::CudaOrdinal(gpu_id)),
+        DeviceLocation::Metal { gpu_id } => Some(DeviceId::Unknown(format!("metal:{gpu_id}"))),
     }
 }

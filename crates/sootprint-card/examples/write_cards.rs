@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use sootprint_card::{CardOptions, NewCard, Relation, apply, apply_with};
+use sootprint_card::{BaseModelRelation, CardOptions, CardTemplate, apply, apply_with};
 use sootprint_core::{Co2e, Footprint};
 
 /// Grams between the least that a card can say and the most.
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&folder)?;
     let mut written = Vec::new();
     let footprint = Footprint::from_json(include_str!("../tests/footprint.json"))?;
-    for path in editable(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus"))? {
+    for path in editable_cards(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus"))? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let before = fs::read_to_string(&path)?;
         fs::write(folder.join(format!("{name}.before.md")), &before)?;
@@ -30,12 +30,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = format!("amount-{number}");
         let mut footprint = footprint.clone();
         footprint.emissions.best = Co2e::from_grams(grams);
-        let card = NewCard::default().title(&name).library("candle").tag("tests").render(&footprint)?;
+        let card = CardTemplate::default().title(&name).library("candle").tag("tests").render(&footprint)?;
         fs::write(folder.join(format!("{name}.md")), card)?;
         written.push(json!({"name": name, "grams": grams, "has_before": false}));
     }
-    let options = CardOptions::default().relation(Relation::Adapter);
-    let (card, _) = apply_with("# Fine-tuned\n", &fine_tuning()?, &options)?;
+    let options = CardOptions::default().relation(BaseModelRelation::Adapter);
+    let (card, _) = apply_with("# Fine-tuned\n", &fine_tuning_footprint()?, &options)?;
     fs::write(folder.join("fine-tuning.md"), card)?;
     written.push(json!({
         "name": "fine-tuning", "grams": footprint.emissions.best, "has_before": false,
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The cards of the corpus that can be edited, in order.
-fn editable(corpus: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+fn editable_cards(corpus: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let mut cards = Vec::new();
     for entry in fs::read_dir(corpus)? {
         let path = entry?.path();
@@ -59,7 +59,7 @@ fn editable(corpus: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     Ok(cards)
 }
 
-fn fine_tuning() -> Result<Footprint, Box<dyn Error>> {
+fn fine_tuning_footprint() -> Result<Footprint, Box<dyn Error>> {
     let mut footprint: serde_json::Value = serde_json::from_str(include_str!("../tests/footprint.json"))?;
     footprint["run"]["training_type"] = "fine-tuning".into();
     footprint["run"]["base_model"] = "org/base".into();

@@ -3,18 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-use crate::block::{EmissionsBlock, KEY};
+use crate::emissions_block::{EMISSIONS_KEY, EmissionsBlock};
 use crate::error::{CardError, Position};
-use crate::front_matter::{self, FrontMatter};
-use crate::text::quoted;
-use crate::yaml::Document;
-use crate::{keys, reading, region, splice};
+use crate::front_matter::{self, FrontMatterSpan};
+use crate::text::double_quote;
+use crate::yaml::YamlDocument;
+use crate::{emissions, keys, managed_section, splice};
 
 /// The key under which the Hub looks for the model that was fine-tuned.
-pub(crate) const BASE_MODEL: &str = "base_model";
+pub(crate) const BASE_MODEL_KEY: &str = "base_model";
 
 /// The key that says how the model came from it.
-pub(crate) const RELATION: &str = "base_model_relation";
+pub(crate) const BASE_MODEL_RELATION_KEY: &str = "base_model_relation";
 
 /// A model card that was read and found sound: a Markdown text, most often with a front matter of YAML.
 ///
@@ -35,14 +35,14 @@ pub(crate) const RELATION: &str = "base_model_relation";
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelCard {
     text: String,
-    front: Option<Front>,
+    front_matter: Option<FrontMatter>,
 }
 
 /// A front matter and what its YAML says.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Front {
-    pub(crate) place: FrontMatter,
-    pub(crate) document: Document,
+pub(crate) struct FrontMatter {
+    pub(crate) span: FrontMatterSpan,
+    pub(crate) document: YamlDocument,
 }
 
 impl ModelCard {
@@ -53,35 +53,35 @@ impl ModelCard {
     /// with line and column.
     pub fn parse(text: impl Into<String>) -> Result<Self, CardError> {
         let text = text.into();
-        let front = match front_matter::locate(&text)? {
-            Some(place) => {
-                let document = Document::parse(&text, place.yaml.clone())?;
-                Some(Front { place, document })
+        let front_matter = match front_matter::locate(&text)? {
+            Some(span) => {
+                let document = YamlDocument::parse(&text, span.yaml.clone())?;
+                Some(FrontMatter { span, document })
             }
             None => None,
         };
-        Ok(Self { text, front })
+        Ok(Self { text, front_matter })
     }
 
     /// Reads and checks a card's file.
     ///
     /// # Errors
-    /// [`CardError::File`] when it cannot be read, else [`CardError::In`] with the problem.
+    /// [`CardError::Io`] when it cannot be read, else [`CardError::InFile`] with the problem.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CardError> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| CardError::file(path, source))?;
-        Self::from_bytes(bytes).map_err(|error| error.in_file(path))
+        let bytes = fs::read(path).map_err(|source| CardError::io(path, source))?;
+        Self::from_bytes(bytes).map_err(|error| error.with_path(path))
     }
 
     /// Reads and checks a card that came as bytes.
     ///
     /// # Errors
-    /// [`CardError::Encoding`] when they are not UTF-8, and those of [`ModelCard::parse`].
+    /// [`CardError::NotUtf8`] when they are not UTF-8, and those of [`ModelCard::parse`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, CardError> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let offset = error.utf8_error().valid_up_to();
-            CardError::Encoding {
-                at: Position::of(&String::from_utf8_lossy(error.as_bytes()), offset),
+            CardError::NotUtf8 {
+                at: Position::at_offset(&String::from_utf8_lossy(error.as_bytes()), offset),
                 offset,
             }
         })?;
@@ -107,9 +107,9 @@ impl ModelCard {
     /// Hub documents the value to be in grams.
     ///
     /// # Errors
-    /// [`CardError::NoGrams`] when there is a value without any number in it.
+    /// [`CardError::UnreadableEmissions`] when there is a value without any number in it.
     pub fn emissions(&self) -> Result<Option<EmissionsBlock>, CardError> {
-        reading::emissions(self)
+        emissions::parse_emissions(self)
     }
 
     /// The card with these emissions in place of those that it names, or as a new key.
@@ -119,8 +119,8 @@ impl ModelCard {
     /// nothing. A card without front matter gets one.
     ///
     /// # Errors
-    /// [`CardError::Amount`] for a figure that a card cannot carry, [`CardError::AnchorInUse`] and
-    /// [`CardError::Layout`] when the value cannot be changed without touching others.
+    /// [`CardError::InvalidAmount`] for a figure that a card cannot carry, [`CardError::AnchorInUse`] and
+    /// [`CardError::UnsupportedLayout`] when the value cannot be changed without touching others.
     pub fn with_emissions(&self, block: &EmissionsBlock) -> Result<Self, CardError> {
         splice::with_emissions(self, block)
     }
@@ -132,61 +132,67 @@ impl ModelCard {
     /// text below begins like a front matter itself.
     ///
     /// # Errors
-    /// [`CardError::AnchorInUse`] and [`CardError::Layout`], as [`ModelCard::with_emissions`].
+    /// [`CardError::AnchorInUse`] and [`CardError::UnsupportedLayout`], as [`ModelCard::with_emissions`].
     pub fn without_emissions(&self) -> Result<Self, CardError> {
-        keys::without_key(self, KEY)
+        keys::without_key(self, EMISSIONS_KEY)
     }
 
     /// The card with this text for a key, unless it has the key already.
-    pub(crate) fn with_absent(&self, key: &'static str, text: &str) -> Result<Self, CardError> {
-        if self.has(key) { Ok(self.clone()) } else { keys::with_key(self, key, &quoted(text)) }
+    pub(crate) fn with_key_if_absent(&self, key: &'static str, text: &str) -> Result<Self, CardError> {
+        if self.has_key(key) { Ok(self.clone()) } else { keys::with_key(self, key, &double_quote(text)) }
     }
 
     /// The text of a key; none when it is not a scalar, or not there.
-    pub(crate) fn text_of(&self, key: &str) -> Option<&str> {
-        let document = &self.front()?.document;
-        document.text(document.resolve(document.find(key)?.value))
+    pub(crate) fn key_text(&self, key: &str) -> Option<&str> {
+        let document = &self.front_matter()?.document;
+        document.scalar_text(document.resolve_alias(document.find_entry(key)?.value))
     }
 
     /// The card without the marked region in its body; the template's lines that were filled in are as before.
     ///
     /// # Errors
-    /// [`CardError::Marks`] when a mark has lost its other half.
+    /// [`CardError::UnpairedMarkers`] when a mark has lost its other half.
     pub fn without_section(&self) -> Result<Self, CardError> {
-        region::without_region(self)
+        managed_section::without_managed_section(self)
     }
 
-    pub(crate) fn front(&self) -> Option<&Front> {
-        self.front.as_ref()
+    pub(crate) fn front_matter(&self) -> Option<&FrontMatter> {
+        self.front_matter.as_ref()
     }
 
     /// Whether the front matter has this key.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.front().is_some_and(|front| front.document.find(key).is_some())
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        self.front_matter().is_some_and(|front| front.document.find_entry(key).is_some())
     }
 
     /// What follows the front matter, or the whole text without its byte order mark.
     pub(crate) fn body(&self) -> &str {
-        match &self.front {
-            Some(front) => &self.text[front.place.block.end..],
+        match &self.front_matter {
+            Some(front) => &self.text[front.span.full.end..],
             None => self.text.strip_prefix('\u{feff}').unwrap_or(&self.text),
         }
     }
 
     /// Where a key stands; the card's first line when it has none.
-    pub(crate) fn position_of(&self, key: &str) -> Position {
-        let node = self.front().and_then(|front| front.document.nodes.get(front.document.find(key)?.key));
-        Position::of(&self.text, node.map_or(0, |node| node.span.start))
+    pub(crate) fn key_position(&self, key: &str) -> Position {
+        let node = self
+            .front_matter()
+            .and_then(|front| front.document.nodes.get(front.document.find_entry(key)?.key));
+        Position::at_offset(&self.text, node.map_or(0, |node| node.span.start))
     }
 
     /// Whether the emissions that the card names were written by this crate.
-    pub(crate) fn has_own_emissions(&self) -> bool {
-        self.emissions().is_ok_and(|block| block.is_some_and(|block| block.is_own()))
+    pub(crate) fn has_generated_emissions(&self) -> bool {
+        self.emissions().is_ok_and(|block| block.is_some_and(|block| block.is_generated()))
     }
 
     /// The emissions that somebody else wrote, in one line, for a log.
     pub(crate) fn foreign_emissions(&self) -> Option<String> {
-        if self.has_own_emissions() || !self.has(KEY) { None } else { splice::old_value(self, KEY) }
+        if self.has_generated_emissions() || !self.has_key(EMISSIONS_KEY) {
+            None
+        } else {
+            splice::replaced_text(self, EMISSIONS_KEY)
+        }
     }
 }
 
@@ -195,24 +201,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_not_utf_8_is_refused_with_its_path_and_byte() {
+    fn non_utf8_file_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("README.md");
         fs::write(&path, b"---\nauthor: Ren\xe9\n---\n").unwrap();
         let error = ModelCard::open(&path).unwrap_err();
-        assert!(matches!(error.problem(), CardError::Encoding { offset: 15, .. }), "{error}");
+        assert!(matches!(error.without_path(), CardError::NotUtf8 { offset: 15, .. }), "{error}");
         assert!(error.to_string().contains(": line 2, column 12: byte 15 is"), "{error}");
         assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_named() {
+    fn missing_file_is_named_in_error() {
         let error = ModelCard::open("nowhere/README.md").unwrap_err();
         assert!(error.to_string().starts_with("cannot read or write nowhere/README.md: "), "{error}");
     }
 
     #[test]
-    fn a_problem_is_reported_at_its_line_of_the_file() {
+    fn error_line_counts_from_file_start() {
         let error = ModelCard::parse("\u{feff}\n---\na: 1\na: 2\n---\n").unwrap_err().to_string();
         assert_eq!(error, "line 4, column 1: `a` stands here and at line 3, column 1; keep one of them");
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub enum CardError {
     /// A problem of the card in this file.
     #[error("{}: {problem}", path.display())]
-    In {
+    InFile {
         /// The file that was opened.
         path: PathBuf,
         /// What is wrong in it.
@@ -18,7 +18,7 @@ pub enum CardError {
     },
     /// The system could not read or write the file.
     #[error("cannot read or write {}: {source}", path.display())]
-    File {
+    Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -32,7 +32,7 @@ pub enum CardError {
     },
     /// The file is not UTF-8, which is all that the Hub reads.
     #[error("{at}: byte {offset} is not UTF-8; save the card as UTF-8 and try again")]
-    Encoding {
+    NotUtf8 {
         /// The first character that is not UTF-8.
         at: Position,
         /// Bytes before it.
@@ -42,31 +42,31 @@ pub enum CardError {
     #[error(
         "{at}: a line ends in a bare carriage return, which the Hub does not read; save it with LF or CRLF"
     )]
-    CarriageReturn {
+    BareCarriageReturn {
         /// The first one.
         at: Position,
     },
     /// The opening `---` has blanks behind it, and so the Hub takes the front matter for a part of the body.
     #[error("{at}: the Hub sees no front matter because blanks follow this `---`; remove them")]
-    OpeningBlanks {
+    BlanksAfterOpening {
         /// The first blank.
         at: Position,
     },
     /// The front matter is opened and never closed.
     #[error("{opening}: this `---` opens the front matter, and no line of `---` closes it; add one")]
-    Unclosed {
+    UnclosedFrontMatter {
         /// The opening `---`.
         opening: Position,
     },
     /// A tab where YAML wants blanks. Parsers disagree about it, so nothing is written on top of it.
     #[error("{at}: YAML allows no tab here; replace it by blanks")]
-    Tab {
+    UnexpectedTab {
         /// The tab.
         at: Position,
     },
     /// The front matter is not YAML.
     #[error("{at}: the front matter is not YAML: {reason}")]
-    Malformed {
+    InvalidYaml {
         /// Where the parser stopped.
         at: Position,
         /// What the parser says.
@@ -74,13 +74,13 @@ pub enum CardError {
     },
     /// The front matter holds several YAML documents, or a `...` that ends the one.
     #[error("{at}: the YAML ends here, before the front matter does; remove this line")]
-    SeveralDocuments {
+    MultipleDocuments {
         /// The end of the first document.
         at: Position,
     },
     /// The front matter is YAML, but not one `key: value` per line.
     #[error("{at}: the front matter is {found}; write it as one `key: value` per line")]
-    NoMapping {
+    NotAMapping {
         /// Where it begins.
         at: Position,
         /// What it is instead, with its article.
@@ -108,7 +108,7 @@ pub enum CardError {
     },
     /// The YAML is valid, but of a shape that cannot be changed without touching what is not ours.
     #[error("{at}: `{key}` cannot be written here without touching other values; {next_step}")]
-    Layout {
+    UnsupportedLayout {
         /// Where it is.
         at: Position,
         /// The key that would be written.
@@ -121,19 +121,19 @@ pub enum CardError {
         "{at}: `<!-- sootprint:begin -->` and `<!-- sootprint:end -->` belong together and stand once; remove what is \
          left of them"
     )]
-    Marks {
+    UnpairedMarkers {
         /// The mark that is alone, or too many.
         at: Position,
     },
     /// The card names no emissions that anybody could read as grams.
     #[error("{at}: no number of grams in `co2_eq_emissions`; write `emissions: 12.3`")]
-    NoGrams {
+    UnreadableEmissions {
         /// The value.
         at: Position,
     },
     /// A number that a card cannot carry: negative, infinite, no number, or beyond 10^16.
     #[error("`{key}: {value}` cannot be written: a card holds numbers from 0 to 1e16")]
-    Amount {
+    InvalidAmount {
         /// The key.
         key: &'static str,
         /// The number.
@@ -141,7 +141,7 @@ pub enum CardError {
     },
     /// The picture could not be drawn.
     #[error("the picture of the run's power cannot be drawn: {source}; write the card without it")]
-    Picture {
+    Plot {
         /// What the drawing says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -155,28 +155,28 @@ pub enum CardError {
 impl CardError {
     /// The problem itself, without the file in which it was found.
     ///
-    /// Match on this: what [`ModelCard::open`](crate::ModelCard::open) returns is wrapped in [`CardError::In`].
+    /// Match on this: what [`ModelCard::open`](crate::ModelCard::open) returns is wrapped in [`CardError::InFile`].
     #[must_use]
-    pub fn problem(&self) -> &Self {
+    pub fn without_path(&self) -> &Self {
         match self {
-            Self::In { problem, .. } => problem.problem(),
+            Self::InFile { problem, .. } => problem.without_path(),
             problem => problem,
         }
     }
 
-    pub(crate) fn file(path: &Path, source: std::io::Error) -> Self {
-        Self::File { path: path.to_owned(), source }
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
     }
 
     /// Names the file, unless the error does so already.
-    pub(crate) fn in_file(self, path: &Path) -> Self {
+    pub(crate) fn with_path(self, path: &Path) -> Self {
         match self {
-            Self::In { .. }
-            | Self::File { .. }
+            Self::InFile { .. }
+            | Self::Io { .. }
             | Self::Locked { .. }
             | Self::NotMeasured
-            | Self::Amount { .. } => self,
-            problem => Self::In { path: path.to_owned(), problem: Box::new(problem) },
+            | Self::InvalidAmount { .. } => self,
+            problem => Self::InFile { path: path.to_owned(), problem: Box::new(problem) },
         }
     }
 }
@@ -193,7 +193,7 @@ pub struct Position {
 
 impl Position {
     /// The place of the byte at `offset`; beyond the end it is the end.
-    pub(crate) fn of(text: &str, offset: usize) -> Self {
+    pub(crate) fn at_offset(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
@@ -214,10 +214,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_counts_characters_and_lines_from_one() {
+    fn position_is_one_based() {
         let text = "\u{feff}aé\r\nxyz";
         let read = |offset| {
-            let Position { line, column } = Position::of(text, offset);
+            let Position { line, column } = Position::at_offset(text, offset);
             (line, column)
         };
         assert_eq!(read(3), (1, 1));
@@ -227,13 +227,13 @@ mod tests {
     }
 
     #[test]
-    fn the_file_comes_before_the_place() {
-        let problem = CardError::Tab { at: Position { line: 3, column: 5 } };
-        let error = problem.in_file(Path::new("digits/README.md"));
+    fn error_starts_with_file_path() {
+        let problem = CardError::UnexpectedTab { at: Position { line: 3, column: 5 } };
+        let error = problem.with_path(Path::new("digits/README.md"));
         assert_eq!(
             error.to_string(),
             "digits/README.md: line 3, column 5: YAML allows no tab here; replace it by blanks"
         );
-        assert!(matches!(error.problem(), CardError::Tab { .. }));
+        assert!(matches!(error.without_path(), CardError::UnexpectedTab { .. }));
     }
 }

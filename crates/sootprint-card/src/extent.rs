@@ -1,11 +1,11 @@
 //! Which lines of the card belong to a key.
 
-use crate::yaml::{Document, Entry, What};
+use crate::yaml::{NodeKind, YamlDocument, YamlEntry};
 
 /// The lines of a key and its value. All offsets are bytes of the whole text.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Extent {
-    pub(crate) entry: Entry,
+pub(crate) struct EntrySpan {
+    pub(crate) entry: YamlEntry,
     /// The start of the key's line.
     pub(crate) start: usize,
     /// The end of the value's last line, its line break excluded. Blank lines and comments below do not belong to it.
@@ -15,7 +15,12 @@ pub(crate) struct Extent {
 }
 
 /// The lines of each entry of a mapping without braces that ends at `outer`.
-pub(crate) fn of_entries(text: &str, document: &Document, mapping: usize, outer: usize) -> Vec<Extent> {
+pub(crate) fn entry_spans(
+    text: &str,
+    document: &YamlDocument,
+    mapping: usize,
+    outer: usize,
+) -> Vec<EntrySpan> {
     let entries: Vec<_> = document.entries(mapping).collect();
     let starts: Vec<_> = entries
         .iter()
@@ -26,18 +31,18 @@ pub(crate) fn of_entries(text: &str, document: &Document, mapping: usize, outer:
         .iter()
         .zip(&starts)
         .zip(boundaries)
-        .map(|((entry, start), boundary)| Extent {
+        .map(|((entry, start), boundary)| EntrySpan {
             entry: *entry,
             start: *start,
-            end: content_end(text, document, *entry, *start, boundary),
+            end: value_end(text, document, *entry, *start, boundary),
             boundary,
         })
         .collect()
 }
 
-impl Extent {
+impl EntrySpan {
     /// The blanks before the key; none when something else stands before it, as in `? key`.
-    pub(crate) fn indent<'t>(&self, text: &'t str, document: &Document) -> Option<&'t str> {
+    pub(crate) fn indent<'t>(&self, text: &'t str, document: &YamlDocument) -> Option<&'t str> {
         let key = document.nodes.get(self.entry.key)?;
         let indent = text.get(self.start..key.span.start)?;
         indent.chars().all(|character| character == ' ').then_some(indent)
@@ -45,19 +50,19 @@ impl Extent {
 }
 
 /// The byte behind the colon of an entry; none when there is none on the key's line.
-pub(crate) fn behind_colon(text: &str, document: &Document, entry: Entry) -> Option<usize> {
+pub(crate) fn value_start(text: &str, document: &YamlDocument, entry: YamlEntry) -> Option<usize> {
     let end = document.nodes.get(entry.key)?.span.end;
     let rest = text.get(end..)?.trim_start_matches(' ');
     rest.starts_with(':').then(|| text.len() - rest.len() + 1)
 }
 
 /// The start of the line below the one in which `at` lies.
-pub(crate) fn next_line(text: &str, at: usize) -> usize {
+pub(crate) fn next_line_start(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |newline| at + newline + 1)
 }
 
 /// The end of the last line between `start` and `boundary` that belongs to the value.
-fn content_end(text: &str, document: &Document, entry: Entry, start: usize, boundary: usize) -> usize {
+fn value_end(text: &str, document: &YamlDocument, entry: YamlEntry, start: usize, boundary: usize) -> usize {
     let mut line_at = start;
     let mut end = start;
     for line in text[start..boundary].split_inclusive('\n') {
@@ -69,7 +74,8 @@ fn content_end(text: &str, document: &Document, entry: Entry, start: usize, boun
     }
     // A line of a text may look like a comment.
     let scalars = document.nodes.get(entry.key..entry.end).unwrap_or_default();
-    let texts = scalars.iter().filter(|node| matches!(&node.what, What::Scalar(text, _) if !text.is_empty()));
+    let texts =
+        scalars.iter().filter(|node| matches!(&node.kind, NodeKind::Scalar(text, _) if !text.is_empty()));
     texts
         .filter(|node| node.span.start < boundary)
         .map(|node| line_end(text, node.span.start + text[node.span.clone()].trim_end().len()))
@@ -90,26 +96,26 @@ fn line_end(text: &str, at: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn lines_of(yaml: &str) -> Vec<&str> {
-        let document = Document::parse(yaml, 0..yaml.len()).unwrap();
-        let extents = of_entries(yaml, &document, 0, yaml.len());
+    fn entry_texts(yaml: &str) -> Vec<&str> {
+        let document = YamlDocument::parse(yaml, 0..yaml.len()).unwrap();
+        let extents = entry_spans(yaml, &document, 0, yaml.len());
         extents.iter().map(|extent| &yaml[extent.start..extent.end]).collect()
     }
 
     #[test]
-    fn a_value_ends_with_its_last_line() {
-        assert_eq!(lines_of("a: 1 # c\n# about b\n\nb:\n  - 2\n  # end\n"), ["a: 1 # c", "b:\n  - 2"]);
-        assert_eq!(lines_of("a: {x: 1,\r\n  y: 2} # c\r\n\r\nb:\r\n"), ["a: {x: 1,\r\n  y: 2} # c", "b:"]);
-        assert_eq!(lines_of("a:\n- \n-\nb: 1"), ["a:\n- \n-", "b: 1"]);
+    fn value_ends_at_last_content_line() {
+        assert_eq!(entry_texts("a: 1 # c\n# about b\n\nb:\n  - 2\n  # end\n"), ["a: 1 # c", "b:\n  - 2"]);
+        assert_eq!(entry_texts("a: {x: 1,\r\n  y: 2} # c\r\n\r\nb:\r\n"), ["a: {x: 1,\r\n  y: 2} # c", "b:"]);
+        assert_eq!(entry_texts("a:\n- \n-\nb: 1"), ["a:\n- \n-", "b: 1"]);
     }
 
     #[test]
-    fn lines_of_a_text_may_look_like_comments() {
+    fn block_scalar_lines_resemble_comments() {
         assert_eq!(
-            lines_of("a: |\n  x\n  # y\n\n  # z\n\n# c\nb: 1\n"),
+            entry_texts("a: |\n  x\n  # y\n\n  # z\n\n# c\nb: 1\n"),
             ["a: |\n  x\n  # y\n\n  # z", "b: 1"]
         );
-        assert_eq!(lines_of("a: \"x\n  # y\"\nb: 1\n"), ["a: \"x\n  # y\"", "b: 1"]);
-        assert_eq!(lines_of("a: |+\n\n\nb: 1\n"), ["a: |+", "b: 1"]);
+        assert_eq!(entry_texts("a: \"x\n  # y\"\nb: 1\n"), ["a: \"x\n  # y\"", "b: 1"]);
+        assert_eq!(entry_texts("a: |+\n\n\nb: 1\n"), ["a: |+", "b: 1"]);
     }
 }

@@ -6,9 +6,9 @@ use crate::error::{CardError, Position};
 
 /// The front matter's place in a card's text. All offsets are bytes of the whole text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FrontMatter {
+pub(crate) struct FrontMatterSpan {
     /// From the opening `---` up to and with the line break of the closing one.
-    pub(crate) block: Range<usize>,
+    pub(crate) full: Range<usize>,
     /// The YAML between the two lines, its last line break included. Empty when there is none.
     pub(crate) yaml: Range<usize>,
     /// The line break of the opening line.
@@ -23,38 +23,38 @@ pub(crate) struct FrontMatter {
 /// opening line hide the whole block. Bare carriage returns open a block and never close it.
 ///
 /// # Errors
-/// [`CardError::CarriageReturn`], [`CardError::OpeningBlanks`] and [`CardError::Unclosed`]: the author meant a front
+/// [`CardError::BareCarriageReturn`], [`CardError::BlanksAfterOpening`] and [`CardError::UnclosedFrontMatter`]: the author meant a front
 /// matter that the Hub does not see, and a second one in front of it would hide it for good.
-pub(crate) fn locate(text: &str) -> Result<Option<FrontMatter>, CardError> {
+pub(crate) fn locate(text: &str) -> Result<Option<FrontMatterSpan>, CardError> {
     let trimmed =
         text.trim_start_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
     let opening = text.len() - trimmed.len();
-    let Some(behind) = trimmed.strip_prefix("---") else {
+    let Some(after_dashes) = trimmed.strip_prefix("---") else {
         return no_front_matter(text);
     };
-    let behind_at = opening + 3;
-    let line_break = match behind {
-        _ if behind.starts_with("\r\n") => "\r\n",
-        _ if behind.starts_with('\n') => "\n",
-        _ if behind.starts_with('\r') => {
-            return Err(CardError::CarriageReturn { at: Position::of(text, behind_at) });
+    let after_dashes_at = opening + 3;
+    let line_break = match after_dashes {
+        _ if after_dashes.starts_with("\r\n") => "\r\n",
+        _ if after_dashes.starts_with('\n') => "\n",
+        _ if after_dashes.starts_with('\r') => {
+            return Err(CardError::BareCarriageReturn { at: Position::at_offset(text, after_dashes_at) });
         }
-        _ => return blanks_behind(text, behind_at),
+        _ => return check_opening_blanks(text, after_dashes_at),
     };
 
-    let yaml_start = behind_at + line_break.len();
-    let Some(closing) = closing_line(text, yaml_start) else {
-        return Err(CardError::Unclosed { opening: Position::of(text, opening) });
+    let yaml_start = after_dashes_at + line_break.len();
+    let Some(closing) = find_closing_line(text, yaml_start) else {
+        return Err(CardError::UnclosedFrontMatter { opening: Position::at_offset(text, opening) });
     };
     let yaml = yaml_start..closing.start;
-    if let Some(bare) = bare_carriage_return(&text[yaml.clone()]) {
-        return Err(CardError::CarriageReturn { at: Position::of(text, yaml.start + bare) });
+    if let Some(bare) = find_bare_carriage_return(&text[yaml.clone()]) {
+        return Err(CardError::BareCarriageReturn { at: Position::at_offset(text, yaml.start + bare) });
     }
-    Ok(Some(FrontMatter { block: opening..closing.end, yaml, line_break }))
+    Ok(Some(FrontMatterSpan { full: opening..closing.end, yaml, line_break }))
 }
 
 /// The line break that a card uses first; a line feed when it has none.
-pub(crate) fn line_break_of(text: &str) -> &'static str {
+pub(crate) fn detect_line_break(text: &str) -> &'static str {
     match text.find('\n') {
         Some(newline) if text[..newline].ends_with('\r') => "\r\n",
         _ => "\n",
@@ -62,7 +62,7 @@ pub(crate) fn line_break_of(text: &str) -> &'static str {
 }
 
 /// The first line from `from` on that is `---` and nothing but blanks, its line break included.
-fn closing_line(text: &str, from: usize) -> Option<Range<usize>> {
+fn find_closing_line(text: &str, from: usize) -> Option<Range<usize>> {
     let mut start = from;
     for line in text[from..].split_inclusive('\n') {
         let content = line.strip_suffix("\r\n").or_else(|| line.strip_suffix('\n')).unwrap_or(line);
@@ -77,26 +77,28 @@ fn closing_line(text: &str, from: usize) -> Option<Range<usize>> {
 }
 
 /// No front matter, unless nothing but bare carriage returns ends the lines.
-fn no_front_matter(text: &str) -> Result<Option<FrontMatter>, CardError> {
+fn no_front_matter(text: &str) -> Result<Option<FrontMatterSpan>, CardError> {
     match text.find('\r') {
-        Some(at) if !text.contains('\n') => Err(CardError::CarriageReturn { at: Position::of(text, at) }),
+        Some(at) if !text.contains('\n') => {
+            Err(CardError::BareCarriageReturn { at: Position::at_offset(text, at) })
+        }
         _ => Ok(None),
     }
 }
 
 /// A `---` with something behind it: blanks in front of a block that is closed later, or ordinary text.
-fn blanks_behind(text: &str, behind_at: usize) -> Result<Option<FrontMatter>, CardError> {
-    let (line, rest_at) = match text[behind_at..].find('\n') {
-        Some(newline) => (&text[behind_at..behind_at + newline], behind_at + newline + 1),
-        None => (&text[behind_at..], text.len()),
+fn check_opening_blanks(text: &str, after_dashes_at: usize) -> Result<Option<FrontMatterSpan>, CardError> {
+    let (line, rest_at) = match text[after_dashes_at..].find('\n') {
+        Some(newline) => (&text[after_dashes_at..after_dashes_at + newline], after_dashes_at + newline + 1),
+        None => (&text[after_dashes_at..], text.len()),
     };
-    if line.trim().is_empty() && closing_line(text, rest_at).is_some() {
-        return Err(CardError::OpeningBlanks { at: Position::of(text, behind_at) });
+    if line.trim().is_empty() && find_closing_line(text, rest_at).is_some() {
+        return Err(CardError::BlanksAfterOpening { at: Position::at_offset(text, after_dashes_at) });
     }
     no_front_matter(text)
 }
 
-fn bare_carriage_return(yaml: &str) -> Option<usize> {
+fn find_bare_carriage_return(yaml: &str) -> Option<usize> {
     yaml.match_indices('\r').map(|(at, _)| at).find(|at| !yaml[at + 1..].starts_with('\n'))
 }
 
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_yaml_lies_between_the_two_lines() {
+    fn yaml_lies_between_delimiters() {
         assert_eq!(yaml("---\na: 1\n---\nbody"), Some("a: 1\n"));
         assert_eq!(yaml("---\r\na: 1\r\n---\r\nbody"), Some("a: 1\r\n"));
         assert_eq!(yaml("\u{feff}---\na: 1\n---"), Some("a: 1\n"));
@@ -118,21 +120,21 @@ mod tests {
     }
 
     #[test]
-    fn two_lines_one_below_the_other_are_an_empty_front_matter() {
+    fn adjacent_delimiters_are_empty_front_matter() {
         assert_eq!(yaml("---\n---\n# Title\n\n---\n"), Some(""));
         assert_eq!(yaml("---\r\n---\r\n"), Some(""));
         assert_eq!(yaml("---\n\n---\n"), Some("\n"));
     }
 
     #[test]
-    fn a_body_alone_has_none() {
+    fn body_alone_has_no_front_matter() {
         for text in ["", "# Title\n", "--- x\n---\n", "----\n", "---", "--- \nrule\n", "a\rb\n"] {
             assert_eq!(yaml(text), None, "{text:?}");
         }
     }
 
     #[test]
-    fn what_the_hub_does_not_see_is_refused() {
+    fn front_matter_unseen_by_hub_fails() {
         let refused = |text: &str| locate(text).unwrap_err().to_string();
         assert!(refused("\n---\na: 1\n").starts_with("line 2, column 1: this `---` opens"));
         assert!(refused("---\ra: 1\r---\r").starts_with("line 1, column 4: a line ends in a bare"));
@@ -142,10 +144,10 @@ mod tests {
     }
 
     #[test]
-    fn the_line_break_is_that_of_the_card() {
+    fn line_break_follows_card() {
         assert_eq!(locate("---\r\na: 1\r\n---\n").unwrap().unwrap().line_break, "\r\n");
         assert_eq!(
-            (line_break_of("a\r\nb\n"), line_break_of("a\nb\r\n"), line_break_of("a")),
+            (detect_line_break("a\r\nb\n"), detect_line_break("a\nb\r\n"), detect_line_break("a")),
             ("\r\n", "\n", "\n")
         );
     }

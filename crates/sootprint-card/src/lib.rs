@@ -9,9 +9,9 @@
 //!   on such a line goes with it. Comments on lines of their own, on the key's line and on other keys' lines stay.
 //! - An old value that is no mapping of one key per line (`12.3`, `{…}`, a list) is replaced as a whole. Foreign keys
 //!   of `{…}` move to lines of their own; comments inside the braces go. A list goes, and is named in
-//!   [`Written::replaced`].
+//!   [`CardUpdate::replaced_emissions`].
 //! - A `dia_report` that says something else is replaced as a whole, comments between its lines included; one of
-//!   another tool is named in [`Written::replaced_report`].
+//!   another tool is named in [`CardUpdate::replaced_report`].
 //! - A front matter in braces, with explicit keys (`? key`) before ours, or with several YAML documents is refused.
 //! - YAML is read by version 1.2. What 1.1 and 1.2 read differently (`no`, `12:30`) is compared as text.
 //! - A new key goes in front of a last value in block style (`|`, `>`), not behind it: its line breaks would change.
@@ -34,7 +34,7 @@
 //! let (readme, written) = apply(readme, &footprint)?;
 //! assert!(readme.starts_with("---\nlicense: mit\nco2_eq_emissions: # AutoTrain\n  emissions: 40.6823\n"));
 //! assert!(readme.contains("## Environmental Impact\n\n- **Hardware Type:** 2 x NVIDIA H200\n"));
-//! assert_eq!(written.replaced.as_deref(), Some("12.3  # AutoTrain"));
+//! assert_eq!(written.replaced_emissions.as_deref(), Some("12.3  # AutoTrain"));
 //! assert!(ModelCard::parse(readme)?.emissions()?.is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -43,44 +43,46 @@
 //! chosen: the report, the relation to the base model, the base model's card, the picture.
 //!
 //! # Features
-//! - `plot`: the picture that [`CardOptions::picture`] asks for.
+//! - `plot`: the picture that [`CardOptions::plot`] asks for.
 
 #![forbid(unsafe_code)]
 
-mod beside;
-mod block;
+mod atomic_file;
 mod card;
-mod check;
+mod card_template;
+mod card_writer;
+mod dia_report;
+mod emissions;
+mod emissions_block;
 mod error;
 mod extent;
-mod file;
+mod format;
 mod front_matter;
+mod hub_template;
+mod impact_section;
 mod keys;
-mod loading;
+mod lint;
+mod managed_section;
 mod markdown;
-mod minimal;
 mod number;
 mod options;
-mod reading;
-mod region;
-mod report;
-mod section;
+mod plot_file;
 mod splice;
-mod template;
 mod text;
+mod usage_snippet;
 mod verify;
-mod wording;
-mod write;
 mod yaml;
 
 #[cfg(test)]
-mod sample;
+mod fixtures;
 
-pub use block::EmissionsBlock;
 pub use card::ModelCard;
-pub use check::{CardCheck, Finding, Severity};
+pub use card_template::CardTemplate;
+pub use card_writer::{
+    CardUpdate, UpdateKind, apply, apply_with, write_card, write_card_from_template, write_card_with,
+};
+pub use emissions_block::EmissionsBlock;
 pub use error::{CardError, Position};
-pub use minimal::NewCard;
-pub use options::{CardOptions, Relation};
-pub use section::PICTURE_FILE;
-pub use write::{Change, Written, apply, apply_with, write_card, write_card_or, write_card_with};
+pub use impact_section::PLOT_FILE;
+pub use lint::{CardLint, Diagnostic, Severity};
+pub use options::{BaseModelRelation, CardOptions};

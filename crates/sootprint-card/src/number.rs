@@ -29,14 +29,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_card_can_carry_is_refused() {
+    fn unrepresentable_values_are_rejected() {
         for value in [f64::NAN, f64::INFINITY, -1.0, 1e16, -f64::MIN_POSITIVE] {
             assert_eq!(plain_decimal(value, 4), None, "{value}");
         }
     }
 
     #[test]
-    fn the_hub_s_filter_and_its_mistakes() {
+    fn hub_filter_number_is_reproduced() {
         let cases =
             [("12.3", 12.3), ("17g", 17.0), ("< 5 kg", 5.0), ("1,234", 1.0), ("5.", 5.0), (".5", 5.0)];
         for (text, number) in cases {
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_number_is_itself() {
+    fn plain_scalar_parses_as_itself() {
         assert_eq!(scalar_number("1.2e-05"), Some(1.2e-5));
         assert_eq!(scalar_number("-3.5"), Some(-3.5));
         assert_eq!(scalar_number("+.5"), Some(0.5));
@@ -57,7 +57,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_hub_reads_what_was_written(value in prop_oneof![0.0001..1e13, 1e-9..1.0, 1.0..1e6]) {
+        fn hub_filter_reads_written_number(value in prop_oneof![0.0001..1e13, 1e-9..1.0, 1.0..1e6]) {
             let written = plain_decimal(value, 4).unwrap();
             let shape = written.split_once('.').map_or((written.as_str(), "0"), |parts| parts);
             prop_assert!(shape.0.chars().chain(shape.1.chars()).all(|c| c.is_ascii_digit()), "{}", written);

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// Plain and single-quoted texts are read in as many ways as there are parsers: `no`, `12:30`, `2026-11-23`, NEL.
 /// What is not ASCII stands as it is, except for characters that some parser takes for a line break or refuses.
 /// Those are escaped; all of them lie below U+10000, so no surrogate pair is ever written, which YAML has not.
-pub(crate) fn quoted(text: &str) -> String {
+pub(crate) fn double_quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     /// Texts that some parser reads as something else when they are not quoted, or quoted carelessly.
-    const NASTY: [&str; 46] = [
+    const AMBIGUOUS_TEXTS: [&str; 46] = [
         "",
         " ",
         " a",
@@ -91,8 +91,8 @@ mod tests {
         "\u{fffe}\u{ffff}",
     ];
 
-    fn read_by_all(text: &str) {
-        let quoted = quoted(text);
+    fn assert_round_trips(text: &str) {
+        let quoted = double_quote(text);
         assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text, "JSON, {quoted}");
         let yaml = format!("key: {quoted}\n");
         let read: std::collections::BTreeMap<String, String> = serde_yaml::from_str(&yaml).unwrap();
@@ -101,19 +101,19 @@ mod tests {
     }
 
     #[test]
-    fn nasty_texts_are_read_back_as_they_are() {
-        NASTY.into_iter().for_each(read_by_all);
+    fn ambiguous_texts_round_trip() {
+        AMBIGUOUS_TEXTS.into_iter().for_each(assert_round_trips);
     }
 
     #[test]
-    fn what_is_not_ascii_stands_as_it_is() {
-        assert_eq!(quoted("Québec \"😀\"\u{85}"), "\"Québec \\\"😀\\\"\\u0085\"");
+    fn non_ascii_is_not_escaped() {
+        assert_eq!(double_quote("Québec \"😀\"\u{85}"), "\"Québec \\\"😀\\\"\\u0085\"");
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_back_as_it_is(text in any::<String>()) {
-            read_by_all(&text);
+        fn any_text_round_trips(text in any::<String>()) {
+            assert_round_trips(&text);
         }
     }
 }

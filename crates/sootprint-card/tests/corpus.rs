@@ -9,9 +9,9 @@ use std::fs;
 use serde_yaml::{Mapping, Value};
 use sootprint_card::{CardOptions, EmissionsBlock, ModelCard, apply, apply_with, write_card};
 
-use cases::{OUR_KEYS, beside, editable, footprint, yaml};
+use cases::{MANAGED_KEYS, cases_with_extension, editable_cards, footprint, front_matter_yaml};
 
-fn block() -> EmissionsBlock {
+fn expected_block() -> EmissionsBlock {
     let mut block = EmissionsBlock::from_footprint(&footprint()).unwrap();
     // The expected cards do not change with each version.
     block.source = Some("sootprint 0.1 (GPU counter; CPU, memory modelled)".to_owned());
@@ -19,44 +19,45 @@ fn block() -> EmissionsBlock {
 }
 
 /// A card as the version that the expected ones name would have written it.
-fn with_version(card: &str) -> String {
+fn with_fixed_version(card: &str) -> String {
     let version =
         concat!("sootprint ", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
     card.replace(version, "sootprint 0.1")
 }
 
 #[test]
-fn there_are_as_many_cases_as_there_were() {
-    let count = |kind| beside(kind).len();
+fn corpus_size_is_unchanged() {
+    let count = |kind| cases_with_extension(kind).len();
     assert_eq!((count("expected.md"), count("applied.md"), count("error")), (47, 10, 22));
 }
 
 #[test]
-fn the_block_is_written_and_no_other_byte_moves() {
-    for (path, wanted) in beside("expected.md") {
+fn block_edit_changes_no_other_byte() {
+    for (path, wanted) in cases_with_extension("expected.md") {
         let card = ModelCard::open(&path).unwrap();
-        let written =
-            card.with_emissions(&block()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let written = card
+            .with_emissions(&expected_block())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(written.text(), wanted, "{}", path.display());
-        let again = written.with_emissions(&block()).unwrap();
+        let again = written.with_emissions(&expected_block()).unwrap();
         assert_eq!(again.text(), wanted, "{}, written twice", path.display());
     }
 }
 
 #[test]
-fn block_report_and_section_are_written_and_no_other_byte_moves() {
-    for (path, wanted) in beside("applied.md") {
+fn full_edit_changes_no_other_byte() {
+    for (path, wanted) in cases_with_extension("applied.md") {
         let card = fs::read_to_string(&path).unwrap();
         let (written, _) =
             apply(&card, &footprint()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert_eq!(with_version(&written), wanted, "{}", path.display());
+        assert_eq!(with_fixed_version(&written), wanted, "{}", path.display());
     }
 }
 
 #[test]
-fn all_of_it_is_written_into_every_card_once_and_can_be_taken_away() {
+fn full_edit_is_idempotent_and_reversible() {
     let mut compared = 0;
-    for (path, card) in editable() {
+    for (path, card) in editable_cards() {
         let (once, _) =
             apply(&card, &footprint()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let (twice, _) = apply(&once, &footprint()).unwrap();
@@ -65,36 +66,36 @@ fn all_of_it_is_written_into_every_card_once_and_can_be_taken_away() {
 
         // What was there is there still, byte for byte: without what is ours it is the card that it was. Old values
         // do not come back, nor does an empty front matter.
-        let had_ours = yaml(&card).contains("co2_eq_emissions") || card.contains("dia_report");
-        if had_ours || card.starts_with("---") && yaml(&card).trim().is_empty() {
+        let had_ours = front_matter_yaml(&card).contains("co2_eq_emissions") || card.contains("dia_report");
+        if had_ours || card.starts_with("---") && front_matter_yaml(&card).trim().is_empty() {
             continue;
         }
         let no_report = CardOptions::default().dia_report(false);
         let (block_and_section, _) = apply_with(&once, &footprint(), &no_report).unwrap();
-        assert_eq!(rest(&block_and_section), card, "{}", path.display());
+        assert_eq!(without_generated_parts(&block_and_section), card, "{}", path.display());
         compared += 1;
     }
     assert!(compared >= 32, "{compared} cards");
 }
 
-fn rest(card: &str) -> String {
+fn without_generated_parts(card: &str) -> String {
     ModelCard::parse(card).unwrap().without_emissions().unwrap().without_section().unwrap().into_text()
 }
 
 #[test]
-fn another_parser_reads_the_same_of_all_other_keys() {
-    for (path, card) in editable() {
+fn serde_yaml_reads_same_other_keys() {
+    for (path, card) in editable_cards() {
         let (written, _) = apply(&card, &footprint()).unwrap();
-        let (mut before, mut after) = (values(&card), values(&written));
+        let (mut before, mut after) = (parse_front_matter(&card), parse_front_matter(&written));
         let old = before.shift_remove("co2_eq_emissions");
         let ours = after.shift_remove("co2_eq_emissions").unwrap();
         let report = after.get("dia_report").unwrap()["footprint"]["energy_kwh"]["value"].as_f64();
         assert_eq!(report, Some(0.726_469_444), "{}", path.display());
-        for key in OUR_KEYS {
+        for key in MANAGED_KEYS {
             before.shift_remove(key);
             after.shift_remove(key);
         }
-        assert_eq!(text_of(&after), text_of(&before), "{}", path.display());
+        assert_eq!(debug_text(&after), debug_text(&before), "{}", path.display());
 
         assert_eq!(ours["emissions"].as_f64(), Some(40.6823), "{}", path.display());
         assert_eq!(ours["energy_consumed"].as_f64(), Some(0.726_469_444), "{}", path.display());
@@ -118,14 +119,14 @@ fn another_parser_reads_the_same_of_all_other_keys() {
 }
 
 #[test]
-fn what_cannot_be_edited_is_refused_with_its_place_and_not_touched() {
+fn uneditable_cards_are_left_untouched() {
     let dir = tempfile::tempdir().unwrap();
-    for (path, wanted) in beside("error") {
+    for (path, wanted) in cases_with_extension("error") {
         let card = dir.path().join("README.md");
         let bytes = fs::read(&path).unwrap();
         fs::write(&card, &bytes).unwrap();
         let error = write_card(&card, &footprint()).unwrap_err();
-        assert_eq!(error.problem().to_string(), wanted.trim_end(), "{}", path.display());
+        assert_eq!(error.without_path().to_string(), wanted.trim_end(), "{}", path.display());
         assert!(error.to_string().starts_with(&format!("{}: line ", card.display())), "{error}");
         assert_eq!(fs::read(&card).unwrap(), bytes, "{} is touched", path.display());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{} leaves something", path.display());
@@ -133,8 +134,8 @@ fn what_cannot_be_edited_is_refused_with_its_place_and_not_touched() {
 }
 
 /// The front matter as another parser reads it.
-fn values(card: &str) -> Mapping {
-    match serde_yaml::from_str(&yaml(card)).unwrap() {
+fn parse_front_matter(card: &str) -> Mapping {
+    match serde_yaml::from_str(&front_matter_yaml(card)).unwrap() {
         Value::Null => Mapping::new(),
         Value::Mapping(mapping) => mapping,
         other => panic!("{other:?} is no mapping"),
@@ -142,6 +143,6 @@ fn values(card: &str) -> Mapping {
 }
 
 /// As text, in which a number that is none equals itself.
-fn text_of(mapping: &Mapping) -> String {
+fn debug_text(mapping: &Mapping) -> String {
     format!("{mapping:?}")
 }

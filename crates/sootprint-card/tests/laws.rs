@@ -9,7 +9,7 @@ use sootprint_card::{EmissionsBlock, ModelCard};
 use sootprint_core::{Co2e, Energy};
 
 /// Keys with their lines, of the shapes that an editor stumbles over. Their names differ, so that any may meet.
-const OTHERS: [&str; 14] = [
+const OTHER_ENTRIES: [&str; 14] = [
     "license: mit   # ours\n",
     "# a comment between\n",
     "\n",
@@ -27,7 +27,7 @@ const OTHERS: [&str; 14] = [
 ];
 
 /// Values of our key that others have written, without its key.
-const OLD: [&str; 12] = [
+const OLD_VALUES: [&str; 12] = [
     " 12.3 # scalar\n",
     "\n",
     " # nothing\n",
@@ -45,20 +45,20 @@ const OLD: [&str; 12] = [
 const BODIES: [&str; 5] =
     ["", "# Title\n", "\n---\n\ntext", "---\nco2_eq_emissions: 1\n---\n", "  \n\ttext  "];
 
-fn pieces() -> impl Strategy<Value = Vec<&'static str>> {
-    proptest::sample::subsequence(OTHERS.to_vec(), 0..6).prop_shuffle()
+fn other_entries() -> impl Strategy<Value = Vec<&'static str>> {
+    proptest::sample::subsequence(OTHER_ENTRIES.to_vec(), 0..6).prop_shuffle()
 }
 
 /// Lines without a common key, for in front of ours and behind it.
-fn around() -> impl Strategy<Value = (String, String)> {
-    (pieces(), any::<prop::sample::Index>()).prop_map(|(pieces, index)| {
+fn surrounding_entries() -> impl Strategy<Value = (String, String)> {
+    (other_entries(), any::<prop::sample::Index>()).prop_map(|(pieces, index)| {
         let (front, behind) = pieces.split_at(index.index(pieces.len() + 1));
         (front.concat(), behind.concat())
     })
 }
 
 prop_compose! {
-    fn block()(
+    fn arbitrary_block()(
         grams in 0.0..1e9,
         source in proptest::option::of(any::<String>()),
         place in proptest::option::of("[ -~é😀]{0,20}"),
@@ -72,14 +72,14 @@ prop_compose! {
     }
 }
 
-fn front_matter_of(card: &str) -> Value {
+fn parse_front_matter(card: &str) -> Value {
     let yaml = card.strip_prefix("---\n").unwrap().split("\n---\n").next().unwrap();
     serde_yaml::from_str(&format!("{yaml}\n")).unwrap()
 }
 
 proptest! {
     #[test]
-    fn outside_the_value_no_byte_moves((front, behind) in around(), old in select(OLD.to_vec()), body in select(BODIES.to_vec()), block in block(), crlf: bool) {
+    fn edit_preserves_surrounding_bytes((front, behind) in surrounding_entries(), old in select(OLD_VALUES.to_vec()), body in select(BODIES.to_vec()), block in arbitrary_block(), crlf: bool) {
         let line_break = |text: &str| if crlf { text.replace('\n', "\r\n") } else { text.to_owned() };
         let (before, after) = (line_break(&format!("---\n{front}co2_eq_emissions:")), line_break(&format!("{behind}---\n{body}")));
         let card = ModelCard::parse(format!("{before}{}{after}", line_break(old))).unwrap();
@@ -93,10 +93,10 @@ proptest! {
     }
 
     #[test]
-    fn another_parser_reads_what_was_written((front, behind) in around(), old in select(OLD.to_vec()), block in block()) {
+    fn serde_yaml_reads_written_block((front, behind) in surrounding_entries(), old in select(OLD_VALUES.to_vec()), block in arbitrary_block()) {
         let before = format!("---\n{front}co2_eq_emissions:{old}{behind}---\n");
         let written = ModelCard::parse(before.as_str()).unwrap().with_emissions(&block).unwrap();
-        let (mut old, mut new) = (front_matter_of(&before), front_matter_of(written.text()));
+        let (mut old, mut new) = (parse_front_matter(&before), parse_front_matter(written.text()));
         let old_emissions = old.as_mapping_mut().unwrap().shift_remove("co2_eq_emissions").unwrap();
         let emissions = new.as_mapping_mut().unwrap().shift_remove("co2_eq_emissions").unwrap();
         prop_assert_eq!(new, old);
@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn line_breaks_may_be_mixed(old in select(OLD.to_vec()), breaks in proptest::collection::vec(any::<bool>(), 20), block in block()) {
+    fn mixed_line_breaks_are_accepted(old in select(OLD_VALUES.to_vec()), breaks in proptest::collection::vec(any::<bool>(), 20), block in arbitrary_block()) {
         let mut breaks = breaks.into_iter().cycle();
         let text = format!("---\nlicense: mit\nco2_eq_emissions:{old}tags: [a]\n---\nbody\n");
         let text: String = text
@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn taking_away_undoes_adding(yaml in pieces(), body in select(BODIES.to_vec()), block in block(), bare: bool, crlf: bool, bom: bool) {
+    fn removal_undoes_addition(yaml in other_entries(), body in select(BODIES.to_vec()), block in arbitrary_block(), bare: bool, crlf: bool, bom: bool) {
         // A front matter of nothing at all is the one that does not come back: the Hub reads on behind it.
         let yaml = yaml.concat();
         let front = if bare || yaml.trim().is_empty() { String::new() } else { format!("---\n{yaml}---\n") };
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_it_panic(text in "(---\n)?[ -~\n\t\ré😀\u{feff}]{0,80}(\n---\n)?.{0,20}", block in block()) {
+    fn arbitrary_text_never_panics(text in "(---\n)?[ -~\n\t\ré😀\u{feff}]{0,80}(\n---\n)?.{0,20}", block in arbitrary_block()) {
         if let Ok(written) = ModelCard::parse(text).and_then(|card| card.with_emissions(&block)) {
             prop_assert!(written.emissions().unwrap().is_some());
             prop_assert_eq!(written.with_emissions(&block).unwrap(), written);
@@ -149,8 +149,8 @@ proptest! {
     }
 
     #[test]
-    fn no_yaml_like_text_makes_it_panic(lines in proptest::collection::vec(
-        "( {0,4})(- |\\? |&a |!!x )?(a|b|co2_eq_emissions|emissions|\"source\")?(: ?)?(\\||>|\\*a|&a 1|\\{|\\}|\\[|x # y|'|\\.\\.\\.)?", 0..8), block in block()) {
+    fn yaml_like_text_never_panics(lines in proptest::collection::vec(
+        "( {0,4})(- |\\? |&a |!!x )?(a|b|co2_eq_emissions|emissions|\"source\")?(: ?)?(\\||>|\\*a|&a 1|\\{|\\}|\\[|x # y|'|\\.\\.\\.)?", 0..8), block in arbitrary_block()) {
         let text = format!("---\n{}\n---\n", lines.join("\n"));
         if let Ok(card) = ModelCard::parse(text) {
             let _ = card.emissions();

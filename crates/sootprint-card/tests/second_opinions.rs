@@ -7,18 +7,19 @@ mod cases;
 use std::str::FromStr as _;
 
 use serde_json::{Value, json};
-use sootprint_card::{CardOptions, Relation, apply, apply_with};
+use sootprint_card::{BaseModelRelation, CardOptions, apply, apply_with};
 use sootprint_core::Footprint;
 use yaml_edit::Document;
 
-use cases::{OUR_KEYS, editable, footprint, yaml};
+use cases::{MANAGED_KEYS, editable_cards, footprint, front_matter_yaml};
 
 #[test]
-fn a_lossless_editor_finds_every_other_value_byte_for_byte() {
+fn yaml_edit_reads_same_other_values() {
     let mut compared = 0;
-    for (path, card) in editable() {
+    for (path, card) in editable_cards() {
         let (written, _) = apply(&card, &footprint()).unwrap();
-        let (before, after) = (texts(&yaml(&card)), texts(&yaml(&written)));
+        let (before, after) =
+            (other_entries(&front_matter_yaml(&card)), other_entries(&front_matter_yaml(&written)));
         assert_eq!(before, after, "{}", path.display());
         compared += before.len();
     }
@@ -26,7 +27,7 @@ fn a_lossless_editor_finds_every_other_value_byte_for_byte() {
 }
 
 /// The keys that are not ours and their values, as they are written, without the comments and blanks around them.
-fn texts(yaml: &str) -> Vec<(String, String)> {
+fn other_entries(yaml: &str) -> Vec<(String, String)> {
     if yaml.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Vec::new();
     }
@@ -38,17 +39,17 @@ fn texts(yaml: &str) -> Vec<(String, String)> {
         let value = text(entry.value_node());
         (text(entry.key_node()).trim().to_owned(), value.trim().to_owned())
     });
-    entries.filter(|(key, _)| !OUR_KEYS.contains(&key.trim_matches(['"', '\'']))).collect()
+    entries.filter(|(key, _)| !MANAGED_KEYS.contains(&key.trim_matches(['"', '\'']))).collect()
 }
 
 #[test]
-fn the_report_is_valid_by_its_schema() {
-    let validator = jsonschema::validator_for(&schema()).unwrap();
+fn report_matches_schema() {
+    let validator = jsonschema::validator_for(&dia_schema()).unwrap();
     let mut checked = 0;
-    for (path, card) in editable() {
+    for (path, card) in editable_cards() {
         let (written, _) = apply(&card, &footprint()).unwrap();
         let errors: Vec<_> =
-            validator.iter_errors(&report(&written)).map(|error| error.to_string()).collect();
+            validator.iter_errors(&parse_report(&written)).map(|error| error.to_string()).collect();
         assert_eq!(errors, [""; 0], "{}", path.display());
         checked += 1;
     }
@@ -56,29 +57,34 @@ fn the_report_is_valid_by_its_schema() {
 }
 
 #[test]
-fn the_report_is_valid_for_every_kind_of_run() {
-    let validator = jsonschema::validator_for(&schema()).unwrap();
-    let relations = [Relation::Finetune, Relation::Adapter, Relation::Quantized, Relation::Merge];
-    for (what, footprint) in kinds_of_runs() {
+fn report_matches_schema_for_all_runs() {
+    let validator = jsonschema::validator_for(&dia_schema()).unwrap();
+    let relations = [
+        BaseModelRelation::Finetune,
+        BaseModelRelation::Adapter,
+        BaseModelRelation::Quantized,
+        BaseModelRelation::Merge,
+    ];
+    for (what, footprint) in run_variants() {
         for relation in relations {
             let options = CardOptions::default().relation(relation);
             let (written, _) = apply_with("# T\n", &footprint, &options).unwrap();
-            let report = report(&written);
+            let report = parse_report(&written);
             assert!(validator.is_valid(&report), "{what}: {report}");
             assert_eq!(report["scope"], "incremental");
             assert_eq!(report["footprint"].get("water_liters"), None, "nobody measured it");
         }
     }
-    let (_, fine_tuning) = kinds_of_runs().remove(1);
-    let options = CardOptions::default().relation(Relation::Adapter);
-    let report = report(&apply_with("# T\n", &fine_tuning, &options).unwrap().0);
+    let (_, fine_tuning) = run_variants().remove(1);
+    let options = CardOptions::default().relation(BaseModelRelation::Adapter);
+    let report = parse_report(&apply_with("# T\n", &fine_tuning, &options).unwrap().0);
     assert_eq!(report["lineage"], json!([{"model": "org/base", "relation": "adapter"}]));
 }
 
 #[test]
-fn the_schema_refuses_what_it_should() {
-    let validator = jsonschema::validator_for(&schema()).unwrap();
-    let good = report(&apply("# T\n", &footprint()).unwrap().0);
+fn schema_rejects_invalid_reports() {
+    let validator = jsonschema::validator_for(&dia_schema()).unwrap();
+    let good = parse_report(&apply("# T\n", &footprint()).unwrap().0);
     assert!(validator.is_valid(&good));
     for (pointer, bad) in [
         ("/scope", json!("cumulative")),
@@ -92,17 +98,17 @@ fn the_schema_refuses_what_it_should() {
     }
 }
 
-fn schema() -> Value {
+fn dia_schema() -> Value {
     serde_json::from_str(include_str!("dia_schema.json")).unwrap()
 }
 
-fn report(card: &str) -> Value {
-    let values: Value = serde_yaml::from_str(&yaml(card)).unwrap();
+fn parse_report(card: &str) -> Value {
+    let values: Value = serde_yaml::from_str(&front_matter_yaml(card)).unwrap();
     assert_eq!(values["dia_version"], "0.1");
     values["dia_report"].clone()
 }
 
-fn kinds_of_runs() -> Vec<(&'static str, Footprint)> {
+fn run_variants() -> Vec<(&'static str, Footprint)> {
     let with = |change: fn(&mut Value)| {
         let mut footprint: Value = serde_json::from_str(include_str!("footprint.json")).unwrap();
         change(&mut footprint);

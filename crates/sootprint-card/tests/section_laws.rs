@@ -8,7 +8,7 @@ use sootprint_card::{CardOptions, ModelCard, apply, apply_with};
 use sootprint_core::{Co2e, Footprint};
 
 /// Lines of Markdown over which an editor of one section stumbles.
-const PIECES: [&str; 23] = [
+const BODY_PIECES: [&str; 23] = [
     "# Title\n",
     "## Environmental Impact\n",
     "### Environmental Impact [optional] ###\n",
@@ -34,8 +34,8 @@ const PIECES: [&str; 23] = [
     "bare\r",
 ];
 
-fn body() -> impl Strategy<Value = String> {
-    (proptest::collection::vec(select(PIECES.to_vec()), 0..9), any::<bool>(), any::<bool>()).prop_map(
+fn arbitrary_body() -> impl Strategy<Value = String> {
+    (proptest::collection::vec(select(BODY_PIECES.to_vec()), 0..9), any::<bool>(), any::<bool>()).prop_map(
         |(pieces, crlf, has_end)| {
             let body = pieces.concat();
             let body = if has_end { body.as_str() } else { body.trim_end_matches('\n') };
@@ -44,14 +44,14 @@ fn body() -> impl Strategy<Value = String> {
     )
 }
 
-fn footprint(grams: f64) -> Footprint {
+fn footprint_with_grams(grams: f64) -> Footprint {
     let mut footprint = Footprint::from_json(include_str!("footprint.json")).unwrap();
     footprint.emissions.best = Co2e::from_grams(grams);
     footprint
 }
 
 /// The card without what stands between our comments, by another reading than the crate's.
-fn without_ours(card: &str) -> String {
+fn strip_generated(card: &str) -> String {
     let mut rest = String::new();
     let mut behind = card;
     while let Some((before, ours)) = behind.split_once(" <!-- sootprint:") {
@@ -68,18 +68,18 @@ fn without_ours(card: &str) -> String {
 }
 
 /// Without its line breaks, of which the region brings its own.
-fn flat(text: &str) -> String {
+fn strip_line_breaks(text: &str) -> String {
     text.replace(['\r', '\n'], "")
 }
 
 proptest! {
     #[test]
-    fn the_section_is_written_once_and_no_other_byte_moves(body in body(), grams in 0.1..1e6) {
+    fn section_edit_preserves_other_bytes(body in arbitrary_body(), grams in 0.1..1e6) {
         let front = "---\nlicense: mit\n---\n";
         let card = format!("{front}{body}");
         let options = CardOptions::default().dia_report(false);
-        let (once, _) = apply_with(&card, &footprint(grams), &options).unwrap();
-        let (twice, _) = apply_with(&once, &footprint(grams), &options).unwrap();
+        let (once, _) = apply_with(&card, &footprint_with_grams(grams), &options).unwrap();
+        let (twice, _) = apply_with(&once, &footprint_with_grams(grams), &options).unwrap();
         prop_assert_eq!(&once, &twice);
         prop_assert_eq!(once.matches("<!-- sootprint:begin -->").count(), 1);
 
@@ -87,20 +87,20 @@ proptest! {
         let back = back.without_section().unwrap().without_emissions().unwrap();
         prop_assert_eq!(back.text(), &card);
         let (_, written) = once.split_once("---\n").unwrap().1.split_once("---\n").unwrap();
-        prop_assert_eq!(flat(&without_ours(written)), flat(&body));
+        prop_assert_eq!(strip_line_breaks(&strip_generated(written)), strip_line_breaks(&body));
         let is_crlf = |text: &str| text.matches('\n').count() == text.matches("\r\n").count();
         prop_assert!(!body.contains('\n') || !is_crlf(&body) || is_crlf(written));
     }
 
     #[test]
-    fn another_run_leaves_no_trace_of_the_first(body in body(), first in 0.1..1e6, second in 0.1..1e6) {
-        let (over, _) = apply(&apply(&body, &footprint(first)).unwrap_or_else(|_| apply("", &footprint(first)).unwrap()).0, &footprint(second)).unwrap();
-        let once = apply(&body, &footprint(second)).map_or_else(|_| apply("", &footprint(second)).unwrap().0, |(text, _)| text);
+    fn second_run_replaces_first_section(body in arbitrary_body(), first in 0.1..1e6, second in 0.1..1e6) {
+        let (over, _) = apply(&apply(&body, &footprint_with_grams(first)).unwrap_or_else(|_| apply("", &footprint_with_grams(first)).unwrap()).0, &footprint_with_grams(second)).unwrap();
+        let once = apply(&body, &footprint_with_grams(second)).map_or_else(|_| apply("", &footprint_with_grams(second)).unwrap().0, |(text, _)| text);
         prop_assert_eq!(over, once);
     }
 
     #[test]
-    fn whatever_a_footprint_is_called_it_stays_between_the_marks(
+    fn footprint_text_stays_between_markers(
         texts in proptest::collection::vec(
             prop_oneof![any::<String>(), Just("<!-- sootprint:end -->\n# Mine\n-->".to_owned()), Just("<!-- /sootprint -->".to_owned())], 6),
     ) {
@@ -121,9 +121,9 @@ proptest! {
     }
 
     #[test]
-    fn no_markdown_makes_it_panic(text in "([ #*_:`~<!>\\-=\n\r\t|\\[\\]]|sootprint|:begin|/|Hours used|Environmental Impact|é){0,60}") {
-        if let Ok((once, _)) = apply(&text, &footprint(1.0)) {
-            prop_assert_eq!(&apply(&once, &footprint(1.0)).unwrap().0, &once);
+    fn arbitrary_markdown_never_panics(text in "([ #*_:`~<!>\\-=\n\r\t|\\[\\]]|sootprint|:begin|/|Hours used|Environmental Impact|é){0,60}") {
+        if let Ok((once, _)) = apply(&text, &footprint_with_grams(1.0)) {
+            prop_assert_eq!(&apply(&once, &footprint_with_grams(1.0)).unwrap().0, &once);
             prop_assert!(ModelCard::parse(once).unwrap().without_section().is_ok());
         }
     }

@@ -4,72 +4,72 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use sootprint::{FILE_NAME, Footprint};
+use sootprint::{FOOTPRINT_FILE_NAME, Footprint};
 use sootprint_card::{
-    CardCheck, CardOptions, Change, EmissionsBlock, ModelCard, NewCard, Relation, Severity, Written,
-    write_card_with,
+    BaseModelRelation, CardLint, CardOptions, CardTemplate, CardUpdate, EmissionsBlock, ModelCard, Severity,
+    UpdateKind, write_card_with,
 };
 
-use crate::arguments::{CardAct, CardCheckArguments, CardShow, CardWrite};
-use crate::layout::paragraph;
-use crate::terminal::{json, print, print_titled, say};
+use crate::args::{CardCheckArgs, CardCommand, CardShowArgs, CardWriteArgs};
+use crate::terminal::{eprint_message, print, print_titled, to_pretty_json};
+use crate::wrap::wrap_titled;
 
 /// Where the values of a block begin.
-const COLUMN: usize = 24;
+const VALUE_COLUMN: usize = 24;
 
 /// Does what is asked for.
-pub(crate) fn card(act: &CardAct) -> anyhow::Result<()> {
-    match act {
-        CardAct::Write(arguments) => write(arguments),
-        CardAct::Show(arguments) => show(arguments),
-        CardAct::Check(arguments) => check(arguments),
+pub(crate) fn run_card(command: &CardCommand) -> anyhow::Result<()> {
+    match command {
+        CardCommand::Write(arguments) => write(arguments),
+        CardCommand::Show(arguments) => show(arguments),
+        CardCommand::Check(arguments) => check(arguments),
     }
 }
 
-fn write(arguments: &CardWrite) -> anyhow::Result<()> {
-    let footprint = footprint(&arguments.footprint)?;
+fn write(arguments: &CardWriteArgs) -> anyhow::Result<()> {
+    let footprint = read_footprint(&arguments.footprint)?;
     let mut options = CardOptions::default()
-        .picture(!arguments.no_picture)
+        .plot(!arguments.no_picture)
         .dia_report(!arguments.no_report)
-        .relation(arguments.relation.map(Relation::from));
+        .relation(arguments.relation.map(BaseModelRelation::from));
     if let Some(base) = &arguments.base_card {
-        options = options.base_card(ModelCard::open(base)?);
+        options = options.with_base_model_card(ModelCard::open(base)?);
     }
     let card = &arguments.card;
-    let written = write_card_with(card, &footprint, &NewCard::default(), &options)?;
+    let update = write_card_with(card, &footprint, &CardTemplate::default(), &options)?;
     if arguments.json {
-        print(&json(&WrittenJson::new(card, &written))?)?;
+        print(&to_pretty_json(&CardUpdateJson::new(card, &update))?)?;
         return Ok(());
     }
     let name = card.display();
-    print(&match written.change {
-        Change::Created => format!("{name} is new and has the emissions\n"),
-        Change::Unchanged => format!("{name} had these emissions already\n"),
+    print(&match update.kind {
+        UpdateKind::Created => format!("{name} is new and has the emissions\n"),
+        UpdateKind::Unchanged => format!("{name} had these emissions already\n"),
         _ => format!("{name} has the emissions\n"),
     })?;
-    say_written(&written);
+    eprint_card_update(&update);
     Ok(())
 }
 
 /// Says what else happened to the card.
-pub(crate) fn say_written(written: &Written) {
-    if let Some(base) = &written.base_model {
-        say(format_args!("it names {base} as its base model"));
+pub(crate) fn eprint_card_update(update: &CardUpdate) {
+    if let Some(base) = &update.base_model {
+        eprint_message(format_args!("it names {base} as its base model"));
     }
-    if let Some(picture) = &written.picture {
-        say(format_args!("{} shows the power, and the card shows it", picture.display()));
+    if let Some(picture) = &update.plot {
+        eprint_message(format_args!("{} shows the power, and the card shows it", picture.display()));
     }
-    if let Some(replaced) = &written.replaced {
-        say(format_args!("it named emissions of another origin, which are replaced: {replaced}"));
+    if let Some(replaced) = &update.replaced_emissions {
+        eprint_message(format_args!("it named emissions of another origin, which are replaced: {replaced}"));
     }
-    if let Some(replaced) = &written.replaced_report {
-        say(format_args!("it had a dia_report of another origin, which is replaced: {replaced}"));
+    if let Some(replaced) = &update.replaced_report {
+        eprint_message(format_args!("it had a dia_report of another origin, which is replaced: {replaced}"));
     }
 }
 
 /// A file, or the one in a folder.
-fn footprint(path: &Path) -> anyhow::Result<Footprint> {
-    let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
+fn read_footprint(path: &Path) -> anyhow::Result<Footprint> {
+    let file = if path.is_dir() { path.join(FOOTPRINT_FILE_NAME) } else { path.to_owned() };
     match Footprint::read(&file) {
         Err(error @ sootprint::FootprintError::File { .. }) => {
             let next_step = "name the footprint.json of a run, or the folder that the run was given";
@@ -81,7 +81,7 @@ fn footprint(path: &Path) -> anyhow::Result<Footprint> {
 }
 
 #[derive(Serialize)]
-struct WrittenJson<'a> {
+struct CardUpdateJson<'a> {
     card: &'a Path,
     /// `created`, `edited` or `unchanged`.
     change: &'static str,
@@ -91,38 +91,38 @@ struct WrittenJson<'a> {
     replaced_report: Option<&'a str>,
 }
 
-impl<'a> WrittenJson<'a> {
-    fn new(card: &'a Path, written: &'a Written) -> Self {
+impl<'a> CardUpdateJson<'a> {
+    fn new(card: &'a Path, update: &'a CardUpdate) -> Self {
         Self {
             card,
-            change: match written.change {
-                Change::Created => "created",
-                Change::Unchanged => "unchanged",
+            change: match update.kind {
+                UpdateKind::Created => "created",
+                UpdateKind::Unchanged => "unchanged",
                 _ => "edited",
             },
-            base_model: written.base_model.as_deref(),
-            picture: written.picture.as_deref(),
-            replaced: written.replaced.as_deref(),
-            replaced_report: written.replaced_report.as_deref(),
+            base_model: update.base_model.as_deref(),
+            picture: update.plot.as_deref(),
+            replaced: update.replaced_emissions.as_deref(),
+            replaced_report: update.replaced_report.as_deref(),
         }
     }
 }
 
-fn show(arguments: &CardShow) -> anyhow::Result<()> {
+fn show(arguments: &CardShowArgs) -> anyhow::Result<()> {
     let card = ModelCard::open(&arguments.card)?;
     let block = card.emissions().with_context(|| arguments.card.display().to_string())?;
     if arguments.json {
-        print(&json(&block)?)?;
+        print(&to_pretty_json(&block)?)?;
         return Ok(());
     }
     match block {
-        Some(block) => print_titled(&block_in_words(&block))?,
+        Some(block) => print_titled(&render_block(&block))?,
         None => print(&format!("{} names no emissions\n", arguments.card.display()))?,
     }
     Ok(())
 }
 
-fn block_in_words(block: &EmissionsBlock) -> String {
+fn render_block(block: &EmissionsBlock) -> String {
     let energy = block.energy_consumed.map(|energy| energy.to_string());
     let lines = [
         ("emissions", Some(format!("{} CO2e", block.emissions))),
@@ -132,51 +132,51 @@ fn block_in_words(block: &EmissionsBlock) -> String {
         ("hardware_used", block.hardware_used.clone()),
         ("energy_consumed", energy),
     ];
-    lines.iter().filter_map(|(key, value)| Some(paragraph(key, COLUMN, value.as_deref()?))).collect()
+    lines.iter().filter_map(|(key, value)| Some(wrap_titled(key, VALUE_COLUMN, value.as_deref()?))).collect()
 }
 
 /// # Errors
 /// When the card cannot be read, or the Hub misreads it.
-fn check(arguments: &CardCheckArguments) -> anyhow::Result<()> {
+fn check(arguments: &CardCheckArgs) -> anyhow::Result<()> {
     let path = &arguments.card;
-    let found = CardCheck::of(&ModelCard::open(path)?);
+    let lint = CardLint::lint(&ModelCard::open(path)?);
     if arguments.json {
-        print(&json(&CheckJson { is_sound: found.is_sound(), found: &found })?)?;
+        print(&to_pretty_json(&CardLintJson { is_sound: lint.is_clean(), lint: &lint })?)?;
     } else {
-        print_titled(&check_in_words(path, &found))?;
+        print_titled(&render_lint(path, &lint))?;
     }
-    match found.findings.iter().filter(|finding| finding.severity == Severity::Fault).count() {
+    match lint.findings.iter().filter(|diagnostic| diagnostic.severity == Severity::Fault).count() {
         0 => Ok(()),
         1 => bail!("{}: one value is misread", path.display()),
-        faults => bail!("{}: {faults} values are misread", path.display()),
+        errors => bail!("{}: {errors} values are misread", path.display()),
     }
 }
 
 #[derive(Serialize)]
-struct CheckJson<'a> {
+struct CardLintJson<'a> {
     is_sound: bool,
     #[serde(flatten)]
-    found: &'a CardCheck,
+    lint: &'a CardLint,
 }
 
-fn check_in_words(path: &Path, found: &CardCheck) -> String {
-    if !found.is_there {
+fn render_lint(path: &Path, lint: &CardLint) -> String {
+    if !lint.is_there {
         return format!("{} names no emissions, and so the Hub shows none\n", path.display());
     }
-    let values = found.values.iter().map(|(key, text)| paragraph(key, COLUMN, text));
+    let values = lint.values.iter().map(|(key, text)| wrap_titled(key, VALUE_COLUMN, text));
     let mut text = values.collect::<String>();
-    text += &paragraph("Hub", 8, &hub(found));
-    for finding in &found.findings {
-        let title = if finding.severity == Severity::Fault { "Fault" } else { "Note" };
-        text += &paragraph(title, 8, &finding.to_string());
+    text += &wrap_titled("Hub", 8, &render_hub_view(lint));
+    for diagnostic in &lint.findings {
+        let title = if diagnostic.severity == Severity::Fault { "Fault" } else { "Note" };
+        text += &wrap_titled(title, 8, &diagnostic.to_string());
     }
     text
 }
 
 /// What the Hub makes of the block.
-fn hub(found: &CardCheck) -> String {
+fn render_hub_view(lint: &CardLint) -> String {
     let tag = "the model has the tag co2_eq_emissions, by which it is found";
-    match found.filtered {
+    match lint.filtered {
         Some(grams) => format!("{tag}; filters by emissions compare {} g of CO2e", grams.grams()),
         None => format!("{tag}; filters by emissions pass it over"),
     }

@@ -1,6 +1,6 @@
 //! `sootprint doctor`: what a run on this machine would be measured and computed with.
 
-mod words;
+mod render;
 
 use std::sync::Arc;
 use std::thread;
@@ -9,58 +9,59 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde::Serialize;
 use sootprint::{
-    Answer, CrossCheck, Footprint, Kind, Method, Power, Run, SourceReport, cross_check, sources,
+    ComponentKind, CrossCheck, Footprint, GridIntensity, MeasurementMethod, Power, Run, SourceStatus,
+    cross_check, probe_sources,
 };
 use sootprint_hub::token_origin;
-use sootprint_live::CloudMetadata;
+use sootprint_live::InstanceMetadataClient;
 
-use crate::arguments::DoctorArguments;
-use crate::terminal::{json, print, print_titled};
+use crate::args::DoctorArgs;
+use crate::terminal::{print, print_titled, to_pretty_json};
 
 /// Two readings of an energy counter, which are a second apart, and some room.
-const READING: Duration = Duration::from_secs(2);
+const MEASUREMENT_TIME: Duration = Duration::from_secs(2);
 
 /// Prints what can be measured, what not, and what mends it.
-pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
-    let examination = Examination::make(arguments.check.map(Duration::from_secs))?;
+pub(crate) fn run_doctor(arguments: &DoctorArgs) -> anyhow::Result<()> {
+    let report = DoctorReport::collect(arguments.check.map(Duration::from_secs))?;
     if arguments.json {
-        print(&json(&examination)?)?;
+        print(&to_pretty_json(&report)?)?;
     } else {
-        print_titled(&examination.to_string())?;
+        print_titled(&report.to_string())?;
     }
     Ok(())
 }
 
 /// What was found.
 #[derive(Debug, Serialize)]
-struct Examination {
-    sources: Vec<Source>,
-    boards: Vec<BoardFound>,
+struct DoctorReport {
+    sources: Vec<DoctorSource>,
+    boards: Vec<DoctorGpu>,
     /// How long the components were read.
     measured_s: f64,
-    components: Vec<Component>,
+    components: Vec<DoctorComponent>,
     /// Counters beside power readings, when that was asked for.
     checks: Option<Vec<CrossCheck>>,
-    grid: Answer,
+    grid: GridIntensity,
     pue: f64,
     pue_origin: String,
     /// Where a publication would find its token, and never the token.
-    token: Token,
+    token: TokenLookup,
     /// What is wrong besides.
     notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Source {
+struct DoctorSource {
     name: &'static str,
-    state: State,
+    state: DoctorSourceState,
     /// What it cannot read, why, and what mends it.
     problems: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum State {
+enum DoctorSourceState {
     /// It reads all that it knows of.
     Ready,
     /// It reads some of it.
@@ -70,7 +71,7 @@ enum State {
 }
 
 #[derive(Debug, Serialize)]
-struct BoardFound {
+struct DoctorGpu {
     name: String,
     uuid: String,
     pci: String,
@@ -83,50 +84,50 @@ struct BoardFound {
 }
 
 #[derive(Debug, Serialize)]
-struct Component {
-    kind: Kind,
+struct DoctorComponent {
+    kind: ComponentKind,
     id: String,
     name: String,
-    method: Option<Method>,
+    method: Option<MeasurementMethod>,
     /// The mean over the reading; none when it could not be read.
     mean_w: Option<Power>,
     note: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Token {
+struct TokenLookup {
     /// A variable's name, or a file in words.
     origin: Option<&'static str>,
     /// Why there is none, and what mends it.
     problem: Option<String>,
 }
 
-impl Examination {
+impl DoctorReport {
     /// Looks at the machine and measures it, as any run would. Meanwhile the counters are watched.
-    fn make(check: Option<Duration>) -> anyhow::Result<Self> {
-        let reports = sources();
-        let (footprint, checks) = short_run(check.unwrap_or(READING))?;
-        let boards = reports.iter().flat_map(|report| BoardFound::all(report, &checks)).collect();
-        let sources: Vec<Source> = reports.into_iter().map(Source::from).collect();
-        let known = |note: &String| sources.iter().any(|source| source.problems.contains(note));
-        let notes = footprint.notes.into_iter().filter(|note| !known(note)).collect();
-        let components = footprint.components.into_iter().map(|component| Component {
+    fn collect(check: Option<Duration>) -> anyhow::Result<Self> {
+        let reports = probe_sources();
+        let (footprint, checks) = measure_briefly(check.unwrap_or(MEASUREMENT_TIME))?;
+        let gpus = reports.iter().flat_map(|report| DoctorGpu::from_source(report, &checks)).collect();
+        let sources: Vec<DoctorSource> = reports.into_iter().map(DoctorSource::from).collect();
+        let is_known = |note: &String| sources.iter().any(|source| source.problems.contains(note));
+        let notes = footprint.notes.into_iter().filter(|note| !is_known(note)).collect();
+        let components = footprint.components.into_iter().map(|component| DoctorComponent {
             kind: component.kind,
             id: component.id,
             name: component.name,
             method: component.method,
-            mean_w: component.mean,
+            mean_w: component.mean_power,
             note: component.note,
         });
         Ok(Self {
             components: components.collect(),
-            boards,
+            boards: gpus,
             checks: check.map(|_| checks),
             measured_s: footprint.run.duration_s,
             grid: footprint.grid,
             pue: footprint.energy.pue,
             pue_origin: footprint.energy.pue_origin,
-            token: Token::find(),
+            token: TokenLookup::locate(),
             notes,
             sources,
         })
@@ -134,48 +135,48 @@ impl Examination {
 }
 
 /// A short run, and the counters' ticks in it.
-fn short_run(check: Duration) -> anyhow::Result<(Footprint, Vec<CrossCheck>)> {
+fn measure_briefly(check: Duration) -> anyhow::Result<(Footprint, Vec<CrossCheck>)> {
     let dir =
         tempfile::tempdir().context("no temporary folder can be made; set TMPDIR to one that is writable")?;
-    let run = Run::unlabelled(dir.path()).metadata(Arc::new(CloudMetadata::new())).start();
-    let began = Instant::now();
+    let run = Run::untyped(dir.path()).cloud_metadata(Arc::new(InstanceMetadataClient::new())).start();
+    let started = Instant::now();
     let checks = cross_check(check);
     // Without a counter that ticks there was nothing to watch.
-    thread::sleep(READING.saturating_sub(began.elapsed()));
+    thread::sleep(MEASUREMENT_TIME.saturating_sub(started.elapsed()));
     Ok((run.finish(), checks))
 }
 
-impl From<SourceReport> for Source {
-    fn from(report: SourceReport) -> Self {
+impl From<SourceStatus> for DoctorSource {
+    fn from(report: SourceStatus) -> Self {
         let state = match (report.components.is_empty(), report.gaps.is_empty()) {
-            (true, _) => State::Absent,
-            (false, false) => State::Partial,
-            (false, true) => State::Ready,
+            (true, _) => DoctorSourceState::Absent,
+            (false, false) => DoctorSourceState::Partial,
+            (false, true) => DoctorSourceState::Ready,
         };
         Self { name: report.source, state, problems: report.gaps }
     }
 }
 
-impl BoardFound {
-    fn all(report: &SourceReport, checks: &[CrossCheck]) -> Vec<Self> {
-        let found = |(board, limit): &(sootprint::Board, Option<Power>)| {
-            let check = checks.iter().find(|check| check.id == board.uuid);
+impl DoctorGpu {
+    fn from_source(report: &SourceStatus, checks: &[CrossCheck]) -> Vec<Self> {
+        let gpu_entry = |(gpu, limit): &(sootprint::GpuInfo, Option<Power>)| {
+            let check = checks.iter().find(|check| check.id == gpu.uuid);
             Self {
-                name: board.model.clone(),
-                uuid: board.uuid.clone(),
-                pci: board.pci.clone(),
-                cuda: board.cuda,
-                rocm: board.rocm,
+                name: gpu.model.clone(),
+                uuid: gpu.uuid.clone(),
+                pci: gpu.pci.clone(),
+                cuda: gpu.cuda,
+                rocm: gpu.rocm,
                 limit_w: *limit,
                 tick_s: check.map(|check| check.tick.as_secs_f64()),
             }
         };
-        report.boards.iter().map(found).collect()
+        report.boards.iter().map(gpu_entry).collect()
     }
 }
 
-impl Token {
-    fn find() -> Self {
+impl TokenLookup {
+    fn locate() -> Self {
         match token_origin() {
             Ok(origin) => Self { origin: Some(origin), problem: None },
             Err(error) => Self { origin: None, problem: Some(error.to_string()) },
@@ -188,14 +189,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_is_as_good_as_what_it_reads() {
-        let [mut whole, mut part, mut none] = [(); 3].map(|()| sources().swap_remove(0));
-        whole.components = vec![("board".to_owned(), Method::Counter)];
-        part.components.clone_from(&whole.components);
-        whole.gaps.clear();
-        part.gaps = vec!["the other board is lost".to_owned()];
-        none.components.clear();
-        let states = [whole, part, none].map(|report| Source::from(report).state);
-        assert_eq!(states, [State::Ready, State::Partial, State::Absent]);
+    fn source_state_follows_its_components() {
+        let [mut ready, mut partial, mut absent] = [(); 3].map(|()| probe_sources().swap_remove(0));
+        ready.components = vec![("board".to_owned(), MeasurementMethod::Counter)];
+        partial.components.clone_from(&ready.components);
+        ready.gaps.clear();
+        partial.gaps = vec!["the other board is lost".to_owned()];
+        absent.components.clear();
+        let states = [ready, partial, absent].map(|report| DoctorSource::from(report).state);
+        assert_eq!(states, [DoctorSourceState::Ready, DoctorSourceState::Partial, DoctorSourceState::Absent]);
     }
 }

@@ -2,16 +2,16 @@
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use sootprint::{Estimate, EstimateError, Hardware, HardwareError, Power};
+use sootprint::{Accelerator, AcceleratorError, Estimate, EstimateError, Power};
 
-use crate::arguments::{Arguments, EstimateArguments};
+use crate::args::{CliArgs, EstimateArgs};
 use crate::terminal::{print, print_titled};
 
 /// Prints the estimate.
-pub(crate) fn estimate(arguments: &EstimateArguments) -> anyhow::Result<()> {
-    let device = device(arguments).unwrap_or_else(|error| refuse(&error));
-    let mut estimate =
-        Estimate::new(device, arguments.hours, arguments.count).unwrap_or_else(|error| refuse(&error));
+pub(crate) fn print_estimate(arguments: &EstimateArgs) -> anyhow::Result<()> {
+    let device = accelerator(arguments).unwrap_or_else(|error| exit_with_usage_error(&error));
+    let mut estimate = Estimate::new(device, arguments.hours, arguments.count)
+        .unwrap_or_else(|error| exit_with_usage_error(&error));
     if let Some(place) = arguments.place {
         estimate = estimate.place(place);
     }
@@ -34,14 +34,14 @@ pub(crate) fn estimate(arguments: &EstimateArguments) -> anyhow::Result<()> {
 }
 
 /// With a power the name is free.
-fn device(arguments: &EstimateArguments) -> Result<Hardware, HardwareError> {
+fn accelerator(arguments: &EstimateArgs) -> Result<Accelerator, AcceleratorError> {
     match arguments.power {
-        Some(watts) => Hardware::drawing(arguments.hardware.as_str(), Power::from_watts(watts)),
-        None => Hardware::named(&arguments.hardware),
+        Some(watts) => Accelerator::with_power(arguments.hardware.as_str(), Power::from_watts(watts)),
+        None => Accelerator::from_name(&arguments.hardware),
     }
 }
 
 /// Ends as after any wrong argument: what is one depends on the others here.
-fn refuse(error: &dyn std::error::Error) -> ! {
-    Arguments::command().error(ErrorKind::ValueValidation, error).exit()
+fn exit_with_usage_error(error: &dyn std::error::Error) -> ! {
+    CliArgs::command().error(ErrorKind::ValueValidation, error).exit()
 }

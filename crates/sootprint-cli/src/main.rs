@@ -14,61 +14,61 @@
 
 #![forbid(unsafe_code)]
 
-mod arguments;
+mod args;
 mod card;
-mod child;
-mod die_with_me;
+mod command;
+mod completions;
+mod death_signal;
 mod doctor;
-mod environment;
 mod estimate;
 mod grid;
-mod layout;
-mod live_line;
-mod progress;
-mod provider;
+mod hf_env;
+mod intensity_provider;
 mod push;
 mod report;
 mod run;
-mod shell;
 #[cfg(unix)]
 mod signals;
+mod status_line;
 mod terminal;
+mod upload_progress;
 mod verify;
+mod wrap;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Subcommand};
+use args::{CliArgs, CliCommand};
 
 fn main() -> ExitCode {
-    if let Some(status) = die_with_me::become_command() {
+    if let Some(status) = death_signal::exec_if_wrapper() {
         return status;
     }
-    let subcommand = Arguments::parse().subcommand;
-    if subcommand.publishes() {
-        environment::prepare();
+    let subcommand = CliArgs::parse().subcommand;
+    if subcommand.may_publish() {
+        hf_env::reexec_with_defaults();
     }
     let result = match subcommand {
         // Its exit status is that of the command that it measures.
-        Subcommand::Run(mut arguments) => {
+        CliCommand::Run(mut arguments) => {
             arguments.push = arguments.push.map(|named| Some(push::repository_or_exit(named)));
             return run::run(&arguments);
         }
-        Subcommand::Estimate(arguments) => estimate::estimate(&arguments),
-        Subcommand::Grid(arguments) => grid::grid(&arguments),
-        Subcommand::Report(arguments) => report::report(&arguments),
-        Subcommand::Verify(arguments) => verify::verify(&arguments),
-        Subcommand::Push(arguments) => push::push(&arguments),
-        Subcommand::Card(arguments) => card::card(&arguments.act),
-        Subcommand::Doctor(arguments) => doctor::doctor(&arguments),
-        Subcommand::Completions(arguments) => shell::completions(&arguments),
-        Subcommand::Man(arguments) => shell::man(&arguments),
+        CliCommand::Estimate(arguments) => estimate::print_estimate(&arguments),
+        CliCommand::Grid(arguments) => grid::print_grid(&arguments),
+        CliCommand::Report(arguments) => report::print_report(&arguments),
+        CliCommand::Verify(arguments) => verify::verify(&arguments),
+        CliCommand::Push(arguments) => push::push(&arguments),
+        CliCommand::Card(arguments) => card::run_card(&arguments.command),
+        CliCommand::Doctor(arguments) => doctor::run_doctor(&arguments),
+        CliCommand::Completions(arguments) => completions::print_completions(&arguments),
+        CliCommand::Man(arguments) => completions::print_man_page(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            terminal::say(format_args!("{error:#}"));
+            terminal::eprint_message(format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }

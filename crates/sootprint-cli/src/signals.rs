@@ -13,18 +13,18 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 
 /// Ask a program to stop.
-const STOPS: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
+const STOP_SIGNALS: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
 
 /// Ask a training for something of its own, as for a checkpoint, and end a program that does not know them.
-const REQUESTS: [i32; 2] = [SIGUSR1, SIGUSR2];
+const USER_SIGNALS: [i32; 2] = [SIGUSR1, SIGUSR2];
 
 /// The signals that do not end sootprint any more.
-pub(crate) struct Signals(SignalsInfo<WithOrigin>);
+pub(crate) struct SignalForwarder(SignalsInfo<WithOrigin>);
 
-impl Signals {
+impl SignalForwarder {
     /// Catches all that would end sootprint before its record is written.
-    pub(crate) fn catch() -> io::Result<Self> {
-        let signals = heeded(STOPS.into_iter().chain(REQUESTS));
+    pub(crate) fn install() -> io::Result<Self> {
+        let signals = without_ignored(STOP_SIGNALS.into_iter().chain(USER_SIGNALS));
         // Caught also because a status is lost where the parent has SIGCHLD ignored.
         SignalsInfo::new(signals.into_iter().chain([SIGCHLD])).map(Self)
     }
@@ -32,16 +32,16 @@ impl Signals {
     /// Waits for the child's end and passes signals on until then; says whether one asked to stop.
     ///
     /// One thread does both, so that no signal is sent to a process that has taken the number of an ended child.
-    pub(crate) fn wait(&mut self, child: &mut Child) -> io::Result<(ExitStatus, bool)> {
-        let mut was_asked_to_stop = false;
+    pub(crate) fn wait_and_forward(&mut self, child: &mut Child) -> io::Result<(ExitStatus, bool)> {
+        let mut interrupted = false;
         for origin in &mut self.0 {
             if origin.signal == SIGCHLD {
                 if let Some(status) = child.try_wait()? {
-                    return Ok((status, was_asked_to_stop));
+                    return Ok((status, interrupted));
                 }
                 continue;
             }
-            was_asked_to_stop |= STOPS.contains(&origin.signal);
+            interrupted |= STOP_SIGNALS.contains(&origin.signal);
             // What the terminal sends comes from no process and goes to the whole group: the child has it already.
             if origin.process.is_some()
                 && let Some(signal) = Signal::from_named_raw(origin.signal)
@@ -51,13 +51,13 @@ impl Signals {
             }
         }
         // Nobody closes the signals, so that this is never reached; if it were, it would be right.
-        Ok((child.wait()?, was_asked_to_stop))
+        Ok((child.wait()?, interrupted))
     }
 }
 
 /// From here on a signal ends this process at once with the status.
-pub(crate) fn let_go(status: u8) {
-    for signal in heeded(STOPS) {
+pub(crate) fn exit_on_signal(status: u8) {
+    for signal in without_ignored(STOP_SIGNALS) {
         // Without it only the patience of who waits is in danger.
         let _ = register_conditional_shutdown(signal, status.into(), Arc::new(AtomicBool::new(true)));
     }
@@ -66,14 +66,14 @@ pub(crate) fn let_go(status: u8) {
 /// Those signals that are not ignored on purpose, as nohup(1) and shells in the background have it.
 ///
 /// A handler would undo that for the command too.
-fn heeded(signals: impl IntoIterator<Item = i32>) -> Vec<i32> {
-    let ignored =
-        fs::read_to_string("/proc/self/status").ok().and_then(|status| ignored(&status)).unwrap_or(0);
-    signals.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
+fn without_ignored(signals: impl IntoIterator<Item = i32>) -> Vec<i32> {
+    let mask =
+        fs::read_to_string("/proc/self/status").ok().and_then(|status| ignored_mask(&status)).unwrap_or(0);
+    signals.into_iter().filter(|signal| mask >> (signal - 1) & 1 == 0).collect()
 }
 
 /// The mask of ignored signals in a `/proc/PID/status`: bit n − 1 is signal n. See `proc_pid_status(5)`.
-fn ignored(status: &str) -> Option<u64> {
+fn ignored_mask(status: &str) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
@@ -83,8 +83,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_s_mask_is_read() {
-        assert_eq!(ignored("Name:\tx\nSigBlk:\t00000000ffffffff\nSigIgn:\t0000000000001006\n"), Some(0x1006));
-        assert_eq!(ignored("Name:\tx\n"), None);
+    fn ignored_signal_mask_is_parsed() {
+        assert_eq!(
+            ignored_mask("Name:\tx\nSigBlk:\t00000000ffffffff\nSigIgn:\t0000000000001006\n"),
+            Some(0x1006)
+        );
+        assert_eq!(ignored_mask("Name:\tx\n"), None);
     }
 }

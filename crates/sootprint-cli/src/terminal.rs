@@ -34,17 +34,17 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 pub(crate) fn print_titled(text: &str) -> io::Result<()> {
     match AutoStream::choice(&io::stdout()) {
         ColorChoice::Never => print(text),
-        _ => print(&styled(text)),
+        _ => print(&style_titles(text)),
     }
 }
 
 /// A value as JSON, with a final newline.
-pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
+pub(crate) fn to_pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
 /// The first word of each line that is not indented, in bold; what is wrong in a colour.
-fn styled(text: &str) -> String {
+fn style_titles(text: &str) -> String {
     let line = |line: &str| {
         let end = line.find([' ', '\n']).unwrap_or(line.len());
         let (title, rest) = line.split_at(end);
@@ -60,12 +60,12 @@ fn styled(text: &str) -> String {
 }
 
 /// Says on stderr what happened, under sootprint's name.
-pub(crate) fn say(message: impl fmt::Display) {
-    show(format_args!("sootprint: {message}\n"));
+pub(crate) fn eprint_message(message: impl fmt::Display) {
+    eprint_text(format_args!("sootprint: {message}\n"));
 }
 
 /// Shows a text on stderr as it stands.
-pub(crate) fn show(text: impl fmt::Display) {
+pub(crate) fn eprint_text(text: impl fmt::Display) {
     // In one write, so that it stays whole beside what the command prints.
     let _ = io::stderr().write_all(text.to_string().as_bytes());
 }
@@ -73,22 +73,22 @@ pub(crate) fn show(text: impl fmt::Display) {
 /// From now on the warnings of sootprint's libraries are shown on stderr.
 ///
 /// Those of other crates are not: they may hold addresses and paths that are nobody's business.
-pub(crate) fn show_warnings() {
+pub(crate) fn log_warnings_to_stderr() {
     // `sootprint` is the beginning of the names of all our crates.
-    let ours = Targets::new().with_target("sootprint", LevelFilter::WARN);
+    let own_targets = Targets::new().with_target("sootprint", LevelFilter::WARN);
     let lines = tracing_subscriber::fmt::layer()
-        .event_format(Line)
+        .event_format(WarningFormat)
         .with_writer(io::stderr)
         // Else a broken stderr is reported to stderr, with a panic.
         .log_internal_errors(false);
     // A subscriber that is there already shows them too.
-    let _ = tracing_subscriber::registry().with(ours).with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(own_targets).with(lines).try_init();
 }
 
 /// A warning in one line, like all else that sootprint says.
-struct Line;
+struct WarningFormat;
 
-impl<S, N> FormatEvent<S, N> for Line
+impl<S, N> FormatEvent<S, N> for WarningFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -110,9 +110,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_stand_out_and_the_text_stays() {
+    fn titles_are_styled_text_unchanged() {
         let text = "Note    a loss\nEnergy  1 J\n  GPU   1 J\n";
-        let styled = styled(text);
+        let styled = style_titles(text);
         assert_eq!(
             styled,
             "\u{1b}[1m\u{1b}[33mNote\u{1b}[0m    a loss\n\u{1b}[1mEnergy\u{1b}[0m  1 J\n  GPU   1 J\n"

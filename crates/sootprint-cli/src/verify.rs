@@ -6,46 +6,51 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::Value;
-use sootprint::{FILE_NAME, Footprint, recover};
+use sootprint::{FOOTPRINT_FILE_NAME, Footprint, load_footprint};
 use sootprint_card::{EmissionsBlock, ModelCard};
 
-use crate::arguments::VerifyArguments;
-use crate::terminal::{json, print, say};
+use crate::args::VerifyArgs;
+use crate::terminal::{eprint_message, print, to_pretty_json};
 
 /// Figures that are computed again in another order may differ by so much of themselves.
-const ROUNDING: f64 = 1e-9;
+const RELATIVE_TOLERANCE: f64 = 1e-9;
 
 /// Half a step of the card's last decimal.
-const GRAMS: f64 = 5e-5;
-const KILOWATT_HOURS: f64 = 5e-10;
+const GRAMS_TOLERANCE: f64 = 5e-5;
+const KILOWATT_HOURS_TOLERANCE: f64 = 5e-10;
 
 /// How the `source` of a block begins that sootprint wrote.
-const OWN_SOURCE: &str = "sootprint ";
+const OWN_SOURCE_PREFIX: &str = "sootprint ";
 
 /// Prints what differs.
 ///
 /// # Errors
 /// When anything differs, or when there is nothing to compare.
-pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
+pub(crate) fn verify(arguments: &VerifyArgs) -> anyhow::Result<()> {
     let dir = &arguments.dir;
-    let path = dir.join(FILE_NAME);
+    let path = dir.join(FOOTPRINT_FILE_NAME);
     let saved = Footprint::read(&path)?;
-    let again = recover(dir, Some(&saved.run.id))
+    let rebuilt = load_footprint(dir, Some(&saved.run.id))
         .with_context(|| format!("the run of {} cannot be made again", path.display()))?;
     let mut differences = Vec::new();
-    compare("", &figures(&saved)?, &figures(&again)?, &mut differences);
-    let differences: Vec<String> = differences.into_iter().map(|it| format!("{FILE_NAME}: {it}")).collect();
-    let card = card(arguments);
+    collect_differences("", &comparable_values(&saved)?, &comparable_values(&rebuilt)?, &mut differences);
+    let differences: Vec<String> =
+        differences.into_iter().map(|it| format!("{FOOTPRINT_FILE_NAME}: {it}")).collect();
+    let card = card_path(arguments);
     let in_card = match &card {
-        Some(path) => card_differences(path, &again)?,
+        Some(path) => card_differences(path, &rebuilt)?,
         None => {
-            say(format_args!("{} has no card to compare", dir.display()));
+            eprint_message(format_args!("{} has no card to compare", dir.display()));
             Vec::new()
         }
     };
     let all = [differences, in_card].concat();
     if arguments.json {
-        print(&json(&Verified { run: &saved.run.id, card: card.as_deref(), differences: &all })?)?;
+        print(&to_pretty_json(&VerifyReport {
+            run: &saved.run.id,
+            card: card.as_deref(),
+            differences: &all,
+        })?)?;
     } else if all.is_empty() {
         print(&format!("{} is what its ledgers say\n", saved.run.id))?;
     } else {
@@ -59,20 +64,20 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
 
 /// The outcome as JSON.
 #[derive(Serialize)]
-struct Verified<'a> {
+struct VerifyReport<'a> {
     run: &'a str,
     /// The card that was compared; none when there is none.
     card: Option<&'a Path>,
     differences: &'a [String],
 }
 
-fn card(arguments: &VerifyArguments) -> Option<std::path::PathBuf> {
+fn card_path(arguments: &VerifyArgs) -> Option<std::path::PathBuf> {
     let readme = arguments.dir.join("README.md");
     arguments.card.clone().or_else(|| readme.is_file().then_some(readme))
 }
 
 /// All but the notes: who writes a ledger hears of losses that who reads it cannot know.
-fn figures(footprint: &Footprint) -> anyhow::Result<Value> {
+fn comparable_values(footprint: &Footprint) -> anyhow::Result<Value> {
     let mut value = serde_json::to_value(footprint)?;
     if let Some(footprint) = value.as_object_mut() {
         footprint.remove("notes");
@@ -80,79 +85,87 @@ fn figures(footprint: &Footprint) -> anyhow::Result<Value> {
     Ok(value)
 }
 
-fn compare(at: &str, saved: &Value, again: &Value, differences: &mut Vec<String>) {
-    let inside = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
-    match (saved, again) {
-        (Value::Object(saved), Value::Object(again)) => {
-            let keys = saved.keys().chain(again.keys().filter(|key| !saved.contains_key(*key)));
+fn collect_differences(path: &str, saved: &Value, rebuilt: &Value, differences: &mut Vec<String>) {
+    let child_path = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match (saved, rebuilt) {
+        (Value::Object(saved), Value::Object(rebuilt)) => {
+            let keys = saved.keys().chain(rebuilt.keys().filter(|key| !saved.contains_key(*key)));
             for key in keys {
-                let [one, other] = [saved, again].map(|it| it.get(key).unwrap_or(&Value::Null));
-                compare(&inside(key), one, other, differences);
+                let [one, other] = [saved, rebuilt].map(|it| it.get(key).unwrap_or(&Value::Null));
+                collect_differences(&child_path(key), one, other, differences);
             }
         }
-        (Value::Array(saved), Value::Array(again)) if saved.len() == again.len() => {
-            for (index, (one, other)) in saved.iter().zip(again).enumerate() {
-                compare(&format!("{at}[{index}]"), one, other, differences);
+        (Value::Array(saved), Value::Array(rebuilt)) if saved.len() == rebuilt.len() => {
+            for (index, (one, other)) in saved.iter().zip(rebuilt).enumerate() {
+                collect_differences(&format!("{path}[{index}]"), one, other, differences);
             }
         }
-        (Value::Array(saved), Value::Array(again)) => {
-            differences.push(format!("{at} has {} entries, the ledgers say {}", saved.len(), again.len()));
+        (Value::Array(saved), Value::Array(rebuilt)) => {
+            differences.push(format!(
+                "{path} has {} entries, the ledgers say {}",
+                saved.len(),
+                rebuilt.len()
+            ));
         }
-        (Value::Number(one), Value::Number(other)) if is_near(one.as_f64(), other.as_f64()) => {}
-        (saved, again) if saved == again => {}
-        (saved, again) => differences.push(format!("{at} is {saved}, the ledgers say {again}")),
+        (Value::Number(one), Value::Number(other)) if is_close(one.as_f64(), other.as_f64()) => {}
+        (saved, rebuilt) if saved == rebuilt => {}
+        (saved, rebuilt) => differences.push(format!("{path} is {saved}, the ledgers say {rebuilt}")),
     }
 }
 
-fn is_near(one: Option<f64>, other: Option<f64>) -> bool {
+fn is_close(one: Option<f64>, other: Option<f64>) -> bool {
     let (Some(one), Some(other)) = (one, other) else { return false };
-    (one - other).abs() <= ROUNDING * one.abs().max(other.abs())
+    (one - other).abs() <= RELATIVE_TOLERANCE * one.abs().max(other.abs())
 }
 
-fn card_differences(path: &Path, again: &Footprint) -> anyhow::Result<Vec<String>> {
+fn card_differences(path: &Path, rebuilt: &Footprint) -> anyhow::Result<Vec<String>> {
     let name = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    let Some(found) =
+    let Some(actual) =
         ModelCard::parse(text).and_then(|card| card.emissions()).with_context(|| format!("{name}"))?
     else {
-        say(format_args!("{name} has no emissions to compare"));
+        eprint_message(format_args!("{name} has no emissions to compare"));
         return Ok(Vec::new());
     };
-    if !found.source.as_deref().is_some_and(|source| source.starts_with(OWN_SOURCE)) {
+    if !actual.source.as_deref().is_some_and(|source| source.starts_with(OWN_SOURCE_PREFIX)) {
         return Ok(vec![format!("{name}: its emissions are not from sootprint")]);
     }
-    let wanted = EmissionsBlock::from_footprint(again)?;
+    let expected = EmissionsBlock::from_footprint(rebuilt)?;
     let mut differences = Vec::new();
-    let mut number = |key: &str, found: Option<f64>, wanted: Option<f64>, rounding: f64| {
-        let is_same = match (found, wanted) {
+    let mut number = |key: &str, actual: Option<f64>, expected: Option<f64>, rounding: f64| {
+        let is_same = match (actual, expected) {
             // What is below the last decimal is written as one step of it.
-            (Some(found), Some(wanted)) => {
-                let slack = if wanted < 2.0 * rounding { 2.0 * rounding } else { rounding };
-                (found - wanted).abs() <= slack * (1.0 + ROUNDING)
+            (Some(actual), Some(expected)) => {
+                let tolerance = if expected < 2.0 * rounding { 2.0 * rounding } else { rounding };
+                (actual - expected).abs() <= tolerance * (1.0 + RELATIVE_TOLERANCE)
             }
-            (found, wanted) => found == wanted,
+            (actual, expected) => actual == expected,
         };
         if !is_same {
-            differences.push(format!("{name}: {key} is {}, the ledgers say {}", said(found), said(wanted)));
+            differences.push(format!(
+                "{name}: {key} is {}, the ledgers say {}",
+                number_or_nothing(actual),
+                number_or_nothing(expected)
+            ));
         }
     };
     let energy = |block: &EmissionsBlock| block.energy_consumed.map(|energy| energy.kilowatt_hours());
-    number("emissions", Some(found.emissions.grams()), Some(wanted.emissions.grams()), GRAMS);
-    number("energy_consumed", energy(&found), energy(&wanted), KILOWATT_HOURS);
-    for (key, found, wanted) in [
-        ("source", &found.source, &wanted.source),
-        ("training_type", &found.training_type, &wanted.training_type),
-        ("geographical_location", &found.geographical_location, &wanted.geographical_location),
-        ("hardware_used", &found.hardware_used, &wanted.hardware_used),
+    number("emissions", Some(actual.emissions.grams()), Some(expected.emissions.grams()), GRAMS_TOLERANCE);
+    number("energy_consumed", energy(&actual), energy(&expected), KILOWATT_HOURS_TOLERANCE);
+    for (key, actual, expected) in [
+        ("source", &actual.source, &expected.source),
+        ("training_type", &actual.training_type, &expected.training_type),
+        ("geographical_location", &actual.geographical_location, &expected.geographical_location),
+        ("hardware_used", &actual.hardware_used, &expected.hardware_used),
     ] {
-        if found != wanted {
-            let [found, wanted] = [found, wanted].map(|it| it.as_deref().unwrap_or("nothing"));
-            differences.push(format!("{name}: {key} is {found}, the ledgers say {wanted}"));
+        if actual != expected {
+            let [actual, expected] = [actual, expected].map(|it| it.as_deref().unwrap_or("nothing"));
+            differences.push(format!("{name}: {key} is {actual}, the ledgers say {expected}"));
         }
     }
     Ok(differences)
 }
 
-fn said(figure: Option<f64>) -> String {
-    figure.map_or_else(|| "nothing".to_owned(), |figure| figure.to_string())
+fn number_or_nothing(value: Option<f64>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), |figure| figure.to_string())
 }

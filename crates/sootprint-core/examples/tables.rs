@@ -16,34 +16,34 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The years of the history.
-const YEARS: std::ops::RangeInclusive<u16> = 2015..=2024;
+const HISTORY_YEARS: std::ops::RangeInclusive<u16> = 2015..=2024;
 
 /// The year of Ember's release that goes beyond it.
-const OVERLAY: u16 = 2025;
+const OVERLAY_YEAR: u16 = 2025;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    for (name, table) in tables()? {
-        fs::write(data().join(name), table)?;
+    for (name, table) in build_tables()? {
+        fs::write(data_dir().join(name), table)?;
     }
     Ok(())
 }
 
 /// Each table's file and its text.
-fn tables() -> Result<Vec<(&'static str, String)>> {
-    let countries = countries()?;
-    let known: BTreeSet<String> = countries.iter().map(|country| country.iso2.clone()).collect();
+fn build_tables() -> Result<Vec<(&'static str, String)>> {
+    let countries = read_countries()?;
+    let country_codes: BTreeSet<String> = countries.iter().map(|country| country.iso2.clone()).collect();
     Ok(vec![
-        ("countries.csv", write_countries(&countries)?),
-        ("subnational.csv", subnational(&known)?),
-        ("cloud_regions.csv", cloud_regions(&known)?),
-        ("time_zones.csv", time_zones(&known)?),
+        ("countries.csv", country_table(&countries)?),
+        ("subnational.csv", subdivision_table(&country_codes)?),
+        ("cloud_regions.csv", cloud_region_table(&country_codes)?),
+        ("time_zones.csv", time_zone_table(&country_codes)?),
     ])
 }
 
 #[derive(Deserialize)]
-struct Country {
+struct CountryRow {
     iso2: String,
     iso3: String,
     name: String,
@@ -52,26 +52,26 @@ struct Country {
     basis: String,
     source: String,
     #[serde(skip)]
-    figures: BTreeMap<u16, String>,
+    yearly_intensities: BTreeMap<u16, String>,
 }
 
 /// The newest figure of each country, its history and its figure for 2025.
-fn countries() -> Result<Vec<Country>> {
+fn read_countries() -> Result<Vec<CountryRow>> {
     #[derive(Deserialize)]
-    struct Newer {
+    struct OverlayRow {
         iso3: String,
         g_co2e_per_kwh: String,
         year: u16,
     }
 
     let mut history: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for mut row in read::<BTreeMap<String, String>>("grid_intensity_history.csv")? {
+    for mut row in read_rows::<BTreeMap<String, String>>("grid_intensity_history.csv")? {
         history.insert(row.remove("iso3").ok_or("a history without a country")?, row);
     }
-    let newer = read::<Newer>("grid_intensity_2025_overlay.csv")?;
-    let mut countries = read::<Country>("grid_intensity.csv")?;
+    let overlay = read_rows::<OverlayRow>("grid_intensity_2025_overlay.csv")?;
+    let mut countries = read_rows::<CountryRow>("grid_intensity.csv")?;
     for country in &mut countries {
-        let Country { iso3, year, g_co2e_per_kwh, figures, .. } = country;
+        let CountryRow { iso3, year, g_co2e_per_kwh, yearly_intensities: figures, .. } = country;
         let row = history.remove(iso3).ok_or_else(|| format!("{iso3} has no history"))?;
         for (year, figure) in row {
             if !figure.is_empty() {
@@ -82,7 +82,7 @@ fn countries() -> Result<Vec<Country>> {
         if *figures.entry(*year).or_insert_with(|| g_co2e_per_kwh.clone()) != *g_co2e_per_kwh {
             return Err(format!("{iso3}: the history has another figure for {year}").into());
         }
-        for row in newer.iter().filter(|row| row.iso3 == *iso3) {
+        for row in overlay.iter().filter(|row| row.iso3 == *iso3) {
             figures.insert(row.year, row.g_co2e_per_kwh.clone());
         }
         // Else the reader's constants would say something wrong.
@@ -90,31 +90,31 @@ fn countries() -> Result<Vec<Country>> {
             return Err(format!("{iso3} has another basis or source than the rest").into());
         }
     }
-    if !history.is_empty() || newer.iter().any(|row| row.year != OVERLAY) {
+    if !history.is_empty() || overlay.iter().any(|row| row.year != OVERLAY_YEAR) {
         return Err("a history without a country, or an overlay of another year".into());
     }
     Ok(countries)
 }
 
-fn write_countries(countries: &[Country]) -> Result<String> {
+fn country_table(countries: &[CountryRow]) -> Result<String> {
     let years: BTreeSet<u16> =
-        countries.iter().flat_map(|it| it.figures.keys().copied()).chain(YEARS).collect();
+        countries.iter().flat_map(|it| it.yearly_intensities.keys().copied()).chain(HISTORY_YEARS).collect();
     let mut table = csv::Writer::from_writer(Vec::new());
     let names = ["iso2", "iso3", "name"].map(str::to_owned).into_iter();
     table.write_record(names.chain(years.iter().map(u16::to_string)))?;
     for country in countries {
-        let figure = |year| country.figures.get(year).map_or("", String::as_str);
+        let figure = |year| country.yearly_intensities.get(year).map_or("", String::as_str);
         let names = [country.iso2.as_str(), &country.iso3, &country.name].into_iter();
         table.write_record(names.chain(years.iter().map(figure)))?;
     }
-    finish(table)
+    into_text(table)
 }
 
 /// States, provinces and eGRID's subregions. A whole country's direct figure is left out: its code means the lifecycle
 /// figure of the table of countries.
-fn subnational(known: &BTreeSet<String>) -> Result<String> {
+fn subdivision_table(country_codes: &BTreeSet<String>) -> Result<String> {
     #[derive(Deserialize)]
-    struct Row {
+    struct SubdivisionRow {
         code: String,
         iso2: String,
         name: String,
@@ -127,14 +127,14 @@ fn subnational(known: &BTreeSet<String>) -> Result<String> {
 
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["code", "iso2", "name", "g_co2e_per_kwh", "year", "basis", "source"])?;
-    for row in read::<Row>("subnational_intensity.csv")? {
+    for row in read_rows::<SubdivisionRow>("subnational_intensity.csv")? {
         let source = match row.source.split_whitespace().next() {
             Some("EPA") => "egrid",
             Some("ECCC") => "eccc",
             Some("DCCEEW") => "nga",
             _ => return Err(format!("{}: no publication is known for `{}`", row.code, row.source).into()),
         };
-        if !known.contains(&row.iso2) {
+        if !country_codes.contains(&row.iso2) {
             return Err(format!("{} is in no country", row.code).into());
         }
         if row.kind != "national" {
@@ -149,13 +149,13 @@ fn subnational(known: &BTreeSet<String>) -> Result<String> {
             ])?;
         }
     }
-    finish(table)
+    into_text(table)
 }
 
 /// Without the columns that nothing reads yet: water, and the part of carbon-free energy.
-fn cloud_regions(known: &BTreeSet<String>) -> Result<String> {
+fn cloud_region_table(country_codes: &BTreeSet<String>) -> Result<String> {
     #[derive(Deserialize)]
-    struct Row {
+    struct CloudRegionRow {
         provider: String,
         region: String,
         city: String,
@@ -169,7 +169,7 @@ fn cloud_regions(known: &BTreeSet<String>) -> Result<String> {
         pue_year: String,
     }
 
-    let subnational = subnational(known)?;
+    let subnational = subdivision_table(country_codes)?;
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record([
         "provider",
@@ -183,10 +183,10 @@ fn cloud_regions(known: &BTreeSet<String>) -> Result<String> {
         "pue",
         "pue_year",
     ])?;
-    for row in read::<Row>("cloud_regions.csv")? {
-        let Row { provider, region, iso2, subnational_code: part, .. } = &row;
+    for row in read_rows::<CloudRegionRow>("cloud_regions.csv")? {
+        let CloudRegionRow { provider, region, iso2, subnational_code: part, .. } = &row;
         let is_part = part.is_empty() || subnational.contains(&format!("\n{part},"));
-        if !known.contains(iso2) || !is_part {
+        if !country_codes.contains(iso2) || !is_part {
             return Err(format!("{provider}:{region} hangs on no grid").into());
         }
         // Only Google publishes its regions' grids, and does not say on which basis.
@@ -207,13 +207,13 @@ fn cloud_regions(known: &BTreeSet<String>) -> Result<String> {
             &row.pue_year,
         ])?;
     }
-    finish(table)
+    into_text(table)
 }
 
 /// The country of each time zone, with the zones' older names.
-fn time_zones(known: &BTreeSet<String>) -> Result<String> {
+fn time_zone_table(country_codes: &BTreeSet<String>) -> Result<String> {
     let mut country: BTreeMap<String, String> = BTreeMap::new();
-    let zones = fs::read_to_string(source("zone.tab"))?;
+    let zones = fs::read_to_string(source_path("zone.tab"))?;
     for line in zones.lines().filter(|line| !line.starts_with('#')) {
         let mut columns = line.split('\t');
         let (Some(code), Some(_), Some(zone)) = (columns.next(), columns.next(), columns.next()) else {
@@ -221,7 +221,7 @@ fn time_zones(known: &BTreeSet<String>) -> Result<String> {
         };
         country.insert(zone.to_owned(), code.to_owned());
     }
-    let links = fs::read_to_string(source("zone_links.txt"))?;
+    let links = fs::read_to_string(source_path("zone_links.txt"))?;
     for line in links.lines() {
         let mut words = line.split(' ');
         let (Some("L"), Some(target), Some(alias)) = (words.next(), words.next(), words.next()) else {
@@ -233,7 +233,7 @@ fn time_zones(known: &BTreeSet<String>) -> Result<String> {
         }
     }
     let mut zones: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (zone, code) in country.into_iter().filter(|(_, code)| known.contains(code)) {
+    for (zone, code) in country.into_iter().filter(|(_, code)| country_codes.contains(code)) {
         zones.entry(code).or_default().push(zone);
     }
     let mut table = "iso2,zones\n".to_owned();
@@ -243,20 +243,22 @@ fn time_zones(known: &BTreeSet<String>) -> Result<String> {
     Ok(table)
 }
 
-fn read<T: DeserializeOwned>(name: &str) -> Result<Vec<T>> {
-    Ok(csv::Reader::from_path(source(name))?.into_deserialize().collect::<std::result::Result<_, _>>()?)
+fn read_rows<T: DeserializeOwned>(name: &str) -> Result<Vec<T>> {
+    Ok(csv::Reader::from_path(source_path(name))?
+        .into_deserialize()
+        .collect::<std::result::Result<_, _>>()?)
 }
 
-fn finish(table: csv::Writer<Vec<u8>>) -> Result<String> {
+fn into_text(table: csv::Writer<Vec<u8>>) -> Result<String> {
     Ok(String::from_utf8(table.into_inner()?)?)
 }
 
-fn data() -> PathBuf {
+fn data_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data")
 }
 
-fn source(name: &str) -> PathBuf {
-    data().join("sources").join(name)
+fn source_path(name: &str) -> PathBuf {
+    data_dir().join("sources").join(name)
 }
 
 #[cfg(test)]
@@ -264,10 +266,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_embedded_tables_are_what_their_sources_give() {
-        for (name, table) in tables().unwrap() {
+    fn embedded_tables_match_their_sources() {
+        for (name, table) in build_tables().unwrap() {
             assert_eq!(
-                fs::read_to_string(data().join(name)).unwrap(),
+                fs::read_to_string(data_dir().join(name)).unwrap(),
                 table,
                 "{name} is not what its source gives: run `cargo run -p sootprint-core --example tables`"
             );

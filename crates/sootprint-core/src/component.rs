@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ComponentKind {
     /// A graphics board or another accelerator.
     Gpu,
     /// The processor packages.
@@ -19,7 +19,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Method {
+pub enum MeasurementMethod {
     /// The hardware's own energy counter.
     Counter,
     /// Power readings, integrated over time.
@@ -28,7 +28,7 @@ pub enum Method {
     Modelled,
 }
 
-impl Kind {
+impl ComponentKind {
     /// The name for people.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -40,7 +40,7 @@ impl Kind {
     }
 }
 
-impl Method {
+impl MeasurementMethod {
     /// The word that the footprint's JSON and the card use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

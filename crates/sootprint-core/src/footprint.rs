@@ -9,22 +9,22 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::component::{Kind, Method};
-use crate::grid::Answer;
-use crate::training::{Outcome, TrainingType};
+use crate::component::{ComponentKind, MeasurementMethod};
+use crate::grid::GridIntensity;
+use crate::training::{RunStatus, TrainingType};
 use crate::units::{Co2e, Energy, Power};
 
-pub use epochs::{EpochSummary, PerUnit, PhaseSummary};
+pub use epochs::{EpochSummary, PerItemUsage, PhaseSummary};
 
 /// The schema that this version writes; a reader refuses another number after the slash.
-pub const SCHEMA: &str = "sootprint/1";
+pub const FOOTPRINT_SCHEMA: &str = "sootprint/1";
 
 /// The file in a run's folder that holds the newest run's footprint.
-pub const FILE_NAME: &str = "footprint.json";
+pub const FOOTPRINT_FILE_NAME: &str = "footprint.json";
 
 /// What a training run burned.
 ///
-/// It comes from [`Run::finish`](crate::Run::finish), from a `footprint.json`, or from the ledgers of a folder.
+/// It comes from `Run::finish`, from a `footprint.json`, or from the ledgers of a folder.
 /// Every figure is one that was measured, integrated or modelled; `components` says which.
 ///
 /// ```no_run
@@ -45,7 +45,7 @@ pub struct Footprint {
     /// What that emitted: energy × PUE × carbon intensity.
     pub emissions: EmissionsSummary,
     /// Where the carbon intensity comes from.
-    pub grid: Answer,
+    pub grid: GridIntensity,
     /// The hardware in one line, as in `2 x NVIDIA H200`.
     pub hardware: String,
     /// Each part of the machine that was counted, or that could not be.
@@ -86,7 +86,7 @@ pub struct RunSummary {
     /// Whether something is missing from the total.
     pub partial: bool,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: RunStatus,
     /// The samples that were trained on, as often as each was, when the run was told.
     pub samples: Option<u64>,
     /// The tokens that were trained on, when the run was told.
@@ -154,13 +154,13 @@ pub struct EmissionsSummary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComponentSummary {
     /// What it is.
-    pub kind: Kind,
+    pub kind: ComponentKind,
     /// A board's UUID, `cpu` or `memory`.
     pub id: String,
     /// Its name for people.
     pub name: String,
     /// How its energy was found; none when it could not be, and `note` says why.
-    pub method: Option<Method>,
+    pub method: Option<MeasurementMethod>,
     /// Its energy.
     #[serde(rename = "energy_j")]
     pub energy: Energy,
@@ -172,10 +172,10 @@ pub struct ComponentSummary {
     pub high: Energy,
     /// Energy over measured time; none when no time was measured.
     #[serde(rename = "mean_w")]
-    pub mean: Option<Power>,
+    pub mean_power: Option<Power>,
     /// The most that it may draw, when the driver says so.
     #[serde(rename = "limit_w")]
-    pub limit: Option<Power>,
+    pub power_limit: Option<Power>,
     /// The part of it that is counted, from 0 to 1.
     pub share: f64,
     /// Whether others used it at the same time, as far as that was seen.
@@ -200,16 +200,16 @@ impl Footprint {
     /// From the JSON of a `footprint.json`.
     ///
     /// # Errors
-    /// [`FootprintError::Json`] when it is no footprint, [`FootprintError::Schema`] when it is a later one.
+    /// [`FootprintError::Json`] when it is no footprint, [`FootprintError::UnsupportedSchema`] when it is a later one.
     pub fn from_json(json: &str) -> Result<Self, FootprintError> {
         #[derive(Deserialize)]
-        struct Versioned {
+        struct SchemaHeader {
             schema: String,
         }
 
-        let Versioned { schema } = serde_json::from_str(json)?;
-        if schema != SCHEMA {
-            return Err(FootprintError::Schema { found: schema });
+        let SchemaHeader { schema } = serde_json::from_str(json)?;
+        if schema != FOOTPRINT_SCHEMA {
+            return Err(FootprintError::UnsupportedSchema { found: schema });
         }
         Ok(serde_json::from_str(json)?)
     }
@@ -227,7 +227,7 @@ impl Footprint {
     /// # Errors
     /// [`FootprintError::File`] with the path when it cannot be read, and those of [`Footprint::from_json`].
     pub fn read(path: &Path) -> Result<Self, FootprintError> {
-        let json = fs::read_to_string(path).map_err(|source| FootprintError::file(path, source))?;
+        let json = fs::read_to_string(path).map_err(|source| FootprintError::from_io(path, source))?;
         Self::from_json(&json)
     }
 
@@ -236,7 +236,7 @@ impl Footprint {
     /// # Errors
     /// [`FootprintError::File`] with the path when it cannot be written.
     pub fn write(&self, dir: &Path) -> Result<PathBuf, FootprintError> {
-        let path = dir.join(FILE_NAME);
+        let path = dir.join(FOOTPRINT_FILE_NAME);
         let json = self.to_json()?;
         let persist = || {
             let mut builder = tempfile::Builder::new();
@@ -249,7 +249,7 @@ impl Footprint {
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)
         };
-        persist().map_err(|source| FootprintError::file(&path, source))?;
+        persist().map_err(|source| FootprintError::from_io(&path, source))?;
         Ok(path)
     }
 }
@@ -270,15 +270,17 @@ pub enum FootprintError {
     #[error("not a footprint: {0}")]
     Json(#[from] serde_json::Error),
     /// It was written by another major version.
-    #[error("its schema is `{found}`, this version reads `{SCHEMA}`; use the sootprint that wrote it")]
-    Schema {
+    #[error(
+        "its schema is `{found}`, this version reads `{FOOTPRINT_SCHEMA}`; use the sootprint that wrote it"
+    )]
+    UnsupportedSchema {
         /// The schema that the file names.
         found: String,
     },
 }
 
 impl FootprintError {
-    fn file(path: &Path, source: std::io::Error) -> Self {
+    fn from_io(path: &Path, source: std::io::Error) -> Self {
         Self::File { path: path.to_owned(), source }
     }
 }

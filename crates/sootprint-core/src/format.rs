@@ -35,7 +35,7 @@ pub fn plain_decimal(value: f64, decimals: usize) -> Option<String> {
 
 /// A time as people say it: seconds, minutes from two, hours from two.
 #[must_use]
-pub fn duration(seconds: f64) -> String {
+pub fn format_duration(seconds: f64) -> String {
     match seconds {
         seconds if seconds < 120.0 => format!("{seconds:.1} s"),
         seconds if seconds < 7_200.0 => format!("{:.1} min", seconds / 60.0),
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_have_three_digits_that_count() {
+    fn numbers_have_three_significant_digits() {
         let cases = [
             (0.001_305_6, "0.00131"),
             (1.5, "1.5"),
@@ -74,13 +74,13 @@ mod tests {
     }
 
     #[test]
-    fn durations_and_lists_are_said_as_people_say_them() {
-        assert_eq!([4.66, 1_800.0, 7_200.0].map(duration), ["4.7 s", "30.0 min", "2.0 h"]);
+    fn durations_and_lists_are_readable() {
+        assert_eq!([4.66, 1_800.0, 7_200.0].map(format_duration), ["4.7 s", "30.0 min", "2.0 h"]);
         let list = |parts: &[&str]| join_list(&parts.iter().map(|&part| part.to_owned()).collect::<Vec<_>>());
         assert_eq!([list(&["a"]), list(&["a", "b"]), list(&["a", "b", "c"])], ["a", "a and b", "a, b and c"]);
     }
     #[test]
-    fn four_decimals_without_an_exponent() {
+    fn decimals_have_no_exponent() {
         let grams = |value| plain_decimal(value, 4).unwrap();
         assert_eq!(grams(1.234_56), "1.2346");
         assert_eq!(grams(17.0), "17");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_digits_cannot_show_becomes_the_smallest_that_they_can() {
+    fn tiny_values_round_up_to_smallest() {
         let grams = |value| plain_decimal(value, 4).unwrap();
         assert_eq!(grams(0.000_06), "0.0001");
         assert_eq!(grams(0.000_049), "0.0001");

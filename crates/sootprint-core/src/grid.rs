@@ -1,33 +1,33 @@
 //! The carbon intensity of a place's electricity: value, bounds, source, year and basis.
 
-mod clouds;
+mod cloud_regions;
 mod countries;
-mod hours;
-mod names;
-mod parts;
-mod provider;
-mod series;
+mod intensity_series;
+mod place_names;
+mod series_csv;
+mod subdivisions;
 mod time_zones;
+mod weighting;
 mod zone;
 
 use serde::{Deserialize, Serialize};
 
 use crate::units::CarbonIntensity;
 
-pub use hours::{energy_at, moment, weighted};
-pub(crate) use names::{find, nearest};
-pub use provider::{Period, ProviderError, Series};
-pub use series::{SeriesError, SeriesFault};
-pub(crate) use time_zones::country_of;
-pub(crate) use zone::Zone;
+pub use intensity_series::{IntensityPeriod, IntensitySeries, ProviderError};
+pub(crate) use place_names::{find_zones, suggest_names};
+pub use series_csv::{SeriesContentError, SeriesError};
+pub(crate) use time_zones::country_for_time_zone;
+pub use weighting::{energy_at, energy_weighted, timestamp_at};
+pub(crate) use zone::GridZone;
 
 /// The figure for electricity from anywhere: the world's mean of the embedded table.
-const WORLD: &str = "WLD";
+const WORLD_CODE: &str = "WLD";
 
 /// The cleanest and the dirtiest national grid that a run at an unknown place may hang on.
 ///
 /// Of the embedded table's countries with a grid of some size; the world's mean lies between them.
-const ANYWHERE: (f64, f64) = (36.0, 802.0);
+const NATIONAL_RANGE: (f64, f64) = (36.0, 802.0);
 
 /// How far two careful transcriptions of one national figure lie apart at worst.
 ///
@@ -39,14 +39,14 @@ const TABLE_TOLERANCE: f64 = 0.15;
 ///
 /// The medians of wind, nuclear, water and sun are 11 to 48 g/kWh over the plant's life in the IPCC's fifth report
 /// (working group III, annex III); a grid is a mixture of them and of fuels.
-const BEYOND_THE_STACK: f64 = 30.0;
+const UPSTREAM_MARGIN: f64 = 30.0;
 
 /// Above this no grid emits; a figure beyond it is a mistake of units.
-const HIGHEST_CREDIBLE: f64 = 3_000.0;
+const MAX_PLAUSIBLE_INTENSITY: f64 = 3_000.0;
 
 /// The carbon intensity that a run's emissions were computed with, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct GridIntensity {
     /// The best estimate, energy-weighted over `hours` when there are any.
     ///
     /// Each epoch's grams are its energy at this figure too, so that epochs and total agree; an epoch in a clean
@@ -62,40 +62,40 @@ pub struct Answer {
     /// The code of the grid: a country's, as in `FR`, or that of a part of one, as in `US-VA` or `EGRID-SRVC`.
     pub zone: Option<String>,
     /// Who named the place, or the intensity.
-    pub origin: Origin,
+    pub origin: LocationSource,
     /// What kind of figure it is.
-    pub method: Figure,
+    pub method: IntensityKind,
     /// The publication; of a cloud's region also whether the figure is its own or its grid's.
     pub source: String,
     /// The year that the figure is for; none for a user's own and for a live one.
     pub year: Option<u16>,
     /// What is counted in the figure.
-    pub basis: Basis,
+    pub basis: EmissionScope,
     /// The cloud provider, when the place is one of its regions.
     pub provider: Option<String>,
     /// The provider's region.
     pub region: Option<String>,
     /// The run from its start to its end, where there is a series.
-    pub hours: Vec<Hour>,
+    pub hours: Vec<IntensityInterval>,
 }
 
 /// A part of the run, up to the start of the next part or the end of the run. A series may be finer than an hour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Hour {
+pub struct IntensityInterval {
     /// RFC 3339, in UTC.
     pub start: String,
     /// The intensity in this part.
     #[serde(rename = "g_per_kwh")]
     pub intensity: CarbonIntensity,
     /// What kind of figure it is.
-    pub method: Figure,
+    pub method: IntensityKind,
 }
 
 /// Who said where the run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Origin {
+pub enum LocationSource {
     /// The call or the command line.
     Argument,
     /// A `SOOTPRINT_*` variable.
@@ -110,7 +110,7 @@ pub enum Origin {
     Unknown,
 }
 
-impl Origin {
+impl LocationSource {
     /// The word that the footprint's JSON uses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -129,7 +129,7 @@ impl Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Figure {
+pub enum IntensityKind {
     /// A yearly mean from the embedded tables.
     Table,
     /// A number that the user gave.
@@ -146,7 +146,7 @@ pub enum Figure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Basis {
+pub enum EmissionScope {
     /// Fuel, plant and stack of the power that the zone generates.
     LifecycleGeneration,
     /// Fuel, plant and stack of the power that the zone uses, imports included.
@@ -162,7 +162,7 @@ pub enum Basis {
 /// A number that cannot be a grid's intensity.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
-    "{grams} g CO2e/kWh is no carbon intensity: give grams per kilowatt-hour, from 0 to {HIGHEST_CREDIBLE}"
+    "{grams} g CO2e/kWh is no carbon intensity: give grams per kilowatt-hour, from 0 to {MAX_PLAUSIBLE_INTENSITY}"
 )]
 pub struct IntensityError {
     grams: f64,
@@ -173,8 +173,8 @@ impl CarbonIntensity {
     ///
     /// # Errors
     /// [`IntensityError`] below 0, above 3,000 and for what is no number.
-    pub fn given(grams: f64) -> Result<Self, IntensityError> {
-        if (0.0..=HIGHEST_CREDIBLE).contains(&grams) {
+    pub fn try_from_grams_per_kilowatt_hour(grams: f64) -> Result<Self, IntensityError> {
+        if (0.0..=MAX_PLAUSIBLE_INTENSITY).contains(&grams) {
             Ok(Self::from_grams_per_kilowatt_hour(grams))
         } else {
             Err(IntensityError { grams })
@@ -182,23 +182,23 @@ impl CarbonIntensity {
     }
 }
 
-impl Answer {
+impl GridIntensity {
     /// Where nobody says where the run is: the world's mean between the bounds of national grids.
-    pub fn anywhere(year: u16) -> Self {
+    pub fn world_average(year: u16) -> Self {
         let grams = CarbonIntensity::from_grams_per_kilowatt_hour;
-        let world = countries::with_code(WORLD).and_then(|world| world.published(year));
+        let world = countries::find_by_code(WORLD_CODE).and_then(|world| world.published_intensity(year));
         Self {
             // The table without its world row would be a broken build; the test below holds the two together.
-            intensity: world.as_ref().map_or(grams(ANYWHERE.1), |world| world.intensity),
-            low: grams(ANYWHERE.0),
-            high: grams(ANYWHERE.1),
+            intensity: world.as_ref().map_or(grams(NATIONAL_RANGE.1), |world| world.intensity),
+            low: grams(NATIONAL_RANGE.0),
+            high: grams(NATIONAL_RANGE.1),
             place: None,
             zone: None,
-            origin: Origin::Unknown,
-            method: Figure::Table,
+            origin: LocationSource::Unknown,
+            method: IntensityKind::Table,
             year: world.as_ref().map(|world| world.year),
             source: world.map_or_else(String::new, |world| world.source),
-            basis: Basis::LifecycleGeneration,
+            basis: EmissionScope::LifecycleGeneration,
             provider: None,
             region: None,
             hours: Vec::new(),
@@ -208,12 +208,18 @@ impl Answer {
 
 /// A published figure's bounds: the tolerance of the tables, and what a life cycle adds to a stack, or to a figure of
 /// which nobody says what it counts.
-pub(crate) fn bounds(best: CarbonIntensity, basis: Basis) -> (CarbonIntensity, CarbonIntensity) {
-    let beyond = match basis {
-        Basis::DirectGeneration | Basis::DirectConsumption | Basis::Unknown => BEYOND_THE_STACK,
-        Basis::LifecycleGeneration | Basis::LifecycleConsumption => 0.0,
+pub(crate) fn table_bounds(
+    best: CarbonIntensity,
+    basis: EmissionScope,
+) -> (CarbonIntensity, CarbonIntensity) {
+    let upstream_margin = match basis {
+        EmissionScope::DirectGeneration | EmissionScope::DirectConsumption | EmissionScope::Unknown => {
+            UPSTREAM_MARGIN
+        }
+        EmissionScope::LifecycleGeneration | EmissionScope::LifecycleConsumption => 0.0,
     };
-    let high = best * (1.0 + TABLE_TOLERANCE) + CarbonIntensity::from_grams_per_kilowatt_hour(beyond);
+    let high =
+        best * (1.0 + TABLE_TOLERANCE) + CarbonIntensity::from_grams_per_kilowatt_hour(upstream_margin);
     (best * (1.0 - TABLE_TOLERANCE), high)
 }
 
@@ -223,18 +229,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_place_is_the_world_and_says_so() {
-        let answer = Answer::anywhere(2026);
-        assert_eq!(answer.intensity.grams_per_kilowatt_hour(), 473.0);
-        assert_eq!((answer.place, answer.zone, answer.origin), (None, None, Origin::Unknown));
-        assert!(answer.low < answer.intensity && answer.intensity < answer.high);
+    fn unknown_place_uses_world_average() {
+        let grid = GridIntensity::world_average(2026);
+        assert_eq!(grid.intensity.grams_per_kilowatt_hour(), 473.0);
+        assert_eq!((grid.place, grid.zone, grid.origin), (None, None, LocationSource::Unknown));
+        assert!(grid.low < grid.intensity && grid.intensity < grid.high);
     }
 
     #[test]
-    fn absurd_intensities_are_refused_by_name() {
-        assert_eq!(CarbonIntensity::given(56.0).unwrap().grams_per_kilowatt_hour(), 56.0);
+    fn implausible_intensity_is_rejected() {
+        assert_eq!(
+            CarbonIntensity::try_from_grams_per_kilowatt_hour(56.0).unwrap().grams_per_kilowatt_hour(),
+            56.0
+        );
         for absurd in [-1.0, 3_000.1, f64::NAN, f64::INFINITY] {
-            let error = CarbonIntensity::given(absurd).unwrap_err().to_string();
+            let error = CarbonIntensity::try_from_grams_per_kilowatt_hour(absurd).unwrap_err().to_string();
             assert!(error.contains("grams per kilowatt-hour"), "{error}");
         }
     }

@@ -21,17 +21,18 @@ mod pue;
 mod training;
 mod units;
 
-pub use component::{Kind, Method};
+pub use component::{ComponentKind, MeasurementMethod};
 pub use footprint::{
-    ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FILE_NAME, Footprint, FootprintError,
-    PerUnit, PhaseSummary, RunSummary, SCHEMA,
+    ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FOOTPRINT_FILE_NAME, FOOTPRINT_SCHEMA,
+    Footprint, FootprintError, PerItemUsage, PhaseSummary, RunSummary,
 };
 pub use grid::{
-    Answer, Basis, Figure, Hour, IntensityError, Origin, Period, ProviderError, Series, SeriesError,
-    SeriesFault, energy_at, moment, weighted,
+    EmissionScope, GridIntensity, IntensityError, IntensityInterval, IntensityKind, IntensityPeriod,
+    IntensitySeries, LocationSource, ProviderError, SeriesContentError, SeriesError, energy_at,
+    energy_weighted, timestamp_at,
 };
 pub use place::{Place, PlaceError};
-pub use providers::{Metadata, MetadataError, Provider};
+pub use providers::{CloudMetadata, CloudMetadataError, IntensityProvider};
 pub use pue::{Pue, PueError, PueOrigin};
-pub use training::{Outcome, TrainingType};
+pub use training::{RunStatus, TrainingType};
 pub use units::{CarbonIntensity, Co2e, Energy, Power};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::grid;
-use crate::grid::{Answer, Origin, Zone};
+use crate::grid::{GridIntensity, GridZone, LocationSource};
 use crate::pue::Pue;
 
 /// A place whose grid is known: a country, a part of one, or the region of a cloud.
@@ -26,11 +26,11 @@ use crate::pue::Pue;
 ///
 /// let region: Place = "aws:us-east-1".parse()?;
 /// assert_eq!(region.to_string(), "Ashburn, Northern Virginia, United States");
-/// assert_eq!((region.code(), region.grid(), region.country()), ("aws:us-east-1".into(), "EGRID-SRVC", "US"));
+/// assert_eq!((region.code(), region.grid_code(), region.country_code()), ("aws:us-east-1".into(), "EGRID-SRVC", "US"));
 /// # Ok::<(), sootprint_core::PlaceError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Place(Zone);
+pub struct Place(GridZone);
 
 impl Place {
     /// The mean intensity of the place's grid in a year, or in the nearest year for which one is published.
@@ -39,15 +39,15 @@ impl Place {
     /// says it. A cloud's region has the figure that its provider publishes, else that of its part of the country,
     /// else that of its country, and `source` says which.
     #[must_use]
-    pub fn intensity(self, origin: Origin, year: u16) -> Answer {
-        Answer::from_zone(self.0, origin, year)
+    pub fn intensity(self, origin: LocationSource, year: u16) -> GridIntensity {
+        GridIntensity::from_zone(self.0, origin, year)
     }
 
     /// What the facility adds in a cloud's region: the region's own figure, else its provider's of the nearest year.
     /// None anywhere else, and where the provider publishes nothing.
     #[must_use]
     pub fn pue(self, year: u16) -> Option<Pue> {
-        self.0.region()?.pue(year)
+        self.0.cloud_region()?.pue(year)
     }
 
     /// The code by which the place is found again, as in `FR`, `US-VA` or `aws:us-east-1`.
@@ -58,40 +58,40 @@ impl Place {
 
     /// The code of the grid: a country's, or that of a part of one.
     #[must_use]
-    pub fn grid(self) -> &'static str {
+    pub fn grid_code(self) -> &'static str {
         self.0.grid_code()
     }
 
     /// The country's two letters; three for the world.
     #[must_use]
-    pub fn country(self) -> &'static str {
+    pub fn country_code(self) -> &'static str {
         self.0.country_code()
     }
 
     /// The cloud's provider and its region, as in `("aws", "us-east-1")`.
     #[must_use]
-    pub fn cloud(self) -> Option<(&'static str, &'static str)> {
-        self.0.region().map(|region| (region.provider.as_str(), region.region.as_str()))
+    pub fn cloud_region(self) -> Option<(&'static str, &'static str)> {
+        self.0.cloud_region().map(|region| (region.provider.as_str(), region.region.as_str()))
     }
 
     /// The country of a time zone, as in `Europe/Paris`. `None` for `UTC` and similar zones, and for countries whose
     /// grid intensity is unknown.
     #[must_use]
     pub fn from_time_zone(name: &str) -> Option<Self> {
-        grid::country_of(name).map(Self)
+        grid::country_for_time_zone(name).map(Self)
     }
 
     /// The place that a figure is for; none when it is unknown.
     #[must_use]
-    pub fn of(answer: &Answer) -> Option<Self> {
-        let code = match (&answer.provider, &answer.region) {
+    pub fn from_intensity(grid: &GridIntensity) -> Option<Self> {
+        let code = match (&grid.provider, &grid.region) {
             (Some(provider), Some(region)) => format!("{provider}:{region}"),
-            _ => answer.zone.clone()?,
+            _ => grid.zone.clone()?,
         };
         code.parse().ok()
     }
 
-    pub(crate) const fn zone(self) -> Zone {
+    pub(crate) const fn zone(self) -> GridZone {
         self.0
     }
 }
@@ -101,9 +101,9 @@ impl FromStr for Place {
 
     fn from_str(name: &str) -> Result<Self, PlaceError> {
         let name = name.trim();
-        match grid::find(name)[..] {
+        match grid::find_zones(name)[..] {
             [zone] => Ok(Self(zone)),
-            [] => Err(PlaceError::Unknown { name: name.to_owned(), nearest: grid::nearest(name) }),
+            [] => Err(PlaceError::Unknown { name: name.to_owned(), nearest: grid::suggest_names(name) }),
             ref zones => Err(PlaceError::Ambiguous {
                 name: name.to_owned(),
                 candidates: zones.iter().map(|zone| format!("{} ({})", zone.code(), zone.name())).collect(),
@@ -127,7 +127,7 @@ pub enum PlaceError {
     #[error(
         "no grid is known by the name `{name}`{}; give a country, a state or province, or a cloud's region, as in \
          France, US-VA or aws:us-east-1",
-        suggestion(nearest)
+        did_you_mean(nearest)
     )]
     Unknown {
         /// What was asked for.
@@ -145,21 +145,21 @@ pub enum PlaceError {
     },
 }
 
-fn suggestion(nearest: &[String]) -> String {
+fn did_you_mean(nearest: &[String]) -> String {
     if nearest.is_empty() { String::new() } else { format!(" (did you mean {}?)", nearest.join(", ")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::Basis;
+    use crate::grid::EmissionScope;
 
-    fn place(name: &str) -> Place {
+    fn parse_place(name: &str) -> Place {
         name.parse().unwrap()
     }
 
     #[test]
-    fn a_miss_names_the_place_and_the_next_step() {
+    fn unknown_place_error_suggests_next_step() {
         let error = "Frnace".parse::<Place>().unwrap_err().to_string();
         assert_eq!(
             error,
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn georgia_is_two_places() {
+    fn georgia_is_ambiguous() {
         assert_eq!(
             "Georgia".parse::<Place>().unwrap_err().to_string(),
             "`Georgia` may mean GE (Georgia) or US-GA (Georgia, United States); \
@@ -179,55 +179,61 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_says_where_its_figure_comes_from() {
-        let answer = place(" deu ").intensity(Origin::Argument, 2024);
-        assert_eq!((answer.zone.as_deref(), answer.year), (Some("DE"), Some(2024)));
-        assert!(answer.source.contains("Our World in Data"));
-        assert!(answer.low < answer.intensity && answer.intensity < answer.high);
-        assert_eq!(place("DE").intensity(Origin::Argument, 2019).year, Some(2019));
+    fn intensity_names_its_source() {
+        let grid = parse_place(" deu ").intensity(LocationSource::Argument, 2024);
+        assert_eq!((grid.zone.as_deref(), grid.year), (Some("DE"), Some(2024)));
+        assert!(grid.source.contains("Our World in Data"));
+        assert!(grid.low < grid.intensity && grid.intensity < grid.high);
+        assert_eq!(parse_place("DE").intensity(LocationSource::Argument, 2019).year, Some(2019));
     }
 
     /// The figures are those of the published tables.
     #[test]
-    fn a_region_has_its_own_figure_else_its_grid_s_else_its_country_s() {
+    fn region_intensity_falls_back_to_grid() {
         for (name, grams, zone, basis, source) in [
-            ("gcp:europe-west9", 16.3, "FR", Basis::Unknown, "Google Cloud region carbon data 2024"),
+            ("gcp:europe-west9", 16.3, "FR", EmissionScope::Unknown, "Google Cloud region carbon data 2024"),
             (
                 "aws:us-east-1",
                 270.5,
                 "EGRID-SRVC",
-                Basis::DirectGeneration,
+                EmissionScope::DirectGeneration,
                 "US EPA eGRID2023; of SERC Virginia/Carolina",
             ),
-            ("aws:ca-central-1", 2.6, "CA-QC", Basis::DirectConsumption, "v4.0; of Quebec, Canada"),
-            ("aws:eu-west-3", 41.5, "FR", Basis::LifecycleGeneration, "; of France, the region's country"),
+            ("aws:ca-central-1", 2.6, "CA-QC", EmissionScope::DirectConsumption, "v4.0; of Quebec, Canada"),
+            (
+                "aws:eu-west-3",
+                41.5,
+                "FR",
+                EmissionScope::LifecycleGeneration,
+                "; of France, the region's country",
+            ),
         ] {
-            let answer = place(name).intensity(Origin::Argument, 2026);
-            let close = (answer.intensity.grams_per_kilowatt_hour() - grams).abs() < 1e-9;
-            assert!(close && answer.source.contains(source), "{answer:?}");
-            assert_eq!((answer.zone.as_deref(), answer.basis), (Some(zone), basis));
+            let grid = parse_place(name).intensity(LocationSource::Argument, 2026);
+            let close = (grid.intensity.grams_per_kilowatt_hour() - grams).abs() < 1e-9;
+            assert!(close && grid.source.contains(source), "{grid:?}");
+            assert_eq!((grid.zone.as_deref(), grid.basis), (Some(zone), basis));
             assert_eq!(
-                answer.provider.clone().zip(answer.region.clone()),
-                place(name).cloud().map(|(p, r)| (p.into(), r.into()))
+                grid.provider.clone().zip(grid.region.clone()),
+                parse_place(name).cloud_region().map(|(p, r)| (p.into(), r.into()))
             );
             // What is not known to count the whole life cycle may miss some of it.
-            let beyond = if basis == Basis::LifecycleGeneration { 0.0 } else { 30.0 };
-            let high = answer.high.grams_per_kilowatt_hour();
-            assert!((high - (1.15 * grams + beyond)).abs() < 1e-9, "{answer:?}");
+            let upstream_margin = if basis == EmissionScope::LifecycleGeneration { 0.0 } else { 30.0 };
+            let high = grid.high.grams_per_kilowatt_hour();
+            assert!((high - (1.15 * grams + upstream_margin)).abs() < 1e-9, "{grid:?}");
         }
     }
 
     #[test]
-    fn an_answer_s_place_is_found_again() {
+    fn place_round_trips_through_intensity() {
         for name in ["FR", "US-VA", "EGRID-SRVC", "gcp:europe-west9", "aws:us-east-1", "WLD"] {
-            let answer = place(name).intensity(Origin::Argument, 2026);
-            assert_eq!(Place::of(&answer), Some(place(name)));
+            let answer = parse_place(name).intensity(LocationSource::Argument, 2026);
+            assert_eq!(Place::from_intensity(&answer), Some(parse_place(name)));
         }
-        assert_eq!(Place::of(&Answer::anywhere(2026)), None);
+        assert_eq!(Place::from_intensity(&GridIntensity::world_average(2026)), None);
     }
 
     #[test]
-    fn people_read_a_name_and_its_country() {
+    fn display_includes_country_name() {
         for (name, read) in [
             ("US-VA", "Virginia, United States"),
             ("gcp:us-east2", "Georgia, United States"),
@@ -235,7 +241,7 @@ mod tests {
             ("aws:ap-southeast-1", "Singapore"),
             ("aws:ap-northeast-1", "Tokyo, Japan"),
         ] {
-            assert_eq!(place(name).to_string(), read);
+            assert_eq!(parse_place(name).to_string(), read);
         }
     }
 }

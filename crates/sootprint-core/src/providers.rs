@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use jiff::Timestamp;
 
-use crate::grid::{ProviderError, Series};
+use crate::grid::{IntensitySeries, ProviderError};
 use crate::place::Place;
 
 /// Somebody who knows a grid's carbon intensity hour by hour.
@@ -16,47 +16,8 @@ use crate::place::Place;
 /// `finish` waits for the answer, so an implementation keeps a total time limit of its own. It does not panic: what goes
 /// wrong is a [`ProviderError`], and then the table's figure stands where no earlier answer does.
 ///
-/// The crate `sootprint-live` has the providers that ask over the network; this one needs none:
-///
-/// ```
-/// use std::sync::Arc;
-/// use std::time::Duration;
-///
-/// use jiff::Timestamp;
-/// use sootprint_core::{
-///     Basis, CarbonIntensity, Kind, Period, Place, Power, Provider, ProviderError, Replay, Run, Series, VirtualClock,
-/// };
-///
-/// /// A site with its own turbine and a record of what it emits.
-/// #[derive(Debug)]
-/// struct OwnTurbine;
-///
-/// impl Provider for OwnTurbine {
-///     fn hours(&self, _place: Place, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
-///         let intensity = CarbonIntensity::from_grams_per_kilowatt_hour(500.0);
-///         let period = Period { start: from, end: to, intensity, is_forecast: false };
-///         Series::new("our turbine's record", Basis::DirectGeneration, vec![period])
-///     }
-/// }
-///
-/// # let dir = tempfile::tempdir()?;
-/// # let clock = VirtualClock::default();
-/// # let kilowatt = [(Duration::from_secs(1), Power::from_watts(1_000.0))];
-/// # let replay = Replay::new().component(Kind::Cpu, "Scripted CPU", kilowatt).on_clock(clock.clone());
-/// let run = Run::pre_training(dir.path())
-///     .place("GB".parse()?)
-///     .provider(Arc::new(OwnTurbine))
-/// #   .pue(sootprint_core::Pue::new(1.0)?)
-/// #   .replay(replay)
-///     .start();
-/// # clock.advance(Duration::from_secs(7_200));
-/// // Two hours at a kilowatt.
-/// let footprint = run.finish();
-/// assert!((footprint.emissions.best.grams() - 1_000.0).abs() < 1e-6);
-/// assert_eq!(footprint.grid.source, "our turbine's record");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub trait Provider: Debug + Send + Sync {
+/// `RunBuilder::intensity_provider` of the crate `sootprint` has an example.
+pub trait IntensityProvider: Debug + Send + Sync {
     /// The intensity of a place's electricity between two moments, as far as it is known.
     ///
     /// `place` has the codes of the country, of the part of it and of the cloud's region. Periods may reach beyond the two moments, and they may
@@ -64,7 +25,12 @@ pub trait Provider: Debug + Send + Sync {
     ///
     /// # Errors
     /// A [`ProviderError`] for each way in which there may be no answer.
-    fn hours(&self, place: Place, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError>;
+    fn intensity_between(
+        &self,
+        place: Place,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<IntensitySeries, ProviderError>;
 }
 
 /// Somebody who knows in which cloud this machine is.
@@ -73,27 +39,27 @@ pub trait Provider: Debug + Send + Sync {
 /// until a second after the start; an implementation gives up by then. It does not panic.
 ///
 /// `sootprint_live::CloudMetadata` asks the metadata services of the large clouds.
-pub trait Metadata: Debug + Send + Sync {
+pub trait CloudMetadata: Debug + Send + Sync {
     /// The region of the cloud that this machine is in; none when it is in none.
     ///
     /// # Errors
-    /// [`MetadataError`] when the machine is in a cloud and its region cannot be told.
-    fn place(&self) -> Result<Option<Place>, MetadataError>;
+    /// [`CloudMetadataError`] when the machine is in a cloud and its region cannot be told.
+    fn locate(&self) -> Result<Option<Place>, CloudMetadataError>;
 }
 
 /// Why a machine that is in a cloud does not know where. Then the next best guess stands, and a note says why.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum MetadataError {
+pub enum CloudMetadataError {
     /// The cloud's metadata service gave no answer that can be used.
     #[error(
-        "the machine is in {provider}, whose metadata service does not say where ({what}); name the place with SOOTPRINT_PLACE"
+        "the machine is in {provider}, whose metadata service does not say where ({reason}); name the place with SOOTPRINT_PLACE"
     )]
-    NoAnswer {
+    Unavailable {
         /// The cloud.
         provider: &'static str,
         /// What went wrong.
-        what: String,
+        reason: String,
     },
     /// The region is in no table.
     #[error("the machine is in {region}, a region that no table has; name the place with SOOTPRINT_PLACE")]

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 /// The mean of the world's data centres in the Uptime Institute's survey of 2024: the upper bound of an assumed PUE.
-const SURVEY_MEAN: f64 = 1.56;
+const SURVEY_MEAN_PUE: f64 = 1.56;
 
 /// How far what a facility adds may differ from what its operator published, as a part of it. An assumption:
 /// operators publish a yearly mean, and each hall and each season has its own.
-const VARIATION: f64 = 0.25;
+const OVERHEAD_VARIATION: f64 = 0.25;
 
 /// No facility that runs computers loses nine tenths of its energy; a figure beyond is a mistake.
-const HIGHEST_CREDIBLE: f64 = 10.0;
+const MAX_PLAUSIBLE_PUE: f64 = 10.0;
 
 /// Power usage effectiveness: the facility's energy over that of its computers, 1 or more.
 ///
@@ -54,14 +54,14 @@ pub enum PueOrigin {
 impl Pue {
     /// Nobody said what the facility adds: nothing at best, the survey's mean at worst.
     pub const ASSUMED: Self =
-        Self { factor: 1.0, low: 1.0, high: SURVEY_MEAN, origin: PueOrigin::Assumed, year: None };
+        Self { factor: 1.0, low: 1.0, high: SURVEY_MEAN_PUE, origin: PueOrigin::Assumed, year: None };
 
     /// The user's figure, which stands as it is.
     ///
     /// # Errors
     /// [`PueError`] below 1, above 10 and for what is no number.
     pub fn new(factor: f64) -> Result<Self, PueError> {
-        if (1.0..=HIGHEST_CREDIBLE).contains(&factor) {
+        if (1.0..=MAX_PLAUSIBLE_PUE).contains(&factor) {
             Ok(Self { factor, low: factor, high: factor, origin: PueOrigin::Argument, year: None })
         } else {
             Err(PueError { factor })
@@ -69,20 +69,21 @@ impl Pue {
     }
 
     /// The same figure of the user's, from somewhere else than an argument.
-    pub const fn said_by(self, origin: PueOrigin) -> Self {
+    pub const fn with_origin(self, origin: PueOrigin) -> Self {
         Self { origin, ..self }
     }
 
     /// A provider's own figure, of a year. What the facility adds is taken to vary by a quarter from year to year and
     /// from hall to hall.
-    pub(crate) fn published(factor: f64, year: u16, origin: PueOrigin) -> Self {
+    pub(crate) fn from_published(factor: f64, year: u16, origin: PueOrigin) -> Self {
         let overhead = factor - 1.0;
-        let (low, high) = (1.0 + overhead * (1.0 - VARIATION), 1.0 + overhead * (1.0 + VARIATION));
+        let (low, high) =
+            (1.0 + overhead * (1.0 - OVERHEAD_VARIATION), 1.0 + overhead * (1.0 + OVERHEAD_VARIATION));
         Self { factor, low, high, origin, year: Some(year) }
     }
 
     /// Bounds that hold the figures of all these sites too.
-    pub(crate) fn reaching(self, sites: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn with_bounds_including(self, sites: impl Iterator<Item = f64>) -> Self {
         sites.fold(self, |pue, site| Self { low: pue.low.min(site), high: pue.high.max(site), ..pue })
     }
 
@@ -129,7 +130,7 @@ impl PueOrigin {
 /// A number that cannot be a PUE.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
-    "a PUE of {factor} is not possible: it is the facility's energy over its computers', from 1 to {HIGHEST_CREDIBLE}"
+    "a PUE of {factor} is not possible: it is the facility's energy over its computers', from 1 to {MAX_PLAUSIBLE_PUE}"
 )]
 pub struct PueError {
     factor: f64,
@@ -140,18 +141,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_published_figure_varies_by_a_quarter_of_what_it_adds() {
-        let region = Pue::published(1.2, 2024, PueOrigin::Region);
+    fn published_pue_overhead_varies_by_quarter() {
+        let region = Pue::from_published(1.2, 2024, PueOrigin::Region);
         let (low, high) = region.bounds();
         assert!((low - 1.15).abs() < 1e-12 && (high - 1.25).abs() < 1e-12);
         assert_eq!((region.origin(), region.year()), (PueOrigin::Region, Some(2024)));
-        let fleet = region.reaching([1.07, 1.2, 1.46].into_iter());
+        let fleet = region.with_bounds_including([1.07, 1.2, 1.46].into_iter());
         assert!((fleet.low - 1.07).abs() < 1e-12 && (fleet.high - 1.46).abs() < 1e-12);
         assert!((fleet.factor() - 1.2).abs() < 1e-12);
     }
 
     #[test]
-    fn what_is_no_pue_is_refused() {
+    fn invalid_pue_is_rejected() {
         for wrong in [0.99, 0.0, -1.2, 10.1, f64::NAN, f64::INFINITY] {
             assert!(Pue::new(wrong).is_err(), "{wrong}");
         }

@@ -29,7 +29,7 @@ impl TrainingType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum RunStatus {
     /// All planned epochs, or a finish where none were planned.
     Completed,
     /// A finish with fewer epochs than planned.
@@ -46,7 +46,7 @@ pub enum Outcome {
     Running,
 }
 
-impl Outcome {
+impl RunStatus {
     /// The word that the footprint's JSON uses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

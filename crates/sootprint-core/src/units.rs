@@ -244,26 +244,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kilowatt_for_an_hour_is_a_kilowatt_hour() {
+    fn kilowatt_for_hour_is_kilowatt_hour() {
         let energy = Power::from_watts(1_000.0) * Duration::from_secs(3_600);
         assert_eq!(energy.kilowatt_hours(), 1.0);
         assert_eq!(energy.watt_hours(), 1_000.0);
     }
 
     #[test]
-    fn the_driver_s_units_are_thousandths() {
+    fn driver_units_are_thousandths() {
         assert_eq!(Energy::from_millijoules(1_500).joules(), 1.5);
         assert_eq!(Power::from_milliwatts(700_000).watts(), 700.0);
     }
 
     #[test]
-    fn a_mean_over_no_time_does_not_exist() {
+    fn mean_over_zero_time_is_none() {
         assert_eq!(Energy::from_joules(5.0) / Duration::ZERO, None);
         assert_eq!(Energy::from_joules(5.0) / Duration::from_secs(2), Some(Power::from_watts(2.5)));
     }
 
     #[test]
-    fn people_read_a_fitting_prefix() {
+    fn display_picks_readable_unit_prefix() {
         let read = |energy: Energy| energy.to_string();
         assert_eq!(read(Energy::from_joules(0.5)), "0.500 J");
         assert_eq!(read(Energy::from_joules(512.0)), "512.0 J");

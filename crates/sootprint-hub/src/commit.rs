@@ -2,51 +2,55 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::card::{Apart, Card, Sides};
-use crate::error::PublishError;
-use crate::hub::Proposal;
-use crate::publication::OnConflict;
-use crate::published::Published;
-use crate::session::{Session, short};
-use crate::staging::{Attempt, Base};
-use crate::verify::Sent;
-use crate::{files, message, verify};
+use crate::card::{MergeFailure, MergeInputs, MergedCard};
+use crate::error::PushError;
+use crate::hub_client::CommitParams;
+use crate::model_upload::ConflictPolicy;
+use crate::push_report::PushReport;
+use crate::session::{PushSession, short_hex};
+use crate::staging::{MergeBase, PendingCommit};
+use crate::verify::UploadFile;
+use crate::{commit_message, files, verify};
 
 /// How often a commit is made anew on a branch that has moved, the first time included.
-const COMMITS: u32 = 5;
+const MAX_COMMIT_ATTEMPTS: u32 = 5;
 
 /// What the Hub has.
-struct Made {
+struct CommitResult {
     commit: String,
     /// None when everything was there.
-    is_new: bool,
+    created_commit: bool,
     is_pull_request: bool,
-    card: Card,
-    sent: Vec<Sent>,
+    card: MergedCard,
+    files: Vec<UploadFile>,
 }
 
-impl Session<'_> {
-    pub(crate) async fn publish(&self) -> Result<Published, PublishError> {
-        self.resume().await?;
-        let made = self.commit().await?;
-        self.conclude(made).await
+impl PushSession<'_> {
+    pub(crate) async fn push(&self) -> Result<PushReport, PushError> {
+        self.recover_pending_commit().await?;
+        let made = self.commit_until_accepted().await?;
+        self.verify_and_finish(made).await
     }
 
     /// Looks whether the last attempt, whose answer was lost with its process perhaps, was a commit after all.
-    async fn resume(&self) -> Result<(), PublishError> {
-        let Some(attempt) = self.staging.attempt(&self.target) else { return Ok(()) };
+    async fn recover_pending_commit(&self) -> Result<(), PushError> {
+        let Some(attempt) = self.staging.pending_commit(&self.target) else { return Ok(()) };
         // Looked for again when it is known what is sent now.
         if attempt.pull_request {
             return Ok(());
         }
-        self.head().await?;
-        let mark = message::mark(&attempt.id);
-        if let Some(commit) = self.waiting.persist(async || self.hub.find(&mark).await).await? {
+        self.branch_head().await?;
+        let trailer = commit_message::push_id_trailer(&attempt.id);
+        if let Some(commit) = self.retrier.retry(async || self.hub.find_commit(&trailer).await).await? {
             // What was merged from the Hub did not get into the folder: the older base stays true then.
             if attempt.is_local {
-                self.staging.keep(&Base { target: self.target.clone(), commit, card: attempt.card });
+                self.staging.save_merge_base(&MergeBase {
+                    target: self.target.clone(),
+                    commit,
+                    card: attempt.card,
+                });
             }
-            self.staging.forget_attempt();
+            self.staging.clear_pending_commit();
         }
         Ok(())
     }
@@ -55,184 +59,214 @@ impl Session<'_> {
     ///
     /// Each try names its parent, so that of several requests that are under way the Hub takes one at most. Whether it
     /// took one is seen in its list of commits, by the publication's id.
-    async fn commit(&self) -> Result<Made, PublishError> {
-        let (mut tried, mut commits) = (1, 1);
+    async fn commit_until_accepted(&self) -> Result<CommitResult, PushError> {
+        let (mut attempts, mut commit_attempts) = (1, 1);
         loop {
-            let head = self.head().await?;
-            let remote = self.waiting.persist(async || self.hub.card(&head).await).await?;
-            let (card, is_pull_request) = self.card(remote)?;
-            let mut sent = vec![Sent::bytes(files::CARD, card.text.clone())];
-            sent.extend(self.others.iter().cloned());
-            let made = |commit, is_new, card, sent| Made { commit, is_new, is_pull_request, card, sent };
+            let head = self.branch_head().await?;
+            let remote = self.retrier.retry(async || self.hub.read_card(&head).await).await?;
+            let (card, is_pull_request) = self.merge_card(remote)?;
+            let mut upload_files = vec![UploadFile::from_bytes(files::CARD_FILE, card.text.clone())];
+            upload_files.extend(self.other_files.iter().cloned());
+            let commit_result = |commit, is_new, card, sent| CommitResult {
+                commit,
+                created_commit: is_new,
+                is_pull_request,
+                card,
+                files: sent,
+            };
 
-            let missing = self.missing(&sent, &head).await?;
+            let missing = self.missing_files(&upload_files, &head).await?;
             if missing.is_empty() {
-                return Ok(Made { is_pull_request: false, ..made(head, false, card, sent) });
+                return Ok(CommitResult {
+                    is_pull_request: false,
+                    ..commit_result(head, false, card, upload_files)
+                });
             }
-            let content = content(&sent);
-            if is_pull_request && let Some(commit) = self.opened_before(&content).await? {
-                return Ok(made(commit, false, card, sent));
+            let content = content_hash(&upload_files);
+            if is_pull_request && let Some(commit) = self.find_open_pull_request(&content).await? {
+                return Ok(commit_result(commit, false, card, upload_files));
             }
-            let checked = self.waiting.persist(async || self.hub.check_storage(&missing).await).await;
-            checked.map_err(|error| self.in_a_pull_request(error, is_pull_request))?;
+            let storage_check = self.retrier.retry(async || self.hub.check_xet_storage(&missing).await).await;
+            storage_check.map_err(|error| self.map_pr_error(error, is_pull_request))?;
 
-            self.staging.begin(&Attempt {
+            self.staging.save_pending_commit(&PendingCommit {
                 target: self.target.clone(),
-                id: self.id.clone(),
+                id: self.push_id.clone(),
                 pull_request: is_pull_request,
                 content,
                 card: card.text.clone(),
-                is_local: card.is_the_folders(),
+                is_local: card.is_local_only(),
             });
-            let error = match self.send(&missing, &card, &head, is_pull_request).await {
-                Ok(commit) => return Ok(made(commit, true, card, sent)),
-                Err(error)
-                    if !may_have_arrived(&error) && !matches!(error, PublishError::RateLimited { .. }) =>
-                {
-                    self.staging.forget_attempt();
-                    return Err(self.in_a_pull_request(error, is_pull_request));
+            let error = match self.send_commit(&missing, &card, &head, is_pull_request).await {
+                Ok(commit) => return Ok(commit_result(commit, true, card, upload_files)),
+                Err(error) if !is_ambiguous(&error) && !matches!(error, PushError::RateLimited { .. }) => {
+                    self.staging.clear_pending_commit();
+                    return Err(self.map_pr_error(error, is_pull_request));
                 }
                 Err(error) => error,
             };
-            if may_have_arrived(&error)
-                && let Some(commit) = self.found(is_pull_request).await?
+            if is_ambiguous(&error)
+                && let Some(commit) = self.find_own_commit(is_pull_request).await?
             {
-                return Ok(made(commit, true, card, sent));
+                return Ok(commit_result(commit, true, card, upload_files));
             }
             match error {
                 // The Hub does not compare parents here: a second request could open a second one.
-                error if is_pull_request && may_have_arrived(&error) => return Err(error),
-                PublishError::Conflict { .. } if commits < COMMITS => commits += 1,
-                error => self.waiting.before_next(&mut tried, error).await?,
+                error if is_pull_request && is_ambiguous(&error) => return Err(error),
+                PushError::Conflict { .. } if commit_attempts < MAX_COMMIT_ATTEMPTS => commit_attempts += 1,
+                error => self.retrier.back_off(&mut attempts, error).await?,
             }
         }
     }
 
     /// Looks at what the Hub has, and makes the folder agree with it.
-    async fn conclude(&self, made: Made) -> Result<Published, PublishError> {
-        let Made { commit, is_new, is_pull_request, card, sent } = made;
+    async fn verify_and_finish(&self, result: CommitResult) -> Result<PushReport, PushError> {
+        let CommitResult { commit, created_commit: is_new, is_pull_request, card, files: sent } = result;
         let paths: Vec<String> = sent.iter().map(|sent| sent.path.clone()).collect();
-        let entries = self.waiting.persist(async || self.hub.entries(paths.clone(), &commit).await).await?;
+        let entries = self.retrier.retry(async || self.hub.paths_info(paths.clone(), &commit).await).await?;
         let stored = sent.iter().map(|sent| {
-            verify::stored(sent, &entries).map_err(|problem| self.hub.not_stored(&commit, sent, problem))
+            verify::verify_stored(sent, &entries)
+                .map_err(|problem| self.hub.verification_failed(&commit, sent, problem))
         });
         let files = stored.collect::<Result<_, _>>()?;
         let pull_request = if is_pull_request {
-            self.waiting.persist(async || self.hub.pull_request_of(&commit).await).await?
+            self.retrier.retry(async || self.hub.pull_request_for_commit(&commit).await).await?
         } else {
             None
         };
 
-        let url = self.hub.url();
-        let failed = |source| PublishError::LocalCard { url: url.clone(), source };
-        let is_written = card.write(&self.footprint, &self.options).map_err(failed)?;
+        let url = self.hub.model_url();
+        let write_error = |source| PushError::LocalCardNotWritten { url: url.clone(), source };
+        let is_written = card.write_local(&self.footprint, &self.options).map_err(write_error)?;
         if !is_written {
-            tracing::warn!("{} was written meanwhile and is left as it is", files::CARD);
+            tracing::warn!("{} was written meanwhile and is left as it is", files::CARD_FILE);
         } else if !is_pull_request {
             // Only now: the folder's card must have everything that its base has.
-            let base = Base { target: self.target.clone(), commit: commit.clone(), card: card.text.clone() };
-            self.staging.keep(&base);
+            let base =
+                MergeBase { target: self.target.clone(), commit: commit.clone(), card: card.text.clone() };
+            self.staging.save_merge_base(&base);
         }
         self.staging.clear();
-        tracing::info!("{} is published at {commit}", self.hub.name());
-        Ok(Published {
-            repo: self.hub.name().to_string(),
+        tracing::info!("{} is published at {commit}", self.hub.repo_id());
+        Ok(PushReport {
+            repo: self.hub.repo_id().to_string(),
             url,
             commit,
-            is_new,
+            created_commit: is_new,
             pull_request,
             files,
-            left_out: self.left_out.clone(),
-            card_created: card.is_created(),
+            skipped_files: self.skipped_files.clone(),
+            card_created: card.is_new(),
         })
     }
 
-    async fn head(&self) -> Result<String, PublishError> {
-        self.waiting.persist(async || self.hub.head_or_create(self.job.private).await).await
+    async fn branch_head(&self) -> Result<String, PushError> {
+        self.retrier.retry(async || self.hub.head_or_create(self.upload.private).await).await
     }
 
     /// The one card, and whether it goes into a pull request.
-    fn card(&self, remote: Option<Vec<u8>>) -> Result<(Card, bool), PublishError> {
-        let settled = self.staging.settled(&self.target);
-        let settled = settled.filter(|theirs| remote.as_deref() == Some(theirs.as_bytes()));
-        let base = settled.or_else(|| self.staging.base(&self.target).map(|base| base.card));
-        let (local, new_card) = (self.local.clone(), self.job.new_card.clone());
-        let sides = Sides { local, remote, base, new_card };
-        match Card::merge(sides, self.hub.name(), &self.footprint, &self.options) {
-            Ok(card) => Ok((card, self.job.pull_request)),
-            Err(Apart::Unreadable(error)) => Err(error),
-            Err(Apart::Conflict { ours, .. })
-                if self.job.pull_request || self.job.on_conflict == OnConflict::PullRequest =>
+    fn merge_card(&self, remote: Option<Vec<u8>>) -> Result<(MergedCard, bool), PushError> {
+        let resolved = self.staging.resolved_conflict(&self.target);
+        let settled = resolved.filter(|theirs| remote.as_deref() == Some(theirs.as_bytes()));
+        let base = settled.or_else(|| self.staging.merge_base(&self.target).map(|base| base.card));
+        let (local, new_card) = (self.local_card.clone(), self.upload.card_template.clone());
+        let inputs = MergeInputs { local, remote, base, new_card };
+        match MergedCard::from_inputs(inputs, self.hub.repo_id(), &self.footprint, &self.options) {
+            Ok(card) => Ok((card, self.upload.open_pull_request)),
+            Err(MergeFailure::InvalidCard(error)) => Err(error),
+            Err(MergeFailure::Conflict { ours, .. })
+                if self.upload.open_pull_request
+                    || self.upload.on_conflict == ConflictPolicy::OpenPullRequest =>
             {
                 Ok((*ours, true))
             }
-            Err(Apart::Conflict { ours, theirs, marked }) => Err(PublishError::CardConflict {
-                local: ours.path().to_owned(),
-                repo: self.hub.name().to_string(),
-                both: self.staging.conflict(&self.target, &theirs, &marked),
-            }),
+            Err(MergeFailure::Conflict { ours, theirs, conflict_text: marked }) => {
+                Err(PushError::CardConflict {
+                    local: ours.path().to_owned(),
+                    repo: self.hub.repo_id().to_string(),
+                    conflict_file: self.staging.save_conflict(&self.target, &theirs, &marked),
+                })
+            }
         }
     }
 
     /// What the Hub does not have at this commit.
-    async fn missing<'s>(&self, sent: &'s [Sent], head: &str) -> Result<Vec<&'s Sent>, PublishError> {
-        let paths: Vec<String> = sent.iter().map(|sent| sent.path.clone()).collect();
-        let entries = self.waiting.persist(async || self.hub.entries(paths.clone(), head).await).await?;
-        Ok(sent.iter().filter(|sent| verify::stored(sent, &entries).is_err()).collect())
+    async fn missing_files<'s>(
+        &self,
+        files: &'s [UploadFile],
+        head: &str,
+    ) -> Result<Vec<&'s UploadFile>, PushError> {
+        let paths: Vec<String> = files.iter().map(|sent| sent.path.clone()).collect();
+        let entries = self.retrier.retry(async || self.hub.paths_info(paths.clone(), head).await).await?;
+        Ok(files.iter().filter(|sent| verify::verify_stored(sent, &entries).is_err()).collect())
     }
 
-    async fn send(
+    async fn send_commit(
         &self,
-        missing: &[&Sent],
-        card: &Card,
+        missing: &[&UploadFile],
+        card: &MergedCard,
         parent: &str,
         pull_request: bool,
-    ) -> Result<String, PublishError> {
-        for (key, replaced) in [("co2_eq_emissions", &card.replaced), ("dia_report", &card.replaced_report)] {
+    ) -> Result<String, PushError> {
+        for (key, replaced) in
+            [("co2_eq_emissions", &card.replaced_emissions), ("dia_report", &card.replaced_report)]
+        {
             if let Some(old) = replaced {
-                tracing::warn!("{} had a {key} of another origin, which is replaced: {old}", self.hub.name());
+                tracing::warn!(
+                    "{} had a {key} of another origin, which is replaced: {old}",
+                    self.hub.repo_id()
+                );
             }
         }
-        let title = self.job.message.clone().unwrap_or_else(|| message::title(&self.footprint));
-        let description = message::description(
-            self.job.description.as_deref(),
+        let title = self
+            .upload
+            .commit_message
+            .clone()
+            .unwrap_or_else(|| commit_message::commit_title(&self.footprint));
+        let description = commit_message::commit_description(
+            self.upload.commit_description.as_deref(),
             &self.footprint,
-            card.replaced.as_deref(),
+            card.replaced_emissions.as_deref(),
             card.replaced_report.as_deref(),
-            &message::mark(&self.id),
+            &commit_message::push_id_trailer(&self.push_id),
         );
-        let operations = missing.iter().map(|sent| sent.operation()).collect();
-        let proposal =
-            Proposal { operations, title: &title, description: &description, parent, pull_request };
-        self.hub.commit(proposal, self.listener).await
+        let operations = missing.iter().map(|sent| sent.commit_operation()).collect();
+        let proposal = CommitParams {
+            operations,
+            title: &title,
+            description: &description,
+            parent,
+            open_pull_request: pull_request,
+        };
+        self.hub.create_commit(proposal, self.progress).await
     }
 
     /// Our own commit, when the Hub took it after all.
-    async fn found(&self, is_pull_request: bool) -> Result<Option<String>, PublishError> {
-        let mark = message::mark(&self.id);
-        self.waiting
-            .persist(async || match is_pull_request {
-                true => self.hub.find_pull_request(&mark).await,
-                false => self.hub.find(&mark).await,
+    async fn find_own_commit(&self, is_pull_request: bool) -> Result<Option<String>, PushError> {
+        let trailer = commit_message::push_id_trailer(&self.push_id);
+        self.retrier
+            .retry(async || match is_pull_request {
+                true => self.hub.find_pull_request_commit(&trailer).await,
+                false => self.hub.find_commit(&trailer).await,
             })
             .await
     }
 
     /// The commit of a pull request that an earlier publication opened with the same bytes.
-    async fn opened_before(&self, content: &str) -> Result<Option<String>, PublishError> {
-        let attempt = self.staging.attempt(&self.target);
+    async fn find_open_pull_request(&self, content: &str) -> Result<Option<String>, PushError> {
+        let attempt = self.staging.pending_commit(&self.target);
         let Some(attempt) = attempt.filter(|attempt| attempt.pull_request && attempt.content == content)
         else {
             return Ok(None);
         };
-        let mark = message::mark(&attempt.id);
-        self.waiting.persist(async || self.hub.find_pull_request(&mark).await).await
+        let trailer = commit_message::push_id_trailer(&attempt.id);
+        self.retrier.retry(async || self.hub.find_pull_request_commit(&trailer).await).await
     }
 
-    fn in_a_pull_request(&self, error: PublishError, is_pull_request: bool) -> PublishError {
+    fn map_pr_error(&self, error: PushError, is_pull_request: bool) -> PushError {
         match error {
-            PublishError::Forbidden { repo, cause, .. } if is_pull_request && !self.job.card_alone => {
-                PublishError::PullRequestForbidden { repo, cause }
+            PushError::Forbidden { repo, cause, .. } if is_pull_request && !self.upload.card_only => {
+                PushError::PullRequestForbidden { repo, cause }
             }
             error => error,
         }
@@ -240,21 +274,21 @@ impl Session<'_> {
 }
 
 /// Whether the Hub may have made the commit although it did not say so.
-fn may_have_arrived(error: &PublishError) -> bool {
+fn is_ambiguous(error: &PushError) -> bool {
     matches!(
         error,
-        PublishError::Conflict { .. }
-            | PublishError::Unreachable { .. }
-            | PublishError::Unavailable { .. }
-            | PublishError::NoHub { .. }
+        PushError::Conflict { .. }
+            | PushError::Unreachable { .. }
+            | PushError::Unavailable { .. }
+            | PushError::UnexpectedResponse { .. }
     )
 }
 
 /// A hash over all paths and bytes.
-fn content(sent: &[Sent]) -> String {
+fn content_hash(files: &[UploadFile]) -> String {
     let mut hash = Sha256::new();
-    for sent in sent {
+    for sent in files {
         hash.update(format!("{} {}\n", sent.digest.sha256, sent.path));
     }
-    short(&hash.finalize())
+    short_hex(&hash.finalize())
 }

@@ -8,29 +8,29 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 /// How much of a file is read at once.
-const CHUNK: usize = 1 << 20;
+const CHUNK_SIZE: usize = 1 << 20;
 
 /// A file's length and the hashes of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Digest {
+pub(crate) struct FileDigest {
     /// Length in bytes.
     pub(crate) size: u64,
     /// SHA-256 in hexadecimal, by which large files are known.
     pub(crate) sha256: String,
     /// What `git hash-object` prints.
-    pub(crate) git_id: String,
+    pub(crate) git_oid: String,
 }
 
-impl Digest {
+impl FileDigest {
     /// Of a file, read once and never held whole. Each chunk is shown, with the bytes before it and the length.
-    pub(crate) fn of_file(path: &Path, show: &mut dyn FnMut(&[u8], u64, u64)) -> io::Result<Self> {
+    pub(crate) fn from_file(path: &Path, on_chunk: &mut dyn FnMut(&[u8], u64, u64)) -> io::Result<Self> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
-        Self::of(file, size, show)
+        Self::from_reader(file, size, on_chunk)
     }
 
-    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
-        let mut hashes = Hashes::new(bytes.len() as u64);
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        let mut hashes = FileHasher::new(bytes.len() as u64);
         hashes.update(bytes);
         hashes.finish()
     }
@@ -38,16 +38,20 @@ impl Digest {
     /// The id of the text that git keeps in place of a file whose bytes are in the Hub's storage.
     ///
     /// <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>
-    pub(crate) fn pointer_id(&self) -> String {
+    pub(crate) fn lfs_pointer_oid(&self) -> String {
         let Self { sha256, size, .. } = self;
         let pointer =
             format!("version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n");
-        Self::of_bytes(pointer.as_bytes()).git_id
+        Self::from_bytes(pointer.as_bytes()).git_oid
     }
 
-    fn of(mut source: impl Read, size: u64, show: &mut dyn FnMut(&[u8], u64, u64)) -> io::Result<Self> {
-        let mut hashes = Hashes::new(size);
-        let mut chunk = vec![0; CHUNK];
+    fn from_reader(
+        mut source: impl Read,
+        size: u64,
+        on_chunk: &mut dyn FnMut(&[u8], u64, u64),
+    ) -> io::Result<Self> {
+        let mut hashes = FileHasher::new(size);
+        let mut chunk = vec![0; CHUNK_SIZE];
         let mut read = 0;
         loop {
             match source.read(&mut chunk) {
@@ -55,7 +59,7 @@ impl Digest {
                 Ok(0) => return Err(io::Error::other("it was written while it was read")),
                 Ok(length) => {
                     hashes.update(&chunk[..length]);
-                    show(&chunk[..length], read, size);
+                    on_chunk(&chunk[..length], read, size);
                     read += length as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -66,13 +70,13 @@ impl Digest {
 }
 
 /// Both hashes of bytes whose number is known beforehand, as git needs it.
-struct Hashes {
+struct FileHasher {
     size: u64,
     sha256: Sha256,
     git: Sha1,
 }
 
-impl Hashes {
+impl FileHasher {
     fn new(size: u64) -> Self {
         Self { size, sha256: Sha256::new(), git: Sha1::new_with_prefix(format!("blob {size}\0")) }
     }
@@ -82,16 +86,16 @@ impl Hashes {
         self.git.update(bytes);
     }
 
-    fn finish(self) -> Digest {
-        Digest {
+    fn finish(self) -> FileDigest {
+        FileDigest {
             size: self.size,
-            sha256: hexadecimal(&self.sha256.finalize()),
-            git_id: hexadecimal(&self.git.finalize()),
+            sha256: to_hex(&self.sha256.finalize()),
+            git_oid: to_hex(&self.git.finalize()),
         }
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -100,21 +104,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_have_the_names_that_git_and_sha256sum_print() {
-        let digest = Digest::of_bytes(b"hello\n");
+    fn digest_matches_git_and_sha256sum() {
+        let digest = FileDigest::from_bytes(b"hello\n");
         assert_eq!(digest.size, 6);
-        assert_eq!(digest.git_id, "ce013625030ba8dba906f756967f9e9ca394464a");
+        assert_eq!(digest.git_oid, "ce013625030ba8dba906f756967f9e9ca394464a");
         assert_eq!(digest.sha256, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
     }
 
     #[test]
-    fn a_file_of_several_chunks_has_the_names_of_its_bytes() {
-        let bytes: Vec<u8> = (0..2 * CHUNK + 3).map(|index| (index % 251) as u8).collect();
+    fn chunked_file_digest_matches_bytes() {
+        let bytes: Vec<u8> = (0..2 * CHUNK_SIZE + 3).map(|index| (index % 251) as u8).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
-        assert_eq!(Digest::of_file(file.path(), &mut |_, _, _| {}).unwrap(), Digest::of_bytes(&bytes));
+        assert_eq!(
+            FileDigest::from_file(file.path(), &mut |_, _, _| {}).unwrap(),
+            FileDigest::from_bytes(&bytes)
+        );
         let mut seen = Vec::new();
-        Digest::of_file(file.path(), &mut |chunk, before, size| {
+        FileDigest::from_file(file.path(), &mut |chunk, before, size| {
             assert_eq!((before, size), (seen.len() as u64, bytes.len() as u64));
             seen.extend_from_slice(chunk);
         })
@@ -123,18 +130,18 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_not_that_of_the_bytes_is_an_error() {
-        assert!(Digest::of(&b"hello"[..], 6, &mut |_, _, _| {}).is_err());
+    fn wrong_length_is_an_error() {
+        assert!(FileDigest::from_reader(&b"hello"[..], 6, &mut |_, _, _| {}).is_err());
     }
 
     /// `flax_model.msgpack` in the example of `list_repo_tree` in the documentation of `huggingface_hub`.
     #[test]
-    fn a_pointer_has_the_id_that_the_hub_reports() {
-        let digest = Digest {
+    fn lfs_pointer_oid_matches_hub() {
+        let digest = FileDigest {
             size: 497_764_107,
             sha256: "d88b0d6a6ff9c3f8151f9d3228f57092aaea997f09af009eefd7373a77b5abb9".to_owned(),
-            git_id: String::new(),
+            git_oid: String::new(),
         };
-        assert_eq!(digest.pointer_id(), "8095a62ccb4d806da7666fcda07467e2d150218e");
+        assert_eq!(digest.lfs_pointer_oid(), "8095a62ccb4d806da7666fcda07467e2d150218e");
     }
 }

@@ -4,18 +4,18 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sootprint::{FootprintError, Outcome};
+use sootprint::{FootprintError, RunStatus};
 use sootprint_card::CardError;
 
-use crate::cause::{Cause, Doing};
+use crate::failure::{HubOperation, RedactedError};
 use crate::settings::NO_IMPLICIT_TOKEN;
 use crate::token::TokenError;
-use crate::verify::Discrepancy;
+use crate::verify::VerificationError;
 
 /// Why a model could not be published. The token is in none of the texts.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PublishError {
+pub enum PushError {
     /// Nothing was measured or modelled.
     #[error(
         "the footprint has no component with a figure, so there is nothing to publish; see `sootprint doctor`"
@@ -24,18 +24,18 @@ pub enum PublishError {
     /// The run failed, or is still going on: its footprint is not that of a model.
     #[error(
         "the run's outcome is `{}`, so its weights and footprint are not published; finish a run first",
-        outcome.as_str()
+        status.as_str()
     )]
-    Unfinished {
+    UnsuccessfulRun {
         /// How the run ended.
-        outcome: Outcome,
+        status: RunStatus,
     },
     /// The footprint cannot be written as JSON.
     #[error("the footprint cannot be published: {0}")]
-    Footprint(#[source] FootprintError),
+    FootprintSerialization(#[source] FootprintError),
     /// Of several processes of one training only the first publishes.
     #[error("this is rank {rank}, as its launcher says, and only rank 0 publishes")]
-    OtherRank {
+    NonZeroRank {
         /// This process's rank.
         rank: u32,
     },
@@ -45,13 +45,13 @@ pub enum PublishError {
          the run that made them",
         path.display()
     )]
-    OldWeights {
+    StaleWeights {
         /// The newest file of weights.
         path: PathBuf,
     },
     /// That is no pattern of names in the folder.
     #[error("`{pattern}` is no pattern of files in the folder: {reason}; write it as `*.txt` or `onnx/*`")]
-    Pattern {
+    InvalidPattern {
         /// What was given.
         pattern: String,
         /// What is wrong with it.
@@ -65,11 +65,11 @@ pub enum PublishError {
     },
     /// That is no repository's name.
     #[error(
-        "`{given}` is no name of a repository; write it as `owner/name`, with letters, digits, `-`, `_` and `.`"
+        "`{input}` is no name of a repository; write it as `owner/name`, with letters, digits, `-`, `_` and `.`"
     )]
-    Repository {
+    InvalidRepoId {
         /// What was given.
-        given: String,
+        input: String,
     },
     /// The environment forbids the network.
     #[error("{variable} is set, so nothing is published; unset it and publish again")]
@@ -81,7 +81,7 @@ pub enum PublishError {
     #[error(
         "`{endpoint}` is no address of a Hub; write it as `https://host`, without a user name (HF_ENDPOINT)"
     )]
-    Endpoint {
+    InvalidEndpoint {
         /// What was given, up to a user name cut off.
         endpoint: String,
     },
@@ -94,13 +94,13 @@ pub enum PublishError {
     #[error(
         "no token was given, and {NO_IMPLICIT_TOKEN} forbids looking for one; give one or unset the variable"
     )]
-    TokenNotGiven,
+    ImplicitTokenDisabled,
     /// What was found is no token.
     #[error("{0}; log in again with `hf auth login`, or set HF_TOKEN")]
-    Token(#[source] TokenError),
+    InvalidToken(#[source] TokenError),
     /// The token's file is there and cannot be read.
     #[error("cannot read the token in {}: {source}; log in again with `hf auth login`, or set HF_TOKEN", path.display())]
-    TokenFile {
+    UnreadableTokenFile {
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -108,7 +108,7 @@ pub enum PublishError {
     },
     /// The folder, or a file in it, cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    File {
+    UnreadableFile {
         /// The file or folder.
         path: PathBuf,
         /// What the system says.
@@ -132,7 +132,7 @@ pub enum PublishError {
         path.display(),
         target.display()
     )]
-    LinkOutside {
+    UnsafeSymlink {
         /// The link.
         path: PathBuf,
         /// Where it leads.
@@ -140,7 +140,7 @@ pub enum PublishError {
     },
     /// A card cannot be edited.
     #[error("{card}: {source}")]
-    Card {
+    InvalidCard {
         /// Which card it is.
         card: String,
         /// What is wrong in it.
@@ -152,7 +152,7 @@ pub enum PublishError {
          what you want of both, as {} shows them, delete that file and publish again (or delete the one in the folder \
          to keep the Hub's, or open a pull request)",
         local.display(),
-        both.display()
+        conflict_file.display()
     )]
     CardConflict {
         /// The card in the folder.
@@ -160,22 +160,22 @@ pub enum PublishError {
         /// The repository.
         repo: String,
         /// Both cards in one text, with git's marks where they disagree.
-        both: PathBuf,
+        conflict_file: PathBuf,
     },
     /// No connection could be prepared, most often because the system's certificates cannot be read.
     #[error(
         "cannot prepare a connection to {endpoint}: {cause}; check the system's certificates and proxies"
     )]
-    Setup {
+    ClientSetup {
         /// The Hub's address.
         endpoint: String,
         /// What the client says.
         #[source]
-        cause: Cause,
+        cause: RedactedError,
     },
     /// The Hub does not know the token.
     #[error(
-        "the Hub at {endpoint} did not accept the token while {doing} {repo}: {cause}; make one of the role `write` \
+        "the Hub at {endpoint} did not accept the token while {operation} {repo}: {cause}; make one of the role `write` \
          at {endpoint}/settings/tokens and log in with `hf auth login`, or set HF_TOKEN"
     )]
     Unauthorized {
@@ -184,14 +184,14 @@ pub enum PublishError {
         /// The repository.
         repo: String,
         /// What was being done.
-        doing: Doing,
+        operation: HubOperation,
         /// What the Hub says.
         #[source]
-        cause: Cause,
+        cause: RedactedError,
     },
     /// The Hub knows the token, and it may not do this.
     #[error(
-        "the token may not write to {repo} (it was refused while {doing} it): {cause}; use one of the role `write`, \
+        "the token may not write to {repo} (it was refused while {operation} it): {cause}; use one of the role `write`, \
          or give yours write access to this repository, at {endpoint}/settings/tokens, and log in with `hf auth login`"
     )]
     Forbidden {
@@ -200,14 +200,14 @@ pub enum PublishError {
         /// The repository.
         repo: String,
         /// What was being done.
-        doing: Doing,
+        operation: HubOperation,
         /// What the Hub says.
         #[source]
-        cause: Cause,
+        cause: RedactedError,
     },
     /// The repository has no such branch.
     #[error("{repo} has no branch `{branch}`; create it on the Hub, or publish to main")]
-    NoBranch {
+    BranchNotFound {
         /// The repository.
         repo: String,
         /// The branch.
@@ -222,17 +222,20 @@ pub enum PublishError {
         branch: String,
     },
     /// The Hub has had too many requests.
-    #[error("the Hub has had too many requests{}: {cause}; publish again later", wait(retry_after))]
+    #[error(
+        "the Hub has had too many requests{}: {cause}; publish again later",
+        retry_after_suffix(retry_after)
+    )]
     RateLimited {
         /// How long the Hub asks to wait, if it says so.
         retry_after: Option<Duration>,
         /// What the Hub says.
         #[source]
-        cause: Cause,
+        cause: RedactedError,
     },
     /// The Hub did not answer. When this happens while committing, the commit may be there.
     #[error(
-        "no answer from the Hub at {endpoint} while {doing} {repo}: {cause}; check the connection and HF_ENDPOINT, \
+        "no answer from the Hub at {endpoint} while {operation} {repo}: {cause}; check the connection and HF_ENDPOINT, \
          and publish again"
     )]
     Unreachable {
@@ -241,23 +244,23 @@ pub enum PublishError {
         /// The repository.
         repo: String,
         /// What was being done.
-        doing: Doing,
+        operation: HubOperation,
         /// What the client says.
         #[source]
-        cause: Cause,
+        cause: RedactedError,
     },
     /// The Hub answered with an error of its own. When this happens while committing, the commit may be there.
-    #[error("the Hub at {endpoint} is in trouble while {doing} {repo}: {cause}; publish again later")]
+    #[error("the Hub at {endpoint} is in trouble while {operation} {repo}: {cause}; publish again later")]
     Unavailable {
         /// The Hub's address.
         endpoint: String,
         /// The repository.
         repo: String,
         /// What was being done.
-        doing: Doing,
+        operation: HubOperation,
         /// What the Hub says.
         #[source]
-        cause: Cause,
+        cause: RedactedError,
     },
     /// A pull request with weights needs the right to write.
     #[error(
@@ -269,7 +272,7 @@ pub enum PublishError {
         repo: String,
         /// What the Hub says.
         #[source]
-        cause: Cause,
+        cause: RedactedError,
     },
     /// The Hub would take weights into git, which makes a repository heavy for ever.
     #[error(
@@ -286,55 +289,55 @@ pub enum PublishError {
     },
     /// It took too long. The commit may be there; the next publication looks for it.
     #[error("it took longer than {} s; publish again, and what has arrived does not travel again", deadline.as_secs_f64())]
-    Deadline {
+    DeadlineExceeded {
         /// How long it was allowed to take.
         deadline: Duration,
     },
     /// The caller did not wait for it to end.
     #[error("it was stopped before its end; publish again")]
-    Stopped,
+    Cancelled,
     /// The system gave no thread to publish on.
     #[error("no thread could be had to publish on: {source}; is there a limit on this user's processes?")]
-    Thread {
+    WorkerThread {
         /// What the system says.
         source: io::Error,
     },
     /// The weights did not get into the Hub's storage.
     #[error("the files of {repo} could not be uploaded, and nothing was committed: {cause}; publish again")]
-    Upload {
+    UploadFailed {
         /// The repository.
         repo: String,
         /// What the storage's client says.
         #[source]
-        cause: Cause,
+        cause: RedactedError,
     },
     /// The Hub refused, for a reason that it gives: a card whose metadata it does not like, a full quota.
-    #[error("the Hub refused while {doing} {repo}: {cause}; mend what it names and publish again")]
+    #[error("the Hub refused while {operation} {repo}: {cause}; mend what it names and publish again")]
     Refused {
         /// The repository.
         repo: String,
         /// What was being done.
-        doing: Doing,
+        operation: HubOperation,
         /// What the Hub says.
         #[source]
-        cause: Cause,
+        cause: RedactedError,
     },
     /// What answered is no Hub, or one of another version.
-    #[error("{endpoint} did not answer as the Hub does while {doing} {repo}: {cause}; check HF_ENDPOINT")]
-    NoHub {
+    #[error("{endpoint} did not answer as the Hub does while {operation} {repo}: {cause}; check HF_ENDPOINT")]
+    UnexpectedResponse {
         /// The address.
         endpoint: String,
         /// The repository.
         repo: String,
         /// What was being done.
-        doing: Doing,
+        operation: HubOperation,
         /// What was wrong with the answer.
         #[source]
-        cause: Cause,
+        cause: RedactedError,
     },
     /// The commit was made, and the Hub does not have in it what was sent.
     #[error("commit {commit} of {repo} was made, and in it {path} {problem}")]
-    NotStored {
+    VerificationFailed {
         /// The repository.
         repo: String,
         /// The commit.
@@ -343,13 +346,13 @@ pub enum PublishError {
         path: String,
         /// What is wrong with it.
         #[source]
-        problem: Discrepancy,
+        problem: VerificationError,
     },
     /// The model is published, and the card in the folder could not be written.
     #[error(
         "the model is published at {url}, and its card could not be written into the folder: {source}; download it"
     )]
-    LocalCard {
+    LocalCardNotWritten {
         /// The model's page.
         url: String,
         /// Why not.
@@ -357,22 +360,22 @@ pub enum PublishError {
     },
 }
 
-impl PublishError {
+impl PushError {
     /// Whether publishing again may help, so that the publication is kept for it.
-    pub(crate) fn is_staged(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         !matches!(
             self,
-            Self::OtherRank { .. }
+            Self::NonZeroRank { .. }
                 | Self::NotMeasured
-                | Self::Repository { .. }
-                | Self::Pattern { .. }
-                | Self::NotStored { .. }
-                | Self::LocalCard { .. }
+                | Self::InvalidRepoId { .. }
+                | Self::InvalidPattern { .. }
+                | Self::VerificationFailed { .. }
+                | Self::LocalCardNotWritten { .. }
         )
     }
 }
 
-fn wait(retry_after: &Option<Duration>) -> String {
+fn retry_after_suffix(retry_after: &Option<Duration>) -> String {
     retry_after.map_or_else(String::new, |time| format!(" and asks to wait {} s", time.as_secs()))
 }
 
@@ -381,8 +384,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_said_in_seconds_when_it_is_known() {
-        assert_eq!(wait(&Some(Duration::from_secs(30))), " and asks to wait 30 s");
-        assert_eq!(wait(&None), "");
+    fn retry_after_is_shown_in_seconds() {
+        assert_eq!(retry_after_suffix(&Some(Duration::from_secs(30))), " and asks to wait 30 s");
+        assert_eq!(retry_after_suffix(&None), "");
     }
 }

@@ -4,20 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::error::PublishError;
-use crate::patterns::Patterns;
+use crate::error::PushError;
+use crate::file_matcher::FileMatcher;
 
 /// The card's name, in the folder and in the repository.
-pub(crate) const CARD: &str = "README.md";
+pub(crate) const CARD_FILE: &str = "README.md";
 
 /// How the names of weights end: safetensors, and Burn's own format.
-const WEIGHTS: [&str; 2] = [".safetensors", ".bpk"];
+const WEIGHT_SUFFIXES: [&str; 2] = [".safetensors", ".bpk"];
 
 /// How the name of the file ends that says which tensor lies in which of several files of weights.
-const INDEX: &str = ".safetensors.index.json";
+const WEIGHT_INDEX_SUFFIX: &str = ".safetensors.index.json";
 
 /// What a model needs beside its weights.
-const OTHERS: [&str; 5] = [
+const COMPANION_FILES: [&str; 5] = [
     "config.json",
     "generation_config.json",
     "special_tokens_map.json",
@@ -27,13 +27,13 @@ const OTHERS: [&str; 5] = [
 
 /// The files of a folder, sorted out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Selection {
+pub(crate) struct SelectedFiles {
     /// What is published as it is, in the order of the names: weights, at least one, and what belongs to them.
     pub(crate) files: Vec<LocalFile>,
     /// The card, if the folder has one.
     pub(crate) card: Option<PathBuf>,
     /// The names of the other files in the folder itself, in order.
-    pub(crate) left_out: Vec<String>,
+    pub(crate) skipped_files: Vec<String>,
 }
 
 /// A file that is published as it is.
@@ -48,21 +48,21 @@ pub(crate) struct LocalFile {
 }
 
 /// What is wanted of a folder.
-pub(crate) struct Wanted<'a> {
-    pub(crate) patterns: &'a Patterns,
+pub(crate) struct SelectOptions<'a> {
+    pub(crate) matcher: &'a FileMatcher,
     /// Whether only the card is sent: then the rest is neither looked at nor needed.
-    pub(crate) card_alone: bool,
+    pub(crate) card_only: bool,
 }
 
 /// Sorts out what lies in a folder. Its own folders are looked into only when a pattern asks for more.
 ///
 /// # Errors
-/// [`PublishError::NoWeights`] and [`PublishError::EmptyWeights`], [`PublishError::LinkOutside`] when a file that
-/// would be published is a link out of the folder, [`PublishError::File`] when something cannot be read.
-pub(crate) fn select(dir: &Path, wanted: &Wanted<'_>) -> Result<Selection, PublishError> {
-    let unreadable = |source| PublishError::File { path: dir.to_owned(), source };
+/// [`PushError::NoWeights`] and [`PushError::EmptyWeights`], [`PushError::UnsafeSymlink`] when a file that
+/// would be published is a link out of the folder, [`PushError::UnreadableFile`] when something cannot be read.
+pub(crate) fn select_files(dir: &Path, options: &SelectOptions<'_>) -> Result<SelectedFiles, PushError> {
+    let unreadable = |source| PushError::UnreadableFile { path: dir.to_owned(), source };
     let root = dir.canonicalize().map_err(unreadable)?;
-    let mut selection = Selection { files: Vec::new(), card: None, left_out: Vec::new() };
+    let mut selection = SelectedFiles { files: Vec::new(), card: None, skipped_files: Vec::new() };
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(root.join(&folder)).map_err(unreadable)? {
@@ -70,45 +70,45 @@ pub(crate) fn select(dir: &Path, wanted: &Wanted<'_>) -> Result<Selection, Publi
             let name = format!("{folder}{}", entry.file_name().to_string_lossy());
             // A link to a folder is none: it could lead anywhere, also back here.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                if wanted.patterns.asks_for_more() && !wanted.card_alone && !name.starts_with('.') {
+                if options.matcher.has_allow_patterns() && !options.card_only && !name.starts_with('.') {
                     folders.push(format!("{name}/"));
                 }
             } else {
-                sort_in(&mut selection, &root, &entry.path(), name, wanted)?;
+                classify_entry(&mut selection, &root, &entry.path(), name, options)?;
             }
         }
     }
     selection.files.sort_by(|one, other| one.name.cmp(&other.name));
-    selection.left_out.sort();
-    if !wanted.card_alone {
+    selection.skipped_files.sort();
+    if !options.card_only {
         check_weights(dir, &selection.files)?;
     }
     Ok(selection)
 }
 
-fn sort_in(
-    selection: &mut Selection,
+fn classify_entry(
+    selection: &mut SelectedFiles,
     root: &Path,
     entry: &Path,
     name: String,
-    wanted: &Wanted<'_>,
-) -> Result<(), PublishError> {
+    options: &SelectOptions<'_>,
+) -> Result<(), PushError> {
     // What is made anew for each publication.
-    if [CARD, sootprint::FILE_NAME].contains(&name.as_str()) {
-        if name == CARD {
-            selection.card = resolve(root, entry, wanted.patterns)?;
+    if [CARD_FILE, sootprint::FOOTPRINT_FILE_NAME].contains(&name.as_str()) {
+        if name == CARD_FILE {
+            selection.card = resolve_file(root, entry, options.matcher)?;
         }
         return Ok(());
     }
-    let is_weights = WEIGHTS.iter().any(|ending| name.ends_with(ending));
-    let is_usual =
-        !name.contains('/') && (is_weights || name.ends_with(INDEX) || OTHERS.contains(&name.as_str()));
-    if !wanted.card_alone && wanted.patterns.takes(&name, is_usual) {
-        if let Some(path) = resolve(root, entry, wanted.patterns)? {
+    let is_weights = WEIGHT_SUFFIXES.iter().any(|ending| name.ends_with(ending));
+    let is_default = !name.contains('/')
+        && (is_weights || name.ends_with(WEIGHT_INDEX_SUFFIX) || COMPANION_FILES.contains(&name.as_str()));
+    if !options.card_only && options.matcher.is_selected(&name, is_default) {
+        if let Some(path) = resolve_file(root, entry, options.matcher)? {
             selection.files.push(LocalFile { name, path, is_weights });
         }
     } else if !name.contains('/') {
-        selection.left_out.push(name);
+        selection.skipped_files.push(name);
     }
     Ok(())
 }
@@ -116,42 +116,46 @@ fn sort_in(
 /// Refuses weights that no run can have made: none is newer than the run's start.
 ///
 /// Two seconds are the coarsest that a file system in use counts in (FAT).
-pub(crate) fn check_age(files: &[LocalFile], started: Option<SystemTime>) -> Result<(), PublishError> {
-    let age = |file: &LocalFile| fs::metadata(&file.path).and_then(|metadata| metadata.modified()).ok();
-    let newest = files.iter().filter(|file| file.is_weights).filter_map(|file| Some((age(file)?, file)));
+pub(crate) fn check_weights_age(files: &[LocalFile], started: Option<SystemTime>) -> Result<(), PushError> {
+    let modified_at =
+        |file: &LocalFile| fs::metadata(&file.path).and_then(|metadata| metadata.modified()).ok();
+    let newest =
+        files.iter().filter(|file| file.is_weights).filter_map(|file| Some((modified_at(file)?, file)));
     match (newest.max_by_key(|(age, _)| *age), started) {
         (Some((age, file)), Some(started)) if age + Duration::from_secs(2) < started => {
-            Err(PublishError::OldWeights { path: file.path.clone() })
+            Err(PushError::StaleWeights { path: file.path.clone() })
         }
         _ => Ok(()),
     }
 }
 
 /// The file that an entry of the folder is or links to; none when it is a folder or something else.
-fn resolve(root: &Path, entry: &Path, patterns: &Patterns) -> Result<Option<PathBuf>, PublishError> {
-    let unreadable = |source| PublishError::File { path: entry.to_owned(), source };
+fn resolve_file(root: &Path, entry: &Path, matcher: &FileMatcher) -> Result<Option<PathBuf>, PushError> {
+    let unreadable = |source| PushError::UnreadableFile { path: entry.to_owned(), source };
     let path = entry.canonicalize().map_err(unreadable)?;
     if !fs::metadata(&path).map_err(unreadable)?.is_file() {
         return Ok(None);
     }
     match path.strip_prefix(root) {
         // A link with a harmless name may lead to what nobody meant to publish: into `.git`, to a token.
-        Ok(inside) if !patterns.never(&inside.to_string_lossy().replace('\\', "/")) => Ok(Some(path)),
-        _ => Err(PublishError::LinkOutside { path: entry.to_owned(), target: path }),
+        Ok(inside) if !matcher.is_always_excluded(&inside.to_string_lossy().replace('\\', "/")) => {
+            Ok(Some(path))
+        }
+        _ => Err(PushError::UnsafeSymlink { path: entry.to_owned(), target: path }),
     }
 }
 
-fn check_weights(dir: &Path, files: &[LocalFile]) -> Result<(), PublishError> {
+fn check_weights(dir: &Path, files: &[LocalFile]) -> Result<(), PushError> {
     let mut weights = files.iter().filter(|file| file.is_weights).peekable();
     if weights.peek().is_none() {
-        return Err(PublishError::NoWeights { dir: dir.to_owned() });
+        return Err(PushError::NoWeights { dir: dir.to_owned() });
     }
     for file in weights {
         let length = fs::metadata(&file.path).map(|metadata| metadata.len());
         match length {
-            Ok(0) => return Err(PublishError::EmptyWeights { path: file.path.clone() }),
+            Ok(0) => return Err(PushError::EmptyWeights { path: file.path.clone() }),
             Ok(_) => {}
-            Err(source) => return Err(PublishError::File { path: file.path.clone(), source }),
+            Err(source) => return Err(PushError::UnreadableFile { path: file.path.clone(), source }),
         }
     }
     Ok(())
@@ -160,9 +164,9 @@ fn check_weights(dir: &Path, files: &[LocalFile]) -> Result<(), PublishError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patterns::Asked;
+    use crate::file_matcher::FilePatterns;
 
-    fn folder(names: &[&str]) -> tempfile::TempDir {
+    fn dir_with_files(names: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for name in names {
             let path = dir.path().join(name);
@@ -172,22 +176,26 @@ mod tests {
         dir
     }
 
-    fn select(dir: &Path) -> Result<Selection, PublishError> {
-        select_with(dir, Asked::default(), false)
+    fn select_default(dir: &Path) -> Result<SelectedFiles, PushError> {
+        select_with(dir, FilePatterns::default(), false)
     }
 
-    fn select_with(dir: &Path, asked: Asked, card_alone: bool) -> Result<Selection, PublishError> {
-        let patterns = Patterns::read(&asked)?;
-        super::select(dir, &Wanted { patterns: &patterns, card_alone })
+    fn select_with(
+        dir: &Path,
+        file_patterns: FilePatterns,
+        card_only: bool,
+    ) -> Result<SelectedFiles, PushError> {
+        let matcher = FileMatcher::compile(&file_patterns)?;
+        super::select_files(dir, &SelectOptions { matcher: &matcher, card_only })
     }
 
-    fn names(selection: &Selection) -> Vec<&str> {
+    fn file_names(selection: &SelectedFiles) -> Vec<&str> {
         selection.files.iter().map(|file| file.name.as_str()).collect()
     }
 
     #[test]
-    fn what_a_model_needs_is_taken_and_the_rest_named() {
-        let dir = folder(&[
+    fn model_files_selected_and_rest_listed() {
+        let dir = dir_with_files(&[
             "model.safetensors",
             "model.safetensors.index.json",
             "model.bpk",
@@ -202,97 +210,96 @@ mod tests {
             ".sootprint/run.jsonl",
         ]);
         fs::create_dir(dir.path().join("tokenizer.json")).unwrap();
-        let selection = select(dir.path()).unwrap();
+        let selection = select_default(dir.path()).unwrap();
         assert_eq!(
-            names(&selection),
+            file_names(&selection),
             ["config.json", "model.bpk", "model.safetensors", "model.safetensors.index.json"]
         );
         let weights: Vec<_> = selection.files.iter().map(|file| file.is_weights).collect();
         assert_eq!(weights, [false, true, true, false]);
         assert!(selection.card.is_some());
-        assert_eq!(selection.left_out, [".env", "experiment.log"]);
+        assert_eq!(selection.skipped_files, [".env", "experiment.log"]);
     }
 
     #[test]
-    fn folders_are_looked_into_when_a_pattern_asks_for_more() {
-        let dir =
-            folder(&["model.bpk", "onnx/model.onnx", ".git/config", "sootprint/1-a.jsonl", "train.log"]);
-        let asked = Asked { allow: vec!["*".to_owned()], ignore: vec!["*.log".to_owned()] };
+    fn allow_pattern_selects_from_subfolders() {
+        let dir = dir_with_files(&[
+            "model.bpk",
+            "onnx/model.onnx",
+            ".git/config",
+            "sootprint/1-a.jsonl",
+            "train.log",
+        ]);
+        let asked = FilePatterns { allow: vec!["*".to_owned()], ignore: vec!["*.log".to_owned()] };
         let selection = select_with(dir.path(), asked, false).unwrap();
-        assert_eq!(names(&selection), ["model.bpk", "onnx/model.onnx"]);
-        assert_eq!(selection.left_out, ["train.log"]);
+        assert_eq!(file_names(&selection), ["model.bpk", "onnx/model.onnx"]);
+        assert_eq!(selection.skipped_files, ["train.log"]);
     }
 
     #[test]
-    fn the_card_alone_needs_no_weights() {
-        let dir = folder(&["README.md", "config.json"]);
-        let selection = select_with(dir.path(), Asked::default(), true).unwrap();
+    fn card_only_needs_no_weights() {
+        let dir = dir_with_files(&["README.md", "config.json"]);
+        let selection = select_with(dir.path(), FilePatterns::default(), true).unwrap();
         assert!(selection.card.is_some() && selection.files.is_empty());
-        assert_eq!(selection.left_out, ["config.json"]);
+        assert_eq!(selection.skipped_files, ["config.json"]);
     }
 
     #[test]
-    fn weights_from_before_the_run_are_refused() {
-        let dir = folder(&["model.bpk", "old.safetensors"]);
+    fn weights_older_than_run_are_refused() {
+        let dir = dir_with_files(&["model.bpk", "old.safetensors"]);
         let old = fs::File::options().write(true).open(dir.path().join("old.safetensors")).unwrap();
         let now = SystemTime::now();
         old.set_modified(now - Duration::from_secs(3_600)).unwrap();
-        let files = select(dir.path()).unwrap().files;
-        assert!(check_age(&files, Some(now)).is_ok(), "one file is newer");
-        assert!(check_age(&files, None).is_ok(), "nobody knows when the run began");
-        let error = check_age(&files, Some(now + Duration::from_secs(60))).unwrap_err();
-        assert!(
-            matches!(&error, PublishError::OldWeights { path } if path.ends_with("model.bpk")),
-            "{error}"
-        );
+        let files = select_default(dir.path()).unwrap().files;
+        assert!(check_weights_age(&files, Some(now)).is_ok(), "one file is newer");
+        assert!(check_weights_age(&files, None).is_ok(), "nobody knows when the run began");
+        let error = check_weights_age(&files, Some(now + Duration::from_secs(60))).unwrap_err();
+        assert!(matches!(&error, PushError::StaleWeights { path } if path.ends_with("model.bpk")), "{error}");
     }
 
     #[test]
-    fn a_folder_without_weights_is_refused_by_name() {
-        let dir = folder(&["config.json", "README.md"]);
-        let error = select(dir.path()).unwrap_err();
-        assert!(matches!(error, PublishError::NoWeights { .. }), "{error}");
+    fn folder_without_weights_is_named() {
+        let dir = dir_with_files(&["config.json", "README.md"]);
+        let error = select_default(dir.path()).unwrap_err();
+        assert!(matches!(error, PushError::NoWeights { .. }), "{error}");
         assert!(error.to_string().contains(&dir.path().display().to_string()), "{error}");
     }
 
     #[test]
-    fn weights_without_bytes_are_refused_by_name() {
-        let dir = folder(&["model.safetensors"]);
+    fn empty_weights_file_is_named() {
+        let dir = dir_with_files(&["model.safetensors"]);
         fs::write(dir.path().join("model.bpk"), "").unwrap();
-        let error = select(dir.path()).unwrap_err();
-        assert!(
-            matches!(&error, PublishError::EmptyWeights { path } if path.ends_with("model.bpk")),
-            "{error}"
-        );
+        let error = select_default(dir.path()).unwrap_err();
+        assert!(matches!(&error, PushError::EmptyWeights { path } if path.ends_with("model.bpk")), "{error}");
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_named() {
-        let error = select(Path::new("nowhere/digits")).unwrap_err();
+    fn missing_folder_is_named() {
+        let error = select_default(Path::new("nowhere/digits")).unwrap_err();
         assert!(error.to_string().contains("nowhere/digits"), "{error}");
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_link_inside_the_folder_is_followed() {
-        let dir = folder(&["checkpoint/model-10.safetensors"]);
+    fn symlink_inside_folder_is_followed() {
+        let dir = dir_with_files(&["checkpoint/model-10.safetensors"]);
         std::os::unix::fs::symlink("checkpoint/model-10.safetensors", dir.path().join("model.safetensors"))
             .unwrap();
-        let selection = select(dir.path()).unwrap();
-        assert_eq!(names(&selection), ["model.safetensors"]);
+        let selection = select_default(dir.path()).unwrap();
+        assert_eq!(file_names(&selection), ["model.safetensors"]);
         assert!(selection.files[0].path.ends_with("checkpoint/model-10.safetensors"));
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_link_out_of_the_folder_or_to_something_hidden_is_refused() {
-        let outside = folder(&["secret"]);
+    fn symlink_outside_or_hidden_is_refused() {
+        let outside = dir_with_files(&["secret"]);
         for target in [outside.path().join("secret"), PathBuf::from(".git/config"), PathBuf::from("token")] {
             for name in ["config.json", "README.md", "other.safetensors"] {
-                let dir = folder(&["model.safetensors", ".git/config", "token"]);
+                let dir = dir_with_files(&["model.safetensors", ".git/config", "token"]);
                 std::os::unix::fs::symlink(&target, dir.path().join(name)).unwrap();
-                let error = select(dir.path()).unwrap_err();
-                assert!(matches!(error, PublishError::LinkOutside { .. }), "{error}");
+                let error = select_default(dir.path()).unwrap_err();
+                assert!(matches!(error, PushError::UnsafeSymlink { .. }), "{error}");
             }
         }
     }

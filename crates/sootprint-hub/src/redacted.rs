@@ -1,54 +1,54 @@
 //! The footprint as anybody may read it.
 
 use serde_json::Value;
-use sootprint::{Footprint, FootprintError, Kind, Outcome};
+use sootprint::{ComponentKind, Footprint, FootprintError, RunStatus};
 
-use crate::error::PublishError;
-use crate::name::RepositoryName;
+use crate::error::PushError;
+use crate::repo_id::RepoId;
 
 /// Stands in for a note that names a place on this machine.
-const LEFT_OUT: &str = "a note is left out here: it names a file or folder of the machine";
+const REDACTED_NOTE: &str = "a note is left out here: it names a file or folder of the machine";
 
 /// The footprint that is published: boards are called `gpu0`, `gpu1` and so on, and neither a UUID nor a path of this
 /// machine is left in it.
 ///
 /// # Errors
-/// [`PublishError::NotMeasured`] and [`PublishError::Unfinished`] for what is no account of a model's training.
-pub(crate) fn publishable(footprint: &Footprint) -> Result<Footprint, PublishError> {
+/// [`PushError::NotMeasured`] and [`PushError::UnsuccessfulRun`] for what is no account of a model's training.
+pub(crate) fn redact_for_publication(footprint: &Footprint) -> Result<Footprint, PushError> {
     if !footprint.is_measured() {
-        return Err(PublishError::NotMeasured);
+        return Err(PushError::NotMeasured);
     }
     let outcome = footprint.run.outcome;
-    if matches!(outcome, Outcome::Failed | Outcome::Panicked | Outcome::Running) {
-        return Err(PublishError::Unfinished { outcome });
+    if matches!(outcome, RunStatus::Failed | RunStatus::Panicked | RunStatus::Running) {
+        return Err(PushError::UnsuccessfulRun { status: outcome });
     }
-    redact(footprint).map_err(PublishError::Footprint)
+    redact(footprint).map_err(PushError::FootprintSerialization)
 }
 
 fn redact(footprint: &Footprint) -> Result<Footprint, FootprintError> {
     let mut footprint = footprint.clone();
-    let names = rename_boards(&mut footprint);
-    footprint.run.base_model = footprint.run.base_model.filter(|name| RepositoryName::parse(name).is_ok());
+    let names = rename_gpus(&mut footprint);
+    footprint.run.base_model = footprint.run.base_model.filter(|name| RepoId::parse(name).is_ok());
     let notes = footprint.components.iter_mut().filter_map(|component| component.note.as_mut());
     for note in notes.chain(&mut footprint.notes) {
-        if names_a_path(note) {
-            LEFT_OUT.clone_into(note);
+        if contains_path(note) {
+            REDACTED_NOTE.clone_into(note);
         }
     }
     // All texts of the document, so that a field that comes later is not forgotten here.
     let mut document: Value = serde_json::from_str(&footprint.to_json()?)?;
-    scrub(&mut document, &names);
+    redact_strings(&mut document, &names);
     Footprint::from_json(&document.to_string())
 }
 
 /// Gives the boards their public names and returns what they were called, the longest first: one may begin another.
-fn rename_boards(footprint: &mut Footprint) -> Vec<(String, String)> {
-    let boards = footprint.components.iter_mut().filter(|component| component.kind == Kind::Gpu);
-    let mut names: Vec<_> = boards
+fn rename_gpus(footprint: &mut Footprint) -> Vec<(String, String)> {
+    let gpus = footprint.components.iter_mut().filter(|component| component.kind == ComponentKind::Gpu);
+    let mut names: Vec<_> = gpus
         .enumerate()
-        .map(|(index, board)| {
+        .map(|(index, gpu)| {
             let public = format!("gpu{index}");
-            (std::mem::replace(&mut board.id, public.clone()), public)
+            (std::mem::replace(&mut gpu.id, public.clone()), public)
         })
         .filter(|(id, _)| !id.is_empty())
         .collect();
@@ -56,45 +56,45 @@ fn rename_boards(footprint: &mut Footprint) -> Vec<(String, String)> {
     names
 }
 
-fn scrub(value: &mut Value, names: &[(String, String)]) {
+fn redact_strings(value: &mut Value, names: &[(String, String)]) {
     match value {
         Value::String(text) if names.iter().any(|(id, _)| text.contains(id)) || has_uuid(text) => {
             let named = names.iter().fold(text.clone(), |text, (id, public)| text.replace(id, public));
-            *text = without_uuids(&named);
+            *text = redact_uuids(&named);
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| scrub(value, names)),
-        Value::Object(fields) => fields.values_mut().for_each(|value| scrub(value, names)),
+        Value::Array(values) => values.iter_mut().for_each(|value| redact_strings(value, names)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| redact_strings(value, names)),
         _ => {}
     }
 }
 
 fn has_uuid(text: &str) -> bool {
-    text.char_indices().any(|(at, _)| uuid_length(&text[at..]) > 0)
+    text.char_indices().any(|(at, _)| uuid_len_at_start(&text[at..]) > 0)
 }
 
 /// The text with a dash for what is left of each UUID; `GPU-` or `MIG-` before it stay.
-fn without_uuids(text: &str) -> String {
-    let mut scrubbed = String::new();
+fn redact_uuids(text: &str) -> String {
+    let mut redacted = String::new();
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
-        match uuid_length(rest) {
+        match uuid_len_at_start(rest) {
             0 => {
-                scrubbed.push(letter);
+                redacted.push(letter);
                 rest = &rest[letter.len_utf8()..];
             }
             length => {
-                scrubbed.push('…');
+                redacted.push('…');
                 rest = &rest[length..];
             }
         }
     }
-    scrubbed
+    redacted
 }
 
 /// The length of the UUID that a text begins with, or of a part of one behind `GPU-` or `MIG-`; 0 for none.
 ///
 /// CUDA takes a board's UUID by its first digits, so a part of one may stand in a note, too.
-fn uuid_length(text: &str) -> usize {
+fn uuid_len_at_start(text: &str) -> usize {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
     let is_hexadecimal = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
     if let Some(whole) = text.get(..36) {
@@ -109,7 +109,7 @@ fn uuid_length(text: &str) -> usize {
 }
 
 /// Whether a word of the text is a path that tells of this machine: not one of the kernel's, not a unit, not a link.
-fn names_a_path(text: &str) -> bool {
+fn contains_path(text: &str) -> bool {
     let is_public = |word: &str| {
         ["/proc/", "/sys/", "/dev/", "https://"].iter().any(|prefix| word.starts_with(prefix))
             || word.trim_end_matches(['.', ',', ';', ':', ')']).ends_with("/kWh")
@@ -121,12 +121,12 @@ fn names_a_path(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::test_footprint;
 
     #[test]
-    fn boards_lose_their_uuids_and_nothing_else_changes() {
-        let original = sample::footprint();
-        let public = publishable(&original).unwrap();
+    fn only_gpu_uuids_are_redacted() {
+        let original = test_footprint::sample_footprint();
+        let public = redact_for_publication(&original).unwrap();
         let ids: Vec<_> = public.components.iter().map(|component| component.id.as_str()).collect();
         assert_eq!(ids, ["gpu0", "gpu1", "cpu", "memory"]);
         assert_eq!(public.components[1].note.as_deref(), Some("gpu1 is hotter than gpu0"));
@@ -142,38 +142,38 @@ mod tests {
     }
 
     #[test]
-    fn no_digit_of_a_uuid_is_left_anywhere() {
-        let json = publishable(&sample::footprint()).unwrap().to_json().unwrap();
+    fn published_json_contains_no_uuid() {
+        let json = redact_for_publication(&test_footprint::sample_footprint()).unwrap().to_json().unwrap();
         for part in ["5c1bd4f2", "0e6b7a2f9d31", "e2a90c77", "11111111", "GPU-"] {
             assert!(!json.contains(part), "{part} in {json}");
         }
     }
 
     #[test]
-    fn uuids_are_found_whole_in_part_and_among_other_text() {
+    fn full_and_partial_uuids_are_found() {
         for (text, scrubbed) in [
             ("5C1BD4F2-27d7-4d4c-9a64-0e6b7a2f9d31", "…"),
             ("é GPU-5c1bd4f2 and MIG-GPU-5c1bd4f2-27d7-4d4c-9a64-0e6b7a2f9d31/1/0.", "é … and MIG-…/1/0."),
             ("GPU-bound, MIG-3g", "GPU-bound, MIG-3g"),
             ("5c1bd4f2-27d7-4d4c-9a64", "5c1bd4f2-27d7-4d4c-9a64"),
         ] {
-            assert_eq!(without_uuids(text), scrubbed);
+            assert_eq!(redact_uuids(text), scrubbed);
         }
     }
 
     #[test]
-    fn a_name_that_begins_another_does_not_break_it() {
-        let mut footprint = sample::footprint();
+    fn prefix_gpu_ids_are_replaced_separately() {
+        let mut footprint = test_footprint::sample_footprint();
         "board1".clone_into(&mut footprint.components[0].id);
         "board10".clone_into(&mut footprint.components[1].id);
         footprint.components[1].note = Some("board10 waits for board1".to_owned());
-        let public = publishable(&footprint).unwrap();
+        let public = redact_for_publication(&footprint).unwrap();
         assert_eq!(public.components[1].note.as_deref(), Some("gpu1 waits for gpu0"));
     }
 
     #[test]
-    fn a_note_that_names_a_place_on_the_machine_is_left_out() {
-        let mut footprint = sample::footprint();
+    fn note_with_path_is_redacted() {
+        let mut footprint = test_footprint::sample_footprint();
         footprint.notes = [
             "cannot write /home/alice/digits/x.jsonl: disk full",
             r"C:\Users\alice is full",
@@ -184,40 +184,43 @@ mod tests {
         ]
         .map(str::to_owned)
         .to_vec();
-        let expected: Vec<_> =
-            std::iter::repeat_n(LEFT_OUT, 4).chain(footprint.notes[4..].iter().map(|note| &**note)).collect();
-        assert_eq!(publishable(&footprint).unwrap().notes, expected);
+        let expected: Vec<_> = std::iter::repeat_n(REDACTED_NOTE, 4)
+            .chain(footprint.notes[4..].iter().map(|note| &**note))
+            .collect();
+        assert_eq!(redact_for_publication(&footprint).unwrap().notes, expected);
     }
 
     #[test]
-    fn a_base_model_is_published_only_by_its_name_on_the_hub() {
+    fn base_model_must_be_repo_id() {
         for (given, published) in
             [("org/base", Some("org/base")), ("/home/alice/base", None), ("./base", None)]
         {
-            let mut footprint = sample::footprint();
+            let mut footprint = test_footprint::sample_footprint();
             footprint.run.base_model = Some(given.to_owned());
-            assert_eq!(publishable(&footprint).unwrap().run.base_model.as_deref(), published);
+            assert_eq!(redact_for_publication(&footprint).unwrap().run.base_model.as_deref(), published);
         }
     }
 
     #[test]
-    fn what_was_not_measured_or_not_finished_is_refused() {
-        let mut unmeasured = sample::footprint();
+    fn unmeasured_or_unfinished_run_is_refused() {
+        let mut unmeasured = test_footprint::sample_footprint();
         unmeasured.components.clear();
-        assert!(matches!(publishable(&unmeasured), Err(PublishError::NotMeasured)));
+        assert!(matches!(redact_for_publication(&unmeasured), Err(PushError::NotMeasured)));
 
-        let mut footprint = sample::footprint();
-        for outcome in [Outcome::Failed, Outcome::Panicked, Outcome::Running] {
+        let mut footprint = test_footprint::sample_footprint();
+        for outcome in [RunStatus::Failed, RunStatus::Panicked, RunStatus::Running] {
             footprint.run.outcome = outcome;
-            let error = publishable(&footprint).unwrap_err();
+            let error = redact_for_publication(&footprint).unwrap_err();
             assert!(
-                matches!(error, PublishError::Unfinished { outcome: found } if found == outcome),
+                matches!(error, PushError::UnsuccessfulRun { status: found } if found == outcome),
                 "{error}"
             );
         }
-        for outcome in [Outcome::Completed, Outcome::StoppedEarly, Outcome::Interrupted, Outcome::Killed] {
+        for outcome in
+            [RunStatus::Completed, RunStatus::StoppedEarly, RunStatus::Interrupted, RunStatus::Killed]
+        {
             footprint.run.outcome = outcome;
-            assert!(publishable(&footprint).is_ok());
+            assert!(redact_for_publication(&footprint).is_ok());
         }
     }
 }

@@ -6,62 +6,62 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::PublishError;
-use crate::token::{Token, TokenError};
+use crate::error::PushError;
+use crate::token::{HubToken, TokenError};
 
 /// The Hub that everybody means.
-const HUB: &str = "https://huggingface.co";
+const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
 /// Either says that no network may be used.
-const OFFLINE: [&str; 2] = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
+const OFFLINE_VARIABLES: [&str; 2] = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
 
 /// A token itself, the first before the second.
-const TOKENS: [&str; 2] = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
+const TOKEN_VARIABLES: [&str; 2] = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
 
 /// Says that a token is to be given, not found.
 pub(crate) const NO_IMPLICIT_TOKEN: &str = "HF_HUB_DISABLE_IMPLICIT_TOKEN";
 
 /// What is needed to speak with the Hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Settings {
+pub(crate) struct HubSettings {
     /// Without a slash at its end.
     pub(crate) endpoint: String,
-    pub(crate) token: Token,
+    pub(crate) token: HubToken,
     /// Where the Hub's files are kept on this machine.
-    pub(crate) cache: PathBuf,
+    pub(crate) cache_dir: PathBuf,
 }
 
 /// What the caller said, which goes before everything else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Given {
+pub(crate) struct ExplicitSettings {
     pub(crate) endpoint: Option<String>,
-    pub(crate) token: Option<Token>,
+    pub(crate) token: Option<HubToken>,
 }
 
 /// The environment: a variable's value by its name.
-type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
+type HubEnvLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-impl Settings {
+impl HubSettings {
     /// The settings of an environment whose files are read by `read`.
     pub(crate) fn resolve(
-        given: Given,
-        variable: Variable<'_>,
-        read: &dyn Fn(&Path) -> io::Result<String>,
-    ) -> Result<Self, PublishError> {
-        let variable: Variable<'_> = &|name| variable(name).filter(|value| !value.trim().is_empty());
-        if let Some(name) = OFFLINE.into_iter().find(|name| is_on(variable, name)) {
-            return Err(PublishError::Offline { variable: name });
+        explicit: ExplicitSettings,
+        variable: HubEnvLookup<'_>,
+        read_file: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Result<Self, PushError> {
+        let variable: HubEnvLookup<'_> = &|name| variable(name).filter(|value| !value.trim().is_empty());
+        if let Some(name) = OFFLINE_VARIABLES.into_iter().find(|name| is_truthy(variable, name)) {
+            return Err(PushError::Offline { variable: name });
         }
-        let home = home(variable);
-        let token = match given.token {
+        let home = hf_home(variable);
+        let token = match explicit.token {
             Some(token) => token,
-            None if is_on(variable, NO_IMPLICIT_TOKEN) => return Err(PublishError::TokenNotGiven),
-            None => found_token(variable, read, &home)?.ok_or(PublishError::NoToken)?,
+            None if is_truthy(variable, NO_IMPLICIT_TOKEN) => return Err(PushError::ImplicitTokenDisabled),
+            None => find_token(variable, read_file, &home)?.ok_or(PushError::NoToken)?,
         };
         Ok(Self {
-            endpoint: endpoint(given.endpoint.or_else(|| variable("HF_ENDPOINT")))?,
+            endpoint: resolve_endpoint(explicit.endpoint.or_else(|| variable("HF_ENDPOINT")))?,
             token,
-            cache: home.join("hub"),
+            cache_dir: home.join("hub"),
         })
     }
 }
@@ -69,80 +69,81 @@ impl Settings {
 /// Where a publication would find its token: a variable's name, or a file in words. The token itself is shown to nobody.
 ///
 /// # Errors
-/// [`PublishError::NoToken`] when there is none, and the others that a publication would end with.
-pub fn token_origin() -> Result<&'static str, PublishError> {
-    origin_of(&|name| std::env::var(name).ok(), &|path| std::fs::read_to_string(path))
+/// [`PushError::NoToken`] when there is none, and the others that a publication would end with.
+pub fn token_origin() -> Result<&'static str, PushError> {
+    token_origin_from(&|name| std::env::var(name).ok(), &|path| std::fs::read_to_string(path))
 }
 
-fn origin_of(
-    variable: Variable<'_>,
-    read: &dyn Fn(&Path) -> io::Result<String>,
-) -> Result<&'static str, PublishError> {
-    let variable: Variable<'_> = &|name| variable(name).filter(|value| !value.trim().is_empty());
-    if is_on(variable, NO_IMPLICIT_TOKEN) {
-        return Err(PublishError::TokenNotGiven);
+fn token_origin_from(
+    variable: HubEnvLookup<'_>,
+    read_file: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<&'static str, PushError> {
+    let variable: HubEnvLookup<'_> = &|name| variable(name).filter(|value| !value.trim().is_empty());
+    if is_truthy(variable, NO_IMPLICIT_TOKEN) {
+        return Err(PushError::ImplicitTokenDisabled);
     }
-    found_token(variable, read, &home(variable))?.ok_or(PublishError::NoToken)?;
+    find_token(variable, read_file, &hf_home(variable))?.ok_or(PushError::NoToken)?;
     let file = match variable("HF_TOKEN_PATH") {
         Some(_) => "the file that HF_TOKEN_PATH names",
         None => "the file of `hf auth login`",
     };
-    Ok(TOKENS.into_iter().find(|name| variable(name).is_some()).unwrap_or(file))
+    Ok(TOKEN_VARIABLES.into_iter().find(|name| variable(name).is_some()).unwrap_or(file))
 }
 
-fn found_token(
-    variable: Variable<'_>,
-    read: &dyn Fn(&Path) -> io::Result<String>,
+fn find_token(
+    variable: HubEnvLookup<'_>,
+    read_file: &dyn Fn(&Path) -> io::Result<String>,
     home: &Path,
-) -> Result<Option<Token>, PublishError> {
-    for name in TOKENS {
+) -> Result<Option<HubToken>, PushError> {
+    for name in TOKEN_VARIABLES {
         if let Some(text) = variable(name) {
-            return unless_empty(&text);
+            return parse_token(&text);
         }
     }
-    let path = variable("HF_TOKEN_PATH").map_or_else(|| home.join("token"), |path| expand(&path, variable));
-    match read(&path) {
-        Ok(text) => unless_empty(&text),
+    let path =
+        variable("HF_TOKEN_PATH").map_or_else(|| home.join("token"), |path| expand_path(&path, variable));
+    match read_file(&path) {
+        Ok(text) => parse_token(&text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(PublishError::TokenFile { path, source }),
+        Err(source) => Err(PushError::UnreadableTokenFile { path, source }),
     }
 }
 
-fn unless_empty(text: &str) -> Result<Option<Token>, PublishError> {
-    match Token::new(text) {
+fn parse_token(text: &str) -> Result<Option<HubToken>, PushError> {
+    match HubToken::new(text) {
         Ok(token) => Ok(Some(token)),
         Err(TokenError::Empty) => Ok(None),
-        Err(error) => Err(PublishError::Token(error)),
+        Err(error) => Err(PushError::InvalidToken(error)),
     }
 }
 
 /// The address as it is put in front of each path.
 ///
 /// A user name in it would turn up in messages, and a missing scheme would be taken for the scheme `localhost`.
-fn endpoint(given: Option<String>) -> Result<String, PublishError> {
-    let given = given.unwrap_or_else(|| HUB.to_owned());
+fn resolve_endpoint(input: Option<String>) -> Result<String, PushError> {
+    let given = input.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
     let endpoint = given.trim().trim_end_matches('/');
     let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
     match host {
         Some(host) if !host.is_empty() && !host.contains(['@', '?', '#', ' ']) => Ok(endpoint.to_owned()),
         _ => {
             let shown = given.rsplit('@').next().unwrap_or_default();
-            Err(PublishError::Endpoint { endpoint: shown.to_owned() })
+            Err(PushError::InvalidEndpoint { endpoint: shown.to_owned() })
         }
     }
 }
 
 /// The folder of Hugging Face's tools.
-fn home(variable: Variable<'_>) -> PathBuf {
+fn hf_home(variable: HubEnvLookup<'_>) -> PathBuf {
     match (variable("HF_HOME"), variable("XDG_CACHE_HOME")) {
-        (Some(home), _) => expand(&home, variable),
-        (None, Some(cache)) => expand(&cache, variable).join("huggingface"),
-        (None, None) => expand("~/.cache/huggingface", variable),
+        (Some(home), _) => expand_path(&home, variable),
+        (None, Some(cache)) => expand_path(&cache, variable).join("huggingface"),
+        (None, None) => expand_path("~/.cache/huggingface", variable),
     }
 }
 
 /// A path with the user's folder for `~` and the values of `$NAME` and `${NAME}`. An unknown name stays as it is.
-fn expand(path: &str, variable: Variable<'_>) -> PathBuf {
+fn expand_path(path: &str, variable: HubEnvLookup<'_>) -> PathBuf {
     let user = variable("HOME").or_else(|| variable("USERPROFILE"));
     let mut rest = path;
     let mut expanded = String::new();
@@ -154,7 +155,7 @@ fn expand(path: &str, variable: Variable<'_>) -> PathBuf {
     }
     while let Some((before, behind)) = rest.split_once('$') {
         expanded.push_str(before);
-        let (name, after) = variable_name(behind);
+        let (name, after) = split_variable_name(behind);
         match variable(name) {
             Some(value) => expanded.push_str(&value),
             None => expanded.push_str(&rest[before.len()..rest.len() - after.len()]),
@@ -166,7 +167,7 @@ fn expand(path: &str, variable: Variable<'_>) -> PathBuf {
 }
 
 /// The name behind a dollar sign, and what follows it.
-fn variable_name(text: &str) -> (&str, &str) {
+fn split_variable_name(text: &str) -> (&str, &str) {
     if let Some((name, after)) = text.strip_prefix('{').and_then(|braced| braced.split_once('}')) {
         return (name, after);
     }
@@ -175,7 +176,7 @@ fn variable_name(text: &str) -> (&str, &str) {
 }
 
 /// Whether a variable says yes in one of Python's ways.
-fn is_on(variable: Variable<'_>, name: &str) -> bool {
+fn is_truthy(variable: HubEnvLookup<'_>, name: &str) -> bool {
     let value = variable(name).map(|value| value.to_ascii_uppercase());
     matches!(value.as_deref(), Some("1" | "ON" | "YES" | "TRUE"))
 }
@@ -184,35 +185,39 @@ fn is_on(variable: Variable<'_>, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    type VariablePairs<'a> = &'a [(&'a str, &'a str)];
 
     /// The settings of these variables and files.
-    fn resolve(given: Given, variables: Pairs<'_>, files: Pairs<'_>) -> Result<Settings, PublishError> {
-        let find = |pairs: Pairs<'_>, name: &str| {
+    fn resolve_settings(
+        given: ExplicitSettings,
+        variables: VariablePairs<'_>,
+        files: VariablePairs<'_>,
+    ) -> Result<HubSettings, PushError> {
+        let find = |pairs: VariablePairs<'_>, name: &str| {
             pairs.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned())
         };
         let read = |path: &Path| {
             let path = path.to_str().unwrap();
             find(files, path).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         };
-        Settings::resolve(given, &|name| find(variables, name), &read)
+        HubSettings::resolve(given, &|name| find(variables, name), &read)
     }
 
     /// The token that is found; `-` for none.
-    fn token(variables: Pairs<'_>, files: Pairs<'_>) -> String {
-        match resolve(Given::default(), variables, files) {
+    fn resolve_token(variables: VariablePairs<'_>, files: VariablePairs<'_>) -> String {
+        match resolve_settings(ExplicitSettings::default(), variables, files) {
             Ok(settings) => settings.token.expose().to_owned(),
-            Err(PublishError::NoToken) => "-".to_owned(),
+            Err(PushError::NoToken) => "-".to_owned(),
             Err(other) => other.to_string(),
         }
     }
 
     /// What `huggingface_hub.get_token()` gives for the same environment.
     #[test]
-    fn the_token_is_python_s() {
+    fn token_lookup_matches_python_client() {
         let home = ("HOME", "/u");
         let file = ("/u/.cache/huggingface/token", "hf_file\n");
-        let cases: &[(Pairs<'_>, Pairs<'_>, &str)] = &[
+        let cases: &[(VariablePairs<'_>, VariablePairs<'_>, &str)] = &[
             (&[home], &[], "-"),
             (&[home], &[file], "hf_file"),
             (&[home, ("HF_TOKEN", "hf_1"), ("HUGGING_FACE_HUB_TOKEN", "hf_2")], &[file], "hf_1"),
@@ -231,13 +236,13 @@ mod tests {
             (&[home, ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "")], &[file], "hf_file"),
         ];
         for (variables, files, expected) in cases {
-            assert_eq!(token(variables, files), *expected, "{variables:?} {files:?}");
+            assert_eq!(resolve_token(variables, files), *expected, "{variables:?} {files:?}");
         }
     }
 
     #[test]
-    fn who_asks_where_the_token_is_from_hears_it_and_not_the_token() {
-        let origin = |variables: Pairs<'_>, has_file: bool| {
+    fn token_origin_hides_token() {
+        let origin = |variables: VariablePairs<'_>, has_file: bool| {
             let variable = |name: &str| {
                 variables.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned())
             };
@@ -245,7 +250,7 @@ mod tests {
                 true => Ok("hf_file".to_owned()),
                 false => Err(io::Error::from(io::ErrorKind::NotFound)),
             };
-            origin_of(&variable, &read).map_err(|error| error.to_string())
+            token_origin_from(&variable, &read).map_err(|error| error.to_string())
         };
         assert_eq!(origin(&[("HF_TOKEN", "hf_1")], true), Ok("HF_TOKEN"));
         assert_eq!(
@@ -254,75 +259,90 @@ mod tests {
         );
         assert_eq!(origin(&[("HF_TOKEN_PATH", "/t")], true), Ok("the file that HF_TOKEN_PATH names"));
         assert_eq!(origin(&[], true), Ok("the file of `hf auth login`"));
-        assert_eq!(origin(&[], false), Err(PublishError::NoToken.to_string()));
+        assert_eq!(origin(&[], false), Err(PushError::NoToken.to_string()));
         let forbidden = origin(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"), ("HF_TOKEN", "hf_1")], true);
-        assert_eq!(forbidden, Err(PublishError::TokenNotGiven.to_string()));
+        assert_eq!(forbidden, Err(PushError::ImplicitTokenDisabled.to_string()));
     }
 
     #[test]
-    fn a_token_that_is_given_goes_before_all_others() {
-        let given = Given { token: Some(Token::new("hf_given").unwrap()), ..Given::default() };
+    fn explicit_token_takes_precedence() {
+        let given = ExplicitSettings {
+            token: Some(HubToken::new("hf_given").unwrap()),
+            ..ExplicitSettings::default()
+        };
         let variables = [("HF_TOKEN", "hf_1"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "yes")];
-        let settings = resolve(given, &variables, &[]).unwrap();
+        let settings = resolve_settings(given, &variables, &[]).unwrap();
         assert_eq!(settings.token.expose(), "hf_given");
     }
 
     #[test]
-    fn a_token_that_may_not_be_found_must_be_given() {
+    fn disabled_implicit_token_is_an_error() {
         for yes in ["1", "true", "Yes", "ON"] {
             let variables = [("HF_HUB_DISABLE_IMPLICIT_TOKEN", yes), ("HF_TOKEN", "hf_1")];
-            let error = resolve(Given::default(), &variables, &[]).unwrap_err();
-            assert!(matches!(error, PublishError::TokenNotGiven), "{error}");
+            let error = resolve_settings(ExplicitSettings::default(), &variables, &[]).unwrap_err();
+            assert!(matches!(error, PushError::ImplicitTokenDisabled), "{error}");
         }
     }
 
     #[test]
-    fn a_token_file_that_cannot_be_read_is_an_error_and_not_no_token() {
+    fn unreadable_token_file_is_an_error() {
         let read = |_: &Path| Err(io::Error::from(io::ErrorKind::PermissionDenied));
-        let error = Settings::resolve(Given::default(), &|_| None, &read).unwrap_err();
-        assert!(matches!(error, PublishError::TokenFile { .. }), "{error}");
+        let error = HubSettings::resolve(ExplicitSettings::default(), &|_| None, &read).unwrap_err();
+        assert!(matches!(error, PushError::UnreadableTokenFile { .. }), "{error}");
     }
 
     #[test]
-    fn the_address_is_python_s_and_has_no_slash_at_its_end() {
-        let cases: &[(Option<&str>, Pairs<'_>, &str)] = &[
+    fn endpoint_matches_python_without_trailing_slash() {
+        let cases: &[(Option<&str>, VariablePairs<'_>, &str)] = &[
             (None, &[], "https://huggingface.co"),
             (None, &[("HF_ENDPOINT", "")], "https://huggingface.co"),
             (None, &[("HF_ENDPOINT", "https://hub.example.org/hf//")], "https://hub.example.org/hf"),
             (Some("http://127.0.0.1:8080/"), &[("HF_ENDPOINT", "https://x")], "http://127.0.0.1:8080"),
         ];
         for (endpoint, variables, expected) in cases {
-            let token = Some(Token::new("hf_1").unwrap());
-            let given = Given { endpoint: endpoint.map(str::to_owned), token };
-            assert_eq!(resolve(given, variables, &[]).unwrap().endpoint, *expected);
+            let token = Some(HubToken::new("hf_1").unwrap());
+            let given = ExplicitSettings { endpoint: endpoint.map(str::to_owned), token };
+            assert_eq!(resolve_settings(given, variables, &[]).unwrap().endpoint, *expected);
         }
     }
 
     #[test]
-    fn an_address_without_a_scheme_or_with_a_password_is_refused_and_the_password_not_shown() {
+    fn invalid_endpoint_error_hides_password() {
         for address in
             ["localhost:8080", "ftp://x", "https://", "https://me:secret@hub.example.org", "http://a b"]
         {
             let variables = [("HF_TOKEN", "hf_1"), ("HF_ENDPOINT", address)];
-            let error = resolve(Given::default(), &variables, &[]).unwrap_err();
-            assert!(matches!(error, PublishError::Endpoint { .. }), "{error}");
+            let error = resolve_settings(ExplicitSettings::default(), &variables, &[]).unwrap_err();
+            assert!(matches!(error, PushError::InvalidEndpoint { .. }), "{error}");
             assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         }
     }
 
     #[test]
-    fn offline_is_offline_even_when_everything_is_given() {
+    fn offline_overrides_explicit_settings() {
         for (variable, value) in [("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_OFFLINE", "true")] {
-            let given = Given { token: Some(Token::new("hf_1").unwrap()), ..Given::default() };
-            let error = resolve(given, &[(variable, value)], &[]).unwrap_err();
+            let given = ExplicitSettings {
+                token: Some(HubToken::new("hf_1").unwrap()),
+                ..ExplicitSettings::default()
+            };
+            let error = resolve_settings(given, &[(variable, value)], &[]).unwrap_err();
             assert!(error.to_string().contains(variable), "{error}");
         }
-        assert!(resolve(Given::default(), &[("HF_HUB_OFFLINE", "0"), ("HF_TOKEN", "hf_1")], &[]).is_ok());
+        assert!(
+            resolve_settings(
+                ExplicitSettings::default(),
+                &[("HF_HUB_OFFLINE", "0"), ("HF_TOKEN", "hf_1")],
+                &[]
+            )
+            .is_ok()
+        );
     }
 
     #[test]
-    fn the_cache_lies_in_the_home_of_hugging_face_s_tools() {
-        let settings = resolve(Given::default(), &[("HF_TOKEN", "hf_1"), ("HF_HOME", "/h")], &[]).unwrap();
-        assert_eq!(settings.cache, Path::new("/h/hub"));
+    fn cache_is_in_hf_home() {
+        let settings =
+            resolve_settings(ExplicitSettings::default(), &[("HF_TOKEN", "hf_1"), ("HF_HOME", "/h")], &[])
+                .unwrap();
+        assert_eq!(settings.cache_dir, Path::new("/h/hub"));
     }
 }

@@ -11,20 +11,20 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Beside the ledgers of the folder's runs.
-pub(crate) const FOLDER: &str = "sootprint";
-const PLACE: &str = "publication";
+pub(crate) const SOOTPRINT_DIR: &str = "sootprint";
+const STAGING_SUBDIR: &str = "publication";
 
-const STAGED: &str = "staged.json";
-const BASE: &str = "base.json";
-const ATTEMPT: &str = "attempt.json";
-const CONFLICT: &str = "conflict.json";
+const STAGED_FILE: &str = "staged.json";
+const MERGE_BASE_FILE: &str = "base.json";
+const PENDING_COMMIT_FILE: &str = "attempt.json";
+const CONFLICT_FILE: &str = "conflict.json";
 /// For people: both cards in one text, with marks where they disagree.
-const CONFLICT_TEXT: &str = "README.conflict.md";
+const CONFLICT_TEXT_FILE: &str = "README.conflict.md";
 
 /// A publication that did not come about. The folder has everything that it needs: publish again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Staged {
+pub struct StagedPush {
     /// The repository, `owner/name`.
     pub repo: String,
     /// The branch.
@@ -40,16 +40,16 @@ pub struct Staged {
 /// A publication that fails is staged, and the next one that succeeds takes it away.
 ///
 /// ```
-/// assert_eq!(sootprint_hub::staged("a/folder/that/is/not/there"), None);
+/// assert_eq!(sootprint_hub::staged_push("a/folder/that/is/not/there"), None);
 /// ```
 #[must_use]
-pub fn staged(dir: impl AsRef<Path>) -> Option<Staged> {
-    Staging::of(dir.as_ref()).read(STAGED)
+pub fn staged_push(dir: impl AsRef<Path>) -> Option<StagedPush> {
+    StagingDir::new(dir.as_ref()).read(STAGED_FILE)
 }
 
 /// A branch of a repository of a Hub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Target {
+pub(crate) struct PushTarget {
     pub(crate) endpoint: String,
     pub(crate) repo: String,
     pub(crate) branch: String,
@@ -57,16 +57,16 @@ pub(crate) struct Target {
 
 /// The card of the last publication, which both cards of today come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Base {
-    pub(crate) target: Target,
+pub(crate) struct MergeBase {
+    pub(crate) target: PushTarget,
     pub(crate) commit: String,
     pub(crate) card: String,
 }
 
 /// A commit that is being made, written before it is sent: its answer may be lost, and this process with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Attempt {
-    pub(crate) target: Target,
+pub(crate) struct PendingCommit {
+    pub(crate) target: PushTarget,
     pub(crate) id: String,
     pub(crate) pull_request: bool,
     /// A hash over all paths and bytes.
@@ -78,60 +78,62 @@ pub(crate) struct Attempt {
 
 /// A card of the Hub that could not be merged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Conflict {
-    target: Target,
+struct StoredConflict {
+    target: PushTarget,
     theirs: String,
 }
 
 /// The place for all of them.
 #[derive(Debug, Clone)]
-pub(crate) struct Staging {
-    place: PathBuf,
+pub(crate) struct StagingDir {
+    path: PathBuf,
 }
 
-impl Staging {
-    pub(crate) fn of(dir: &Path) -> Self {
-        Self { place: dir.join(FOLDER).join(PLACE) }
+impl StagingDir {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { path: dir.join(SOOTPRINT_DIR).join(STAGING_SUBDIR) }
     }
 
     /// Says that the publication waits for the next one, and why.
     pub(crate) fn stage(&self, repo: &str, branch: &str, reason: &str) {
         let since = jiff::Timestamp::now().to_string();
-        let staged = Staged { repo: repo.into(), branch: branch.into(), reason: reason.into(), since };
-        self.write(STAGED, &staged);
+        let staged = StagedPush { repo: repo.into(), branch: branch.into(), reason: reason.into(), since };
+        self.write(STAGED_FILE, &staged);
     }
 
-    pub(crate) fn base(&self, target: &Target) -> Option<Base> {
-        self.read(BASE).filter(|base: &Base| base.target == *target)
+    pub(crate) fn merge_base(&self, target: &PushTarget) -> Option<MergeBase> {
+        self.read(MERGE_BASE_FILE).filter(|base: &MergeBase| base.target == *target)
     }
 
-    pub(crate) fn attempt(&self, target: &Target) -> Option<Attempt> {
-        self.read(ATTEMPT).filter(|attempt: &Attempt| attempt.target == *target)
+    pub(crate) fn pending_commit(&self, target: &PushTarget) -> Option<PendingCommit> {
+        self.read(PENDING_COMMIT_FILE).filter(|attempt: &PendingCommit| attempt.target == *target)
     }
 
-    pub(crate) fn begin(&self, attempt: &Attempt) {
-        self.write(ATTEMPT, attempt);
+    pub(crate) fn save_pending_commit(&self, attempt: &PendingCommit) {
+        self.write(PENDING_COMMIT_FILE, attempt);
     }
 
-    pub(crate) fn keep(&self, base: &Base) {
-        self.write(BASE, base);
+    pub(crate) fn save_merge_base(&self, base: &MergeBase) {
+        self.write(MERGE_BASE_FILE, base);
     }
 
     /// The commit was found, or is known not to have been made.
-    pub(crate) fn forget_attempt(&self) {
-        self.remove(ATTEMPT);
+    pub(crate) fn clear_pending_commit(&self) {
+        self.remove(PENDING_COMMIT_FILE);
     }
 
     /// Everything is published: nothing is staged or in conflict any more.
     pub(crate) fn clear(&self) {
-        [STAGED, ATTEMPT, CONFLICT, CONFLICT_TEXT].into_iter().for_each(|name| self.remove(name));
+        [STAGED_FILE, PENDING_COMMIT_FILE, CONFLICT_FILE, CONFLICT_TEXT_FILE]
+            .into_iter()
+            .for_each(|name| self.remove(name));
     }
 
     /// Keeps both texts for whoever mends the conflict, and returns the file to look at.
-    pub(crate) fn conflict(&self, target: &Target, theirs: &str, marked: &str) -> PathBuf {
-        self.write(CONFLICT, &Conflict { target: target.clone(), theirs: theirs.into() });
-        let path = self.place.join(CONFLICT_TEXT);
-        report(&path, write_whole(&path, marked.as_bytes()));
+    pub(crate) fn save_conflict(&self, target: &PushTarget, theirs: &str, conflict_text: &str) -> PathBuf {
+        self.write(CONFLICT_FILE, &StoredConflict { target: target.clone(), theirs: theirs.into() });
+        let path = self.path.join(CONFLICT_TEXT_FILE);
+        log_write_error(&path, write_atomic(&path, conflict_text.as_bytes()));
         path
     }
 
@@ -139,44 +141,44 @@ impl Staging {
     ///
     /// Deleting the text of the conflict says that it has been looked at, and the folder's card has what is wanted of
     /// both. A card that changed on the Hub since is another one.
-    pub(crate) fn settled(&self, target: &Target) -> Option<String> {
-        let conflict: Conflict = self.read(CONFLICT)?;
-        let is_open = self.place.join(CONFLICT_TEXT).exists();
+    pub(crate) fn resolved_conflict(&self, target: &PushTarget) -> Option<String> {
+        let conflict: StoredConflict = self.read(CONFLICT_FILE)?;
+        let is_open = self.path.join(CONFLICT_TEXT_FILE).exists();
         (!is_open && conflict.target == *target).then_some(conflict.theirs)
     }
 
     /// What cannot be read is as if it were not there.
     fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.place.join(name)).ok()?).ok()
+        serde_json::from_slice(&fs::read(self.path.join(name)).ok()?).ok()
     }
 
     fn write<T: Serialize>(&self, name: &str, value: &T) {
-        let path = self.place.join(name);
+        let path = self.path.join(name);
         let written = serde_json::to_vec_pretty(value).map_err(io::Error::other);
-        report(&path, written.and_then(|json| write_whole(&path, &json)));
+        log_write_error(&path, written.and_then(|json| write_atomic(&path, &json)));
     }
 
     fn remove(&self, name: &str) {
-        let path = self.place.join(name);
+        let path = self.path.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            removed => report(&path, removed),
+            removed => log_write_error(&path, removed),
         }
     }
 }
 
 /// The path itself is left out of the log, which may be shown to anybody.
-fn report(path: &Path, done: io::Result<()>) {
-    if let Err(error) = done {
+fn log_write_error(path: &Path, result: io::Result<()>) {
+    if let Err(error) = result {
         let name = path.file_name().unwrap_or_default().display();
         tracing::warn!("{name} in the run's folder cannot be written: {error}");
     }
 }
 
 /// Creates or replaces a file whole or not at all. Permissions are kept; a new file gets those of any new file.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let old = fs::metadata(path).ok().map(|metadata| metadata.permissions());
-    let file = temporary(path, bytes)?;
+    let file = write_temp_file(path, bytes)?;
     if let Some(permissions) = old {
         file.as_file().set_permissions(permissions)?;
     }
@@ -184,11 +186,11 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Creates a file whole or not at all, and never over one that appeared meanwhile.
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    temporary(path, bytes)?.persist_noclobber(path).map(drop).map_err(|error| error.error)
+pub(crate) fn create_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_temp_file(path, bytes)?.persist_noclobber(path).map(drop).map_err(|error| error.error)
 }
 
-fn temporary(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+fn write_temp_file(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
@@ -206,48 +208,48 @@ fn temporary(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
 mod tests {
     use super::*;
 
-    fn target(branch: &str) -> Target {
-        Target { endpoint: "http://hub".into(), repo: "me/digits".into(), branch: branch.into() }
+    fn push_target(branch: &str) -> PushTarget {
+        PushTarget { endpoint: "http://hub".into(), repo: "me/digits".into(), branch: branch.into() }
     }
 
     #[test]
-    fn what_is_staged_is_read_until_it_is_cleared() {
+    fn staged_push_is_read_until_cleared() {
         let dir = tempfile::tempdir().unwrap();
-        let staging = Staging::of(dir.path());
+        let staging = StagingDir::new(dir.path());
         staging.stage("me/digits", "main", "offline");
-        let found = staged(dir.path()).unwrap();
+        let found = staged_push(dir.path()).unwrap();
         assert_eq!((found.repo.as_str(), found.reason.as_str()), ("me/digits", "offline"));
         assert!(found.since.parse::<jiff::Timestamp>().is_ok());
         staging.clear();
-        assert_eq!(staged(dir.path()), None);
+        assert_eq!(staged_push(dir.path()), None);
     }
 
     #[test]
-    fn a_base_of_another_branch_is_none() {
+    fn merge_base_of_other_branch_ignored() {
         let dir = tempfile::tempdir().unwrap();
-        let staging = Staging::of(dir.path());
-        let base = Base { target: target("main"), commit: "1".into(), card: "# Digits\n".into() };
-        staging.keep(&base);
-        assert_eq!(staging.base(&target("main")), Some(base));
-        assert_eq!(staging.base(&target("next")), None);
+        let staging = StagingDir::new(dir.path());
+        let base = MergeBase { target: push_target("main"), commit: "1".into(), card: "# Digits\n".into() };
+        staging.save_merge_base(&base);
+        assert_eq!(staging.merge_base(&push_target("main")), Some(base));
+        assert_eq!(staging.merge_base(&push_target("next")), None);
     }
 
     #[test]
-    fn a_conflict_is_settled_when_its_text_is_deleted() {
+    fn deleting_conflict_text_resolves_conflict() {
         let dir = tempfile::tempdir().unwrap();
-        let staging = Staging::of(dir.path());
-        let text = staging.conflict(&target("main"), "theirs", "<<<<<<<");
-        assert_eq!(staging.settled(&target("main")), None);
+        let staging = StagingDir::new(dir.path());
+        let text = staging.save_conflict(&push_target("main"), "theirs", "<<<<<<<");
+        assert_eq!(staging.resolved_conflict(&push_target("main")), None);
         fs::remove_file(text).unwrap();
-        assert_eq!(staging.settled(&target("main")).as_deref(), Some("theirs"));
-        assert_eq!(staging.settled(&target("next")), None);
+        assert_eq!(staging.resolved_conflict(&push_target("main")).as_deref(), Some("theirs"));
+        assert_eq!(staging.resolved_conflict(&push_target("next")), None);
     }
 
     #[test]
-    fn a_folder_that_takes_no_files_fails_nothing() {
+    fn unwritable_folder_is_no_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let staging = Staging::of(file.path());
+        let staging = StagingDir::new(file.path());
         staging.stage("me/digits", "main", "offline");
-        assert_eq!(staged(file.path()), None);
+        assert_eq!(staged_push(file.path()), None);
     }
 }

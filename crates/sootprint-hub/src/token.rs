@@ -4,21 +4,21 @@ use std::fmt;
 
 /// A token of the Hub. Its `Debug` shows nothing of it, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub struct HubToken(String);
 
-impl Token {
+impl HubToken {
     /// A token from its text. Blanks and line breaks around it, which files and pipes leave there, do not belong to it.
     ///
     /// ```
-    /// use sootprint_hub::Token;
+    /// use sootprint_hub::HubToken;
     ///
-    /// let token = Token::new("hf_secret\n")?;
-    /// assert_eq!(format!("{token:?}"), "Token(…)");
+    /// let token = HubToken::new("hf_secret\n")?;
+    /// assert_eq!(format!("{token:?}"), "HubToken(…)");
     /// # Ok::<(), sootprint_hub::TokenError>(())
     /// ```
     ///
     /// # Errors
-    /// [`TokenError::Empty`] when nothing is left, [`TokenError::Characters`] for what no header could carry.
+    /// [`TokenError::Empty`] when nothing is left, [`TokenError::InvalidCharacters`] for what no header could carry.
     pub fn new(text: &str) -> Result<Self, TokenError> {
         let text: String = text.trim().chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
         if text.is_empty() {
@@ -26,7 +26,7 @@ impl Token {
         } else if text.chars().all(|letter| letter.is_ascii_graphic()) {
             Ok(Self(text))
         } else {
-            Err(TokenError::Characters)
+            Err(TokenError::InvalidCharacters)
         }
     }
 
@@ -36,9 +36,9 @@ impl Token {
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for HubToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
+        f.write_str("HubToken(…)")
     }
 }
 
@@ -51,7 +51,7 @@ pub enum TokenError {
     Empty,
     /// It has blanks inside or letters that are not ASCII.
     #[error("the token has blanks or other characters that no token has; copy it again")]
-    Characters,
+    InvalidCharacters,
 }
 
 #[cfg(test)]
@@ -59,9 +59,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_no_header_carries_is_no_token() {
-        assert_eq!(Token::new(" \r\n").unwrap_err(), TokenError::Empty);
-        assert_eq!(Token::new("hf_a b").unwrap_err(), TokenError::Characters);
-        assert_eq!(Token::new("hf_é").unwrap_err(), TokenError::Characters);
+    fn invalid_header_text_is_refused() {
+        assert_eq!(HubToken::new(" \r\n").unwrap_err(), TokenError::Empty);
+        assert_eq!(HubToken::new("hf_a b").unwrap_err(), TokenError::InvalidCharacters);
+        assert_eq!(HubToken::new("hf_é").unwrap_err(), TokenError::InvalidCharacters);
     }
 }

@@ -9,7 +9,7 @@
 //! | [`UkCarbonIntensity`] | Great Britain | the stack, imports included | no token |
 //! | [`ElectricityMaps`] | most countries, regions of clouds | the life cycle, imports included | a token |
 //!
-//! [`Cached`] keeps what either answered. [`CloudMetadata`] says in which region of a cloud the machine is.
+//! [`CachedProvider`] keeps what either answered. [`InstanceMetadataClient`] says in which region of a cloud the machine is.
 //!
 //! # Limits
 //! - A provider is told the run's place and times and nothing else; it sees the address of who asks, as every server
@@ -20,30 +20,30 @@
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! use sootprint_core::Run;
-//! use sootprint_live::{Cached, UkCarbonIntensity};
+//! use sootprint::Run;
+//! use sootprint_live::{CachedProvider, UkCarbonIntensity};
 //!
 //! let run = Run::pre_training("artifacts/digits")
 //!     .place("GB".parse()?)
-//!     .provider(Arc::new(Cached::new(UkCarbonIntensity::new(), "uk")))
+//!     .intensity_provider(Arc::new(CachedProvider::new(UkCarbonIntensity::new(), "uk")))
 //!     .start();
 //! // train
 //! let footprint = run.finish();
 //! for hour in &footprint.grid.hours {
 //!     println!("{} {}", hour.start, hour.intensity);
 //! }
-//! # Ok::<(), sootprint_core::PlaceError>(())
+//! # Ok::<(), sootprint::PlaceError>(())
 //! ```
 
 #![forbid(unsafe_code)]
 
-mod cached;
+mod cached_provider;
 mod electricity_maps;
 mod http;
-mod metadata;
-mod uk;
+mod instance_metadata;
+mod uk_carbon_intensity;
 
-pub use cached::Cached;
+pub use cached_provider::CachedProvider;
 pub use electricity_maps::ElectricityMaps;
-pub use metadata::CloudMetadata;
-pub use uk::UkCarbonIntensity;
+pub use instance_metadata::InstanceMetadataClient;
+pub use uk_carbon_intensity::UkCarbonIntensity;

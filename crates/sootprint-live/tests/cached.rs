@@ -7,123 +7,147 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use sootprint::{Basis, CarbonIntensity, Period, Place, Provider, ProviderError, Series};
-use sootprint_live::Cached;
+use sootprint::{
+    CarbonIntensity, EmissionScope, IntensityPeriod, IntensityProvider, IntensitySeries, Place, ProviderError,
+};
+use sootprint_live::CachedProvider;
 
 const START: &str = "2026-10-03T00:00:00Z";
 
-fn at(hour: i64) -> Timestamp {
+fn timestamp_at(hour: i64) -> Timestamp {
     START.parse::<Timestamp>().unwrap() + SignedDuration::from_hours(hour)
 }
 
-fn hour(number: i64, is_forecast: bool) -> Period {
+fn period_at(number: i64, is_forecast: bool) -> IntensityPeriod {
     let intensity = CarbonIntensity::from_grams_per_kilowatt_hour(100.0 + number as f64);
-    Period { start: at(number), end: at(number + 1), intensity, is_forecast }
+    IntensityPeriod { start: timestamp_at(number), end: timestamp_at(number + 1), intensity, is_forecast }
 }
 
 /// Knows the hours up to a number, the last of them as a forecast; away without one.
 #[derive(Debug, Clone, Default)]
-struct Scripted {
-    known: Arc<Mutex<Option<i64>>>,
-    asked: Arc<Mutex<Vec<(i64, i64)>>>,
+struct ScriptedIntensityProvider {
+    known_hours: Arc<Mutex<Option<i64>>>,
+    requested_ranges: Arc<Mutex<Vec<(i64, i64)>>>,
 }
 
-impl Provider for Scripted {
-    fn hours(&self, _: Place, from: Timestamp, to: Timestamp) -> Result<Series, ProviderError> {
-        let number = |time: Timestamp| time.duration_since(at(0)).as_secs().div_euclid(3_600);
-        self.asked.lock().unwrap().push((number(from), number(to)));
-        let Some(known) = *self.known.lock().unwrap() else {
-            return Err(ProviderError::Refused { provider: "a scripted grid".to_owned(), status: 503 });
+impl IntensityProvider for ScriptedIntensityProvider {
+    fn intensity_between(
+        &self,
+        _: Place,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<IntensitySeries, ProviderError> {
+        let number = |time: Timestamp| time.duration_since(timestamp_at(0)).as_secs().div_euclid(3_600);
+        self.requested_ranges.lock().unwrap().push((number(from), number(to)));
+        let Some(known) = *self.known_hours.lock().unwrap() else {
+            return Err(ProviderError::RequestRejected {
+                provider: "a scripted grid".to_owned(),
+                status: 503,
+            });
         };
-        let hours = (number(from)..number(to).min(known)).map(|number| hour(number, number + 1 == known));
-        Series::new("a scripted grid", Basis::DirectConsumption, hours.collect())
+        let hours =
+            (number(from)..number(to).min(known)).map(|number| period_at(number, number + 1 == known));
+        IntensitySeries::new("a scripted grid", EmissionScope::DirectConsumption, hours.collect())
     }
 }
 
-impl Scripted {
-    fn knows(&self, hours: Option<i64>) {
-        *self.known.lock().unwrap() = hours;
+impl ScriptedIntensityProvider {
+    fn set_known_hours(&self, hours: Option<i64>) {
+        *self.known_hours.lock().unwrap() = hours;
     }
 
-    fn asked(&self) -> Vec<(i64, i64)> {
-        std::mem::take(&mut *self.asked.lock().unwrap())
+    fn take_requested_ranges(&self) -> Vec<(i64, i64)> {
+        std::mem::take(&mut *self.requested_ranges.lock().unwrap())
     }
 }
 
-fn cached(dir: &Path) -> (Cached<Scripted>, Scripted) {
-    let scripted = Scripted::default();
-    (Cached::new(scripted.clone(), "scripted").in_dir(dir.join("made/when/needed")), scripted)
+fn scripted_cache(dir: &Path) -> (CachedProvider<ScriptedIntensityProvider>, ScriptedIntensityProvider) {
+    let scripted = ScriptedIntensityProvider::default();
+    (CachedProvider::new(scripted.clone(), "scripted").with_cache_dir(dir.join("made/when/needed")), scripted)
 }
 
-fn ask(provider: &impl Provider, from: i64, to: i64) -> Result<Vec<Period>, ProviderError> {
-    provider.hours("FR".parse().unwrap(), at(from), at(to)).map(|series| series.periods().to_vec())
+fn fetch_periods(
+    provider: &impl IntensityProvider,
+    from: i64,
+    to: i64,
+) -> Result<Vec<IntensityPeriod>, ProviderError> {
+    provider
+        .intensity_between("FR".parse().unwrap(), timestamp_at(from), timestamp_at(to))
+        .map(|series| series.periods().to_vec())
 }
 
 #[test]
-fn what_was_found_is_not_asked_for_again_and_what_was_foreseen_is() {
+fn only_forecast_hours_are_refetched() {
     let dir = tempfile::tempdir().unwrap();
-    let (cached, scripted) = cached(dir.path());
-    scripted.knows(Some(3));
-    assert_eq!(ask(&cached, 0, 3).unwrap(), [hour(0, false), hour(1, false), hour(2, true)]);
-    assert_eq!(scripted.asked(), [(0, 3)]);
-    scripted.knows(Some(5));
-    assert_eq!(ask(&cached, 0, 4).unwrap(), [hour(0, false), hour(1, false), hour(2, false), hour(3, false)]);
-    assert_eq!(scripted.asked(), [(2, 4)]);
-    assert_eq!(ask(&cached, 1, 3).unwrap(), [hour(1, false), hour(2, false)]);
-    assert_eq!(scripted.asked(), []);
+    let (cached, scripted) = scripted_cache(dir.path());
+    scripted.set_known_hours(Some(3));
+    assert_eq!(
+        fetch_periods(&cached, 0, 3).unwrap(),
+        [period_at(0, false), period_at(1, false), period_at(2, true)]
+    );
+    assert_eq!(scripted.take_requested_ranges(), [(0, 3)]);
+    scripted.set_known_hours(Some(5));
+    assert_eq!(
+        fetch_periods(&cached, 0, 4).unwrap(),
+        [period_at(0, false), period_at(1, false), period_at(2, false), period_at(3, false)]
+    );
+    assert_eq!(scripted.take_requested_ranges(), [(2, 4)]);
+    assert_eq!(fetch_periods(&cached, 1, 3).unwrap(), [period_at(1, false), period_at(2, false)]);
+    assert_eq!(scripted.take_requested_ranges(), []);
 }
 
 #[test]
-fn an_outage_is_bridged_by_what_is_kept_and_filled_afterwards() {
+fn outage_falls_back_to_cache() {
     let dir = tempfile::tempdir().unwrap();
-    let (cached, scripted) = cached(dir.path());
-    assert!(ask(&cached, 0, 2).is_err(), "nothing is kept");
-    scripted.knows(Some(10));
-    ask(&cached, 0, 2).unwrap();
-    scripted.knows(None);
-    assert_eq!(ask(&cached, 0, 5).unwrap(), [hour(0, false), hour(1, false)]);
-    assert!(ask(&cached, 3, 5).is_err(), "nothing is kept of that time");
-    scripted.knows(Some(10));
-    assert_eq!(ask(&cached, 0, 5).unwrap().len(), 5);
+    let (cached, scripted) = scripted_cache(dir.path());
+    assert!(fetch_periods(&cached, 0, 2).is_err(), "nothing is kept");
+    scripted.set_known_hours(Some(10));
+    fetch_periods(&cached, 0, 2).unwrap();
+    scripted.set_known_hours(None);
+    assert_eq!(fetch_periods(&cached, 0, 5).unwrap(), [period_at(0, false), period_at(1, false)]);
+    assert!(fetch_periods(&cached, 3, 5).is_err(), "nothing is kept of that time");
+    scripted.set_known_hours(Some(10));
+    assert_eq!(fetch_periods(&cached, 0, 5).unwrap().len(), 5);
     // Another process finds what this one kept.
-    let another = Cached::new(scripted.clone(), "scripted").in_dir(dir.path().join("made/when/needed"));
-    scripted.asked();
-    assert_eq!(ask(&another, 0, 5).unwrap().len(), 5);
-    assert_eq!(scripted.asked(), []);
+    let another =
+        CachedProvider::new(scripted.clone(), "scripted").with_cache_dir(dir.path().join("made/when/needed"));
+    scripted.take_requested_ranges();
+    assert_eq!(fetch_periods(&another, 0, 5).unwrap().len(), 5);
+    assert_eq!(scripted.take_requested_ranges(), []);
 }
 
 #[test]
-fn a_file_that_is_spoilt_or_a_folder_that_is_none_costs_nothing_but_a_question() {
+fn corrupt_cache_is_refetched() {
     let dir = tempfile::tempdir().unwrap();
-    let (cached, scripted) = cached(dir.path());
-    scripted.knows(Some(10));
-    ask(&cached, 0, 2).unwrap();
+    let (cached, scripted) = scripted_cache(dir.path());
+    scripted.set_known_hours(Some(10));
+    fetch_periods(&cached, 0, 2).unwrap();
     let folder = dir.path().join("made/when/needed");
     let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
     let good = fs::read_to_string(&file).unwrap();
-    for spoilt in ["", "{}", "[1", &good.replace("100.0", "-100.0"), &good[..good.len() / 2]] {
-        fs::write(&file, spoilt).unwrap();
-        scripted.asked();
-        assert_eq!(ask(&cached, 0, 2).unwrap(), [hour(0, false), hour(1, false)]);
-        assert_eq!(scripted.asked(), [(0, 2)], "{spoilt}");
+    for corrupt in ["", "{}", "[1", &good.replace("100.0", "-100.0"), &good[..good.len() / 2]] {
+        fs::write(&file, corrupt).unwrap();
+        scripted.take_requested_ranges();
+        assert_eq!(fetch_periods(&cached, 0, 2).unwrap(), [period_at(0, false), period_at(1, false)]);
+        assert_eq!(scripted.take_requested_ranges(), [(0, 2)], "{corrupt}");
     }
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    let nowhere = Cached::new(scripted.clone(), "scripted").in_dir(file);
-    assert_eq!(ask(&nowhere, 0, 2).unwrap().len(), 2);
+    let without_cache_dir = CachedProvider::new(scripted.clone(), "scripted").with_cache_dir(file);
+    assert_eq!(fetch_periods(&without_cache_dir, 0, 2).unwrap().len(), 2);
 }
 
 #[test]
-fn places_and_providers_have_files_of_their_own() {
+fn each_place_and_provider_cached_separately() {
     let dir = tempfile::tempdir().unwrap();
-    let (cached, scripted) = cached(dir.path());
-    scripted.knows(Some(10));
+    let (cached, scripted) = scripted_cache(dir.path());
+    scripted.set_known_hours(Some(10));
     for name in ["FR", "gcp:europe-west9", "EGRID-SRVC"] {
-        cached.hours(name.parse().unwrap(), at(0), at(1)).unwrap();
+        cached.intensity_between(name.parse().unwrap(), timestamp_at(0), timestamp_at(1)).unwrap();
     }
-    Cached::new(scripted, "../another")
-        .in_dir(dir.path())
-        .hours("FR".parse().unwrap(), at(0), at(1))
+    CachedProvider::new(scripted, "../another")
+        .with_cache_dir(dir.path())
+        .intensity_between("FR".parse().unwrap(), timestamp_at(0), timestamp_at(1))
         .unwrap();
     let names = |folder: &Path| {
         let entries =

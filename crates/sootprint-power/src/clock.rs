@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 ///
 /// ```
 /// use std::time::Duration;
-/// use sootprint::VirtualClock;
+/// use sootprint_power::VirtualClock;
 ///
 /// let clock = VirtualClock::default();
 /// clock.advance(Duration::from_millis(250));
@@ -23,7 +23,6 @@ pub struct VirtualClock(Arc<AtomicU64>);
 impl VirtualClock {
     /// The time since the clock was made.
     #[must_use]
-    /// The time since the clock's origin.
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Acquire))
     }
@@ -37,14 +36,14 @@ impl VirtualClock {
 
 /// The clock of a set of sources.
 #[derive(Debug, Clone)]
-pub enum Clock {
+pub enum SamplerClock {
     /// The system's monotonic clock, from an origin.
     System(Instant),
     /// A clock that a script moves.
     Virtual(VirtualClock),
 }
 
-impl Clock {
+impl SamplerClock {
     /// The time since the clock's origin.
     pub fn now(&self) -> Duration {
         match self {
@@ -54,7 +53,7 @@ impl Clock {
     }
 
     /// How long to sleep until `due`; none on a virtual clock, whose time no sleep brings nearer.
-    pub fn until(&self, due: Duration) -> Option<Duration> {
+    pub fn time_until(&self, due: Duration) -> Option<Duration> {
         matches!(self, Self::System(_)).then(|| due.saturating_sub(self.now()))
     }
 }

@@ -8,23 +8,25 @@
 
 #![forbid(unsafe_code)]
 
-mod allocation;
-mod boards;
+mod accelerator;
+mod accumulator;
 mod clock;
-mod hardware;
-mod meter;
-mod processes;
+mod gpu;
+mod gpu_processes;
+mod job_limits;
+mod sampler;
 mod source;
-mod tally;
 
-pub use allocation::HostShareId;
-pub use boards::{Board, Claim, CudaVisibility, Shown};
-pub use clock::{Clock, VirtualClock};
-pub use hardware::{Hardware, HardwareError};
-pub use meter::{Edge, Instruments, Meter, Moment, OnSample, Opening, Session};
-pub use processes::Users;
-pub use source::{
-    Bounded, Component, CrossCheck, NvmlError, Reading, Replay, ReplayError, Sensor, SourceReport, Tolerance,
-    Unreadable, cross_check, sources,
+pub use accelerator::{Accelerator, AcceleratorError};
+pub use accumulator::{ComponentTotal, EnergyAccumulator, SensorEvent};
+pub use clock::{SamplerClock, VirtualClock};
+pub use gpu::{CudaVisibility, DeviceId, GpuInfo, VisibleDevice};
+pub use gpu_processes::GpuUsers;
+pub use job_limits::HostShareId;
+pub use sampler::{
+    BoundaryPrecision, SampleCallback, SampleView, Sampler, SamplerSession, SessionStart, SourceConfig,
 };
-pub use tally::{Finding, Tally, Total};
+pub use source::{
+    ComponentInfo, CrossCheck, EnergyBounds, NvmlError, ReadError, Replay, ReplayError, ReplaySensor,
+    SensorReading, SensorTolerance, SourceStatus, cross_check, probe_sources,
+};

@@ -1,114 +1,122 @@
 //! A footprint drawn with letters: power over time, and the components' parts of the energy.
 
-use sootprint_core::{ComponentSummary, Footprint, Kind, Method, Power};
+use sootprint_core::{ComponentKind, ComponentSummary, Footprint, MeasurementMethod, Power};
 
 /// Where the drawings begin, as the texts of a report do, and how wide they are.
-const COLUMN: usize = 8;
-const CURVE: usize = 72;
-const BAR: usize = 40;
+const TEXT_COLUMN: usize = 8;
+const CURVE_WIDTH: usize = 72;
+const BAR_WIDTH: usize = 40;
 
 /// From an eighth to the whole of a line's height.
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// More bars than these say less than one for each kind.
-const MOST_BARS: usize = 12;
+const MAX_BARS: usize = 12;
 
 /// Power over time and the components' shares of the energy, as lines of text; empty without any figure.
 #[must_use]
 pub fn chart(footprint: &Footprint) -> String {
-    curve(&footprint.power) + &bars(footprint)
+    render_curve(&footprint.power) + &render_bars(footprint)
 }
 
 /// Power over time, from zero to the peak.
-fn curve(trace: &[(f64, f64)]) -> String {
-    let means = means(trace);
+fn render_curve(trace: &[(f64, f64)]) -> String {
+    let means = column_means(trace);
     let peak = means.iter().copied().fold(0.0, f64::max);
     let Some((end, _)) = trace.last().filter(|_| peak > 0.0) else { return String::new() };
-    let line: String = means.iter().map(|watts| level(watts / peak)).collect();
+    let line: String = means.iter().map(|watts| level_char(watts / peak)).collect();
     let (start, end) = ("0 s", format!("{end:.1} s"));
     let middle = format!("up to {}", Power::from_watts(peak));
-    let width = CURVE - start.len();
-    format!("{:<COLUMN$}{line}\n{:COLUMN$}{start}{:>width$}\n", "Power", "", format!("{middle}, {end}"))
+    let width = CURVE_WIDTH - start.len();
+    format!(
+        "{:<TEXT_COLUMN$}{line}\n{:TEXT_COLUMN$}{start}{:>width$}\n",
+        "Power",
+        "",
+        format!("{middle}, {end}")
+    )
 }
 
 /// The mean power of each of the curve's columns. A point of the trace is the mean since the point before.
-fn means(trace: &[(f64, f64)]) -> Vec<f64> {
+fn column_means(trace: &[(f64, f64)]) -> Vec<f64> {
     let end = trace.last().map_or(0.0, |(seconds, _)| *seconds);
     if end <= 0.0 {
         return Vec::new();
     }
-    let step = end / CURVE as f64;
-    let mut joules = vec![0.0; CURVE];
-    let mut before: f64 = 0.0;
+    let step = end / CURVE_WIDTH as f64;
+    let mut joules = vec![0.0; CURVE_WIDTH];
+    let mut previous: f64 = 0.0;
     for &(seconds, watts) in trace {
         for (column, joules) in joules.iter_mut().enumerate() {
-            let [from, to] = [column, column + 1].map(|edge| edge as f64 * step);
-            *joules += watts * (seconds.min(to) - before.max(from)).max(0.0);
+            let [from, to] = [column, column + 1].map(|boundary| boundary as f64 * step);
+            *joules += watts * (seconds.min(to) - previous.max(from)).max(0.0);
         }
-        before = seconds;
+        previous = seconds;
     }
     joules.into_iter().map(|joules| joules / step).collect()
 }
 
-fn level(part: f64) -> char {
-    let eighth = (part * LEVELS.len() as f64).ceil().clamp(1.0, LEVELS.len() as f64);
+fn level_char(share: f64) -> char {
+    let eighth = (share * LEVELS.len() as f64).ceil().clamp(1.0, LEVELS.len() as f64);
     LEVELS[eighth as usize - 1]
 }
 
 /// The components' parts of the energy, in the order of the report.
-fn bars(footprint: &Footprint) -> String {
+fn render_bars(footprint: &Footprint) -> String {
     let components: Vec<&ComponentSummary> =
         footprint.components.iter().filter(|component| component.method.is_some()).collect();
     let total: f64 = components.iter().map(|component| component.energy.joules()).sum();
     if total <= 0.0 {
         return String::new();
     }
-    let bars = if components.len() > MOST_BARS { by_kind(&components) } else { by_component(&components) };
+    let bars =
+        if components.len() > MAX_BARS { bars_by_kind(&components) } else { bars_by_component(&components) };
     let mut text = String::new();
-    for (index, Bar { name, joules, is_modelled }) in bars.iter().enumerate() {
+    for (index, ChartBar { name, joules, is_modelled }) in bars.iter().enumerate() {
         let title = if index == 0 { "Parts" } else { "" };
-        let part = joules / total;
-        let cells = (part * BAR as f64).round() as usize;
-        let fill = if *is_modelled { "░" } else { "█" }.repeat(cells.max(usize::from(part > 0.0)));
-        text += &format!("{title:<COLUMN$}{name:<9}{fill:<BAR$}{:>6.1} %\n", part * 100.0);
+        let share = joules / total;
+        let cells = (share * BAR_WIDTH as f64).round() as usize;
+        let fill = if *is_modelled { "░" } else { "█" }.repeat(cells.max(usize::from(share > 0.0)));
+        text += &format!("{title:<TEXT_COLUMN$}{name:<9}{fill:<BAR_WIDTH$}{:>6.1} %\n", share * 100.0);
     }
     if bars.iter().any(|bar| bar.is_modelled) {
-        text += &format!("{:COLUMN$}{:9}░ is modelled, █ is measured\n", "", "");
+        text += &format!("{:TEXT_COLUMN$}{:9}░ is modelled, █ is measured\n", "", "");
     }
     text
 }
 
-struct Bar {
+struct ChartBar {
     name: String,
     joules: f64,
     is_modelled: bool,
 }
 
-fn by_component(components: &[&ComponentSummary]) -> Vec<Bar> {
+fn bars_by_component(components: &[&ComponentSummary]) -> Vec<ChartBar> {
     let count = |kind| components.iter().filter(|component| component.kind == kind).count();
-    let mut seen: Vec<Kind> = Vec::new();
+    let mut kinds_seen: Vec<ComponentKind> = Vec::new();
     let bar = |component: &&ComponentSummary| {
-        seen.push(component.kind);
-        let index = seen.iter().filter(|kind| **kind == component.kind).count() - 1;
+        kinds_seen.push(component.kind);
+        let index = kinds_seen.iter().filter(|kind| **kind == component.kind).count() - 1;
         let name = match count(component.kind) {
             1 => component.kind.name().to_owned(),
             _ => format!("{} {index}", component.kind.name()),
         };
-        let is_modelled = component.method == Some(Method::Modelled);
-        Bar { name, joules: component.energy.joules(), is_modelled }
+        let is_modelled = component.method == Some(MeasurementMethod::Modelled);
+        ChartBar { name, joules: component.energy.joules(), is_modelled }
     };
     components.iter().map(bar).collect()
 }
 
 /// One bar for all that are measured of a kind, and one for all that are modelled.
-fn by_kind(components: &[&ComponentSummary]) -> Vec<Bar> {
-    let mut bars: Vec<Bar> = Vec::new();
+fn bars_by_kind(components: &[&ComponentSummary]) -> Vec<ChartBar> {
+    let mut bars: Vec<ChartBar> = Vec::new();
     for component in components {
-        let is_modelled = component.method == Some(Method::Modelled);
+        let is_modelled = component.method == Some(MeasurementMethod::Modelled);
         let name = component.kind.name();
         match bars.iter_mut().find(|bar| bar.name == name && bar.is_modelled == is_modelled) {
             Some(bar) => bar.joules += component.energy.joules(),
-            None => bars.push(Bar { name: name.to_owned(), joules: component.energy.joules(), is_modelled }),
+            None => {
+                bars.push(ChartBar { name: name.to_owned(), joules: component.energy.joules(), is_modelled })
+            }
         }
     }
     bars
@@ -123,19 +131,19 @@ mod tests {
     /// The width of a report.
     const WIDTH: usize = 80;
 
-    fn footprint() -> Footprint {
+    fn sample_footprint() -> Footprint {
         Footprint::from_json(include_str!("../tests/sample.json")).unwrap()
     }
 
     #[test]
-    fn the_curve_s_columns_are_means_over_their_time() {
+    fn curve_columns_are_time_means() {
         // A third of the time at 300 W, then 600 W, which is where the curve ends.
-        let means = means(&[(10.0, 300.0), (30.0, 600.0)]);
-        assert_eq!(means.len(), CURVE);
+        let means = column_means(&[(10.0, 300.0), (30.0, 600.0)]);
+        assert_eq!(means.len(), CURVE_WIDTH);
         let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
         assert!(means[..24].iter().all(|watts| near(*watts, 300.0)), "{means:?}");
         assert!(means[24..].iter().all(|watts| near(*watts, 600.0)), "{means:?}");
-        let text = curve(&[(10.0, 300.0), (30.0, 600.0)]);
+        let text = render_curve(&[(10.0, 300.0), (30.0, 600.0)]);
         let [line, axis] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
         assert_eq!(line, format!("Power   {}{}", "▄".repeat(24), "█".repeat(48)));
         assert!(axis.starts_with("        0 s ") && axis.ends_with(" up to 600.0 W, 30.0 s"), "{axis}");
@@ -143,20 +151,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_drawn_of_nothing() {
-        assert_eq!(curve(&[]), "");
-        assert_eq!(curve(&[(0.0, 100.0)]), "");
-        assert_eq!(curve(&[(1.0, 0.0)]), "");
-        let mut footprint = footprint();
+    fn empty_footprint_draws_nothing() {
+        assert_eq!(render_curve(&[]), "");
+        assert_eq!(render_curve(&[(0.0, 100.0)]), "");
+        assert_eq!(render_curve(&[(1.0, 0.0)]), "");
+        let mut footprint = sample_footprint();
         footprint.components.clear();
         footprint.power.clear();
         assert_eq!(chart(&footprint), "");
     }
 
     #[test]
-    fn bars_have_the_parts_of_the_total() {
+    fn bars_show_share_of_total() {
         // 700, 90 and 10 of 800 Wh.
-        let text = bars(&footprint());
+        let text = render_bars(&sample_footprint());
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], format!("Parts   GPU      {:<40}  87.5 %", "█".repeat(35)));
         assert_eq!(lines[1], format!("        CPU      {:<40}  11.2 %", "░".repeat(5)));
@@ -165,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn many_boards_are_one_bar_and_two_have_numbers() {
-        let mut footprint = footprint();
-        let mut board = footprint.components[0].clone();
-        board.energy = Energy::from_joules(10.0);
-        footprint.components = vec![board.clone(), board.clone()];
-        let two = bars(&footprint);
+    fn many_gpus_share_one_bar() {
+        let mut footprint = sample_footprint();
+        let mut gpu = footprint.components[0].clone();
+        gpu.energy = Energy::from_joules(10.0);
+        footprint.components = vec![gpu.clone(), gpu.clone()];
+        let two = render_bars(&footprint);
         assert!(two.contains("GPU 0") && two.contains("GPU 1"), "{two}");
-        footprint.components = vec![board; 16];
-        assert_eq!(bars(&footprint).lines().count(), 1);
+        footprint.components = vec![gpu; 16];
+        assert_eq!(render_bars(&footprint).lines().count(), 1);
     }
 }

@@ -1,9 +1,9 @@
 //! A footprint as a table for spreadsheets.
 
-use sootprint_core::{Footprint, Outcome};
+use sootprint_core::{Footprint, RunStatus};
 
 /// One row for the whole run, then one for each component, epoch and phase. What a row has not is empty.
-const HEADER: [&str; 15] = [
+const COLUMNS: [&str; 15] = [
     "run",
     "row",
     "name",
@@ -32,27 +32,27 @@ pub struct CsvError(#[source] ::csv::Error);
 /// [`CsvError`] when the table cannot be written.
 pub fn to_csv(footprints: &[Footprint]) -> Result<String, CsvError> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer.write_record(HEADER).map_err(CsvError)?;
+    writer.write_record(COLUMNS).map_err(CsvError)?;
     for footprint in footprints {
-        for row in rows(footprint) {
+        for row in csv_rows(footprint) {
             let value = |column| row.iter().find(|(name, _)| *name == column).map_or("", |(_, value)| value);
-            writer.write_record(HEADER.map(value)).map_err(CsvError)?;
+            writer.write_record(COLUMNS.map(value)).map_err(CsvError)?;
         }
     }
     let bytes = writer.into_inner().map_err(|error| CsvError(error.into_error().into()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-type Row = Vec<(&'static str, String)>;
+type CsvRow = Vec<(&'static str, String)>;
 
-fn rows(footprint: &Footprint) -> Vec<Row> {
+fn csv_rows(footprint: &Footprint) -> Vec<CsvRow> {
     let (run, energy, emissions) = (&footprint.run, &footprint.energy, &footprint.emissions);
     let start = |row: &str| vec![("run", run.id.clone()), ("row", row.to_owned())];
     let mut rows = vec![start("run")];
     rows[0].extend([
         ("name", footprint.hardware.clone()),
         ("attempt", run.attempts.to_string()),
-        ("completed", (run.outcome == Outcome::Completed).to_string()),
+        ("completed", (run.outcome == RunStatus::Completed).to_string()),
         ("duration_s", run.duration_s.to_string()),
         ("energy_j", energy.total.joules().to_string()),
         ("low_j", energy.low.joules().to_string()),
@@ -73,7 +73,7 @@ fn rows(footprint: &Footprint) -> Vec<Row> {
                 ("low_j", component.low.joules().to_string()),
                 ("high_j", component.high.joules().to_string()),
             ]);
-            row.extend(component.mean.map(|mean| ("mean_w", mean.watts().to_string())));
+            row.extend(component.mean_power.map(|mean| ("mean_w", mean.watts().to_string())));
         }
         rows.push(row);
     }
@@ -107,11 +107,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_its_components_and_its_epochs_are_rows() {
+    fn csv_has_row_per_item() {
         let footprint = Footprint::from_json(include_str!("../tests/sample.json")).unwrap();
         let text = to_csv(std::slice::from_ref(&footprint)).unwrap();
         let mut reader = ::csv::Reader::from_reader(text.as_bytes());
-        let column = |name: &str| HEADER.iter().position(|it| *it == name).unwrap();
+        let column = |name: &str| COLUMNS.iter().position(|it| *it == name).unwrap();
         let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
         let kinds: Vec<&str> = rows.iter().map(|row| &row[column("row")]).collect();
         let components = footprint.components.len();

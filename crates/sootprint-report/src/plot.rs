@@ -8,26 +8,29 @@ use std::error::Error;
 
 use plotters::prelude::*;
 use sootprint_core::format::significant_digits;
-use sootprint_core::{Footprint, Method};
+use sootprint_core::{Footprint, MeasurementMethod};
 
-use bars::{Bar, draw_bars};
-use canvas::{Area, BOTH, DARK, MEASURED, MODELLED, MUTED, Place, SIZE, png, text, use_font};
-use curve::{Trace, draw_curve};
+use bars::{EnergyBar, draw_bars};
+use canvas::{
+    MEASURED_COLOR, MIXED_COLOR, MODELLED_COLOR, MUTED_COLOR, PLOT_SIZE, PlotArea, TEXT_COLOR, TextAnchor,
+    draw_text, encode_png, register_plot_font,
+};
+use curve::{PowerCurve, draw_curve};
 
 /// Why a picture could not be drawn; the caller has no use for the details.
-type Problem = Box<dyn Error + Send + Sync>;
+type BoxedError = Box<dyn Error + Send + Sync>;
 
 /// The plot could not be rendered.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot render the plot")]
-pub struct PlotError(#[source] Problem);
+pub struct PlotError(#[source] BoxedError);
 
 /// Pixels above the curve, for what is shown.
 const TITLE_HEIGHT: u32 = 84;
 
 /// Pixels for a component's bar, and around all of them.
 const BAR_HEIGHT: u32 = 38;
-const AROUND_BARS: u32 = 84;
+const BARS_MARGIN: u32 = 84;
 
 /// The picture of a run as a PNG: power over time with the epochs marked, and energy by component. None when the
 /// footprint has no trace of its power.
@@ -46,67 +49,67 @@ const AROUND_BARS: u32 = 84;
 /// # Errors
 /// [`PlotError`] when it cannot be drawn.
 pub fn render_plot(footprint: &Footprint) -> Result<Option<Vec<u8>>, PlotError> {
-    let Some(trace) = Trace::of(footprint) else { return Ok(None) };
-    draw(footprint, &trace).map(Some).map_err(PlotError)
+    let Some(curve) = PowerCurve::from_footprint(footprint) else { return Ok(None) };
+    draw_plot(footprint, &curve).map(Some).map_err(PlotError)
 }
 
-fn draw(footprint: &Footprint, trace: &Trace) -> Result<Vec<u8>, Problem> {
-    use_font()?;
-    let bars = Bar::all(footprint);
-    let mut pixels = vec![0; SIZE.0 as usize * SIZE.1 as usize * 3];
+fn draw_plot(footprint: &Footprint, curve: &PowerCurve) -> Result<Vec<u8>, BoxedError> {
+    register_plot_font()?;
+    let bars = EnergyBar::from_footprint(footprint);
+    let mut pixels = vec![0; PLOT_SIZE.0 as usize * PLOT_SIZE.1 as usize * 3];
     {
-        let whole = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+        let whole = BitMapBackend::with_buffer(&mut pixels, PLOT_SIZE).into_drawing_area();
         whole.fill(&WHITE)?;
-        let (title, below) = whole.split_vertically(TITLE_HEIGHT);
+        let (title_area, below) = whole.split_vertically(TITLE_HEIGHT);
         // At most half of the picture: there are never more than a dozen bars.
-        let height = AROUND_BARS + BAR_HEIGHT * u32::try_from(bars.len())?;
-        let (curve, energy) = below.split_vertically(SIZE.1 - TITLE_HEIGHT - height);
-        draw_title(&title, footprint)?;
-        draw_curve(&curve, trace, color_of_all(footprint))?;
-        draw_bars(&energy, &bars)?;
+        let height = BARS_MARGIN + BAR_HEIGHT * u32::try_from(bars.len())?;
+        let (curve_area, bars_area) = below.split_vertically(PLOT_SIZE.1 - TITLE_HEIGHT - height);
+        draw_title(&title_area, footprint)?;
+        draw_curve(&curve_area, curve, curve_color(footprint))?;
+        draw_bars(&bars_area, &bars)?;
         whole.present()?;
     }
-    png(&pixels)
+    encode_png(&pixels)
 }
 
 /// The curve is the sum of all components: it has the colour of the measured ones only when all of them were.
-fn color_of_all(footprint: &Footprint) -> RGBColor {
-    let is_modelled = |method: Method| method == Method::Modelled;
+fn curve_color(footprint: &Footprint) -> RGBColor {
+    let is_modelled = |method: MeasurementMethod| method == MeasurementMethod::Modelled;
     let mut methods = footprint.components.iter().filter_map(|component| component.method);
     match (methods.clone().any(is_modelled), methods.any(|method| !is_modelled(method))) {
-        (true, true) => BOTH,
-        (true, false) => MODELLED,
-        (false, _) => MEASURED,
+        (true, true) => MIXED_COLOR,
+        (true, false) => MODELLED_COLOR,
+        (false, _) => MEASURED_COLOR,
     }
 }
 
 /// As much of a text as fits.
-fn shortened(text: &str, longest: usize) -> String {
+fn truncate_text(text: &str, max_chars: usize) -> String {
     match text.chars().count() {
-        count if count <= longest => text.to_owned(),
-        _ => text.chars().take(longest - 3).chain("...".chars()).collect(),
+        count if count <= max_chars => text.to_owned(),
+        _ => text.chars().take(max_chars - 3).chain("...".chars()).collect(),
     }
 }
 
 /// The figures of the run, and how much of its energy nobody measured.
-fn draw_title(area: &Area<'_>, footprint: &Footprint) -> Result<(), Problem> {
+fn draw_title(area: &PlotArea<'_>, footprint: &Footprint) -> Result<(), BoxedError> {
     let energy = &footprint.energy;
     let title = format!(
         "{}: {} and {} CO2eq",
-        shortened(&footprint.hardware, 50),
+        truncate_text(&footprint.hardware, 50),
         energy.facility,
         footprint.emissions.best
     );
-    text(area, &title, (24, 14), 30, &DARK, Place::LEFT)?;
+    draw_text(area, &title, (24, 14), 30, &TEXT_COLOR, TextAnchor::TOP_LEFT)?;
     let modelled: f64 = footprint
         .components
         .iter()
-        .filter(|component| component.method == Some(Method::Modelled))
+        .filter(|component| component.method == Some(MeasurementMethod::Modelled))
         .map(|component| component.energy.joules())
         .sum();
     let part =
         significant_digits(100.0 * modelled / energy.total.joules()).filter(|_| energy.total.joules() > 0.0);
-    let said = match part.as_deref() {
+    let subtitle = match part.as_deref() {
         Some("0") => "Power of the hardware; all of it was measured".to_owned(),
         Some("100") => "Power of the hardware; all of it is modelled, nothing was measured".to_owned(),
         Some(part) => {
@@ -114,7 +117,7 @@ fn draw_title(area: &Area<'_>, footprint: &Footprint) -> Result<(), Problem> {
         }
         None => "Power of the hardware".to_owned(),
     };
-    text(area, &said, (24, 52), 21, &MUTED, Place::LEFT)
+    draw_text(area, &subtitle, (24, 52), 21, &MUTED_COLOR, TextAnchor::TOP_LEFT)
 }
 
 #[cfg(test)]

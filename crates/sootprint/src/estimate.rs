@@ -3,31 +3,33 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sootprint_core::{CarbonIntensity, Energy, Footprint, Kind, Method, Outcome, Place, Power, Pue};
-use sootprint_power::{Component, Hardware, Tolerance, Total};
+use sootprint_core::{
+    CarbonIntensity, ComponentKind, Energy, Footprint, MeasurementMethod, Place, Power, Pue, RunStatus,
+};
+use sootprint_power::{Accelerator, ComponentInfo, ComponentTotal, SensorTolerance};
 
-use crate::footprint::Fold;
-use crate::ledger::{Entry, Opened, SCHEMA, Task};
-use crate::settings::{Arguments, Machine, SettingError, Settings};
+use crate::footprint::FootprintBuilder;
+use crate::ledger::{LedgerEntry, ProcessInfo, RunHeader, SCHEMA};
+use crate::settings::{ProcessEnv, RunArguments, RunSettings, SettingError};
 
 /// A million devices for a century: whoever asks for more made a mistake of units.
-const MOST_HOURS: f64 = 1e12;
+const MAX_DEVICE_HOURS: f64 = 1e12;
 
 /// The id of a run that was not measured.
-const RUN: &str = "estimate";
+const ESTIMATE_RUN_ID: &str = "estimate";
 
 /// What a training used, modelled after it: power of the hardware × hours × PUE × carbon intensity.
 ///
 /// The estimate is of the named devices only: not of the processors and the memory beside them.
 ///
 /// ```
-/// use sootprint::{CarbonIntensity, Hardware, Estimate, Power, Pue};
+/// use sootprint::{CarbonIntensity, Accelerator, Estimate, Power, Pue};
 ///
 /// // LLaMA-7B, as its authors reckoned: 36 MWh and 14 t.
-/// let device = Hardware::drawing("A100-80GB", Power::from_watts(400.0))?;
+/// let device = Accelerator::with_power("A100-80GB", Power::from_watts(400.0))?;
 /// let footprint = Estimate::new(device, 82_432.0, 1)?
 ///     .pue(Pue::new(1.1)?)
-///     .intensity(CarbonIntensity::given(385.0)?)
+///     .intensity(CarbonIntensity::try_from_grams_per_kilowatt_hour(385.0)?)
 ///     .footprint()?;
 /// assert_eq!((footprint.energy.facility.kilowatt_hours() / 1e3).round(), 36.0);
 /// assert_eq!((footprint.emissions.best.grams() / 1e6).round(), 14.0);
@@ -35,10 +37,10 @@ const RUN: &str = "estimate";
 /// ```
 #[derive(Debug, Clone)]
 pub struct Estimate {
-    device: Hardware,
+    accelerator: Accelerator,
     hours: f64,
     count: u32,
-    arguments: Arguments,
+    arguments: RunArguments,
 }
 
 impl Estimate {
@@ -46,14 +48,14 @@ impl Estimate {
     ///
     /// # Errors
     /// [`EstimateError`] for hours that are not more than none, and for no device.
-    pub fn new(device: Hardware, hours: f64, count: u32) -> Result<Self, EstimateError> {
+    pub fn new(accelerator: Accelerator, hours: f64, count: u32) -> Result<Self, EstimateError> {
         if count == 0 {
-            return Err(EstimateError::NoDevice);
+            return Err(EstimateError::NoDevices);
         }
-        if hours > 0.0 && hours * f64::from(count) <= MOST_HOURS {
-            Ok(Self { device, hours, count, arguments: Arguments::default() })
+        if hours > 0.0 && hours * f64::from(count) <= MAX_DEVICE_HOURS {
+            Ok(Self { accelerator, hours, count, arguments: RunArguments::default() })
         } else {
-            Err(EstimateError::Hours { hours })
+            Err(EstimateError::InvalidHours { hours })
         }
     }
 
@@ -92,69 +94,73 @@ impl Estimate {
     /// # Errors
     /// [`EstimateError::Setting`] when a variable or a settings file is wrong.
     pub fn footprint(self) -> Result<Footprint, EstimateError> {
-        self.footprint_on(&Machine::here())
+        self.footprint_with_env(&ProcessEnv::current())
     }
 
-    fn footprint_on(self, machine: &Machine) -> Result<Footprint, EstimateError> {
-        let Self { device, hours, count, arguments } = self;
+    fn footprint_with_env(self, env: &ProcessEnv) -> Result<Footprint, EstimateError> {
+        let Self { accelerator, hours, count, arguments } = self;
         let started = match arguments.year {
             Some(year) => format!("{year:04}-01-01T00:00:00Z"),
             None => Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         };
-        let mut settings = Settings::resolve(arguments, &machine.clone().elsewhere());
-        if !settings.problems.is_empty() {
-            return Err(settings.problems.swap_remove(0).into());
+        let mut settings = RunSettings::resolve(arguments, &env.clone().without_time_zone());
+        if !settings.errors.is_empty() {
+            return Err(settings.errors.swap_remove(0).into());
         }
-        let hardware = format!("{count} x {}", device.name());
-        let mut fold = Fold::new(Box::new(Opened {
+        let hardware = format!("{count} x {}", accelerator.name());
+        let mut builder = FootprintBuilder::new(Box::new(RunHeader {
             schema: SCHEMA.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            run: RUN.to_owned(),
+            run: ESTIMATE_RUN_ID.to_owned(),
             training_type: None,
             base_model: None,
             started,
             grid: settings.grid,
             pue: settings.pue,
-            components: vec![component(&device, count, &hardware)],
+            components: vec![estimated_component(&accelerator, count, &hardware)],
             gaps: Vec::new(),
-            task: Task::default(),
+            task: ProcessInfo::default(),
         }));
-        fold.note(format!(
+        builder.add_note(format!(
             "nothing was measured: modelled from {hardware} at {} each for {hours} h and from nothing else; when it ran \
              is not known",
-            device.power()
+            accelerator.power()
         ));
-        fold.apply(Entry::Claimed { at: 0.0, components: vec![0], unresolved: Vec::new() });
-        let total = total(&device, hours, count);
-        fold.apply(Entry::Closed { at: total.measured, outcome: Outcome::Completed, totals: vec![total] });
-        Ok(Footprint { hardware, ..fold.footprint(Outcome::Completed) })
+        builder.apply(LedgerEntry::Devices { at: 0.0, components: vec![0], unresolved: Vec::new() });
+        let total = estimated_total(&accelerator, hours, count);
+        builder.apply(LedgerEntry::End {
+            at: total.measured,
+            outcome: RunStatus::Completed,
+            totals: vec![total],
+        });
+        Ok(Footprint { hardware, ..builder.footprint(RunStatus::Completed) })
     }
 }
 
 /// All devices together: there may be thousands.
-fn component(device: &Hardware, count: u32, hardware: &str) -> Component {
-    Component {
-        kind: Kind::Gpu,
-        id: RUN.to_owned(),
-        name: if count == 1 { device.name().to_owned() } else { hardware.to_owned() },
-        method: Method::Modelled,
-        limit: device.limit().map(|limit| limit * f64::from(count)),
+fn estimated_component(accelerator: &Accelerator, count: u32, hardware: &str) -> ComponentInfo {
+    ComponentInfo {
+        kind: ComponentKind::Gpu,
+        id: ESTIMATE_RUN_ID.to_owned(),
+        name: if count == 1 { accelerator.name().to_owned() } else { hardware.to_owned() },
+        method: MeasurementMethod::Modelled,
+        limit: accelerator.limit().map(|limit| limit * f64::from(count)),
         share: 1.0,
-        tolerance: Tolerance::default(),
-        board: None,
-        note: Some(device.note().to_owned()),
+        tolerance: SensorTolerance::default(),
+        gpu: None,
+        note: Some(accelerator.note().to_owned()),
     }
 }
 
-fn total(device: &Hardware, hours: f64, count: u32) -> Total {
+fn estimated_total(accelerator: &Accelerator, hours: f64, count: u32) -> ComponentTotal {
     let seconds = hours * Duration::from_secs(3_600).as_secs_f64();
     let energy = |power: Power| Energy::from_joules(power.watts() * f64::from(count) * seconds);
-    Total {
-        energy: energy(device.power()),
-        low: energy(device.bounds().0),
-        high: energy(device.bounds().1),
+    ComponentTotal {
+        energy: energy(accelerator.power()),
+        low: energy(accelerator.bounds().0),
+        high: energy(accelerator.bounds().1),
         measured: seconds,
-        ..Total::default()
+        ..ComponentTotal::default()
     }
 }
 
@@ -164,13 +170,13 @@ fn total(device: &Hardware, hours: f64, count: u32) -> Total {
 pub enum EstimateError {
     /// A training takes time.
     #[error("{hours} hours are no length of a training; give the wall time of a device, more than 0")]
-    Hours {
+    InvalidHours {
         /// What was given.
         hours: f64,
     },
     /// A training takes hardware.
     #[error("a training takes one device at least")]
-    NoDevice,
+    NoDevices,
     /// A setting is wrong.
     #[error(transparent)]
     Setting(#[from] SettingError),

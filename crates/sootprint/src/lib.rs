@@ -36,31 +36,32 @@
 
 #![forbid(unsafe_code)]
 
+mod distributed;
 mod estimate;
 mod footprint;
-mod launch;
 mod ledger;
 mod run;
 mod settings;
 
+pub use distributed::rank;
 pub use estimate::{Estimate, EstimateError};
-pub use launch::rank;
-pub use ledger::{LedgerError, runs};
+pub use ledger::{LedgerError, list_runs};
 #[cfg(unix)]
-pub use run::Attachments;
+pub use run::NestedRunListener;
 pub use run::{
-    AtFinish, Budget, Epochs, Every, Live, Phase, Prediction, RecoverError, Run, RunBuilder, RunHandle,
-    Slices, StartError, recover, recover_all,
+    Budget, Epochs, FinishHook, LiveUsage, LoadError, Phase, Run, RunBuilder, RunForecast, RunHandle,
+    StartError, WindowLength, Windows, load_footprint, load_footprint_from_dirs,
 };
-pub use settings::{Preferences, Setting, SettingError, SettingsFile};
+pub use settings::{SettingError, SettingSource, SettingsFile, UserDefaults};
 pub use sootprint_core::{
-    Answer, Basis, CarbonIntensity, Co2e, ComponentSummary, EmissionsSummary, Energy, EnergySummary,
-    EpochSummary, FILE_NAME, Figure, Footprint, FootprintError, Hour, IntensityError, Kind, Metadata,
-    MetadataError, Method, Origin, Outcome, PerUnit, Period, PhaseSummary, Place, PlaceError, Power,
-    Provider, ProviderError, Pue, PueError, PueOrigin, RunSummary, SCHEMA, Series, SeriesError, SeriesFault,
-    TrainingType,
+    CarbonIntensity, CloudMetadata, CloudMetadataError, Co2e, ComponentKind, ComponentSummary, EmissionScope,
+    EmissionsSummary, Energy, EnergySummary, EpochSummary, FOOTPRINT_FILE_NAME, FOOTPRINT_SCHEMA, Footprint,
+    FootprintError, GridIntensity, IntensityError, IntensityInterval, IntensityKind, IntensityPeriod,
+    IntensityProvider, IntensitySeries, LocationSource, MeasurementMethod, PerItemUsage, PhaseSummary, Place,
+    PlaceError, Power, ProviderError, Pue, PueError, PueOrigin, RunStatus, RunSummary, SeriesContentError,
+    SeriesError, TrainingType,
 };
 pub use sootprint_power::{
-    Board, Claim, CrossCheck, Hardware, HardwareError, NvmlError, Replay, ReplayError, Sensor, SourceReport,
-    VirtualClock, cross_check, sources,
+    Accelerator, AcceleratorError, CrossCheck, DeviceId, GpuInfo, NvmlError, Replay, ReplayError,
+    ReplaySensor, SourceStatus, VirtualClock, cross_check, probe_sources,
 };

@@ -1,46 +1,46 @@
 //! A training run: started, cut into epochs, finished.
 
-mod attach;
-mod book;
+mod background;
 mod budget;
 mod builder;
-mod edges;
+mod device_sync;
 mod epochs;
-mod gather;
+mod event;
+mod finish_hook;
 mod handle;
-mod hook;
+mod nested;
 mod phase;
-mod said;
-mod slices;
+mod recorder;
+mod recovery;
 mod spans;
-mod watch;
+mod windows;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sootprint_core::{Footprint, Outcome, Provider, TrainingType};
+use sootprint_core::{Footprint, IntensityProvider, RunStatus, TrainingType};
 
-#[cfg(unix)]
-pub use attach::Attachments;
-pub use budget::{Budget, Prediction};
+use background::BackgroundQueries;
+pub use budget::{Budget, RunForecast};
 pub use builder::{RunBuilder, StartError};
 pub use epochs::Epochs;
-pub use gather::{RecoverError, recover, recover_all};
-pub use handle::{Live, RunHandle};
-pub use hook::AtFinish;
+pub use finish_hook::FinishHook;
+pub use handle::{LiveUsage, RunHandle};
+#[cfg(unix)]
+pub use nested::NestedRunListener;
 pub use phase::Phase;
-pub use slices::{Every, Slices};
-use watch::Watch;
+pub use recovery::{LoadError, load_footprint, load_footprint_from_dirs};
+pub use windows::{WindowLength, Windows};
 
 /// How long a finish waits for the boards; a driver that hangs must not keep a training from ending.
-const LONGEST_FINISH: Duration = Duration::from_secs(10);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the first rank waits for the last lines of the others.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const RANK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a run that is dropped without a finish waits for its last line.
-const LONGEST_DROP: Duration = Duration::from_secs(1);
+const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A training run whose energy is being measured.
 ///
@@ -48,7 +48,7 @@ const LONGEST_DROP: Duration = Duration::from_secs(1);
 /// (through `tracing`). Dropped without [`finish`](Run::finish) the run is recorded as failed, or as panicked.
 ///
 /// ```
-/// use sootprint::{Outcome, Run};
+/// use sootprint::{RunStatus, Run};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// let run = Run::pre_training(dir.path()).start();
@@ -57,7 +57,7 @@ const LONGEST_DROP: Duration = Duration::from_secs(1);
 /// }
 /// let footprint = run.finish();
 /// assert_eq!(footprint.epochs.len(), 3);
-/// assert_eq!(footprint.run.outcome, Outcome::Completed);
+/// assert_eq!(footprint.run.outcome, RunStatus::Completed);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[must_use = "a run that is dropped without `finish` is recorded as failed"]
@@ -65,13 +65,13 @@ const LONGEST_DROP: Duration = Duration::from_secs(1);
 pub struct Run {
     handle: RunHandle,
     dir: PathBuf,
-    provider: Option<Arc<dyn Provider>>,
-    at_finish: Vec<Arc<dyn AtFinish>>,
-    watch: Watch,
+    intensity_provider: Option<Arc<dyn IntensityProvider>>,
+    finish_hooks: Vec<Arc<dyn FinishHook>>,
+    background: BackgroundQueries,
     rank: u32,
     /// The number of ranks, and how long the first one waits for the others.
     ranks: u32,
-    waits: Duration,
+    rank_timeout: Duration,
     is_finished: bool,
 }
 
@@ -87,7 +87,7 @@ impl Run {
     }
 
     /// Something of which nobody says whether it is pre-training or fine-tuning; its card will not say it either.
-    pub fn unlabelled(dir: impl Into<PathBuf>) -> RunBuilder {
+    pub fn untyped(dir: impl Into<PathBuf>) -> RunBuilder {
         RunBuilder::new(dir.into(), None, None)
     }
 
@@ -106,8 +106,8 @@ impl Run {
     /// Whether this run is one inside `sootprint run`, which measures it: then the figures are those of its own time, and
     /// the command's record has its epochs. See [`finish`](Self::finish).
     #[must_use]
-    pub fn is_attached(&self) -> bool {
-        self.handle.is_attached()
+    pub fn is_nested(&self) -> bool {
+        self.handle.is_nested()
     }
 
     /// Goes through the epochs with these numbers and measures each; see [`Epochs`].
@@ -123,27 +123,27 @@ impl Run {
     /// # Errors
     /// Those of `train`.
     pub fn epoch<T, E>(&self, number: u32, train: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        epochs::in_scope(&self.handle, number, train)
+        epochs::run_epoch(&self.handle, number, train)
     }
 
-    /// Goes through the steps of a loop that has no epochs and measures it slice by slice; see [`Slices`].
+    /// Goes through the steps of a loop that has no epochs and measures it slice by slice; see [`Windows`].
     ///
     /// ```
-    /// use sootprint::{Every, Run};
+    /// use sootprint::{WindowLength, Run};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// let run = Run::pre_training(dir.path()).start();
     /// let batches = std::iter::repeat(32).take(2_500);
-    /// for batch in run.slices(Every::steps(1_000), batches) {
+    /// for batch in run.windows(WindowLength::steps(1_000), batches) {
     ///     // train
-    ///     run.samples(batch);
+    ///     run.add_samples(batch);
     /// }
     /// let footprint = run.finish();
     /// assert_eq!((footprint.epochs.len(), footprint.run.samples), (3, Some(80_000)));
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn slices<I: IntoIterator>(&self, every: Every, steps: I) -> Slices<I::IntoIter> {
-        Slices::new(self.handle(), every, steps.into_iter())
+    pub fn windows<I: IntoIterator>(&self, length: WindowLength, steps: I) -> Windows<I::IntoIter> {
+        Windows::new(self.handle(), length, steps.into_iter())
     }
 
     /// A named part of an epoch begins now and ends when what is returned is dropped; see [`Phase`].
@@ -153,19 +153,19 @@ impl Run {
 
     /// So many more samples were trained on: then the footprint tells what one used, over the epochs in which any were
     /// counted.
-    pub fn samples(&self, samples: u64) {
-        self.handle.samples(samples);
+    pub fn add_samples(&self, samples: u64) {
+        self.handle.add_samples(samples);
     }
 
     /// So many more tokens were trained on.
-    pub fn tokens(&self, tokens: u64) {
-        self.handle.tokens(tokens);
+    pub fn add_tokens(&self, tokens: u64) {
+        self.handle.add_tokens(tokens);
     }
 
     /// What the whole run will come to, once an epoch is complete and their number is known.
     #[must_use]
-    pub fn prediction(&self) -> Option<Prediction> {
-        self.handle.prediction()
+    pub fn forecast(&self) -> Option<RunForecast> {
+        self.handle.forecast()
     }
 
     /// Ends the run, writes `footprint.json` into its folder and gives the footprint.
@@ -182,32 +182,32 @@ impl Run {
     /// whole command so far. It is written into this run's folder if that is not the command's, which has the record.
     #[must_use = "the footprint is what the run was measured for"]
     pub fn finish(mut self) -> Footprint {
-        let provider = self.provider.take();
-        let footprint = self.end(None, LONGEST_FINISH, provider.as_deref());
+        let provider = self.intensity_provider.take();
+        let footprint = self.finish_with(None, FINISH_TIMEOUT, provider.as_deref());
         if self.rank == 0 {
-            self.at_finish.iter().for_each(|hook| hook.finished(&footprint, &self.dir));
+            self.finish_hooks.iter().for_each(|hook| hook.on_finish(&footprint, &self.dir));
         }
         footprint
     }
 
-    fn end(
+    fn finish_with(
         &mut self,
-        outcome: Option<Outcome>,
-        patience: Duration,
-        provider: Option<&dyn Provider>,
+        status: Option<RunStatus>,
+        timeout: Duration,
+        intensity_provider: Option<&dyn IntensityProvider>,
     ) -> Footprint {
         self.is_finished = true;
         // Who only drops a run waits for nobody else's word.
-        let mut watch = std::mem::take(&mut self.watch);
-        let waits = outcome.is_none().then_some(&mut watch);
+        let mut background = std::mem::take(&mut self.background);
+        let awaited_queries = status.is_none().then_some(&mut background);
         // A run around this one that is recorded in the same folder writes its own footprint there.
-        let is_elsewhere = self.rank == 0 && self.handle.is_attached_elsewhere(&self.dir);
-        let (footprint, name) = self.handle.close(outcome, patience, waits, provider);
-        let footprint = match name {
-            None if is_elsewhere => footprint,
-            Some(name) if name.rank == 0 => {
-                let waits = if outcome.is_none() { self.waits } else { Duration::ZERO };
-                gather::united(&self.dir, &name, self.ranks, waits, footprint)
+        let is_recorded_elsewhere = self.rank == 0 && self.handle.is_recorded_elsewhere(&self.dir);
+        let (footprint, ledger_id) = self.handle.close(status, timeout, awaited_queries, intensity_provider);
+        let footprint = match ledger_id {
+            None if is_recorded_elsewhere => footprint,
+            Some(ledger_id) if ledger_id.rank == 0 => {
+                let rank_timeout = if status.is_none() { self.rank_timeout } else { Duration::ZERO };
+                recovery::merge_ranks(&self.dir, &ledger_id, self.ranks, rank_timeout, footprint)
             }
             _ => return footprint,
         };
@@ -221,8 +221,8 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         if !self.is_finished {
-            let outcome = if std::thread::panicking() { Outcome::Panicked } else { Outcome::Failed };
-            self.end(Some(outcome), LONGEST_DROP, None);
+            let status = if std::thread::panicking() { RunStatus::Panicked } else { RunStatus::Failed };
+            self.finish_with(Some(status), DROP_TIMEOUT, None);
         }
     }
 }

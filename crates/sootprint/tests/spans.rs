@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sootprint::{CarbonIntensity, Kind, Power, Pue, Replay, Run, VirtualClock};
+use sootprint::{CarbonIntensity, ComponentKind, Power, Pue, Replay, Run, VirtualClock};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Subscriber};
@@ -18,59 +18,62 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// The fields of each span, under its name and its order; the spans that are closed.
 #[derive(Debug, Default)]
-struct Heard {
+struct RecordedSpans {
     names: Vec<(Id, &'static str, Option<Id>)>,
     fields: BTreeMap<u64, BTreeMap<&'static str, String>>,
     closed: Vec<Id>,
 }
 
 #[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Heard>>);
+struct SpanRecorder(Arc<Mutex<RecordedSpans>>);
 
-impl Ear {
-    fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
+impl SpanRecorder {
+    fn recorded(&self) -> std::sync::MutexGuard<'_, RecordedSpans> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-struct Fields<'a>(&'a mut BTreeMap<&'static str, String>);
+struct FieldRecorder<'a>(&'a mut BTreeMap<&'static str, String>);
 
-impl Visit for Fields<'_> {
+impl Visit for FieldRecorder<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.0.insert(field.name(), format!("{value:?}"));
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ear {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanRecorder {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let parent = context.span(id).and_then(|span| span.parent()).map(|parent| parent.id());
         assert_eq!(attributes.metadata().level(), &Level::INFO);
-        let mut heard = self.heard();
+        let mut recorded = self.recorded();
         // A registry gives the id of a closed span to a later one.
-        let key = u64::try_from(heard.names.len()).unwrap();
-        attributes.record(&mut Fields(heard.fields.entry(key).or_default()));
-        heard.names.push((id.clone(), attributes.metadata().name(), parent));
+        let key = u64::try_from(recorded.names.len()).unwrap();
+        attributes.record(&mut FieldRecorder(recorded.fields.entry(key).or_default()));
+        recorded.names.push((id.clone(), attributes.metadata().name(), parent));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        let mut heard = self.heard();
-        let position = heard.names.iter().rposition(|(known, ..)| known == id).unwrap();
-        values.record(&mut Fields(heard.fields.entry(u64::try_from(position).unwrap()).or_default()));
+        let mut recorded = self.recorded();
+        let position = recorded.names.iter().rposition(|(known, ..)| known == id).unwrap();
+        values
+            .record(&mut FieldRecorder(recorded.fields.entry(u64::try_from(position).unwrap()).or_default()));
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
-        self.heard().closed.push(id);
+        self.recorded().closed.push(id);
     }
 }
 
 #[test]
-fn a_run_and_its_epochs_are_spans_with_their_figures() {
+fn run_and_epochs_become_spans() {
     let dir = tempfile::tempdir().unwrap();
-    let ear = Ear::default();
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(ear.clone()), || {
+    let recorder = SpanRecorder::default();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(recorder.clone()), || {
         let clock = VirtualClock::default();
         let steady = [(Duration::from_secs(1), Power::from_watts(400.0))];
-        let replay = Replay::new().component(Kind::Cpu, "Scripted CPU", steady).on_clock(clock.clone());
+        let replay = Replay::new()
+            .with_component(ComponentKind::Cpu, "Scripted CPU", steady)
+            .with_clock(clock.clone());
         let run = Run::pre_training(dir.path())
             .replay(replay)
             .intensity(CarbonIntensity::from_grams_per_kilowatt_hour(360.0))
@@ -79,30 +82,30 @@ fn a_run_and_its_epochs_are_spans_with_their_figures() {
         for epoch in run.epochs(1..=2_u32) {
             clock.advance(Duration::from_secs(10 * u64::from(epoch)));
         }
-        run.handle().epoch_started(3);
+        run.handle().start_epoch(3);
         clock.advance(Duration::from_secs(5));
         let _ = run.finish();
     });
-    let heard = ear.heard();
-    let names: Vec<_> = heard.names.iter().map(|(_, name, _)| *name).collect();
+    let recorded = recorder.recorded();
+    let names: Vec<_> = recorded.names.iter().map(|(_, name, _)| *name).collect();
     assert_eq!(names, ["sootprint.run", "sootprint.epoch", "sootprint.epoch", "sootprint.epoch"]);
-    let run = &heard.names[0].0;
-    assert!(heard.names[1..].iter().all(|(.., parent)| parent.as_ref() == Some(run)), "{heard:?}");
-    assert_eq!(heard.closed.len(), 4, "a span is left open: {heard:?}");
-    let number = |position: u64, field: &str| heard.fields[&position][field].parse::<f64>().unwrap();
+    let run = &recorded.names[0].0;
+    assert!(recorded.names[1..].iter().all(|(.., parent)| parent.as_ref() == Some(run)), "{recorded:?}");
+    assert_eq!(recorded.closed.len(), 4, "a span is left open: {recorded:?}");
+    let number = |position: u64, field: &str| recorded.fields[&position][field].parse::<f64>().unwrap();
     // 400 W at a PUE of 1.5 and 360 g/kWh: a joule emits 1.5e-4 g.
     for (position, seconds) in [(1, 10.0), (2, 20.0), (3, 5.0), (0, 35.0)] {
-        assert!(close(number(position, "duration_s"), seconds), "{:?}", heard.fields);
-        assert!(close(number(position, "energy_j"), 400.0 * seconds), "{:?}", heard.fields);
-        assert!(close(number(position, "grams"), 400.0 * seconds * 1.5e-4), "{:?}", heard.fields);
-        assert!(close(number(position, "power_w"), 400.0), "{:?}", heard.fields);
+        assert!(is_close(number(position, "duration_s"), seconds), "{:?}", recorded.fields);
+        assert!(is_close(number(position, "energy_j"), 400.0 * seconds), "{:?}", recorded.fields);
+        assert!(is_close(number(position, "grams"), 400.0 * seconds * 1.5e-4), "{:?}", recorded.fields);
+        assert!(is_close(number(position, "power_w"), 400.0), "{:?}", recorded.fields);
     }
-    assert_eq!(heard.fields[&0]["training_type"], "\"pre-training\"");
-    assert_eq!(heard.fields[&0]["outcome"], "\"completed\"");
-    let completed: Vec<&str> = (1..=3).map(|epoch| heard.fields[&epoch]["completed"].as_str()).collect();
+    assert_eq!(recorded.fields[&0]["training_type"], "\"pre-training\"");
+    assert_eq!(recorded.fields[&0]["outcome"], "\"completed\"");
+    let completed: Vec<&str> = (1..=3).map(|epoch| recorded.fields[&epoch]["completed"].as_str()).collect();
     assert_eq!(completed, ["true", "true", "false"]);
 }
 
-fn close(left: f64, right: f64) -> bool {
+fn is_close(left: f64, right: f64) -> bool {
     (left - right).abs() <= 1e-6 * right.abs().max(1.0)
 }

@@ -15,38 +15,40 @@ use burn::train::metric::store::{Aggregate, Direction, Split};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining};
 use sootprint::{Budget, Energy, Run};
-use sootprint_burn::{MeasuredBy as _, exact_edges};
+use sootprint_burn::{TrackEmissionsExt as _, instrument_loaders};
 
-use burn_digits::VALIDATION;
-use burn_digits::batch::{Digits, loader};
-use burn_digits::model::{Perceptron, accuracy};
-use burn_digits::renderer::EpochLines;
+use burn_digits::VALIDATION_SIZE;
+use burn_digits::batch::{DigitBatcher, digit_loader};
+use burn_digits::model::{DigitClassifier, accuracy};
+use burn_digits::renderer::EpochLineRenderer;
 use digits::data;
 
-const FOLDER: &str = "artifacts/burn-budget";
+const ARTIFACTS_DIR: &str = "artifacts/burn-budget";
 const EPOCHS: usize = 200;
-const BATCH: usize = 32;
+const BATCH_SIZE: usize = 32;
 const LEARNING_RATE: f64 = 1e-2;
 const SEED: u64 = 42;
 
 /// What it may use, unless the command line says otherwise.
-const JOULES: f64 = 20.0;
+const DEFAULT_BUDGET_JOULES: f64 = 20.0;
 
 /// After so many epochs without a lower loss on the images to validate with, it learns nothing more.
 const PATIENCE: usize = 3;
 
 fn main() -> Result<()> {
-    let joules =
-        std::env::args().nth(1).map_or(Ok(JOULES), |joules| joules.parse()).context("how many joules?")?;
-    let folder = Path::new(FOLDER);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {FOLDER}"))?;
+    let joules = std::env::args()
+        .nth(1)
+        .map_or(Ok(DEFAULT_BUDGET_JOULES), |joules| joules.parse())
+        .context("how many joules?")?;
+    let folder = Path::new(ARTIFACTS_DIR);
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {ARTIFACTS_DIR}"))?;
 
     let device = Device::flex().autodiff();
     device.seed(SEED);
     let (mut train, test) = data::load()?;
-    let valid = train.split_off(train.len() - VALIDATION);
-    let learner = Learner::new(Perceptron::new(&device), AdamConfig::new().init(), LEARNING_RATE);
-    let learns_no_more = MetricEarlyStoppingStrategy::new(
+    let valid = train.split_off(train.len() - VALIDATION_SIZE);
+    let learner = Learner::new(DigitClassifier::new(&device), AdamConfig::new().init(), LEARNING_RATE);
+    let early_stopping = MetricEarlyStoppingStrategy::new(
         &LossMetric::new(),
         Aggregate::Mean,
         Direction::Lowest,
@@ -54,16 +56,17 @@ fn main() -> Result<()> {
         StoppingCondition::NoImprovementSince { n_epochs: PATIENCE },
     );
 
-    let budget = Budget::energy(Energy::from_joules(joules)).stop();
+    let budget = Budget::max_energy(Energy::from_joules(joules)).stop_when_exceeded();
     let run = Run::pre_training(folder).budget(budget).start();
-    let (train, valid) = exact_edges(loader(train, BATCH, SEED), loader(valid, BATCH, SEED));
+    let (train, valid) =
+        instrument_loaders(digit_loader(train, BATCH_SIZE, SEED), digit_loader(valid, BATCH_SIZE, SEED));
     let trained = SupervisedTraining::new(folder, train, valid)
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .num_epochs(EPOCHS)
         .with_default_checkpointers()
-        .renderer(Box::new(EpochLines::default()))
-        .measured_by(&run)
-        .early_stopping(learns_no_more) // here, so that a budget, too, stops after the checkpoint
+        .renderer(Box::new(EpochLineRenderer::default()))
+        .track_emissions(&run)
+        .early_stopping(early_stopping) // here, so that a budget, too, stops after the checkpoint
         .launch(learner);
     if let Some(error) = trained.error {
         bail!("the training failed: {error}");
@@ -71,9 +74,9 @@ fn main() -> Result<()> {
     trained.model.save(&folder.join("model.safetensors"))?;
     let footprint = run.finish();
 
-    let test = Digits.batch(test, &Device::flex());
+    let test = DigitBatcher.batch(test, &Device::flex());
     let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
     println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
-    digits::hub::publish(&footprint, folder, "burn", None)
+    digits::hub::push_model(&footprint, folder, "burn", None)
 }

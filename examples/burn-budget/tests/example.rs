@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use sootprint::{Footprint, Outcome};
+use sootprint::{Footprint, RunStatus};
 
 /// Runs the example with a budget and gives the footprint.
-fn run(folder: &Path, joules: &str) -> Footprint {
+fn run_example(folder: &Path, joules: &str) -> Footprint {
     let output = Command::new(env!("CARGO_BIN_EXE_burn-budget"))
         .arg(joules)
         .current_dir(folder)
@@ -25,18 +25,18 @@ fn run(folder: &Path, joules: &str) -> Footprint {
 
 /// A joule is used up within the first epochs, wherever anything is measured or modelled.
 #[test]
-fn a_small_budget_ends_it() {
+fn small_budget_stops_training() {
     let folder = tempfile::tempdir().unwrap();
-    let footprint = run(folder.path(), "1");
-    assert_eq!(footprint.run.outcome, Outcome::StoppedEarly);
+    let footprint = run_example(folder.path(), "1");
+    assert_eq!(footprint.run.outcome, RunStatus::StoppedEarly);
     assert!(footprint.notes.iter().any(|note| note.contains("budget")), "{:?}", footprint.notes);
 }
 
 #[test]
-fn with_a_large_one_it_learns_all_it_can() {
+fn large_budget_trains_to_convergence() {
     let folder = tempfile::tempdir().unwrap();
-    let footprint = run(folder.path(), "1e9");
-    assert_eq!(footprint.run.outcome, Outcome::StoppedEarly);
+    let footprint = run_example(folder.path(), "1e9");
+    assert_eq!(footprint.run.outcome, RunStatus::StoppedEarly);
     assert!(footprint.epochs.len() > 3 && footprint.epochs.iter().all(|epoch| epoch.completed));
     assert!(!footprint.notes.iter().any(|note| note.contains("budget")), "{:?}", footprint.notes);
 }

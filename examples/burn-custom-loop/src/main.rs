@@ -13,39 +13,39 @@ use burn::module::Module as _;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::Device;
 use sootprint::Run;
-use sootprint_burn::OnDevice as _;
+use sootprint_burn::BurnLoopExt as _;
 
-use burn_digits::VALIDATION;
-use burn_digits::batch::{Digits, loader};
-use burn_digits::model::{Perceptron, accuracy};
+use burn_digits::VALIDATION_SIZE;
+use burn_digits::batch::{DigitBatcher, digit_loader};
+use burn_digits::model::{DigitClassifier, accuracy};
 use digits::data;
 
-const FOLDER: &str = "artifacts/burn-custom-loop";
+const ARTIFACTS_DIR: &str = "artifacts/burn-custom-loop";
 const EPOCHS: u32 = 15;
-const BATCH: usize = 32;
+const BATCH_SIZE: usize = 32;
 const LEARNING_RATE: f64 = 1e-3;
 const SEED: u64 = 42;
 
 fn main() -> Result<()> {
-    let folder = Path::new(FOLDER);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {FOLDER}"))?;
+    let folder = Path::new(ARTIFACTS_DIR);
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {ARTIFACTS_DIR}"))?;
 
     let device = Device::flex().autodiff();
     device.seed(SEED);
     let (mut train, test) = data::load()?;
-    let valid = train.split_off(train.len() - VALIDATION);
-    let train = loader(train, BATCH, SEED).to_device(&device);
-    let valid = Digits.batch(valid, &device.clone().inner());
-    let mut model = Perceptron::new(&device);
+    let valid = train.split_off(train.len() - VALIDATION_SIZE);
+    let train = digit_loader(train, BATCH_SIZE, SEED).to_device(&device);
+    let valid = DigitBatcher.batch(valid, &device.clone().inner());
+    let mut model = DigitClassifier::new(&device);
     let mut optimizer = AdamConfig::new().init();
 
     let run = Run::pre_training(folder).start();
-    let live = run.handle();
+    let handle = run.handle();
     for epoch in run.epochs(1..=EPOCHS).on(&device) {
         let phase = run.phase("training");
         for batch in train.iter() {
             let batch = batch?;
-            live.samples(batch.classes.dims()[0] as u64);
+            handle.add_samples(batch.classes.dims()[0] as u64);
             let gradients = GradientsParams::from_grads(model.classify(batch).loss.backward(), &model);
             model = optimizer.step(LEARNING_RATE, model, gradients);
         }
@@ -53,15 +53,18 @@ fn main() -> Result<()> {
         phase.end();
         let _phase = run.phase("validation");
         let accuracy = accuracy(model.valid().forward(valid.pixels.clone()), valid.classes.clone())?;
-        let used = live.live().energy.watt_hours() * 1e3;
-        println!("epoch {epoch:>2}  validation accuracy {:>5.1} %  {used:>7.2} mWh so far", accuracy * 100.0);
+        let milliwatt_hours = handle.usage().energy.watt_hours() * 1e3;
+        println!(
+            "epoch {epoch:>2}  validation accuracy {:>5.1} %  {milliwatt_hours:>7.2} mWh so far",
+            accuracy * 100.0
+        );
     }
     model.save(&folder.join("model.safetensors"))?;
     let footprint = run.finish();
 
-    let test = Digits.batch(test, &device.clone().inner());
+    let test = DigitBatcher.batch(test, &device.clone().inner());
     let accuracy = accuracy(model.valid().forward(test.pixels), test.classes)?;
     println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
-    digits::hub::publish(&footprint, folder, "burn", std::env::args().nth(1).as_deref())
+    digits::hub::push_model(&footprint, folder, "burn", std::env::args().nth(1).as_deref())
 }

@@ -5,10 +5,10 @@
 use std::fs;
 use std::process::Command;
 
-use sootprint::{Footprint, Outcome};
+use sootprint::{Footprint, RunStatus};
 
 #[test]
-fn it_learns_and_publishes_its_footprint() {
+fn example_trains_and_pushes() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_burn-custom-loop"))
         .current_dir(folder.path())
@@ -27,7 +27,7 @@ fn it_learns_and_publishes_its_footprint() {
 
     let artifacts = folder.path().join("artifacts/burn-custom-loop");
     let footprint = Footprint::read(&artifacts.join("footprint.json")).unwrap();
-    assert_eq!(footprint.run.outcome, Outcome::Completed);
+    assert_eq!(footprint.run.outcome, RunStatus::Completed);
     assert_eq!(footprint.epochs.len(), 15);
     assert!(footprint.epochs.iter().all(|epoch| epoch.completed && epoch.energy.joules() > 0.0));
     assert!(footprint.epochs.iter().all(|epoch| epoch.samples == Some(1_293)));

@@ -14,42 +14,43 @@ use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
 use sootprint::Run;
-use sootprint_burn::{MeasuredBy as _, exact_edges};
+use sootprint_burn::{TrackEmissionsExt as _, instrument_loaders};
 
-use burn_digits::VALIDATION;
-use burn_digits::batch::{Digits, loader};
-use burn_digits::model::{Perceptron, accuracy};
-use burn_digits::renderer::EpochLines;
+use burn_digits::VALIDATION_SIZE;
+use burn_digits::batch::{DigitBatcher, digit_loader};
+use burn_digits::model::{DigitClassifier, accuracy};
+use burn_digits::renderer::EpochLineRenderer;
 use digits::data;
 
-const FOLDER: &str = "artifacts/burn-devices";
+const ARTIFACTS_DIR: &str = "artifacts/burn-devices";
 const EPOCHS: usize = 10;
-const BATCH: usize = 16;
+const BATCH_SIZE: usize = 16;
 const LEARNING_RATE: f64 = 2e-3;
 const SEED: u64 = 42;
 
 fn main() -> Result<()> {
-    let folder = Path::new(FOLDER);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {FOLDER}"))?;
+    let folder = Path::new(ARTIFACTS_DIR);
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {ARTIFACTS_DIR}"))?;
 
     // With boards, `Device::cuda(0)` and `Device::cuda(1)`.
     let devices = [Device::flex().autodiff(), Device::flex().autodiff()];
     devices[0].seed(SEED);
     let (mut train, test) = data::load()?;
-    let valid = train.split_off(train.len() - VALIDATION);
-    let learner = Learner::new(Perceptron::new(&devices[0]), AdamConfig::new().init(), LEARNING_RATE);
+    let valid = train.split_off(train.len() - VALIDATION_SIZE);
+    let learner = Learner::new(DigitClassifier::new(&devices[0]), AdamConfig::new().init(), LEARNING_RATE);
 
     let run = Run::pre_training(folder).start();
-    let (train, valid) = exact_edges(loader(train, BATCH, SEED), loader(valid, BATCH, SEED));
+    let (train, valid) =
+        instrument_loaders(digit_loader(train, BATCH_SIZE, SEED), digit_loader(valid, BATCH_SIZE, SEED));
     let trained = SupervisedTraining::new(folder, train, valid)
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .num_epochs(EPOCHS)
         .with_training_strategy(
             ExecutionStrategy::multi(devices.to_vec(), MultiDeviceOptim::OptimMainDevice).into(),
         )
-        .renderer(Box::new(EpochLines::default()))
-        .measured_by(&run)
-        .on(&devices) // Burn keeps the list to itself
+        .renderer(Box::new(EpochLineRenderer::default()))
+        .track_emissions(&run)
+        .with_devices(&devices) // Burn keeps the list to itself
         .launch(learner);
     if let Some(error) = trained.error {
         bail!("the training failed: {error}");
@@ -57,9 +58,9 @@ fn main() -> Result<()> {
     trained.model.save(&folder.join("model.safetensors"))?;
     let footprint = run.finish();
 
-    let test = Digits.batch(test, &Device::flex());
+    let test = DigitBatcher.batch(test, &Device::flex());
     let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
     println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
-    digits::hub::publish(&footprint, folder, "burn", std::env::args().nth(1).as_deref())
+    digits::hub::push_model(&footprint, folder, "burn", std::env::args().nth(1).as_deref())
 }

@@ -6,11 +6,11 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use digits::data::{Digit, PIXELS};
+use digits::data::{DigitImage, PIXELS};
 
 /// Images and what they show.
 #[derive(Debug, Clone)]
-pub struct Batch {
+pub struct DigitBatch {
     /// A row for each image.
     pub pixels: Tensor<2>,
     /// The digit of each image.
@@ -19,19 +19,23 @@ pub struct Batch {
 
 /// Makes batches of digits.
 #[derive(Debug, Clone)]
-pub struct Digits;
+pub struct DigitBatcher;
 
 /// A loader of such batches, shuffled anew in each epoch.
 #[must_use]
-pub fn loader(digits: Vec<Digit>, batch: usize, seed: u64) -> Arc<dyn DataLoader<Batch>> {
-    DataLoaderBuilder::new(Digits).batch_size(batch).shuffle(seed).build(InMemDataset::new(digits))
+pub fn digit_loader(
+    digits: Vec<DigitImage>,
+    batch_size: usize,
+    seed: u64,
+) -> Arc<dyn DataLoader<DigitBatch>> {
+    DataLoaderBuilder::new(DigitBatcher).batch_size(batch_size).shuffle(seed).build(InMemDataset::new(digits))
 }
 
-impl Batcher<Digit, Batch> for Digits {
-    fn batch(&self, digits: Vec<Digit>, device: &Device) -> Batch {
+impl Batcher<DigitImage, DigitBatch> for DigitBatcher {
+    fn batch(&self, digits: Vec<DigitImage>, device: &Device) -> DigitBatch {
         let pixels: Vec<f32> = digits.iter().flat_map(|digit| digit.pixels).collect();
         let classes: Vec<i32> = digits.iter().map(|digit| i32::from(digit.class)).collect();
-        Batch {
+        DigitBatch {
             pixels: Tensor::from_data(TensorData::new(pixels, [digits.len(), PIXELS]), device),
             classes: Tensor::from_data(TensorData::new(classes, [digits.len()]), device),
         }

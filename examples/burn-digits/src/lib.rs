@@ -5,4 +5,4 @@ pub mod model;
 pub mod renderer;
 
 /// The validation's part of the images to train on: a tenth.
-pub const VALIDATION: usize = 144;
+pub const VALIDATION_SIZE: usize = 144;

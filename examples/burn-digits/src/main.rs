@@ -14,49 +14,50 @@ use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, SupervisedTraining};
 use sootprint::Run;
-use sootprint_burn::{MeasuredBy as _, exact_edges};
+use sootprint_burn::{TrackEmissionsExt as _, instrument_loaders};
 
-use burn_digits::VALIDATION;
-use burn_digits::batch::{Digits, loader};
-use burn_digits::model::{Perceptron, accuracy};
+use burn_digits::VALIDATION_SIZE;
+use burn_digits::batch::{DigitBatcher, digit_loader};
+use burn_digits::model::{DigitClassifier, accuracy};
 use digits::data;
 
-const FOLDER: &str = "artifacts/burn-digits";
+const ARTIFACTS_DIR: &str = "artifacts/burn-digits";
 const EPOCHS: usize = 20;
-const BATCH: usize = 32;
+const BATCH_SIZE: usize = 32;
 const LEARNING_RATE: f64 = 1e-3;
 const SEED: u64 = 42;
 
 fn main() -> Result<()> {
     let repository = std::env::args().nth(1);
-    let folder = Path::new(FOLDER);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {FOLDER}"))?;
+    let folder = Path::new(ARTIFACTS_DIR);
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {ARTIFACTS_DIR}"))?;
 
     let device = Device::flex().autodiff();
     device.seed(SEED);
     let (mut train, test) = data::load()?;
-    let valid = train.split_off(train.len() - VALIDATION);
-    let learner = Learner::new(Perceptron::new(&device), AdamConfig::new().init(), LEARNING_RATE);
+    let valid = train.split_off(train.len() - VALIDATION_SIZE);
+    let learner = Learner::new(DigitClassifier::new(&device), AdamConfig::new().init(), LEARNING_RATE);
 
     let run = Run::pre_training(folder).start();
-    let (train, valid) = exact_edges(loader(train, BATCH, SEED), loader(valid, BATCH, SEED));
+    let (train, valid) =
+        instrument_loaders(digit_loader(train, BATCH_SIZE, SEED), digit_loader(valid, BATCH_SIZE, SEED));
     let training = SupervisedTraining::new(folder, train, valid)
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .num_epochs(EPOCHS)
         .summary();
     // With the feature `tui` Burn's own dashboard shows it, on a terminal.
     #[cfg(not(feature = "tui"))]
-    let training = training.renderer(Box::new(burn_digits::renderer::EpochLines::default()));
-    let trained = training.measured_by(&run).launch(learner);
+    let training = training.renderer(Box::new(burn_digits::renderer::EpochLineRenderer::default()));
+    let trained = training.track_emissions(&run).launch(learner);
     if let Some(error) = trained.error {
         bail!("the training failed: {error}");
     }
     trained.model.save(&folder.join("model.safetensors"))?;
     let footprint = run.finish();
 
-    let test = Digits.batch(test, &Device::flex());
+    let test = DigitBatcher.batch(test, &Device::flex());
     let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
     println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
-    digits::hub::publish(&footprint, folder, "burn", repository.as_deref())
+    digits::hub::push_model(&footprint, folder, "burn", repository.as_deref())
 }

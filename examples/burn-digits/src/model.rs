@@ -11,26 +11,26 @@ use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot as _, SafetensorsStore};
 use digits::data::{CLASSES, PIXELS};
 
-use crate::batch::Batch;
+use crate::batch::DigitBatch;
 
 /// Not as wide as an image has pixels, so that a transposed weight cannot go unnoticed.
-const HIDDEN: usize = 128;
+const HIDDEN_SIZE: usize = 128;
 
 /// One hidden layer.
 #[derive(Module, Debug)]
-pub struct Perceptron {
+pub struct DigitClassifier {
     hidden: Linear,
     output: Linear,
     activation: Relu,
 }
 
-impl Perceptron {
+impl DigitClassifier {
     /// With random weights.
     #[must_use]
     pub fn new(device: &Device) -> Self {
         Self {
-            hidden: LinearConfig::new(PIXELS, HIDDEN).init(device),
-            output: LinearConfig::new(HIDDEN, CLASSES).init(device),
+            hidden: LinearConfig::new(PIXELS, HIDDEN_SIZE).init(device),
+            output: LinearConfig::new(HIDDEN_SIZE, CLASSES).init(device),
             activation: Relu::new(),
         }
     }
@@ -53,7 +53,7 @@ impl Perceptron {
 
     /// The output for a batch and its loss.
     #[must_use]
-    pub fn classify(&self, batch: Batch) -> ClassificationOutput {
+    pub fn classify(&self, batch: DigitBatch) -> ClassificationOutput {
         let output = self.forward(batch.pixels);
         let loss = CrossEntropyLossConfig::new()
             .init(&output.device())
@@ -67,25 +67,25 @@ impl Perceptron {
 /// # Errors
 /// When the device cannot give the figure.
 pub fn accuracy(output: Tensor<2>, classes: Tensor<1, Int>) -> Result<f64> {
-    let right = output.argmax(1).flatten::<1>(0, 1).equal(classes);
-    Ok(right.float().mean().try_into_scalar::<f64>()?)
+    let correct = output.argmax(1).flatten::<1>(0, 1).equal(classes);
+    Ok(correct.float().mean().try_into_scalar::<f64>()?)
 }
 
-impl TrainStep for Perceptron {
-    type Input = Batch;
+impl TrainStep for DigitClassifier {
+    type Input = DigitBatch;
     type Output = ClassificationOutput;
 
-    fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
+    fn step(&self, batch: DigitBatch) -> TrainOutput<ClassificationOutput> {
         let output = self.classify(batch);
         TrainOutput::new(self, output.loss.backward(), output)
     }
 }
 
-impl InferenceStep for Perceptron {
-    type Input = Batch;
+impl InferenceStep for DigitClassifier {
+    type Input = DigitBatch;
     type Output = ClassificationOutput;
 
-    fn step(&self, batch: Batch) -> ClassificationOutput {
+    fn step(&self, batch: DigitBatch) -> ClassificationOutput {
         self.classify(batch)
     }
 }
@@ -99,28 +99,29 @@ mod tests {
 
     /// Candle must compute the same from the saved weights: a transposed layer would fail in silence.
     #[test]
-    fn candle_reads_the_same_function_from_the_file() {
+    fn candle_computes_same_output() {
         let device = Device::flex();
-        let model = Perceptron::new(&device);
+        let model = DigitClassifier::new(&device);
         let pixels = Tensor::<2>::random([5, PIXELS], Distribution::Default, &device);
-        let ours = model.forward(pixels.clone()).try_into_vec_as::<f32>().unwrap();
+        let burn_output = model.forward(pixels.clone()).try_into_vec_as::<f32>().unwrap();
 
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("model.safetensors");
         model.save(&path).unwrap();
-        let processor = candle_core::Device::Cpu;
-        let tensors = safetensors::load(&path, &processor).unwrap();
+        let cpu = candle_core::Device::Cpu;
+        let tensors = safetensors::load(&path, &cpu).unwrap();
         let layer = |name: &str| {
             let tensor = |part| tensors[&format!("{name}.{part}")].clone();
             candle_nn::Linear::new(tensor("weight"), Some(tensor("bias")))
         };
         let pixels = pixels.try_into_vec_as::<f32>().unwrap();
-        let pixels = candle_core::Tensor::from_vec(pixels, (5, PIXELS), &processor).unwrap();
+        let pixels = candle_core::Tensor::from_vec(pixels, (5, PIXELS), &cpu).unwrap();
         let hidden = pixels.apply(&layer("hidden")).unwrap().relu().unwrap();
-        let theirs = hidden.apply(&layer("output")).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let candle_output =
+            hidden.apply(&layer("output")).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
 
-        assert_eq!(ours.len(), 5 * CLASSES);
-        for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(burn_output.len(), 5 * CLASSES);
+        for (ours, theirs) in burn_output.iter().zip(&candle_output) {
             assert!((ours - theirs).abs() < 1e-5, "{ours} and {theirs}");
         }
     }

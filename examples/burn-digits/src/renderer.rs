@@ -12,15 +12,15 @@ use burn::train::renderer::{
 
 /// Prints loss, accuracy, energy and CO2e of each epoch as it ends.
 #[derive(Default)]
-pub struct EpochLines {
+pub struct EpochLineRenderer {
     names: HashMap<MetricId, String>,
     train: HashMap<String, f64>,
     valid: HashMap<String, f64>,
 }
 
-impl EpochLines {
+impl EpochLineRenderer {
     /// Keeps the last value of a metric in an epoch, which is the epoch's own.
-    fn keep(&self, state: MetricState) -> Option<(String, f64)> {
+    fn final_metric(&self, state: MetricState) -> Option<(String, f64)> {
         match state {
             MetricState::Numeric(entry, Some(NumericEntry::Final(value))) if value.is_finite() => {
                 Some((self.names.get(&entry.metric_id)?.clone(), value))
@@ -30,19 +30,19 @@ impl EpochLines {
     }
 }
 
-impl MetricsRendererTraining for EpochLines {
+impl MetricsRendererTraining for EpochLineRenderer {
     fn update_train(&mut self, state: MetricState) {
-        let kept = self.keep(state);
-        self.train.extend(kept);
+        let metric = self.final_metric(state);
+        self.train.extend(metric);
     }
 
     fn update_valid(&mut self, state: MetricState) {
-        let kept = self.keep(state);
-        self.valid.extend(kept);
+        let metric = self.final_metric(state);
+        self.valid.extend(metric);
     }
 }
 
-impl TrainingProgressLogger for EpochLines {
+impl TrainingProgressLogger for EpochLineRenderer {
     fn start(&mut self, total_epochs: usize, _: usize, _: Option<usize>, _: Option<&str>) {
         println!("Training {total_epochs} epochs.");
     }
@@ -52,10 +52,10 @@ impl TrainingProgressLogger for EpochLines {
         let both = |name| Some(1e3 * (value(&self.train, name)? + value(&self.valid, name)?));
         println!(
             "epoch {epoch:>2}  loss {}  validation accuracy {} %  {} mWh  {} mg CO2e",
-            figure(value(&self.train, "Loss"), 6, 4),
-            figure(value(&self.valid, "Accuracy"), 5, 1),
-            figure(both("Energy"), 7, 2),
-            figure(both("CO2e"), 8, 4),
+            format_value(value(&self.train, "Loss"), 6, 4),
+            format_value(value(&self.valid, "Accuracy"), 5, 1),
+            format_value(both("Energy"), 7, 2),
+            format_value(both("CO2e"), 8, 4),
         );
     }
 
@@ -67,11 +67,11 @@ impl TrainingProgressLogger for EpochLines {
 }
 
 /// A figure of so many characters and decimals, where there is one.
-fn figure(value: Option<f64>, width: usize, decimals: usize) -> String {
+fn format_value(value: Option<f64>, width: usize, decimals: usize) -> String {
     value.map_or_else(|| "?".repeat(width), |value| format!("{value:>width$.decimals$}"))
 }
 
-impl MetricsRenderer for EpochLines {
+impl MetricsRenderer for EpochLineRenderer {
     fn manual_close(&mut self) {}
 
     fn register_metric(&mut self, definition: MetricDefinition) {
@@ -81,11 +81,11 @@ impl MetricsRenderer for EpochLines {
 
 // Nothing is evaluated by Burn's evaluator here.
 
-impl MetricsRendererEvaluation for EpochLines {
+impl MetricsRendererEvaluation for EpochLineRenderer {
     fn update_test(&mut self, _: EvaluationName, _: MetricState) {}
 }
 
-impl EvaluationProgressLogger for EpochLines {
+impl EvaluationProgressLogger for EpochLineRenderer {
     fn start_global_progress(&mut self, _: usize) {}
     fn start_test(&mut self, _: &str, _: usize) {}
     fn update_test_progress(&mut self, _: usize) {}

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use sootprint::{Footprint, Outcome};
+use sootprint::{Footprint, RunStatus};
 
 /// Runs the example in a folder, which keeps its artifacts and all that the Hub's client writes; gives what it printed.
-fn run(folder: &Path) -> String {
+fn run_example(folder: &Path) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_burn-digits"))
         .current_dir(folder)
         .env("HF_HOME", folder.join("huggingface"))
@@ -23,9 +23,9 @@ fn run(folder: &Path) -> String {
 }
 
 #[test]
-fn it_learns_and_publishes_and_a_second_run_keeps_the_first() {
+fn second_run_keeps_first_footprint() {
     let folder = tempfile::tempdir().unwrap();
-    let printed = run(folder.path());
+    let printed = run_example(folder.path());
     let accuracy =
         printed.lines().find_map(|line| line.strip_prefix("Accuracy on images that it never saw: "));
     let accuracy: f64 = accuracy.unwrap().trim_end_matches(" %").parse().unwrap();
@@ -35,7 +35,7 @@ fn it_learns_and_publishes_and_a_second_run_keeps_the_first() {
 
     let artifacts = folder.path().join("artifacts/burn-digits");
     let footprint = Footprint::read(&artifacts.join("footprint.json")).unwrap();
-    assert_eq!(footprint.run.outcome, Outcome::Completed);
+    assert_eq!(footprint.run.outcome, RunStatus::Completed);
     assert_eq!(footprint.epochs.len(), 20);
     let card = fs::read_to_string(artifacts.join("README.md")).unwrap();
     assert!(
@@ -45,8 +45,8 @@ fn it_learns_and_publishes_and_a_second_run_keeps_the_first() {
     assert!(card.contains("training_type: \"pre-training\"\n"), "{card}");
     assert!(card.contains("geographical_location: \"France\"\n"), "{card}");
 
-    run(folder.path());
-    let runs = sootprint::runs(&artifacts).unwrap();
+    run_example(folder.path());
+    let runs = sootprint::list_runs(&artifacts).unwrap();
     assert_eq!(runs.len(), 2);
-    assert_eq!(sootprint::recover(&artifacts, Some(&runs[1])).unwrap(), footprint);
+    assert_eq!(sootprint::load_footprint(&artifacts, Some(&runs[1])).unwrap(), footprint);
 }

@@ -16,45 +16,49 @@ use anyhow::{Context as _, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, loss};
 use sootprint::Run;
-use sootprint_candle::OnDevice as _;
+use sootprint_candle::CandleLoopExt as _;
 
-use batch::Batch;
-use digits::data::{self, Digit};
-use model::Perceptron;
+use batch::CandleBatch;
+use digits::data::{self, DigitImage};
+use model::CandleClassifier;
 
-const BASE: &str = "artifacts/burn-digits/model.safetensors";
-const FOLDER: &str = "artifacts/candle-digits";
+const BASE_WEIGHTS: &str = "artifacts/burn-digits/model.safetensors";
+const ARTIFACTS_DIR: &str = "artifacts/candle-digits";
 /// The name that the stand-in Hub gave to the base model.
 const BASE_MODEL: &str = "loopback/burn-digits";
 const EPOCHS: u32 = 40;
-const BATCH: usize = 32;
+const BATCH_SIZE: usize = 32;
 const LEARNING_RATE: f64 = 4e-3;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let repository = arguments.next();
     let base_model = arguments.next().unwrap_or_else(|| BASE_MODEL.to_owned());
-    ensure!(Path::new(BASE).exists(), "{BASE} is not there: pre-train it first, `cargo run -p burn-digits`");
-    let folder = Path::new(FOLDER);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {FOLDER}"))?;
+    ensure!(
+        Path::new(BASE_WEIGHTS).exists(),
+        "{BASE_WEIGHTS} is not there: pre-train it first, `cargo run -p burn-digits`"
+    );
+    let folder = Path::new(ARTIFACTS_DIR);
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {ARTIFACTS_DIR}"))?;
 
     let device = Device::Cpu;
     let mut weights = VarMap::new();
-    let model = Perceptron::new(VarBuilder::from_varmap(&weights, DType::F32, &device))?;
-    weights.load(BASE)?;
+    let model = CandleClassifier::new(VarBuilder::from_varmap(&weights, DType::F32, &device))?;
+    weights.load(BASE_WEIGHTS)?;
 
     let (train, test) = data::load()?;
     println!("Base model, black on white: {:.1} %", 100.0 * accuracy(&model, &test, &device)?);
-    let [train, test] = [train, test].map(|part| part.into_iter().map(Digit::negative).collect::<Vec<_>>());
+    let [train, test] =
+        [train, test].map(|part| part.into_iter().map(DigitImage::inverted).collect::<Vec<_>>());
     println!("Base model, white on black: {:.1} %", 100.0 * accuracy(&model, &test, &device)?);
 
     let run = Run::fine_tuning(folder, base_model).start();
     let mut optimizer =
         AdamW::new(weights.all_vars(), ParamsAdamW { lr: LEARNING_RATE, ..ParamsAdamW::default() })?;
     for epoch in run.epochs(1..=EPOCHS).on(&device) {
-        let before = run.handle().live();
+        let before = run.handle().usage();
         let loss = train_epoch(&model, &mut optimizer, &train, &device)?;
-        let after = run.handle().live();
+        let after = run.handle().usage();
         let (energy, emissions) = (after.energy - before.energy, after.emissions - before.emissions);
         println!("epoch {epoch:>2}  loss {loss:.4}  {energy}  {emissions} CO2e");
     }
@@ -63,14 +67,19 @@ fn main() -> Result<()> {
 
     println!("Accuracy on images that it never saw: {:.1} %\n", 100.0 * accuracy(&model, &test, &device)?);
     println!("{footprint}");
-    digits::hub::publish(&footprint, folder, "candle", repository.as_deref())
+    digits::hub::push_model(&footprint, folder, "candle", repository.as_deref())
 }
 
 /// One pass over the images, in their order; the mean loss of its batches.
-fn train_epoch(model: &Perceptron, optimizer: &mut AdamW, train: &[Digit], device: &Device) -> Result<f32> {
+fn train_epoch(
+    model: &CandleClassifier,
+    optimizer: &mut AdamW,
+    train: &[DigitImage],
+    device: &Device,
+) -> Result<f32> {
     let mut losses = Vec::new();
-    for digits in train.chunks(BATCH) {
-        let Batch { pixels, classes } = Batch::new(digits, device)?;
+    for digits in train.chunks(BATCH_SIZE) {
+        let CandleBatch { pixels, classes } = CandleBatch::new(digits, device)?;
         let loss = loss::cross_entropy(&model.forward(&pixels)?, &classes)?;
         optimizer.backward_step(&loss)?;
         losses.push(loss.to_scalar::<f32>()?);
@@ -79,9 +88,9 @@ fn train_epoch(model: &Perceptron, optimizer: &mut AdamW, train: &[Digit], devic
 }
 
 /// The part of the images that is classified rightly, from 0 to 1.
-fn accuracy(model: &Perceptron, digits: &[Digit], device: &Device) -> Result<f32> {
-    let Batch { pixels, classes } = Batch::new(digits, device)?;
-    let guessed: Tensor = model.forward(&pixels)?.argmax(1)?;
-    let right = guessed.eq(&classes)?.to_dtype(DType::F32)?;
-    Ok(right.mean_all()?.to_scalar()?)
+fn accuracy(model: &CandleClassifier, digits: &[DigitImage], device: &Device) -> Result<f32> {
+    let CandleBatch { pixels, classes } = CandleBatch::new(digits, device)?;
+    let predicted: Tensor = model.forward(&pixels)?.argmax(1)?;
+    let correct = predicted.eq(&classes)?.to_dtype(DType::F32)?;
+    Ok(correct.mean_all()?.to_scalar()?)
 }

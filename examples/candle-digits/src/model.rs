@@ -5,23 +5,23 @@ use candle_nn::{Linear, Module, VarBuilder, linear};
 use digits::data::{CLASSES, PIXELS};
 
 /// As wide as the pre-trained one.
-const HIDDEN: usize = 128;
+const HIDDEN_SIZE: usize = 128;
 
-pub(crate) struct Perceptron {
+pub(crate) struct CandleClassifier {
     hidden: Linear,
     output: Linear,
 }
 
-impl Perceptron {
+impl CandleClassifier {
     pub(crate) fn new(weights: VarBuilder<'_>) -> Result<Self> {
         Ok(Self {
-            hidden: linear(PIXELS, HIDDEN, weights.pp("hidden"))?,
-            output: linear(HIDDEN, CLASSES, weights.pp("output"))?,
+            hidden: linear(PIXELS, HIDDEN_SIZE, weights.pp("hidden"))?,
+            output: linear(HIDDEN_SIZE, CLASSES, weights.pp("output"))?,
         })
     }
 }
 
-impl Module for Perceptron {
+impl Module for CandleClassifier {
     fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
         pixels.apply(&self.hidden)?.relu()?.apply(&self.output)
     }

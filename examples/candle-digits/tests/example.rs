@@ -10,9 +10,9 @@ use candle_core::{DType, Device};
 use candle_nn::{VarBuilder, VarMap, linear};
 use digits::data::{CLASSES, PIXELS};
 
-const HIDDEN: usize = 128;
+const HIDDEN_SIZE: usize = 128;
 
-fn run(folder: &Path) -> Output {
+fn run_example(folder: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_candle-digits"))
         .current_dir(folder)
         .env("HF_HOME", folder.join("huggingface"))
@@ -22,25 +22,25 @@ fn run(folder: &Path) -> Output {
 }
 
 #[test]
-fn without_a_base_model_it_says_how_to_make_one() {
+fn missing_base_model_suggests_fix() {
     let folder = tempfile::tempdir().unwrap();
-    let output = run(folder.path());
+    let output = run_example(folder.path());
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("cargo run -p burn-digits"));
 }
 
 #[test]
-fn it_learns_and_names_its_base_model() {
+fn fine_tuned_card_names_base_model() {
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path().join("artifacts/burn-digits");
     fs::create_dir_all(&base).unwrap();
     let weights = VarMap::new();
     let builder = VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu);
-    linear(PIXELS, HIDDEN, builder.pp("hidden")).unwrap();
-    linear(HIDDEN, CLASSES, builder.pp("output")).unwrap();
+    linear(PIXELS, HIDDEN_SIZE, builder.pp("hidden")).unwrap();
+    linear(HIDDEN_SIZE, CLASSES, builder.pp("output")).unwrap();
     weights.save(base.join("model.safetensors")).unwrap();
 
-    let output = run(folder.path());
+    let output = run_example(folder.path());
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
     let accuracy =

@@ -11,63 +11,63 @@ use candle_core::{Device, Tensor, safetensors};
 use candle_nn::VarMap;
 
 /// A rank that was killed leaves the others waiting; a launcher that does not end them is not waited for longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
+const PEER_TIMEOUT: Duration = Duration::from_secs(120);
 
-pub(crate) struct Exchange {
+pub(crate) struct WeightExchange {
     dir: PathBuf,
     rank: u32,
-    ranks: u32,
+    world_size: u32,
 }
 
-impl Exchange {
-    pub(crate) fn new(dir: &Path, rank: u32, ranks: u32) -> Self {
-        Self { dir: dir.to_owned(), rank, ranks }
+impl WeightExchange {
+    pub(crate) fn new(dir: &Path, rank: u32, world_size: u32) -> Self {
+        Self { dir: dir.to_owned(), rank, world_size }
     }
 
     /// All begin with the same weights: the mean of their random ones.
-    pub(crate) fn begin(&self, weights: &VarMap) -> Result<()> {
+    pub(crate) fn initialize(&self, weights: &VarMap) -> Result<()> {
         // Who is started again before its first epoch was done has given some already.
-        if !self.path(0, self.rank).exists() {
-            self.give(0, weights)?;
+        if !self.weights_path(0, self.rank).exists() {
+            self.share(0, weights)?;
         }
-        self.mean(0, weights)
+        self.average(0, weights)
     }
 
     /// Lets the others have this rank's weights after an epoch, whole or not at all.
-    pub(crate) fn give(&self, epoch: u32, weights: &VarMap) -> Result<()> {
-        let (path, part) =
-            (self.path(epoch, self.rank), self.dir.join(format!("part-{}.safetensors", self.rank)));
-        weights.save(&part)?;
-        Ok(fs::rename(part, path)?)
+    pub(crate) fn share(&self, epoch: u32, weights: &VarMap) -> Result<()> {
+        let (path, temp_path) =
+            (self.weights_path(epoch, self.rank), self.dir.join(format!("part-{}.safetensors", self.rank)));
+        weights.save(&temp_path)?;
+        Ok(fs::rename(temp_path, path)?)
     }
 
     /// Goes on from the mean of all ranks' weights after an epoch, once they are there.
-    pub(crate) fn mean(&self, epoch: u32, weights: &VarMap) -> Result<()> {
+    pub(crate) fn average(&self, epoch: u32, weights: &VarMap) -> Result<()> {
         let mut all: Vec<HashMap<String, Tensor>> = Vec::new();
-        for rank in 0..self.ranks {
+        for rank in 0..self.world_size {
             all.push(self.wait_for(epoch, rank)?);
         }
         for (name, variable) in
             weights.data().lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter()
         {
-            let each = all.iter().filter_map(|weights| weights.get(name));
-            let each: Vec<&Tensor> = each.collect();
-            ensure!(each.len() == all.len(), "a rank has no {name}");
-            variable.set(&Tensor::stack(&each, 0)?.mean(0)?)?;
+            let variables = all.iter().filter_map(|weights| weights.get(name));
+            let variables: Vec<&Tensor> = variables.collect();
+            ensure!(variables.len() == all.len(), "a rank has no {name}");
+            variable.set(&Tensor::stack(&variables, 0)?.mean(0)?)?;
         }
         Ok(())
     }
 
     fn wait_for(&self, epoch: u32, rank: u32) -> Result<HashMap<String, Tensor>> {
-        let (path, began) = (self.path(epoch, rank), Instant::now());
+        let (path, started) = (self.weights_path(epoch, rank), Instant::now());
         while !path.exists() {
-            ensure!(began.elapsed() < LONGEST_WAIT, "rank {rank} gave no weights after epoch {epoch}");
+            ensure!(started.elapsed() < PEER_TIMEOUT, "rank {rank} gave no weights after epoch {epoch}");
             thread::sleep(Duration::from_millis(2));
         }
         Ok(safetensors::load(path, &Device::Cpu)?)
     }
 
-    fn path(&self, epoch: u32, rank: u32) -> PathBuf {
+    fn weights_path(&self, epoch: u32, rank: u32) -> PathBuf {
         self.dir.join(format!("weights-{epoch}-{rank}.safetensors"))
     }
 }

@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use sootprint::{Kind, Outcome, recover};
+use sootprint::{ComponentKind, RunStatus, load_footprint};
 
-fn start(dir: &Path, rank: &str) -> Child {
+fn start_rank(dir: &Path, rank: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_candle-ranks"))
         .args(["train", dir.to_str().unwrap(), "2", "4"])
         .env("RANK", rank)
@@ -18,9 +18,9 @@ fn start(dir: &Path, rank: &str) -> Child {
 }
 
 #[test]
-fn two_ranks_learn_together_and_are_one_run() {
+fn two_ranks_merge_into_one_run() {
     let dir = tempfile::tempdir().unwrap();
-    let both = [start(dir.path(), "0"), start(dir.path(), "1")];
+    let both = [start_rank(dir.path(), "0"), start_rank(dir.path(), "1")];
     for child in both {
         let output = child.wait_with_output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
@@ -29,13 +29,13 @@ fn two_ranks_learn_together_and_are_one_run() {
         let accuracy = printed.trim_end().trim_end_matches(" %").rsplit(' ').next().unwrap();
         assert!(accuracy.parse::<f64>().unwrap() > 85.0, "{printed}");
     }
-    let footprint = recover(dir.path(), None).unwrap();
-    assert_eq!((footprint.run.ranks, footprint.run.outcome), (2, Outcome::Completed));
+    let footprint = load_footprint(dir.path(), None).unwrap();
+    assert_eq!((footprint.run.ranks, footprint.run.outcome), (2, RunStatus::Completed));
     assert_eq!(footprint.epochs.len(), 2);
     // Four passes over all 1,437 images, of which each rank had its part.
     assert_eq!(footprint.epochs.iter().map(|it| it.samples).collect::<Vec<_>>(), [Some(5_748); 2]);
     assert!(footprint.epochs.iter().all(|epoch| epoch.phases[0].name == "exchange"));
     // Each trained on its own board; the host's processor is there once.
-    let of = |kind| footprint.components.iter().filter(|it| it.kind == kind).count();
-    assert_eq!((of(Kind::Gpu), of(Kind::Cpu)), (2, 1));
+    let count_of = |kind| footprint.components.iter().filter(|it| it.kind == kind).count();
+    assert_eq!((count_of(ComponentKind::Gpu), count_of(ComponentKind::Cpu)), (2, 1));
 }

@@ -10,24 +10,24 @@ pub const PIXELS: usize = 64;
 pub const CLASSES: usize = 10;
 
 /// Ink at its darkest.
-const DARKEST: f32 = 16.0;
+const MAX_PIXEL_VALUE: f32 = 16.0;
 
 /// One in five images is kept back to test with.
 const TEST_EVERY: usize = 5;
 
 /// A written digit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Digit {
+pub struct DigitImage {
     /// From 0 (paper) to 1 (ink), row by row.
     pub pixels: [f32; PIXELS],
     /// Which digit it is.
     pub class: u8,
 }
 
-impl Digit {
+impl DigitImage {
     /// The same digit in white on black.
     #[must_use]
-    pub fn negative(mut self) -> Self {
+    pub fn inverted(mut self) -> Self {
         for pixel in &mut self.pixels {
             *pixel = 1.0 - *pixel;
         }
@@ -39,24 +39,24 @@ impl Digit {
 ///
 /// # Errors
 /// When the embedded file is damaged.
-pub fn load() -> Result<(Vec<Digit>, Vec<Digit>)> {
+pub fn load() -> Result<(Vec<DigitImage>, Vec<DigitImage>)> {
     let file = GzDecoder::new(include_bytes!("../data/digits.csv.gz").as_slice());
     let rows = csv::ReaderBuilder::new().has_headers(false).from_reader(file).into_records();
     let (mut train, mut test) = (Vec::new(), Vec::new());
     for (index, row) in rows.enumerate() {
-        let digit = parse(&row?).with_context(|| format!("line {} of the digits", index + 1))?;
+        let digit = parse_row(&row?).with_context(|| format!("line {} of the digits", index + 1))?;
         if index % TEST_EVERY == 0 { test.push(digit) } else { train.push(digit) }
     }
     Ok((train, test))
 }
 
-fn parse(row: &csv::StringRecord) -> Result<Digit> {
+fn parse_row(row: &csv::StringRecord) -> Result<DigitImage> {
     ensure!(row.len() == PIXELS + 1, "it has {} values", row.len());
     let mut pixels = [0.0; PIXELS];
     for (pixel, value) in pixels.iter_mut().zip(row) {
-        *pixel = value.parse::<f32>()? / DARKEST;
+        *pixel = value.parse::<f32>()? / MAX_PIXEL_VALUE;
     }
-    Ok(Digit { pixels, class: row[PIXELS].parse()? })
+    Ok(DigitImage { pixels, class: row[PIXELS].parse()? })
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_images_are_there_and_each_digit_in_both_parts() {
+    fn both_splits_have_every_digit() {
         let (train, test) = load().unwrap();
         assert_eq!((train.len(), test.len()), (1_437, 360));
         for part in [&train, &test] {
@@ -74,10 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_of_a_negative_is_the_image() {
+    fn double_inversion_is_identity() {
         let (train, _) = load().unwrap();
         let digit = train[0].clone();
-        assert_ne!(digit.clone().negative(), digit);
-        assert_eq!(digit.clone().negative().negative(), digit);
+        assert_ne!(digit.clone().inverted(), digit);
+        assert_eq!(digit.clone().inverted().inverted(), digit);
     }
 }

@@ -6,27 +6,30 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::tensor::Device;
 use burn::train::EvaluatorBuilder;
 use burn::train::metric::{AccuracyMetric, NumericEntry};
-use sootprint::Outcome;
-use sootprint_burn::MeasuredBy as _;
+use sootprint::RunStatus;
+use sootprint_burn::TrackEmissionsExt as _;
 
-use super::digits::*;
+use super::fixture::*;
 
 #[test]
-fn each_test_has_its_own_energy_power_and_co2e() {
+fn each_test_has_own_metrics() {
     let dir = tempfile::tempdir().unwrap();
-    let (run, batches) = scripted(dir.path());
+    let (run, batches) = scripted_run(dir.path());
     let result = EvaluatorBuilder::new(dir.path())
         .metrics((AccuracyMetric::new(),))
         .with_application_logger(None)
-        .measured_by(&run)
-        .build(Perceptron::new(&Device::flex()))
+        .track_emissions(&run)
+        .build(TestClassifier::new(&Device::flex()))
         .eval_all([("clean", batches.loader(TRAIN_BATCHES)), ("noisy", batches.loader(VALID_BATCHES))]);
     assert!(result.error.is_none() && result.interrupted.is_none());
     let footprint = run.finish();
-    assert_eq!(micro(footprint.energy.total.joules()), EPOCH_JOULES);
-    assert_eq!(footprint.run.outcome, Outcome::Completed);
-    let phases: Vec<_> =
-        footprint.phases.iter().map(|phase| (phase.name.as_str(), micro(phase.energy.joules()))).collect();
+    assert_eq!(round_to_micro(footprint.energy.total.joules()), EPOCH_JOULES);
+    assert_eq!(footprint.run.outcome, RunStatus::Completed);
+    let phases: Vec<_> = footprint
+        .phases
+        .iter()
+        .map(|phase| (phase.name.as_str(), round_to_micro(phase.energy.joules())))
+        .collect();
     assert_eq!(phases, [("evaluation", EPOCH_JOULES)]);
     assert!(!footprint.run.partial, "the processor claims no board: {:?}", footprint.components);
 
@@ -42,24 +45,24 @@ fn each_test_has_its_own_energy_power_and_co2e() {
         let joules = batches as f64 * watts;
         assert!((1..=batches).contains(&energy.len()), "{test}: {energy:?}");
         assert!(energy.is_sorted(), "{test}: {energy:?}");
-        let last = micro(energy[energy.len() - 1] * 3_600.0);
+        let last = round_to_micro(energy[energy.len() - 1] * 3_600.0);
         assert_eq!(last, joules, "{test}: {energy:?}");
         assert!(values("CO2e").iter().all(|grams| *grams > 0.0));
-        assert_eq!(values("Power").last().map(|power| micro(*power)), Some(watts), "{test}");
+        assert_eq!(values("Power").last().map(|power| round_to_micro(*power)), Some(watts), "{test}");
     }
 }
 
 #[test]
-fn a_panic_in_an_evaluation_passes_through_and_is_known() {
+fn evaluation_panic_propagates_and_is_recorded() {
     let dir = tempfile::tempdir().unwrap();
-    let (run, mut batches) = scripted(dir.path());
-    batches.incident = Incident::Panic(2);
+    let (run, mut batches) = scripted_run(dir.path());
+    batches.fault = BatchFault::Panic(2);
     let evaluator = EvaluatorBuilder::new(dir.path())
         .metrics((AccuracyMetric::new(),))
         .with_application_logger(None)
-        .measured_by(&run)
-        .build(Perceptron::new(&Device::flex()));
+        .track_emissions(&run)
+        .build(TestClassifier::new(&Device::flex()));
     let loader = batches.loader(VALID_BATCHES);
     assert!(catch_unwind(AssertUnwindSafe(|| evaluator.eval("digits", loader))).is_err());
-    assert_eq!(run.finish().run.outcome, Outcome::Panicked);
+    assert_eq!(run.finish().run.outcome, RunStatus::Panicked);
 }

@@ -7,13 +7,13 @@
     reason = "a test stops at the first surprise, and its figures are whole"
 )]
 
-mod composed;
-mod custom;
-mod digits;
-mod edges;
-mod ends;
+mod boundaries;
+mod combined;
+mod endings;
 mod evaluator;
-mod live;
-mod parts;
+mod fixture;
+mod logging;
+mod manual_loop;
+mod phases;
 mod renderers;
 mod rl;

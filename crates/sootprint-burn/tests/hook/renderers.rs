@@ -10,15 +10,15 @@ use burn::train::renderer::{
 use burn::train::{Interrupter, LearnerSummary};
 
 /// Resets the interrupter when the training has ended.
-pub(crate) struct Dashboard(pub(crate) Interrupter);
+pub(crate) struct ResettingDashboard(pub(crate) Interrupter);
 
 /// Panics at an update of the training's metrics.
-pub(crate) struct Killer {
+pub(crate) struct PanickingRenderer {
     pub(crate) updates: usize,
-    pub(crate) at: usize,
+    pub(crate) panic_at: usize,
 }
 
-impl MetricsRendererTraining for Dashboard {
+impl MetricsRendererTraining for ResettingDashboard {
     fn update_train(&mut self, _: MetricState) {}
     fn update_valid(&mut self, _: MetricState) {}
 
@@ -28,7 +28,7 @@ impl MetricsRendererTraining for Dashboard {
     }
 }
 
-impl MetricsRendererTraining for Killer {
+impl MetricsRendererTraining for PanickingRenderer {
     fn update_train(&mut self, _: MetricState) {}
     fn update_valid(&mut self, _: MetricState) {}
 }
@@ -70,9 +70,9 @@ macro_rules! quiet {
     };
 }
 
-quiet!(Dashboard, |_it| {});
-quiet!(Killer, |it| {
+quiet!(ResettingDashboard, |_it| {});
+quiet!(PanickingRenderer, |it| {
     it.updates += 1;
     // Validation's batches count, too.
-    assert_ne!(it.updates, it.at, "Killing training from user input.");
+    assert_ne!(it.updates, it.panic_at, "Killing training from user input.");
 });

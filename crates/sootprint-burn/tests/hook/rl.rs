@@ -11,19 +11,21 @@ use burn::rl::{
 };
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{Interrupter, LearnerSummary, OffPolicyConfig, RLResult, RLStrategies, RLTraining};
-use sootprint::{Outcome, Run};
-use sootprint_burn::MeasuredBy as _;
+use sootprint::{Run, RunStatus};
+use sootprint_burn::TrackEmissionsExt as _;
 
-use super::digits::{Incident, Seconds, TRAIN_WATTS, VALID_WATTS, micro, scripted, seconds};
-use super::renderers::Dashboard;
+use super::fixture::{
+    BatchFault, TRAIN_WATTS, TimedBatcher, VALID_WATTS, joules_after_seconds, round_to_micro, scripted_run,
+};
+use super::renderers::ResettingDashboard;
 
 const STEPS: usize = 20;
 
 /// A row of figures for each environment: what is seen, what is done, and how it was decided.
 #[derive(Clone)]
-struct Row(Tensor<2>);
+struct TensorRow(Tensor<2>);
 
-impl Batchable for Row {
+impl Batchable for TensorRow {
     fn batch(rows: Vec<Self>) -> Self {
         Self(Tensor::cat(rows.into_iter().map(|row| row.0).collect(), 0))
     }
@@ -33,7 +35,7 @@ impl Batchable for Row {
     }
 }
 
-impl SliceAccess for Row {
+impl SliceAccess for TensorRow {
     fn zeros_like(sample: &Self, capacity: usize, device: &Device) -> Self {
         Self(SliceAccess::zeros_like(&sample.0, capacity, device))
     }
@@ -47,60 +49,60 @@ impl SliceAccess for Row {
     }
 }
 
-impl ToObservation<Row> for Row {
-    fn to_observation(&self, device: &Device) -> Row {
+impl ToObservation<TensorRow> for TensorRow {
+    fn to_observation(&self, device: &Device) -> TensorRow {
         Self(self.0.clone().to_device(device))
     }
 }
 
-impl ToAction<Row> for Row {
-    fn to_action(&self, device: &Device) -> Row {
+impl ToAction<TensorRow> for TensorRow {
+    fn to_action(&self, device: &Device) -> TensorRow {
         self.to_observation(device)
     }
 }
 
 /// Pays for each pull of the lever, which takes a second. An episode has five.
-struct Lever {
-    seconds: Seconds,
+struct LeverEnv {
+    batcher: TimedBatcher,
     pulls: usize,
-    is_held: IsHeld,
+    is_frozen: FrozenFlag,
 }
 
 /// Whether no lever moves any more. Burn's runner pulls ahead in a thread of its own, which outlasts the training.
-type IsHeld = Arc<Mutex<bool>>;
+type FrozenFlag = Arc<Mutex<bool>>;
 
 /// Holds the levers when it is dropped.
-struct Hold(IsHeld);
+struct FreezeOnDrop(FrozenFlag);
 
-impl Drop for Hold {
+impl Drop for FreezeOnDrop {
     fn drop(&mut self) {
         *self.0.lock().unwrap() = true;
     }
 }
 
-impl Environment for Lever {
-    type State = Row;
-    type Action = Row;
+impl Environment for LeverEnv {
+    type State = TensorRow;
+    type Action = TensorRow;
 
     const MAX_STEPS: usize = 5;
 
-    fn state(&self) -> Row {
-        Row(Tensor::ones([1, 1], &Device::flex()))
+    fn state(&self) -> TensorRow {
+        TensorRow(Tensor::ones([1, 1], &Device::flex()))
     }
 
-    fn step(&mut self, _: Row) -> StepResult<Row> {
-        let is_held = Arc::clone(&self.is_held);
-        let is_held = is_held.lock().unwrap();
+    fn step(&mut self, _: TensorRow) -> StepResult<TensorRow> {
+        let is_frozen = Arc::clone(&self.is_frozen);
+        let is_frozen = is_frozen.lock().unwrap();
         self.pulls += 1;
         let done = self.pulls == Self::MAX_STEPS;
         let result = StepResult { next_state: self.state(), reward: 1.0, done, truncated: false };
-        if *is_held {
+        if *is_frozen {
             return result;
         }
-        self.seconds.pass(1);
-        let made = self.seconds.made.fetch_add(1, Ordering::Relaxed) + 1;
-        match &self.seconds.incident {
-            Incident::Interrupt(at, interrupter) if made == *at => interrupter.stop(Some("enough")),
+        self.batcher.advance(1);
+        let steps_made = self.batcher.batches_made.fetch_add(1, Ordering::Relaxed) + 1;
+        match &self.batcher.fault {
+            BatchFault::Interrupt(at, interrupter) if steps_made == *at => interrupter.stop(Some("enough")),
             _ => {}
         }
         result
@@ -112,9 +114,9 @@ impl Environment for Lever {
 }
 
 #[derive(Clone)]
-struct Weight(Tensor<2>);
+struct WeightPolicy(Tensor<2>);
 
-impl PolicyState for Weight {
+impl PolicyState for WeightPolicy {
     type Record = ();
 
     fn into_record(self) {}
@@ -124,18 +126,18 @@ impl PolicyState for Weight {
     }
 }
 
-impl Policy for Weight {
-    type Observation = Row;
-    type ActionDistribution = Row;
-    type Action = Row;
+impl Policy for WeightPolicy {
+    type Observation = TensorRow;
+    type ActionDistribution = TensorRow;
+    type Action = TensorRow;
     type ActionContext = ();
     type PolicyState = Self;
 
-    fn forward(&mut self, seen: Row) -> Row {
-        Row(seen.0.matmul(self.0.clone()))
+    fn forward(&mut self, seen: TensorRow) -> TensorRow {
+        TensorRow(seen.0.matmul(self.0.clone()))
     }
 
-    fn action(&mut self, seen: Row, _: bool) -> (Row, Vec<()>) {
+    fn action(&mut self, seen: TensorRow, _: bool) -> (TensorRow, Vec<()>) {
         let count = seen.0.dims()[0];
         (self.forward(seen), vec![(); count])
     }
@@ -157,28 +159,28 @@ impl Policy for Weight {
     }
 }
 
-struct Agent {
-    weight: Weight,
-    panics: bool,
+struct LeverAgent {
+    weight: WeightPolicy,
+    should_panic: bool,
 }
 
-impl PolicyLearner for Agent {
+impl PolicyLearner for LeverAgent {
     type TrainContext = ();
-    type InnerPolicy = Weight;
+    type InnerPolicy = WeightPolicy;
     type Record = ();
 
-    fn train(&mut self, batch: LearnerTransitionBatch<Weight>) -> RLTrainOutput<(), Weight> {
-        assert!(!self.panics, "on purpose");
+    fn train(&mut self, batch: LearnerTransitionBatch<WeightPolicy>) -> RLTrainOutput<(), WeightPolicy> {
+        assert!(!self.should_panic, "on purpose");
         let gain = batch.rewards.mean().reshape([1, 1]).mul_scalar(0.1);
-        self.weight = Weight(self.weight.0.clone() + gain);
+        self.weight = WeightPolicy(self.weight.0.clone() + gain);
         RLTrainOutput { policy: self.weight.clone(), item: () }
     }
 
-    fn policy(&self) -> Weight {
+    fn policy(&self) -> WeightPolicy {
         self.weight.clone()
     }
 
-    fn update_policy(&mut self, update: Weight) {
+    fn update_policy(&mut self, update: WeightPolicy) {
         self.weight = update;
     }
 
@@ -193,83 +195,86 @@ impl PolicyLearner for Agent {
     }
 }
 
-fn agent(panics: bool) -> Agent {
-    Agent { weight: Weight(Tensor::zeros([1, 1], &Device::flex())), panics }
+fn agent(should_panic: bool) -> LeverAgent {
+    LeverAgent { weight: WeightPolicy(Tensor::zeros([1, 1], &Device::flex())), should_panic }
 }
 
 /// Trains, and holds the levers when it is over; with a dashboard that forgets, if there is an interrupter.
 fn train(
     dir: &Path,
     run: &Run,
-    batches: &Seconds,
+    batches: &TimedBatcher,
     interrupter: Option<&Interrupter>,
-    panics: bool,
-) -> RLResult<Weight> {
-    let seconds = batches.clone();
+    should_panic: bool,
+) -> RLResult<WeightPolicy> {
+    let batcher = batches.clone();
     let strategy =
         OffPolicyConfig::new().with_train_batch_size(4).with_train_interval(2).with_eval_interval(10);
-    let is_held = IsHeld::default();
-    let _hold = Hold(Arc::clone(&is_held));
-    let training = RLTraining::new(dir, move || Lever {
-        seconds: seconds.clone(),
+    let is_frozen = FrozenFlag::default();
+    let _freeze_on_drop = FreezeOnDrop(Arc::clone(&is_frozen));
+    let training = RLTraining::new(dir, move || LeverEnv {
+        batcher: batcher.clone(),
         pulls: 0,
-        is_held: Arc::clone(&is_held),
+        is_frozen: Arc::clone(&is_frozen),
     })
     .with_learning_strategy(RLStrategies::OffPolicyStrategy(strategy))
     .num_steps(STEPS)
     .with_application_logger(None);
     let training = match interrupter {
-        Some(interrupter) => {
-            training.with_interrupter(interrupter.clone()).renderer(Box::new(Dashboard(interrupter.clone())))
-        }
+        Some(interrupter) => training
+            .with_interrupter(interrupter.clone())
+            .renderer(Box::new(ResettingDashboard(interrupter.clone()))),
         None => training,
     };
-    training.measured_by(run).launch(agent(panics))
+    training.track_emissions(run).launch(agent(should_panic))
 }
 
 #[test]
-fn reinforcement_learning_has_its_joules_and_its_metrics() {
+fn rl_training_has_energy_and_metrics() {
     let dir = tempfile::tempdir().unwrap();
-    let (run, batches) = scripted(dir.path());
+    let (run, batches) = scripted_run(dir.path());
     let result = train(dir.path(), &run, &batches, None, false);
     assert!(result.error.is_none());
     let footprint = run.finish();
-    assert_eq!(footprint.run.outcome, Outcome::Completed);
-    assert!(batches.made() >= STEPS - 1, "steps and an evaluation: {}", batches.made());
-    assert_eq!(micro(footprint.energy.total.joules()), seconds(batches.made()));
+    assert_eq!(footprint.run.outcome, RunStatus::Completed);
+    assert!(batches.batches_made() >= STEPS - 1, "steps and an evaluation: {}", batches.batches_made());
+    assert_eq!(round_to_micro(footprint.energy.total.joules()), joules_after_seconds(batches.batches_made()));
     assert!(!footprint.run.partial, "the processor claims no board: {:?}", footprint.components);
     // Burn's summary takes the mean of a metric whose end it was not told, and that is half of what only grows.
     let summary = LearnerSummary::new(dir.path(), &["Energy", "Power", "CO2e"]).unwrap();
     let last = |metric: &str| {
-        let summed = summary.metrics.train.iter().find(|summed| summed.name == metric).unwrap();
-        summed.entries.last().unwrap().value
+        let entry = summary.metrics.train.iter().find(|summed| summed.name == metric).unwrap();
+        entry.entries.last().unwrap().value
     };
     // Up to the last step that learned; and a live figure reaches a little ahead of the readings.
     let total = footprint.energy.total.joules();
-    let parts = [last("Energy") * 3_600.0 / total, last("CO2e") / footprint.emissions.best.grams()];
-    assert!(parts.iter().all(|part| (seconds(STEPS) / total..1.01).contains(part)), "{parts:?}");
+    let shares = [last("Energy") * 3_600.0 / total, last("CO2e") / footprint.emissions.best.grams()];
+    assert!(
+        shares.iter().all(|part| (joules_after_seconds(STEPS) / total..1.01).contains(part)),
+        "{shares:?}"
+    );
     // The mean of one line a second, some of them at 100 W and some at 400 W.
     assert!(last("Power") > TRAIN_WATTS && last("Power") < VALID_WATTS, "{} W", last("Power"));
 }
 
 #[test]
-fn its_interruption_is_known_under_a_dashboard_that_forgets_it() {
+fn rl_interruption_survives_dashboard_reset() {
     let dir = tempfile::tempdir().unwrap();
-    let (run, mut batches) = scripted(dir.path());
+    let (run, mut batches) = scripted_run(dir.path());
     let interrupter = Interrupter::new();
-    batches.incident = Incident::Interrupt(3, interrupter.clone());
+    batches.fault = BatchFault::Interrupt(3, interrupter.clone());
     let result = train(dir.path(), &run, &batches, Some(&interrupter), false);
     assert!(result.interrupted.is_none(), "the dashboard has forgotten it");
     let footprint = run.finish();
-    assert_eq!(footprint.run.outcome, Outcome::Interrupted);
+    assert_eq!(footprint.run.outcome, RunStatus::Interrupted);
     assert!(footprint.notes.iter().any(|note| note.contains("enough")), "{:?}", footprint.notes);
 }
 
 #[test]
-fn its_panic_passes_through_and_is_known() {
+fn rl_panic_propagates_and_is_recorded() {
     let dir = tempfile::tempdir().unwrap();
-    let (run, batches) = scripted(dir.path());
+    let (run, batches) = scripted_run(dir.path());
     let panic = catch_unwind(AssertUnwindSafe(|| drop(train(dir.path(), &run, &batches, None, true))));
     assert!(panic.is_err());
-    assert_eq!(run.finish().run.outcome, Outcome::Panicked);
+    assert_eq!(run.finish().run.outcome, RunStatus::Panicked);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sootprint_core::Footprint;
 
 /// The keys of the front matter that are ours.
-pub(crate) const OUR_KEYS: [&str; 3] = ["co2_eq_emissions", "dia_version", "dia_report"];
+pub(crate) const MANAGED_KEYS: [&str; 3] = ["co2_eq_emissions", "dia_version", "dia_report"];
 
 /// The footprint whose block, report and section the expected cards have.
 pub(crate) fn footprint() -> Footprint {
@@ -14,7 +14,7 @@ pub(crate) fn footprint() -> Footprint {
 }
 
 /// The cards of the corpus with this kind of file beside them, and what is in it.
-pub(crate) fn beside(kind: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn cases_with_extension(kind: &str) -> Vec<(PathBuf, String)> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let mut cases: Vec<_> = fs::read_dir(corpus)
         .unwrap()
@@ -28,8 +28,8 @@ pub(crate) fn beside(kind: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// The cards that can be edited.
-pub(crate) fn editable() -> Vec<(PathBuf, String)> {
-    let cards = beside("expected.md").into_iter().chain(beside("applied.md"));
+pub(crate) fn editable_cards() -> Vec<(PathBuf, String)> {
+    let cards = cases_with_extension("expected.md").into_iter().chain(cases_with_extension("applied.md"));
     cards
         .map(|(path, _)| (fs::read_to_string(&path).unwrap(), path))
         .map(|(text, path)| (path, text))
@@ -37,7 +37,7 @@ pub(crate) fn editable() -> Vec<(PathBuf, String)> {
 }
 
 /// The YAML of a card, with line feeds, found by another reading of the Hub's grammar.
-pub(crate) fn yaml(card: &str) -> String {
+pub(crate) fn front_matter_yaml(card: &str) -> String {
     let card = card.trim_start_matches('\u{feff}').trim_start().replace("\r\n", "\n");
     let Some(rest) = card.strip_prefix("---\n") else { return String::new() };
     let end = if rest.starts_with("---") { Some(0) } else { rest.find("\n---").map(|end| end + 1) };

@@ -2,32 +2,32 @@
 
 use std::fs;
 
-use crate::room::{Room, status, stderr};
+use crate::sandbox::{TestSandbox, status, stderr};
 
 const CARD: &str = "---\nlicense: mit\n---\n# Mine\n";
 
 /// A room with a finished run in `out`, and files of every wrong kind.
-fn room() -> Room {
-    let room = Room::new();
-    let output = room.run(&["--out", "out", "--pre-training"], "exit 0");
+fn invalid_input_sandbox() -> TestSandbox {
+    let sandbox = TestSandbox::new();
+    let output = sandbox.run(&["--out", "out", "--pre-training"], "exit 0");
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
-    fs::write(room.path("README.md"), CARD).unwrap();
-    fs::write(room.path("foreign.json"), "{\"schema_version\": 3}\n").unwrap();
-    fs::write(room.path("words.json"), "no JSON").unwrap();
+    fs::write(sandbox.path("README.md"), CARD).unwrap();
+    fs::write(sandbox.path("foreign.json"), "{\"schema_version\": 3}\n").unwrap();
+    fs::write(sandbox.path("words.json"), "no JSON").unwrap();
     fs::write(
-        room.path("future.json"),
+        sandbox.path("future.json"),
         include_str!("../../../sootprint-report/tests/sample.json").replace("sootprint/1", "sootprint/2"),
     )
     .unwrap();
-    fs::write(room.path("broken.md"), "---\na: 1\na: 2\n---\n").unwrap();
-    fs::create_dir_all(room.path("damaged/sootprint")).unwrap();
-    fs::write(room.path("damaged/sootprint/00001-20261123T081500Z-5f3a.jsonl"), "{\n").unwrap();
-    room
+    fs::write(sandbox.path("broken.md"), "---\na: 1\na: 2\n---\n").unwrap();
+    fs::create_dir_all(sandbox.path("damaged/sootprint")).unwrap();
+    fs::write(sandbox.path("damaged/sootprint/00001-20261123T081500Z-5f3a.jsonl"), "{\n").unwrap();
+    sandbox
 }
 
 #[test]
-fn each_is_an_error_with_a_reason_and_changes_nothing() {
-    let room = room();
+fn invalid_input_fails_without_changes() {
+    let sandbox = invalid_input_sandbox();
     for (words, expected, reason) in [
         // Wrong arguments.
         ("", 2, "Usage"),
@@ -67,45 +67,45 @@ fn each_is_an_error_with_a_reason_and_changes_nothing() {
         ("report damaged", 1, "00001-20261123T081500Z-5f3a.jsonl"),
         ("report README.md", 1, "README.md"),
     ] {
-        let output = room.output(&words.split_whitespace().collect::<Vec<_>>());
-        let said = stderr(&output);
-        assert_eq!(status(&output), Some(expected), "{words}: {said}");
-        assert!(said.contains(reason), "{words}: {said}");
+        let output = sandbox.output(&words.split_whitespace().collect::<Vec<_>>());
+        let message = stderr(&output);
+        assert_eq!(status(&output), Some(expected), "{words}: {message}");
+        assert!(message.contains(reason), "{words}: {message}");
         // A report is made before it is plotted.
         assert!(output.stdout.is_empty() || words.contains("--plot nowhere"), "{words}");
     }
-    assert_eq!(fs::read_to_string(room.path("README.md")).unwrap(), CARD);
-    assert_eq!(fs::read_to_string(room.path("broken.md")).unwrap(), "---\na: 1\na: 2\n---\n");
-    assert!(!room.path("power.png").exists() && !room.path("sootprint.png").exists());
-    assert!(!room.path("sootprint-run").exists(), "the command was not run");
+    assert_eq!(fs::read_to_string(sandbox.path("README.md")).unwrap(), CARD);
+    assert_eq!(fs::read_to_string(sandbox.path("broken.md")).unwrap(), "---\na: 1\na: 2\n---\n");
+    assert!(!sandbox.path("power.png").exists() && !sandbox.path("sootprint.png").exists());
+    assert!(!sandbox.path("sootprint-run").exists(), "the command was not run");
 }
 
 #[test]
-fn a_future_footprint_and_a_foreign_one_are_named_by_verify_and_push() {
-    let room = room();
+fn foreign_footprints_are_rejected() {
+    let sandbox = invalid_input_sandbox();
     let future =
         include_str!("../../../sootprint-report/tests/sample.json").replace("sootprint/1", "sootprint/2");
     for (text, reason) in [(future.as_str(), "sootprint/2"), ("{}", "not a footprint")] {
-        fs::create_dir_all(room.path("copied")).unwrap();
-        fs::write(room.path("copied/footprint.json"), text).unwrap();
+        fs::create_dir_all(sandbox.path("copied")).unwrap();
+        fs::write(sandbox.path("copied/footprint.json"), text).unwrap();
         for words in [&["verify", "copied"][..], &["push", "copied", "me/digits", "--dry-run"]] {
-            let output = room.output(words);
+            let output = sandbox.output(words);
             assert_eq!(status(&output), Some(1));
             assert!(stderr(&output).contains(reason), "{words:?}: {}", stderr(&output));
         }
-        assert_eq!(fs::read_to_string(room.path("copied/footprint.json")).unwrap(), text);
+        assert_eq!(fs::read_to_string(sandbox.path("copied/footprint.json")).unwrap(), text);
     }
 }
 
 #[test]
-fn a_settings_file_with_an_unknown_key_is_an_error_with_a_suggestion() {
-    let room = Room::new();
-    fs::write(room.path("sootprint.toml"), "repositry = \"me/digits\"\n").unwrap();
-    let output = room.run(&["--out", "out"], "touch ran");
+fn unknown_setting_gets_suggestion() {
+    let sandbox = TestSandbox::new();
+    fs::write(sandbox.path("sootprint.toml"), "repositry = \"me/digits\"\n").unwrap();
+    let output = sandbox.run(&["--out", "out"], "touch ran");
     assert_eq!(status(&output), Some(125));
     assert!(stderr(&output).contains("did you mean `repository`?"), "{}", stderr(&output));
-    assert!(!room.path("ran").exists());
-    let output = room.output(&["push", "out"]);
+    assert!(!sandbox.path("ran").exists());
+    let output = sandbox.output(&["push", "out"]);
     assert_eq!(status(&output), Some(2));
     assert!(stderr(&output).contains("did you mean `repository`?"), "{}", stderr(&output));
 }

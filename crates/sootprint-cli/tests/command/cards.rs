@@ -5,27 +5,27 @@ use std::fs;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::room::{Room, status, stderr, stdout};
+use crate::sandbox::{TestSandbox, status, stderr, stdout};
 
 /// A room with a footprint of a run that lost a board.
-fn with_footprint() -> Room {
-    let room = Room::new();
-    fs::write(room.path("footprint.json"), include_str!("../../../sootprint-report/tests/sample.json"))
+fn sandbox_with_footprint() -> TestSandbox {
+    let sandbox = TestSandbox::new();
+    fs::write(sandbox.path("footprint.json"), include_str!("../../../sootprint-report/tests/sample.json"))
         .unwrap();
-    room
+    sandbox
 }
 
 #[test]
-fn a_card_is_written_shown_and_sound() {
-    let room = with_footprint();
+fn card_is_written_shown_and_valid() {
+    let sandbox = sandbox_with_footprint();
     let write = ["card", "write", "README.md", "--footprint", "footprint.json", "--no-picture"];
-    let output = room.output(&write);
+    let output = sandbox.output(&write);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     assert_eq!(stdout(&output), "README.md is new and has the emissions\n");
     assert_eq!(stderr(&output), "sootprint: it names me/digits-base as its base model\n");
-    assert_eq!(stdout(&room.output(&write)), "README.md had these emissions already\n");
+    assert_eq!(stdout(&sandbox.output(&write)), "README.md had these emissions already\n");
 
-    assert_snapshot!(stdout(&room.output(&["card", "show", "README.md"])), @"
+    assert_snapshot!(stdout(&sandbox.output(&["card", "show", "README.md"])), @"
     emissions               35.36 g CO2e
     source                  sootprint 0.1 (GPU counter; CPU, memory modelled; GPU
                             not measured)
@@ -34,7 +34,7 @@ fn a_card_is_written_shown_and_sound() {
     hardware_used           1 x NVIDIA H200
     energy_consumed         800.00 Wh
     ");
-    let output = room.output(&["card", "check", "README.md"]);
+    let output = sandbox.output(&["card", "check", "README.md"]);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     assert_snapshot!(stdout(&output), @"
     emissions               35.36
@@ -50,11 +50,11 @@ fn a_card_is_written_shown_and_sound() {
 }
 
 #[test]
-fn what_the_hub_misreads_fails_with_its_place_and_what_to_write() {
-    let room = Room::new();
+fn misread_values_fail_with_location() {
+    let sandbox = TestSandbox::new();
     let card = "---\nco2_eq_emissions:\n  emissions: 0.5 kg\n  geographical_location: no\n---\n# Digits\n";
-    fs::write(room.path("README.md"), card).unwrap();
-    let output = room.output(&["card", "check", "README.md"]);
+    fs::write(sandbox.path("README.md"), card).unwrap();
+    let output = sandbox.output(&["card", "check", "README.md"]);
     assert_eq!(status(&output), Some(1));
     assert_snapshot!(stdout(&output), @"
     emissions               0.5 kg
@@ -68,7 +68,7 @@ fn what_the_hub_misreads_fails_with_its_place_and_what_to_write() {
     ");
     assert_eq!(stderr(&output), "sootprint: README.md: 2 values are misread\n");
 
-    let output = room.output(&["card", "check", "README.md", "--json"]);
+    let output = sandbox.output(&["card", "check", "README.md", "--json"]);
     assert_eq!(status(&output), Some(1));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
@@ -76,16 +76,16 @@ fn what_the_hub_misreads_fails_with_its_place_and_what_to_write() {
         (&false.into(), &500.0.into(), &0.5.into())
     );
     assert_eq!(found["findings"][1]["at"], serde_json::json!({"line": 4, "column": 26}));
-    assert_eq!(fs::read_to_string(room.path("README.md")).unwrap(), card, "it is only looked at");
+    assert_eq!(fs::read_to_string(sandbox.path("README.md")).unwrap(), card, "it is only looked at");
 }
 
 #[test]
-fn a_card_without_emissions_is_sound_and_shows_none() {
-    let room = Room::new();
-    fs::write(room.path("README.md"), "---\nlicense: mit\n---\n").unwrap();
-    assert_eq!(stdout(&room.output(&["card", "show", "README.md"])), "README.md names no emissions\n");
-    assert_eq!(stdout(&room.output(&["card", "show", "README.md", "--json"])), "null\n");
-    let output = room.output(&["card", "check", "README.md"]);
+fn card_without_emissions_is_valid() {
+    let sandbox = TestSandbox::new();
+    fs::write(sandbox.path("README.md"), "---\nlicense: mit\n---\n").unwrap();
+    assert_eq!(stdout(&sandbox.output(&["card", "show", "README.md"])), "README.md names no emissions\n");
+    assert_eq!(stdout(&sandbox.output(&["card", "show", "README.md", "--json"])), "null\n");
+    let output = sandbox.output(&["card", "check", "README.md"]);
     assert_eq!(
         (status(&output), stdout(&output)),
         (Some(0), "README.md names no emissions, and so the Hub shows none\n".to_owned())
@@ -93,14 +93,14 @@ fn a_card_without_emissions_is_sound_and_shows_none() {
 }
 
 #[test]
-fn a_card_takes_a_relation_and_no_report() {
-    let room = with_footprint();
-    fs::write(room.path("README.md"), "---\nlicense: mit\n---\n# Digits\n").unwrap();
+fn relation_and_no_report_are_applied() {
+    let sandbox = sandbox_with_footprint();
+    fs::write(sandbox.path("README.md"), "---\nlicense: mit\n---\n# Digits\n").unwrap();
     let write = ["card", "write", "README.md", "--footprint", ".", "--no-picture", "--no-report"];
-    let output = room.output(&[&write[..], &["--relation", "adapter", "--json"]].concat());
+    let output = sandbox.output(&[&write[..], &["--relation", "adapter", "--json"]].concat());
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     let written: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&written["change"], &written["base_model"]), (&"edited".into(), &"me/digits-base".into()));
-    let card = fs::read_to_string(room.path("README.md")).unwrap();
+    let card = fs::read_to_string(sandbox.path("README.md")).unwrap();
     assert!(card.contains("base_model_relation: \"adapter\"") && !card.contains("dia_report"), "{card}");
 }

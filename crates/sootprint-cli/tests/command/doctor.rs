@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use nvidia_ml::{Board, Script, install};
+use nvidia_ml::{FakeGpu, NvmlScript, install};
 use serde_json::Value;
 
-use crate::room::{Room, WATTS, status, stderr};
+use crate::sandbox::{TestSandbox, WATTS, status, stderr};
 
-const NOWHERE: &str = "/nowhere/libnvidia-ml.so.1";
+const MISSING_NVML: &str = "/nowhere/libnvidia-ml.so.1";
 
 #[test]
-fn the_doctor_tells_sources_power_and_what_a_run_is_computed_with() {
-    let room = Room::new();
-    let mut command = room.sootprint(&["doctor", "--json"]);
-    command.env("SOOTPRINT_NVML", NOWHERE).env("SOOTPRINT_PLACE", "France");
+fn doctor_json_has_sources_and_power() {
+    let sandbox = TestSandbox::new();
+    let mut command = sandbox.sootprint_command(&["doctor", "--json"]);
+    command.env("SOOTPRINT_NVML", MISSING_NVML).env("SOOTPRINT_PLACE", "France");
     let output = command.output().unwrap();
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -22,7 +22,7 @@ fn the_doctor_tells_sources_power_and_what_a_run_is_computed_with() {
     let nvml = sources.iter().find(|source| source["name"] == "NVML").unwrap();
     assert_eq!(nvml["state"], "absent");
     let problem = nvml["problems"][0].as_str().unwrap();
-    assert!(problem.contains(NOWHERE) && problem.contains("SOOTPRINT_NVML"), "{problem}");
+    assert!(problem.contains(MISSING_NVML) && problem.contains("SOOTPRINT_NVML"), "{problem}");
     // A machine with counters for all of it has no need of the model.
     assert!(
         sources.iter().any(|source| source["name"] == "model" || source["name"] == "RAPL"),
@@ -37,9 +37,9 @@ fn the_doctor_tells_sources_power_and_what_a_run_is_computed_with() {
 }
 
 #[test]
-fn the_doctor_speaks_to_people_and_names_what_is_wrong() {
-    let room = Room::new();
-    let output = room.sootprint(&["doctor"]).env("SOOTPRINT_PLACE", "Atlantis").output().unwrap();
+fn doctor_text_names_problems() {
+    let sandbox = TestSandbox::new();
+    let output = sandbox.sootprint_command(&["doctor"]).env("SOOTPRINT_PLACE", "Atlantis").output().unwrap();
     assert_eq!(status(&output), Some(0));
     let text = String::from_utf8_lossy(&output.stdout);
     for part in ["NVML", "100.0 W", "nobody said where the machine is", "PUE", "Atlantis"] {
@@ -50,14 +50,14 @@ fn the_doctor_speaks_to_people_and_names_what_is_wrong() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_library_is_found_where_the_system_looks_for_it() {
-    let room = Room::new();
+fn nvml_is_found_by_library_path() {
+    let sandbox = TestSandbox::new();
     let folder = tempfile::tempdir().unwrap();
-    let board = Board::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
-        .power(Duration::ZERO, 300);
-    let library = install(&Script::new().board(board), folder.path()).unwrap();
+    let gpu = FakeGpu::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
+        .power_from(Duration::ZERO, 300);
+    let library = install(&NvmlScript::new().with_gpu(gpu), folder.path()).unwrap();
     assert_eq!(library.file_name().unwrap(), "libnvidia-ml.so.1");
-    let mut command = room.sootprint(&["doctor", "--json"]);
+    let mut command = sandbox.sootprint_command(&["doctor", "--json"]);
     let output = command.env("LD_LIBRARY_PATH", folder.path()).output().unwrap();
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let nvml = found["sources"].as_array().unwrap().iter().find(|source| source["name"] == "NVML").unwrap();
@@ -65,20 +65,20 @@ fn the_library_is_found_where_the_system_looks_for_it() {
 }
 
 #[test]
-fn the_doctor_compares_counters_with_power_readings_on_request() {
-    let room = Room::new();
+fn doctor_check_compares_counter_and_power() {
+    let sandbox = TestSandbox::new();
     let folder = tempfile::tempdir().unwrap();
-    let board = Board::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
-        .power(Duration::ZERO, 300)
-        .counter(Duration::from_millis(20));
-    let library = install(&Script::new().board(board), folder.path()).unwrap();
-    let mut command = room.sootprint(&["doctor", "--check", "1"]);
+    let gpu = FakeGpu::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
+        .power_from(Duration::ZERO, 300)
+        .energy_counter(Duration::from_millis(20));
+    let library = install(&NvmlScript::new().with_gpu(gpu), folder.path()).unwrap();
+    let mut command = sandbox.sootprint_command(&["doctor", "--check", "1"]);
     let output = command.env("SOOTPRINT_NVML", library).output().unwrap();
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     let text = String::from_utf8_lossy(&output.stdout);
     let (_, check) = text.split_once("Energy counters beside power readings\n").unwrap();
-    let [board, figures, verdict] = check.lines().take(3).collect::<Vec<_>>()[..] else { panic!("{text}") };
-    assert_eq!(board, "  NVIDIA H200 (GPU-aaaaaaaa-0000-0000-0000-000000000000)");
+    let [gpu, figures, verdict] = check.lines().take(3).collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert_eq!(gpu, "  NVIDIA H200 (GPU-aaaaaaaa-0000-0000-0000-000000000000)");
     assert!(figures.starts_with("    counter "), "{figures}");
     let (_, tick) = figures.split_once("a tick every ").unwrap();
     let tick: f64 = tick.trim_end_matches(" ms").parse().unwrap();
@@ -88,25 +88,25 @@ fn the_doctor_compares_counters_with_power_readings_on_request() {
 }
 
 #[test]
-fn the_doctor_names_boards_by_all_their_names_and_a_token_by_its_place() {
-    let room = Room::new();
+fn doctor_lists_gpus_and_token_source() {
+    let sandbox = TestSandbox::new();
     let folder = tempfile::tempdir().unwrap();
     let uuid = "GPU-aaaaaaaa-0000-0000-0000-000000000000";
-    let board = Board::new(uuid, "0000:07:00.0", "NVIDIA H200")
-        .limit(700)
-        .power(Duration::ZERO, 300)
-        .counter(Duration::from_millis(20));
-    let library = install(&Script::new().board(board), folder.path()).unwrap();
+    let gpu = FakeGpu::new(uuid, "0000:07:00.0", "NVIDIA H200")
+        .power_limit(700)
+        .power_from(Duration::ZERO, 300)
+        .energy_counter(Duration::from_millis(20));
+    let library = install(&NvmlScript::new().with_gpu(gpu), folder.path()).unwrap();
     let doctor = |words: &[&str]| {
-        let mut command = room.sootprint(words);
+        let mut command = sandbox.sootprint_command(words);
         command.env_remove("SOOTPRINT_REPLAY").env("SOOTPRINT_NVML", &library).env("HF_TOKEN", "hf_secret");
         let output = command.output().unwrap();
         assert_eq!(status(&output), Some(0), "{}", stderr(&output));
         String::from_utf8(output.stdout).unwrap()
     };
     let text = doctor(&["doctor"]);
-    let (_, board) = text.split_once("\nBoards\n  0          NVIDIA H200\n").unwrap();
-    let facts: Vec<&str> = board.lines().take(3).map(str::trim).collect();
+    let (_, gpu) = text.split_once("\nBoards\n  0          NVIDIA H200\n").unwrap();
+    let facts: Vec<&str> = gpu.lines().take(3).map(str::trim).collect();
     assert_eq!(facts[..2], [uuid, "PCI 00000000:07:00.0, CUDA 0"]);
     assert!(facts[2].starts_with("limit 700.0 W, counter ticks every "), "{facts:?}");
     assert!(text.contains("NVIDIA H200 (board 0)"), "{text}");
@@ -114,24 +114,24 @@ fn the_doctor_names_boards_by_all_their_names_and_a_token_by_its_place() {
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 
     let found: Value = serde_json::from_str(&doctor(&["doctor", "--json"])).unwrap();
-    let board = &found["boards"][0];
-    assert_eq!((&board["uuid"], &board["pci"]), (&uuid.into(), &"00000000:07:00.0".into()), "{found}");
-    assert!(board["tick_s"].as_f64().is_some_and(|tick| tick >= 0.018), "{found}");
+    let gpu = &found["boards"][0];
+    assert_eq!((&gpu["uuid"], &gpu["pci"]), (&uuid.into(), &"00000000:07:00.0".into()), "{found}");
+    assert!(gpu["tick_s"].as_f64().is_some_and(|tick| tick >= 0.018), "{found}");
     assert_eq!(found["token"], serde_json::json!({"origin": "HF_TOKEN", "problem": null}));
     assert!(found["checks"].is_null(), "{found}");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_run_warns_once_of_what_it_cannot_read_and_models_the_rest() {
-    let room = Room::new();
-    let mut command = room.sootprint(&["run", "--out", "out", "--", "true"]);
-    let output = command.env_remove("SOOTPRINT_REPLAY").env("SOOTPRINT_NVML", NOWHERE).output().unwrap();
-    let said = stderr(&output);
-    assert_eq!(status(&output), Some(0), "{said}");
-    let warnings = said.lines().filter(|line| line.starts_with("sootprint: no NVML library")).count();
-    assert_eq!(warnings, 1, "{said}");
-    let footprint = room.report(&[]);
+fn missing_nvml_warns_once() {
+    let sandbox = TestSandbox::new();
+    let mut command = sandbox.sootprint_command(&["run", "--out", "out", "--", "true"]);
+    let output = command.env_remove("SOOTPRINT_REPLAY").env("SOOTPRINT_NVML", MISSING_NVML).output().unwrap();
+    let message = stderr(&output);
+    assert_eq!(status(&output), Some(0), "{message}");
+    let warnings = message.lines().filter(|line| line.starts_with("sootprint: no NVML library")).count();
+    assert_eq!(warnings, 1, "{message}");
+    let footprint = sandbox.report_json(&[]);
     let components = footprint["components"].as_array().unwrap();
     for kind in ["cpu", "memory"] {
         assert!(components.iter().any(|component| component["kind"] == kind), "{kind} in {components:?}");

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use fake_hub::FakeHub;
 
-use crate::room::{Room, bounded, status, stderr, stdout};
+use crate::sandbox::{TestSandbox, status, stderr, stdout, with_timeout};
 
 const SUBCOMMANDS: [&str; 11] = [
     "run",
@@ -24,35 +24,40 @@ const SUBCOMMANDS: [&str; 11] = [
 ];
 
 #[test]
-fn they_all_run() {
-    let (room, hub) = (prepared(), FakeHub::start().unwrap());
-    let examples = examples(&room);
+fn documented_examples_run() {
+    let (sandbox, hub) = (sandbox_with_models(), FakeHub::start().unwrap());
+    let examples = examples(&sandbox);
     assert!(examples.len() > 30, "where are they? {examples:?}");
     for (origin, example) in &examples {
         // What an example needs lies there; what it changes, the next one may change again.
-        let mut command = room.sootprint(&[]);
+        let mut command = sandbox.sootprint_command(&[]);
         let variables: Vec<_> = command
             .get_envs()
             .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
             .collect();
         command = Command::new("sh");
-        command.args(["-c", example]).current_dir(room.path("")).env_clear().envs(variables);
+        command.args(["-c", example]).current_dir(sandbox.path("")).env_clear().envs(variables);
         let path = std::env::var("PATH").unwrap();
-        command.env("PATH", format!("{}:{path}", room.path("bin").display())).env("SCRATCH", room.path(""));
+        command
+            .env("PATH", format!("{}:{path}", sandbox.path("bin").display()))
+            .env("SCRATCH", sandbox.path(""));
         command.env("HF_ENDPOINT", hub.endpoint()).env("HF_TOKEN", hub.token());
         command.stdin(Stdio::null());
-        let output = bounded(example, move || command.output().unwrap());
-        let said = stderr(&output);
-        assert_eq!(status(&output), Some(0), "{origin}: {example}\n{said}{}", stdout(&output));
-        assert!(!said.contains("nothing is published") && !said.contains("not written"), "{example}\n{said}");
+        let output = with_timeout(example, move || command.output().unwrap());
+        let message = stderr(&output);
+        assert_eq!(status(&output), Some(0), "{origin}: {example}\n{message}{}", stdout(&output));
+        assert!(
+            !message.contains("nothing is published") && !message.contains("not written"),
+            "{example}\n{message}"
+        );
     }
 }
 
 /// Saves a model where it is measured.
-const TRAINING: &str = "#!/bin/sh\nprintf weights > \"$SOOTPRINT_RUN_DIR/model.safetensors\"\n";
+const TRAINING_SCRIPT: &str = "#!/bin/sh\nprintf weights > \"$SOOTPRINT_RUN_DIR/model.safetensors\"\n";
 
 /// The lines of code blocks and of helps that call the command, each once.
-fn examples(room: &Room) -> Vec<(String, String)> {
+fn examples(sandbox: &TestSandbox) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let mut pages: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).collect();
@@ -60,7 +65,7 @@ fn examples(room: &Room) -> Vec<(String, String)> {
     pages.insert(0, root.join("README.md"));
     let mut found: Vec<(String, String)> = Vec::new();
     let mut add = |origin: &str, line: &str| {
-        if let Some(example) = called(line)
+        if let Some(example) = extract_call(line)
             && !found.iter().any(|(_, seen)| *seen == example)
         {
             found.push((origin.to_owned(), example));
@@ -78,13 +83,13 @@ fn examples(room: &Room) -> Vec<(String, String)> {
     }
     for subcommand in SUBCOMMANDS.into_iter().chain(["card write", "card check", "card show"]) {
         let words: Vec<&str> = subcommand.split_whitespace().chain(["--help"]).collect();
-        stdout(&room.output(&words)).lines().for_each(|line| add(subcommand, line));
+        stdout(&sandbox.output(&words)).lines().for_each(|line| add(subcommand, line));
     }
     found
 }
 
 /// From the command's name on, when the line calls it: launchers and variables may stand in front, and a `$`.
-fn called(line: &str) -> Option<String> {
+fn extract_call(line: &str) -> Option<String> {
     let line = line.trim().trim_start_matches("$ ");
     let in_front = |before: &str| {
         before.is_empty()
@@ -99,26 +104,27 @@ fn called(line: &str) -> Option<String> {
 }
 
 /// A room with what the examples name: trained models, a card, scripts.
-fn prepared() -> Room {
-    let room = Room::new();
-    fs::create_dir_all(room.path("bin")).unwrap();
-    symlink(env!("CARGO_BIN_EXE_sootprint"), room.path("bin/sootprint")).unwrap();
+fn sandbox_with_models() -> TestSandbox {
+    let sandbox = TestSandbox::new();
+    fs::create_dir_all(sandbox.path("bin")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_sootprint"), sandbox.path("bin/sootprint")).unwrap();
     for script in ["bin/python", "train", "tune.sh"] {
-        fs::write(room.path(script), TRAINING).unwrap();
-        fs::set_permissions(room.path(script), PermissionsExt::from_mode(0o755)).unwrap();
+        fs::write(sandbox.path(script), TRAINING_SCRIPT).unwrap();
+        fs::set_permissions(sandbox.path(script), PermissionsExt::from_mode(0o755)).unwrap();
     }
     for folder in [".zfunc", ".config/fish/completions"] {
-        fs::create_dir_all(room.path(folder)).unwrap();
+        fs::create_dir_all(sandbox.path(folder)).unwrap();
     }
     let script = r#"sleep 1; printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
     let first = "artifacts/digits";
-    let output = room.run(&["--fine-tuning", "me/base", "--out", first], script);
+    let output = sandbox.run(&["--fine-tuning", "me/base", "--out", first], script);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     for folder in ["artifacts/squares", "node1/digits", "node2/digits", "digits", "sootprint-run"] {
-        fs::create_dir_all(room.path(folder).parent().unwrap()).unwrap();
-        let copy = Command::new("cp").arg("-r").arg(room.path(first)).arg(room.path(folder)).status();
+        fs::create_dir_all(sandbox.path(folder).parent().unwrap()).unwrap();
+        let copy = Command::new("cp").arg("-r").arg(sandbox.path(first)).arg(sandbox.path(folder)).status();
         assert!(copy.unwrap().success());
     }
-    fs::write(room.path("README.md"), "---\nlicense: mit\nco2_eq_emissions: 12.3\n---\n# Digits\n").unwrap();
-    room
+    fs::write(sandbox.path("README.md"), "---\nlicense: mit\nco2_eq_emissions: 12.3\n---\n# Digits\n")
+        .unwrap();
+    sandbox
 }

@@ -2,20 +2,20 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests may fail them")]
 
-mod attach;
+mod after_command;
 mod bad_input;
 mod carbon;
 mod cards;
+mod charts;
 mod doctor;
-mod drawn;
 mod examples;
 mod exit_status;
-mod handing_on;
+mod help;
+mod nested;
 mod outputs;
 mod push;
 mod record;
 mod report;
-mod room;
+mod sandbox;
 mod settings;
-mod shell;
 mod signals;

@@ -5,23 +5,23 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 
-use crate::room::{Room, status, stderr, stdout};
+use crate::sandbox::{TestSandbox, status, stderr, stdout};
 
 /// A room with a run of seven seconds in `digits`, which a script of two components drew, and its weights.
-fn recorded() -> Room {
-    let room = Room::new();
+fn sandbox_with_recorded_run() -> TestSandbox {
+    let sandbox = TestSandbox::new();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded");
-    fs::create_dir_all(room.path("digits/sootprint")).unwrap();
+    fs::create_dir_all(sandbox.path("digits/sootprint")).unwrap();
     for name in ["footprint.json", "sootprint/00001-20261126T023344Z-415d.jsonl"] {
-        fs::copy(from.join(name), room.path("digits").join(name)).unwrap();
+        fs::copy(from.join(name), sandbox.path("digits").join(name)).unwrap();
     }
-    fs::write(room.path("digits/model.safetensors"), "weights").unwrap();
-    room
+    fs::write(sandbox.path("digits/model.safetensors"), "weights").unwrap();
+    sandbox
 }
 
 /// What stands on stdout; nothing else may have been said.
-fn shown(room: &Room, words: &[&str]) -> String {
-    let output = room.output(words);
+fn stdout_of(sandbox: &TestSandbox, words: &[&str]) -> String {
+    let output = sandbox.output(words);
     assert_eq!((status(&output), stderr(&output)), (Some(0), String::new()), "{words:?}");
     let text = stdout(&output);
     assert!(text.lines().all(|line| line.chars().count() <= 80 || words.contains(&"--csv")), "{text}");
@@ -29,9 +29,9 @@ fn shown(room: &Room, words: &[&str]) -> String {
 }
 
 #[test]
-fn a_report_for_people_and_as_a_table() {
-    let room = recorded();
-    assert_snapshot!(shown(&room, &["report", "digits"]), @"
+fn report_text_and_csv_output() {
+    let sandbox = sandbox_with_recorded_run();
+    assert_snapshot!(stdout_of(&sandbox, &["report", "digits"]), @"
     Note    no framework said which boards it trains on: all visible ones are
             counted
     Energy  1.04 Wh (1.04 Wh to 1.04 Wh)
@@ -46,7 +46,7 @@ fn a_report_for_people_and_as_a_table() {
     Parts   GPU      █████████████████████████████████         81.3 %
             CPU      ███████                                   18.7 %
     ");
-    assert_snapshot!(shown(&room, &["report", "digits", "--csv"]), @"
+    assert_snapshot!(stdout_of(&sandbox, &["report", "digits", "--csv"]), @"
     run,row,name,id,method,attempt,completed,duration_s,mean_w,energy_j,low_j,high_j,grams,low_grams,high_grams
     00001-20261126T023344Z-415d,run,1 x Scripted H200,,,1,true,7.003195459,,3740.70233105,3740.70233105,3740.70233105,0.04312198520515972,0.03665368742438576,0.07736084145805652
     00001-20261126T023344Z-415d,GPU,Scripted H200,replay-0,counter,,,7.003195459000001,434.14221450048484,3040.38278515,3040.38278515,3040.38278515,,,
@@ -55,11 +55,11 @@ fn a_report_for_people_and_as_a_table() {
 }
 
 #[test]
-fn a_card_of_the_report_and_its_verification() {
-    let room = recorded();
+fn card_and_verify_output() {
+    let sandbox = sandbox_with_recorded_run();
     let write = ["card", "write", "digits/README.md", "--footprint", "digits", "--no-picture"];
-    assert_snapshot!(shown(&room, &write), @"digits/README.md is new and has the emissions");
-    assert_snapshot!(shown(&room, &["card", "check", "digits/README.md"]), @"
+    assert_snapshot!(stdout_of(&sandbox, &write), @"digits/README.md is new and has the emissions");
+    assert_snapshot!(stdout_of(&sandbox, &["card", "check", "digits/README.md"]), @"
     emissions               0.0431
     source                  sootprint 0.1 (GPU, CPU counter)
     training_type           pre-training
@@ -69,8 +69,8 @@ fn a_card_of_the_report_and_its_verification() {
     Hub     the model has the tag co2_eq_emissions, by which it is found; filters by
             emissions compare 0.0431 g of CO2e
     ");
-    assert_snapshot!(shown(&room, &["verify", "digits"]), @"00001-20261126T023344Z-415d is what its ledgers say");
-    assert_snapshot!(shown(&room, &["verify", "digits", "--json"]), @r#"
+    assert_snapshot!(stdout_of(&sandbox, &["verify", "digits"]), @"00001-20261126T023344Z-415d is what its ledgers say");
+    assert_snapshot!(stdout_of(&sandbox, &["verify", "digits", "--json"]), @r#"
     {
       "run": "00001-20261126T023344Z-415d",
       "card": "digits/README.md",
@@ -80,9 +80,9 @@ fn a_card_of_the_report_and_its_verification() {
 }
 
 #[test]
-fn what_would_be_published() {
-    let room = recorded();
-    assert_snapshot!(shown(&room, &["push", "digits", "me/digits", "--dry-run"]), @"
+fn push_dry_run_output() {
+    let sandbox = sandbox_with_recorded_run();
+    assert_snapshot!(stdout_of(&sandbox, &["push", "digits", "me/digits", "--dry-run"]), @"
     me/digits, branch main: Publish weights and footprint (1.04 Wh, 43.122 mg CO2e)
       README.md
       footprint.json
@@ -92,11 +92,11 @@ fn what_would_be_published() {
 }
 
 #[test]
-fn an_estimate_and_a_grid() {
-    let room = Room::new();
+fn estimate_and_grid_output() {
+    let sandbox = TestSandbox::new();
     let estimate = ["estimate", "--hardware", "A100-SXM4-80GB", "--count", "8", "--hours", "24"];
-    let there_and_then = ["--place", "France", "--year", "2024"];
-    assert_snapshot!(shown(&room, &[&estimate[..], &there_and_then].concat()), @"
+    let place_and_year = ["--place", "France", "--year", "2024"];
+    assert_snapshot!(stdout_of(&sandbox, &[&estimate[..], &place_and_year].concat()), @"
     Note    nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each
             for 24 h and from nothing else; when it ran is not known
     Energy  76.80 kWh (11.52 kWh to 76.80 kWh)
@@ -107,7 +107,7 @@ fn an_estimate_and_a_grid() {
             BY 4.0)
     Run     completed, not labelled in 86400.0 s; estimate
     ");
-    assert_snapshot!(shown(&room, &["grid", "Quebec, Canada", "--year", "2024"]), @"
+    assert_snapshot!(stdout_of(&sandbox, &["grid", "Quebec, Canada", "--year", "2024"]), @"
     Quebec, Canada (CA-QC)
       intensity  2.6 g CO2e/kWh (2.2 g CO2e/kWh to 33.0 g CO2e/kWh) in 2024
       counts     the stack only, of what is used, with imports
@@ -117,11 +117,11 @@ fn an_estimate_and_a_grid() {
 }
 
 #[test]
-fn a_measured_run() {
-    let room = Room::new();
-    let output = room.run(&["--out", "out", "--pre-training", "--intensity", "50"], "echo trained");
+fn run_summary_output() {
+    let sandbox = TestSandbox::new();
+    let output = sandbox.run(&["--out", "out", "--pre-training", "--intensity", "50"], "echo trained");
     assert_eq!((status(&output), stdout(&output)), (Some(0), "trained\n".to_owned()));
-    assert_snapshot!(without_figures(&stderr(&output)), @"
+    assert_snapshot!(mask_numbers(&stderr(&output)), @"
     Energy # J # J to # J)
     CPU # J counter Scripted
     CO2e # mg # mg to # mg)
@@ -132,7 +132,7 @@ fn a_measured_run() {
 }
 
 /// Each figure as `#`, and one blank where the columns depend on it.
-fn without_figures(text: &str) -> String {
+fn mask_numbers(text: &str) -> String {
     let word = |word: &str| {
         let is_figure = word.chars().next().is_some_and(|it| it.is_ascii_digit() || it == '(')
             && word.chars().any(|it| it.is_ascii_digit());

@@ -7,47 +7,57 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::room::{Room, WATTS, status, stderr};
+use crate::sandbox::{TestSandbox, WATTS, status, stderr};
 
 #[test]
-fn the_command_s_streams_are_its_own() {
-    let room = Room::new();
-    let mut command =
-        room.sootprint(&["run", "--out", "out", "--", "sh", "-c", "printf out; printf err >&2; cat"]);
+fn command_streams_are_untouched() {
+    let sandbox = TestSandbox::new();
+    let mut command = sandbox.sootprint_command(&[
+        "run",
+        "--out",
+        "out",
+        "--",
+        "sh",
+        "-c",
+        "printf out; printf err >&2; cat",
+    ]);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"in\0\xff").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.stdout, b"outin\0\xff");
-    let said = stderr(&output);
-    assert!(said.starts_with("err"), "{said}");
-    assert!(said.contains("\nEnergy ") && said.contains("\nCO2e "), "the summary is on stderr: {said}");
-    assert!(!said.contains('\r'), "no live line where nobody watches: {said:?}");
+    let message = stderr(&output);
+    assert!(message.starts_with("err"), "{message}");
+    assert!(
+        message.contains("\nEnergy ") && message.contains("\nCO2e "),
+        "the summary is on stderr: {message}"
+    );
+    assert!(!message.contains('\r'), "no live line where nobody watches: {message:?}");
 }
 
 #[test]
-fn the_command_finds_the_record_wherever_it_goes() {
-    let room = Room::new();
-    let output = room.run(&["--out", "out"], r#"cd / && printf %s "$SOOTPRINT_RUN_DIR""#);
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), room.path("out").to_str().unwrap());
+fn run_dir_is_absolute() {
+    let sandbox = TestSandbox::new();
+    let output = sandbox.run(&["--out", "out"], r#"cd / && printf %s "$SOOTPRINT_RUN_DIR""#);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), sandbox.path("out").to_str().unwrap());
 }
 
 #[test]
-fn energy_is_power_times_time_and_emissions_follow() {
-    let room = Room::new();
+fn energy_and_emissions_match_script() {
+    let sandbox = TestSandbox::new();
     let started = Instant::now();
     let options =
         ["--out", "out", "--fine-tuning", "me/base", "--place", "FR", "--intensity", "50", "--pue", "1.2"];
-    let output = room.run(&options, "sleep 1");
+    let output = sandbox.run(&options, "sleep 1");
     let longest = started.elapsed().as_secs_f64();
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
 
-    let footprint = room.report(&[]);
-    let duration = number(&footprint, "/run/duration_s");
+    let footprint = sandbox.report_json(&[]);
+    let duration = number_at(&footprint, "/run/duration_s");
     assert!((1.0..longest).contains(&duration), "{duration} s of {longest} s");
-    let energy = number(&footprint, "/energy/total_j");
+    let energy = number_at(&footprint, "/energy/total_j");
     assert!((energy / (WATTS * duration) - 1.0).abs() < 0.01, "{energy} J in {duration} s");
-    let grams = number(&footprint, "/emissions/grams");
+    let grams = number_at(&footprint, "/emissions/grams");
     assert!((grams / (energy / 3.6e6 * 1.2 * 50.0) - 1.0).abs() < 1e-6, "{grams} g");
 
     assert_eq!(footprint["run"]["training_type"], "fine-tuning");
@@ -57,12 +67,12 @@ fn energy_is_power_times_time_and_emissions_follow() {
 }
 
 #[test]
-fn the_json_keeps_the_contract() {
-    let room = Room::new();
-    room.run(&["--out", "out"], "sleep 1.2");
-    let footprint = room.report(&[]);
+fn footprint_json_keeps_schema() {
+    let sandbox = TestSandbox::new();
+    sandbox.run(&["--out", "out"], "sleep 1.2");
+    let footprint = sandbox.report_json(&[]);
     let file: Value =
-        serde_json::from_str(&fs::read_to_string(room.path("out/footprint.json")).unwrap()).unwrap();
+        serde_json::from_str(&fs::read_to_string(sandbox.path("out/footprint.json")).unwrap()).unwrap();
     assert_eq!(footprint, file, "the ledger tells what the run told");
     assert!(footprint["run"]["training_type"].is_null(), "without a label there is none");
 
@@ -142,6 +152,6 @@ fn the_json_keeps_the_contract() {
     assert_eq!(footprint["schema"], "sootprint/1");
 }
 
-fn number(footprint: &Value, pointer: &str) -> f64 {
+fn number_at(footprint: &Value, pointer: &str) -> f64 {
     footprint.pointer(pointer).and_then(Value::as_f64).unwrap()
 }

@@ -3,22 +3,22 @@
 use std::fs;
 use std::io::Write as _;
 
-use crate::room::{Room, status, stderr};
+use crate::sandbox::{TestSandbox, status, stderr};
 
 #[test]
-fn a_report_takes_the_newest_run_the_named_one_or_all() {
-    let room = Room::new();
-    room.run(&["--out", "out", "--pre-training"], "exit 0");
-    let first = room.report(&[])["run"]["id"].as_str().unwrap().to_owned();
-    room.run(&["--out", "out"], "exit 1");
+fn report_selects_newest_named_or_all() {
+    let sandbox = TestSandbox::new();
+    sandbox.run(&["--out", "out", "--pre-training"], "exit 0");
+    let first = sandbox.report_json(&[])["run"]["id"].as_str().unwrap().to_owned();
+    sandbox.run(&["--out", "out"], "exit 1");
 
-    let newest = room.report(&[]);
+    let newest = sandbox.report_json(&[]);
     assert_eq!(newest["run"]["outcome"], "failed");
-    let named = room.report(&["--run", &first]);
+    let named = sandbox.report_json(&["--run", &first]);
     assert_eq!((&named["run"]["id"], &named["run"]["outcome"]), (&first.clone().into(), &"completed".into()));
-    assert_eq!(room.report(&["--all"]), serde_json::json!([newest, named]));
+    assert_eq!(sandbox.report_json(&["--all"]), serde_json::json!([newest, named]));
 
-    let output = room.output(&["report", "out", "--all"]);
+    let output = sandbox.output(&["report", "out", "--all"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
         text.contains(&first)
@@ -26,30 +26,30 @@ fn a_report_takes_the_newest_run_the_named_one_or_all() {
             && text.contains("failed, not labelled")
     );
 
-    let output = room.output(&["report", "out", "--run", "another"]);
+    let output = sandbox.output(&["report", "out", "--run", "another"]);
     assert_eq!(status(&output), Some(1));
     assert!(stderr(&output).starts_with("sootprint: out has no run another; it has "), "{}", stderr(&output));
     assert!(stderr(&output).contains(&first));
 }
 
 #[test]
-fn a_report_writes_nothing() {
-    let room = Room::new();
-    room.run(&["--out", "out"], "exit 0");
-    fs::remove_file(room.path("out/footprint.json")).unwrap();
-    room.report(&[]);
-    room.report(&["--all"]);
+fn report_writes_nothing() {
+    let sandbox = TestSandbox::new();
+    sandbox.run(&["--out", "out"], "exit 0");
+    fs::remove_file(sandbox.path("out/footprint.json")).unwrap();
+    sandbox.report_json(&[]);
+    sandbox.report_json(&["--all"]);
     let names: Vec<_> =
-        fs::read_dir(room.path("out")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        fs::read_dir(sandbox.path("out")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["sootprint"]);
 }
 
 #[test]
-fn a_folder_without_a_record_is_named() {
-    let room = Room::new();
-    fs::create_dir_all(room.path("empty/sootprint")).unwrap();
+fn folder_without_runs_is_reported() {
+    let sandbox = TestSandbox::new();
+    fs::create_dir_all(sandbox.path("empty/sootprint")).unwrap();
     for dir in ["nowhere", "empty"] {
-        let output = room.output(&["report", dir, "--json"]);
+        let output = sandbox.output(&["report", dir, "--json"]);
         assert_eq!((status(&output), output.stdout.is_empty()), (Some(1), true));
         assert!(
             stderr(&output).starts_with(&format!("sootprint: no run was recorded in {dir}; ")),
@@ -60,12 +60,12 @@ fn a_folder_without_a_record_is_named() {
 }
 
 #[test]
-fn a_damaged_ledger_hides_none_of_the_others() {
-    let room = Room::new();
-    room.run(&["--out", "out"], "exit 0");
-    let whole = room.report(&[]);
-    fs::write(room.path("out/sootprint/00002-damaged.jsonl"), "{\n").unwrap();
-    let output = room.output(&["report", "out", "--all", "--json"]);
+fn damaged_ledger_does_not_hide_others() {
+    let sandbox = TestSandbox::new();
+    sandbox.run(&["--out", "out"], "exit 0");
+    let whole = sandbox.report_json(&[]);
+    fs::write(sandbox.path("out/sootprint/00002-damaged.jsonl"), "{\n").unwrap();
+    let output = sandbox.output(&["report", "out", "--all", "--json"]);
     assert_eq!(status(&output), Some(1));
     assert_eq!(
         serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap(),
@@ -79,35 +79,36 @@ fn a_damaged_ledger_hides_none_of_the_others() {
 }
 
 #[test]
-fn a_run_is_running_until_it_is_killed_and_its_command_lives_on() {
-    let room = Room::new();
-    let mut started = room.started("echo started; read -r word; echo $word");
-    assert_eq!(room.report(&[])["run"]["outcome"], "running");
-    assert!(!room.path("out/footprint.json").exists());
+fn killed_run_leaves_command_running() {
+    let sandbox = TestSandbox::new();
+    let mut running = sandbox.start_script("echo started; read -r word; echo $word");
+    assert_eq!(sandbox.report_json(&[])["run"]["outcome"], "running");
+    assert!(!sandbox.path("out/footprint.json").exists());
 
-    started.child.kill().unwrap();
-    started.ended();
-    let killed = room.report(&[]);
+    running.child.kill().unwrap();
+    running.wait_for_exit();
+    let killed = sandbox.report_json(&[]);
     assert_eq!(killed["run"]["outcome"], "killed");
-    let output = room.output(&["report", "out"]);
+    let output = sandbox.output(&["report", "out"]);
     assert!(String::from_utf8(output.stdout).unwrap().contains("killed"));
 
-    started.child.stdin.as_mut().unwrap().write_all(b"alive\n").unwrap();
-    assert_eq!(started.line(), "alive\n");
+    running.child.stdin.as_mut().unwrap().write_all(b"alive\n").unwrap();
+    assert_eq!(running.read_line(), "alive\n");
 }
 
 #[test]
-fn a_command_that_is_resumed_is_one_run_and_verify_finds_what_was_changed() {
-    let room = Room::new();
-    room.run(&["--out", "out", "--pre-training"], "kill -9 $PPID; sleep 0.2");
-    let killed = room.report(&[]);
+fn verify_detects_changes_to_resumed_run() {
+    let sandbox = TestSandbox::new();
+    sandbox.run(&["--out", "out", "--pre-training"], "kill -9 $PPID; sleep 0.2");
+    let killed = sandbox.report_json(&[]);
     assert_eq!(killed["run"]["outcome"], "killed");
-    let output = room.run(&["--out", "out", "--pre-training", "--resume", "--card", "out/README.md"], "true");
+    let output =
+        sandbox.run(&["--out", "out", "--pre-training", "--resume", "--card", "out/README.md"], "true");
     assert!(output.status.success(), "{}", stderr(&output));
-    let resumed = room.report(&[]);
+    let resumed = sandbox.report_json(&[]);
     assert_eq!((&resumed["run"]["id"], &resumed["run"]["attempts"]), (&killed["run"]["id"], &2.into()));
 
-    let output = room.output(&["verify", "out"]);
+    let output = sandbox.output(&["verify", "out"]);
     assert!(output.status.success(), "{} {}", String::from_utf8_lossy(&output.stdout), stderr(&output));
     for (file, from, to, difference) in [
         ("out/footprint.json", "\"attempts\": 2", "\"attempts\": 1", "run.attempts is 1, the ledgers say 2"),
@@ -118,11 +119,11 @@ fn a_command_that_is_resumed_is_one_run_and_verify_finds_what_was_changed() {
             "training_type is fine-tuning, the ledgers say pre-training",
         ),
     ] {
-        let path = room.path(file);
+        let path = sandbox.path(file);
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{text}");
         fs::write(&path, text.replacen(from, to, 1)).unwrap();
-        let output = room.output(&["verify", "out"]);
+        let output = sandbox.output(&["verify", "out"]);
         assert_eq!(output.status.code(), Some(1));
         assert!(
             String::from_utf8_lossy(&output.stdout).contains(difference),
@@ -134,12 +135,12 @@ fn a_command_that_is_resumed_is_one_run_and_verify_finds_what_was_changed() {
 }
 
 #[test]
-fn two_commands_do_not_record_into_one_folder_at_once() {
-    let room = Room::new();
-    let mut first = room.started("echo started; read -r word");
-    let second = room.run(&["--out", "out"], "true");
+fn concurrent_runs_in_folder_are_rejected() {
+    let sandbox = TestSandbox::new();
+    let mut first = sandbox.start_script("echo started; read -r word");
+    let second = sandbox.run(&["--out", "out"], "true");
     assert_eq!(second.status.code(), Some(125));
     assert!(stderr(&second).contains("a run is still being recorded in out"), "{}", stderr(&second));
     first.child.kill().unwrap();
-    first.ended();
+    first.wait_for_exit();
 }

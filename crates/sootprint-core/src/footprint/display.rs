@@ -2,26 +2,26 @@
 
 use std::fmt;
 
-use super::{ComponentSummary, Footprint, PerUnit};
-use crate::grid::{Basis, Figure};
+use super::{ComponentSummary, Footprint, PerItemUsage};
+use crate::grid::{EmissionScope, IntensityKind};
 
 /// Lines of at most this many characters, as terminals and mails have them.
-const WIDTH: usize = 80;
+const LINE_WIDTH: usize = 80;
 
 impl fmt::Display for Footprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for note in &self.notes {
-            paragraph(f, "Note", note)?;
+            write_wrapped(f, "Note", note)?;
         }
         let energy = &self.energy;
         writeln!(f, "{:<8}{} ({} to {})", "Energy", energy.total, energy.low, energy.high)?;
         for component in &self.components {
-            line(f, component)?;
+            write_component(f, component)?;
         }
         let emissions = &self.emissions;
         writeln!(f, "{:<8}{} ({} to {})", "CO2e", emissions.best, emissions.low, emissions.high)?;
-        for (title, per_unit) in [("Sample", self.per_sample()), ("Token", self.per_token())] {
-            if let Some(PerUnit { energy, emissions_of_thousand }) = per_unit {
+        for (title, per_item) in [("Sample", self.per_sample()), ("Token", self.per_token())] {
+            if let Some(PerItemUsage { energy, emissions_per_thousand: emissions_of_thousand }) = per_item {
                 writeln!(f, "{title:<8}{} and {emissions_of_thousand} CO2e per 1,000", energy * 1_000.0)?;
             }
         }
@@ -30,13 +30,13 @@ impl fmt::Display for Footprint {
             let energy = phase.energy.to_string();
             writeln!(f, "{title:<8}{energy:<12}{:<12}{}", format!("{:.1} s", phase.duration_s), phase.name)?;
         }
-        paragraph(f, "Grid", &grid(self))?;
-        paragraph(f, "Run", &run(self))
+        write_wrapped(f, "Grid", &grid_summary(self))?;
+        write_wrapped(f, "Run", &run_summary(self))
     }
 }
 
 /// One component: its energy, how it was found, its name.
-fn line(f: &mut fmt::Formatter<'_>, component: &ComponentSummary) -> fmt::Result {
+fn write_component(f: &mut fmt::Formatter<'_>, component: &ComponentSummary) -> fmt::Result {
     let kind = component.kind.name();
     let Some(method) = component.method else {
         return writeln!(f, "  {kind:<8}not measured: {}", component.name);
@@ -49,24 +49,27 @@ fn line(f: &mut fmt::Formatter<'_>, component: &ComponentSummary) -> fmt::Result
     writeln!(f)
 }
 
-fn grid(footprint: &Footprint) -> String {
+fn grid_summary(footprint: &Footprint) -> String {
     let grid = &footprint.grid;
-    let nowhere = if grid.method == Figure::Table { "unknown place, world mean" } else { "unknown place" };
-    let place = grid.place.as_deref().unwrap_or(nowhere);
+    let unknown_place =
+        if grid.method == IntensityKind::Table { "unknown place, world mean" } else { "unknown place" };
+    let place = grid.place.as_deref().unwrap_or(unknown_place);
     let year = grid.year.map_or_else(String::new, |year| format!(" in {year}"));
     let energy = &footprint.energy;
     let source = if grid.source.is_empty() { String::new() } else { format!("; {}", grid.source) };
     // A figure that counts the whole life cycle needs no word, nor does one of which nobody says what it counts.
     let basis = match grid.basis {
-        Basis::DirectGeneration | Basis::DirectConsumption => " (the stack only)",
-        Basis::LifecycleGeneration | Basis::LifecycleConsumption | Basis::Unknown => "",
+        EmissionScope::DirectGeneration | EmissionScope::DirectConsumption => " (the stack only)",
+        EmissionScope::LifecycleGeneration | EmissionScope::LifecycleConsumption | EmissionScope::Unknown => {
+            ""
+        }
     };
     let pue_year = energy.pue_year.map_or_else(String::new, |year| format!(", {year}"));
     let (pue, origin) = (energy.pue, &energy.pue_origin);
     format!("{place}: {}{basis}{year}; PUE {pue:.2} ({origin}{pue_year}){source}", grid.intensity)
 }
 
-fn run(footprint: &Footprint) -> String {
+fn run_summary(footprint: &Footprint) -> String {
     let run = &footprint.run;
     let label = run.training_type.map_or("not labelled", |label| label.as_str());
     let seconds = run.duration_s;
@@ -76,9 +79,9 @@ fn run(footprint: &Footprint) -> String {
         (0, _) => String::new(),
         (1, None) => ", 1 epoch".to_owned(),
         (_, None) => format!(", {completed} epochs"),
-        (_, Some(every)) => {
+        (_, Some(window)) => {
             let count = footprint.epochs.len();
-            format!(", {count} slice{} of {every}", if count == 1 { "" } else { "s" })
+            format!(", {count} slice{} of {window}", if count == 1 { "" } else { "s" })
         }
     };
     let outcome = run.outcome.as_str().replace('_', " ");
@@ -86,12 +89,12 @@ fn run(footprint: &Footprint) -> String {
 }
 
 /// A titled text, broken between words, its further lines under its first.
-fn paragraph(f: &mut fmt::Formatter<'_>, title: &str, text: &str) -> fmt::Result {
+fn write_wrapped(f: &mut fmt::Formatter<'_>, title: &str, text: &str) -> fmt::Result {
     write!(f, "{title:<8}")?;
     let mut column = 8;
     for (index, word) in text.split_whitespace().enumerate() {
         let length = word.chars().count();
-        if index > 0 && column + 1 + length > WIDTH {
+        if index > 0 && column + 1 + length > LINE_WIDTH {
             write!(f, "\n{:8}", "")?;
             column = 8;
         } else if index > 0 {
@@ -111,7 +114,7 @@ mod tests {
     use crate::units::{Co2e, Energy};
 
     #[test]
-    fn a_reader_gets_losses_first_and_bounds_and_sources() {
+    fn notes_precede_bounds_and_sources() {
         let footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
         insta::assert_snapshot!(footprint, @r"
         Note    NVIDIA H200 (GPU-bbbbbbbb) cannot be read: the board is lost (GPU is
@@ -128,11 +131,11 @@ mod tests {
         Run     stopped early, fine-tuning of me/digits-base, 1 epoch in 3600.0 s;
                 00001-20261123T081500Z-5f3a
         ");
-        assert!(footprint.to_string().lines().all(|line| line.chars().count() <= WIDTH));
+        assert!(footprint.to_string().lines().all(|line| line.chars().count() <= LINE_WIDTH));
     }
 
     #[test]
-    fn work_and_phases_have_their_lines() {
+    fn display_lists_per_item_and_phases() {
         let mut footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
         let phase = |name: &str, joules| PhaseSummary {
             name: name.to_owned(),
@@ -158,19 +161,19 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_says_what_it_counts_where_that_is_not_the_life_cycle() {
+    fn direct_scope_is_named() {
         let mut footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
-        footprint.grid.basis = Basis::DirectGeneration;
+        footprint.grid.basis = EmissionScope::DirectGeneration;
         footprint.energy.pue_year = Some(2024);
         "region".clone_into(&mut footprint.energy.pue_origin);
         assert!(
-            grid(&footprint).starts_with(
+            grid_summary(&footprint).starts_with(
                 "France: 44.2 g CO2e/kWh (the stack only) in 2024; PUE 1.00 (region, 2024); Ember"
             )
         );
         footprint.grid.place = None;
-        assert!(grid(&footprint).starts_with("unknown place, world mean: "));
-        footprint.grid.method = Figure::Series;
-        assert!(grid(&footprint).starts_with("unknown place: "));
+        assert!(grid_summary(&footprint).starts_with("unknown place, world mean: "));
+        footprint.grid.method = IntensityKind::Series;
+        assert!(grid_summary(&footprint).starts_with("unknown place: "));
     }
 }

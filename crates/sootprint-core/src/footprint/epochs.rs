@@ -42,7 +42,7 @@ pub struct EpochSummary {
 /// of hardware that does not tick, has its part of that time's energy by its length.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSummary {
-    /// Its name, as [`Run::phase`](crate::Run::phase) was given it.
+    /// Its name, as `Run::phase` was given it.
     pub name: String,
     /// Seconds, all of its times added; of several ranks the longest.
     pub duration_s: f64,
@@ -56,46 +56,50 @@ pub struct PhaseSummary {
 
 /// What one unit of the training's work, a sample or a token, used and emitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PerUnit {
+pub struct PerItemUsage {
     /// Energy of one.
     pub energy: Energy,
     /// CO2e of a thousand.
-    pub emissions_of_thousand: Co2e,
+    pub emissions_per_thousand: Co2e,
 }
 
 impl Footprint {
     /// What a sample used and emitted, over the epochs whose samples were counted; none without such an epoch.
     #[must_use]
-    pub fn per_sample(&self) -> Option<PerUnit> {
-        self.per(self.run.samples, |epoch| epoch.samples)
+    pub fn per_sample(&self) -> Option<PerItemUsage> {
+        self.per_item_usage(self.run.samples, |epoch| epoch.samples)
     }
 
     /// What a token used and emitted, over the epochs whose tokens were counted; none without such an epoch.
     #[must_use]
-    pub fn per_token(&self) -> Option<PerUnit> {
-        self.per(self.run.tokens, |epoch| epoch.tokens)
+    pub fn per_token(&self) -> Option<PerItemUsage> {
+        self.per_item_usage(self.run.tokens, |epoch| epoch.tokens)
     }
 
-    fn per(&self, all: Option<u64>, counted: fn(&EpochSummary) -> Option<u64>) -> Option<PerUnit> {
+    fn per_item_usage(
+        &self,
+        total_items: Option<u64>,
+        item_count: fn(&EpochSummary) -> Option<u64>,
+    ) -> Option<PerItemUsage> {
         let epochs: Vec<&EpochSummary> =
-            self.epochs.iter().filter(|epoch| counted(epoch).is_some()).collect();
-        let (energy, emissions, units) = if epochs.is_empty() {
-            (self.energy.total, self.emissions.best, all?)
+            self.epochs.iter().filter(|epoch| item_count(epoch).is_some()).collect();
+        let (energy, emissions, items) = if epochs.is_empty() {
+            (self.energy.total, self.emissions.best, total_items?)
         } else {
-            let units = epochs.iter().filter_map(|epoch| counted(epoch)).sum();
+            let items = epochs.iter().filter_map(|epoch| item_count(epoch)).sum();
             let energy = epochs.iter().map(|epoch| epoch.energy).sum();
-            (energy, epochs.iter().map(|epoch| epoch.emissions).sum(), units)
+            (energy, epochs.iter().map(|epoch| epoch.emissions).sum(), items)
         };
-        let each = 1.0 / precise(units)?;
-        Some(PerUnit {
-            energy: energy * each,
-            emissions_of_thousand: Co2e::from_grams(emissions.grams() * 1_000.0 * each),
+        let per_item = 1.0 / as_divisor(items)?;
+        Some(PerItemUsage {
+            energy: energy * per_item,
+            emissions_per_thousand: Co2e::from_grams(emissions.grams() * 1_000.0 * per_item),
         })
     }
 }
 
 /// The count as a number to divide by; none for nothing.
-fn precise(count: u64) -> Option<f64> {
+fn as_divisor(count: u64) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 samples a relative error of 1e-16 is none")]
     (count > 0).then_some(count as f64)
 }

@@ -5,18 +5,18 @@
 
 use std::sync::LazyLock;
 
-use super::Basis;
-use super::zone::Published;
+use super::EmissionScope;
+use super::zone::PublishedIntensity;
 use crate::units::CarbonIntensity;
 
-const OUR_WORLD_IN_DATA: &str =
+const OWID_SOURCE: &str =
     "Ember (2025); Energy Institute (2024), with major processing by Our World in Data (CC BY 4.0)";
 
 /// What Our World in Data had not taken up yet.
-const EMBER: &str = "Ember (2026), yearly electricity data (CC BY 4.0)";
+const EMBER_SOURCE: &str = "Ember (2026), yearly electricity data (CC BY 4.0)";
 
 /// The first year of which the figures are Ember's own release.
-const FIRST_OF_EMBER: u16 = 2025;
+const FIRST_EMBER_YEAR: u16 = 2025;
 
 const TABLE: &[u8] = include_bytes!("../../data/countries.csv");
 
@@ -27,7 +27,7 @@ pub(crate) struct Country {
     pub(crate) iso3: String,
     pub(crate) name: String,
     /// In order, at least one.
-    figures: Vec<(u16, CarbonIntensity)>,
+    yearly_intensities: Vec<(u16, CarbonIntensity)>,
 }
 
 impl Country {
@@ -37,10 +37,11 @@ impl Country {
     }
 
     /// The figure of the year, else of the nearest year that has one; of two as near the earlier one.
-    pub(crate) fn published(&self, year: u16) -> Option<Published> {
-        let (year, intensity) = *self.figures.iter().min_by_key(|(known, _)| known.abs_diff(year))?;
-        let source = if year < FIRST_OF_EMBER { OUR_WORLD_IN_DATA } else { EMBER }.to_owned();
-        Some(Published { intensity, year, basis: Basis::LifecycleGeneration, source })
+    pub(crate) fn published_intensity(&self, year: u16) -> Option<PublishedIntensity> {
+        let (year, intensity) =
+            *self.yearly_intensities.iter().min_by_key(|(known, _)| known.abs_diff(year))?;
+        let source = if year < FIRST_EMBER_YEAR { OWID_SOURCE } else { EMBER_SOURCE }.to_owned();
+        Some(PublishedIntensity { intensity, year, basis: EmissionScope::LifecycleGeneration, source })
     }
 }
 
@@ -49,27 +50,27 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Country> {
 }
 
 /// The country with these two letters, or three where ISO has no two.
-pub(crate) fn with_code(code: &str) -> Option<&'static Country> {
+pub(crate) fn find_by_code(code: &str) -> Option<&'static Country> {
     all().find(|country| country.code() == code)
 }
 
 // The tests below read the file strictly, so that no row is ever passed over here.
-static COUNTRIES: LazyLock<Vec<Country>> = LazyLock::new(|| read().unwrap_or_default());
+static COUNTRIES: LazyLock<Vec<Country>> = LazyLock::new(|| read_table().unwrap_or_default());
 
-fn read() -> Option<Vec<Country>> {
+fn read_table() -> Option<Vec<Country>> {
     let mut reader = csv::Reader::from_reader(TABLE);
     let years: Vec<u16> = reader.headers().ok()?.iter().filter_map(|column| column.parse().ok()).collect();
-    reader.records().map(|row| country(&row.ok()?, &years)).collect()
+    reader.records().map(|row| parse_country(&row.ok()?, &years)).collect()
 }
 
-fn country(row: &csv::StringRecord, years: &[u16]) -> Option<Country> {
+fn parse_country(row: &csv::StringRecord, years: &[u16]) -> Option<Country> {
     let mut columns = row.iter();
     let [iso2, iso3, name] = [columns.next()?, columns.next()?, columns.next()?].map(str::to_owned);
     let figures = years.iter().zip(columns).filter(|(_, figure)| !figure.is_empty());
     let figures = figures.map(|(year, figure)| {
         Some((*year, CarbonIntensity::from_grams_per_kilowatt_hour(figure.parse().ok()?)))
     });
-    Some(Country { iso2, iso3, name, figures: figures.collect::<Option<_>>()? })
+    Some(Country { iso2, iso3, name, yearly_intensities: figures.collect::<Option<_>>()? })
 }
 
 #[cfg(test)]
@@ -77,43 +78,48 @@ fn country(row: &csv::StringRecord, years: &[u16]) -> Option<Country> {
 mod tests {
     use super::*;
 
-    fn figure(code: &str, year: u16) -> (f64, u16) {
-        let published = with_code(code).unwrap().published(year).unwrap();
+    fn published_value(code: &str, year: u16) -> (f64, u16) {
+        let published = find_by_code(code).unwrap().published_intensity(year).unwrap();
         (published.intensity.grams_per_kilowatt_hour(), published.year)
     }
 
     #[test]
-    fn every_row_of_the_file_is_embedded() {
-        let countries = read().unwrap();
+    fn every_country_row_is_parsed() {
+        let countries = read_table().unwrap();
         assert_eq!(countries.len(), 216);
         assert_eq!(*COUNTRIES, countries);
         for country in &countries {
-            assert!(!country.figures.is_empty() && country.figures.is_sorted_by_key(|(year, _)| *year));
-            let credible =
-                country.figures.iter().all(|(_, it)| (0.0..=1_500.0).contains(&it.grams_per_kilowatt_hour()));
-            assert!(credible, "{country:?}");
+            assert!(
+                !country.yearly_intensities.is_empty()
+                    && country.yearly_intensities.is_sorted_by_key(|(year, _)| *year)
+            );
+            let is_plausible = country
+                .yearly_intensities
+                .iter()
+                .all(|(_, it)| (0.0..=1_500.0).contains(&it.grams_per_kilowatt_hour()));
+            assert!(is_plausible, "{country:?}");
         }
     }
 
     /// The figures are those of the published files.
     #[test]
-    fn a_year_has_its_own_figure_and_else_that_of_the_nearest_year() {
-        assert_eq!(figure("FR", 2015), (59.1, 2015));
-        assert_eq!(figure("FR", 2024), (44.2, 2024));
-        assert_eq!(figure("FR", 2025), (41.5, 2025));
-        assert_eq!(figure("FR", 2030), (41.5, 2025));
-        assert_eq!(figure("FR", 1990), (59.1, 2015));
-        assert_eq!(figure("WLD", 2026), (473.0, 2024));
+    fn missing_year_uses_nearest_year() {
+        assert_eq!(published_value("FR", 2015), (59.1, 2015));
+        assert_eq!(published_value("FR", 2024), (44.2, 2024));
+        assert_eq!(published_value("FR", 2025), (41.5, 2025));
+        assert_eq!(published_value("FR", 2030), (41.5, 2025));
+        assert_eq!(published_value("FR", 1990), (59.1, 2015));
+        assert_eq!(published_value("WLD", 2026), (473.0, 2024));
         // No newer figure than 2023, and none but that of 2009.
-        assert_eq!(figure("EU", 2026), (237.5, 2023));
-        assert_eq!(figure("EH", 2026), (666.7, 2009));
+        assert_eq!(published_value("EU", 2026), (237.5, 2023));
+        assert_eq!(published_value("EH", 2026), (666.7, 2009));
         // All of its electricity is hydropower.
-        assert_eq!(figure("CF", 2023).0, 0.0);
+        assert_eq!(published_value("CF", 2023).0, 0.0);
     }
 
     #[test]
-    fn a_figure_says_whose_it_is() {
-        let source = |year| with_code("FR").unwrap().published(year).unwrap().source;
+    fn published_intensity_names_source() {
+        let source = |year| find_by_code("FR").unwrap().published_intensity(year).unwrap().source;
         assert!(source(2024).contains("Our World in Data"));
         assert_eq!(source(2026), "Ember (2026), yearly electricity data (CC BY 4.0)");
     }

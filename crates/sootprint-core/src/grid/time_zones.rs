@@ -3,16 +3,16 @@
 //! `data/time_zones.csv`, from the time zone database's `zone.tab` and its older names; both are in the public domain.
 
 use super::countries;
-use super::zone::Zone;
+use super::zone::GridZone;
 
 const TABLE: &str = include_str!("../../data/time_zones.csv");
 
 /// The country of a time zone, as in `Europe/Paris`. None for `UTC` and the like, which are everywhere, and for countries
 /// whose grid nobody knows.
-pub(crate) fn country_of(time_zone: &str) -> Option<Zone> {
+pub(crate) fn country_for_time_zone(time_zone: &str) -> Option<GridZone> {
     let mut rows = TABLE.lines().skip(1).filter_map(|row| row.split_once(','));
     let (code, _) = rows.find(|(_, zones)| zones.split(' ').any(|zone| zone == time_zone))?;
-    countries::with_code(code).map(Zone::Country)
+    countries::find_by_code(code).map(GridZone::Country)
 }
 
 #[cfg(test)]
@@ -20,8 +20,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_zone_tells_its_country_or_nothing() {
-        let code = |zone: &str| country_of(zone).map(Zone::code);
+    fn time_zone_maps_to_country() {
+        let code = |zone: &str| country_for_time_zone(zone).map(GridZone::code);
         for (zone, country) in [
             ("Europe/Paris", "FR"),
             ("America/New_York", "US"),
@@ -40,9 +40,9 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_of_a_country_with_a_grid() {
+    fn every_row_has_a_known_country() {
         let rows: Vec<_> = TABLE.lines().skip(1).map(|row| row.split_once(',').unwrap()).collect();
         assert!(rows.len() > 190, "{}", rows.len());
-        assert!(rows.iter().all(|(code, _)| countries::with_code(code).is_some()));
+        assert!(rows.iter().all(|(code, _)| countries::find_by_code(code).is_some()));
     }
 }

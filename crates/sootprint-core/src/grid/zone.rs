@@ -1,48 +1,48 @@
 //! A zone of the grid: a country, a part of one, or the region of a cloud; and the figure that is published for it.
 
-use super::clouds::Region;
+use super::cloud_regions::CloudRegion;
 use super::countries::{self, Country};
-use super::parts::{self, Part};
-use super::{Answer, Basis, Figure, Origin, bounds};
+use super::subdivisions::{self, Subdivision};
+use super::{EmissionScope, GridIntensity, IntensityKind, LocationSource, table_bounds};
 use crate::place::Place;
 use crate::units::CarbonIntensity;
 
 /// What a place's name resolves to.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Zone {
+pub(crate) enum GridZone {
     Country(&'static Country),
-    Part(&'static Part),
-    Region(&'static Region),
+    Subdivision(&'static Subdivision),
+    CloudRegion(&'static CloudRegion),
 }
 
 /// A yearly mean and where it comes from.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Published {
+pub(crate) struct PublishedIntensity {
     pub(crate) intensity: CarbonIntensity,
     pub(crate) year: u16,
-    pub(crate) basis: Basis,
+    pub(crate) basis: EmissionScope,
     pub(crate) source: String,
 }
 
-impl Zone {
+impl GridZone {
     /// For people, and for a model card: `France`, `Virginia, United States`.
     pub(crate) fn name(self) -> String {
-        let of = |name: &str, iso2: &str| {
-            let country = countries::with_code(iso2).map_or(iso2, |country| country.name.as_str());
+        let with_country = |name: &str, iso2: &str| {
+            let country = countries::find_by_code(iso2).map_or(iso2, |country| country.name.as_str());
             // In Singapore and Luxembourg the city has the country's name.
             if name == country { name.to_owned() } else { format!("{name}, {country}") }
         };
         match self {
             Self::Country(country) => country.name.clone(),
-            Self::Part(part) => of(&part.name, &part.iso2),
-            Self::Region(region) => {
+            Self::Subdivision(subdivision) => with_country(&subdivision.name, &subdivision.iso2),
+            Self::CloudRegion(region) => {
                 let places: Vec<&str> =
                     [&*region.city, &*region.area].into_iter().filter(|name| !name.is_empty()).collect();
                 if places.is_empty() {
-                    countries::with_code(&region.iso2)
+                    countries::find_by_code(&region.iso2)
                         .map_or_else(|| region.code(), |country| country.name.clone())
                 } else {
-                    of(&places.join(", "), &region.iso2)
+                    with_country(&places.join(", "), &region.iso2)
                 }
             }
         }
@@ -51,7 +51,7 @@ impl Zone {
     /// The code by which it is found again: `FR`, `US-VA`, `aws:us-east-1`.
     pub(crate) fn code(self) -> String {
         match self {
-            Self::Region(region) => region.code(),
+            Self::CloudRegion(region) => region.code(),
             other => other.grid_code().to_owned(),
         }
     }
@@ -60,9 +60,9 @@ impl Zone {
     pub(crate) fn grid_code(self) -> &'static str {
         match self {
             Self::Country(country) => country.code(),
-            Self::Part(part) => &part.code,
-            Self::Region(region) if region.part.is_empty() => &region.iso2,
-            Self::Region(region) => &region.part,
+            Self::Subdivision(subdivision) => &subdivision.code,
+            Self::CloudRegion(region) if region.part.is_empty() => &region.iso2,
+            Self::CloudRegion(region) => &region.part,
         }
     }
 
@@ -70,30 +70,30 @@ impl Zone {
     pub(crate) fn country_code(self) -> &'static str {
         match self {
             Self::Country(country) => country.code(),
-            Self::Part(part) => &part.iso2,
-            Self::Region(region) => &region.iso2,
+            Self::Subdivision(subdivision) => &subdivision.iso2,
+            Self::CloudRegion(region) => &region.iso2,
         }
     }
 
-    pub(crate) fn region(self) -> Option<&'static Region> {
+    pub(crate) fn cloud_region(self) -> Option<&'static CloudRegion> {
         match self {
-            Self::Region(region) => Some(region),
-            Self::Country(_) | Self::Part(_) => None,
+            Self::CloudRegion(region) => Some(region),
+            Self::Country(_) | Self::Subdivision(_) => None,
         }
     }
 
     /// The figure for a year, or for the nearest one that is published. A cloud's region has its own where its provider
     /// publishes one, else that of its part of the country, else that of its country; `source` says which.
-    pub(crate) fn published(self, year: u16) -> Option<Published> {
+    pub(crate) fn published_intensity(self, year: u16) -> Option<PublishedIntensity> {
         match self {
-            Self::Country(country) => country.published(year),
-            Self::Part(part) => Some(part.published()),
-            Self::Region(region) => region.published().or_else(|| {
-                let (grid, what) = match parts::with_code(&region.part) {
-                    Some(part) => (Self::Part(part), "the region's part of the country"),
-                    None => (Self::Country(countries::with_code(&region.iso2)?), "the region's country"),
+            Self::Country(country) => country.published_intensity(year),
+            Self::Subdivision(subdivision) => Some(subdivision.published_intensity()),
+            Self::CloudRegion(region) => region.published_intensity().or_else(|| {
+                let (grid, what) = match subdivisions::find_by_code(&region.part) {
+                    Some(subdivision) => (Self::Subdivision(subdivision), "the region's part of the country"),
+                    None => (Self::Country(countries::find_by_code(&region.iso2)?), "the region's country"),
                 };
-                let mut published = grid.published(year)?;
+                let mut published = grid.published_intensity(year)?;
                 published.source += &format!("; of {}, {what}", grid.name());
                 Some(published)
             }),
@@ -101,16 +101,17 @@ impl Zone {
     }
 }
 
-impl Answer {
+impl GridIntensity {
     /// The yearly mean of a zone, from the embedded tables.
-    pub(crate) fn from_zone(zone: Zone, origin: Origin, year: u16) -> Self {
-        let Some(Published { intensity, year, basis, source }) = zone.published(year) else {
+    pub(crate) fn from_zone(zone: GridZone, origin: LocationSource, year: u16) -> Self {
+        let Some(PublishedIntensity { intensity, year, basis, source }) = zone.published_intensity(year)
+        else {
             // A zone without a figure would be a broken table, which the tests of the tables do not let pass.
-            return Self { origin, ..Self::at(zone, Self::anywhere(year)) };
+            return Self { origin, ..Self::with_zone(zone, Self::world_average(year)) };
         };
-        let (low, high) = bounds(intensity, basis);
-        let method = Figure::Table;
-        Self::at(
+        let (low, high) = table_bounds(intensity, basis);
+        let method = IntensityKind::Table;
+        Self::with_zone(
             zone,
             Self {
                 intensity,
@@ -121,43 +122,43 @@ impl Answer {
                 source,
                 year: Some(year),
                 basis,
-                ..Self::anywhere(year)
+                ..Self::world_average(year)
             },
         )
     }
 
     /// The same figure at this zone.
-    fn at(zone: Zone, answer: Self) -> Self {
+    fn with_zone(zone: GridZone, grid: Self) -> Self {
         Self {
             place: Some(zone.name()),
             zone: Some(zone.grid_code().to_owned()),
-            provider: zone.region().map(|region| region.provider.clone()),
-            region: zone.region().map(|region| region.region.clone()),
-            ..answer
+            provider: zone.cloud_region().map(|region| region.provider.clone()),
+            region: zone.cloud_region().map(|region| region.region.clone()),
+            ..grid
         }
     }
 
     /// A user's own figure, which stands as it is, for the place that the user named if any.
     #[must_use]
-    pub fn given(intensity: CarbonIntensity, place: Option<Place>, origin: Origin) -> Self {
-        let answer = Self {
+    pub fn user_provided(intensity: CarbonIntensity, place: Option<Place>, origin: LocationSource) -> Self {
+        let grid = Self {
             intensity,
             low: intensity,
             high: intensity,
             place: None,
             zone: None,
             origin,
-            method: Figure::Given,
+            method: IntensityKind::Given,
             source: "given by the user".to_owned(),
             year: None,
-            basis: Basis::Unknown,
+            basis: EmissionScope::Unknown,
             provider: None,
             region: None,
             hours: Vec::new(),
         };
         match place {
-            Some(place) => Self::at(place.zone(), answer),
-            None => answer,
+            Some(place) => Self::with_zone(place.zone(), grid),
+            None => grid,
         }
     }
 }

@@ -8,10 +8,10 @@ use std::io::Write as _;
 use std::process::Command;
 
 /// Set in the process that runs a test's body.
-const INSIDE: &str = "SOOTPRINT_HUB_TEST_IS_ISOLATED";
+const IS_CHILD_VARIABLE: &str = "SOOTPRINT_HUB_TEST_IS_ISOLATED";
 
 /// What Hugging Face's tools and sootprint would read.
-const VARIABLES: [&str; 14] = [
+const CLEARED_VARIABLES: [&str; 14] = [
     "HF_ENDPOINT",
     "HF_TOKEN",
     "HF_TOKEN_PATH",
@@ -29,7 +29,7 @@ const VARIABLES: [&str; 14] = [
 ];
 
 /// The storage's client would wait for minutes for a storage that is not there.
-const SHORT: [(&str, &str); 5] = [
+const XET_TEST_SETTINGS: [(&str, &str); 5] = [
     ("HF_HUB_DISABLE_TELEMETRY", "1"),
     ("HF_XET_CLIENT_RETRY_MAX_ATTEMPTS", "1"),
     ("HF_XET_CLIENT_RETRY_BASE_DELAY", "50ms"),
@@ -47,16 +47,16 @@ pub(crate) fn run(test: &str, body: impl FnOnce()) {
 /// As [`run`], with these variables.
 #[allow(dead_code, reason = "some of the test binaries that share this file have no use for it")]
 pub(crate) fn run_with(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
+    if std::env::var_os(IS_CHILD_VARIABLE).is_some() {
         return body();
     }
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--nocapture"]).env("HF_HOME", home.path()).env(INSIDE, "1");
-    for variable in VARIABLES {
+    command.args([test, "--exact", "--nocapture"]).env("HF_HOME", home.path()).env(IS_CHILD_VARIABLE, "1");
+    for variable in CLEARED_VARIABLES {
         command.env_remove(variable);
     }
-    command.envs(SHORT).envs(variables.iter().copied());
+    command.envs(XET_TEST_SETTINGS).envs(variables.iter().copied());
     let output = command.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let shown: String =

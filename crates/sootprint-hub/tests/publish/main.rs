@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may stop at the first surprise, too")]
 
-mod basics;
-mod bench;
-mod choices;
 mod faults;
-mod finish;
+mod finish_hook;
+mod fixture;
+mod happy_path;
 #[path = "../isolated/mod.rs"]
 mod isolated;
 mod memory;
 mod merging;
-mod sequences;
+mod options;
+mod retries;

@@ -16,46 +16,46 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fake_hub::FakeHub;
-use sootprint_hub::{Patience, Publication, Token};
+use sootprint_hub::{HubToken, ModelUpload, RetryPolicy};
 
-use crate::bench::footprint;
+use crate::fixture::sample_footprint;
 
-const TEST: &str = "memory::two_gibibytes_of_weights_are_published_with_less_than_300_mb";
+const TEST_NAME: &str = "memory::two_gib_push_under_300_mb";
 
 /// Which of three processes this is: the Hub, the publisher, or, without it, the one that starts both.
-const ROLE: &str = "SOOTPRINT_HUB_TEST_ROLE";
-const FOLDER: &str = "SOOTPRINT_HUB_TEST_FOLDER";
-const HUB: &str = "SOOTPRINT_HUB_TEST_ENDPOINT";
+const ROLE_VARIABLE: &str = "SOOTPRINT_HUB_TEST_ROLE";
+const DIR_VARIABLE: &str = "SOOTPRINT_HUB_TEST_FOLDER";
+const ENDPOINT_VARIABLE: &str = "SOOTPRINT_HUB_TEST_ENDPOINT";
 
 #[test]
 #[ignore = "writes 4 GiB and takes minutes"]
-fn two_gibibytes_of_weights_are_published_with_less_than_300_mb() {
-    match std::env::var(ROLE).as_deref() {
-        Ok("hub") => hub(),
-        Ok(_) => publisher(),
-        Err(_) => measure(),
+fn two_gib_push_under_300_mb() {
+    match std::env::var(ROLE_VARIABLE).as_deref() {
+        Ok("hub") => run_hub_process(),
+        Ok(_) => run_push_process(),
+        Err(_) => run_measurement(),
     }
 }
 
-fn measure() {
+fn run_measurement() {
     let mebibytes: u64 = std::env::var("SOOTPRINT_TEST_MIB").map_or(2048, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model");
     fs::create_dir(&model).unwrap();
     write_noise(&model.join("model.safetensors"), mebibytes).unwrap();
 
-    let mut hub = start("hub", folder.path(), "");
+    let mut hub = spawn_process("hub", folder.path(), "");
     let mut lines = BufReader::new(hub.stdout.take().unwrap()).lines().map(Result::unwrap);
     let endpoint = lines.find_map(|line| line.strip_prefix("endpoint ").map(str::to_owned)).unwrap();
     let begin = Instant::now();
-    let mut publisher = start("publisher", folder.path(), &endpoint);
-    let mut said = String::new();
-    publisher.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let mut publisher = spawn_process("publisher", folder.path(), &endpoint);
+    let mut output = String::new();
+    publisher.stdout.take().unwrap().read_to_string(&mut output).unwrap();
     let status = publisher.wait().unwrap();
     drop(hub.stdin.take());
     hub.wait().unwrap();
-    assert!(status.success(), "{said}");
-    let peak = said.lines().find_map(|line| line.strip_prefix("peak ")).unwrap();
+    assert!(status.success(), "{output}");
+    let peak = output.lines().find_map(|line| line.strip_prefix("peak ")).unwrap();
     let peak: u64 = peak.parse().unwrap();
     println!(
         "publishing {mebibytes} MiB took {:.0} s and {:.0} MB of memory at its peak",
@@ -66,39 +66,40 @@ fn measure() {
 }
 
 /// Until its input ends; its storage lies on the disk.
-fn hub() {
-    let folder = std::env::var(FOLDER).unwrap();
+fn run_hub_process() {
+    let folder = std::env::var(DIR_VARIABLE).unwrap();
     let hub = FakeHub::start_on_disk(Path::new(&folder).join("storage")).unwrap();
     println!("\nendpoint {}", hub.endpoint());
     io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
 }
 
-fn publisher() {
-    let (folder, endpoint) = (std::env::var(FOLDER).unwrap(), std::env::var(HUB).unwrap());
-    let patience = Patience { read: Duration::from_secs(900), ..Patience::default() };
-    let published = Publication::new(&footprint(), Path::new(&folder).join("model"), "me/digits")
+fn run_push_process() {
+    let (folder, endpoint) =
+        (std::env::var(DIR_VARIABLE).unwrap(), std::env::var(ENDPOINT_VARIABLE).unwrap());
+    let policy = RetryPolicy { read_timeout: Duration::from_secs(900), ..RetryPolicy::default() };
+    let published = ModelUpload::new(&sample_footprint(), Path::new(&folder).join("model"), "me/digits")
         .endpoint(endpoint)
-        .token(Token::new("hf_loopback").unwrap())
-        .patience(patience)
-        .publish()
+        .token(HubToken::new("hf_loopback").unwrap())
+        .retry_policy(policy)
+        .push()
         .unwrap();
     assert!(published.files.iter().any(|file| file.is_lfs && file.path == "model.safetensors"));
-    println!("\npeak {}", peak());
+    println!("\npeak {}", peak_rss_bytes());
 }
 
 /// The most memory that this process ever had, in bytes, as Linux counts it.
-fn peak() -> u64 {
+fn peak_rss_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-fn start(role: &str, folder: &Path, endpoint: &str) -> Child {
+fn spawn_process(role: &str, folder: &Path, endpoint: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([TEST, "--exact", "--ignored", "--nocapture"])
-        .env(ROLE, role)
-        .env(FOLDER, folder)
-        .env(HUB, endpoint)
+        .args([TEST_NAME, "--exact", "--ignored", "--nocapture"])
+        .env(ROLE_VARIABLE, role)
+        .env(DIR_VARIABLE, folder)
+        .env(ENDPOINT_VARIABLE, endpoint)
         .env("HF_HOME", folder.join(format!("home-of-{role}")))
         .env("HF_HUB_DISABLE_TELEMETRY", "1")
         .env_remove("HF_XET_CACHE")

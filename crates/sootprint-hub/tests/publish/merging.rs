@@ -2,83 +2,83 @@
 
 use std::fs;
 
-use fake_hub::{Fault, Misbehaviour};
-use sootprint_hub::{OnConflict, PublishError, staged};
+use fake_hub::{HubFault, HubFaultKind};
+use sootprint_hub::{ConflictPolicy, PushError, staged_push};
 
-use crate::bench::{Bench, CARD, REPO, footprint, footprint_of, without_ours};
+use crate::fixture::{CARD, PushFixture, REPO, footprint_with_emissions, sample_footprint, strip_generated};
 use crate::isolated;
 
 /// A published card of a few paragraphs, so that edits need not touch.
-fn published() -> Bench {
-    let bench = Bench::small();
+fn pushed_fixture() -> PushFixture {
+    let bench = PushFixture::with_small_weights();
     fs::write(bench.card_path(), format!("{CARD}\r\nOne.\r\n\r\nTwo.\r\n\r\nThree.\r\n")).unwrap();
-    bench.publish(&footprint());
+    bench.push(&sample_footprint());
     bench
 }
 
-fn edit_here(bench: &Bench, from: &str, to: &str) {
+fn edit_local_card(bench: &PushFixture, from: &str, to: &str) {
     fs::write(bench.card_path(), bench.local_card().replace(from, to)).unwrap();
 }
 
-fn edit_there(bench: &Bench, from: &str, to: &str) {
-    bench.hub.write(REPO, "README.md", bench.card_on_hub().replace(from, to).as_bytes()).unwrap();
+fn edit_hub_card(bench: &PushFixture, from: &str, to: &str) {
+    bench.hub.commit_file(REPO, "README.md", bench.hub_card().replace(from, to).as_bytes()).unwrap();
 }
 
-fn both_are(bench: &Bench, expected: &str) {
-    assert_eq!(without_ours(&bench.card_on_hub()), expected);
-    assert_eq!(bench.local_card(), bench.card_on_hub());
+fn assert_both_cards(bench: &PushFixture, expected: &str) {
+    assert_eq!(strip_generated(&bench.hub_card()), expected);
+    assert_eq!(bench.local_card(), bench.hub_card());
 }
 
 #[test]
-fn the_side_that_was_edited_is_taken() {
-    isolated::run("merging::the_side_that_was_edited_is_taken", || {
-        let bench = published();
-        let before = without_ours(&bench.card_on_hub());
-        edit_there(&bench, "with love", "with care");
-        bench.publish(&footprint_of(2.0));
-        both_are(&bench, &before.replace("with love", "with care"));
+fn edited_side_wins() {
+    isolated::run("merging::edited_side_wins", || {
+        let bench = pushed_fixture();
+        let before = strip_generated(&bench.hub_card());
+        edit_hub_card(&bench, "with love", "with care");
+        bench.push(&footprint_with_emissions(2.0));
+        assert_both_cards(&bench, &before.replace("with love", "with care"));
 
-        edit_here(&bench, "license: mit  # ours", "license: apache-2.0");
-        bench.publish(&footprint_of(3.0));
-        both_are(
+        edit_local_card(&bench, "license: mit  # ours", "license: apache-2.0");
+        bench.push(&footprint_with_emissions(3.0));
+        assert_both_cards(
             &bench,
             &before.replace("with love", "with care").replace("license: mit  # ours", "license: apache-2.0"),
         );
-        assert!(bench.card_on_hub().contains("  emissions: 3\r\n"));
+        assert!(bench.hub_card().contains("  emissions: 3\r\n"));
     });
 }
 
 #[test]
-fn edits_of_both_sides_are_merged_where_they_do_not_touch() {
-    isolated::run("merging::edits_of_both_sides_are_merged_where_they_do_not_touch", || {
-        let bench = published();
-        let before = without_ours(&bench.card_on_hub());
-        edit_here(&bench, "One.", "1.");
-        edit_there(&bench, "with love", "with care");
-        bench.publish(&footprint());
+fn edits_in_different_lines_merge() {
+    isolated::run("merging::edits_in_different_lines_merge", || {
+        let bench = pushed_fixture();
+        let before = strip_generated(&bench.hub_card());
+        edit_local_card(&bench, "One.", "1.");
+        edit_hub_card(&bench, "with love", "with care");
+        bench.push(&sample_footprint());
         let merged = before.replace("One.", "1.").replace("with love", "with care");
-        both_are(&bench, &merged);
+        assert_both_cards(&bench, &merged);
 
         // And again on top of the merge.
-        edit_there(&bench, "Three.", "3.");
-        bench.publish(&footprint());
-        both_are(&bench, &merged.replace("Three.", "3."));
+        edit_hub_card(&bench, "Three.", "3.");
+        bench.push(&sample_footprint());
+        assert_both_cards(&bench, &merged.replace("Three.", "3."));
     });
 }
 
 #[test]
-fn edits_of_one_line_are_a_conflict_that_a_person_settles() {
-    isolated::run("merging::edits_of_one_line_are_a_conflict_that_a_person_settles", || {
-        let bench = published();
-        edit_here(&bench, "One.", "Our one.");
-        edit_there(&bench, "One.", "Their one.");
-        let (here, there) = (bench.local_card(), bench.card_on_hub());
-        let conflict = |bench: &Bench| match bench.publication(&footprint()).publish().unwrap_err() {
-            PublishError::CardConflict { both, .. } => both,
+fn same_line_edit_needs_manual_resolution() {
+    isolated::run("merging::same_line_edit_needs_manual_resolution", || {
+        let bench = pushed_fixture();
+        edit_local_card(&bench, "One.", "Our one.");
+        edit_hub_card(&bench, "One.", "Their one.");
+        let (here, there) = (bench.local_card(), bench.hub_card());
+        let conflict = |bench: &PushFixture| match bench.upload(&sample_footprint()).push().unwrap_err() {
+            PushError::CardConflict { conflict_file: both, .. } => both,
             other => panic!("{other}"),
         };
         let both = conflict(&bench);
-        assert!(staged(bench.dir.path()).unwrap().reason.contains("were both edited"));
+        assert!(staged_push(bench.dir.path()).unwrap().reason.contains("were both edited"));
         let text = fs::read_to_string(&both).unwrap();
         assert!(
             text.contains("Our one.") && text.contains("Their one.") && text.contains("<<<<<<<"),
@@ -86,56 +86,57 @@ fn edits_of_one_line_are_a_conflict_that_a_person_settles() {
         );
         // Until somebody says that it is settled, nothing changes.
         assert_eq!(conflict(&bench), both);
-        assert_eq!((bench.local_card(), bench.card_on_hub()), (here, there));
+        assert_eq!((bench.local_card(), bench.hub_card()), (here, there));
 
-        edit_here(&bench, "Our one.", "Our one and their one.");
+        edit_local_card(&bench, "Our one.", "Our one and their one.");
         fs::remove_file(&both).unwrap();
         // A newer edit on the Hub is not what was settled.
-        edit_there(&bench, "Their one.", "Their own.");
+        edit_hub_card(&bench, "Their one.", "Their own.");
         assert_eq!(conflict(&bench), both);
         fs::remove_file(&both).unwrap();
-        bench.publish(&footprint());
-        assert!(bench.card_on_hub().contains("Our one and their one."));
-        assert_eq!(bench.local_card(), bench.card_on_hub());
-        assert_eq!(staged(bench.dir.path()), None);
+        bench.push(&sample_footprint());
+        assert!(bench.hub_card().contains("Our one and their one."));
+        assert_eq!(bench.local_card(), bench.hub_card());
+        assert_eq!(staged_push(bench.dir.path()), None);
     });
 }
 
 #[test]
-fn a_conflict_may_become_a_pull_request() {
-    isolated::run("merging::a_conflict_may_become_a_pull_request", || {
-        let bench = published();
-        edit_here(&bench, "One.", "Our one.");
-        edit_there(&bench, "One.", "Their one.");
-        let theirs = bench.hub.head(REPO).unwrap();
-        let publication = bench.publication(&footprint_of(7.0)).on_conflict(OnConflict::PullRequest);
-        let published = publication.publish().unwrap();
+fn conflict_can_open_pull_request() {
+    isolated::run("merging::conflict_can_open_pull_request", || {
+        let bench = pushed_fixture();
+        edit_local_card(&bench, "One.", "Our one.");
+        edit_hub_card(&bench, "One.", "Their one.");
+        let theirs = bench.hub.head_commit(REPO).unwrap();
+        let publication =
+            bench.upload(&footprint_with_emissions(7.0)).on_conflict(ConflictPolicy::OpenPullRequest);
+        let published = publication.push().unwrap();
         assert_eq!(published.pull_request.unwrap().number, 1);
-        assert_eq!(bench.hub.head(REPO).unwrap(), theirs, "main stays");
-        let proposed = bench.hub.read(REPO, "refs/pr/1", "README.md").unwrap();
+        assert_eq!(bench.hub.head_commit(REPO).unwrap(), theirs, "main stays");
+        let proposed = bench.hub.read_file(REPO, "refs/pr/1", "README.md").unwrap();
         assert!(String::from_utf8(proposed).unwrap().contains("Our one."));
         // The conflict is still one for who asks for a commit.
-        let error = bench.publication(&footprint_of(7.0)).publish().unwrap_err();
-        assert!(matches!(error, PublishError::CardConflict { .. }), "{error}");
+        let error = bench.upload(&footprint_with_emissions(7.0)).push().unwrap_err();
+        assert!(matches!(error, PushError::CardConflict { .. }), "{error}");
     });
 }
 
 #[test]
-fn an_edit_that_comes_while_the_commit_is_made_is_merged() {
-    isolated::run("merging::an_edit_that_comes_while_the_commit_is_made_is_merged", || {
-        let bench = published();
-        let before = without_ours(&bench.card_on_hub());
-        edit_here(&bench, "One.", "1.");
-        bench.hub.add_fault(Fault::at(
+fn edit_during_commit_is_merged() {
+    isolated::run("merging::edit_during_commit_is_merged", || {
+        let bench = pushed_fixture();
+        let before = strip_generated(&bench.hub_card());
+        edit_local_card(&bench, "One.", "1.");
+        bench.hub.add_fault(HubFault::on_path(
             "/commit/",
-            Misbehaviour::Meanwhile {
+            HubFaultKind::ConcurrentCommit {
                 repository: REPO.to_owned(),
                 path: "README.md".to_owned(),
-                content: bench.card_on_hub().replace("with love", "with care").into_bytes(),
+                content: bench.hub_card().replace("with love", "with care").into_bytes(),
             },
         ));
-        bench.publish(&footprint_of(2.0));
-        both_are(&bench, &before.replace("One.", "1.").replace("with love", "with care"));
-        assert_eq!(bench.ours().len(), 2);
+        bench.push(&footprint_with_emissions(2.0));
+        assert_both_cards(&bench, &before.replace("One.", "1.").replace("with love", "with care"));
+        assert_eq!(bench.own_commits().len(), 2);
     });
 }

@@ -30,7 +30,7 @@
 //! The reason for the restriction is CVE-2020-8694: who reads the counters a thousand times a second can guess at
 //! what others on the machine compute. On a machine that is shared with people one does not trust, leave it.
 
-mod counter;
+mod wrapping_counter;
 mod zones;
 
 use std::io;
@@ -39,12 +39,14 @@ use std::time::Duration;
 
 use sootprint_core::Power;
 
-use super::sysfs::{microjoules, microwatts, number};
-use super::{Component, Kind, Method, Reading, Source, Tolerance, Unreadable};
-use counter::{Counter, Step};
-use zones::{Zone, Zones, advice};
+use super::sysfs::{energy_from_microjoules, power_from_microwatts, read_number};
+use super::{
+    ComponentInfo, ComponentKind, EnergySource, MeasurementMethod, ReadError, SensorReading, SensorTolerance,
+};
+use wrapping_counter::{CounterStep, WrappingCounter};
+use zones::{RaplZone, RaplZones, permission_fix};
 
-pub(crate) use zones::NoZones;
+pub(crate) use zones::RaplUnavailable;
 
 /// An assumption, for no maker states the error of its packages' counters. The studies that compared them with meters
 /// found them to follow the truth closely and give no one figure for all chips (Hackenberg et al. 2015, "An Energy
@@ -60,44 +62,44 @@ const CADENCE: Duration = Duration::from_secs(1);
 
 /// For so long a zone that does not answer is waited for: its counter goes on meanwhile, so that nothing is lost when
 /// it answers again. Then the others go on without it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const UNAVAILABLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The packages of a machine and their memory, as far as this process may read them.
 #[derive(Debug)]
 pub(crate) struct Powercap {
-    sums: Vec<Sum>,
+    components: Vec<RaplComponent>,
     gaps: Vec<String>,
 }
 
 /// A component that is the sum of some counters.
 #[derive(Debug)]
-struct Sum {
-    component: Component,
-    meters: Vec<Meter>,
+struct RaplComponent {
+    component: ComponentInfo,
+    counters: Vec<RaplCounter>,
     /// What was last told, in microjoules of the whole packages.
-    told: u64,
+    reported: u64,
     /// What was used since, and whether a counter restarted.
-    used: u64,
-    is_restarted: bool,
+    used_since: u64,
+    has_restarted: bool,
 }
 
 #[derive(Debug)]
-struct Meter {
+struct RaplCounter {
     name: String,
-    energy: PathBuf,
-    counter: Counter,
-    presence: Presence,
+    energy_file: PathBuf,
+    counter: WrappingCounter,
+    state: ZoneState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Presence {
-    Answers,
-    SilentSince(Duration),
-    GivenUp,
+enum ZoneState {
+    Available,
+    UnavailableSince(Duration),
+    Abandoned,
 }
 
 /// Reads a counter. A function of its own so that a test can refuse: to root no file is forbidden.
-type ReadNumber = fn(&Path) -> io::Result<u64>;
+type ReadNumberFn = fn(&Path) -> io::Result<u64>;
 
 impl Powercap {
     /// Opens the zones under `root`, which is `/sys/class/powercap`.
@@ -106,58 +108,64 @@ impl Powercap {
     ///
     /// # Errors
     /// When there are no zones to read, permitted or not.
-    pub(crate) fn open(root: &Path, cpuinfo: &str, share: f64) -> Result<Self, NoZones> {
-        Self::open_with(root, cpuinfo, share, number)
+    pub(crate) fn open(root: &Path, cpuinfo: &str, share: f64) -> Result<Self, RaplUnavailable> {
+        Self::open_with(root, cpuinfo, share, read_number)
     }
 
-    fn open_with(root: &Path, cpuinfo: &str, share: f64, read: ReadNumber) -> Result<Self, NoZones> {
-        let vendor = field(cpuinfo, "vendor_id").unwrap_or_default();
-        let Zones { packages, memories } =
-            Zones::find(root, ["AuthenticAMD", "HygonGenuine"].contains(&vendor))?;
-        let name = field(cpuinfo, "model name").unwrap_or("CPU of unknown model");
+    fn open_with(
+        root: &Path,
+        cpuinfo: &str,
+        share: f64,
+        read: ReadNumberFn,
+    ) -> Result<Self, RaplUnavailable> {
+        let vendor = cpuinfo_field(cpuinfo, "vendor_id").unwrap_or_default();
+        let RaplZones { packages, memories } =
+            RaplZones::find(root, ["AuthenticAMD", "HygonGenuine"].contains(&vendor))?;
+        let name = cpuinfo_field(cpuinfo, "model name").unwrap_or("CPU of unknown model");
         let count = packages.len();
-        let (mut sums, mut gaps) = (Vec::new(), Vec::new());
+        let (mut components, mut gaps) = (Vec::new(), Vec::new());
         if !memories.is_empty() && memories.len() < count {
             gaps.push(format!("RAPL tells the memory of only {} of {count} packages", memories.len()));
         }
         let is_whole = memories.len() == count;
-        let processor = Sum::open(packages, processor(name, count, share), read);
-        let memory = is_whole.then(|| Sum::open(memories, memory(count, share), read));
-        let mut is_denied = false;
-        for sum in std::iter::once(processor).chain(memory) {
-            match sum {
-                Ok(sum) => sums.push(sum),
+        let cpu = RaplComponent::open(packages, cpu_component(name, count, share), read);
+        let memory = is_whole.then(|| RaplComponent::open(memories, memory_component(count, share), read));
+        let mut is_permission_reported = false;
+        for component in std::iter::once(cpu).chain(memory) {
+            match component {
+                Ok(sum) => components.push(sum),
                 // One word is enough: what mends the packages' counters mends the memory's.
-                Err((_, error)) if is_denied && error.kind() == io::ErrorKind::PermissionDenied => {}
+                Err((_, error))
+                    if is_permission_reported && error.kind() == io::ErrorKind::PermissionDenied => {}
                 Err((path, error)) => {
-                    is_denied = error.kind() == io::ErrorKind::PermissionDenied;
-                    let (path, advice) = (path.display(), advice(root, &error));
-                    gaps.push(format!("cannot read {path} ({error}): what it counts is modelled{advice}"));
+                    is_permission_reported = error.kind() == io::ErrorKind::PermissionDenied;
+                    let (path, fix) = (path.display(), permission_fix(root, &error));
+                    gaps.push(format!("cannot read {path} ({error}): what it counts is modelled{fix}"));
                 }
             }
         }
-        Ok(Self { sums, gaps })
+        Ok(Self { components, gaps })
     }
 }
 
-impl Source for Powercap {
-    fn components(&self) -> Vec<Component> {
-        self.sums.iter().map(|sum| sum.component.clone()).collect()
+impl EnergySource for Powercap {
+    fn components(&self) -> Vec<ComponentInfo> {
+        self.components.iter().map(|component| component.component.clone()).collect()
     }
 
     fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
         CADENCE
     }
 
-    fn read(&mut self, index: usize, now: Duration) -> Result<Reading, Unreadable> {
-        match self.sums.get_mut(index) {
-            Some(sum) => sum.read(now),
-            None => Err(Unreadable::Failed(format!("RAPL has no component {index}"))),
+    fn read(&mut self, index: usize, now: Duration) -> Result<SensorReading, ReadError> {
+        match self.components.get_mut(index) {
+            Some(component) => component.read(now),
+            None => Err(ReadError::Failed(format!("RAPL has no component {index}"))),
         }
     }
 
     /// The counters move once in a millisecond.
-    fn ticks(&self, _index: usize) -> bool {
+    fn is_ticking_counter(&self, _index: usize) -> bool {
         true
     }
 
@@ -166,118 +174,128 @@ impl Source for Powercap {
     }
 }
 
-impl Sum {
+impl RaplComponent {
     /// Opens all zones, or none: a sum of a part of them would pass for the whole.
-    fn open(zones: Vec<Zone>, component: Component, read: ReadNumber) -> Result<Self, (PathBuf, io::Error)> {
-        let (mut meters, mut told) = (Vec::new(), 0_u64);
+    fn open(
+        zones: Vec<RaplZone>,
+        component: ComponentInfo,
+        read: ReadNumberFn,
+    ) -> Result<Self, (PathBuf, io::Error)> {
+        let (mut counters, mut reported) = (Vec::new(), 0_u64);
         let mut limit = Some(Power::ZERO);
         for zone in zones {
-            let energy = zone.energy();
-            told = told.saturating_add(read(&energy).map_err(|error| (energy.clone(), error))?);
-            limit = limit.zip(zone.limit()).map(|(sum, limit)| sum + microwatts(limit));
-            let counter = Counter::new(zone.range());
-            meters.push(Meter { name: zone.name, energy, counter, presence: Presence::Answers });
+            let energy_file = zone.energy_file();
+            reported =
+                reported.saturating_add(read(&energy_file).map_err(|error| (energy_file.clone(), error))?);
+            limit = limit
+                .zip(zone.power_limit_microwatts())
+                .map(|(sum, limit)| sum + power_from_microwatts(limit));
+            let counter = WrappingCounter::new(zone.max_energy_range());
+            counters.push(RaplCounter { name: zone.name, energy_file, counter, state: ZoneState::Available });
         }
-        let component = Component { limit: limit.map(|limit| limit * component.share), ..component };
-        Ok(Self { component, meters, told, used: 0, is_restarted: false })
+        let component = ComponentInfo { limit: limit.map(|limit| limit * component.share), ..component };
+        Ok(Self { component, counters, reported, used_since: 0, has_restarted: false })
     }
 
-    fn read(&mut self, now: Duration) -> Result<Reading, Unreadable> {
-        let mut silent = None;
-        let is_alone = self.meters.len() == 1;
-        for meter in &mut self.meters {
-            match meter.read(now) {
-                Ok(Step::Used(used)) => self.used += used,
-                Ok(Step::Restarted(used)) => {
-                    self.used += used;
-                    self.is_restarted = true;
+    fn read(&mut self, now: Duration) -> Result<SensorReading, ReadError> {
+        let mut failure = None;
+        let is_only_counter = self.counters.len() == 1;
+        for counter in &mut self.counters {
+            match counter.read(now) {
+                Ok(CounterStep::Advanced(used)) => self.used_since += used,
+                Ok(CounterStep::Restarted(used)) => {
+                    self.used_since += used;
+                    self.has_restarted = true;
                 }
                 // Of the time in which it was waited for, not all is known: as after a restart.
-                Err(_) if meter.is_given_up_at(now) => self.is_restarted = true,
-                Err(_) if meter.presence == Presence::GivenUp => {}
+                Err(_) if counter.abandon_after_timeout(now) => self.has_restarted = true,
+                Err(_) if counter.state == ZoneState::Abandoned => {}
                 Err(error) => {
-                    let and_then =
-                        if is_alone { "" } else { "; if it stays silent, the others go on without it" };
-                    silent = Some(format!("{}: cannot read {error}{and_then}", meter.name));
+                    let and_then = if is_only_counter {
+                        ""
+                    } else {
+                        "; if it stays silent, the others go on without it"
+                    };
+                    failure = Some(format!("{}: cannot read {error}{and_then}", counter.name));
                 }
             }
         }
-        if self.meters.iter().all(|meter| meter.presence == Presence::GivenUp) {
-            silent = Some("no counter of it can be read any more".to_owned());
+        if self.counters.iter().all(|meter| meter.state == ZoneState::Abandoned) {
+            failure = Some("no counter of it can be read any more".to_owned());
         }
-        match silent {
-            Some(reason) => Err(Unreadable::Failed(reason)),
-            None => Ok(self.tell()),
+        match failure {
+            Some(reason) => Err(ReadError::Failed(reason)),
+            None => Ok(self.take_reading()),
         }
     }
 
     /// Tells what the counters, as one that never wraps, show now. After a restart it has to show less than before.
-    fn tell(&mut self) -> Reading {
-        let used = std::mem::take(&mut self.used);
-        self.told = match std::mem::take(&mut self.is_restarted) {
-            false => self.told.saturating_add(used),
-            true if used < self.told => used,
+    fn take_reading(&mut self) -> SensorReading {
+        let used = std::mem::take(&mut self.used_since);
+        self.reported = match std::mem::take(&mut self.has_restarted) {
+            false => self.reported.saturating_add(used),
+            true if used < self.reported => used,
             true => 0,
         };
-        Reading::Counter(microjoules(self.told) * self.component.share)
+        SensorReading::Counter(energy_from_microjoules(self.reported) * self.component.share)
     }
 }
 
-impl Meter {
-    fn read(&mut self, now: Duration) -> Result<Step, String> {
-        match number(&self.energy) {
+impl RaplCounter {
+    fn read(&mut self, now: Duration) -> Result<CounterStep, String> {
+        match read_number(&self.energy_file) {
             Ok(shown) => {
-                self.presence = Presence::Answers;
+                self.state = ZoneState::Available;
                 Ok(self.counter.observe(now, shown))
             }
             Err(error) => {
-                if self.presence == Presence::Answers {
-                    self.presence = Presence::SilentSince(now);
+                if self.state == ZoneState::Available {
+                    self.state = ZoneState::UnavailableSince(now);
                 }
-                Err(format!("{} ({error})", self.energy.display()))
+                Err(format!("{} ({error})", self.energy_file.display()))
             }
         }
     }
 
     /// Whether patience ends now. When the zone answers again, it begins anew.
-    fn is_given_up_at(&mut self, now: Duration) -> bool {
-        let Presence::SilentSince(since) = self.presence else { return false };
-        let is_over = now.saturating_sub(since) >= PATIENCE;
-        if is_over {
-            self.presence = Presence::GivenUp;
-            self.counter.forget();
+    fn abandon_after_timeout(&mut self, now: Duration) -> bool {
+        let ZoneState::UnavailableSince(since) = self.state else { return false };
+        let is_expired = now.saturating_sub(since) >= UNAVAILABLE_TIMEOUT;
+        if is_expired {
+            self.state = ZoneState::Abandoned;
+            self.counter.reset();
         }
-        is_over
+        is_expired
     }
 }
 
-fn processor(name: &str, packages: usize, share: f64) -> Component {
-    Component {
-        kind: Kind::Cpu,
+fn cpu_component(name: &str, packages: usize, share: f64) -> ComponentInfo {
+    ComponentInfo {
+        kind: ComponentKind::Cpu,
         id: "cpu".to_owned(),
         name: name.to_owned(),
-        method: Method::Counter,
-        board: None,
+        method: MeasurementMethod::Counter,
+        gpu: None,
         limit: None,
         share,
-        tolerance: Tolerance::of(PACKAGE_TOLERANCE),
+        tolerance: SensorTolerance::from_accuracy(PACKAGE_TOLERANCE),
         note: Some(format!("RAPL, {packages} × package; other work on the job's processors is in it")),
     }
 }
 
-fn memory(packages: usize, share: f64) -> Component {
-    Component {
-        kind: Kind::Memory,
+fn memory_component(packages: usize, share: f64) -> ComponentInfo {
+    ComponentInfo {
+        kind: ComponentKind::Memory,
         id: "memory".to_owned(),
         name: "DRAM".to_owned(),
-        tolerance: Tolerance::of(MEMORY_TOLERANCE),
+        tolerance: SensorTolerance::from_accuracy(MEMORY_TOLERANCE),
         note: Some(format!("RAPL, {packages} × dram; its share is that of the processors")),
-        ..processor("", packages, share)
+        ..cpu_component("", packages, share)
     }
 }
 
 /// A field of the first processor in `/proc/cpuinfo`.
-fn field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
+fn cpuinfo_field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
     let (_, value) = cpuinfo.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'))?;
     Some(value.trim())
 }

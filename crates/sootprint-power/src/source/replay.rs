@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use sootprint_core::{Energy, Power};
 
-use super::{Component, Kind, Method, Reading, Source, Tolerance, Unreadable};
-use crate::boards::Board;
+use super::{
+    ComponentInfo, ComponentKind, EnergySource, MeasurementMethod, ReadError, SensorReading, SensorTolerance,
+};
 use crate::clock::VirtualClock;
+use crate::gpu::GpuInfo;
 
 /// Components whose power follows a script.
 ///
@@ -21,26 +23,23 @@ use crate::clock::VirtualClock;
 ///
 /// ```
 /// use std::time::Duration;
-/// use sootprint::{Kind, Power, Replay, Run, VirtualClock};
+/// use sootprint_core::{ComponentKind, Power};
+/// use sootprint_power::{Replay, VirtualClock};
 ///
-/// # let dir = tempfile::tempdir()?;
 /// let clock = VirtualClock::default();
 /// let steady = [(Duration::from_secs(1), Power::from_watts(100.0))];
-/// let replay = Replay::new().component(Kind::Cpu, "Scripted CPU", steady).on_clock(clock.clone());
-///
-/// let run = Run::pre_training(dir.path()).replay(replay).start();
+/// let replay = Replay::new().with_component(ComponentKind::Cpu, "Scripted CPU", steady).with_clock(clock.clone());
 /// clock.advance(Duration::from_secs(60));
-/// assert_eq!(run.finish().energy.total.joules(), 6_000.0);
-/// # Ok::<(), std::io::Error>(())
+/// assert_eq!(replay.clock().unwrap().now(), Duration::from_secs(60));
 /// ```
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replay {
-    components: Vec<Scripted>,
+    components: Vec<ReplayComponent>,
     #[serde(skip)]
     clock: Option<VirtualClock>,
     #[serde(skip)]
-    read: Duration,
+    last_read: Duration,
 }
 
 /// As the boards of NVIDIA are read.
@@ -48,21 +47,21 @@ const CADENCE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Scripted {
-    kind: Kind,
+struct ReplayComponent {
+    kind: ComponentKind,
     name: String,
     /// Seconds and the watts during them; after the last the script begins again.
     watts: Vec<(f64, f64)>,
     /// What its sensor shows.
     #[serde(default)]
-    sensor: Sensor,
+    sensor: ReplaySensor,
 }
 
 /// What the sensor of a scripted component shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Sensor {
+pub enum ReplaySensor {
     /// The energy so far, up to the moment.
     #[default]
     Counter,
@@ -81,20 +80,25 @@ impl Replay {
 
     /// Adds a component that draws each power for its duration, again and again.
     #[must_use]
-    pub fn component(
+    pub fn with_component(
         mut self,
-        kind: Kind,
+        kind: ComponentKind,
         name: impl Into<String>,
         script: impl IntoIterator<Item = (Duration, Power)>,
     ) -> Self {
         let watts = script.into_iter().map(|(time, power)| (time.as_secs_f64(), power.watts())).collect();
-        self.components.push(Scripted { kind, name: name.into(), watts, sensor: Sensor::default() });
+        self.components.push(ReplayComponent {
+            kind,
+            name: name.into(),
+            watts,
+            sensor: ReplaySensor::default(),
+        });
         self
     }
 
     /// Gives the component that was added last another sensor than an exact counter.
     #[must_use]
-    pub fn sensor(mut self, sensor: Sensor) -> Self {
+    pub fn with_sensor(mut self, sensor: ReplaySensor) -> Self {
         if let Some(last) = self.components.last_mut() {
             last.sensor = sensor;
         }
@@ -103,7 +107,7 @@ impl Replay {
 
     /// Lets the script run on a virtual clock, which only its holder moves, instead of the system's.
     #[must_use]
-    pub fn on_clock(mut self, clock: VirtualClock) -> Self {
+    pub fn with_clock(mut self, clock: VirtualClock) -> Self {
         self.clock = Some(clock);
         self
     }
@@ -117,12 +121,14 @@ impl Replay {
             .map_err(|source| ReplayError::File { path: path.to_owned(), source })?;
         let replay: Self = serde_json::from_str(&json)
             .map_err(|source| ReplayError::Json { path: path.to_owned(), source })?;
-        let plays = |scripted: &Scripted| {
+        let is_valid = |scripted: &ReplayComponent| {
             scripted.watts.iter().all(|(seconds, watts)| *seconds >= 0.0 && *watts >= 0.0)
                 && scripted.watts.iter().map(|(seconds, _)| seconds).sum::<f64>() > 0.0
         };
-        match replay.components.iter().find(|scripted| !plays(scripted)) {
-            Some(scripted) => Err(ReplayError::Empty { path: path.to_owned(), name: scripted.name.clone() }),
+        match replay.components.iter().find(|scripted| !is_valid(scripted)) {
+            Some(scripted) => {
+                Err(ReplayError::InvalidComponent { path: path.to_owned(), name: scripted.name.clone() })
+            }
             None => Ok(replay),
         }
     }
@@ -134,25 +140,29 @@ impl Replay {
     }
 }
 
-impl Source for Replay {
-    fn components(&self) -> Vec<Component> {
-        let is_board = |scripted: &&Scripted| scripted.kind == Kind::Gpu;
-        let boards_before = |index| self.components[..index].iter().filter(is_board).count();
-        let describe = |(index, scripted): (usize, &Scripted)| Component {
+impl EnergySource for Replay {
+    fn components(&self) -> Vec<ComponentInfo> {
+        let is_gpu = |scripted: &&ReplayComponent| scripted.kind == ComponentKind::Gpu;
+        let gpus_before = |index| self.components[..index].iter().filter(is_gpu).count();
+        let describe = |(index, scripted): (usize, &ReplayComponent)| ComponentInfo {
             kind: scripted.kind,
             id: format!("replay-{index}"),
             name: scripted.name.clone(),
-            method: if scripted.sensor == Sensor::Power { Method::Integrated } else { Method::Counter },
-            board: is_board(&scripted).then(|| Board {
+            method: if scripted.sensor == ReplaySensor::Power {
+                MeasurementMethod::Integrated
+            } else {
+                MeasurementMethod::Counter
+            },
+            gpu: is_gpu(&scripted).then(|| GpuInfo {
                 uuid: format!("GPU-replay-{index}"),
                 pci: format!("0000:{index:02x}:00.0"),
                 model: scripted.name.clone(),
-                cuda: Some(boards_before(index)),
+                cuda: Some(gpus_before(index)),
                 rocm: None,
             }),
             limit: None,
             share: 1.0,
-            tolerance: Tolerance::default(),
+            tolerance: SensorTolerance::default(),
             note: Some("replayed from a script: no hardware was read".to_owned()),
         };
         self.components.iter().enumerate().map(describe).collect()
@@ -162,64 +172,64 @@ impl Source for Replay {
         CADENCE
     }
 
-    fn ticks(&self, index: usize) -> bool {
+    fn is_ticking_counter(&self, index: usize) -> bool {
         self.components
             .get(index)
-            .is_some_and(|scripted| matches!(scripted.sensor, Sensor::TickingCounter(_)))
+            .is_some_and(|scripted| matches!(scripted.sensor, ReplaySensor::TickingCounter(_)))
     }
 
-    fn power(&mut self, index: usize) -> Option<Power> {
+    fn read_power(&mut self, index: usize) -> Option<Power> {
         // The power of the moment that was read last: a script has no present.
-        Some(self.components.get(index)?.power(self.read.as_secs_f64()))
+        Some(self.components.get(index)?.power_at(self.last_read.as_secs_f64()))
     }
 
     fn is_scripted(&self) -> bool {
         true
     }
 
-    fn read(&mut self, index: usize, now: Duration) -> Result<Reading, Unreadable> {
-        self.read = now;
+    fn read(&mut self, index: usize, now: Duration) -> Result<SensorReading, ReadError> {
+        self.last_read = now;
         match self.components.get(index) {
             Some(scripted) => Ok(match scripted.sensor {
-                Sensor::TickingCounter(tick) if tick > 0.0 => {
-                    Reading::Counter(scripted.energy((now.as_secs_f64() / tick).floor() * tick))
+                ReplaySensor::TickingCounter(tick) if tick > 0.0 => {
+                    SensorReading::Counter(scripted.energy_at((now.as_secs_f64() / tick).floor() * tick))
                 }
-                Sensor::Counter | Sensor::TickingCounter(_) => {
-                    Reading::Counter(scripted.energy(now.as_secs_f64()))
+                ReplaySensor::Counter | ReplaySensor::TickingCounter(_) => {
+                    SensorReading::Counter(scripted.energy_at(now.as_secs_f64()))
                 }
-                Sensor::Power => Reading::Instant(scripted.power(now.as_secs_f64())),
+                ReplaySensor::Power => SensorReading::Instant(scripted.power_at(now.as_secs_f64())),
             }),
-            None => Err(Unreadable::Failed(format!("the script has no component {index}"))),
+            None => Err(ReadError::Failed(format!("the script has no component {index}"))),
         }
     }
 }
 
-impl Scripted {
-    fn power(&self, now: f64) -> Power {
+impl ReplayComponent {
+    fn power_at(&self, now: f64) -> Power {
         let period: f64 = self.watts.iter().map(|(seconds, _)| seconds).sum();
-        let mut left = if period > 0.0 { now % period } else { 0.0 };
+        let mut remaining = if period > 0.0 { now % period } else { 0.0 };
         for (seconds, watts) in &self.watts {
-            if left < *seconds {
+            if remaining < *seconds {
                 return Power::from_watts(*watts);
             }
-            left -= seconds;
+            remaining -= seconds;
         }
         self.watts.last().map_or(Power::ZERO, |(_, watts)| Power::from_watts(*watts))
     }
 
     /// The integral of the script from its beginning.
-    fn energy(&self, now: f64) -> Energy {
+    fn energy_at(&self, now: f64) -> Energy {
         let period: f64 = self.watts.iter().map(|(seconds, _)| seconds).sum();
         if period <= 0.0 {
             return Energy::ZERO;
         }
         let each: f64 = self.watts.iter().map(|(seconds, watts)| seconds * watts).sum();
         let rounds = (now / period).floor();
-        let mut left = now - rounds * period;
+        let mut remaining = now - rounds * period;
         let mut joules = rounds * each;
         for (seconds, watts) in &self.watts {
-            joules += watts * seconds.min(left);
-            left = (left - seconds).max(0.0);
+            joules += watts * seconds.min(remaining);
+            remaining = (remaining - seconds).max(0.0);
         }
         Energy::from_joules(joules)
     }
@@ -247,7 +257,7 @@ pub enum ReplayError {
     },
     /// A component lasts no time or has a negative figure.
     #[error("the script {} gives `{name}` no power for any time: `watts` takes [seconds, watts] pairs", path.display())]
-    Empty {
+    InvalidComponent {
         /// The file.
         path: PathBuf,
         /// The component.
@@ -260,11 +270,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_counter_is_the_script_s_integral() {
+    fn counter_is_integral_of_script() {
         let seconds = Duration::from_secs_f64;
         let watts = Power::from_watts;
-        let mut replay = Replay::new().component(
-            Kind::Gpu,
+        let mut replay = Replay::new().with_component(
+            ComponentKind::Gpu,
             "board",
             [(seconds(0.7), watts(100.0)), (seconds(0.33), watts(400.0))],
         );
@@ -272,13 +282,15 @@ mod tests {
         for (now, joules) in
             [(0.0, 0.0), (0.35, 35.0), (0.7, 70.0), (0.8, 110.0), (1.03, 202.0), (10.65, 2_055.0)]
         {
-            let Ok(Reading::Counter(energy)) = replay.read(0, seconds(now)) else { panic!("no counter") };
+            let Ok(SensorReading::Counter(energy)) = replay.read(0, seconds(now)) else {
+                panic!("no counter")
+            };
             assert!((energy.joules() - joules).abs() < 1e-6, "{now} s: {energy:?}, not {joules} J");
         }
     }
 
     #[test]
-    fn a_bad_script_is_named() {
+    fn invalid_script_error_names_cause() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("script.json");
         let read = |json: &str| {
@@ -288,8 +300,8 @@ mod tests {
         let component =
             |watts: &str| format!(r#"{{"components": [{{"kind": "cpu", "name": "x", "watts": {watts}}}]}}"#);
         assert!(read(&component("[[1.0, 5.0]]")).is_ok());
-        assert!(matches!(read(&component("[]")), Err(ReplayError::Empty { .. })));
-        assert!(matches!(read(&component("[[1.0, -5.0]]")), Err(ReplayError::Empty { .. })));
+        assert!(matches!(read(&component("[]")), Err(ReplayError::InvalidComponent { .. })));
+        assert!(matches!(read(&component("[[1.0, -5.0]]")), Err(ReplayError::InvalidComponent { .. })));
         assert!(matches!(read("{}"), Err(ReplayError::Json { .. })));
         let missing = Replay::from_file(&dir.path().join("none.json")).unwrap_err();
         assert!(missing.to_string().contains("none.json"));

@@ -9,8 +9,8 @@ use sootprint_core::{Energy, Power};
 ///
 /// # Errors
 /// What the system says, or that the file holds something else.
-pub(super) fn number(path: &Path) -> io::Result<u64> {
-    let text = word(path)?;
+pub(super) fn read_number(path: &Path) -> io::Result<u64> {
+    let text = read_line(path)?;
     let not_a_number =
         |_| io::Error::new(io::ErrorKind::InvalidData, format!("`{text}` is not a whole number"));
     text.parse().map_err(not_a_number)
@@ -20,18 +20,18 @@ pub(super) fn number(path: &Path) -> io::Result<u64> {
 ///
 /// # Errors
 /// What the system says.
-pub(super) fn word(path: &Path) -> io::Result<String> {
+pub(super) fn read_line(path: &Path) -> io::Result<String> {
     Ok(std::fs::read_to_string(path)?.trim().to_owned())
 }
 
 /// From the unit of the kernel's energy counters.
-pub(super) fn microjoules(microjoules: u64) -> Energy {
+pub(super) fn energy_from_microjoules(microjoules: u64) -> Energy {
     // A u64 of microjoules loses precision in an f64 only beyond 2^53 µJ: a microjoule in 2.5 MWh.
     Energy::from_joules(microjoules as f64 / 1e6)
 }
 
 /// From the unit of the kernel's power readings and limits.
-pub(super) fn microwatts(microwatts: u64) -> Power {
+pub(super) fn power_from_microwatts(microwatts: u64) -> Power {
     Power::from_watts(microwatts as f64 / 1e6)
 }
 
@@ -43,9 +43,9 @@ pub(super) mod fixture {
     use std::path::{Path, PathBuf};
 
     /// A folder that stands for `/sys`.
-    pub(crate) struct Tree(tempfile::TempDir);
+    pub(crate) struct SysfsFixture(tempfile::TempDir);
 
-    impl Tree {
+    impl SysfsFixture {
         pub(crate) fn new() -> Self {
             Self(tempfile::tempdir().unwrap())
         }
@@ -55,7 +55,7 @@ pub(super) mod fixture {
         }
 
         /// Writes files of one value each into a folder; the kernel ends them with a line feed.
-        pub(crate) fn folder(&self, folder: &str, files: &[(&str, &str)]) -> &Self {
+        pub(crate) fn write_files(&self, folder: &str, files: &[(&str, &str)]) -> &Self {
             fs::create_dir_all(self.path(folder)).unwrap();
             for (file, value) in files {
                 fs::write(self.path(folder).join(file), format!("{value}\n")).unwrap();
@@ -64,18 +64,18 @@ pub(super) mod fixture {
         }
 
         /// Puts a folder where a file should be, which even root cannot read.
-        pub(crate) fn block(&self, path: &str) -> &Self {
+        pub(crate) fn make_unreadable(&self, path: &str) -> &Self {
             let _ = fs::remove_file(self.path(path));
             fs::create_dir_all(self.path(path)).unwrap();
             self
         }
 
-        pub(crate) fn remove(&self, path: &str) -> &Self {
+        pub(crate) fn remove_dir(&self, path: &str) -> &Self {
             fs::remove_dir_all(self.path(path)).unwrap();
             self
         }
 
-        pub(crate) fn link(&self, path: &str, target: impl AsRef<Path>) -> &Self {
+        pub(crate) fn symlink(&self, path: &str, target: impl AsRef<Path>) -> &Self {
             std::os::unix::fs::symlink(target, self.path(path)).unwrap();
             self
         }

@@ -1,44 +1,46 @@
 //! Energy by component: what was measured in one colour, what was modelled in another, bounds as lines.
 
 use plotters::prelude::*;
-use sootprint_core::{ComponentSummary, Energy, Footprint, Kind, Method};
+use sootprint_core::{ComponentKind, ComponentSummary, Energy, Footprint, MeasurementMethod};
 
-use super::canvas::{Area, DARK, MEASURED, MODELLED, MUTED, Place, SIZE, text};
-use super::{BAR_HEIGHT, Problem, shortened};
+use super::canvas::{
+    MEASURED_COLOR, MODELLED_COLOR, MUTED_COLOR, PLOT_SIZE, PlotArea, TEXT_COLOR, TextAnchor, draw_text,
+};
+use super::{BAR_HEIGHT, BoxedError, truncate_text};
 
 /// With more components than these, those of one kind, name and method share a bar.
-const MOST_BARS: usize = 8;
+const MAX_UNGROUPED_BARS: usize = 8;
 
 /// So that the curve keeps its room; the rest is summed up.
-const MOST_GROUPS: usize = 10;
+const MAX_BARS: usize = 10;
 
 /// Pixels from the left to the bars, and from the longest bar to the right.
-const LEFT: i32 = 330;
-const RIGHT: i32 = 250;
+const BARS_LEFT: i32 = 330;
+const BARS_RIGHT_MARGIN: i32 = 250;
 
 /// Above the first bar.
-const TOP: i32 = 54;
+const BARS_TOP: i32 = 54;
 
 /// One component, or several alike.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Bar {
+pub(super) struct EnergyBar {
     pub(super) name: String,
-    pub(super) method: Option<Method>,
+    pub(super) method: Option<MeasurementMethod>,
     pub(super) energy: Energy,
     pub(super) low: Energy,
     pub(super) high: Energy,
 }
 
-impl Bar {
-    pub(super) fn all(footprint: &Footprint) -> Vec<Self> {
-        let mut boards = 0;
+impl EnergyBar {
+    pub(super) fn from_footprint(footprint: &Footprint) -> Vec<Self> {
+        let mut gpu_count = 0;
         let mut bars: Vec<(usize, &ComponentSummary, Self)> = Vec::new();
-        let are_few = footprint.components.len() <= MOST_BARS;
+        let are_few = footprint.components.len() <= MAX_UNGROUPED_BARS;
         for component in &footprint.components {
             let label = match component.kind {
-                Kind::Gpu => {
-                    boards += 1;
-                    format!("gpu{}", boards - 1)
+                ComponentKind::Gpu => {
+                    gpu_count += 1;
+                    format!("gpu{}", gpu_count - 1)
                 }
                 kind => kind.name().to_owned(),
             };
@@ -67,65 +69,91 @@ impl Bar {
             }
         }
         let mut bars: Vec<Self> = bars.into_iter().map(|(_, _, bar)| bar).collect();
-        bars.truncate(MOST_GROUPS);
+        bars.truncate(MAX_BARS);
         bars
     }
 }
 
-pub(super) fn draw_bars(area: &Area<'_>, bars: &[Bar]) -> Result<(), Problem> {
-    text(area, "Energy by component", (24, 8), 23, &DARK, Place::LEFT)?;
+pub(super) fn draw_bars(area: &PlotArea<'_>, bars: &[EnergyBar]) -> Result<(), BoxedError> {
+    draw_text(area, "Energy by component", (24, 8), 23, &TEXT_COLOR, TextAnchor::TOP_LEFT)?;
     draw_legend(area, bars)?;
-    let most = bars.iter().map(|bar| bar.high.joules().max(bar.energy.joules())).fold(0.0, f64::max);
-    let room = f64::from(SIZE.0) - f64::from(LEFT + RIGHT);
+    let max_joules = bars.iter().map(|bar| bar.high.joules().max(bar.energy.joules())).fold(0.0, f64::max);
+    let max_width = f64::from(PLOT_SIZE.0) - f64::from(BARS_LEFT + BARS_RIGHT_MARGIN);
     let x = |energy: Energy| {
-        let part = if most > 0.0 { (energy.joules() / most).clamp(0.0, 1.0) } else { 0.0 };
+        let part = if max_joules > 0.0 { (energy.joules() / max_joules).clamp(0.0, 1.0) } else { 0.0 };
         // A whole number of pixels, of at most some hundreds.
-        LEFT + (part * room).round() as i32
+        BARS_LEFT + (part * max_width).round() as i32
     };
     for (row, bar) in (0..).zip(bars) {
-        let middle = TOP + row * BAR_HEIGHT as i32 + BAR_HEIGHT as i32 / 2;
-        text(area, &shortened(&bar.name, 30), (LEFT - 14, middle), 20, &DARK, Place::BEFORE)?;
+        let middle = BARS_TOP + row * BAR_HEIGHT as i32 + BAR_HEIGHT as i32 / 2;
+        draw_text(
+            area,
+            &truncate_text(&bar.name, 30),
+            (BARS_LEFT - 14, middle),
+            20,
+            &TEXT_COLOR,
+            TextAnchor::MIDDLE_RIGHT,
+        )?;
         let Some(method) = bar.method else {
-            text(area, "not measured", (LEFT + 4, middle), 20, &MUTED, Place::BEHIND)?;
+            draw_text(
+                area,
+                "not measured",
+                (BARS_LEFT + 4, middle),
+                20,
+                &MUTED_COLOR,
+                TextAnchor::MIDDLE_LEFT,
+            )?;
             continue;
         };
-        let end = x(bar.energy).max(LEFT + 2);
-        area.draw(&Rectangle::new([(LEFT, middle - 12), (end, middle + 12)], color_of(method).filled()))?;
+        let end = x(bar.energy).max(BARS_LEFT + 2);
+        area.draw(&Rectangle::new(
+            [(BARS_LEFT, middle - 12), (end, middle + 12)],
+            method_color(method).filled(),
+        ))?;
         let (low, high) = (x(bar.low), x(bar.high).max(end));
         for line in [
             [(low, middle), (high, middle)],
             [(low, middle - 6), (low, middle + 6)],
             [(high, middle - 6), (high, middle + 6)],
         ] {
-            area.draw(&PathElement::new(line, DARK.stroke_width(2)))?;
+            area.draw(&PathElement::new(line, TEXT_COLOR.stroke_width(2)))?;
         }
-        let said = format!("{}, {}", bar.energy, method.as_str());
-        text(area, &said, (high + 12, middle), 20, &DARK, Place::BEHIND)?;
+        let label = format!("{}, {}", bar.energy, method.as_str());
+        draw_text(area, &label, (high + 12, middle), 20, &TEXT_COLOR, TextAnchor::MIDDLE_LEFT)?;
     }
     Ok(())
 }
 
 /// What the colours and the lines mean, as far as there are any.
-fn draw_legend(area: &Area<'_>, bars: &[Bar]) -> Result<(), Problem> {
+fn draw_legend(area: &PlotArea<'_>, bars: &[EnergyBar]) -> Result<(), BoxedError> {
     let has = |is_modelled: bool| {
-        bars.iter().any(|bar| bar.method.is_some_and(|method| (method == Method::Modelled) == is_modelled))
+        bars.iter().any(|bar| {
+            bar.method.is_some_and(|method| (method == MeasurementMethod::Modelled) == is_modelled)
+        })
     };
-    let mut left = LEFT;
+    let mut left = BARS_LEFT;
     for (is_modelled, name, width) in [(false, "measured", 120), (true, "modelled", 120)] {
         if has(is_modelled) {
-            let color = if is_modelled { MODELLED } else { MEASURED };
+            let color = if is_modelled { MODELLED_COLOR } else { MEASURED_COLOR };
             area.draw(&Rectangle::new([(left, 14), (left + 18, 32)], color.filled()))?;
-            text(area, name, (left + 26, 23), 20, &MUTED, Place::BEHIND)?;
+            draw_text(area, name, (left + 26, 23), 20, &MUTED_COLOR, TextAnchor::MIDDLE_LEFT)?;
             left += width + 20;
         }
     }
-    area.draw(&PathElement::new([(left, 23), (left + 26, 23)], DARK.stroke_width(2)))?;
-    text(area, "bounds under stated assumptions", (left + 34, 23), 20, &MUTED, Place::BEHIND)
+    area.draw(&PathElement::new([(left, 23), (left + 26, 23)], TEXT_COLOR.stroke_width(2)))?;
+    draw_text(
+        area,
+        "bounds under stated assumptions",
+        (left + 34, 23),
+        20,
+        &MUTED_COLOR,
+        TextAnchor::MIDDLE_LEFT,
+    )
 }
 
-const fn color_of(method: Method) -> RGBColor {
+const fn method_color(method: MeasurementMethod) -> RGBColor {
     match method {
-        Method::Modelled => MODELLED,
-        _ => MEASURED,
+        MeasurementMethod::Modelled => MODELLED_COLOR,
+        _ => MEASURED_COLOR,
     }
 }

@@ -4,34 +4,34 @@ use plotters::prelude::*;
 use sootprint_core::Footprint;
 use sootprint_core::format::significant_digits;
 
-use super::Problem;
-use super::canvas::{Area, DARK, FONT, LINES, MUTED, Place, text};
+use super::BoxedError;
+use super::canvas::{FONT_NAME, GRID_COLOR, MUTED_COLOR, PlotArea, TEXT_COLOR, TextAnchor, draw_text};
 
 /// More names of epochs than these do not fit side by side.
-const MOST_NAMES: usize = 16;
+const MAX_EPOCH_LABELS: usize = 16;
 
 /// No machine draws more; a figure beyond it is a mistake, and no axis is drawn for it.
-const HIGHEST_CREDIBLE_WATTS: f64 = 1e9;
+const MAX_PLAUSIBLE_WATTS: f64 = 1e9;
 
 /// The curve's points and the beginnings of epochs, in the units of the axes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Trace {
+pub(super) struct PowerCurve {
     /// The end of a span of time and the mean power in it.
-    spans: Vec<(f64, f64)>,
+    segments: Vec<(f64, f64)>,
     /// When each epoch began, and its number.
-    epochs: Vec<(f64, u32)>,
+    epoch_starts: Vec<(f64, u32)>,
     time_unit: &'static str,
     power_unit: &'static str,
 }
 
-impl Trace {
+impl PowerCurve {
     /// None when no power was recorded.
-    pub(super) fn of(footprint: &Footprint) -> Option<Self> {
+    pub(super) fn from_footprint(footprint: &Footprint) -> Option<Self> {
         let mut end = 0.0;
-        let mut spans = Vec::new();
+        let mut segments = Vec::new();
         for (at, watts) in footprint.power.iter().copied() {
-            if at > end && at.is_finite() && (0.0..=HIGHEST_CREDIBLE_WATTS).contains(&watts) {
-                spans.push((at, watts));
+            if at > end && at.is_finite() && (0.0..=MAX_PLAUSIBLE_WATTS).contains(&watts) {
+                segments.push((at, watts));
                 end = at;
             }
         }
@@ -40,71 +40,71 @@ impl Trace {
             end if end < 3.0 * 3_600.0 => (60.0, "min"),
             _ => (3_600.0, "h"),
         };
-        let highest = spans.iter().map(|(_, watts)| *watts).fold(0.0, f64::max);
+        let highest = segments.iter().map(|(_, watts)| *watts).fold(0.0, f64::max);
         let (watts, power_unit) = if highest < 10_000.0 { (1.0, "W") } else { (1e3, "kW") };
-        for (at, power) in &mut spans {
+        for (at, power) in &mut segments {
             *at /= seconds;
             *power /= watts;
         }
         let starts = footprint.epochs.iter().filter_map(|epoch| Some((epoch.start_s?, epoch.epoch)));
         let epochs = starts.filter(|(start, _)| (0.0..end).contains(start));
-        let epochs = epochs.map(|(start, number)| (start / seconds, number)).collect();
+        let epoch_starts = epochs.map(|(start, number)| (start / seconds, number)).collect();
         // Shorter than a thousandth of a second there is nothing to see.
-        (end > 1e-3).then_some(Self { spans, epochs, time_unit, power_unit })
+        (end > 1e-3).then_some(Self { segments, epoch_starts, time_unit, power_unit })
     }
 
-    fn end(&self) -> f64 {
-        self.spans.last().map_or(1.0, |(end, _)| *end)
+    fn end_time(&self) -> f64 {
+        self.segments.last().map_or(1.0, |(end, _)| *end)
     }
 
-    fn highest(&self) -> f64 {
-        let highest = self.spans.iter().map(|(_, power)| *power).fold(0.0, f64::max);
+    fn peak_power(&self) -> f64 {
+        let highest = self.segments.iter().map(|(_, power)| *power).fold(0.0, f64::max);
         if highest > 0.0 { highest } else { 1.0 }
     }
 
     /// Each span's power from its beginning to its end.
-    fn steps(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        let starts = std::iter::once(0.0).chain(self.spans.iter().map(|(end, _)| *end));
-        starts.zip(&self.spans).flat_map(|(start, (end, power))| [(start, *power), (*end, *power)])
+    fn step_points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        let starts = std::iter::once(0.0).chain(self.segments.iter().map(|(end, _)| *end));
+        starts.zip(&self.segments).flat_map(|(start, (end, power))| [(start, *power), (*end, *power)])
     }
 }
 
-pub(super) fn draw_curve(area: &Area<'_>, trace: &Trace, color: RGBColor) -> Result<(), Problem> {
+pub(super) fn draw_curve(area: &PlotArea<'_>, curve: &PowerCurve, color: RGBColor) -> Result<(), BoxedError> {
     let mut chart = ChartBuilder::on(area)
         .margin_top(30)
         .margin_right(30)
         .margin_left(14)
         .x_label_area_size(62)
         .y_label_area_size(92)
-        .build_cartesian_2d(0.0..trace.end(), 0.0..trace.highest() * 1.08)?;
+        .build_cartesian_2d(0.0..curve.end_time(), 0.0..curve.peak_power() * 1.08)?;
     let label = |value: &f64| significant_digits(*value).unwrap_or_default();
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .bold_line_style(LINES)
+        .bold_line_style(GRID_COLOR)
         .light_line_style(TRANSPARENT)
-        .axis_style(MUTED)
-        .label_style((FONT, 20).into_font().color(&DARK))
-        .axis_desc_style((FONT, 20).into_font().color(&MUTED))
+        .axis_style(MUTED_COLOR)
+        .label_style((FONT_NAME, 20).into_font().color(&TEXT_COLOR))
+        .axis_desc_style((FONT_NAME, 20).into_font().color(&MUTED_COLOR))
         .x_labels(10)
         .y_labels(6)
-        .x_desc(format!("Time since the start in {}", trace.time_unit))
-        .y_desc(format!("Power in {}", trace.power_unit))
+        .x_desc(format!("Time since the start in {}", curve.time_unit))
+        .y_desc(format!("Power in {}", curve.power_unit))
         .x_label_formatter(&label)
         .y_label_formatter(&label)
         .draw()?;
-    chart.draw_series(AreaSeries::new(trace.steps(), 0.0, color.mix(0.16)))?;
-    chart.draw_series(LineSeries::new(trace.steps(), color.stroke_width(2)))?;
+    chart.draw_series(AreaSeries::new(curve.step_points(), 0.0, color.mix(0.16)))?;
+    chart.draw_series(LineSeries::new(curve.step_points(), color.stroke_width(2)))?;
 
     // A line where an epoch begins; of many only so many that their numbers fit.
-    let every = trace.epochs.len().div_ceil(MOST_NAMES).max(1);
-    for (index, (start, number)) in trace.epochs.iter().enumerate().step_by(every) {
-        let line = [(*start, 0.0), (*start, trace.highest() * 1.08)];
-        chart.draw_series(DashedLineSeries::new(line, 5, 4, MUTED.stroke_width(1)))?;
+    let every = curve.epoch_starts.len().div_ceil(MAX_EPOCH_LABELS).max(1);
+    for (index, (start, number)) in curve.epoch_starts.iter().enumerate().step_by(every) {
+        let line = [(*start, 0.0), (*start, curve.peak_power() * 1.08)];
+        chart.draw_series(DashedLineSeries::new(line, 5, 4, MUTED_COLOR.stroke_width(1)))?;
         let (x, y) = chart.backend_coord(&line[1]);
         let (left, top) = area.get_base_pixel();
         let name = if index == 0 { format!("epoch {number}") } else { number.to_string() };
-        text(area, &name, (x - left, y - top - 3), 19, &MUTED, Place::ABOVE)?;
+        draw_text(area, &name, (x - left, y - top - 3), 19, &MUTED_COLOR, TextAnchor::BOTTOM_CENTER)?;
     }
     Ok(())
 }

@@ -5,44 +5,46 @@ use sootprint_core::Energy;
 use super::*;
 
 /// The width, the height and the pixels of a picture, by another reader than the one that wrote it.
-fn decoded(png: &[u8]) -> (u32, u32, Vec<u8>) {
+fn decode_png(png: &[u8]) -> (u32, u32, Vec<u8>) {
     let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut pixels).unwrap();
     (info.width, info.height, pixels)
 }
 
-fn count(pixels: &[u8], color: RGBColor) -> usize {
+fn count_pixels(pixels: &[u8], color: RGBColor) -> usize {
     pixels.chunks(3).filter(|pixel| *pixel == [color.0, color.1, color.2]).count()
 }
 
-fn drawn(footprint: &Footprint) -> Vec<u8> {
-    decoded(&render_plot(footprint).unwrap().unwrap()).2
+fn rendered_pixels(footprint: &Footprint) -> Vec<u8> {
+    decode_png(&render_plot(footprint).unwrap().unwrap()).2
 }
 
 #[test]
-fn a_run_with_epochs_is_a_picture_that_can_be_looked_at() {
+fn run_with_epochs_renders_plot() {
     let png = render_plot(&with_epochs()).unwrap().unwrap();
-    let (width, height, pixels) = decoded(&png);
-    assert_eq!((width, height), SIZE);
+    let (width, height, pixels) = decode_png(&png);
+    assert_eq!((width, height), PLOT_SIZE);
     assert!((10_000..300_000).contains(&png.len()), "{} bytes", png.len());
     assert!(
-        count(&pixels, canvas::BOTH) > 1_000
-            && count(&pixels, canvas::MEASURED) > 5_000
-            && count(&pixels, canvas::MODELLED) > 500
+        count_pixels(&pixels, canvas::MIXED_COLOR) > 1_000
+            && count_pixels(&pixels, canvas::MEASURED_COLOR) > 5_000
+            && count_pixels(&pixels, canvas::MODELLED_COLOR) > 500
     );
     // For whoever wants to see it: SOOTPRINT_TEST_PICTURES=/tmp cargo test -p sootprint-report --features plot
     if let Some(folder) = std::env::var_os("SOOTPRINT_TEST_PICTURES") {
         let folder = std::path::Path::new(&folder);
         std::fs::write(folder.join("few.png"), &png).unwrap();
-        for (name, footprint) in [("many.png", many()), ("processor.png", processor())] {
+        for (name, footprint) in
+            [("many.png", footprint_with_many_gpus()), ("processor.png", modelled_footprint())]
+        {
             std::fs::write(folder.join(name), render_plot(&footprint).unwrap().unwrap()).unwrap();
         }
     }
 }
 
 #[test]
-fn without_a_trace_there_is_no_picture() {
+fn no_power_data_renders_no_plot() {
     assert_eq!(render_plot(&footprint()).unwrap(), None);
     let mut footprint = self::footprint();
     footprint.power = vec![(0.0, 100.0), (0.000_1, 100.0)];
@@ -50,37 +52,40 @@ fn without_a_trace_there_is_no_picture() {
 }
 
 #[test]
-fn another_run_is_another_picture_and_the_same_run_the_same() {
+fn plot_depends_only_on_footprint() {
     let footprint = with_epochs();
-    let picture = drawn(&footprint);
-    assert_eq!(picture, drawn(&footprint));
+    let pixels = rendered_pixels(&footprint);
+    assert_eq!(pixels, rendered_pixels(&footprint));
     let mut higher = footprint.clone();
     higher.power[50].1 = 3_000.0;
     let mut later = footprint.clone();
     later.epochs[1].start_s = Some(900.0);
     let mut modelled = footprint.clone();
-    modelled.components[0].method = Some(Method::Modelled);
+    modelled.components[0].method = Some(MeasurementMethod::Modelled);
     for (what, other) in [("power", &higher), ("epoch", &later)] {
-        assert_ne!(picture, drawn(other), "{what}");
+        assert_ne!(pixels, rendered_pixels(other), "{what}");
     }
-    assert!(count(&drawn(&modelled), canvas::MODELLED) > count(&picture, canvas::MODELLED));
+    assert!(
+        count_pixels(&rendered_pixels(&modelled), canvas::MODELLED_COLOR)
+            > count_pixels(&pixels, canvas::MODELLED_COLOR)
+    );
 }
 
 #[test]
-fn many_boards_share_bars() {
-    let bars = Bar::all(&many());
+fn many_gpus_share_bars() {
+    let bars = EnergyBar::from_footprint(&footprint_with_many_gpus());
     let names: Vec<_> = bars.iter().map(|bar| bar.name.as_str()).collect();
     assert_eq!(names, ["16 x NVIDIA H200", "CPU (a processor)", "memory (64 GiB)"]);
     assert_eq!(bars[0].energy, Energy::from_joules(16.0 * 1_200_000.0));
-    let few: Vec<_> = Bar::all(&footprint()).into_iter().map(|bar| bar.name).collect();
+    let few: Vec<_> = EnergyBar::from_footprint(&footprint()).into_iter().map(|bar| bar.name).collect();
     assert_eq!(few[..2], ["gpu0 (NVIDIA H200)", "gpu1 (NVIDIA H200)"]);
 }
 
 /// 16 boards for three days, 100 epochs.
-fn many() -> Footprint {
+fn footprint_with_many_gpus() -> Footprint {
     let mut footprint = with_epochs();
-    let board = footprint.components[0].clone();
-    footprint.components.splice(0..2, vec![board; 16]);
+    let gpu = footprint.components[0].clone();
+    footprint.components.splice(0..2, vec![gpu; 16]);
     footprint.hardware = "16 x NVIDIA H200".to_owned();
     let epoch = footprint.epochs[0].clone();
     footprint.epochs = vec![epoch; 100];
@@ -94,7 +99,7 @@ fn many() -> Footprint {
 }
 
 /// A short run of which all is modelled, and a board that nobody could read.
-fn processor() -> Footprint {
+fn modelled_footprint() -> Footprint {
     let mut footprint = with_epochs();
     footprint.components.remove(0);
     footprint.components[0].method = None;
@@ -112,7 +117,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4))]
 
     #[test]
-    fn no_trace_makes_it_panic(
+    fn arbitrary_power_data_never_panics(
         power in proptest::collection::vec((prop_oneof![0.0..1e3, 0.0..1e9], prop_oneof![0.0..1e3, -1e3..1e300]), 0..8),
         starts in proptest::collection::vec(prop_oneof![-1e3..1e3, 0.0..1e300], 3),
         energy in prop_oneof![Just(0.0), 0.0..1e20],

@@ -1,20 +1,20 @@
-use sootprint_core::{Basis, Figure, Origin, PueOrigin};
+use sootprint_core::{EmissionScope, IntensityKind, LocationSource, PueOrigin};
 
 use super::*;
 
 /// A machine that says nothing, and whose time zone is Japan's.
-fn machine() -> Machine {
-    Machine::silent(2026, Some("Asia/Tokyo"))
+fn silent_env() -> ProcessEnv {
+    ProcessEnv::without_variables(2026, Some("Asia/Tokyo"))
 }
 
-fn close(left: f64, right: f64) -> bool {
+fn is_close(left: f64, right: f64) -> bool {
     (left - right).abs() <= 1e-9 * right.abs().max(1.0)
 }
 
 // GPU-hours, watts, PUE, kg/kWh, published MWh and tonnes. LLaMA: Touvron et al. 2023; BLOOM: Luccioni et al. 2022; GPT-3
 // and Meena: Patterson et al. 2021.
 #[test]
-fn published_runs_come_out_as_their_authors_reckoned() {
+fn estimates_match_published_figures() {
     for (name, hours, watts, pue, kilograms, megawatt_hours, tonnes) in [
         ("LLaMA-7B", 82_432.0, 400.0, 1.1, 0.385, 36.0, 14.0),
         ("LLaMA-65B", 1_022_362.0, 400.0, 1.1, 0.385, 449.0, 173.0),
@@ -22,11 +22,12 @@ fn published_runs_come_out_as_their_authors_reckoned() {
         ("GPT-3", 3_552_000.0, 330.0, 1.10, 0.429, 1_287.0, 552.1),
         ("Meena", 737_280.0, 289.0, 1.09, 0.415, 232.0, 96.4),
     ] {
-        let device = Hardware::drawing(name, Power::from_watts(watts)).unwrap();
+        let device = Accelerator::with_power(name, Power::from_watts(watts)).unwrap();
         let estimate = Estimate::new(device, hours, 1).unwrap();
         let estimate = estimate.pue(Pue::new(pue).unwrap());
-        let estimate = estimate.intensity(CarbonIntensity::given(kilograms * 1e3).unwrap());
-        let footprint = estimate.footprint_on(&machine()).unwrap();
+        let estimate =
+            estimate.intensity(CarbonIntensity::try_from_grams_per_kilowatt_hour(kilograms * 1e3).unwrap());
+        let footprint = estimate.footprint_with_env(&silent_env()).unwrap();
         let within = |left: f64, right: f64| (left / right - 1.0).abs() < 0.01;
         let energy = footprint.energy.facility.kilowatt_hours() / 1e3;
         let emissions = footprint.emissions.best.grams() / 1e6;
@@ -38,27 +39,33 @@ fn published_runs_come_out_as_their_authors_reckoned() {
 }
 
 #[test]
-fn a_named_device_draws_its_limit_with_a_range_below() {
-    let device = Hardware::named("NVIDIA A100-SXM4-80GB").unwrap();
+fn named_accelerator_draws_its_tdp() {
+    let device = Accelerator::from_name("NVIDIA A100-SXM4-80GB").unwrap();
     let estimate = Estimate::new(device, 10.0, 8).unwrap().place("aws:us-east-1".parse().unwrap());
-    let footprint = estimate.footprint_on(&machine()).unwrap();
+    let footprint = estimate.footprint_with_env(&silent_env()).unwrap();
     // 8 × 400 W × 10 h.
-    assert!(close(footprint.energy.total.kilowatt_hours(), 32.0), "{:?}", footprint.energy);
-    assert!(close(footprint.energy.low.kilowatt_hours(), 32.0 * 0.15));
-    assert!(close(footprint.energy.high.kilowatt_hours(), 32.0));
-    assert!(close(footprint.energy.gpu.kilowatt_hours(), 32.0));
+    assert!(is_close(footprint.energy.total.kilowatt_hours(), 32.0), "{:?}", footprint.energy);
+    assert!(is_close(footprint.energy.low.kilowatt_hours(), 32.0 * 0.15));
+    assert!(is_close(footprint.energy.high.kilowatt_hours(), 32.0));
+    assert!(is_close(footprint.energy.gpu.kilowatt_hours(), 32.0));
     assert_eq!(footprint.energy.pue_origin, PueOrigin::Region.as_str());
     // Ashburn hangs on SERC Virginia/Carolina at 270.5 g; Amazon says 1.15 for 2024.
-    assert!(close(footprint.emissions.best.grams(), 32.0 * 1.15 * 270.5), "{:?}", footprint.emissions);
+    assert!(is_close(footprint.emissions.best.grams(), 32.0 * 1.15 * 270.5), "{:?}", footprint.emissions);
     assert!(
         footprint.emissions.low < footprint.emissions.best
             && footprint.emissions.best < footprint.emissions.high
     );
     assert_eq!(footprint.hardware, "8 x A100 SXM4 80GB");
     let [component] = &footprint.components[..] else { panic!("{:?}", footprint.components) };
-    assert_eq!((component.method, component.note.is_some()), (Some(Method::Modelled), true));
-    assert!(close(component.mean.unwrap().watts(), 3_200.0) && close(footprint.run.duration_s, 36_000.0));
-    assert_eq!((footprint.grid.origin, footprint.grid.basis), (Origin::Argument, Basis::DirectGeneration));
+    assert_eq!((component.method, component.note.is_some()), (Some(MeasurementMethod::Modelled), true));
+    assert!(
+        is_close(component.mean_power.unwrap().watts(), 3_200.0)
+            && is_close(footprint.run.duration_s, 36_000.0)
+    );
+    assert_eq!(
+        (footprint.grid.origin, footprint.grid.basis),
+        (LocationSource::Argument, EmissionScope::DirectGeneration)
+    );
     assert_eq!(
         footprint.notes,
         [
@@ -69,27 +76,33 @@ fn a_named_device_draws_its_limit_with_a_range_below() {
 }
 
 #[test]
-fn the_training_s_year_has_its_own_figure() {
+fn year_selects_its_own_intensity() {
     let estimate =
-        || Estimate::new(Hardware::named("T4").unwrap(), 1.0, 1).unwrap().place("FR".parse().unwrap());
-    let footprint = estimate().year(2019).footprint_on(&machine()).unwrap();
+        || Estimate::new(Accelerator::from_name("T4").unwrap(), 1.0, 1).unwrap().place("FR".parse().unwrap());
+    let footprint = estimate().year(2019).footprint_with_env(&silent_env()).unwrap();
     assert_eq!((footprint.grid.year, footprint.run.started.as_str()), (Some(2019), "2019-01-01T00:00:00Z"));
-    assert_eq!(estimate().footprint_on(&machine()).unwrap().grid.year, Some(2025));
+    assert_eq!(estimate().footprint_with_env(&silent_env()).unwrap().grid.year, Some(2025));
 }
 
 #[test]
-fn the_machine_s_time_zone_says_nothing_of_the_training() {
-    let estimate = Estimate::new(Hardware::named("T4").unwrap(), 1.0, 1).unwrap();
-    let footprint = estimate.footprint_on(&machine()).unwrap();
-    assert_eq!((footprint.grid.origin, footprint.grid.method), (Origin::Unknown, Figure::Table));
+fn local_time_zone_is_ignored() {
+    let estimate = Estimate::new(Accelerator::from_name("T4").unwrap(), 1.0, 1).unwrap();
+    let footprint = estimate.footprint_with_env(&silent_env()).unwrap();
+    assert_eq!(
+        (footprint.grid.origin, footprint.grid.method),
+        (LocationSource::Unknown, IntensityKind::Table)
+    );
     assert!(footprint.notes.iter().any(|note| note.contains("nobody said where the run is")));
 }
 
 #[test]
-fn what_is_no_training_is_refused() {
-    let device = || Hardware::named("T4").unwrap();
+fn invalid_hours_and_counts_are_rejected() {
+    let device = || Accelerator::from_name("T4").unwrap();
     for hours in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e13] {
-        assert!(matches!(Estimate::new(device(), hours, 1), Err(EstimateError::Hours { .. })), "{hours}");
+        assert!(
+            matches!(Estimate::new(device(), hours, 1), Err(EstimateError::InvalidHours { .. })),
+            "{hours}"
+        );
     }
-    assert!(matches!(Estimate::new(device(), 1.0, 0), Err(EstimateError::NoDevice)));
+    assert!(matches!(Estimate::new(device(), 1.0, 0), Err(EstimateError::NoDevices)));
 }

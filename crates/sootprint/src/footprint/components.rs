@@ -1,12 +1,12 @@
 //! The parts of the machine, as a footprint lists them.
 
-use sootprint_core::{Energy, Kind, Power};
-use sootprint_power::{Component, Total};
+use sootprint_core::{ComponentKind, Energy, Power};
+use sootprint_power::{ComponentInfo, ComponentTotal};
 
 use super::super::ComponentSummary;
 
 /// What one component used.
-pub(super) fn summary(component: &Component, total: Total) -> ComponentSummary {
+pub(super) fn component_summary(component: &ComponentInfo, total: ComponentTotal) -> ComponentSummary {
     let was_read = total.measured > 0.0 || total.unmeasured <= 0.0;
     let unread = component.limit.unwrap_or_default().watts() * total.unmeasured;
     ComponentSummary {
@@ -17,8 +17,8 @@ pub(super) fn summary(component: &Component, total: Total) -> ComponentSummary {
         energy: total.energy,
         low: total.low,
         high: total.high + Energy::from_joules(unread),
-        mean: (total.measured > 0.0).then(|| Power::from_watts(total.energy.joules() / total.measured)),
-        limit: component.limit,
+        mean_power: (total.measured > 0.0).then(|| Power::from_watts(total.energy.joules() / total.measured)),
+        power_limit: component.limit,
         share: component.share,
         shared: false,
         measured_s: total.measured,
@@ -29,17 +29,17 @@ pub(super) fn summary(component: &Component, total: Total) -> ComponentSummary {
 }
 
 /// A device that the framework trained on and no source knows.
-pub(super) fn unmapped(device: &str) -> ComponentSummary {
+pub(super) fn unmapped_device(device: &str) -> ComponentSummary {
     ComponentSummary {
-        kind: Kind::Gpu,
+        kind: ComponentKind::Gpu,
         id: device.to_owned(),
         name: device.to_owned(),
         method: None,
         energy: Energy::ZERO,
         low: Energy::ZERO,
         high: Energy::ZERO,
-        mean: None,
-        limit: None,
+        mean_power: None,
+        power_limit: None,
         share: 1.0,
         shared: false,
         measured_s: 0.0,
@@ -52,8 +52,12 @@ pub(super) fn unmapped(device: &str) -> ComponentSummary {
 }
 
 /// Boards of one name are counted; processors are named where there is no board.
-pub(super) fn hardware(components: &[ComponentSummary]) -> String {
-    let kind = if components.iter().any(|it| it.kind == Kind::Gpu) { Kind::Gpu } else { Kind::Cpu };
+pub(super) fn hardware_description(components: &[ComponentSummary]) -> String {
+    let kind = if components.iter().any(|it| it.kind == ComponentKind::Gpu) {
+        ComponentKind::Gpu
+    } else {
+        ComponentKind::Cpu
+    };
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for component in components.iter().filter(|component| component.kind == kind) {
         match counts.iter_mut().find(|(name, _)| *name == component.name) {

@@ -1,54 +1,70 @@
 //! What a reader of one ledger's footprint should hear first.
 
-use sootprint_core::{Answer, Energy, Figure, Kind, Origin, Series};
+use sootprint_core::{ComponentKind, Energy, GridIntensity, IntensityKind, IntensitySeries, LocationSource};
 
-use super::Fold;
-use crate::ledger::Opened;
+use super::FootprintBuilder;
+use crate::ledger::RunHeader;
 
-impl Fold {
-    pub(super) fn all_notes(&self, opened: &Opened, grid: &Answer, uncovered: Energy) -> Vec<String> {
-        let mut notes = self.own_notes(opened, grid, uncovered);
-        if opened.task.ranks > 1 {
-            let (rank, ranks) = (opened.task.rank, opened.task.ranks);
+impl FootprintBuilder {
+    pub(super) fn all_notes(
+        &self,
+        header: &RunHeader,
+        grid: &GridIntensity,
+        uncovered: Energy,
+    ) -> Vec<String> {
+        let mut notes = self.ledger_notes(header, grid, uncovered);
+        if header.task.ranks > 1 {
+            let (rank, ranks) = (header.task.rank, header.task.ranks);
             notes.push(format!("this is the part of rank {rank} of {ranks} alone"));
         }
         notes
     }
 
-    pub(super) fn own_notes(&self, opened: &Opened, grid: &Answer, uncovered: Energy) -> Vec<String> {
+    pub(super) fn ledger_notes(
+        &self,
+        header: &RunHeader,
+        grid: &GridIntensity,
+        uncovered: Energy,
+    ) -> Vec<String> {
         let mut notes = self.notes.clone();
-        notes.extend(self.live.as_ref().and_then(|series| beyond(series, &opened.grid, uncovered)));
-        notes.extend(opened.gaps.iter().cloned());
-        if grid.origin == Origin::TimeZone {
+        notes.extend(
+            self.intensity_series.as_ref().and_then(|series| uncovered_note(series, &header.grid, uncovered)),
+        );
+        notes.extend(header.gaps.iter().cloned());
+        if grid.origin == LocationSource::TimeZone {
             let place = grid.place.as_deref().unwrap_or_default();
             notes.push(format!(
                 "the place is a guess from this machine's time zone: {place}; name it with SOOTPRINT_PLACE"
             ));
         }
-        if grid.origin == Origin::Unknown {
+        if grid.origin == LocationSource::Unknown {
             notes.push(
                 "nobody said where the run is: the world's mean intensity, 36 to 802 g/kWh, stands in; \
                  name the place with SOOTPRINT_PLACE"
                     .to_owned(),
             );
         }
-        if self.claimed.is_none() && opened.components.iter().any(|component| component.kind == Kind::Gpu) {
-            let which =
-                if self.knows_ours() { "those that a process of ours used" } else { "all visible ones" };
-            notes.push(format!("no framework said which boards it trains on: {which} are counted"));
+        if self.training_gpus.is_none()
+            && header.components.iter().any(|component| component.kind == ComponentKind::Gpu)
+        {
+            let counted_gpus =
+                if self.has_own_process() { "those that a process of ours used" } else { "all visible ones" };
+            notes.push(format!("no framework said which boards it trains on: {counted_gpus} are counted"));
         }
         notes
     }
 }
 
 /// What a reader should hear of the energy that a series does not cover.
-fn beyond(series: &Series, table: &Answer, uncovered: Energy) -> Option<String> {
-    let who = if series.is_given() { "the user's series" } else { "the live provider" };
-    let stands = if table.method == Figure::Given { "the given figure" } else { "the table's yearly figure" };
-    let bases = if series.basis() == table.basis { "" } else { ", though the two do not count the same" };
+fn uncovered_note(series: &IntensitySeries, table: &GridIntensity, uncovered: Energy) -> Option<String> {
+    let series_name = if series.is_user_provided() { "the user's series" } else { "the live provider" };
+    let fallback =
+        if table.method == IntensityKind::Given { "the given figure" } else { "the table's yearly figure" };
+    let scope_warning =
+        if series.basis() == table.basis { "" } else { ", though the two do not count the same" };
     (uncovered > Energy::ZERO).then(|| {
         format!(
-            "{who} has no intensity for the hours in which {uncovered} was used: {stands} stands there{bases}"
+            "{series_name} has no intensity for the hours in which {uncovered} was used: {fallback} stands there{scope_warning}"
         )
     })
 }

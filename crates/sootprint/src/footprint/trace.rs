@@ -3,19 +3,19 @@
 use sootprint_core::{Energy, energy_at};
 
 /// The footprint keeps at most this many points of power; a longer run's are thinned out evenly.
-pub(super) const MOST_POINTS: usize = 500;
+pub(super) const MAX_POWER_POINTS: usize = 500;
 
 /// The mean power over less than this many seconds says nothing of a rest.
-const SHORTEST_REST: f64 = 0.9;
+const MIN_IDLE_WINDOW: f64 = 0.9;
 
 /// Energies that only grow, with their moments.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Trace(Vec<(f64, Vec<Energy>)>);
+pub(super) struct EnergyTrace(Vec<(f64, Vec<Energy>)>);
 
-impl Trace {
+impl EnergyTrace {
     pub(super) fn push(&mut self, at: f64, each: Vec<Energy>) {
         self.0.push((at, each));
-        if self.0.len() > 2 * MOST_POINTS {
+        if self.0.len() > 2 * MAX_POWER_POINTS {
             thin_out(&mut self.0);
         }
     }
@@ -26,19 +26,19 @@ impl Trace {
     }
 
     /// What a sum of the components' energies makes of each point.
-    pub(super) fn summed(&self, sum: impl Fn(&[Energy]) -> Energy) -> Vec<(f64, Energy)> {
+    pub(super) fn sum_points(&self, sum: impl Fn(&[Energy]) -> Energy) -> Vec<(f64, Energy)> {
         self.0.iter().map(|(at, each)| (*at, sum(each))).collect()
     }
 }
 
 /// The mean power up to each moment that is kept.
-pub(super) fn power(mut summed: Vec<(f64, Energy)>) -> Vec<(f64, f64)> {
-    while summed.len() > MOST_POINTS {
-        thin_out(&mut summed);
+pub(super) fn mean_power(mut total_energy: Vec<(f64, Energy)>) -> Vec<(f64, f64)> {
+    while total_energy.len() > MAX_POWER_POINTS {
+        thin_out(&mut total_energy);
     }
     let (mut then, mut before) = (0.0, Energy::ZERO);
-    let mut power = Vec::with_capacity(summed.len());
-    for (at, energy) in summed {
+    let mut power = Vec::with_capacity(total_energy.len());
+    for (at, energy) in total_energy {
         if at > then {
             power.push((at, (energy - before).joules() / (at - then)));
             (then, before) = (at, energy);
@@ -49,9 +49,9 @@ pub(super) fn power(mut summed: Vec<(f64, Energy)>) -> Vec<(f64, f64)> {
 
 /// What a run would have used at the lowest power that was seen in it, which bounds from above what its hardware uses
 /// at rest. A training that never rests tells little of that; a single span tells nothing.
-pub(super) fn lowest_seen(power: &[(f64, f64)], duration: f64) -> Option<Energy> {
+pub(super) fn idle_energy_from_lowest_power(power: &[(f64, f64)], duration: f64) -> Option<Energy> {
     let starts = std::iter::once(0.0).chain(power.iter().map(|(at, _)| *at));
-    let spans = starts.zip(power).filter(|(start, (at, _))| at - start >= SHORTEST_REST);
+    let spans = starts.zip(power).filter(|(start, (at, _))| at - start >= MIN_IDLE_WINDOW);
     let watts: Vec<f64> = spans.map(|(_, (_, watts))| *watts).collect();
     let lowest = watts.iter().copied().reduce(f64::min)?;
     (watts.len() > 1).then(|| Energy::from_joules(lowest * duration))

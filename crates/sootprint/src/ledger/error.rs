@@ -49,7 +49,7 @@ pub enum LedgerError {
     },
     /// Its first line is damaged or is not a run's beginning, and without it the rest means nothing.
     #[error("the ledger {} has no readable first line", path.display())]
-    NoBeginning {
+    MissingHeader {
         /// The ledger.
         path: PathBuf,
     },
@@ -63,7 +63,7 @@ impl LedgerError {
             Self::Thread { path, .. }
             | Self::Read { path, .. }
             | Self::Schema { path, .. }
-            | Self::NoBeginning { path } => (path, path.file_name().unwrap_or_default().to_string_lossy()),
+            | Self::MissingHeader { path } => (path, path.file_name().unwrap_or_default().to_string_lossy()),
         };
         self.to_string().replace(&path.display().to_string(), &name)
     }

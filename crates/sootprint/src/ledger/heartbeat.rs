@@ -6,24 +6,24 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Entry, line};
+use super::{LedgerEntry, line};
 
-const PAGE: usize = 4096;
+const PAGE_SIZE: usize = 4096;
 
 /// How large a slot has to be for lines that may grow a little.
 pub(super) const fn slot_size(line: usize) -> usize {
-    (2 * line).div_ceil(PAGE) * PAGE
+    (2 * line).div_ceil(PAGE_SIZE) * PAGE_SIZE
 }
 
 /// The newest whole slot; none where there is none.
-pub(super) fn read(path: &Path) -> Option<Entry> {
+pub(super) fn read_newest(path: &Path) -> Option<LedgerEntry> {
     let bytes = fs::read(path).ok()?;
-    let slots = (0..bytes.len()).step_by(PAGE).filter_map(|start| {
+    let slots = (0..bytes.len()).step_by(PAGE_SIZE).filter_map(|start| {
         let slot = &bytes[start..];
         let end = slot.iter().position(|byte| *byte == b'\n')?;
-        let entry = line::parsed(&slot[..=end])?;
+        let entry = line::decode(&slot[..=end])?;
         match entry {
-            Entry::Beat { at, .. } => Some((at, entry)),
+            LedgerEntry::Heartbeat { at, .. } => Some((at, entry)),
             _ => None,
         }
     });

@@ -5,63 +5,63 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
 use super::LedgerError;
-use super::begin::next_attempt;
-use super::folder::{Name, folder};
-use crate::launch::Launch;
+use super::create::next_attempt;
+use super::paths::{LedgerId, ledger_dir};
+use crate::distributed::RankInfo;
 
 /// What the writing thread needs of a disk.
-pub(super) trait Store: Send {
+pub(super) trait LedgerStore: Send {
     /// Appends to the ledger.
     fn append(&mut self, text: &[u8]) -> io::Result<()>;
     /// Writes a slot of the heartbeat, which begins at this byte.
-    fn beat(&mut self, start: u64, text: &[u8]) -> io::Result<()>;
+    fn write_heartbeat(&mut self, start: u64, text: &[u8]) -> io::Result<()>;
     /// Waits until the disk has both files.
     fn sync(&mut self) -> io::Result<()>;
     /// Makes the ledger that of the next attempt of an earlier run, and says which; none when there is none.
-    fn resume(&mut self) -> Result<Option<Name>, LedgerError>;
+    fn resume(&mut self) -> Result<Option<LedgerId>, LedgerError>;
     /// Removes the heartbeat: the ledger says it all.
-    fn end(&mut self);
+    fn remove_heartbeat(&mut self);
 }
 
 /// The files. The system unlocks the ledger when its process ends, however that ends.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct FileStore {
     ledger: File,
     /// Made with the first beat.
     heartbeat: Option<File>,
     /// Whether the disk has the names of both files too.
-    is_listed: bool,
+    is_dir_synced: bool,
     dir: PathBuf,
-    name: Name,
-    launch: Launch,
+    id: LedgerId,
+    launch: RankInfo,
 }
 
-impl Files {
+impl FileStore {
     /// Of a ledger that is open for appending.
-    pub(super) const fn new(ledger: File, dir: PathBuf, name: Name, launch: Launch) -> Self {
-        Self { ledger, heartbeat: None, is_listed: false, dir, name, launch }
+    pub(super) const fn new(ledger: File, dir: PathBuf, id: LedgerId, launch: RankInfo) -> Self {
+        Self { ledger, heartbeat: None, is_dir_synced: false, dir, id, launch }
     }
 
     /// A file that was removed takes what is written, and nobody finds it again.
-    fn is_there(&self) -> io::Result<()> {
-        let (there, ours) = (fs::metadata(self.name.ledger(&self.dir))?, self.ledger.metadata()?);
-        if is_same(&there, &ours) { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+    fn check_file_exists(&self) -> io::Result<()> {
+        let (on_disk, opened) = (fs::metadata(self.id.ledger_path(&self.dir))?, self.ledger.metadata()?);
+        if is_same_file(&on_disk, &opened) { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 }
 
-impl Store for Files {
+impl LedgerStore for FileStore {
     fn append(&mut self, text: &[u8]) -> io::Result<()> {
-        self.is_there()?;
+        self.check_file_exists()?;
         self.ledger.write_all(text)
     }
 
-    fn beat(&mut self, start: u64, text: &[u8]) -> io::Result<()> {
+    fn write_heartbeat(&mut self, start: u64, text: &[u8]) -> io::Result<()> {
         let file = match &mut self.heartbeat {
             Some(file) => file,
             None => {
-                let path = self.name.heartbeat(&self.dir);
+                let path = self.id.heartbeat_path(&self.dir);
                 let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-                self.is_listed = false;
+                self.is_dir_synced = false;
                 self.heartbeat.insert(file)
             }
         };
@@ -70,46 +70,46 @@ impl Store for Files {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if !std::mem::replace(&mut self.is_listed, true) {
+        if !std::mem::replace(&mut self.is_dir_synced, true) {
             // Where the system synchronises no folders, it keeps their names by itself.
-            let _ = File::open(folder(&self.dir)).and_then(|folder| folder.sync_all());
+            let _ = File::open(ledger_dir(&self.dir)).and_then(|folder| folder.sync_all());
         }
         self.ledger.sync_data()?;
         self.heartbeat.as_ref().map_or(Ok(()), File::sync_data)
     }
 
-    fn resume(&mut self) -> Result<Option<Name>, LedgerError> {
-        let Some(next) = next_attempt(&self.dir, &self.launch, Some(&self.name.run))? else {
+    fn resume(&mut self) -> Result<Option<LedgerId>, LedgerError> {
+        let Some(next) = next_attempt(&self.dir, &self.launch, Some(&self.id.run))? else {
             return Ok(None);
         };
-        let (from, to) = (self.name.ledger(&self.dir), next.ledger(&self.dir));
+        let (from, to) = (self.id.ledger_path(&self.dir), next.ledger_path(&self.dir));
         // A link never takes the place of a file that is there, and the lock stays with the file.
         let moved = fs::hard_link(&from, &to).and_then(|()| fs::remove_file(&from));
         moved.map_err(|source| LedgerError::Folder { path: to, source })?;
         if self.heartbeat.is_some() {
             // Without it the next beats go to a file that nobody finds; the lines are there all the same.
-            let _ = fs::rename(self.name.heartbeat(&self.dir), next.heartbeat(&self.dir));
+            let _ = fs::rename(self.id.heartbeat_path(&self.dir), next.heartbeat_path(&self.dir));
         }
-        self.name = next.clone();
-        self.is_listed = false;
+        self.id = next.clone();
+        self.is_dir_synced = false;
         Ok(Some(next))
     }
 
-    fn end(&mut self) {
+    fn remove_heartbeat(&mut self) {
         if self.heartbeat.take().is_some() {
             // One that stays is older than the ledger's last line, and counts as nothing.
-            let _ = fs::remove_file(self.name.heartbeat(&self.dir));
+            let _ = fs::remove_file(self.id.heartbeat_path(&self.dir));
         }
     }
 }
 
 #[cfg(unix)]
-fn is_same(there: &fs::Metadata, ours: &fs::Metadata) -> bool {
+fn is_same_file(on_disk: &fs::Metadata, opened: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    (there.dev(), there.ino()) == (ours.dev(), ours.ino())
+    (on_disk.dev(), on_disk.ino()) == (opened.dev(), opened.ino())
 }
 
 #[cfg(not(unix))]
-fn is_same(_there: &fs::Metadata, _ours: &fs::Metadata) -> bool {
+fn is_same_file(_there: &fs::Metadata, _ours: &fs::Metadata) -> bool {
     true
 }

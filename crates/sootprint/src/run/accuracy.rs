@@ -5,39 +5,47 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sootprint_core::{Kind, Power};
-use sootprint_power::{Replay, Sensor, VirtualClock};
+use sootprint_core::{ComponentKind, Power};
+use sootprint_power::{Replay, ReplaySensor, VirtualClock};
 
 use super::Run;
 
-const ROUND: f64 = 1.03;
+const PERIOD_SECONDS: f64 = 1.03;
 
 /// The truth, worked out apart from the code under test: the script's integral from its beginning.
-fn truth(time: f64) -> f64 {
-    let rounds = (time / ROUND).floor();
-    let left = time - rounds * ROUND;
-    rounds * 202.0 + 100.0 * left.min(0.7) + 400.0 * (left - 0.7).max(0.0)
+fn true_energy(time: f64) -> f64 {
+    let periods = (time / PERIOD_SECONDS).floor();
+    let remainder = time - periods * PERIOD_SECONDS;
+    periods * 202.0 + 100.0 * remainder.min(0.7) + 400.0 * (remainder - 0.7).max(0.0)
 }
 
 /// The relative error of a run from `start` to `start + length` on such a sensor; of its only epoch, too.
-fn errors(sensor: Sensor, start: f64, length: f64) -> [f64; 2] {
+fn relative_errors(sensor: ReplaySensor, start: f64, length: f64) -> [f64; 2] {
     let dir = tempfile::tempdir().unwrap();
     let clock = VirtualClock::default();
     let script = [(0.7, 100.0), (0.33, 400.0)]
         .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
-    let replay = Replay::new().component(Kind::Gpu, "board", script).sensor(sensor).on_clock(clock.clone());
+    let replay = Replay::new()
+        .with_component(ComponentKind::Gpu, "board", script)
+        .with_sensor(sensor)
+        .with_clock(clock.clone());
     clock.advance(Duration::from_secs_f64(start));
     let run = Run::pre_training(dir.path()).replay(replay).start();
     for _ in run.epochs(1..=1) {
         clock.advance(Duration::from_secs_f64(length));
     }
     let footprint = run.finish();
-    let used = truth(start + length) - truth(start);
+    let used = true_energy(start + length) - true_energy(start);
     [footprint.energy.total, footprint.epochs[0].energy].map(|energy| (energy.joules() / used - 1.0).abs())
 }
 
-fn check(sensor: Sensor, start: f64, length: f64, goal: f64) -> Result<(), TestCaseError> {
-    let errors = errors(sensor, start, length);
+fn assert_errors_within(
+    sensor: ReplaySensor,
+    start: f64,
+    length: f64,
+    goal: f64,
+) -> Result<(), TestCaseError> {
+    let errors = relative_errors(sensor, start, length);
     prop_assert!(
         errors.iter().all(|error| *error <= goal),
         "{errors:?} of {goal} at {start} s for {length} s"
@@ -46,21 +54,21 @@ fn check(sensor: Sensor, start: f64, length: f64, goal: f64) -> Result<(), TestC
 }
 
 /// Boards of one script, each at a multiple of its power and with a sensor of its own.
-fn boards(sensors: &[Sensor]) -> Replay {
-    sensors.iter().zip(1_u32..).fold(Replay::new(), |replay, (sensor, times)| {
+fn gpus_with_sensors(sensors: &[ReplaySensor]) -> Replay {
+    sensors.iter().zip(1_u32..).fold(Replay::new(), |replay, (sensor, factor)| {
         let script = [(0.7, 100.0), (0.33, 400.0)].map(|(seconds, watts)| {
-            (Duration::from_secs_f64(seconds), Power::from_watts(watts * f64::from(times)))
+            (Duration::from_secs_f64(seconds), Power::from_watts(watts * f64::from(factor)))
         });
-        replay.component(Kind::Gpu, format!("board {times}"), script).sensor(*sensor)
+        replay.with_component(ComponentKind::Gpu, format!("board {factor}"), script).with_sensor(*sensor)
     })
 }
 
-fn sensors() -> impl Strategy<Value = Vec<Sensor>> {
+fn sensor_lists() -> impl Strategy<Value = Vec<ReplaySensor>> {
     let sensor = prop_oneof![
-        Just(Sensor::Counter),
-        Just(Sensor::TickingCounter(0.02)),
-        Just(Sensor::TickingCounter(0.1)),
-        Just(Sensor::Power),
+        Just(ReplaySensor::Counter),
+        Just(ReplaySensor::TickingCounter(0.02)),
+        Just(ReplaySensor::TickingCounter(0.1)),
+        Just(ReplaySensor::Power),
     ];
     prop::collection::vec(sensor, 1..=8)
 }
@@ -69,28 +77,28 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn an_exact_counter_is_exact(start in 0.0..3.0, length in 0.05..60.0) {
-        check(Sensor::Counter, start, length, 1e-6)?;
+    fn exact_counter_has_no_error(start in 0.0..3.0, length in 0.05..60.0) {
+        assert_errors_within(ReplaySensor::Counter, start, length, 1e-6)?;
     }
 
     #[test]
-    fn a_counter_that_ticks_every_20_ms(start in 0.0..3.0, length in 5.0..30.0) {
-        check(Sensor::TickingCounter(0.02), start, length, 0.0005)?;
+    fn counter_with_20ms_tick_meets_goal(start in 0.0..3.0, length in 5.0..30.0) {
+        assert_errors_within(ReplaySensor::TickingCounter(0.02), start, length, 0.0005)?;
     }
 
     #[test]
-    fn a_counter_that_ticks_every_100_ms(start in 0.0..3.0, length in 5.0..30.0) {
-        check(Sensor::TickingCounter(0.1), start, length, 0.005)?;
+    fn counter_with_100ms_tick_meets_goal(start in 0.0..3.0, length in 5.0..30.0) {
+        assert_errors_within(ReplaySensor::TickingCounter(0.1), start, length, 0.005)?;
     }
 
     #[test]
-    fn a_window_not_much_longer_than_a_tick(start in 0.0..3.0) {
-        check(Sensor::TickingCounter(0.1), start, 0.15, 0.05)?;
+    fn short_window_meets_accuracy_goal(start in 0.0..3.0) {
+        assert_errors_within(ReplaySensor::TickingCounter(0.1), start, 0.15, 0.05)?;
     }
 
     #[test]
-    fn power_readings_alone(start in 0.0..3.0, length in 5.0..30.0) {
-        check(Sensor::Power, start, length, 0.01)?;
+    fn power_samples_meet_accuracy_goal(start in 0.0..3.0, length in 5.0..30.0) {
+        assert_errors_within(ReplaySensor::Power, start, length, 0.01)?;
     }
 }
 
@@ -100,13 +108,13 @@ proptest! {
 
     /// Epochs that touch add up to the run, however short or long each is.
     #[test]
-    fn a_run_is_the_sum_of_its_epochs(
-        sensors in sensors(),
+    fn epoch_energies_sum_to_run(
+        sensors in sensor_lists(),
         lengths in prop::collection::vec((0.05_f64.ln()..7_200.0_f64.ln()).prop_map(f64::exp), 1..6),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let clock = VirtualClock::default();
-        let run = Run::pre_training(dir.path()).replay(boards(&sensors).on_clock(clock.clone())).start();
+        let run = Run::pre_training(dir.path()).replay(gpus_with_sensors(&sensors).with_clock(clock.clone())).start();
         for number in run.epochs(0..lengths.len()) {
             clock.advance(Duration::from_secs_f64(lengths[number]));
         }
@@ -116,7 +124,7 @@ proptest! {
         prop_assert!((sum / total - 1.0).abs() < 1e-9, "{sum} J in epochs, {total} J in all");
         prop_assert!(footprint.epochs.iter().all(|epoch| epoch.energy.joules() > 0.0));
         let times: f64 = (1..=sensors.len()).map(|times| times as f64).sum();
-        let used = truth(lengths.iter().sum()) * times;
+        let used = true_energy(lengths.iter().sum()) * times;
         // The clock counts whole nanoseconds.
         let [low, high] = [footprint.energy.low, footprint.energy.high].map(|bound| bound.joules());
         prop_assert!(

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sootprint_core::{CarbonIntensity, Metadata, Outcome, Place, Provider, Pue, Series, TrainingType};
+use sootprint_core::{
+    CarbonIntensity, CloudMetadata, IntensityProvider, IntensitySeries, Place, Pue, RunStatus, TrainingType,
+};
 use sootprint_power::{Replay, VirtualClock};
 
-use super::attach::Attached;
-use super::book::{Asked, Book, Identity, Inside};
-use super::watch::{self, Watch};
-use super::{AtFinish, Budget, LONGEST_DROP, LONGEST_WAIT, Run, RunHandle};
+use super::background::{self, BackgroundQueries};
+use super::nested::RemoteSampler;
+use super::recorder::{NestedRunConfig, RecorderOptions, RunLabel, RunRecorder};
+use super::{Budget, DROP_TIMEOUT, FinishHook, RANK_TIMEOUT, Run, RunHandle};
 use crate::ledger::LedgerError;
-use crate::settings::{Arguments, SettingError, Settings};
+use crate::settings::{RunArguments, RunSettings, SettingError};
 
 /// What a run is told before it starts.
 #[must_use = "a run measures nothing until it is started"]
@@ -22,33 +24,33 @@ pub struct RunBuilder {
     dir: PathBuf,
     training_type: Option<TrainingType>,
     base_model: Option<String>,
-    arguments: Arguments,
-    metadata: Option<Arc<dyn Metadata>>,
-    provider: Option<Arc<dyn Provider>>,
+    arguments: RunArguments,
+    cloud_metadata: Option<Arc<dyn CloudMetadata>>,
+    intensity_provider: Option<Arc<dyn IntensityProvider>>,
     /// How often the provider is asked while the run goes on.
-    pub(super) every: Duration,
-    resumes: bool,
+    pub(super) query_interval: Duration,
+    resume: bool,
     /// How long the first rank waits for the others' last lines.
-    pub(super) waits: Duration,
+    pub(super) rank_timeout: Duration,
     budgets: Vec<Budget>,
-    at_finish: Vec<Arc<dyn AtFinish>>,
+    finish_hooks: Vec<Arc<dyn FinishHook>>,
 }
 
 impl RunBuilder {
     pub(super) fn new(dir: PathBuf, training_type: Option<TrainingType>, base_model: Option<String>) -> Self {
-        let arguments = Arguments::default();
+        let arguments = RunArguments::default();
         Self {
             dir,
             training_type,
             base_model,
             arguments,
-            metadata: None,
-            provider: None,
-            every: watch::EVERY,
-            resumes: false,
-            waits: LONGEST_WAIT,
+            cloud_metadata: None,
+            intensity_provider: None,
+            query_interval: background::QUERY_INTERVAL,
+            resume: false,
+            rank_timeout: RANK_TIMEOUT,
             budgets: Vec::new(),
-            at_finish: Vec::new(),
+            finish_hooks: Vec::new(),
         }
     }
 
@@ -61,7 +63,7 @@ impl RunBuilder {
     /// # Errors
     /// [`try_start`](Self::try_start) gives [`LedgerError::Busy`] when another process still records that run.
     pub fn resume(mut self) -> Self {
-        self.resumes = true;
+        self.resume = true;
         self
     }
 
@@ -77,7 +79,7 @@ impl RunBuilder {
 
     /// Where the run is. Else `SOOTPRINT_PLACE` says it, else a `sootprint.toml` (of the project, which is the nearest in
     /// the working folder or above it; of the user, in `~/.config/sootprint`; of the site, in `/etc`), else the
-    /// machine's [cloud](Self::metadata); else the machine's time zone is a guess, and the footprint says so.
+    /// machine's [cloud](Self::cloud_metadata); else the machine's time zone is a guess, and the footprint says so.
     pub fn place(mut self, place: Place) -> Self {
         self.arguments.place = Some(place);
         self
@@ -88,16 +90,16 @@ impl RunBuilder {
     ///
     /// Nobody is asked unless this is called, as `sootprint_live::CloudMetadata` does over the network; the command
     /// calls it. `SOOTPRINT_METADATA=off` forbids it, as `metadata = false` in a `sootprint.toml` does.
-    pub fn metadata(mut self, metadata: Arc<dyn Metadata>) -> Self {
-        self.metadata = Some(metadata);
+    pub fn cloud_metadata(mut self, metadata: Arc<dyn CloudMetadata>) -> Self {
+        self.cloud_metadata = Some(metadata);
         self
     }
 
-    /// Figures of one's own for the hours of the run; see [`Series::from_csv_file`]. Else `SOOTPRINT_SERIES` names the
+    /// Figures of one's own for the hours of the run; see [`IntensitySeries::from_csv_file`]. Else `SOOTPRINT_SERIES` names the
     /// file.
     ///
     /// Where the series has no figure, the [intensity](Self::intensity) that was given stands, or the table's.
-    pub fn series(mut self, series: Series) -> Self {
+    pub fn intensity_series(mut self, series: IntensitySeries) -> Self {
         self.arguments.series = Some(series);
         self
     }
@@ -115,15 +117,62 @@ impl RunBuilder {
     /// [`Run::finish`], which waits for the answer. Each time it is asked about all that was not found yet, so that an
     /// outage leaves no hole that its history can fill. The footprint's intensity is then the mean over the run's hours, each weighted with the energy that was used in
     /// it, and every epoch's grams use that mean. Where the provider has no answer the table's figure stands, and a
-    /// note in the footprint says so. An [intensity](Self::intensity) or a [series](Self::series) that was given
+    /// note in the footprint says so. An [intensity](Self::intensity) or a [series](Self::intensity_series) that was given
     /// stands: then nobody is asked, nor when nobody said where the run is.
     ///
     /// # Limits
     /// The hours are counted from the system's time at the start, on a clock that stands still while the machine
     /// sleeps. On a run of more than eleven days the readings that tell one hour's energy from the next one's are kept
     /// more than half an hour apart; in between, power is taken as even.
-    pub fn provider(mut self, provider: Arc<dyn Provider>) -> Self {
-        self.provider = Some(provider);
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// use jiff::Timestamp;
+    /// use sootprint::{
+    ///     CarbonIntensity, ComponentKind, EmissionScope, IntensityPeriod, IntensityProvider, IntensitySeries, Place, Power,
+    ///     ProviderError, Replay, Run, VirtualClock,
+    /// };
+    ///
+    /// /// A site with its own turbine and a record of what it emits.
+    /// #[derive(Debug)]
+    /// struct OwnTurbine;
+    ///
+    /// impl IntensityProvider for OwnTurbine {
+    ///     fn intensity_between(
+    ///         &self,
+    ///         _place: Place,
+    ///         from: Timestamp,
+    ///         to: Timestamp,
+    ///     ) -> Result<IntensitySeries, ProviderError> {
+    ///         let intensity = CarbonIntensity::from_grams_per_kilowatt_hour(500.0);
+    ///         let period = IntensityPeriod { start: from, end: to, intensity, is_forecast: false };
+    ///         IntensitySeries::new("our turbine's record", EmissionScope::DirectGeneration, vec![period])
+    ///     }
+    /// }
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let clock = VirtualClock::default();
+    /// # let kilowatt = [(Duration::from_secs(1), Power::from_watts(1_000.0))];
+    /// # let replay = Replay::new().with_component(ComponentKind::Cpu, "Scripted CPU", kilowatt).with_clock(clock.clone());
+    /// let run = Run::pre_training(dir.path())
+    ///     .place("GB".parse()?)
+    ///     .intensity_provider(Arc::new(OwnTurbine))
+    /// #   .pue(sootprint::Pue::new(1.0)?)
+    /// #   .replay(replay)
+    ///     .start();
+    /// # clock.advance(Duration::from_secs(7_200));
+    /// // Two hours at a kilowatt.
+    /// let footprint = run.finish();
+    /// assert!((footprint.emissions.best.grams() - 1_000.0).abs() < 1e-6);
+    /// assert_eq!(footprint.grid.source, "our turbine's record");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn intensity_provider(mut self, provider: Arc<dyn IntensityProvider>) -> Self {
+        self.intensity_provider = Some(provider);
         self
     }
 
@@ -135,15 +184,15 @@ impl RunBuilder {
     }
 
     /// Reads NVIDIA boards through the NVML library at this path; else `SOOTPRINT_NVML` names it, else the system's.
-    pub fn nvml(mut self, library: impl Into<PathBuf>) -> Self {
+    pub fn nvml_library(mut self, library: impl Into<PathBuf>) -> Self {
         self.arguments.nvml = Some(library.into().into_os_string());
         self
     }
 
     /// Measures the hardware at rest for this long before the run begins, so that the footprint can say what the run
     /// would have used idle. The start waits for it; a few seconds are enough. Nothing of it counts as the run's.
-    pub fn baseline(mut self, rest: Duration) -> Self {
-        self.arguments.baseline = Some(rest);
+    pub fn idle_baseline(mut self, duration: Duration) -> Self {
+        self.arguments.baseline = Some(duration);
         self
     }
 
@@ -154,18 +203,33 @@ impl RunBuilder {
     }
 
     /// Calls this when the run is finished; several may be given, and each is called.
-    pub fn at_finish(mut self, hook: Arc<dyn AtFinish>) -> Self {
-        self.at_finish.push(hook);
+    pub fn on_finish(mut self, hook: Arc<dyn FinishHook>) -> Self {
+        self.finish_hooks.push(hook);
         self
     }
 
     /// Measures time by a virtual clock, as hardware that follows a script on that clock has to be measured.
-    pub fn clock(mut self, clock: VirtualClock) -> Self {
+    pub fn virtual_clock(mut self, clock: VirtualClock) -> Self {
         self.arguments.clock = Some(clock);
         self
     }
 
     /// Measures a script instead of this machine.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sootprint::{ComponentKind, Power, Replay, Run, VirtualClock};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let clock = VirtualClock::default();
+    /// let steady = [(Duration::from_secs(1), Power::from_watts(100.0))];
+    /// let replay = Replay::new().with_component(ComponentKind::Cpu, "Scripted CPU", steady).with_clock(clock.clone());
+    ///
+    /// let run = Run::pre_training(dir.path()).replay(replay).start();
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(run.finish().energy.total.joules(), 6_000.0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn replay(mut self, replay: Replay) -> Self {
         self.arguments.replay = Some(replay);
         self
@@ -173,10 +237,10 @@ impl RunBuilder {
 
     /// Starts the run, whatever is missing: each lack is a note in the footprint and one warning.
     pub fn start(self) -> Run {
-        let settings = self.settings();
-        let (run, problems) = self.begin(settings, false);
-        for problem in problems {
-            tracing::warn!("{problem}");
+        let settings = self.resolve_settings();
+        let (run, errors) = self.start_with(settings, false);
+        for error in errors {
+            tracing::warn!("{error}");
         }
         run
     }
@@ -187,73 +251,105 @@ impl RunBuilder {
     /// The first [`StartError`]: a variable that cannot be taken, a folder that cannot be written or in which another
     /// process records a run, no thread.
     pub fn try_start(self) -> Result<Run, StartError> {
-        let mut settings = self.settings();
-        if !settings.problems.is_empty() {
-            return Err(settings.problems.swap_remove(0).into());
+        let mut settings = self.resolve_settings();
+        if !settings.errors.is_empty() {
+            return Err(settings.errors.swap_remove(0).into());
         }
-        let (mut run, problems) = self.begin(settings, true);
-        match problems.into_iter().next() {
+        let (mut run, errors) = self.start_with(settings, true);
+        match errors.into_iter().next() {
             None => Ok(run),
-            Some(problem) => {
-                run.end(Some(Outcome::Failed), LONGEST_DROP, None);
-                Err(problem)
+            Some(error) => {
+                run.finish_with(Some(RunStatus::Failed), DROP_TIMEOUT, None);
+                Err(error)
             }
         }
     }
 
-    fn settings(&self) -> Settings {
-        Settings::from_environment(self.arguments.clone())
+    fn resolve_settings(&self) -> RunSettings {
+        RunSettings::from_environment(self.arguments.clone())
     }
 
-    pub(super) fn begin(self, mut settings: Settings, is_strict: bool) -> (Run, Vec<StartError>) {
-        let Self { dir, training_type, base_model, metadata, provider, every, resumes, waits, .. } = self;
-        let (budgets, mut at_finish) = (self.budgets, self.at_finish);
+    pub(super) fn start_with(self, mut settings: RunSettings, fail_if_busy: bool) -> (Run, Vec<StartError>) {
+        let Self {
+            dir,
+            training_type,
+            base_model,
+            cloud_metadata,
+            intensity_provider,
+            query_interval,
+            resume,
+            rank_timeout,
+            ..
+        } = self;
+        let (budgets, mut finish_hooks) = (self.budgets, self.finish_hooks);
         let (rank, ranks) = (settings.launch.rank, settings.launch.ranks);
-        let (is_off, asks_metadata) = (settings.is_off, settings.asks_metadata);
-        let identity = Identity { training_type, base_model };
-        let left = left_to_the_command(provider.is_some(), &self.arguments);
-        let attached = attached(&settings, &identity, left);
+        let (is_disabled, query_cloud_metadata) = (settings.is_disabled, settings.query_cloud_metadata);
+        let label = RunLabel { training_type, base_model };
+        let ignored = ignored_options(intensity_provider.is_some(), &self.arguments);
+        let remote_sampler = connect_to_parent(&settings, &label, ignored);
         // Who measures asks the others.
-        let asks = !is_off && attached.is_none();
-        let (handle, problems) = if settings.is_off {
-            (RunHandle::without_meter(Book::off(identity, settings)), Vec::new())
-        } else if let Some(attached) = attached {
-            let mut problems: Vec<StartError> = settings.problems.drain(..).map(StartError::from).collect();
+        let is_query_allowed = !is_disabled && remote_sampler.is_none();
+        let (handle, errors) = if settings.is_disabled {
+            (RunHandle::without_sampler(RunRecorder::disabled(label, settings)), Vec::new())
+        } else if let Some(remote_sampler) = remote_sampler {
+            let mut errors: Vec<StartError> = settings.errors.drain(..).map(StartError::from).collect();
             // Where there is a ledger its folder is made for it.
-            let made = fs::create_dir_all(&dir);
-            problems
-                .extend(made.err().map(|source| LedgerError::Folder { path: dir.clone(), source }.into()));
-            (RunHandle::attach(attached, identity, settings, budgets), problems)
+            let created = fs::create_dir_all(&dir);
+            errors
+                .extend(created.err().map(|source| LedgerError::Folder { path: dir.clone(), source }.into()));
+            (RunHandle::with_remote_sampler(remote_sampler, label, settings, budgets), errors)
         } else {
-            RunHandle::open(&dir, identity, settings, Asked { resumes, is_strict }, budgets)
+            RunHandle::open(&dir, label, settings, RecorderOptions { resume, fail_if_busy }, budgets)
         };
-        if resumes && handle.is_attached() {
-            handle.resumed();
+        if resume && handle.is_nested() {
+            handle.mark_resumed();
         }
-        let metadata = metadata.filter(|_| asks_metadata && asks);
-        let watch = Watch::start(&handle, metadata, provider.clone().filter(|_| asks), every);
-        if is_off {
-            at_finish.clear();
+        let metadata = cloud_metadata.filter(|_| query_cloud_metadata && is_query_allowed);
+        let background = BackgroundQueries::start(
+            &handle,
+            metadata,
+            intensity_provider.clone().filter(|_| is_query_allowed),
+            query_interval,
+        );
+        if is_disabled {
+            finish_hooks.clear();
         }
-        (Run { handle, dir, provider, at_finish, watch, rank, ranks, waits, is_finished: false }, problems)
+        (
+            Run {
+                handle,
+                dir,
+                intensity_provider,
+                finish_hooks,
+                background,
+                rank,
+                ranks,
+                rank_timeout,
+                is_finished: false,
+            },
+            errors,
+        )
     }
 }
 
 /// The way to the run of `sootprint run` that this process is inside of, if it is inside of one that answers.
-fn attached(settings: &Settings, identity: &Identity, left: Vec<&str>) -> Option<Attached> {
-    let outer = settings.outer.as_deref().filter(|_| !settings.is_off)?;
-    let mut gaps: Vec<String> = settings.problems.iter().map(SettingError::without_path).collect();
-    gaps.extend(left.iter().map(|text| (*text).to_owned()));
-    let attached = Attached::to(outer, &settings.launch, Inside::of(identity.clone(), settings, gaps))?;
-    for text in left {
+fn connect_to_parent(settings: &RunSettings, label: &RunLabel, ignored: Vec<&str>) -> Option<RemoteSampler> {
+    let parent_run_dir = settings.parent_run_dir.as_deref().filter(|_| !settings.is_disabled)?;
+    let mut gaps: Vec<String> = settings.errors.iter().map(SettingError::without_path).collect();
+    gaps.extend(ignored.iter().map(|text| (*text).to_owned()));
+    let remote_sampler = RemoteSampler::connect(
+        parent_run_dir,
+        &settings.launch,
+        NestedRunConfig::from_settings(label.clone(), settings, gaps),
+    )?;
+    for text in ignored {
         tracing::warn!("{text}");
     }
-    Some(attached)
+    Some(remote_sampler)
 }
 
 /// What a training inside `sootprint run` asks for and does not get, because the command measures.
-fn left_to_the_command(has_provider: bool, arguments: &Arguments) -> Vec<&'static str> {
-    let asked = [
+fn ignored_options(has_provider: bool, arguments: &RunArguments) -> Vec<&'static str> {
+    let options = [
         (
             has_provider,
             "inside `sootprint run` the command asks its live provider, as --live says, and not the training's",
@@ -268,7 +364,7 @@ fn left_to_the_command(has_provider: bool, arguments: &Arguments) -> Vec<&'stati
             "inside `sootprint run` the command reads the boards, with the library that SOOTPRINT_NVML names",
         ),
     ];
-    asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, text)| text).collect()
+    options.into_iter().filter(|(is_set, _)| *is_set).map(|(_, text)| text).collect()
 }
 
 /// Why a run cannot start as it was asked to.

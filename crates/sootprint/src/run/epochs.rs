@@ -1,6 +1,6 @@
 //! The guard around a loop over epochs.
 
-use super::edges::Edges;
+use super::device_sync::DeviceSync;
 use super::handle::RunHandle;
 
 /// Goes through epochs and measures each: epoch k ends when epoch k + 1 is asked for.
@@ -18,7 +18,7 @@ use super::handle::RunHandle;
 pub struct Epochs<I> {
     handle: RunHandle,
     numbers: I,
-    edges: Edges,
+    device_sync: DeviceSync,
     is_open: bool,
 }
 
@@ -27,13 +27,13 @@ where
     I: Iterator<Item: Copy + TryInto<u32>>,
 {
     pub(super) fn new(handle: RunHandle, numbers: I) -> Self {
-        if let (least, Some(most)) = numbers.size_hint()
-            && least == most
-            && let Ok(epochs) = u32::try_from(most)
+        if let (lower, Some(upper)) = numbers.size_hint()
+            && lower == upper
+            && let Ok(planned) = u32::try_from(upper)
         {
-            handle.plan_epochs(epochs);
+            handle.set_planned_epochs(planned);
         }
-        Self { handle, numbers, edges: Edges::default(), is_open: false }
+        Self { handle, numbers, device_sync: DeviceSync::default(), is_open: false }
     }
 }
 
@@ -46,8 +46,8 @@ impl<I> Epochs<I> {
 
     /// Calls `wait` before each edge of an epoch: to wait for the devices that train, so that what they were given
     /// belongs to the epoch that ends. It is not called after a panic.
-    pub fn before_edges(mut self, wait: impl FnMut() + Send + 'static) -> Self {
-        self.edges.add(wait);
+    pub fn sync_with(mut self, wait: impl FnMut() + Send + 'static) -> Self {
+        self.device_sync.add_wait(wait);
         self
     }
 }
@@ -59,18 +59,18 @@ where
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
-        self.edges.wait();
+        self.device_sync.wait_for_devices();
         if std::mem::take(&mut self.is_open) {
-            self.handle.epoch_ended(true);
+            self.handle.end_epoch(true);
         }
         // Who has done all epochs has nothing left to stop.
         let number = self.numbers.next()?;
-        if let Some(reason) = self.handle.over_budget() {
-            self.handle.stop_early(&reason);
+        if let Some(reason) = self.handle.budget_exceeded() {
+            self.handle.record_early_stop(&reason);
             return None;
         }
         // A number that no epoch has is better than none: the epoch is measured all the same.
-        self.handle.epoch_started(number.try_into().unwrap_or(u32::MAX));
+        self.handle.start_epoch(number.try_into().unwrap_or(u32::MAX));
         self.is_open = true;
         Some(number)
     }
@@ -80,30 +80,30 @@ impl<I> Drop for Epochs<I> {
     fn drop(&mut self) {
         if self.is_open {
             if !std::thread::panicking() {
-                self.edges.wait();
+                self.device_sync.wait_for_devices();
             }
-            self.handle.epoch_ended(false);
+            self.handle.end_epoch(false);
         }
     }
 }
 
 /// Runs one epoch, which is complete when `train` returns `Ok`; a panic leaves it open and incomplete.
-pub(super) fn in_scope<T, E>(
+pub(super) fn run_epoch<T, E>(
     handle: &RunHandle,
     number: u32,
     train: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
-    struct Open<'a>(&'a RunHandle, bool);
+    struct EpochGuard<'a>(&'a RunHandle, bool);
 
-    impl Drop for Open<'_> {
+    impl Drop for EpochGuard<'_> {
         fn drop(&mut self) {
-            self.0.epoch_ended(self.1);
+            self.0.end_epoch(self.1);
         }
     }
 
-    handle.epoch_started(number);
-    let mut open = Open(handle, false);
+    handle.start_epoch(number);
+    let mut guard = EpochGuard(handle, false);
     let result = train();
-    open.1 = result.is_ok();
+    guard.1 = result.is_ok();
     result
 }

@@ -1,84 +1,85 @@
 //! What hooks hold of a run.
 
-mod attaching;
-mod course;
-mod live;
+mod lifecycle;
+mod nested;
+mod usage;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use sootprint_core::Outcome;
-use sootprint_power::{Claim, Edge, Session};
+use sootprint_core::RunStatus;
+use sootprint_power::{BoundaryPrecision, DeviceId, SamplerSession};
 
-use super::attach::Attached;
-use super::book::{Book, Ended, PhaseId};
-use super::budget::{Pace, Prediction};
+use super::budget::{BudgetTracker, RunForecast};
+use super::event::HookEvent;
+use super::nested::RemoteSampler;
 use super::phase::Phase;
-use super::said::Said;
-use super::spans::{self, Spans};
-use crate::ledger::Counts;
-use live::Latest;
+use super::recorder::{EpochTotals, PhaseId, RunRecorder};
+use super::spans::{self, RunSpans};
+use crate::ledger::WorkCounts;
+use usage::UsageTracker;
 
-pub use live::Live;
+pub use usage::LiveUsage;
 
 /// A run as hooks see it: cheap to clone, safe to share, harmless after the run's end.
 ///
 /// Each call posts a timestamp to the meter's thread and returns; none waits for a board, and none fails.
 #[derive(Debug, Clone)]
-pub struct RunHandle(Arc<Shared>);
+pub struct RunHandle(Arc<RunHandleInner>);
 
 #[derive(Debug)]
-struct Shared {
+struct RunHandleInner {
     /// None when nothing is measured, and after the end.
-    measured: Mutex<Option<Measured>>,
-    book: Arc<Mutex<Book>>,
-    live: Arc<Mutex<Latest>>,
-    pace: Arc<Mutex<Pace>>,
+    backend: Mutex<Option<MeasurementBackend>>,
+    recorder: Arc<Mutex<RunRecorder>>,
+    usage: Arc<Mutex<UsageTracker>>,
+    budgets: Arc<Mutex<BudgetTracker>>,
     /// What was counted since the last edge of an epoch.
-    counts: Mutex<Counts>,
-    spans: Spans,
-    phases: AtomicU64,
+    counts: Mutex<WorkCounts>,
+    spans: RunSpans,
+    next_phase_id: AtomicU64,
 }
 
 /// Who finds the energy at the moments of which the hooks speak.
 #[derive(Debug)]
-enum Measured {
+enum MeasurementBackend {
     /// The meter of this process.
-    Here(Session),
+    Local(SamplerSession),
     /// The process that measures the command which this one is part of.
-    Outside(Attached),
+    Remote(RemoteSampler),
 }
 
 impl RunHandle {
     /// Says how many epochs there will be; a finish with fewer is an early stop.
-    pub fn plan_epochs(&self, epochs: u32) {
-        locked(&self.0.pace).planned(epochs);
-        self.say(Said::Planned(epochs));
+    pub fn set_planned_epochs(&self, epochs: u32) {
+        lock_ignoring_poison(&self.0.budgets).set_planned_epochs(epochs);
+        self.emit(HookEvent::EpochsPlanned(epochs));
     }
 
     /// An epoch begins now. One that is still open ends here and is not complete.
-    pub fn epoch_started(&self, number: u32) {
-        let before = self.take_counts();
-        locked(&self.0.pace).epoch_started(self.live().energy);
-        let span = self.0.spans.epoch_started(number);
-        let said = Said::EpochStarted { number, before };
-        self.say_then(said, move |ended| spans::ended(span, false, ended));
+    pub fn start_epoch(&self, number: u32) {
+        let counts = self.take_counts();
+        lock_ignoring_poison(&self.0.budgets).start_epoch(self.usage().energy);
+        let span = self.0.spans.start_epoch(number);
+        let event = HookEvent::EpochStarted { number, counts };
+        self.emit_with(event, move |totals| spans::close_epoch_span(span, false, totals));
     }
 
     /// The open epoch ends now.
-    pub fn epoch_ended(&self, completed: bool) {
-        let (counts, span) = (self.take_counts(), self.0.spans.epoch_ended());
-        let live = self.live();
-        let position = locked(&self.0.pace).epoch_ended(completed, live.energy);
-        let pace = Arc::clone(&self.0.pace);
-        self.say_then(Said::EpochEnded { completed, counts }, move |ended| {
-            spans::ended(span, completed, ended);
-            if let (Some(position), Some(ended)) = (position, ended) {
-                locked(&pace).measured(position, ended.energy);
+    pub fn end_epoch(&self, completed: bool) {
+        let (counts, span) = (self.take_counts(), self.0.spans.end_epoch());
+        let usage = self.usage();
+        let position = lock_ignoring_poison(&self.0.budgets).end_epoch(completed, usage.energy);
+        let budgets = Arc::clone(&self.0.budgets);
+        self.emit_with(HookEvent::EpochEnded { completed, counts }, move |totals| {
+            spans::close_epoch_span(span, completed, totals);
+            if let (Some(position), Some(totals)) = (position, totals) {
+                lock_ignoring_poison(&budgets).correct_epoch(position, totals.energy);
             }
         });
-        let warnings = locked(&self.0.pace).warnings(live.energy, live.grams_per_joule());
+        let warnings =
+            lock_ignoring_poison(&self.0.budgets).take_warnings(usage.energy, usage.grams_per_joule());
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -86,51 +87,51 @@ impl RunHandle {
 
     /// A named part of an epoch begins now, and ends when what is returned is dropped; see [`Phase`].
     pub fn phase(&self, name: impl Into<String>) -> Phase {
-        let (id, name) = (self.next_phase(), name.into());
-        self.say(Said::PhaseStarted { id, name });
+        let (id, name) = (self.next_phase_id(), name.into());
+        self.emit(HookEvent::PhaseStarted { id, name });
         Phase::new(self.clone(), id)
     }
 
-    pub(super) fn phase_ended(&self, id: PhaseId) {
-        self.say(Said::PhaseEnded(id));
+    pub(super) fn end_phase(&self, id: PhaseId) {
+        self.emit(HookEvent::PhaseEnded(id));
     }
 
     /// So many more samples were trained on, in the open epoch if there is one. Validation's do not belong here.
-    pub fn samples(&self, samples: u64) {
-        locked(&self.0.counts).add(Counts { samples: Some(samples), tokens: None });
+    pub fn add_samples(&self, samples: u64) {
+        lock_ignoring_poison(&self.0.counts).add(WorkCounts { samples: Some(samples), tokens: None });
     }
 
     /// So many more tokens were trained on, in the open epoch if there is one.
-    pub fn tokens(&self, tokens: u64) {
-        locked(&self.0.counts).add(Counts { samples: None, tokens: Some(tokens) });
+    pub fn add_tokens(&self, tokens: u64) {
+        lock_ignoring_poison(&self.0.counts).add(WorkCounts { samples: None, tokens: Some(tokens) });
     }
 
     /// What the whole run will come to, once an epoch is complete and their number is known.
     #[must_use]
-    pub fn prediction(&self) -> Option<Prediction> {
-        let live = self.live();
-        locked(&self.0.pace).prediction(live.energy, live.grams_per_joule())
+    pub fn forecast(&self) -> Option<RunForecast> {
+        let usage = self.usage();
+        lock_ignoring_poison(&self.0.budgets).forecast(usage.energy, usage.grams_per_joule())
     }
 
     /// Why the loop is to stop now, when a [`Budget`](super::Budget) says so: for hooks that stop a loop by their own
-    /// means and tell it by [`stop_early`](Self::stop_early).
+    /// means and tell it by [`stop_early`](Self::record_early_stop).
     ///
     /// Within an epoch the reason is that the budget is used up; between epochs also that the next one, at the mean of
     /// those before, would go beyond it.
     #[must_use]
-    pub fn over_budget(&self) -> Option<String> {
-        if !locked(&self.0.pace).has_budget() {
+    pub fn budget_exceeded(&self) -> Option<String> {
+        if !lock_ignoring_poison(&self.0.budgets).has_budget() {
             return None;
         }
-        let live = self.live();
-        locked(&self.0.pace).stops(live.energy, live.grams_per_joule())
+        let usage = self.usage();
+        lock_ignoring_poison(&self.0.budgets).stop_reason(usage.energy, usage.grams_per_joule())
     }
 
     /// Says that the loop ends before its time, and why; one warning, a note in the footprint, and its outcome.
-    pub fn stop_early(&self, reason: &str) {
+    pub fn record_early_stop(&self, reason: &str) {
         tracing::warn!("the training stops early: {reason}");
-        self.note(format!("the training stopped early: {reason}"));
-        self.outcome(Outcome::StoppedEarly);
+        self.add_note(format!("the training stopped early: {reason}"));
+        self.set_status(RunStatus::StoppedEarly);
     }
 
     /// The time since the run began, on the run's clock; nothing after its end, and in a run that is switched off.
@@ -140,20 +141,20 @@ impl RunHandle {
     }
 
     /// What the loop calls epochs are slices of one without any.
-    pub(super) fn sliced(&self, every: String) {
-        self.say(Said::Sliced(every));
+    pub(super) fn set_window_length(&self, length: String) {
+        self.emit(HookEvent::WindowLengthSet(length));
     }
 
     /// Says which boards the framework trains on; without any, that it trains on none.
     ///
     /// Boards that no one claims are left out of the footprint. Claims add up.
-    pub fn claim(&self, claims: impl IntoIterator<Item = Claim>) {
-        self.say(Said::Claimed(claims.into_iter().collect()));
+    pub fn add_devices(&self, devices: impl IntoIterator<Item = DeviceId>) {
+        self.emit(HookEvent::DevicesAdded(devices.into_iter().collect()));
     }
 
     /// Says how the training ended, when the hook knows; the worst of several words stands.
-    pub fn outcome(&self, outcome: Outcome) {
-        self.say(Said::Outcome(outcome));
+    pub fn set_status(&self, status: RunStatus) {
+        self.emit(HookEvent::StatusSet(status));
     }
 
     /// Says that the training goes on from a checkpoint of an earlier one: the run becomes the next attempt of the
@@ -161,13 +162,13 @@ impl RunHandle {
     ///
     /// For hooks that hear of it after the start; who knows before says [`RunBuilder::resume`](super::RunBuilder::resume).
     /// Where there is no such run, or another process records it, this run stays one by itself.
-    pub fn resumed(&self) {
-        self.say(Said::Resumed);
+    pub fn mark_resumed(&self) {
+        self.emit(HookEvent::Resumed);
     }
 
     /// Adds what a reader of the footprint should hear.
-    pub fn note(&self, text: impl Into<String>) {
-        self.say(Said::Note(text.into()));
+    pub fn add_note(&self, text: impl Into<String>) {
+        self.emit(HookEvent::NoteAdded(text.into()));
     }
 
     /// Waits until the meter has taken a reading after all that was posted before, and the ledger is written; whether it
@@ -175,84 +176,86 @@ impl RunHandle {
     ///
     /// Not for a training, which need not wait for anything: for tests, and for who reads a ledger beside the run.
     #[must_use = "the meter may not have come to it"]
-    pub fn settle(&self, patience: Duration) -> bool {
-        let (tell, told) = mpsc::channel();
-        match locked(&self.0.measured).as_ref() {
-            Some(Measured::Here(session)) => {
-                let book = Arc::clone(&self.0.book);
-                session.mark(session.now(), Edge::Now, move |_| locked(&book).tell(tell));
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let (done_tx, done_rx) = mpsc::channel();
+        match lock_ignoring_poison(&self.0.backend).as_ref() {
+            Some(MeasurementBackend::Local(session)) => {
+                let recorder = Arc::clone(&self.0.recorder);
+                session.query_energy(session.now(), BoundaryPrecision::Immediate, move |_| {
+                    lock_ignoring_poison(&recorder).notify_when_written(done_tx)
+                });
             }
-            Some(Measured::Outside(attached)) => attached.settle(tell),
+            Some(MeasurementBackend::Remote(remote)) => remote.flush(done_tx),
             None => return false,
         }
-        told.recv_timeout(patience).is_ok()
+        done_rx.recv_timeout(timeout).is_ok()
     }
 
     /// What the run has used so far.
     #[must_use]
-    pub fn live(&self) -> Live {
-        let live = || locked(&self.0.live).live;
-        match locked(&self.0.measured).as_ref() {
-            Some(Measured::Here(session)) => live().at(session.now()),
-            Some(Measured::Outside(attached)) => attached.live(),
-            None => live(),
+    pub fn usage(&self) -> LiveUsage {
+        let last_usage = || lock_ignoring_poison(&self.0.usage).usage;
+        match lock_ignoring_poison(&self.0.backend).as_ref() {
+            Some(MeasurementBackend::Local(session)) => last_usage().extrapolate_to(session.now()),
+            Some(MeasurementBackend::Remote(remote)) => remote.usage(),
+            None => last_usage(),
         }
     }
 
     /// Asks for what the run has used up to this very moment: `tell` hears it as soon as the boards are read, on the
     /// meter's thread, which should not be kept. It is not called where nothing is measured, nor after the run's end.
-    pub fn read(&self, tell: impl FnOnce(Live) + Send + 'static) {
-        match locked(&self.0.measured).as_ref() {
-            Some(Measured::Here(session)) => {
-                let (book, live) = (Arc::clone(&self.0.book), Arc::clone(&self.0.live));
-                session.mark(session.now(), Edge::Now, move |moment| {
-                    let (energy, emissions) = locked(&book).so_far(moment);
-                    let power = locked(&live).live.power;
-                    tell(Live { elapsed: moment.now, energy, power, emissions });
+    pub fn sample(&self, on_usage: impl FnOnce(LiveUsage) + Send + 'static) {
+        match lock_ignoring_poison(&self.0.backend).as_ref() {
+            Some(MeasurementBackend::Local(session)) => {
+                let (recorder, usage) = (Arc::clone(&self.0.recorder), Arc::clone(&self.0.usage));
+                session.query_energy(session.now(), BoundaryPrecision::Immediate, move |moment| {
+                    let (energy, emissions) = lock_ignoring_poison(&recorder).usage_at(moment);
+                    let power = lock_ignoring_poison(&usage).usage.power;
+                    on_usage(LiveUsage { elapsed: moment.now, energy, power, emissions });
                 });
             }
-            Some(Measured::Outside(attached)) => attached.read(tell),
+            Some(MeasurementBackend::Remote(remote)) => remote.sample(on_usage),
             None => {}
         }
     }
 
-    fn take_counts(&self) -> Counts {
-        std::mem::take(&mut *locked(&self.0.counts))
+    fn take_counts(&self) -> WorkCounts {
+        std::mem::take(&mut *lock_ignoring_poison(&self.0.counts))
     }
 
-    pub(super) fn next_phase(&self) -> PhaseId {
-        self.0.phases.fetch_add(1, Ordering::Relaxed)
+    pub(super) fn next_phase_id(&self) -> PhaseId {
+        self.0.next_phase_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The time since the run began; none when nothing is measured.
     fn now(&self) -> Option<Duration> {
-        match locked(&self.0.measured).as_ref()? {
-            Measured::Here(session) => Some(session.now()),
-            Measured::Outside(attached) => Some(attached.live().elapsed),
+        match lock_ignoring_poison(&self.0.backend).as_ref()? {
+            MeasurementBackend::Local(session) => Some(session.now()),
+            MeasurementBackend::Remote(remote) => Some(remote.usage().elapsed),
         }
     }
 
-    fn say(&self, said: Said) {
-        self.say_then(said, |_| ());
+    fn emit(&self, event: HookEvent) {
+        self.emit_with(event, |_| ());
     }
 
     /// What a hook says, to whoever measures. `then` hears what the epoch came to that ends by it, once it is known.
-    fn say_then(&self, said: Said, then: impl FnOnce(Option<Ended>) + Send + 'static) {
-        match locked(&self.0.measured).as_ref() {
-            Some(Measured::Here(session)) => {
-                let book = Arc::clone(&self.0.book);
-                session.mark(session.now(), said.edge(), move |moment| {
-                    let ended = locked(&book).hear(said, moment);
-                    then(ended);
+    fn emit_with(&self, event: HookEvent, on_epoch_end: impl FnOnce(Option<EpochTotals>) + Send + 'static) {
+        match lock_ignoring_poison(&self.0.backend).as_ref() {
+            Some(MeasurementBackend::Local(session)) => {
+                let recorder = Arc::clone(&self.0.recorder);
+                session.query_energy(session.now(), event.boundary_precision(), move |moment| {
+                    let totals = lock_ignoring_poison(&recorder).handle_event(event, moment);
+                    on_epoch_end(totals);
                 });
             }
-            Some(Measured::Outside(attached)) => attached.say(said, then),
+            Some(MeasurementBackend::Remote(remote)) => remote.send_event(event, on_epoch_end),
             None => {}
         }
     }
 }
 
 /// A panic while the lock was held leaves figures that are still good: each is replaced whole.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

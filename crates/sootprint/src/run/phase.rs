@@ -1,7 +1,7 @@
 //! A named part of an epoch.
 
-use super::book::PhaseId;
 use super::handle::RunHandle;
+use super::recorder::PhaseId;
 
 /// A named part of an epoch, or of the time between epochs, from [`Run::phase`](super::Run::phase) until it is dropped.
 ///
@@ -49,6 +49,6 @@ impl Phase {
 
 impl Drop for Phase {
     fn drop(&mut self) {
-        self.handle.phase_ended(self.id);
+        self.handle.end_phase(self.id);
     }
 }

@@ -14,16 +14,16 @@ use sootprint_core::{Footprint, TrainingType};
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::book::Ended;
+use super::recorder::EpochTotals;
 
 #[derive(Debug)]
-pub(super) struct Spans {
+pub(super) struct RunSpans {
     run: Span,
     epoch: Mutex<Span>,
 }
 
-impl Spans {
-    pub(super) fn of_run(id: &str, training_type: Option<TrainingType>) -> Self {
+impl RunSpans {
+    pub(super) fn for_run(id: &str, training_type: Option<TrainingType>) -> Self {
         let run = tracing::info_span!(
             target: "sootprint",
             "sootprint.run",
@@ -44,7 +44,7 @@ impl Spans {
     }
 
     /// An epoch begins; the span of one that was open, which ends here.
-    pub(super) fn epoch_started(&self, number: u32) -> Span {
+    pub(super) fn start_epoch(&self, number: u32) -> Span {
         let epoch = tracing::info_span!(
             target: "sootprint",
             parent: &self.run,
@@ -56,18 +56,18 @@ impl Spans {
             power_w = Empty,
             completed = Empty,
         );
-        self.replace(epoch)
+        self.replace_epoch_span(epoch)
     }
 
     /// The span of the epoch that ends now; its figures come when the boards have been read.
-    pub(super) fn epoch_ended(&self) -> Span {
-        self.replace(Span::none())
+    pub(super) fn end_epoch(&self) -> Span {
+        self.replace_epoch_span(Span::none())
     }
 
-    pub(super) fn run_ended(&self, footprint: &Footprint) {
+    pub(super) fn end_run(&self, footprint: &Footprint) {
         let total = footprint.energy.total.joules();
         let seconds = footprint.run.duration_s;
-        record(&self.run, seconds, total, footprint.emissions.best.grams());
+        record_usage(&self.run, seconds, total, footprint.emissions.best.grams());
         self.run.record("outcome", footprint.run.outcome.as_str());
         tracing::info!(
             target: "sootprint",
@@ -81,24 +81,24 @@ impl Spans {
         );
     }
 
-    fn replace(&self, epoch: Span) -> Span {
+    fn replace_epoch_span(&self, epoch: Span) -> Span {
         std::mem::replace(&mut *self.epoch.lock().unwrap_or_else(PoisonError::into_inner), epoch)
     }
 }
 
 /// The figures of an epoch, once they are known; its span closes here.
-pub(super) fn ended(epoch: Span, completed: bool, ended: Option<Ended>) {
-    let Some(ended) = ended else { return };
-    record(&epoch, ended.duration.as_secs_f64(), ended.energy.joules(), ended.emissions.grams());
-    epoch.record("completed", completed);
+pub(super) fn close_epoch_span(span: Span, completed: bool, totals: Option<EpochTotals>) {
+    let Some(totals) = totals else { return };
+    record_usage(&span, totals.duration.as_secs_f64(), totals.energy.joules(), totals.emissions.grams());
+    span.record("completed", completed);
     // The meter's thread need not have the training's subscriber, and a registry closes a span's parent through its
     // thread's.
-    if let Some(listens) = epoch.with_subscriber(|(_, listens)| listens.clone()) {
-        tracing::dispatcher::with_default(&listens, || drop(epoch));
+    if let Some(dispatch) = span.with_subscriber(|(_, listens)| listens.clone()) {
+        tracing::dispatcher::with_default(&dispatch, || drop(span));
     }
 }
 
-fn record(span: &Span, seconds: f64, joules: f64, grams: f64) {
+fn record_usage(span: &Span, seconds: f64, joules: f64, grams: f64) {
     span.record("duration_s", seconds);
     span.record("energy_j", joules);
     span.record("grams", grams);

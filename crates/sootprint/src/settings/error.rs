@@ -10,7 +10,7 @@ use super::file::SettingsFile;
 /// Where something was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Setting {
+pub enum SettingSource {
     /// A variable of the environment.
     Variable(&'static str),
     /// A key of a settings file.
@@ -22,7 +22,7 @@ pub enum Setting {
     },
 }
 
-impl fmt::Display for Setting {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) => f.write_str(name),
@@ -39,7 +39,7 @@ pub enum SettingError {
     #[error("{setting} is `{value}`, which is no number that fits; write it with a point, as in 1.1")]
     Number {
         /// Where it was said.
-        setting: Setting,
+        setting: SettingSource,
         /// Its value.
         value: String,
     },
@@ -47,7 +47,7 @@ pub enum SettingError {
     #[error("{setting}: {source}")]
     Place {
         /// Where it was said.
-        setting: Setting,
+        setting: SettingSource,
         /// What is wrong with it.
         source: PlaceError,
     },
@@ -55,7 +55,7 @@ pub enum SettingError {
     #[error("{setting}: {source}")]
     Intensity {
         /// Where it was said.
-        setting: Setting,
+        setting: SettingSource,
         /// What is wrong with it.
         source: IntensityError,
     },
@@ -63,7 +63,7 @@ pub enum SettingError {
     #[error("{setting}: {source}")]
     Series {
         /// Where it was said.
-        setting: Setting,
+        setting: SettingSource,
         /// What is wrong with it.
         source: SeriesError,
     },
@@ -71,7 +71,7 @@ pub enum SettingError {
     #[error("{setting}: {source}")]
     Pue {
         /// Where it was said.
-        setting: Setting,
+        setting: SettingSource,
         /// What is wrong with it.
         source: PueError,
     },
@@ -79,15 +79,15 @@ pub enum SettingError {
     #[error("{setting}: {source}")]
     Replay {
         /// Where it was said.
-        setting: Setting,
+        setting: SettingSource,
         /// What is wrong with it.
         source: ReplayError,
     },
     /// It is of another kind than it should be.
     #[error("{setting} should be {expected}")]
-    Kind {
+    WrongType {
         /// Where it was said.
-        setting: Setting,
+        setting: SettingSource,
         /// What it should be.
         expected: &'static str,
     },
@@ -98,7 +98,7 @@ pub enum SettingError {
     )]
     UnknownKey {
         /// Where it was said.
-        setting: Setting,
+        setting: SettingSource,
         /// What may have been meant.
         nearest: Option<&'static str>,
         /// All that there are.
@@ -140,12 +140,12 @@ impl SettingError {
             | Self::Series { setting, .. }
             | Self::Pue { setting, .. }
             | Self::Replay { setting, .. }
-            | Self::Kind { setting, .. }
+            | Self::WrongType { setting, .. }
             | Self::UnknownKey { setting, .. } => match setting {
-                Setting::Key { file, .. } => file,
-                Setting::Variable(_) => return text,
+                SettingSource::Key { file, .. } => file,
+                SettingSource::Variable(_) => return text,
             },
         };
-        text.replace(&file.to_string(), file.in_words())
+        text.replace(&file.to_string(), file.description_without_path())
     }
 }

@@ -4,10 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
-use sootprint_core::{Origin, PueOrigin};
+use sootprint_core::{LocationSource, PueOrigin};
 use toml::Value;
 
-use super::{Layer, Setting, SettingError, baseline, intensity, place, pue, repository, series};
+use super::{
+    SettingError, SettingSource, SettingsLayer, load_series, parse_baseline, parse_intensity, parse_place,
+    parse_pue, parse_repository,
+};
 
 /// What may stand in a file.
 const KEYS: [&str; 9] =
@@ -31,13 +34,13 @@ const KEYS: [&str; 9] =
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsFile {
-    pub(super) owner: Owner,
+    pub(super) scope: SettingsScope,
     pub(super) path: PathBuf,
 }
 
 /// Whose settings a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(super) enum SettingsScope {
     Project,
     User,
     Site,
@@ -45,17 +48,17 @@ pub(super) enum Owner {
 
 impl SettingsFile {
     /// What the file says, without what is wrong in it; none when it cannot be read at all.
-    pub(super) fn read(&self, problems: &mut Vec<SettingError>) -> Option<Layer> {
-        match self.table() {
-            Ok(table) => Some(self.layer(table, problems)),
-            Err(problem) => {
-                problems.push(problem);
+    pub(super) fn read_layer(&self, errors: &mut Vec<SettingError>) -> Option<SettingsLayer> {
+        match self.parse_table() {
+            Ok(table) => Some(self.layer_from_table(table, errors)),
+            Err(error) => {
+                errors.push(error);
                 None
             }
         }
     }
 
-    fn table(&self) -> Result<toml::Table, SettingError> {
+    fn parse_table(&self) -> Result<toml::Table, SettingError> {
         let file = self.clone();
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
@@ -68,41 +71,45 @@ impl SettingsFile {
         })
     }
 
-    fn layer(&self, table: toml::Table, problems: &mut Vec<SettingError>) -> Layer {
-        let mut layer = Layer::empty(Origin::Settings);
+    fn layer_from_table(&self, table: toml::Table, errors: &mut Vec<SettingError>) -> SettingsLayer {
+        let mut layer = SettingsLayer::empty(LocationSource::Settings);
         for (key, value) in table {
-            if let Err(problem) = self.take(&mut layer, &key, &value) {
-                problems.push(problem);
+            if let Err(error) = self.apply_key(&mut layer, &key, &value) {
+                errors.push(error);
             }
         }
         layer
     }
 
-    fn take(&self, layer: &mut Layer, key: &str, value: &Value) -> Result<(), SettingError> {
-        let setting = || Setting::Key { key: key.to_owned(), file: self.clone() };
-        let wrong = |expected| SettingError::Kind { setting: setting(), expected };
-        let text = || value.as_str().ok_or_else(|| wrong("a text in quotes"));
+    fn apply_key(&self, layer: &mut SettingsLayer, key: &str, value: &Value) -> Result<(), SettingError> {
+        let setting = || SettingSource::Key { key: key.to_owned(), file: self.clone() };
+        let wrong_type = |expected| SettingError::WrongType { setting: setting(), expected };
+        let text = || value.as_str().ok_or_else(|| wrong_type("a text in quotes"));
         let number = || {
             // An integer of more digits than a float has is no figure of these.
-            value.as_float().or_else(|| Some(value.as_integer()? as f64)).ok_or_else(|| wrong("a number"))
+            value
+                .as_float()
+                .or_else(|| Some(value.as_integer()? as f64))
+                .ok_or_else(|| wrong_type("a number"))
         };
         match key {
-            "place" => layer.place = Some(place(setting(), text()?)?),
-            "intensity" => layer.intensity = Some(intensity(setting(), number()?)?),
-            "series" => layer.series = Some(series(setting(), self.beside(text()?))?),
-            "pue" => layer.pue = Some(pue(setting(), number()?, PueOrigin::Settings)?),
+            "place" => layer.place = Some(parse_place(setting(), text()?)?),
+            "intensity" => layer.intensity = Some(parse_intensity(setting(), number()?)?),
+            "series" => layer.series = Some(load_series(setting(), self.resolve_path(text()?))?),
+            "pue" => layer.pue = Some(parse_pue(setting(), number()?, PueOrigin::Settings)?),
             "nvml" => layer.nvml = Some(OsString::from(text()?)),
-            "baseline" => layer.baseline = Some(baseline(setting(), number()?)?),
-            "provider" => layer.preferences.provider = Some(text()?.to_owned()),
-            "repository" => layer.preferences.repository = Some(repository(setting(), text()?)?),
+            "baseline" => layer.baseline = Some(parse_baseline(setting(), number()?)?),
+            "provider" => layer.defaults.provider = Some(text()?.to_owned()),
+            "repository" => layer.defaults.repository = Some(parse_repository(setting(), text()?)?),
             "metadata" => {
-                layer.metadata = Some(value.as_bool().ok_or_else(|| wrong("true or false"))?);
+                layer.query_cloud_metadata =
+                    Some(value.as_bool().ok_or_else(|| wrong_type("true or false"))?);
             }
             _ => {
                 return Err(SettingError::UnknownKey {
                     setting: setting(),
                     known: KEYS.join(", "),
-                    nearest: nearest(key),
+                    nearest: closest_key(key),
                 });
             }
         }
@@ -110,16 +117,16 @@ impl SettingsFile {
     }
 
     /// A path that is written relative to the file's folder.
-    fn beside(&self, path: &str) -> PathBuf {
+    fn resolve_path(&self, path: &str) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(path)
     }
 
     /// The file's words without its path, which may have a user's name in it.
-    pub(super) const fn in_words(&self) -> &'static str {
-        match self.owner {
-            Owner::Project => "the project's sootprint.toml",
-            Owner::User => "the user's sootprint.toml",
-            Owner::Site => "the site's sootprint.toml",
+    pub(super) const fn description_without_path(&self) -> &'static str {
+        match self.scope {
+            SettingsScope::Project => "the project's sootprint.toml",
+            SettingsScope::User => "the user's sootprint.toml",
+            SettingsScope::Site => "the site's sootprint.toml",
         }
     }
 }
@@ -131,8 +138,8 @@ impl fmt::Display for SettingsFile {
 }
 
 /// The key that may have been meant.
-fn nearest(key: &str) -> Option<&'static str> {
+fn closest_key(key: &str) -> Option<&'static str> {
     let key = key.to_lowercase();
-    let near = KEYS.into_iter().map(|known| (strsim::osa_distance(&key, known), known)).min()?;
-    (near.0 <= 1 + key.chars().count() / 3).then_some(near.1)
+    let closest = KEYS.into_iter().map(|known| (strsim::osa_distance(&key, known), known)).min()?;
+    (closest.0 <= 1 + key.chars().count() / 3).then_some(closest.1)
 }

@@ -5,95 +5,96 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::file::Owner;
+use super::file::SettingsScope;
 use super::*;
 
 /// A machine of the year 2026 with these variables and nothing else.
-fn machine(variables: &[(&str, &str)]) -> Machine {
+fn env_with(variables: &[(&str, &str)]) -> ProcessEnv {
     let variables = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-    Machine { variables, year: 2026, ..Machine::default() }
+    ProcessEnv { variables, year: 2026, ..ProcessEnv::default() }
 }
 
-fn resolve(arguments: Arguments, variables: &[(&str, &str)]) -> Settings {
-    Settings::resolve(arguments, &machine(variables))
+fn resolve(arguments: RunArguments, variables: &[(&str, &str)]) -> RunSettings {
+    RunSettings::resolve(arguments, &env_with(variables))
 }
 
 /// The settings with one file, which a folder holds.
-fn with_file(text: &str, variables: &[(&str, &str)]) -> (Settings, tempfile::TempDir) {
+fn settings_from_file(text: &str, variables: &[(&str, &str)]) -> (RunSettings, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("sootprint.toml");
     fs::write(&path, text).unwrap();
-    let files = vec![SettingsFile { owner: Owner::User, path }];
-    (Settings::resolve(Arguments::default(), &Machine { files, ..machine(variables) }), dir)
+    let files = vec![SettingsFile { scope: SettingsScope::User, path }];
+    (RunSettings::resolve(RunArguments::default(), &ProcessEnv { files, ..env_with(variables) }), dir)
 }
 
-fn problems(settings: &Settings) -> Vec<String> {
-    settings.problems.iter().map(ToString::to_string).collect()
+fn error_texts(settings: &RunSettings) -> Vec<String> {
+    settings.errors.iter().map(ToString::to_string).collect()
 }
 
-fn zone(settings: &Settings) -> (Option<&str>, Origin) {
+fn zone_and_origin(settings: &RunSettings) -> (Option<&str>, LocationSource) {
     (settings.grid.zone.as_deref(), settings.grid.origin)
 }
 
 #[test]
-fn arguments_beat_the_environment_and_each_says_its_origin() {
+fn arguments_override_environment() {
     let variables = [("SOOTPRINT_PLACE", "FR"), ("SOOTPRINT_PUE", "1.2")];
-    let settings = resolve(Arguments::default(), &variables);
-    assert_eq!(zone(&settings), (Some("FR"), Origin::Environment));
+    let settings = resolve(RunArguments::default(), &variables);
+    assert_eq!(zone_and_origin(&settings), (Some("FR"), LocationSource::Environment));
     assert_eq!((settings.pue.factor(), settings.pue.origin()), (1.2, PueOrigin::Environment));
 
     let arguments =
-        Arguments { place: "Germany".parse().ok(), pue: Pue::new(1.05).ok(), ..Arguments::default() };
+        RunArguments { place: "Germany".parse().ok(), pue: Pue::new(1.05).ok(), ..RunArguments::default() };
     let settings = resolve(arguments, &variables);
-    assert_eq!(zone(&settings), (Some("DE"), Origin::Argument));
+    assert_eq!(zone_and_origin(&settings), (Some("DE"), LocationSource::Argument));
     assert_eq!((settings.pue.factor(), settings.pue.origin()), (1.05, PueOrigin::Argument));
 }
 
 #[test]
-fn the_environment_beats_the_files_and_the_first_file_the_next() {
+fn environment_overrides_files_in_order() {
     let text = "place = \"DE\"\npue = 1\nnvml = \"/lib/nvml.so\"\nbaseline = 1.5\nmetadata = false\n";
-    let (settings, _dir) = with_file(text, &[]);
-    assert!(settings.problems.is_empty(), "{:?}", problems(&settings));
-    assert_eq!(zone(&settings), (Some("DE"), Origin::Settings));
+    let (settings, _dir) = settings_from_file(text, &[]);
+    assert!(settings.errors.is_empty(), "{:?}", error_texts(&settings));
+    assert_eq!(zone_and_origin(&settings), (Some("DE"), LocationSource::Settings));
     assert_eq!((settings.pue.factor(), settings.pue.origin()), (1.0, PueOrigin::Settings));
     assert_eq!(settings.nvml.as_deref(), Some("/lib/nvml.so".as_ref()));
     assert_eq!(settings.baseline, Some(Duration::from_millis(1_500)));
-    assert!(!settings.asks_metadata);
+    assert!(!settings.query_cloud_metadata);
 
-    let (settings, _dir) = with_file(text, &[("SOOTPRINT_PLACE", "FR"), ("SOOTPRINT_BASELINE", "3")]);
-    assert_eq!(zone(&settings), (Some("FR"), Origin::Environment));
+    let (settings, _dir) =
+        settings_from_file(text, &[("SOOTPRINT_PLACE", "FR"), ("SOOTPRINT_BASELINE", "3")]);
+    assert_eq!(zone_and_origin(&settings), (Some("FR"), LocationSource::Environment));
     assert_eq!(settings.baseline, Some(Duration::from_secs(3)));
     assert_eq!(settings.pue.origin(), PueOrigin::Settings, "each setting by itself");
 }
 
 #[test]
-fn who_publishes_and_asks_finds_what_the_variable_or_the_file_says() {
-    let preferences = |text: &str, variables: &[(&str, &str)]| {
+fn user_defaults_prefer_environment_over_file() {
+    let load_defaults = |text: &str, variables: &[(&str, &str)]| {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sootprint.toml");
         fs::write(&path, text).unwrap();
-        let files = vec![SettingsFile { owner: Owner::Project, path }];
-        Preferences::of(&Machine { files, ..machine(variables) })
+        let files = vec![SettingsFile { scope: SettingsScope::Project, path }];
+        UserDefaults::from_env(&ProcessEnv { files, ..env_with(variables) })
     };
     let text = "repository = \"me/digits\"\nprovider = \"uk\"\nplace = \"GB\"\n";
-    let found = preferences(text, &[]).unwrap();
+    let found = load_defaults(text, &[]).unwrap();
     assert_eq!((found.repository.as_deref(), found.provider.as_deref()), (Some("me/digits"), Some("uk")));
-    let found = preferences(text, &[("SOOTPRINT_REPOSITORY", "you/digits")]).unwrap();
+    let found = load_defaults(text, &[("SOOTPRINT_REPOSITORY", "you/digits")]).unwrap();
     assert_eq!((found.repository.as_deref(), found.provider.as_deref()), (Some("you/digits"), Some("uk")));
-    assert_eq!(preferences("", &[]).unwrap(), Preferences::default());
+    assert_eq!(load_defaults("", &[]).unwrap(), UserDefaults::default());
     for (text, variables, what) in [
         ("repository = \"digits\"", &[][..], "`repository` in "),
         ("repository = 3", &[], "should be a text"),
         ("", &[("SOOTPRINT_REPOSITORY", "me/digits/x")], "SOOTPRINT_REPOSITORY should be a repository"),
         ("repositry = \"me/digits\"", &[], "did you mean `repository`?"),
     ] {
-        let error = preferences(text, variables).unwrap_err().to_string();
+        let error = load_defaults(text, variables).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
     }
 }
 
 #[test]
-fn the_nearest_project_s_file_goes_before_the_user_s_and_the_site_s() {
+fn project_file_precedes_user_and_site() {
     let dir = tempfile::tempdir().unwrap();
     let (project, home, site) =
         (dir.path().join("a/project"), dir.path().join("home"), dir.path().join("site.toml"));
@@ -106,28 +107,32 @@ fn the_nearest_project_s_file_goes_before_the_user_s_and_the_site_s() {
     fs::write(&site, "place = \"DK\"\npue = 1.4\nbaseline = 2").unwrap();
 
     let home = home.to_string_lossy().into_owned();
-    let machine = machine(&[("HOME", &home)]);
-    let files = machine.settings_files(Some(&working), &site);
-    let owners: Vec<Owner> = files.iter().map(|file| file.owner).collect();
-    assert_eq!(owners, [Owner::Project, Owner::User, Owner::Site]);
+    let env = env_with(&[("HOME", &home)]);
+    let files = env.settings_files(Some(&working), &site);
+    let scopes: Vec<SettingsScope> = files.iter().map(|file| file.scope).collect();
+    assert_eq!(scopes, [SettingsScope::Project, SettingsScope::User, SettingsScope::Site]);
     assert_eq!(files[0].path, project.join("sootprint.toml"));
-    let settings = Settings::resolve(Arguments::default(), &Machine { files, ..machine });
-    assert_eq!(zone(&settings), (Some("SE"), Origin::Settings));
+    let settings = RunSettings::resolve(RunArguments::default(), &ProcessEnv { files, ..env });
+    assert_eq!(zone_and_origin(&settings), (Some("SE"), LocationSource::Settings));
     assert_eq!((settings.pue.factor(), settings.baseline), (1.3, Some(Duration::from_secs(2))));
 
     // Nowhere is no file, and that is no problem.
-    assert!(self::machine(&[]).settings_files(Some(Path::new("/")), Path::new("/nowhere")).is_empty());
-    let elsewhere = self::machine(&[("HOME", &home), ("XDG_CONFIG_HOME", "relative")]);
-    assert_eq!(elsewhere.settings_files(None, Path::new("/nowhere")).len(), 1, "a relative path is ignored");
+    assert!(self::env_with(&[]).settings_files(Some(Path::new("/")), Path::new("/nowhere")).is_empty());
+    let relative_config = self::env_with(&[("HOME", &home), ("XDG_CONFIG_HOME", "relative")]);
+    assert_eq!(
+        relative_config.settings_files(None, Path::new("/nowhere")).len(),
+        1,
+        "a relative path is ignored"
+    );
 }
 
 #[test]
-fn what_is_wrong_in_a_file_is_named_and_the_rest_of_it_stands() {
-    let (settings, dir) = with_file(
+fn file_errors_keep_valid_keys() {
+    let (settings, dir) = settings_from_file(
         "plase = \"FR\"\nintensity = \"56\"\npue = 0.5\nplace = \"Frnace\"\nbaseline = -1\nseries = \"no.csv\"\nnvml = \"/x\"\n",
         &[],
     );
-    let found = problems(&settings);
+    let found = error_texts(&settings);
     let file = dir.path().join("sootprint.toml").display().to_string();
     for (key, what) in [
         ("plase", "is no setting (did you mean `place`?)"),
@@ -143,95 +148,109 @@ fn what_is_wrong_in_a_file_is_named_and_the_rest_of_it_stands() {
     assert_eq!((found.len(), settings.nvml.is_some()), (6, true));
     // No path of the user's is in what may be published.
     let folder = dir.path().display().to_string();
-    for problem in &settings.problems {
+    for problem in &settings.errors {
         let text = problem.without_path();
         assert!(text.contains("in the user's sootprint.toml") && !text.contains(&folder), "{text}");
     }
 }
 
 #[test]
-fn a_file_that_is_no_toml_or_cannot_be_read_is_named() {
-    let (settings, dir) = with_file("pue = 1.2\nplace = France\n", &[]);
-    let [problem] = &problems(&settings)[..] else { panic!("{:?}", problems(&settings)) };
+fn unreadable_file_is_reported_with_path() {
+    let (settings, dir) = settings_from_file("pue = 1.2\nplace = France\n", &[]);
+    let [problem] = &error_texts(&settings)[..] else { panic!("{:?}", error_texts(&settings)) };
     let file = dir.path().join("sootprint.toml");
     assert!(problem.starts_with(&format!("{}, line 2: ", file.display())), "{problem}");
-    assert_eq!((zone(&settings), settings.pue), ((None, Origin::Unknown), Pue::ASSUMED));
+    assert_eq!((zone_and_origin(&settings), settings.pue), ((None, LocationSource::Unknown), Pue::ASSUMED));
 
-    let files = vec![SettingsFile { owner: Owner::Site, path: dir.path().to_owned() }];
-    let settings = Settings::resolve(Arguments::default(), &Machine { files, ..machine(&[]) });
-    assert!(problems(&settings)[0].starts_with("cannot read "), "{:?}", problems(&settings));
+    let files = vec![SettingsFile { scope: SettingsScope::Site, path: dir.path().to_owned() }];
+    let settings = RunSettings::resolve(RunArguments::default(), &ProcessEnv { files, ..env_with(&[]) });
+    assert!(error_texts(&settings)[0].starts_with("cannot read "), "{:?}", error_texts(&settings));
 }
 
 #[test]
-fn a_given_intensity_stands_for_the_named_place() {
+fn explicit_intensity_overrides_table() {
     let settings =
-        resolve(Arguments::default(), &[("SOOTPRINT_PLACE", "FR"), ("SOOTPRINT_INTENSITY", "12.5")]);
+        resolve(RunArguments::default(), &[("SOOTPRINT_PLACE", "FR"), ("SOOTPRINT_INTENSITY", "12.5")]);
     assert_eq!(settings.grid.intensity.grams_per_kilowatt_hour(), 12.5);
     assert_eq!((settings.grid.zone.as_deref(), settings.grid.year), (Some("FR"), None));
     // A place that was named in the call goes before a figure that is in the environment.
-    let arguments = Arguments { place: "DE".parse().ok(), ..Arguments::default() };
+    let arguments = RunArguments { place: "DE".parse().ok(), ..RunArguments::default() };
     let settings = resolve(arguments, &[("SOOTPRINT_INTENSITY", "12.5")]);
-    assert_eq!((zone(&settings), settings.grid.year), ((Some("DE"), Origin::Argument), Some(2025)));
+    assert_eq!(
+        (zone_and_origin(&settings), settings.grid.year),
+        ((Some("DE"), LocationSource::Argument), Some(2025))
+    );
 }
 
 #[test]
-fn a_series_goes_first_and_what_it_does_not_cover_has_a_figure() {
+fn series_overrides_table_and_disables_metadata() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("hours.csv");
     fs::write(&path, "start,g_per_kwh\n2026-10-03T00:00Z,83\n").unwrap();
     let path = path.to_string_lossy().into_owned();
-    let settings = resolve(Arguments::default(), &[("SOOTPRINT_SERIES", &path), ("SOOTPRINT_PLACE", "FR")]);
+    let settings =
+        resolve(RunArguments::default(), &[("SOOTPRINT_SERIES", &path), ("SOOTPRINT_PLACE", "FR")]);
     assert_eq!(settings.series.as_ref().map(|series| series.periods().len()), Some(1));
-    assert_eq!(zone(&settings), (Some("FR"), Origin::Environment));
-    assert!(!settings.asks_metadata);
+    assert_eq!(zone_and_origin(&settings), (Some("FR"), LocationSource::Environment));
+    assert!(!settings.query_cloud_metadata);
     // A figure that was named in the call goes before a series that is in the environment.
-    let arguments = Arguments { intensity: CarbonIntensity::given(5.0).ok(), ..Arguments::default() };
+    let arguments = RunArguments {
+        intensity: CarbonIntensity::try_from_grams_per_kilowatt_hour(5.0).ok(),
+        ..RunArguments::default()
+    };
     assert!(resolve(arguments, &[("SOOTPRINT_SERIES", &path)]).series.is_none());
 }
 
 #[test]
-fn a_cloud_s_region_brings_its_pue_and_a_word_of_the_user_s_stands() {
-    let settings = resolve(Arguments::default(), &[("SOOTPRINT_PLACE", "aws:us-east-1")]);
+fn cloud_region_gives_default_pue() {
+    let settings = resolve(RunArguments::default(), &[("SOOTPRINT_PLACE", "aws:us-east-1")]);
     assert_eq!(
         (settings.pue.factor(), settings.pue.origin(), settings.pue.year()),
         (1.15, PueOrigin::Region, Some(2024))
     );
     let variables = [("SOOTPRINT_PLACE", "aws:us-east-1"), ("SOOTPRINT_PUE", "1.5")];
-    assert_eq!(resolve(Arguments::default(), &variables).pue.origin(), PueOrigin::Environment);
+    assert_eq!(resolve(RunArguments::default(), &variables).pue.origin(), PueOrigin::Environment);
 }
 
 #[test]
-fn the_time_zone_is_a_guess_and_the_last_resort() {
-    let in_paris = |variables| Machine { time_zone: Some("Europe/Paris".to_owned()), ..machine(variables) };
-    let settings = Settings::resolve(Arguments::default(), &in_paris(&[]));
-    assert_eq!(zone(&settings), (Some("FR"), Origin::TimeZone));
-    assert!(settings.asks_metadata, "the cloud knows better");
-    let settings = Settings::resolve(Arguments::default(), &in_paris(&[("SOOTPRINT_PLACE", "DE")]));
-    assert_eq!((zone(&settings), settings.asks_metadata), ((Some("DE"), Origin::Environment), false));
-    let everywhere = Machine { time_zone: Some("Etc/UTC".to_owned()), ..machine(&[]) };
-    assert_eq!(zone(&Settings::resolve(Arguments::default(), &everywhere)), (None, Origin::Unknown));
+fn time_zone_is_last_resort() {
+    let in_paris =
+        |variables| ProcessEnv { time_zone: Some("Europe/Paris".to_owned()), ..env_with(variables) };
+    let settings = RunSettings::resolve(RunArguments::default(), &in_paris(&[]));
+    assert_eq!(zone_and_origin(&settings), (Some("FR"), LocationSource::TimeZone));
+    assert!(settings.query_cloud_metadata, "the cloud knows better");
+    let settings = RunSettings::resolve(RunArguments::default(), &in_paris(&[("SOOTPRINT_PLACE", "DE")]));
+    assert_eq!(
+        (zone_and_origin(&settings), settings.query_cloud_metadata),
+        ((Some("DE"), LocationSource::Environment), false)
+    );
+    let everywhere = ProcessEnv { time_zone: Some("Etc/UTC".to_owned()), ..env_with(&[]) };
+    assert_eq!(
+        zone_and_origin(&RunSettings::resolve(RunArguments::default(), &everywhere)),
+        (None, LocationSource::Unknown)
+    );
 }
 
 #[test]
-fn figures_are_of_the_run_s_year() {
-    let arguments = || Arguments { place: "FR".parse().ok(), ..Arguments::default() };
+fn intensity_uses_year_of_run() {
+    let arguments = || RunArguments { place: "FR".parse().ok(), ..RunArguments::default() };
     assert_eq!(resolve(arguments(), &[]).grid.year, Some(2025));
-    let arguments = Arguments { year: Some(2019), ..arguments() };
+    let arguments = RunArguments { year: Some(2019), ..arguments() };
     let grid = resolve(arguments, &[]).grid;
     assert_eq!((grid.year, grid.intensity.grams_per_kilowatt_hour()), (Some(2019), 59.8));
 }
 
 #[test]
-fn nothing_said_is_said() {
-    let settings = resolve(Arguments::default(), &[]);
-    assert_eq!((settings.grid.origin, settings.pue), (Origin::Unknown, Pue::ASSUMED));
-    assert!(!settings.is_off && settings.problems.is_empty() && settings.asks_metadata);
-    assert!(!resolve(Arguments::default(), &[("SOOTPRINT_METADATA", "off")]).asks_metadata);
-    assert!(resolve(Arguments::default(), &[("SOOTPRINT", "off")]).is_off);
+fn empty_environment_gives_defaults() {
+    let settings = resolve(RunArguments::default(), &[]);
+    assert_eq!((settings.grid.origin, settings.pue), (LocationSource::Unknown, Pue::ASSUMED));
+    assert!(!settings.is_disabled && settings.errors.is_empty() && settings.query_cloud_metadata);
+    assert!(!resolve(RunArguments::default(), &[("SOOTPRINT_METADATA", "off")]).query_cloud_metadata);
+    assert!(resolve(RunArguments::default(), &[("SOOTPRINT", "off")]).is_disabled);
 }
 
 #[test]
-fn each_wrong_variable_is_named_and_left_out() {
+fn invalid_variables_are_reported_and_ignored() {
     let variables = [
         ("SOOTPRINT_PLACE", "Atlantis"),
         ("SOOTPRINT_INTENSITY", "many"),
@@ -240,28 +259,28 @@ fn each_wrong_variable_is_named_and_left_out() {
         ("SOOTPRINT_SERIES", "/nowhere/hours.csv"),
         ("SOOTPRINT_REPLAY", "/nowhere/script.json"),
     ];
-    let settings = resolve(Arguments::default(), &variables);
-    let problems = problems(&settings);
+    let settings = resolve(RunArguments::default(), &variables);
+    let errors = error_texts(&settings);
     for (variable, value) in &variables {
         assert!(
-            problems.iter().any(|it| it.contains(variable) && it.contains(value)),
-            "{variable}: {problems:?}"
+            errors.iter().any(|it| it.contains(variable) && it.contains(value)),
+            "{variable}: {errors:?}"
         );
     }
-    assert_eq!(problems.len(), variables.len());
-    assert_eq!((settings.grid.origin, settings.pue), (Origin::Unknown, Pue::ASSUMED));
+    assert_eq!(errors.len(), variables.len());
+    assert_eq!((settings.grid.origin, settings.pue), (LocationSource::Unknown, Pue::ASSUMED));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_file_is_too_odd(text in any::<String>(), key in "[a-z]{1,9}", value in "[-+0-9.eE_\"'\\[\\]a-z]{0,12}") {
+    fn arbitrary_file_never_panics(text in any::<String>(), key in "[a-z]{1,9}", value in "[-+0-9.eE_\"'\\[\\]a-z]{0,12}") {
         let keys =
             ["place", "intensity", "series", "pue", "nvml", "baseline", "metadata", "provider", "repository", &key];
         let lines: String = keys.iter().map(|key| format!("{key} = {value}\n")).collect();
         for text in [text, lines] {
-            let (settings, _dir) = with_file(&text, &[]);
+            let (settings, _dir) = settings_from_file(&text, &[]);
             prop_assert!(settings.pue.factor() >= 1.0);
             prop_assert!((0.0..=3_000.0).contains(&settings.grid.intensity.grams_per_kilowatt_hour()));
         }

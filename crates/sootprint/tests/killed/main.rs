@@ -15,32 +15,32 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sootprint::{Footprint, Kind, Outcome, Power, Replay, Run, recover};
+use sootprint::{ComponentKind, Footprint, Power, Replay, Run, RunStatus, load_footprint};
 
 /// Tells a process of this test what to be: the folder, and how it ends.
-const TRAINS_IN: &str = "SOOTPRINT_TEST_TRAINS_IN";
-const ENDS: &str = "SOOTPRINT_TEST_ENDS";
+const DIR_VARIABLE: &str = "SOOTPRINT_TEST_TRAINS_IN";
+const ENDING_VARIABLE: &str = "SOOTPRINT_TEST_ENDS";
 
 const WATTS: f64 = 250.0;
 
 /// What a kill may cost.
-const LOST: f64 = 2.0;
+const MAX_LOSS_SECONDS: f64 = 2.0;
 
-const KILLS: usize = 100;
-const AT_ONCE: usize = 50;
+const KILL_COUNT: usize = 100;
+const PARALLEL_KILLS: usize = 50;
 
 /// Not a test: the training that the others start. Without its variables it does nothing.
 #[test]
 fn train() {
-    let Some(dir) = std::env::var_os(TRAINS_IN) else { return };
-    let ends = std::env::var(ENDS).unwrap_or_default();
+    let Some(dir) = std::env::var_os(DIR_VARIABLE) else { return };
+    let ending = std::env::var(ENDING_VARIABLE).unwrap_or_default();
     let steady = [(Duration::from_secs(1), Power::from_watts(WATTS))];
-    let replay = Replay::new().component(Kind::Gpu, "Scripted board", steady);
+    let replay = Replay::new().with_component(ComponentKind::Gpu, "Scripted board", steady);
     let builder = Run::pre_training(&dir).replay(replay);
-    let run = if ends == "resume" { builder.resume().try_start().unwrap() } else { builder.start() };
+    let run = if ending == "resume" { builder.resume().try_start().unwrap() } else { builder.start() };
     for epoch in run.epochs(1..=1_000_u32) {
         thread::sleep(Duration::from_millis(350));
-        match ends.as_str() {
+        match ending.as_str() {
             "abort" if epoch == 3 => std::process::abort(),
             "panic" if epoch == 3 => panic!("on purpose"),
             "exit" if epoch == 3 => std::process::exit(7),
@@ -51,12 +51,12 @@ fn train() {
     drop(run.finish());
 }
 
-struct Training {
+struct SpawnedTraining {
     child: Child,
     dir: tempfile::TempDir,
 }
 
-fn start(dir: tempfile::TempDir, ends: &str) -> Training {
+fn spawn_training(dir: tempfile::TempDir, ending: &str) -> SpawnedTraining {
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(&program);
     if cfg!(target_os = "linux") {
@@ -64,24 +64,27 @@ fn start(dir: tempfile::TempDir, ends: &str) -> Training {
         command = Command::new("env");
         command.arg("--default-signal=INT,TERM,HUP").arg(&program);
     }
-    command.args(["--exact", "train", "--test-threads=1"]).env(TRAINS_IN, dir.path()).env(ENDS, ends);
+    command
+        .args(["--exact", "train", "--test-threads=1"])
+        .env(DIR_VARIABLE, dir.path())
+        .env(ENDING_VARIABLE, ending);
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    Training { child, dir }
+    SpawnedTraining { child, dir }
 }
 
 /// Until the record of a training has begun; the moment when it was seen.
-fn begun(dir: &Path) -> Instant {
+fn wait_for_ledger(dir: &Path) -> Instant {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while recover(dir, None).is_err() {
+    while load_footprint(dir, None).is_err() {
         assert!(Instant::now() < deadline, "no ledger in {}", dir.display());
         thread::sleep(Duration::from_millis(2));
     }
     Instant::now()
 }
 
-impl Training {
-    fn new(ends: &str) -> Self {
-        start(tempfile::tempdir().unwrap(), ends)
+impl SpawnedTraining {
+    fn new(ending: &str) -> Self {
+        spawn_training(tempfile::tempdir().unwrap(), ending)
     }
 
     fn signal(&self, signal: &str) {
@@ -92,7 +95,7 @@ impl Training {
     /// The footprint when the process is gone.
     fn footprint(&mut self) -> Footprint {
         self.child.wait().unwrap();
-        recover(self.dir.path(), None).unwrap()
+        load_footprint(self.dir.path(), None).unwrap()
     }
 }
 
@@ -105,20 +108,20 @@ fn random(state: &mut u64) -> f64 {
 }
 
 #[test]
-fn a_process_that_is_killed_at_any_moment_loses_two_seconds_at_most() {
+fn sigkill_loses_at_most_two_seconds() {
     let mut seed = 0x2026_1123_u64;
-    let (mut most, mut epochs) = (0.0_f64, 0);
-    for _ in 0..KILLS / AT_ONCE {
+    let (mut max_loss, mut epochs) = (0.0_f64, 0);
+    for _ in 0..KILL_COUNT / PARALLEL_KILLS {
         let moments: Vec<Duration> =
-            (0..AT_ONCE).map(|_| Duration::from_secs_f64(3.5 * random(&mut seed))).collect();
+            (0..PARALLEL_KILLS).map(|_| Duration::from_secs_f64(3.5 * random(&mut seed))).collect();
         let kills: Vec<_> = moments
             .into_iter()
             .map(|moment| {
                 thread::spawn(move || {
-                    let mut training = Training::new("never");
-                    let begun = begun(training.dir.path());
+                    let mut training = SpawnedTraining::new("never");
+                    let started = wait_for_ledger(training.dir.path());
                     thread::sleep(moment);
-                    let lived = begun.elapsed().as_secs_f64();
+                    let lived = started.elapsed().as_secs_f64();
                     training.child.kill().unwrap();
                     (lived, training.footprint())
                 })
@@ -126,46 +129,49 @@ fn a_process_that_is_killed_at_any_moment_loses_two_seconds_at_most() {
             .collect();
         for kill in kills {
             let (lived, footprint) = kill.join().unwrap();
-            assert_eq!(footprint.run.outcome, Outcome::Killed);
+            assert_eq!(footprint.run.outcome, RunStatus::Killed);
             let joules = footprint.energy.total.joules();
             let lost = lived - joules / WATTS;
-            assert!(lost <= LOST, "{lost} s lost of {lived} s");
+            assert!(lost <= MAX_LOSS_SECONDS, "{lost} s lost of {lived} s");
             // It cannot have used more than in all of its time; that it lived unseen is a part of it.
             assert!(joules <= WATTS * (footprint.run.duration_s + 1e-6), "{joules} J in {footprint:?}");
-            most = most.max(lost);
+            max_loss = max_loss.max(lost);
             epochs += footprint.epochs.len();
         }
     }
-    println!("{KILLS} kills: {most:.3} s lost at most, {epochs} epochs kept");
-    assert!(epochs > KILLS, "{epochs}");
+    println!("{KILL_COUNT} kills: {max_loss:.3} s lost at most, {epochs} epochs kept");
+    assert!(epochs > KILL_COUNT, "{epochs}");
 }
 
 #[test]
-fn every_end_has_its_word() {
-    let ends = [
-        ("abort", None, Outcome::Killed),
-        ("exit", None, Outcome::Killed),
-        ("panic", None, Outcome::Panicked),
-        ("never", Some("-INT"), Outcome::Killed),
-        ("never", Some("-TERM"), Outcome::Killed),
-        ("never", Some("-HUP"), Outcome::Killed),
-        ("never", Some("-KILL"), Outcome::Killed),
+fn each_ending_has_its_outcome() {
+    let endings = [
+        ("abort", None, RunStatus::Killed),
+        ("exit", None, RunStatus::Killed),
+        ("panic", None, RunStatus::Panicked),
+        ("never", Some("-INT"), RunStatus::Killed),
+        ("never", Some("-TERM"), RunStatus::Killed),
+        ("never", Some("-HUP"), RunStatus::Killed),
+        ("never", Some("-KILL"), RunStatus::Killed),
     ];
-    let checks = ends.map(|(ends, signal, outcome)| {
+    let checks = endings.map(|(ends, signal, outcome)| {
         thread::spawn(move || {
-            let mut training = Training::new(ends);
-            let begun = begun(training.dir.path());
+            let mut training = SpawnedTraining::new(ends);
+            let started = wait_for_ledger(training.dir.path());
             if let Some(signal) = signal {
                 thread::sleep(Duration::from_millis(1_600));
                 training.signal(signal);
             }
             let footprint = training.footprint();
-            let lived = begun.elapsed().as_secs_f64();
+            let lived = started.elapsed().as_secs_f64();
             let what = format!("{ends} {signal:?}");
             assert_eq!(footprint.run.outcome, outcome, "{what}");
             let joules = footprint.energy.total.joules();
-            assert!(joules >= WATTS * (1.05 - LOST) && lived - joules / WATTS <= LOST, "{what}: {joules} J");
-            if outcome == Outcome::Panicked {
+            assert!(
+                joules >= WATTS * (1.05 - MAX_LOSS_SECONDS) && lived - joules / WATTS <= MAX_LOSS_SECONDS,
+                "{what}: {joules} J"
+            );
+            if outcome == RunStatus::Panicked {
                 // Nothing of it is missing: three epochs, of which the last one is not complete.
                 assert_eq!(footprint.epochs.len(), 3, "{what}");
                 assert!(joules >= WATTS * 1.05, "{what}: {joules} J");
@@ -176,39 +182,39 @@ fn every_end_has_its_word() {
 }
 
 #[test]
-fn a_killed_training_that_is_resumed_is_one_run() {
-    let mut training = Training::new("never");
-    let begun = begun(training.dir.path());
+fn resumed_training_is_one_run() {
+    let mut training = SpawnedTraining::new("never");
+    let started = wait_for_ledger(training.dir.path());
     let mut second = Command::new(std::env::current_exe().unwrap());
-    second.args(["--exact", "train"]).env(TRAINS_IN, training.dir.path()).env(ENDS, "resume");
+    second.args(["--exact", "train"]).env(DIR_VARIABLE, training.dir.path()).env(ENDING_VARIABLE, "resume");
     let output = second.output().unwrap();
     assert!(!output.status.success(), "another process records it");
-    let said =
+    let output_text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("Busy"), "{said}");
+    assert!(output_text.contains("Busy"), "{output_text}");
 
     thread::sleep(Duration::from_millis(1_500));
-    let lived = begun.elapsed().as_secs_f64();
+    let lived = started.elapsed().as_secs_f64();
     training.child.kill().unwrap();
     let killed = training.footprint();
     thread::sleep(Duration::from_millis(1_200));
-    let mut resumed = start(training.dir, "resume");
+    let mut resumed = spawn_training(training.dir, "resume");
     let footprint = resumed.footprint();
     assert_eq!((&footprint.run.id, footprint.run.attempts), (&killed.run.id, 2));
-    assert_eq!(footprint.run.outcome, Outcome::StoppedEarly, "three epochs of a thousand");
+    assert_eq!(footprint.run.outcome, RunStatus::StoppedEarly, "three epochs of a thousand");
     let used = footprint.energy.total.joules() - killed.energy.total.joules();
     // Three epochs of 0.35 s; what lay between the attempts counts nothing.
     assert!((WATTS..WATTS * 2.0).contains(&used), "{used} J");
-    assert!(lived - killed.energy.total.joules() / WATTS <= LOST);
+    assert!(lived - killed.energy.total.joules() / WATTS <= MAX_LOSS_SECONDS);
     let again = footprint.notes.iter().any(|note| note.contains("trained in more than one attempt"));
     assert!(again, "{:?}", footprint.notes);
-    assert_eq!(Footprint::read(&resumed.dir.path().join(sootprint::FILE_NAME)).unwrap(), footprint);
+    assert_eq!(Footprint::read(&resumed.dir.path().join(sootprint::FOOTPRINT_FILE_NAME)).unwrap(), footprint);
 }
 
 #[test]
-fn the_record_of_a_real_run_is_readable_cut_at_any_byte() {
-    let mut training = Training::new("never");
-    begun(training.dir.path());
+fn ledger_cut_anywhere_stays_readable() {
+    let mut training = SpawnedTraining::new("never");
+    wait_for_ledger(training.dir.path());
     thread::sleep(Duration::from_millis(1_700));
     training.child.kill().unwrap();
     let whole = training.footprint();
@@ -225,7 +231,7 @@ fn the_record_of_a_real_run_is_readable_cut_at_any_byte() {
     std::fs::remove_file(&heartbeat).unwrap();
     for cut in 0..=lines.len() {
         std::fs::write(&ledger, &lines[..cut]).unwrap();
-        let Ok(footprint) = recover(training.dir.path(), None) else {
+        let Ok(footprint) = load_footprint(training.dir.path(), None) else {
             assert!(cut < first, "cut at {cut} of {}", lines.len());
             continue;
         };
@@ -237,9 +243,9 @@ fn the_record_of_a_real_run_is_readable_cut_at_any_byte() {
     let is_written = |cut: &usize| slots[cut.saturating_sub(2)..*cut].iter().any(|byte| *byte != 0);
     for cut in (0..=slots.len()).filter(is_written) {
         std::fs::write(&heartbeat, &slots[..cut]).unwrap();
-        let footprint = recover(training.dir.path(), None).unwrap();
+        let footprint = load_footprint(training.dir.path(), None).unwrap();
         let lost = (whole.energy.total.joules() - footprint.energy.total.joules()) / WATTS;
-        assert!((0.0..=LOST).contains(&lost), "cut at {cut}: {lost} s");
+        assert!((0.0..=MAX_LOSS_SECONDS).contains(&lost), "cut at {cut}: {lost} s");
     }
-    assert_eq!(recover(training.dir.path(), None).unwrap(), whole);
+    assert_eq!(load_footprint(training.dir.path(), None).unwrap(), whole);
 }

@@ -94,7 +94,7 @@ fn train(device: &Device, size: Size, run: Option<&Run>) -> Result<Duration, Fai
     let loaders = || (loader(size, size.batches), loader(size, size.batches.div_ceil(10)));
     let (train, valid) = if run.is_some() {
         let (train, valid) = loaders();
-        exact_edges(train, valid)
+        instrument_loaders(train, valid)
     } else {
         loaders()
     };
@@ -106,7 +106,7 @@ fn train(device: &Device, size: Size, run: Option<&Run>) -> Result<Duration, Fai
     let learner = Learner::new(Perceptron::new(size.hidden, device), AdamConfig::new().init(), 1e-4);
     let began = Instant::now();
     let trained = match run {
-        Some(run) => training.measured_by(run).launch(learner),
+        Some(run) => training.track_emissions(run).launch(learner),
         None => training.launch(learner),
     };
     device.sync().map_err(|error| format!("{error:?}"))?;

@@ -11,7 +11,7 @@ use board_training::{Failure, compare, held_up, slowdown};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Linear, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, linear, loss};
 use sootprint::Run;
-use sootprint_candle::OnDevice as _;
+use sootprint_candle::CandleLoopExt as _;
 
 const CLASSES: usize = 10;
 

@@ -6,26 +6,26 @@ use std::time::Duration;
 /// One misbehaviour.
 ///
 /// ```
-/// use fake_hub::{Fault, FakeHub, Misbehaviour};
+/// use fake_hub::{HubFault, FakeHub, HubFaultKind};
 ///
 /// let hub = FakeHub::start()?;
 /// // The second commit is made, and its answer is lost.
-/// hub.add_fault(Fault::at("/commit/", Misbehaviour::Lose { applied: true }).after(1));
-/// # Ok::<(), fake_hub::StartError>(())
+/// hub.add_fault(HubFault::on_path("/commit/", HubFaultKind::DroppedConnection { applied: true }).after_requests(1));
+/// # Ok::<(), fake_hub::HubStartError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a fault does nothing before a hub gets it"]
-pub struct Fault {
-    part: String,
-    skip: u32,
-    times: u32,
-    what: Misbehaviour,
+pub struct HubFault {
+    path_part: String,
+    skip_count: u32,
+    repeat_count: u32,
+    kind: HubFaultKind,
 }
 
 /// What the hub does instead of answering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Misbehaviour {
+pub enum HubFaultKind {
     /// It answers with an error.
     Status {
         /// The HTTP status.
@@ -36,24 +36,24 @@ pub enum Misbehaviour {
         applied: bool,
     },
     /// It answers with half of the body, and closes the connection.
-    Cut {
+    TruncatedBody {
         /// Whether the request is carried out.
         applied: bool,
     },
     /// It closes the connection without an answer.
-    Lose {
+    DroppedConnection {
         /// Whether the request is carried out.
         applied: bool,
     },
     /// It says nothing for so long, and then answers as it should.
-    Hang {
+    Delay {
         /// How long.
         time: Duration,
         /// Whether the request is carried out before that time; else after it, if anybody is there then.
         applied: bool,
     },
     /// Somebody else commits this file to `main` of the repository just before the request is carried out.
-    Meanwhile {
+    ConcurrentCommit {
         /// The repository, `owner/name`.
         repository: String,
         /// The file's path.
@@ -65,26 +65,26 @@ pub enum Misbehaviour {
     NoXet,
 }
 
-impl Fault {
+impl HubFault {
     /// A fault at the next request whose path has this part, as in `/commit/`.
-    pub fn at(part: impl Into<String>, what: Misbehaviour) -> Self {
-        Self { part: part.into(), skip: 0, times: 1, what }
+    pub fn on_path(path_part: impl Into<String>, kind: HubFaultKind) -> Self {
+        Self { path_part: path_part.into(), skip_count: 0, repeat_count: 1, kind }
     }
 
     /// Lets so many requests through before it begins.
-    pub fn after(mut self, requests: u32) -> Self {
-        self.skip = requests;
+    pub fn after_requests(mut self, requests: u32) -> Self {
+        self.skip_count = requests;
         self
     }
 
     /// Happens so many times instead of once.
-    pub fn times(mut self, times: u32) -> Self {
-        self.times = times;
+    pub fn repeat(mut self, times: u32) -> Self {
+        self.repeat_count = times;
         self
     }
 }
 
-impl Misbehaviour {
+impl HubFaultKind {
     /// An error with this status; the request is not carried out.
     #[must_use]
     pub fn status(status: u16) -> Self {
@@ -94,34 +94,34 @@ impl Misbehaviour {
 
 /// The faults that are still to come.
 #[derive(Default)]
-pub(crate) struct Script(Mutex<Vec<Fault>>);
+pub(crate) struct FaultScript(Mutex<Vec<HubFault>>);
 
-impl Script {
-    pub(crate) fn add(&self, fault: Fault) {
-        self.faults().push(fault);
+impl FaultScript {
+    pub(crate) fn add(&self, fault: HubFault) {
+        self.lock_faults().push(fault);
     }
 
     pub(crate) fn clear(&self) {
-        self.faults().clear();
+        self.lock_faults().clear();
     }
 
     /// What happens to this request. The first fault that is for it and due is used up by one.
-    pub(crate) fn next(&self, path: &str) -> Option<Misbehaviour> {
-        let mut faults = self.faults();
+    pub(crate) fn next_fault(&self, path: &str) -> Option<HubFaultKind> {
+        let mut faults = self.lock_faults();
         let mut found = None;
-        for fault in faults.iter_mut().filter(|fault| path.contains(&fault.part)) {
-            if fault.skip > 0 {
-                fault.skip -= 1;
-            } else if fault.times > 0 && found.is_none() {
-                fault.times -= 1;
-                found = Some(fault.what.clone());
+        for fault in faults.iter_mut().filter(|fault| path.contains(&fault.path_part)) {
+            if fault.skip_count > 0 {
+                fault.skip_count -= 1;
+            } else if fault.repeat_count > 0 && found.is_none() {
+                fault.repeat_count -= 1;
+                found = Some(fault.kind.clone());
             }
         }
-        faults.retain(|fault| fault.times > 0);
+        faults.retain(|fault| fault.repeat_count > 0);
         found
     }
 
-    fn faults(&self) -> std::sync::MutexGuard<'_, Vec<Fault>> {
+    fn lock_faults(&self) -> std::sync::MutexGuard<'_, Vec<HubFault>> {
         // Each change is whole, so what a panicking thread left behind is still true.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,13 +132,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_happen_when_they_are_due_and_as_often_as_they_should() {
-        let script = Script::default();
-        script.add(Fault::at("/commit/", Misbehaviour::status(503)).after(1).times(2));
-        script.add(Fault::at("/commit/", Misbehaviour::NoXet).after(3));
-        let happened: Vec<_> = (0..5).map(|_| script.next("/api/models/me/digits/commit/main")).collect();
-        let trouble = || Some(Misbehaviour::status(503));
-        assert_eq!(happened, [None, trouble(), trouble(), Some(Misbehaviour::NoXet), None]);
-        assert_eq!(script.next("/api/models/me/digits"), None);
+    fn fault_skips_then_repeats_as_scripted() {
+        let script = FaultScript::default();
+        script.add(HubFault::on_path("/commit/", HubFaultKind::status(503)).after_requests(1).repeat(2));
+        script.add(HubFault::on_path("/commit/", HubFaultKind::NoXet).after_requests(3));
+        let faults: Vec<_> = (0..5).map(|_| script.next_fault("/api/models/me/digits/commit/main")).collect();
+        let unavailable = || Some(HubFaultKind::status(503));
+        assert_eq!(faults, [None, unavailable(), unavailable(), Some(HubFaultKind::NoXet), None]);
+        assert_eq!(script.next_fault("/api/models/me/digits"), None);
     }
 }

@@ -13,13 +13,13 @@ pub(crate) struct ObjectId([u8; 20]);
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&hexadecimal(&self.0))
+        formatter.write_str(&hex_encode(&self.0))
     }
 }
 
 /// The id of a file with this content.
-pub(crate) fn blob(content: &[u8]) -> ObjectId {
-    object("blob", content)
+pub(crate) fn blob_id(content: &[u8]) -> ObjectId {
+    object_id("blob", content)
 }
 
 /// What a folder holds under one name.
@@ -31,7 +31,7 @@ pub(crate) enum TreeEntry<'a> {
 }
 
 /// The id of a folder with these entries.
-pub(crate) fn tree(mut entries: Vec<TreeEntry<'_>>) -> ObjectId {
+pub(crate) fn tree_id(mut entries: Vec<TreeEntry<'_>>) -> ObjectId {
     // Git compares a folder as if its name ended in a slash: `foo.txt` comes before the folder `foo`.
     entries.sort_by_key(|entry| match entry {
         TreeEntry::File(name, _) => (*name).to_owned(),
@@ -46,22 +46,25 @@ pub(crate) fn tree(mut entries: Vec<TreeEntry<'_>>) -> ObjectId {
         content.extend_from_slice(format!("{mode} {name}\0").as_bytes());
         content.extend_from_slice(&id.0);
     }
-    object("tree", &content)
+    object_id("tree", &content)
 }
 
 /// The id of a commit of this tree, made by the hub's one user at `seconds` of Unix time.
-pub(crate) fn commit(tree: ObjectId, parent: Option<&str>, seconds: i64, message: &str) -> ObjectId {
+pub(crate) fn commit_id(tree: ObjectId, parent: Option<&str>, seconds: i64, message: &str) -> ObjectId {
     let parent = parent.map(|id| format!("parent {id}\n")).unwrap_or_default();
-    let who = format!("loopback <loopback@localhost> {seconds} +0000");
-    object("commit", format!("tree {tree}\n{parent}author {who}\ncommitter {who}\n\n{message}\n").as_bytes())
+    let signature = format!("loopback <loopback@localhost> {seconds} +0000");
+    object_id(
+        "commit",
+        format!("tree {tree}\n{parent}author {signature}\ncommitter {signature}\n\n{message}\n").as_bytes(),
+    )
 }
 
 /// Bytes in lower-case hexadecimal, as git and LFS write their hashes.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hex_encode(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn object(kind: &str, content: &[u8]) -> ObjectId {
+fn object_id(kind: &str, content: &[u8]) -> ObjectId {
     let mut hash = Sha1::new();
     hash.update(format!("{kind} {}\0", content.len()));
     hash.update(content);
@@ -75,33 +78,33 @@ mod tests {
     // The expected ids were printed by git 2: hash-object, write-tree and commit-tree.
 
     #[test]
-    fn a_blob_has_the_id_that_git_gives_it() {
-        assert_eq!(blob(b"hello\n").to_string(), "ce013625030ba8dba906f756967f9e9ca394464a");
-        assert_eq!(blob(b"").to_string(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+    fn blob_id_matches_git() {
+        assert_eq!(blob_id(b"hello\n").to_string(), "ce013625030ba8dba906f756967f9e9ca394464a");
+        assert_eq!(blob_id(b"").to_string(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
     }
 
     #[test]
-    fn a_tree_is_sorted_as_git_sorts_it() {
-        let folder = tree(vec![TreeEntry::File("b", blob(b"x"))]);
+    fn tree_is_sorted_like_git() {
+        let folder = tree_id(vec![TreeEntry::File("b", blob_id(b"x"))]);
         assert_eq!(folder.to_string(), "da981995a0f17908b3f6795c1e0c28a7e96b8a11");
-        let root = tree(vec![
+        let root = tree_id(vec![
             TreeEntry::Folder("foo", folder),
-            TreeEntry::File("foo.txt", blob(b"y")),
-            TreeEntry::File("a.txt", blob(b"hello\n")),
+            TreeEntry::File("foo.txt", blob_id(b"y")),
+            TreeEntry::File("a.txt", blob_id(b"hello\n")),
         ]);
         assert_eq!(root.to_string(), "045ecd347f19d7f7b1fe5181f252c7826a118708");
     }
 
     #[test]
-    fn a_commit_has_the_id_that_git_gives_it() {
-        let root = tree(vec![
-            TreeEntry::File("a.txt", blob(b"hello\n")),
-            TreeEntry::File("foo.txt", blob(b"y")),
-            TreeEntry::Folder("foo", tree(vec![TreeEntry::File("b", blob(b"x"))])),
+    fn commit_id_matches_git() {
+        let root = tree_id(vec![
+            TreeEntry::File("a.txt", blob_id(b"hello\n")),
+            TreeEntry::File("foo.txt", blob_id(b"y")),
+            TreeEntry::Folder("foo", tree_id(vec![TreeEntry::File("b", blob_id(b"x"))])),
         ]);
-        let first = commit(root, None, 1_700_000_000, "A title\n\nA description");
+        let first = commit_id(root, None, 1_700_000_000, "A title\n\nA description");
         assert_eq!(first.to_string(), "574973afadf84a875f7661704ec1158467d76336");
-        let second = commit(root, Some(&first.to_string()), 1_700_000_001, "Again");
+        let second = commit_id(root, Some(&first.to_string()), 1_700_000_001, "Again");
         assert_eq!(second.to_string(), "feefb4ddf6f8cbf0127b8df8eb3264e8e658d6f8");
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::repository::{Commit, Proposal, Refusal, Repository};
-use crate::snapshot::{Change, File};
-use crate::{FakeHub, hub};
+use crate::file_tree::{FileChange, RepositoryFile};
+use crate::repository::{HubCommit, ModelRepository, NewCommit, RepositoryError};
+use crate::{FakeHub, state};
 
 /// Reading. A repository is named `owner/name`; a revision is a branch, `refs/pr/N` or the full id of a commit.
 impl FakeHub {
@@ -15,8 +15,8 @@ impl FakeHub {
     /// # Errors
     ///
     /// There is no such repository.
-    pub fn head(&self, repository: &str) -> Result<String, HubError> {
-        self.look(repository, |found| Ok(found.at("main")?.commit.id.clone()))
+    pub fn head_commit(&self, repository: &str) -> Result<String, FakeHubError> {
+        self.with_repository(repository, |found| Ok(found.resolve("main")?.commit.id.clone()))
     }
 
     /// The commits on `main`, the newest first. The last one is the hub's own, with `.gitattributes`.
@@ -24,7 +24,7 @@ impl FakeHub {
     /// # Errors
     ///
     /// There is no such repository.
-    pub fn commits(&self, repository: &str) -> Result<Vec<Commit>, HubError> {
+    pub fn commits(&self, repository: &str) -> Result<Vec<HubCommit>, FakeHubError> {
         self.commits_at(repository, "main")
     }
 
@@ -33,8 +33,8 @@ impl FakeHub {
     /// # Errors
     ///
     /// There is no such repository or revision.
-    pub fn commits_at(&self, repository: &str, revision: &str) -> Result<Vec<Commit>, HubError> {
-        self.look(repository, |found| {
+    pub fn commits_at(&self, repository: &str, revision: &str) -> Result<Vec<HubCommit>, FakeHubError> {
+        self.with_repository(repository, |found| {
             Ok(found.history(revision)?.into_iter().map(|version| version.commit.clone()).collect())
         })
     }
@@ -44,9 +44,9 @@ impl FakeHub {
     /// # Errors
     ///
     /// There is no such repository or revision.
-    pub fn files(&self, repository: &str, revision: &str) -> Result<Vec<String>, HubError> {
-        self.look(repository, |found| {
-            Ok(found.at(revision)?.files.iter().map(|(path, _)| path.to_owned()).collect())
+    pub fn files(&self, repository: &str, revision: &str) -> Result<Vec<String>, FakeHubError> {
+        self.with_repository(repository, |found| {
+            Ok(found.resolve(revision)?.files.iter().map(|(path, _)| path.to_owned()).collect())
         })
     }
 
@@ -55,14 +55,16 @@ impl FakeHub {
     /// # Errors
     ///
     /// There is no such repository, revision or file, or the storage cannot give it back.
-    pub fn read(&self, repository: &str, revision: &str, path: &str) -> Result<Vec<u8>, HubError> {
-        let file = self.file(repository, revision, path)?;
+    pub fn read_file(&self, repository: &str, revision: &str, path: &str) -> Result<Vec<u8>, FakeHubError> {
+        let file = self.find_file(repository, revision, path)?;
         let hub = Arc::clone(&self.hub);
-        let content = self.server.wait_for(async move { hub.content(&file).await });
+        let content = self.server.run_blocking(async move { hub.read_content(&file).await });
         match content {
             Some(Ok(Some(content))) => Ok(content.into()),
-            Some(Err(error)) => Err(HubError::Storage { path: path.to_owned(), source: Some(error.into()) }),
-            Some(Ok(None)) | None => Err(HubError::Storage { path: path.to_owned(), source: None }),
+            Some(Err(error)) => {
+                Err(FakeHubError::Storage { path: path.to_owned(), source: Some(error.into()) })
+            }
+            Some(Ok(None)) | None => Err(FakeHubError::Storage { path: path.to_owned(), source: None }),
         }
     }
 
@@ -71,13 +73,23 @@ impl FakeHub {
     /// # Errors
     ///
     /// There is no such repository, revision or file.
-    pub fn is_lfs(&self, repository: &str, revision: &str, path: &str) -> Result<bool, HubError> {
-        Ok(matches!(self.file(repository, revision, path)?, File::Lfs(_)))
+    pub fn is_lfs(&self, repository: &str, revision: &str, path: &str) -> Result<bool, FakeHubError> {
+        Ok(matches!(self.find_file(repository, revision, path)?, RepositoryFile::Lfs(_)))
     }
 
-    fn file(&self, repository: &str, revision: &str, path: &str) -> Result<File, HubError> {
-        self.look(repository, |found| {
-            found.at(revision)?.files.get(path).cloned().ok_or_else(|| Refusal::NoFile(path.to_owned()))
+    fn find_file(
+        &self,
+        repository: &str,
+        revision: &str,
+        path: &str,
+    ) -> Result<RepositoryFile, FakeHubError> {
+        self.with_repository(repository, |found| {
+            found
+                .resolve(revision)?
+                .files
+                .get(path)
+                .cloned()
+                .ok_or_else(|| RepositoryError::FileNotFound(path.to_owned()))
         })
     }
 }
@@ -89,11 +101,11 @@ impl FakeHub {
     /// # Errors
     ///
     /// It exists already.
-    pub fn create_repository(&self, repository: &str) -> Result<(), HubError> {
-        if self.hub.create(repository, false) {
+    pub fn create_repository(&self, repository: &str) -> Result<(), FakeHubError> {
+        if self.hub.create_repository(repository, false) {
             Ok(())
         } else {
-            Err(HubError::Exists { repository: repository.to_owned() })
+            Err(FakeHubError::RepositoryExists { repository: repository.to_owned() })
         }
     }
 
@@ -102,55 +114,55 @@ impl FakeHub {
     /// # Errors
     ///
     /// There is no such repository, or git takes no such path.
-    pub fn write(&self, repository: &str, path: &str, content: &[u8]) -> Result<String, HubError> {
-        let proposal = Proposal {
+    pub fn commit_file(&self, repository: &str, path: &str, content: &[u8]) -> Result<String, FakeHubError> {
+        let proposal = NewCommit {
             title: format!("Write {path}"),
             description: String::new(),
             parent: None,
-            changes: vec![Change::Put { path: path.to_owned(), file: File::regular(content) }],
+            changes: vec![FileChange::Put { path: path.to_owned(), file: RepositoryFile::regular(content) }],
             date: Timestamp::now(),
         };
-        self.look(repository, |found| found.commit("main", proposal))
+        self.with_repository(repository, |found| found.commit("main", proposal))
     }
 
-    fn look<T>(
+    fn with_repository<T>(
         &self,
         repository: &str,
-        look: impl FnOnce(&mut Repository) -> Result<T, Refusal>,
-    ) -> Result<T, HubError> {
-        let hub: &hub::Hub = &self.hub;
-        let found = hub.with(repository, look);
-        let named = || HubError::NoRepository { repository: repository.to_owned() };
+        operation: impl FnOnce(&mut ModelRepository) -> Result<T, RepositoryError>,
+    ) -> Result<T, FakeHubError> {
+        let hub: &state::HubState = &self.hub;
+        let found = hub.with_repository(repository, operation);
+        let not_found = || FakeHubError::RepositoryNotFound { repository: repository.to_owned() };
         found
-            .ok_or_else(named)?
-            .map_err(|reason| HubError::Refused { repository: repository.to_owned(), reason })
+            .ok_or_else(not_found)?
+            .map_err(|reason| FakeHubError::Rejected { repository: repository.to_owned(), reason })
     }
 }
 
 /// Why the hub's contents could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum HubError {
+pub enum FakeHubError {
     /// Nobody created this repository.
     #[error("the loopback hub has no repository {repository}; create it first")]
-    NoRepository {
+    RepositoryNotFound {
         /// Its name.
         repository: String,
     },
     /// The repository exists already.
     #[error("the loopback hub has {repository} already; choose another name or start another hub")]
-    Exists {
+    RepositoryExists {
         /// Its name.
         repository: String,
     },
     /// The repository has no such revision or file, or takes no such path.
     #[error("{repository} on the loopback hub: {reason}")]
-    Refused {
+    Rejected {
         /// The repository's name.
         repository: String,
         /// What it has not or takes not.
         #[source]
-        reason: Refusal,
+        reason: RepositoryError,
     },
     /// The storage cannot put the file together.
     #[error("the loopback hub's storage cannot put {path} together again")]

@@ -1,7 +1,7 @@
 //! Which files are kept outside git, and what git keeps in their place.
 
 /// The largest file that a commit may carry itself, in bytes: 10 MiB, the Hub's documented limit for regular files.
-pub(crate) const LARGEST_REGULAR_FILE: u64 = 10 * 1024 * 1024;
+pub(crate) const MAX_REGULAR_FILE_SIZE: u64 = 10 * 1024 * 1024;
 
 /// A file whose bytes lie in the Xet storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,20 +28,20 @@ impl LfsFile {
 ///
 /// The Hub's own rule is not public. Known of it: names that `.gitattributes` lists, everything above 10 MiB and
 /// binary files are kept outside git; empty files never are.
-pub(crate) fn belongs_into_storage(path: &str, size: u64, sample: &[u8]) -> bool {
+pub(crate) fn is_lfs_file(path: &str, size: u64, sample: &[u8]) -> bool {
     size > 0
-        && (SUFFIXES.iter().any(|suffix| path.ends_with(suffix))
-            || size > LARGEST_REGULAR_FILE
+        && (LFS_SUFFIXES.iter().any(|suffix| path.ends_with(suffix))
+            || size > MAX_REGULAR_FILE_SIZE
             || is_binary(sample))
 }
 
 /// The `.gitattributes` that a new repository starts with.
 pub(crate) fn gitattributes() -> String {
-    SUFFIXES.iter().map(|suffix| format!("*{suffix} filter=lfs diff=lfs merge=lfs -text\n")).collect()
+    LFS_SUFFIXES.iter().map(|suffix| format!("*{suffix} filter=lfs diff=lfs merge=lfs -text\n")).collect()
 }
 
 /// Endings of weights, arrays and archives. The Hub's list is longer; the rest of it is caught as binary.
-const SUFFIXES: [&str; 14] = [
+const LFS_SUFFIXES: [&str; 14] = [
     ".7z",
     ".bin",
     ".ckpt",
@@ -68,35 +68,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_binaries_and_long_texts_go_to_the_storage() {
-        assert!(belongs_into_storage("model.safetensors", 8, b"{}"));
-        assert!(belongs_into_storage("checkpoints/1/model.mpk", 8, b"text"));
-        assert!(belongs_into_storage("plot.png", 8, b"\x89PNG\r\n\x1a\n"));
-        assert!(belongs_into_storage("log.txt", LARGEST_REGULAR_FILE + 1, b"text"));
+    fn large_and_binary_files_use_lfs() {
+        assert!(is_lfs_file("model.safetensors", 8, b"{}"));
+        assert!(is_lfs_file("checkpoints/1/model.mpk", 8, b"text"));
+        assert!(is_lfs_file("plot.png", 8, b"\x89PNG\r\n\x1a\n"));
+        assert!(is_lfs_file("log.txt", MAX_REGULAR_FILE_SIZE + 1, b"text"));
     }
 
     #[test]
-    fn texts_and_empty_files_stay_in_git() {
-        assert!(!belongs_into_storage("README.md", 8, "café".as_bytes()));
-        assert!(!belongs_into_storage("log.txt", LARGEST_REGULAR_FILE, b"text"));
-        assert!(!belongs_into_storage("empty.safetensors", 0, b""));
+    fn text_and_empty_files_stay_regular() {
+        assert!(!is_lfs_file("README.md", 8, "café".as_bytes()));
+        assert!(!is_lfs_file("log.txt", MAX_REGULAR_FILE_SIZE, b"text"));
+        assert!(!is_lfs_file("empty.safetensors", 0, b""));
     }
 
     #[test]
-    fn a_sample_that_ends_inside_a_character_is_text() {
+    fn sample_split_inside_character_is_text() {
         let (cut, _) = "café".as_bytes().split_at(4);
-        assert!(!belongs_into_storage("README.md", 600, cut));
+        assert!(!is_lfs_file("README.md", 600, cut));
     }
 
     #[test]
-    fn the_pointer_is_that_of_the_specification() {
+    fn pointer_matches_lfs_specification() {
         let file = LfsFile {
             sha256: "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393".to_owned(),
             size: 12_345,
             xet_hash: "unused".to_owned(),
         };
         // Its id was printed by `git hash-object` for the example of the specification.
-        let id = crate::git::blob(file.pointer().as_bytes());
+        let id = crate::git::blob_id(file.pointer().as_bytes());
         assert_eq!(id.to_string(), "60c8d8ab2adcf57a391163a7eeb0cdb8bf348e44");
     }
 }

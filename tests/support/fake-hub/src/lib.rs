@@ -23,7 +23,7 @@
 //!     .commit_message("Add the card")
 //!     .send()?;
 //!
-//! assert_eq!(hub.read("me/digits", "main", "README.md")?, b"# Digits\n");
+//! assert_eq!(hub.read_file("me/digits", "main", "README.md")?, b"# Digits\n");
 //! assert_eq!(hub.commits("me/digits")?[0].title, "Add the card");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -41,7 +41,7 @@
 //!
 //! # What it does wrong
 //!
-//! Whatever a test asks for: [`FakeHub::add_fault`] scripts its answers, [`FakeHub::storage_link`] the way to
+//! Whatever a test asks for: [`FakeHub::add_fault`] scripts its answers, [`FakeHub::set_storage_link`] the way to
 //! the storage.
 //!
 //! # Limits
@@ -60,24 +60,24 @@
 
 mod api;
 mod fault;
+mod file_tree;
 mod git;
-mod hub;
 mod inspect;
 mod lfs;
-mod link;
+mod proxy;
 mod repository;
 mod server;
-mod snapshot;
+mod state;
 mod storage;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use crate::fault::{Fault, Misbehaviour};
-pub use crate::inspect::HubError;
-pub use crate::link::Link;
-pub use crate::repository::{Commit, Refusal};
+pub use crate::fault::{HubFault, HubFaultKind};
+pub use crate::inspect::FakeHubError;
+pub use crate::proxy::LinkState;
+pub use crate::repository::{HubCommit, RepositoryError};
 
 /// A Hub that runs on this machine until it is dropped.
 ///
@@ -87,12 +87,12 @@ pub use crate::repository::{Commit, Refusal};
 /// ```
 /// let hub = fake_hub::FakeHub::start()?;
 /// assert!(hub.endpoint().starts_with("http://127.0.0.1:"));
-/// # Ok::<(), fake_hub::StartError>(())
+/// # Ok::<(), fake_hub::HubStartError>(())
 /// ```
 #[must_use = "the hub stops when it is dropped"]
 pub struct FakeHub {
-    server: server::Server,
-    hub: Arc<hub::Hub>,
+    server: server::HubServer,
+    hub: Arc<state::HubState>,
 }
 
 impl FakeHub {
@@ -101,8 +101,8 @@ impl FakeHub {
     /// # Errors
     ///
     /// No port, no thread or no runtime could be had.
-    pub fn start() -> Result<Self, StartError> {
-        let (server, hub) = server::Server::start(None)?;
+    pub fn start() -> Result<Self, HubStartError> {
+        let (server, hub) = server::HubServer::start(None)?;
         Ok(Self { server, hub })
     }
 
@@ -111,25 +111,25 @@ impl FakeHub {
     /// # Errors
     ///
     /// As [`FakeHub::start`], and when the folder cannot be used.
-    pub fn start_on_disk(storage: impl Into<PathBuf>) -> Result<Self, StartError> {
-        let (server, hub) = server::Server::start(Some(storage.into()))?;
+    pub fn start_on_disk(storage: impl Into<PathBuf>) -> Result<Self, HubStartError> {
+        let (server, hub) = server::HubServer::start(Some(storage.into()))?;
         Ok(Self { server, hub })
     }
 
     /// Adds a misbehaviour to the script. Those that were added before go first.
-    pub fn add_fault(&self, fault: Fault) {
-        self.hub.script.add(fault);
+    pub fn add_fault(&self, fault: HubFault) {
+        self.hub.faults.add(fault);
     }
 
     /// Ends all misbehaviour, that of the way to the storage included.
-    pub fn mend(&self) {
-        self.hub.script.clear();
-        self.hub.storage.link(Link::Open);
+    pub fn clear_faults(&self) {
+        self.hub.faults.clear();
+        self.hub.storage.set_link(LinkState::Open);
     }
 
     /// Disturbs or mends the way to the storage.
-    pub fn storage_link(&self, link: Link) {
-        self.hub.storage.link(link);
+    pub fn set_storage_link(&self, link: LinkState) {
+        self.hub.storage.set_link(link);
     }
 
     /// The address to give to a client, `http://127.0.0.1:PORT`: `HF_ENDPOINT` for most of them.
@@ -141,7 +141,7 @@ impl FakeHub {
     /// The token to give to a client: `HF_TOKEN` for most of them. It is no secret.
     #[must_use]
     pub fn token(&self) -> &str {
-        hub::TOKEN
+        state::TOKEN
     }
 }
 
@@ -154,7 +154,7 @@ impl fmt::Debug for FakeHub {
 /// Why a hub did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StartError {
+pub enum HubStartError {
     /// The system gave no port.
     #[error("the loopback hub found no port on 127.0.0.1; is the loopback interface up?")]
     Bind(#[source] std::io::Error),

@@ -11,99 +11,103 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use crate::hub::Hub;
-use crate::storage::Storage;
-use crate::{StartError, api};
+use crate::state::HubState;
+use crate::storage::XetStorage;
+use crate::{HubStartError, api};
 
 /// How long dropping a hub waits for requests under way to be cut off.
-const SHUTDOWN: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A running hub. Dropping it ends the thread, the runtime and every connection.
 ///
 /// The runtime lives and dies on that thread: creating, blocking on or dropping a runtime panics inside another
 /// runtime, and a test may well start a hub there.
-pub(crate) struct Server {
+pub(crate) struct HubServer {
     handle: Handle,
-    stop: Option<oneshot::Sender<()>>,
+    stop_tx: Option<oneshot::Sender<()>>,
     /// A receiver alone could not be shared between threads, and a hub may be.
-    stopped: Mutex<mpsc::Receiver<()>>,
+    stopped_rx: Mutex<mpsc::Receiver<()>>,
 }
 
-impl Server {
+impl HubServer {
     /// Starts the thread and returns when both servers listen.
-    pub(crate) fn start(storage: Option<PathBuf>) -> Result<(Self, Arc<Hub>), StartError> {
-        let (stop, until_stopped) = oneshot::channel();
-        let (has_stopped, stopped) = mpsc::channel();
-        let (report, started) = mpsc::channel();
+    pub(crate) fn start(storage: Option<PathBuf>) -> Result<(Self, Arc<HubState>), HubStartError> {
+        let (stop_tx, stop_rx) = oneshot::channel();
+        let (stopped_tx, stopped_rx) = mpsc::channel();
+        let (started_tx, started_rx) = mpsc::channel();
         thread::Builder::new()
             .name("fake-hub".to_owned())
             .spawn(move || {
-                run(&report, until_stopped, storage.as_deref());
-                drop(has_stopped);
+                run_server(&started_tx, stop_rx, storage.as_deref());
+                drop(stopped_tx);
             })
-            .map_err(StartError::Thread)?;
+            .map_err(HubStartError::Thread)?;
         // The thread reports once before anything else; if it died, it said nothing.
-        let (handle, hub) = started.recv().map_err(|_| StartError::Died)??;
-        Ok((Self { handle, stop: Some(stop), stopped: Mutex::new(stopped) }, hub))
+        let (handle, hub) = started_rx.recv().map_err(|_| HubStartError::Died)??;
+        Ok((Self { handle, stop_tx: Some(stop_tx), stopped_rx: Mutex::new(stopped_rx) }, hub))
     }
 
     /// Runs a future on the hub's runtime and waits for it; nothing when the runtime is gone.
     ///
     /// Unlike `block_on` it may be called inside another runtime, whose thread it then blocks.
-    pub(crate) fn wait_for<T: Send + 'static>(
+    pub(crate) fn run_blocking<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let (answer, answered) = mpsc::channel();
+        let (result_tx, result_rx) = mpsc::channel();
         self.handle.spawn(async move {
             // The receiver waits below, so it is there.
-            let _ = answer.send(future.await);
+            let _ = result_tx.send(future.await);
         });
-        answered.recv().ok()
+        result_rx.recv().ok()
     }
 }
 
-impl Drop for Server {
+impl Drop for HubServer {
     fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
+        if let Some(stop_tx) = self.stop_tx.take() {
             // A thread that is gone already needs no telling.
-            let _ = stop.send(());
+            let _ = stop_tx.send(());
         }
         // Nothing is ever sent: the wait ends when the thread drops its end, or when the time is up.
-        let stopped = self.stopped.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _ = stopped.recv_timeout(2 * SHUTDOWN);
+        let stopped_rx = self.stopped_rx.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = stopped_rx.recv_timeout(2 * SHUTDOWN_TIMEOUT);
     }
 }
 
-type Started = Result<(Handle, Arc<Hub>), StartError>;
+type StartResult = Result<(Handle, Arc<HubState>), HubStartError>;
 
-fn run(report: &mpsc::Sender<Started>, until_stopped: oneshot::Receiver<()>, storage: Option<&Path>) {
-    let runtime = match runtime() {
+fn run_server(
+    started_tx: &mpsc::Sender<StartResult>,
+    stop_rx: oneshot::Receiver<()>,
+    storage: Option<&Path>,
+) {
+    let runtime = match build_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = report.send(Err(StartError::Runtime(error)));
+            let _ = started_tx.send(Err(HubStartError::Runtime(error)));
             return;
         }
     };
-    let started = runtime.block_on(listen(storage));
-    let listening = started.is_ok();
-    let _ = report.send(started.map(|hub| (runtime.handle().clone(), hub)));
-    if listening {
+    let started = runtime.block_on(start_listening(storage));
+    let is_listening = started.is_ok();
+    let _ = started_tx.send(started.map(|hub| (runtime.handle().clone(), hub)));
+    if is_listening {
         // Both answers mean stop: a message, or a sender that was dropped.
-        let _ = runtime.block_on(until_stopped);
+        let _ = runtime.block_on(stop_rx);
     }
-    runtime.shutdown_timeout(SHUTDOWN);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
 }
 
-fn runtime() -> std::io::Result<Runtime> {
+fn build_runtime() -> std::io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(2).thread_name("fake-hub").enable_all().build()
 }
 
-async fn listen(storage: Option<&Path>) -> Result<Arc<Hub>, StartError> {
-    let storage = Storage::start(storage).await?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(StartError::Bind)?;
-    let port = listener.local_addr().map_err(StartError::Bind)?.port();
-    let hub = Arc::new(Hub::new(port, storage));
+async fn start_listening(storage: Option<&Path>) -> Result<Arc<HubState>, HubStartError> {
+    let storage = XetStorage::start(storage).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(HubStartError::Bind)?;
+    let port = listener.local_addr().map_err(HubStartError::Bind)?.port();
+    let hub = Arc::new(HubState::new(port, storage));
     tokio::spawn(axum::serve(listener, api::router(Arc::clone(&hub))).into_future());
     Ok(hub)
 }

@@ -21,37 +21,37 @@ use xet_client::cas_types::HexMerkleHash;
 use xet_runtime::config::XetConfig;
 use xet_runtime::core::XetContext;
 
-use crate::StartError;
-use crate::git::hexadecimal;
+use crate::HubStartError;
+use crate::git::hex_encode;
 use crate::lfs::LfsFile;
-use crate::link::{Link, Links};
+use crate::proxy::{LinkState, StorageProxy};
 
 /// The storage and what is known of its contents.
-pub(crate) struct Storage {
+pub(crate) struct XetStorage {
     files: Arc<dyn DirectAccessClient>,
     entries: Arc<dyn DeletionControlableClient>,
     url: String,
-    links: Links,
-    arrived: Mutex<Arrived>,
+    proxy: StorageProxy,
+    verified_files: Mutex<VerifiedFiles>,
 }
 
 /// The files that were reassembled and hashed. The storage knows a file by its Xet hash alone, a commit by its
 /// SHA-256 alone: this is where the two meet.
 #[derive(Default)]
-struct Arrived {
+struct VerifiedFiles {
     by_sha256: HashMap<String, (HexMerkleHash, u64)>,
-    hashed: HashSet<HexMerkleHash>,
+    known_hashes: HashSet<HexMerkleHash>,
 }
 
-impl Storage {
+impl XetStorage {
     /// Starts the storage server on a port that the system chooses, in memory or in a folder. It ends with the runtime
     /// that this is called on.
     ///
     /// Clients reach it over another port, whose link to it can be disturbed.
-    pub(crate) async fn start(folder: Option<&Path>) -> Result<Self, StartError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(StartError::Bind)?;
-        let behind = listener.local_addr().map_err(StartError::Bind)?;
-        let links = Links::start(behind).await.map_err(StartError::Bind)?;
+    pub(crate) async fn start(folder: Option<&Path>) -> Result<Self, HubStartError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(HubStartError::Bind)?;
+        let upstream = listener.local_addr().map_err(HubStartError::Bind)?;
+        let links = StorageProxy::start(upstream).await.map_err(HubStartError::Bind)?;
         // The defaults, not the environment: HF_XET_* are settings of the client under test.
         let context = XetContext::from_external(tokio::runtime::Handle::current(), XetConfig::default());
         let host = Ipv4Addr::LOCALHOST.to_string();
@@ -62,7 +62,7 @@ impl Storage {
                 (client.clone(), client)
             }
             Some(folder) => {
-                let client = LocalClient::new(context, folder).await.map_err(StartError::Storage)?;
+                let client = LocalClient::new(context, folder).await.map_err(HubStartError::Storage)?;
                 (client.clone(), client)
             }
         };
@@ -74,12 +74,18 @@ impl Storage {
             // An error here is a broken listener, which the client then reports as a refused connection.
             let _ = server.serve_until_stopped(listener, stop).await;
         });
-        Ok(Self { files, entries, url: address(links.port()), links, arrived: Mutex::default() })
+        Ok(Self {
+            files,
+            entries,
+            url: unique_url(links.port()),
+            proxy: links,
+            verified_files: Mutex::default(),
+        })
     }
 
     /// Mends or disturbs the way to the storage, for connections to come and those that are open.
-    pub(crate) fn link(&self, link: Link) {
-        self.links.set(link);
+    pub(crate) fn set_link(&self, link: LinkState) {
+        self.proxy.set_state(link);
     }
 
     /// Where clients reach the storage.
@@ -88,42 +94,42 @@ impl Storage {
     }
 
     /// The file with this SHA-256, if all of its bytes are here.
-    pub(crate) async fn find(&self, sha256: &str) -> Result<Option<LfsFile>, ClientError> {
-        if let Some(file) = self.known(sha256) {
+    pub(crate) async fn find_file(&self, sha256: &str) -> Result<Option<LfsFile>, ClientError> {
+        if let Some(file) = self.verified_file(sha256) {
             return Ok(Some(file));
         }
         for (hash, _shard) in self.entries.list_file_shard_entries().await? {
             let name = HexMerkleHash(hash);
-            if self.arrived().hashed.contains(&name) {
+            if self.lock_verified_files().known_hashes.contains(&name) {
                 continue;
             }
             // A file whose bytes are not all here cannot be reassembled: it has not arrived, and may do so later.
             let Ok(content) = self.files.get_file_data(&hash, None).await else { continue };
-            let sha256 = hexadecimal(&Sha256::digest(&content));
-            let mut arrived = self.arrived();
+            let sha256 = hex_encode(&Sha256::digest(&content));
+            let mut arrived = self.lock_verified_files();
             arrived.by_sha256.insert(sha256, (name, content.len() as u64));
-            arrived.hashed.insert(name);
+            arrived.known_hashes.insert(name);
         }
-        Ok(self.known(sha256))
+        Ok(self.verified_file(sha256))
     }
 
     /// The bytes of a file that arrived, put together from its pieces.
-    pub(crate) async fn read(&self, sha256: &str) -> Result<Option<Bytes>, ClientError> {
-        let hash = self.arrived().by_sha256.get(sha256).map(|(hash, _)| hash.0);
+    pub(crate) async fn read_file(&self, sha256: &str) -> Result<Option<Bytes>, ClientError> {
+        let hash = self.lock_verified_files().by_sha256.get(sha256).map(|(hash, _)| hash.0);
         match hash {
             Some(hash) => self.files.get_file_data(&hash, None).await.map(Some),
             None => Ok(None),
         }
     }
 
-    fn known(&self, sha256: &str) -> Option<LfsFile> {
-        let (hash, size) = *self.arrived().by_sha256.get(sha256)?;
+    fn verified_file(&self, sha256: &str) -> Option<LfsFile> {
+        let (hash, size) = *self.lock_verified_files().by_sha256.get(sha256)?;
         Some(LfsFile { sha256: sha256.to_owned(), size, xet_hash: hash.to_string() })
     }
 
-    fn arrived(&self) -> std::sync::MutexGuard<'_, Arrived> {
+    fn lock_verified_files(&self) -> std::sync::MutexGuard<'_, VerifiedFiles> {
         // Each insertion is whole, so what a panicking thread left behind is still true.
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+        self.verified_files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,7 +138,7 @@ impl Storage {
 /// A Xet client remembers in `$HF_HOME/xet` what it uploaded, under the text of the address, and does not upload it
 /// again. A later hub on the same port would be given a commit whose bytes never come. So the text names a folder and
 /// leaves it again: a URL parser takes that for nothing, the client's memory for another address.
-fn address(port: u16) -> String {
+fn unique_url(port: u16) -> String {
     let now = Timestamp::now().as_nanosecond();
     format!("http://{}:{port}/{}-{now}/..", Ipv4Addr::LOCALHOST, std::process::id())
 }

@@ -6,18 +6,18 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use fake_hub::{FakeHub, HubError, Refusal};
+use fake_hub::{FakeHub, FakeHubError, RepositoryError};
 use tokio::runtime::Builder;
 
-fn address(hub: &FakeHub) -> SocketAddr {
+fn socket_address(hub: &FakeHub) -> SocketAddr {
     hub.endpoint().strip_prefix("http://").unwrap().parse().unwrap()
 }
 
 #[test]
-fn a_dropped_hub_cuts_off_its_clients_in_time() {
+fn dropped_hub_disconnects_clients_promptly() {
     let hub = FakeHub::start().unwrap();
-    assert!(address(&hub).ip().is_loopback());
-    let mut client = TcpStream::connect(address(&hub)).unwrap();
+    assert!(socket_address(&hub).ip().is_loopback());
+    let mut client = TcpStream::connect(socket_address(&hub)).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     // A request whose body never comes.
     client.write_all(b"POST /api/validate-yaml HTTP/1.1\r\nContent-Length: 1000\r\n").unwrap();
@@ -32,7 +32,7 @@ fn a_dropped_hub_cuts_off_its_clients_in_time() {
 }
 
 #[test]
-fn a_hub_can_be_shared_between_threads() {
+fn hub_is_shared_between_threads() {
     let hub = FakeHub::start().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| hub.create_repository("me/one").unwrap());
@@ -43,51 +43,57 @@ fn a_hub_can_be_shared_between_threads() {
 }
 
 #[test]
-fn it_works_inside_a_runtime() {
+fn hub_starts_inside_tokio_runtime() {
     for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
         builder.build().unwrap().block_on(async {
             let hub = FakeHub::start().unwrap();
             hub.create_repository("me/digits").unwrap();
-            hub.write("me/digits", "README.md", b"# Digits").unwrap();
-            assert_eq!(hub.read("me/digits", "main", "README.md").unwrap(), b"# Digits");
+            hub.commit_file("me/digits", "README.md", b"# Digits").unwrap();
+            assert_eq!(hub.read_file("me/digits", "main", "README.md").unwrap(), b"# Digits");
         });
     }
 }
 
 #[test]
-fn two_hubs_share_nothing() {
+fn two_hubs_are_independent() {
     let (one, other) = (FakeHub::start().unwrap(), FakeHub::start().unwrap());
     assert_ne!(one.endpoint(), other.endpoint());
     one.create_repository("me/digits").unwrap();
-    assert!(matches!(other.head("me/digits"), Err(HubError::NoRepository { .. })));
+    assert!(matches!(other.head_commit("me/digits"), Err(FakeHubError::RepositoryNotFound { .. })));
 }
 
 #[test]
-fn what_was_written_is_read_back() {
+fn committed_file_is_read_back() {
     let hub = FakeHub::start().unwrap();
     hub.create_repository("me/digits").unwrap();
-    let commit = hub.write("me/digits", "notes/one.md", b"1\r\n").unwrap();
+    let commit = hub.commit_file("me/digits", "notes/one.md", b"1\r\n").unwrap();
 
-    assert_eq!(hub.head("me/digits").unwrap(), commit);
+    assert_eq!(hub.head_commit("me/digits").unwrap(), commit);
     assert_eq!(hub.files("me/digits", "main").unwrap(), [".gitattributes", "notes/one.md"]);
-    assert_eq!(hub.read("me/digits", &commit, "notes/one.md").unwrap(), b"1\r\n");
+    assert_eq!(hub.read_file("me/digits", &commit, "notes/one.md").unwrap(), b"1\r\n");
     assert!(!hub.is_lfs("me/digits", "main", "notes/one.md").unwrap());
     let commits = hub.commits("me/digits").unwrap();
     assert_eq!(commits.len(), 2);
     assert_eq!(commits[0].id, commit);
     assert_eq!(commits[0].parent.as_ref(), Some(&commits[1].id));
-    assert_eq!(commits[0].changed, ["notes/one.md"]);
+    assert_eq!(commits[0].changed_paths, ["notes/one.md"]);
 }
 
 #[test]
-fn what_is_not_there_is_named() {
+fn missing_items_return_named_errors() {
     let hub = FakeHub::start().unwrap();
     hub.create_repository("me/digits").unwrap();
-    let reason = |result: Result<Vec<u8>, HubError>| match result {
-        Err(HubError::Refused { reason, .. }) => reason,
+    let reason = |result: Result<Vec<u8>, FakeHubError>| match result {
+        Err(FakeHubError::Rejected { reason, .. }) => reason,
         other => panic!("{other:?}"),
     };
-    assert_eq!(reason(hub.read("me/digits", "main", "x")), Refusal::NoFile("x".to_owned()));
-    assert_eq!(reason(hub.read("me/digits", "v1", "x")), Refusal::NoRevision("v1".to_owned()));
-    assert!(matches!(hub.create_repository("me/digits"), Err(HubError::Exists { .. })));
+    assert_eq!(
+        reason(hub.read_file("me/digits", "main", "x")),
+        RepositoryError::FileNotFound("x".to_owned())
+    );
+    assert_eq!(
+        reason(hub.read_file("me/digits", "v1", "x")),
+        RepositoryError::RevisionNotFound("v1".to_owned())
+    );
+    assert!(matches!(hub.create_repository("me/digits"), Err(FakeHubError::RepositoryExists { .. })));
 }

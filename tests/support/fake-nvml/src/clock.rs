@@ -9,13 +9,13 @@ use std::{fs, io};
 /// any number may read it.
 ///
 /// ```
-/// use nvidia_ml::VirtualClock;
+/// use nvidia_ml::ScriptClock;
 /// use std::time::Duration;
 ///
 /// # fn main() -> std::io::Result<()> {
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("clock");
-/// let clock = VirtualClock::new(&path)?;
+/// let clock = ScriptClock::new(&path)?;
 /// clock.set_millis(700)?;
 /// clock.advance(Duration::from_micros(500))?;
 /// assert_eq!(clock.now()?, Duration::from_micros(700_500));
@@ -23,11 +23,11 @@ use std::{fs, io};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct VirtualClock {
+pub struct ScriptClock {
     path: PathBuf,
 }
 
-impl VirtualClock {
+impl ScriptClock {
     /// Creates the file, with the time zero. Fails when the file cannot be written.
     pub fn new(path: impl AsRef<Path>) -> io::Result<Self> {
         // Absolute, because a script takes a relative path from its own folder.
@@ -44,7 +44,7 @@ impl VirtualClock {
 
     /// The script's time. Fails when the file cannot be read.
     pub fn now(&self) -> io::Result<Duration> {
-        read(&self.path)
+        read_clock_file(&self.path)
     }
 
     /// Sets the script's time in milliseconds. Fails when the file cannot be written.
@@ -67,13 +67,13 @@ impl VirtualClock {
 
 /// What a script says about its clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum ClockChoice {
+pub(crate) enum ClockSource {
     /// Zero is the moment of `nvmlInit`.
     #[default]
     Real,
     /// Zero is this Unix time.
     Since(Duration),
-    /// The file of a [`VirtualClock`].
+    /// The file of a [`ScriptClock`].
     File(PathBuf),
 }
 
@@ -81,44 +81,44 @@ pub(crate) enum ClockChoice {
 #[derive(Debug)]
 pub(crate) enum RunningClock {
     /// Monotonic: the Unix time is asked once, when the clock starts.
-    Real { zero: Duration, started_at: Duration, started: Instant },
+    Real { epoch: Duration, started_unix: Duration, started: Instant },
     /// Read from a file.
     File(PathBuf),
 }
 
 impl RunningClock {
     /// A relative path of a file is taken from `folder`, the script's.
-    pub(crate) fn start(choice: &ClockChoice, folder: &Path) -> Self {
+    pub(crate) fn start(source: &ClockSource, folder: &Path) -> Self {
         let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let started = Instant::now();
-        match choice {
-            ClockChoice::Real => Self::Real { zero: started_at, started_at, started },
-            ClockChoice::Since(zero) => Self::Real { zero: *zero, started_at, started },
-            ClockChoice::File(path) => Self::File(folder.join(path)),
+        match source {
+            ClockSource::Real => Self::Real { epoch: started_at, started_unix: started_at, started },
+            ClockSource::Since(zero) => Self::Real { epoch: *zero, started_unix: started_at, started },
+            ClockSource::File(path) => Self::File(folder.join(path)),
         }
     }
 
     /// The script's time; before its zero, zero.
     pub(crate) fn now(&self) -> io::Result<Duration> {
         match self {
-            Self::Real { zero, started_at, started } => {
+            Self::Real { epoch: zero, started_unix: started_at, started } => {
                 Ok((*started_at + started.elapsed()).saturating_sub(*zero))
             }
-            Self::File(path) => read(path),
+            Self::File(path) => read_clock_file(path),
         }
     }
 
     /// The Unix time in microseconds that belongs to a script's time; a virtual clock starts in 1970.
-    pub(crate) fn timestamp(&self, now: Duration) -> i64 {
+    pub(crate) fn unix_micros(&self, now: Duration) -> i64 {
         let zero = match self {
-            Self::Real { zero, .. } => *zero,
+            Self::Real { epoch: zero, .. } => *zero,
             Self::File(_) => Duration::ZERO,
         };
         i64::try_from(zero.saturating_add(now).as_micros()).unwrap_or(i64::MAX)
     }
 }
 
-fn read(path: &Path) -> io::Result<Duration> {
+fn read_clock_file(path: &Path) -> io::Result<Duration> {
     let named = |problem: String| format!("the clock {}: {problem}", path.display());
     let text =
         fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), named(error.to_string())))?;
@@ -133,27 +133,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_may_begin_later_than_the_library() {
-        let choice = ClockChoice::Since(Duration::from_secs(u64::from(u32::MAX)));
+    fn time_before_script_start_is_zero() {
+        let choice = ClockSource::Since(Duration::from_secs(u64::from(u32::MAX)));
         let clock = RunningClock::start(&choice, Path::new("/"));
         assert_eq!(clock.now().unwrap(), Duration::ZERO);
     }
 
     #[test]
-    fn a_file_that_is_no_clock_is_named() {
+    fn invalid_clock_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("clock"), "noon\n").unwrap();
-        let clock = RunningClock::start(&ClockChoice::File("clock".into()), folder.path());
+        let clock = RunningClock::start(&ClockSource::File("clock".into()), folder.path());
         let problem = clock.now().unwrap_err().to_string();
         assert!(problem.ends_with("clock: `noon` is not a number of milliseconds"), "{problem}");
     }
 
     #[test]
-    fn a_hand_written_clock_is_read() {
+    fn hand_written_clock_is_read() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("clock"), "1030\n").unwrap();
-        let clock = RunningClock::start(&ClockChoice::File("clock".into()), folder.path());
+        let clock = RunningClock::start(&ClockSource::File("clock".into()), folder.path());
         let now = clock.now().unwrap();
-        assert_eq!((now, clock.timestamp(now)), (Duration::from_millis(1030), 1_030_000));
+        assert_eq!((now, clock.unix_micros(now)), (Duration::from_millis(1030), 1_030_000));
     }
 }

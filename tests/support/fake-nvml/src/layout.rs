@@ -6,45 +6,45 @@
 )]
 
 use crate::pci::PciAddress;
-use crate::status::Status;
+use crate::status::NvmlStatus;
 use std::ffi::{CStr, c_char, c_int, c_longlong, c_uint, c_ulonglong};
 
 /// `nvmlDevice_t`, a pointer that only NVML looks into: here the board's index plus one, so that null is no board; of a
 /// slice of a board its own index plus one is in the bits above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct Handle(usize);
+pub(crate) struct DeviceHandle(usize);
 
-impl Handle {
-    pub(crate) fn of(index: usize) -> Self {
+impl DeviceHandle {
+    pub(crate) fn from_index(index: usize) -> Self {
         Self(index + 1)
     }
 
-    pub(crate) fn of_slice(board: usize, slice: usize) -> Self {
-        Self((slice + 1) << SLICE_BITS | (board + 1))
+    pub(crate) fn from_slice(gpu_index: usize, slice: usize) -> Self {
+        Self((slice + 1) << SLICE_SHIFT | (gpu_index + 1))
     }
 
     /// The index of a board; a slice has none.
-    pub(crate) fn index(self) -> Result<usize, Status> {
-        match self.slice() {
-            None => self.board(),
-            Some(_) => Err(Status::InvalidArgument),
+    pub(crate) fn gpu_index(self) -> Result<usize, NvmlStatus> {
+        match self.slice_index() {
+            None => self.parent_index(),
+            Some(_) => Err(NvmlStatus::InvalidArgument),
         }
     }
 
     /// The index of the board, also of a slice of it.
-    pub(crate) fn board(self) -> Result<usize, Status> {
-        (self.0 & ((1 << SLICE_BITS) - 1)).checked_sub(1).ok_or(Status::InvalidArgument)
+    pub(crate) fn parent_index(self) -> Result<usize, NvmlStatus> {
+        (self.0 & ((1 << SLICE_SHIFT) - 1)).checked_sub(1).ok_or(NvmlStatus::InvalidArgument)
     }
 
     /// The index of the slice among those of its board, if it is one.
-    pub(crate) fn slice(self) -> Option<usize> {
-        (self.0 >> SLICE_BITS).checked_sub(1)
+    pub(crate) fn slice_index(self) -> Option<usize> {
+        (self.0 >> SLICE_SHIFT).checked_sub(1)
     }
 }
 
 /// More boards than this can count are in no machine.
-const SLICE_BITS: u32 = 16;
+const SLICE_SHIFT: u32 = 16;
 
 /// A pointer from the caller to something that this library may read and write.
 ///
@@ -52,77 +52,81 @@ const SLICE_BITS: u32 = 16;
 /// it points to as many values as the function's other arguments say.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
-pub(crate) struct Pointer<T>(*mut T);
+pub(crate) struct CallerPointer<T>(*mut T);
 
-impl<T: Copy> Pointer<T> {
-    pub(crate) fn put(self, value: T) -> Result<(), Status> {
-        let target = self.checked()?;
+impl<T: Copy> CallerPointer<T> {
+    pub(crate) fn write(self, value: T) -> Result<(), NvmlStatus> {
+        let target = self.non_null()?;
         // SAFETY: not null, and by the contract valid for one value.
         unsafe { target.write_unaligned(value) };
         Ok(())
     }
 
-    fn put_all(self, values: &[T]) -> Result<(), Status> {
-        let target = self.checked()?;
+    fn write_all(self, values: &[T]) -> Result<(), NvmlStatus> {
+        let target = self.non_null()?;
         // SAFETY: not null, and the callers have compared the length with the room that the contract promises.
         unsafe { target.copy_from_nonoverlapping(values.as_ptr(), values.len()) };
         Ok(())
     }
 
-    fn checked(self) -> Result<*mut T, Status> {
-        if self.0.is_null() { Err(Status::InvalidArgument) } else { Ok(self.0) }
+    fn non_null(self) -> Result<*mut T, NvmlStatus> {
+        if self.0.is_null() { Err(NvmlStatus::InvalidArgument) } else { Ok(self.0) }
     }
 }
 
-impl Pointer<c_uint> {
+impl CallerPointer<c_uint> {
     /// The number that the caller has put here: the room of a list, or a struct's version as its first member.
-    fn get(self) -> Result<c_uint, Status> {
-        let source = self.checked()?;
+    fn read(self) -> Result<c_uint, NvmlStatus> {
+        let source = self.non_null()?;
         // SAFETY: not null, and by the contract the caller has put a number here.
         Ok(unsafe { source.read_unaligned() })
     }
 
     /// NVML's protocol for lists: `self` is the room and becomes the length; too little room is an answer of its own.
-    pub(crate) fn put_list<T: Copy>(self, list: Pointer<T>, values: &[T]) -> Result<(), Status> {
-        let room = self.get()? as usize;
-        self.put(c_uint::try_from(values.len()).map_err(|_| Status::Unknown)?)?;
+    pub(crate) fn write_list<T: Copy>(self, list: CallerPointer<T>, values: &[T]) -> Result<(), NvmlStatus> {
+        let capacity = self.read()? as usize;
+        self.write(c_uint::try_from(values.len()).map_err(|_| NvmlStatus::Unknown)?)?;
         match values.len() {
             0 => Ok(()),
-            length if length > room => Err(Status::InsufficientSize),
-            _ => list.put_all(values),
+            length if length > capacity => Err(NvmlStatus::InsufficientSize),
+            _ => list.write_all(values),
         }
     }
 }
 
-impl Pointer<c_char> {
+impl CallerPointer<c_char> {
     /// Writes text and a final zero into a buffer of `room` bytes.
-    pub(crate) fn put_text(self, room: c_uint, text: &str) -> Result<(), Status> {
+    pub(crate) fn write_text(self, capacity: c_uint, text: &str) -> Result<(), NvmlStatus> {
         let bytes: Vec<c_char> = text.bytes().chain([0]).map(|byte| byte as c_char).collect();
-        self.checked()?;
-        if bytes.len() > room as usize { Err(Status::InsufficientSize) } else { self.put_all(&bytes) }
+        self.non_null()?;
+        if bytes.len() > capacity as usize {
+            Err(NvmlStatus::InsufficientSize)
+        } else {
+            self.write_all(&bytes)
+        }
     }
 }
 
 /// A text that the caller gives.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
-pub(crate) struct Text(*const c_char);
+pub(crate) struct CallerString(*const c_char);
 
-impl Text {
-    pub(crate) fn get(self) -> Result<String, Status> {
+impl CallerString {
+    pub(crate) fn read(self) -> Result<String, NvmlStatus> {
         if self.0.is_null() {
-            return Err(Status::InvalidArgument);
+            return Err(NvmlStatus::InvalidArgument);
         }
         // SAFETY: not null, and by the contract a text that ends with a zero.
         let text = unsafe { CStr::from_ptr(self.0) };
-        text.to_str().map(str::to_owned).map_err(|_| Status::InvalidArgument)
+        text.to_str().map(str::to_owned).map_err(|_| NvmlStatus::InvalidArgument)
     }
 }
 
 /// `nvmlPciInfo_t`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(crate) struct PciInfo {
+pub(crate) struct NvmlPciInfo {
     bus_id_legacy: [c_char; 16],
     domain: c_uint,
     bus: c_uint,
@@ -132,26 +136,26 @@ pub(crate) struct PciInfo {
     bus_id: [c_char; 32],
 }
 
-impl PciInfo {
-    pub(crate) fn of(address: PciAddress) -> Self {
+impl NvmlPciInfo {
+    pub(crate) fn from_address(address: PciAddress) -> Self {
         /// NVIDIA's number as a vendor; the model's half, the upper one, is left open.
-        const VENDOR: c_uint = 0x10de;
+        const NVIDIA_VENDOR_ID: c_uint = 0x10de;
         Self {
-            bus_id_legacy: characters(&address.legacy_form()),
+            bus_id_legacy: char_array(&address.legacy_form()),
             domain: address.domain,
             bus: address.bus,
             device: address.device,
-            pci_device_id: VENDOR,
-            pci_sub_system_id: VENDOR,
-            bus_id: characters(&address.long_form()),
+            pci_device_id: NVIDIA_VENDOR_ID,
+            pci_sub_system_id: NVIDIA_VENDOR_ID,
+            bus_id: char_array(&address.long_form()),
         }
     }
 }
 
 /// The text, cut where the last zero has to stand.
-fn characters<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
-    let mut characters = [0; ROOM];
-    for (character, byte) in characters.iter_mut().take(ROOM - 1).zip(text.bytes()) {
+fn char_array<const SIZE: usize>(text: &str) -> [c_char; SIZE] {
+    let mut characters = [0; SIZE];
+    for (character, byte) in characters.iter_mut().take(SIZE - 1).zip(text.bytes()) {
         *character = byte as c_char;
     }
     characters
@@ -160,7 +164,7 @@ fn characters<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
 /// `nvmlMemory_t`, in bytes.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(crate) struct Memory {
+pub(crate) struct NvmlMemory {
     pub(crate) total: c_ulonglong,
     pub(crate) free: c_ulonglong,
     pub(crate) used: c_ulonglong,
@@ -169,7 +173,7 @@ pub(crate) struct Memory {
 /// `nvmlMemory_v2_t`, in bytes.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(crate) struct MemoryV2 {
+pub(crate) struct NvmlMemoryV2 {
     pub(crate) version: c_uint,
     pub(crate) total: c_ulonglong,
     pub(crate) reserved: c_ulonglong,
@@ -177,23 +181,23 @@ pub(crate) struct MemoryV2 {
     pub(crate) used: c_ulonglong,
 }
 
-impl MemoryV2 {
-    /// `NVML_STRUCT_VERSION(Memory, 2)`: the size, and the version in the highest byte.
+impl NvmlMemoryV2 {
+    /// `NVML_STRUCT_VERSION(NvmlMemory, 2)`: the size, and the version in the highest byte.
     pub(crate) const VERSION: c_uint = size_of::<Self>() as c_uint | 2 << 24;
 }
 
-impl Pointer<MemoryV2> {
+impl CallerPointer<NvmlMemoryV2> {
     /// Whether the caller has announced the version that is written.
-    pub(crate) fn check_version(self) -> Result<(), Status> {
-        let version = Pointer(self.0.cast::<c_uint>()).get()?;
-        if version == MemoryV2::VERSION { Ok(()) } else { Err(Status::VersionMismatch) }
+    pub(crate) fn check_version(self) -> Result<(), NvmlStatus> {
+        let version = CallerPointer(self.0.cast::<c_uint>()).read()?;
+        if version == NvmlMemoryV2::VERSION { Ok(()) } else { Err(NvmlStatus::VersionMismatch) }
     }
 }
 
 /// `nvmlUtilization_t`, in per cent.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(crate) struct Utilization {
+pub(crate) struct NvmlUtilization {
     pub(crate) gpu: c_uint,
     pub(crate) memory: c_uint,
 }
@@ -201,7 +205,7 @@ pub(crate) struct Utilization {
 /// `nvmlProcessInfo_t` of the functions that end in `_v2` and `_v3`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(crate) struct ProcessInfo {
+pub(crate) struct NvmlProcessInfo {
     pub(crate) pid: c_uint,
     pub(crate) used_memory: c_ulonglong,
     pub(crate) gpu_instance: c_uint,
@@ -211,7 +215,7 @@ pub(crate) struct ProcessInfo {
 /// `nvmlDeviceAttributes_t`.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
-pub(crate) struct Attributes {
+pub(crate) struct NvmlDeviceAttributes {
     pub(crate) multiprocessors: c_uint,
     pub(crate) copy_engines: c_uint,
     pub(crate) decoders: c_uint,
@@ -226,7 +230,7 @@ pub(crate) struct Attributes {
 /// `nvmlFieldValue_t`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(crate) struct FieldValue {
+pub(crate) struct NvmlFieldValue {
     pub(crate) field: c_uint,
     pub(crate) scope: c_uint,
     pub(crate) timestamp: c_longlong,
@@ -237,22 +241,22 @@ pub(crate) struct FieldValue {
     pub(crate) value: u64,
 }
 
-impl Pointer<FieldValue> {
+impl CallerPointer<NvmlFieldValue> {
     /// Replaces each of `count` questions, of which the caller has filled in field and scope, by its answer.
-    pub(crate) fn answer_each(
+    pub(crate) fn fill_fields(
         self,
         count: c_int,
-        answer: impl Fn(c_uint, c_uint) -> FieldValue,
-    ) -> Result<(), Status> {
-        let questions = self.checked()?;
-        for position in 0..usize::try_from(count).map_err(|_| Status::InvalidArgument)? {
+        field_value: impl Fn(c_uint, c_uint) -> NvmlFieldValue,
+    ) -> Result<(), NvmlStatus> {
+        let values = self.non_null()?;
+        for position in 0..usize::try_from(count).map_err(|_| NvmlStatus::InvalidArgument)? {
             // SAFETY: not null, and by the contract there are `count` values with their first two members set. The others may
             // be uninitialised, hence no reference to the whole.
             unsafe {
-                let question = questions.add(position);
-                let field = (&raw const (*question).field).read();
-                let scope = (&raw const (*question).scope).read();
-                question.write(answer(field, scope));
+                let value = values.add(position);
+                let field = (&raw const (*value).field).read();
+                let scope = (&raw const (*value).scope).read();
+                value.write(field_value(field, scope));
             }
         }
         Ok(())
@@ -262,14 +266,14 @@ impl Pointer<FieldValue> {
 // The sizes that a C compiler gives them on a 64-bit machine.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Handle>() == 8);
-    assert!(size_of::<PciInfo>() == 68);
-    assert!(size_of::<Memory>() == 24);
-    assert!(size_of::<MemoryV2>() == 40);
-    assert!(size_of::<Utilization>() == 8);
-    assert!(size_of::<ProcessInfo>() == 24);
-    assert!(size_of::<FieldValue>() == 40);
-    assert!(size_of::<Attributes>() == 40);
+    assert!(size_of::<DeviceHandle>() == 8);
+    assert!(size_of::<NvmlPciInfo>() == 68);
+    assert!(size_of::<NvmlMemory>() == 24);
+    assert!(size_of::<NvmlMemoryV2>() == 40);
+    assert!(size_of::<NvmlUtilization>() == 8);
+    assert!(size_of::<NvmlProcessInfo>() == 24);
+    assert!(size_of::<NvmlFieldValue>() == 40);
+    assert!(size_of::<NvmlDeviceAttributes>() == 40);
 };
 
 #[cfg(test)]
@@ -277,28 +281,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_needs_room_for_all_or_gets_its_length_only() {
-        for (room, answer, expected) in [(1, Err(Status::InsufficientSize), [0, 0]), (2, Ok(()), [7, 8])] {
-            let (mut count, mut list) = (room, [0_u32; 2]);
-            let given = Pointer(&raw mut count).put_list(Pointer(list.as_mut_ptr()), &[7, 8]);
-            assert_eq!((given, count, list), (answer, 2, expected));
+    fn short_list_buffer_returns_length_only() {
+        for (capacity, result, expected) in
+            [(1, Err(NvmlStatus::InsufficientSize), [0, 0]), (2, Ok(()), [7, 8])]
+        {
+            let (mut count, mut list) = (capacity, [0_u32; 2]);
+            let written = CallerPointer(&raw mut count).write_list(CallerPointer(list.as_mut_ptr()), &[7, 8]);
+            assert_eq!((written, count, list), (result, 2, expected));
         }
     }
 
     #[test]
-    fn a_text_needs_room_for_its_final_zero() {
-        for (room, answer, first) in [(3, Err(Status::InsufficientSize), 1), (4, Ok(()), b'a' as c_char)] {
+    fn text_buffer_includes_terminating_zero() {
+        for (capacity, result, first) in
+            [(3, Err(NvmlStatus::InsufficientSize), 1), (4, Ok(()), b'a' as c_char)]
+        {
             let mut buffer = [1; 4];
-            assert_eq!(Pointer(buffer.as_mut_ptr()).put_text(room, "abc"), answer);
+            assert_eq!(CallerPointer(buffer.as_mut_ptr()).write_text(capacity, "abc"), result);
             assert_eq!(buffer[0], first);
         }
     }
 
     #[test]
-    fn nothing_is_written_through_null() {
-        let null = Pointer(std::ptr::null_mut::<c_uint>());
-        assert_eq!(null.put(1), Err(Status::InvalidArgument));
-        assert_eq!(null.put_list(null, &[1]), Err(Status::InvalidArgument));
-        assert_eq!(Text(std::ptr::null()).get(), Err(Status::InvalidArgument));
+    fn null_pointer_is_rejected() {
+        let null = CallerPointer(std::ptr::null_mut::<c_uint>());
+        assert_eq!(null.write(1), Err(NvmlStatus::InvalidArgument));
+        assert_eq!(null.write_list(null, &[1]), Err(NvmlStatus::InvalidArgument));
+        assert_eq!(CallerString(std::ptr::null()).read(), Err(NvmlStatus::InvalidArgument));
     }
 }

@@ -1,23 +1,23 @@
 //! An NVML library whose boards follow a script, so that what was measured can be compared with what is true.
 //!
 //! The crate is built twice. The *cdylib* stands in for `libnvidia-ml.so.1`: it is loaded by `nvml-wrapper`, by `pynvml`, or by
-//! whatever else reads NVIDIA boards, and answers from the script. The *rlib* is for tests: it writes scripts ([`Script`],
-//! [`Board`]), moves their clock ([`VirtualClock`]), knows the true energy ([`Script::true_energy`]) and puts the library
+//! whatever else reads NVIDIA boards, and answers from the script. The *rlib* is for tests: it writes scripts ([`NvmlScript`],
+//! [`FakeGpu`]), moves their clock ([`ScriptClock`]), knows the true energy ([`NvmlScript::true_energy`]) and puts the library
 //! where a test can load it ([`install`], [`library_path`]).
 //!
 //! ```no_run
-//! use nvidia_ml::{Board, Script, VirtualClock, install};
+//! use nvidia_ml::{FakeGpu, NvmlScript, ScriptClock, install};
 //! use std::{path::Path, time::Duration};
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let folder = Path::new("/tmp/two-phases");
 //! std::fs::create_dir_all(folder)?;
-//! let clock = VirtualClock::new(folder.join("clock"))?;
-//! let board = Board::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
-//!     .power(Duration::ZERO, 100)
-//!     .power(Duration::from_millis(700), 400)
-//!     .counter(Duration::from_millis(20));
-//! let library = install(&Script::new().virtual_clock(&clock).board(board), folder)?;
+//! let clock = ScriptClock::new(folder.join("clock"))?;
+//! let board = FakeGpu::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
+//!     .power_from(Duration::ZERO, 100)
+//!     .power_from(Duration::from_millis(700), 400)
+//!     .energy_counter(Duration::from_millis(20));
+//! let library = install(&NvmlScript::new().with_clock(&clock).with_gpu(board), folder)?;
 //! // … hand `library` to the program under test, and then:
 //! clock.advance(Duration::from_secs(2))?;
 //! # Ok(())
@@ -26,7 +26,7 @@
 //!
 //! # Where the library finds its script
 //!
-//! At `nvmlInit`, in the file that the environment variable `SCRIPTED_NVML` names ([`SCRIPT_VARIABLE`]); without it, in
+//! At `nvmlInit`, in the file that the environment variable `SCRIPTED_NVML` names ([`SCRIPT_ENV_VAR`]); without it, in
 //! `script.nvml` in the folder that the library was loaded from. The second way lets several tests of one process use several
 //! scripts. Each needs its own *copy* of the library, because the dynamic loader takes two names of one file for one library:
 //! [`install`] makes that copy.
@@ -71,21 +71,21 @@
 //! address (they have the order of the script). Memory figures are constants; utilisation is power ÷ limit. A sensor without
 //! `average` is faster than any real one.
 
-mod board;
-mod bystanders;
 mod clock;
+mod driver;
 mod ffi;
+mod gpu;
 mod install;
 mod layout;
-mod machine;
+mod parse;
 mod pci;
+mod power_trace;
 mod quantity;
 mod script;
-mod statement;
 mod status;
-mod trace;
+mod stubs;
 
-pub use board::Board;
-pub use clock::VirtualClock;
-pub use install::{SCRIPT_VARIABLE, install, library_path};
-pub use script::{Script, ScriptError};
+pub use clock::ScriptClock;
+pub use gpu::FakeGpu;
+pub use install::{SCRIPT_ENV_VAR, install, library_path};
+pub use script::{NvmlScript, NvmlScriptError};

@@ -10,14 +10,14 @@ pub(crate) struct PciAddress {
 impl PciAddress {
     /// Reads `0000:07:00.0`, NVML's own `00000000:07:00.0`, or `07:00.0` in domain 0.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (place, function) = text.split_once('.')?;
-        let (place, device) = place.rsplit_once(':')?;
+        let (prefix, function) = text.split_once('.')?;
+        let (place, device) = prefix.rsplit_once(':')?;
         let (domain, bus) = place.rsplit_once(':').unwrap_or(("0", place));
         Some(Self {
-            domain: hexadecimal(domain, u32::MAX)?,
-            bus: hexadecimal(bus, 0xff)?,
-            device: hexadecimal(device, 0x1f)?,
-            function: hexadecimal(function, 0x7)?,
+            domain: parse_hex(domain, u32::MAX)?,
+            bus: parse_hex(bus, 0xff)?,
+            device: parse_hex(device, 0x1f)?,
+            function: parse_hex(function, 0x7)?,
         })
     }
 
@@ -32,7 +32,7 @@ impl PciAddress {
     }
 }
 
-fn hexadecimal(digits: &str, largest: u32) -> Option<u32> {
+fn parse_hex(digits: &str, largest: u32) -> Option<u32> {
     // `from_str_radix` alone would take a sign.
     let value =
         digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?;
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_three_ways_to_write_an_address_are_one() {
+    fn all_address_forms_parse_alike() {
         let address = PciAddress { domain: 0, bus: 0x8a, device: 1, function: 0 };
         for text in ["0000:8a:01.0", "00000000:8A:01.0", "8a:01.0"] {
             assert_eq!(PciAddress::parse(text), Some(address), "{text}");
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_pci_address_is_rejected() {
         for text in [
             "",
             "07",

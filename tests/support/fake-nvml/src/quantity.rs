@@ -1,65 +1,65 @@
 use std::time::Duration;
 
 /// A unit's name, and how many decimals it has over the smallest one; from the largest to the smallest.
-type Units = [(&'static str, u32)];
+type UnitTable = [(&'static str, u32)];
 
-const TIME: &Units = &[("s", 9), ("ms", 6), ("us", 3), ("ns", 0)];
-const POWER: &Units = &[("W", 3), ("mW", 0)];
-const ENERGY: &Units = &[("J", 3), ("mJ", 0)];
+const TIME: &UnitTable = &[("s", 9), ("ms", 6), ("us", 3), ("ns", 0)];
+const POWER: &UnitTable = &[("W", 3), ("mW", 0)];
+const ENERGY: &UnitTable = &[("J", 3), ("mJ", 0)];
 
 /// A time such as `0.7s` or `20ms`.
 pub(crate) fn parse_time(word: &str) -> Result<Duration, String> {
-    parse(word, TIME, "a time").map(Duration::from_nanos)
+    parse_quantity(word, TIME, "a time").map(Duration::from_nanos)
 }
 
 /// A power such as `400W`, in milliwatts.
 pub(crate) fn parse_power(word: &str) -> Result<u64, String> {
-    parse(word, POWER, "a power")
+    parse_quantity(word, POWER, "a power")
 }
 
 /// An energy such as `5000J`, in millijoules.
 pub(crate) fn parse_energy(word: &str) -> Result<u64, String> {
-    parse(word, ENERGY, "an energy")
+    parse_quantity(word, ENERGY, "an energy")
 }
 
 /// The text that [`parse_time`] reads back exactly, for times below 584 years.
-pub(crate) fn show_time(time: Duration) -> String {
-    show(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), TIME)
+pub(crate) fn format_time(time: Duration) -> String {
+    format_quantity(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), TIME)
 }
 
 /// The text that [`parse_power`] reads back exactly.
-pub(crate) fn show_power(milliwatts: u64) -> String {
-    show(milliwatts, POWER)
+pub(crate) fn format_power(milliwatts: u64) -> String {
+    format_quantity(milliwatts, POWER)
 }
 
 /// The text that [`parse_energy`] reads back exactly.
-pub(crate) fn show_energy(millijoules: u64) -> String {
-    show(millijoules, ENERGY)
+pub(crate) fn format_energy(millijoules: u64) -> String {
+    format_quantity(millijoules, ENERGY)
 }
 
 /// The milliseconds in a clock's file, which have up to six decimals and no unit.
 pub(crate) fn parse_milliseconds(text: &str) -> Option<Duration> {
-    decimal(text, 6).map(Duration::from_nanos)
+    parse_decimal(text, 6).map(Duration::from_nanos)
 }
 
-fn parse(word: &str, units: &Units, what: &str) -> Result<u64, String> {
+fn parse_quantity(word: &str, units: &UnitTable, what: &str) -> Result<u64, String> {
     let end = word.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(word.len());
     let (number, unit) = word.split_at(end);
     let known = units.iter().find(|(name, _)| *name == unit);
-    known.and_then(|(_, decimals)| decimal(number, *decimals)).ok_or_else(|| {
+    known.and_then(|(_, decimals)| parse_decimal(number, *decimals)).ok_or_else(|| {
         let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
         format!("`{word}` is not {what}: write a number with one of the units {}", names.join(", "))
     })
 }
 
-fn show(value: u64, units: &Units) -> String {
+fn format_quantity(value: u64, units: &UnitTable) -> String {
     let whole = units.iter().find(|(_, decimals)| value.is_multiple_of(10_u64.pow(*decimals)));
     let (name, decimals) = whole.unwrap_or(&("", 0));
     format!("{}{name}", value / 10_u64.pow(*decimals))
 }
 
 /// `number` × 10^`decimals`, if that is a whole number that fits.
-fn decimal(number: &str, decimals: u32) -> Option<u64> {
+fn parse_decimal(number: &str, decimals: u32) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let digits_only = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits_only(whole) || !digits_only(fraction) {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_exact() {
+    fn quantities_parse_exactly() {
         assert_eq!(parse_time("0.7s"), Ok(Duration::from_millis(700)));
         assert_eq!(parse_time("20ms"), Ok(Duration::from_millis(20)));
         assert_eq!(parse_time("0.000000001s"), Ok(Duration::from_nanos(1)));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_exact_is_refused() {
+    fn inexact_quantity_is_rejected() {
         for word in [
             "",
             "7",
@@ -110,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_is_read_back() {
+    fn formatted_quantity_parses_back() {
         for nanoseconds in [0, 1, 999, 1000, 20_000_000, 1_030_000_000, u64::MAX] {
             let time = Duration::from_nanos(nanoseconds);
-            assert_eq!(parse_time(&show_time(time)), Ok(time));
-            assert_eq!(parse_power(&show_power(nanoseconds)), Ok(nanoseconds));
-            assert_eq!(parse_energy(&show_energy(nanoseconds)), Ok(nanoseconds));
+            assert_eq!(parse_time(&format_time(time)), Ok(time));
+            assert_eq!(parse_power(&format_power(nanoseconds)), Ok(nanoseconds));
+            assert_eq!(parse_energy(&format_energy(nanoseconds)), Ok(nanoseconds));
         }
-        assert_eq!(show_time(Duration::from_millis(1030)), "1030ms");
+        assert_eq!(format_time(Duration::from_millis(1030)), "1030ms");
     }
 }

@@ -1,5 +1,5 @@
-use crate::board::Board;
-use crate::clock::{ClockChoice, VirtualClock};
+use crate::clock::{ClockSource, ScriptClock};
+use crate::gpu::FakeGpu;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use std::{fmt, fs, io};
@@ -9,32 +9,32 @@ use std::{fmt, fs, io};
 /// Its [`Display`](fmt::Display) is the text of the file, its [`FromStr`](std::str::FromStr) the library's own parser.
 ///
 /// ```
-/// use nvidia_ml::{Board, Script};
+/// use nvidia_ml::{FakeGpu, NvmlScript};
 /// use std::time::Duration;
 ///
-/// let script = Script::new().board(
-///     Board::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
-///         .power(Duration::ZERO, 100)
-///         .power(Duration::from_millis(700), 400),
+/// let script = NvmlScript::new().with_gpu(
+///     FakeGpu::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
+///         .power_from(Duration::ZERO, 100)
+///         .power_from(Duration::from_millis(700), 400),
 /// );
 /// let joules = script.true_energy(0, Duration::from_millis(500), Duration::from_secs(1));
 /// assert!((joules - 140.0).abs() < 1e-9);
 /// assert_eq!(script.to_string().parse(), Ok(script));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
-    pub(crate) driver: String,
-    pub(crate) clock: ClockChoice,
-    pub(crate) boards: Vec<Board>,
+pub struct NvmlScript {
+    pub(crate) driver_version: String,
+    pub(crate) clock: ClockSource,
+    pub(crate) gpus: Vec<FakeGpu>,
 }
 
-impl Default for Script {
+impl Default for NvmlScript {
     fn default() -> Self {
-        Self { driver: "580.90".into(), clock: ClockChoice::default(), boards: Vec::new() }
+        Self { driver_version: "580.90".into(), clock: ClockSource::default(), gpus: Vec::new() }
     }
 }
 
-impl Script {
+impl NvmlScript {
     /// A machine with driver 580.90, a real clock and no boards.
     #[must_use]
     pub fn new() -> Self {
@@ -43,15 +43,15 @@ impl Script {
 
     /// The version of the driver.
     #[must_use]
-    pub fn driver(mut self, version: impl Into<String>) -> Self {
-        self.driver = version.into();
+    pub fn driver_version(mut self, version: impl Into<String>) -> Self {
+        self.driver_version = version.into();
         self
     }
 
     /// The script's time is what this clock says.
     #[must_use]
-    pub fn virtual_clock(mut self, clock: &VirtualClock) -> Self {
-        self.clock = ClockChoice::File(clock.path().into());
+    pub fn with_clock(mut self, clock: &ScriptClock) -> Self {
+        self.clock = ClockSource::File(clock.path().into());
         self
     }
 
@@ -59,15 +59,15 @@ impl Script {
     ///
     /// Without this, and without a virtual clock, zero is the moment of `nvmlInit`.
     #[must_use]
-    pub fn clock_since(mut self, zero: SystemTime) -> Self {
-        self.clock = ClockChoice::Since(zero.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+    pub fn real_clock_since(mut self, zero: SystemTime) -> Self {
+        self.clock = ClockSource::Since(zero.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
         self
     }
 
     /// Adds a board; its index is the number of boards before it.
     #[must_use]
-    pub fn board(mut self, board: Board) -> Self {
-        self.boards.push(board);
+    pub fn with_gpu(mut self, board: FakeGpu) -> Self {
+        self.gpus.push(board);
         self
     }
 
@@ -78,8 +78,9 @@ impl Script {
     /// that has no power trace, draws nothing.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a float is what is asked for")]
-    pub fn true_energy(&self, board: usize, from: Duration, to: Duration) -> f64 {
-        let picojoules = self.boards.get(board).map_or(0, |board| board.trace.energy(from, to));
+    pub fn true_energy(&self, gpu_index: usize, from: Duration, to: Duration) -> f64 {
+        let picojoules =
+            self.gpus.get(gpu_index).map_or(0, |board| board.power_trace.energy_between(from, to));
         picojoules as f64 / 1e12
     }
 
@@ -90,7 +91,7 @@ impl Script {
     pub fn write(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let text = self.to_string();
         let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidInput, problem);
-        let read_back: Self = text.parse().map_err(|error: ScriptError| invalid(error.to_string()))?;
+        let read_back: Self = text.parse().map_err(|error: NvmlScriptError| invalid(error.to_string()))?;
         if read_back != *self {
             return Err(invalid(format!("the script cannot be said in its text:\n{text}")));
         }
@@ -100,17 +101,17 @@ impl Script {
 
 /// A line that is no statement, or one that contradicts those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScriptError {
+pub struct NvmlScriptError {
     /// The line, counted from 1; the last one for what is wrong with the whole.
     pub line: usize,
     /// What is wrong with it.
-    pub problem: String,
+    pub message: String,
 }
 
-impl fmt::Display for ScriptError {
+impl fmt::Display for NvmlScriptError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "line {}: {}", self.line, self.problem)
+        write!(formatter, "line {}: {}", self.line, self.message)
     }
 }
 
-impl std::error::Error for ScriptError {}
+impl std::error::Error for NvmlScriptError {}

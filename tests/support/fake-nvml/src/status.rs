@@ -3,7 +3,7 @@ use std::ffi::{CStr, c_uint};
 /// What a call answers: the values of `nvmlReturn_t` that this library gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Status {
+pub(crate) enum NvmlStatus {
     Success = 0,
     Uninitialized = 1,
     InvalidArgument = 2,
@@ -15,23 +15,23 @@ pub(crate) enum Status {
     Unknown = 999,
 }
 
-impl Status {
+impl NvmlStatus {
     pub(crate) fn code(self) -> c_uint {
         self as c_uint
     }
 }
 
 /// One sentence for each value, whoever gave it.
-pub(crate) fn describe(code: c_uint) -> &'static CStr {
+pub(crate) fn status_message(code: c_uint) -> &'static CStr {
     let known = [
-        (Status::Success, c"The call succeeded"),
-        (Status::Uninitialized, c"The library was not initialised"),
-        (Status::InvalidArgument, c"An argument is not valid"),
-        (Status::NotSupported, c"The board does not support this"),
-        (Status::NotFound, c"Nothing matches the query"),
-        (Status::InsufficientSize, c"The buffer is too small"),
-        (Status::GpuIsLost, c"The board is lost"),
-        (Status::VersionMismatch, c"The version of the struct is not known"),
+        (NvmlStatus::Success, c"The call succeeded"),
+        (NvmlStatus::Uninitialized, c"The library was not initialised"),
+        (NvmlStatus::InvalidArgument, c"An argument is not valid"),
+        (NvmlStatus::NotSupported, c"The board does not support this"),
+        (NvmlStatus::NotFound, c"Nothing matches the query"),
+        (NvmlStatus::InsufficientSize, c"The buffer is too small"),
+        (NvmlStatus::GpuIsLost, c"The board is lost"),
+        (NvmlStatus::VersionMismatch, c"The version of the struct is not known"),
     ];
     let found = known.iter().find(|(status, _)| status.code() == code);
     found.map_or(c"Unknown error", |(_, text)| text)

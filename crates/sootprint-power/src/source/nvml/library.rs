@@ -36,11 +36,11 @@ pub enum NvmlError {
 ///
 /// Opening takes the driver a second on a large machine, so a second run must not pay it again; and a device of
 /// `nvml-wrapper` borrows its library, which therefore has to outlive every run.
-pub(super) fn library(path: Option<&OsStr>) -> Result<&'static Nvml, NvmlError> {
-    static OPENED: Mutex<Option<HashMap<Option<OsString>, &'static Nvml>>> = Mutex::new(None);
+pub(super) fn load_library(path: Option<&OsStr>) -> Result<&'static Nvml, NvmlError> {
+    static LOADED_LIBRARIES: Mutex<Option<HashMap<Option<OsString>, &'static Nvml>>> = Mutex::new(None);
 
-    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-    let opened = opened.get_or_insert_default();
+    let mut loaded = LOADED_LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let opened = loaded.get_or_insert_default();
     let key = path.map(OsStr::to_owned);
     if let Some(library) = opened.get(&key) {
         return Ok(library);
@@ -49,21 +49,21 @@ pub(super) fn library(path: Option<&OsStr>) -> Result<&'static Nvml, NvmlError> 
     if let Some(path) = path {
         builder.lib_path(path);
     }
-    let library = builder.init().map_err(|refusal| match &refusal {
+    let library = builder.init().map_err(|error| match &error {
         Refusal::LibloadingError(reason) => {
-            NvmlError::NoLibrary { library: name(path), reason: reason.to_string() }
+            NvmlError::NoLibrary { library: library_name(path), reason: reason.to_string() }
         }
-        _ => no_driver(path, &refusal),
+        _ => no_driver_error(path, &error),
     })?;
     let library: &'static _ = Box::leak(Box::new(library));
     opened.insert(key, library);
     Ok(library)
 }
 
-pub(super) fn no_driver(path: Option<&OsStr>, refusal: &Refusal) -> NvmlError {
-    NvmlError::NoDriver { library: name(path), reason: refusal.to_string() }
+pub(super) fn no_driver_error(path: Option<&OsStr>, error: &Refusal) -> NvmlError {
+    NvmlError::NoDriver { library: library_name(path), reason: error.to_string() }
 }
 
-fn name(path: Option<&OsStr>) -> String {
+fn library_name(path: Option<&OsStr>) -> String {
     path.map_or_else(|| "libnvidia-ml.so.1".to_owned(), |path| path.to_string_lossy().into_owned())
 }

@@ -2,81 +2,91 @@
 
 use std::collections::BTreeMap;
 
-use sootprint_core::{Answer, Energy, EpochSummary};
+use sootprint_core::{Energy, EpochSummary, GridIntensity};
 
-use super::Merge;
-use super::parts::{Claim, Key, key, supplied};
-use super::phases::{Supply, parallel};
-use crate::ledger::Counts;
+use super::LedgerMerge;
+use super::contributions::{CoverageKey, CoverageSpan, coverage_key, resolve_overlaps};
+use super::phases::{AttributedEnergy, merge_parallel_phases};
+use crate::ledger::WorkCounts;
 
 /// An epoch of one ledger.
-struct Own<'a> {
-    piece: usize,
-    epoch: &'a super::super::Epoch,
+struct LedgerEpoch<'a> {
+    ledger: usize,
+    epoch: &'a super::super::RecordedEpoch,
 }
 
-impl Merge<'_> {
+impl LedgerMerge<'_> {
     /// Each epoch of each attempt once, with what all ranks used in it. An epoch that one attempt trained twice is
     /// listed twice.
-    pub(super) fn epochs(&self, grid: &Answer) -> Vec<EpochSummary> {
-        let mut epochs: BTreeMap<(u32, u32, usize), Vec<Own<'_>>> = BTreeMap::new();
-        for (index, piece) in self.pieces.iter().enumerate() {
+    pub(super) fn epoch_summaries(&self, grid: &GridIntensity) -> Vec<EpochSummary> {
+        let mut epochs: BTreeMap<(u32, u32, usize), Vec<LedgerEpoch<'_>>> = BTreeMap::new();
+        for (index, ledger) in self.ledgers.iter().enumerate() {
             let mut times: BTreeMap<u32, usize> = BTreeMap::new();
-            for epoch in &piece.fold.epochs {
-                let time = times.entry(epoch.epoch).or_default();
-                let own = Own { piece: index, epoch };
-                epochs.entry((piece.attempt, epoch.epoch, *time)).or_default().push(own);
-                *time += 1;
+            for epoch in &ledger.builder.epochs {
+                let repetition = times.entry(epoch.epoch).or_default();
+                let ledger_epoch = LedgerEpoch { ledger: index, epoch };
+                epochs.entry((ledger.attempt, epoch.epoch, *repetition)).or_default().push(ledger_epoch);
+                *repetition += 1;
             }
         }
         let mut epochs: Vec<EpochSummary> = epochs
             .into_iter()
-            .map(|((attempt, number, _), own)| self.epoch(attempt, number, &own, grid))
+            .map(|((attempt, number, _), ledger_epochs)| {
+                self.epoch_summary(attempt, number, &ledger_epochs, grid)
+            })
             .collect();
         let start = |epoch: &EpochSummary| epoch.start_s.unwrap_or_default();
         epochs.sort_by(|one, other| start(one).total_cmp(&start(other)));
         epochs
     }
 
-    fn epoch(&self, attempt: u32, number: u32, own: &[Own<'_>], grid: &Answer) -> EpochSummary {
+    fn epoch_summary(
+        &self,
+        attempt: u32,
+        number: u32,
+        ledger_epochs: &[LedgerEpoch<'_>],
+        grid: &GridIntensity,
+    ) -> EpochSummary {
         let (mut start, mut end) = (f64::INFINITY, f64::NEG_INFINITY);
-        let mut claims: BTreeMap<Key, Vec<Claim>> = BTreeMap::new();
-        for (position, own) in own.iter().enumerate() {
-            let piece = &self.pieces[own.piece];
-            let (from, to) = (own.epoch.start, own.epoch.start + own.epoch.duration);
-            start = start.min(piece.offset + from);
-            end = end.max(piece.offset + to);
-            for (component, it) in piece.counted() {
-                let (start, end) = (piece.start + from, piece.start + to);
-                claims.entry(key(piece, it)).or_default().push(Claim {
-                    piece: position,
+        let mut spans: BTreeMap<CoverageKey, Vec<CoverageSpan>> = BTreeMap::new();
+        for (position, ledger_epoch) in ledger_epochs.iter().enumerate() {
+            let ledger = &self.ledgers[ledger_epoch.ledger];
+            let (from, to) =
+                (ledger_epoch.epoch.start, ledger_epoch.epoch.start + ledger_epoch.epoch.duration);
+            start = start.min(ledger.offset + from);
+            end = end.max(ledger.offset + to);
+            for (component, it) in ledger.counted_components() {
+                let (start, end) = (ledger.start + from, ledger.start + to);
+                spans.entry(coverage_key(ledger, it)).or_default().push(CoverageSpan {
+                    ledger: position,
                     component,
                     start,
                     end,
                 });
             }
         }
-        let supplied = claims.into_values().flat_map(supplied);
-        let mut supply = Supply::default();
-        for (claim, from) in supplied {
-            let Own { piece, epoch } = own[claim.piece];
-            let all = epoch.energy.get(claim.component).copied().unwrap_or_default();
-            let piece = &self.pieces[piece];
+        let resolved = spans.into_values().flat_map(resolve_overlaps);
+        let mut attributed = AttributedEnergy::default();
+        for (span, from) in resolved {
+            let LedgerEpoch { ledger, epoch } = ledger_epochs[span.ledger];
+            let total = epoch.energy.get(span.component).copied().unwrap_or_default();
+            let ledger = &self.ledgers[ledger];
             let (start, end) = (epoch.start, epoch.start + epoch.duration);
             // The edges of the epoch are measured; a cut within it is found between the readings.
-            let whole = piece.energy_between(claim.component, start, end);
-            let rest = piece.energy_between(claim.component, from - piece.start, end);
-            let by_time = (claim.end - from) / (claim.end - claim.start);
-            let part = match () {
-                () if from <= claim.start => 1.0,
-                () if whole > Energy::ZERO => rest.joules() / whole.joules(),
-                () if by_time.is_finite() => by_time,
+            let epoch_energy = ledger.energy_between(span.component, start, end);
+            let remaining_energy = ledger.energy_between(span.component, from - ledger.start, end);
+            let time_share = (span.end - from) / (span.end - span.start);
+            let share = match () {
+                () if from <= span.start => 1.0,
+                () if epoch_energy > Energy::ZERO => remaining_energy.joules() / epoch_energy.joules(),
+                () if time_share.is_finite() => time_share,
                 () => 0.0,
             };
-            supply.add((claim.piece, claim.component), all, part);
+            attributed.add((span.ledger, span.component), total, share);
         }
-        let (energy, counts) = (supply.energy, counts(own));
-        let pue = own.first().map_or(1.0, |own| self.pieces[own.piece].fold.opened.pue.factor());
+        let (energy, counts) = (attributed.energy, total_counts(ledger_epochs));
+        let pue =
+            ledger_epochs.first().map_or(1.0, |own| self.ledgers[own.ledger].builder.header.pue.factor());
         EpochSummary {
             epoch: number,
             attempt,
@@ -84,21 +94,21 @@ impl Merge<'_> {
             duration_s: end - start,
             energy,
             emissions: energy * pue * grid.intensity,
-            completed: own.iter().all(|own| own.epoch.completed),
+            completed: ledger_epochs.iter().all(|own| own.epoch.completed),
             samples: counts.samples,
             tokens: counts.tokens,
-            phases: parallel(
-                own.iter()
-                    .enumerate()
-                    .map(|(position, own)| supply.phases(position, &own.epoch.phases, pue, grid)),
-            ),
+            phases: merge_parallel_phases(ledger_epochs.iter().enumerate().map(
+                |(position, ledger_epoch)| {
+                    attributed.phase_summaries(position, &ledger_epoch.epoch.phases, pue, grid)
+                },
+            )),
         }
     }
 }
 
 /// What all ranks counted in one epoch.
-fn counts(own: &[Own<'_>]) -> Counts {
-    let mut counts = Counts::default();
-    own.iter().for_each(|own| counts.add(own.epoch.counts));
+fn total_counts(ledger_epochs: &[LedgerEpoch<'_>]) -> WorkCounts {
+    let mut counts = WorkCounts::default();
+    ledger_epochs.iter().for_each(|own| counts.add(own.epoch.counts));
     counts
 }

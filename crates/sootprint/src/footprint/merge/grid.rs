@@ -2,75 +2,77 @@
 
 use std::collections::BTreeMap;
 
-use sootprint_core::{Answer, Basis, CarbonIntensity, Energy, Pue};
+use sootprint_core::{CarbonIntensity, EmissionScope, Energy, GridIntensity, Pue};
 
-use super::super::summary;
-use super::Merge;
+use super::super::component_summary;
+use super::LedgerMerge;
 
 /// What one ledger supplies, and at which intensity.
-pub(super) struct Weighed {
+pub(super) struct LedgerEnergy {
     pub(super) energy: Energy,
     pub(super) low: Energy,
     pub(super) high: Energy,
     pub(super) pue: Pue,
-    pub(super) grid: Answer,
+    pub(super) grid: GridIntensity,
     /// The energy that a live series does not cover.
     pub(super) uncovered: Energy,
 }
 
-impl Weighed {
-    pub(super) fn facility(&self) -> Energy {
+impl LedgerEnergy {
+    pub(super) fn facility_energy(&self) -> Energy {
         self.energy * self.pue.factor()
     }
 }
 
-impl Merge<'_> {
-    pub(super) fn weigh(&self, index: usize) -> Weighed {
-        let fold = self.pieces[index].fold;
-        let (grid, uncovered) = fold.grid(&fold.opened);
+impl LedgerMerge<'_> {
+    pub(super) fn ledger_energy(&self, index: usize) -> LedgerEnergy {
+        let builder = self.ledgers[index].builder;
+        let (grid, uncovered) = builder.grid_intensity(&builder.header);
         let (mut energy, mut low, mut high) = (Energy::ZERO, Energy::ZERO, Energy::ZERO);
-        for part in self.parts.iter().filter(|part| part.piece == index) {
-            let its = summary(&fold.opened.components[part.component], part.total);
-            energy += its.energy;
-            low += its.low;
-            high += its.high;
+        for contribution in self.contributions.iter().filter(|contribution| contribution.ledger == index) {
+            let summary =
+                component_summary(&builder.header.components[contribution.component], contribution.total);
+            energy += summary.energy;
+            low += summary.low;
+            high += summary.high;
         }
-        Weighed { energy, low, high, pue: fold.opened.pue, grid, uncovered }
+        LedgerEnergy { energy, low, high, pue: builder.header.pue, grid, uncovered }
     }
 
     /// Where all have the same electricity, that; else its mean, weighted with what each used.
-    pub(super) fn grid(&self, weighed: &[Weighed]) -> Answer {
-        let heaviest = |of: &[usize]| {
+    pub(super) fn merged_intensity(&self, ledger_energies: &[LedgerEnergy]) -> GridIntensity {
+        let largest = |of: &[usize]| {
             let by_energy = |one: &&usize, other: &&usize| {
-                weighed[**one].energy.joules().total_cmp(&weighed[**other].energy.joules())
+                ledger_energies[**one].energy.joules().total_cmp(&ledger_energies[**other].energy.joules())
             };
-            of.iter().rev().max_by(by_energy).map(|index| &weighed[*index])
+            of.iter().rev().max_by(by_energy).map(|index| &ledger_energies[*index])
         };
-        let all: Vec<usize> = (0..weighed.len()).collect();
-        let Some(main) = heaviest(&all) else { return Answer::anywhere(0) };
-        if weighed.iter().all(|it| it.grid == main.grid) {
+        let all: Vec<usize> = (0..ledger_energies.len()).collect();
+        let Some(main) = largest(&all) else { return GridIntensity::world_average(0) };
+        if ledger_energies.iter().all(|it| it.grid == main.grid) {
             return main.grid.clone();
         }
-        let energy: Energy = weighed.iter().map(Weighed::facility).sum();
+        let energy: Energy = ledger_energies.iter().map(LedgerEnergy::facility_energy).sum();
         if energy <= Energy::ZERO {
             return main.grid.clone();
         }
-        let mean = |figure: fn(&Answer) -> CarbonIntensity| {
-            let part = |it: &Weighed| figure(&it.grid) * (it.facility().joules() / energy.joules());
-            weighed.iter().map(part).sum::<CarbonIntensity>()
+        let mean = |figure: fn(&GridIntensity) -> CarbonIntensity| {
+            let weighted =
+                |it: &LedgerEnergy| figure(&it.grid) * (it.facility_energy().joules() / energy.joules());
+            ledger_energies.iter().map(weighted).sum::<CarbonIntensity>()
         };
         // Of an attempt's ranks one tells the hours: they had the same.
         let mut attempts: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (index, piece) in self.pieces.iter().enumerate() {
-            attempts.entry(piece.attempt).or_default().push(index);
+        for (index, ledger) in self.ledgers.iter().enumerate() {
+            attempts.entry(ledger.attempt).or_default().push(index);
         }
-        let hours = attempts.values().filter_map(|of| heaviest(of)).flat_map(|it| it.grid.hours.clone());
-        let is_one_basis = weighed.iter().all(|it| it.grid.basis == main.grid.basis);
-        Answer {
+        let hours = attempts.values().filter_map(|of| largest(of)).flat_map(|it| it.grid.hours.clone());
+        let is_same_scope = ledger_energies.iter().all(|it| it.grid.basis == main.grid.basis);
+        GridIntensity {
             intensity: mean(|grid| grid.intensity),
             low: mean(|grid| grid.low),
             high: mean(|grid| grid.high),
-            basis: if is_one_basis { main.grid.basis } else { Basis::Unknown },
+            basis: if is_same_scope { main.grid.basis } else { EmissionScope::Unknown },
             hours: hours.collect(),
             ..main.grid.clone()
         }

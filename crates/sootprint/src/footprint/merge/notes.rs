@@ -2,31 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Merge;
-use super::grid::Weighed;
+use super::LedgerMerge;
+use super::grid::LedgerEnergy;
 
 /// So many distinct notes of single ranks are told; of a thousand ranks nobody reads more.
-const MOST_NOTES: usize = 20;
+const MAX_RANK_NOTES: usize = 20;
 
-impl Merge<'_> {
-    pub(super) fn notes(&self, weighed: &[Weighed], missing: &[(u32, Vec<u32>)]) -> Vec<String> {
+impl LedgerMerge<'_> {
+    pub(super) fn notes(&self, ledger_energies: &[LedgerEnergy], missing: &[(u32, Vec<u32>)]) -> Vec<String> {
         let mut notes = Vec::new();
-        let attempts = self.pieces.iter().map(|piece| piece.attempt).max().unwrap_or(1);
+        let attempts = self.ledgers.iter().map(|ledger| ledger.attempt).max().unwrap_or(1);
         for (attempt, ranks) in missing {
             let when = if attempts > 1 { format!(" in attempt {attempt}") } else { String::new() };
             let (who, whose) = match ranks.as_slice() {
                 [rank] => (format!("rank {rank} has"), "its"),
-                ranks => (format!("ranks {} have", listed(ranks)), "their"),
+                ranks => (format!("ranks {} have", format_ranges(ranks)), "their"),
             };
             notes.push(format!("{who} no ledger{when}: {whose} energy is not in the total"));
         }
-        for (rank, attempt) in self.unread {
+        for (rank, attempt) in self.unreadable {
             notes.push(format!(
                 "the ledger of rank {rank}, attempt {attempt}, cannot be read: its energy is not in the total"
             ));
         }
-        notes.extend(self.trained_again());
-        let places: BTreeSet<_> = weighed.iter().filter_map(|it| it.grid.place.as_deref()).collect();
+        notes.extend(self.repeated_epochs_note());
+        let places: BTreeSet<_> = ledger_energies.iter().filter_map(|it| it.grid.place.as_deref()).collect();
         if places.len() > 1 {
             let places: Vec<&str> = places.into_iter().collect();
             notes.push(format!(
@@ -34,55 +34,60 @@ impl Merge<'_> {
                 places.join(", ")
             ));
         }
-        notes.extend(self.own_notes(weighed));
+        notes.extend(self.ledger_notes(ledger_energies));
         notes
     }
 
     /// Epochs of several attempts, by their numbers.
-    fn trained_again(&self) -> Option<String> {
+    fn repeated_epochs_note(&self) -> Option<String> {
         let mut epochs: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
-        for piece in &self.pieces {
-            for epoch in &piece.fold.epochs {
-                epochs.entry(epoch.epoch).or_default().insert(piece.attempt);
+        for ledger in &self.ledgers {
+            for epoch in &ledger.builder.epochs {
+                epochs.entry(epoch.epoch).or_default().insert(ledger.attempt);
             }
         }
-        let again: Vec<u32> =
+        let repeated: Vec<u32> =
             epochs.into_iter().filter(|(_, attempts)| attempts.len() > 1).map(|(epoch, _)| epoch).collect();
-        match again.as_slice() {
+        match repeated.as_slice() {
             [] => None,
             [epoch] => Some(format!("epoch {epoch} was trained in more than one attempt: all of it counts")),
             epochs => Some(format!(
                 "epochs {} were trained in more than one attempt: all of it counts",
-                listed(epochs)
+                format_ranges(epochs)
             )),
         }
     }
 
     /// What the ledgers say themselves, once; of which rank, where the others do not say it.
-    fn own_notes(&self, weighed: &[Weighed]) -> Vec<String> {
-        let mut said: Vec<(String, BTreeSet<u32>)> = Vec::new();
+    fn ledger_notes(&self, ledger_energies: &[LedgerEnergy]) -> Vec<String> {
+        let mut notes_by_rank: Vec<(String, BTreeSet<u32>)> = Vec::new();
         let mut positions: BTreeMap<String, usize> = BTreeMap::new();
-        for (piece, weighed) in self.pieces.iter().zip(weighed) {
-            for note in piece.fold.own_notes(&piece.fold.opened, &weighed.grid, weighed.uncovered) {
-                let position = *positions.entry(note.clone()).or_insert(said.len());
-                match said.get_mut(position) {
-                    Some((_, ranks)) => drop(ranks.insert(piece.rank)),
-                    None => said.push((note, BTreeSet::from([piece.rank]))),
+        for (ledger, ledger_energy) in self.ledgers.iter().zip(ledger_energies) {
+            for note in ledger.builder.ledger_notes(
+                &ledger.builder.header,
+                &ledger_energy.grid,
+                ledger_energy.uncovered,
+            ) {
+                let position = *positions.entry(note.clone()).or_insert(notes_by_rank.len());
+                match notes_by_rank.get_mut(position) {
+                    Some((_, ranks)) => drop(ranks.insert(ledger.rank)),
+                    None => notes_by_rank.push((note, BTreeSet::from([ledger.rank]))),
                 }
             }
         }
-        let ranks: BTreeSet<u32> = self.pieces.iter().map(|piece| piece.rank).collect();
-        let of_all = |(_, of): &&(String, BTreeSet<u32>)| of.len() == ranks.len();
-        let single = |it: &&(String, BTreeSet<u32>)| !of_all(it);
-        let named = |(note, of): &(String, BTreeSet<u32>)| {
+        let ranks: BTreeSet<u32> = self.ledgers.iter().map(|ledger| ledger.rank).collect();
+        let is_of_all_ranks = |(_, of): &&(String, BTreeSet<u32>)| of.len() == ranks.len();
+        let is_of_some_ranks = |it: &&(String, BTreeSet<u32>)| !is_of_all_ranks(it);
+        let with_ranks = |(note, of): &(String, BTreeSet<u32>)| {
             let of: Vec<u32> = of.iter().copied().collect();
             let who = if of.len() == 1 { "rank" } else { "ranks" };
-            format!("{who} {}: {note}", listed(&of))
+            format!("{who} {}: {note}", format_ranges(&of))
         };
-        let mut notes: Vec<String> = said.iter().filter(of_all).map(|(note, _)| note.clone()).collect();
-        let singles: Vec<String> = said.iter().filter(single).map(named).collect();
-        let more = singles.len().saturating_sub(MOST_NOTES);
-        notes.extend(singles.into_iter().take(MOST_NOTES));
+        let mut notes: Vec<String> =
+            notes_by_rank.iter().filter(is_of_all_ranks).map(|(note, _)| note.clone()).collect();
+        let rank_notes: Vec<String> = notes_by_rank.iter().filter(is_of_some_ranks).map(with_ranks).collect();
+        let more = rank_notes.len().saturating_sub(MAX_RANK_NOTES);
+        notes.extend(rank_notes.into_iter().take(MAX_RANK_NOTES));
         if more > 0 {
             notes.push(format!("{more} further notes of single ranks are in their ledgers"));
         }
@@ -91,7 +96,7 @@ impl Merge<'_> {
 }
 
 /// `1, 2, 3 and 7`, long ones in ranges.
-fn listed(numbers: &[u32]) -> String {
+fn format_ranges(numbers: &[u32]) -> String {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for &number in numbers {
         match ranges.last_mut() {

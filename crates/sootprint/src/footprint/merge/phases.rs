@@ -2,39 +2,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sootprint_core::{Answer, Energy, EpochSummary, PhaseSummary};
+use sootprint_core::{Energy, EpochSummary, GridIntensity, PhaseSummary};
 
-use super::super::epochs::united;
-use super::Merge;
-use crate::ledger::Phase;
+use super::super::epochs::sum_phases;
+use super::LedgerMerge;
+use crate::ledger::PhaseTotal;
 
 /// What each ledger supplies of what its components used over some time; the rest is another's claim.
 #[derive(Default)]
-pub(super) struct Supply {
+pub(super) struct AttributedEnergy {
     pub(super) energy: Energy,
     /// By the ledger and the position of the component.
-    parts: BTreeMap<(usize, usize), f64>,
+    shares: BTreeMap<(usize, usize), f64>,
 }
 
-impl Supply {
+impl AttributedEnergy {
     /// A ledger supplies this part of all that a component used.
-    pub(super) fn add(&mut self, of: (usize, usize), all: Energy, part: f64) {
-        self.energy += all * part;
-        *self.parts.entry(of).or_default() += part;
+    pub(super) fn add(&mut self, key: (usize, usize), total: Energy, share: f64) {
+        self.energy += total * share;
+        *self.shares.entry(key).or_default() += share;
     }
 
     /// One ledger's phases, as far as it supplies what they used.
-    pub(super) fn phases(
+    pub(super) fn phase_summaries(
         &self,
         ledger: usize,
-        phases: &[Phase],
+        phases: &[PhaseTotal],
         pue: f64,
-        grid: &Answer,
+        grid: &GridIntensity,
     ) -> Vec<PhaseSummary> {
-        let part = |component| self.parts.get(&(ledger, component)).copied().unwrap_or_default();
-        let summary = |phase: &Phase| {
+        let share = |component| self.shares.get(&(ledger, component)).copied().unwrap_or_default();
+        let summary = |phase: &PhaseTotal| {
             let each = phase.energy.iter().enumerate();
-            let energy: Energy = each.map(|(component, energy)| *energy * part(component)).sum();
+            let energy: Energy = each.map(|(component, energy)| *energy * share(component)).sum();
             PhaseSummary {
                 name: phase.name.clone(),
                 duration_s: phase.seconds,
@@ -47,7 +47,7 @@ impl Supply {
 }
 
 /// Phases of ranks that trained at the same time: what they used adds up, how long they took does not.
-pub(super) fn parallel(ranks: impl IntoIterator<Item = Vec<PhaseSummary>>) -> Vec<PhaseSummary> {
+pub(super) fn merge_parallel_phases(ranks: impl IntoIterator<Item = Vec<PhaseSummary>>) -> Vec<PhaseSummary> {
     let mut all: Vec<PhaseSummary> = Vec::new();
     for phase in ranks.into_iter().flatten() {
         match all.iter_mut().find(|known| known.name == phase.name) {
@@ -62,25 +62,30 @@ pub(super) fn parallel(ranks: impl IntoIterator<Item = Vec<PhaseSummary>>) -> Ve
     all
 }
 
-impl Merge<'_> {
+impl LedgerMerge<'_> {
     /// The phases of the whole run: those of all epochs, and those between them.
-    pub(super) fn phases(&self, epochs: &[EpochSummary], grid: &Answer) -> Vec<PhaseSummary> {
-        let inside = epochs.iter().flat_map(|epoch| epoch.phases.iter().cloned());
-        let mut supply = Supply::default();
-        for part in &self.parts {
-            let totals = self.pieces[part.piece].fold.totals.get(part.component);
-            let all = totals.map_or(Energy::ZERO, |total| total.energy);
-            let share = part.total.energy.joules() / all.joules();
-            supply.add((part.piece, part.component), all, if share.is_finite() { share } else { 0.0 });
+    pub(super) fn phase_summaries(&self, epochs: &[EpochSummary], grid: &GridIntensity) -> Vec<PhaseSummary> {
+        let within_epochs = epochs.iter().flat_map(|epoch| epoch.phases.iter().cloned());
+        let mut attributed = AttributedEnergy::default();
+        for contribution in &self.contributions {
+            let totals = self.ledgers[contribution.ledger].builder.totals.get(contribution.component);
+            let total = totals.map_or(Energy::ZERO, |total| total.energy);
+            let share = contribution.total.energy.joules() / total.joules();
+            attributed.add(
+                (contribution.ledger, contribution.component),
+                total,
+                if share.is_finite() { share } else { 0.0 },
+            );
         }
-        let attempts: BTreeSet<u32> = self.pieces.iter().map(|piece| piece.attempt).collect();
-        let between = attempts.into_iter().flat_map(|attempt| {
-            let pieces = self.pieces.iter().enumerate().filter(move |(_, piece)| piece.attempt == attempt);
-            parallel(pieces.map(|(index, piece)| {
-                let pue = piece.fold.opened.pue.factor();
-                supply.phases(index, &piece.fold.between.phases, pue, grid)
+        let attempts: BTreeSet<u32> = self.ledgers.iter().map(|ledger| ledger.attempt).collect();
+        let outside = attempts.into_iter().flat_map(|attempt| {
+            let ledgers =
+                self.ledgers.iter().enumerate().filter(move |(_, ledger)| ledger.attempt == attempt);
+            merge_parallel_phases(ledgers.map(|(index, ledger)| {
+                let pue = ledger.builder.header.pue.factor();
+                attributed.phase_summaries(index, &ledger.builder.outside_epochs.phases, pue, grid)
             }))
         });
-        united(inside.chain(between))
+        sum_phases(within_epochs.chain(outside))
     }
 }

@@ -9,70 +9,72 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use super::error::ApiError;
-use crate::hub::{Hub, TOKEN};
-use crate::repository::Repository;
+use crate::repository::ModelRepository;
+use crate::state::{HubState, TOKEN};
 
 /// Somebody who reads, with the hub's token or without one. Another token is refused.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Reader {
+pub(super) enum ReadAccess {
     Anonymous,
-    Known,
+    Authenticated,
 }
 
 /// Somebody with the hub's token, who may write.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Writer;
+pub(super) struct WriteAccess;
 
-impl Reader {
+impl ReadAccess {
     /// Looks at a repository that this reader may see.
-    pub(super) fn look<T>(
+    pub(super) fn read_repository<T>(
         self,
-        hub: &Hub,
+        hub: &HubState,
         repository: &str,
-        look: impl FnOnce(&Repository) -> Result<T, ApiError>,
+        operation: impl FnOnce(&ModelRepository) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let seen = hub.with(repository, |found| match self {
-            Reader::Anonymous if found.private => Err(ApiError::hidden_repository()),
-            Reader::Anonymous | Reader::Known => look(found),
+        let result = hub.with_repository(repository, |found| match self {
+            ReadAccess::Anonymous if found.private => Err(ApiError::repository_hidden()),
+            ReadAccess::Anonymous | ReadAccess::Authenticated => operation(found),
         });
-        seen.unwrap_or_else(|| match self {
-            Reader::Anonymous => Err(ApiError::hidden_repository()),
-            Reader::Known => Err(ApiError::no_repository()),
+        result.unwrap_or_else(|| match self {
+            ReadAccess::Anonymous => Err(ApiError::repository_hidden()),
+            ReadAccess::Authenticated => Err(ApiError::repository_not_found()),
         })
     }
 }
 
-impl Writer {
+impl WriteAccess {
     /// Changes a repository.
-    pub(super) fn change<T>(
+    pub(super) fn update_repository<T>(
         self,
-        hub: &Hub,
+        hub: &HubState,
         repository: &str,
-        change: impl FnOnce(&mut Repository) -> Result<T, ApiError>,
+        operation: impl FnOnce(&mut ModelRepository) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        hub.with(repository, change).unwrap_or_else(|| Err(ApiError::no_repository()))
+        hub.with_repository(repository, operation).unwrap_or_else(|| Err(ApiError::repository_not_found()))
     }
 }
 
-impl FromRequestParts<Arc<Hub>> for Reader {
+impl FromRequestParts<Arc<HubState>> for ReadAccess {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _hub: &Arc<Hub>) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _hub: &Arc<HubState>) -> Result<Self, ApiError> {
         match parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes()) {
-            None => Ok(Reader::Anonymous),
-            Some(value) if value.strip_prefix(b"Bearer ") == Some(TOKEN.as_bytes()) => Ok(Reader::Known),
-            Some(_) => Err(ApiError::wrong_token()),
+            None => Ok(ReadAccess::Anonymous),
+            Some(value) if value.strip_prefix(b"Bearer ") == Some(TOKEN.as_bytes()) => {
+                Ok(ReadAccess::Authenticated)
+            }
+            Some(_) => Err(ApiError::invalid_token()),
         }
     }
 }
 
-impl FromRequestParts<Arc<Hub>> for Writer {
+impl FromRequestParts<Arc<HubState>> for WriteAccess {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, hub: &Arc<Hub>) -> Result<Self, ApiError> {
-        match Reader::from_request_parts(parts, hub).await? {
-            Reader::Known => Ok(Writer),
-            Reader::Anonymous => Err(ApiError::token_needed()),
+    async fn from_request_parts(parts: &mut Parts, hub: &Arc<HubState>) -> Result<Self, ApiError> {
+        match ReadAccess::from_request_parts(parts, hub).await? {
+            ReadAccess::Authenticated => Ok(WriteAccess),
+            ReadAccess::Anonymous => Err(ApiError::missing_token()),
         }
     }
 }

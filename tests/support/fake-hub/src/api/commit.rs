@@ -11,33 +11,33 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::Writer;
+use super::access::WriteAccess;
 use super::error::ApiError;
-use super::{Target, says_yes};
-use crate::hub::Hub;
-use crate::lfs::LARGEST_REGULAR_FILE;
-use crate::repository::Proposal;
-use crate::snapshot::{Change, File};
+use super::{RequestTarget, is_true};
+use crate::file_tree::{FileChange, RepositoryFile};
+use crate::lfs::MAX_REGULAR_FILE_SIZE;
+use crate::repository::NewCommit;
+use crate::state::HubState;
 
 /// The query of a commit.
 #[derive(Deserialize)]
-pub(super) struct Destination {
+pub(super) struct CommitQuery {
     create_pr: Option<String>,
 }
 
 /// `POST /api/models/{id}/commit/{revision}`
 pub(super) async fn commit(
-    State(hub): State<Arc<Hub>>,
-    writer: Writer,
-    Path(target): Path<Target>,
-    Query(destination): Query<Destination>,
+    State(hub): State<Arc<HubState>>,
+    writer: WriteAccess,
+    Path(target): Path<RequestTarget>,
+    Query(destination): Query<CommitQuery>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let id = target.repository();
-    writer.change(&hub, &id, |_| Ok(()))?;
-    let proposal = proposal(&hub, &body).await?;
-    let (commit, pull_request) = writer.change(&hub, &id, |repository| {
-        if says_yes(destination.create_pr.as_deref()) {
+    let id = target.repository_id();
+    writer.update_repository(&hub, &id, |_| Ok(()))?;
+    let proposal = parse_commit(&hub, &body).await?;
+    let (commit, pull_request) = writer.update_repository(&hub, &id, |repository| {
+        if is_true(destination.create_pr.as_deref()) {
             let (number, commit) = repository.open_pull_request(&target.revision, proposal)?;
             Ok((commit, Some(number)))
         } else {
@@ -58,53 +58,53 @@ pub(super) async fn commit(
 
 #[derive(Deserialize)]
 #[serde(tag = "key", content = "value", rename_all = "camelCase")]
-enum Line {
-    Header(Header),
-    File(InlineFile),
-    LfsFile(StoredFile),
+enum CommitLine {
+    Header(CommitHeader),
+    File(RegularFileLine),
+    LfsFile(LfsFileLine),
     DeletedFile { path: String },
     DeletedFolder { path: String },
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Header {
+struct CommitHeader {
     summary: String,
     description: Option<String>,
     parent_commit: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct InlineFile {
+struct RegularFileLine {
     path: String,
     content: String,
     encoding: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct StoredFile {
+struct LfsFileLine {
     path: String,
     algo: Option<String>,
     oid: String,
     size: u64,
 }
 
-async fn proposal(hub: &Hub, body: &[u8]) -> Result<Proposal, ApiError> {
+async fn parse_commit(hub: &HubState, body: &[u8]) -> Result<NewCommit, ApiError> {
     let mut lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let Some(Line::Header(header)) = lines.next().map(parse).transpose()? else {
+    let Some(CommitLine::Header(header)) = lines.next().map(parse_line).transpose()? else {
         return Err(ApiError::bad_request("a commit starts with a line whose key is header"));
     };
     let mut changes = Vec::new();
     for line in lines {
-        changes.push(match parse(line)? {
-            Line::Header(_) => return Err(ApiError::bad_request("a commit has one header")),
-            Line::File(file) => inline(file)?,
-            Line::LfsFile(file) => stored(hub, file).await?,
-            Line::DeletedFile { path } => Change::DeleteFile { path },
-            Line::DeletedFolder { path } => Change::DeleteFolder { path },
+        changes.push(match parse_line(line)? {
+            CommitLine::Header(_) => return Err(ApiError::bad_request("a commit has one header")),
+            CommitLine::File(file) => regular_file_change(file)?,
+            CommitLine::LfsFile(file) => lfs_file_change(hub, file).await?,
+            CommitLine::DeletedFile { path } => FileChange::DeleteFile { path },
+            CommitLine::DeletedFolder { path } => FileChange::DeleteFolder { path },
         });
     }
-    Ok(Proposal {
+    Ok(NewCommit {
         title: header.summary,
         description: header.description.unwrap_or_default(),
         parent: header.parent_commit,
@@ -113,13 +113,13 @@ async fn proposal(hub: &Hub, body: &[u8]) -> Result<Proposal, ApiError> {
     })
 }
 
-fn parse(line: &[u8]) -> Result<Line, ApiError> {
+fn parse_line(line: &[u8]) -> Result<CommitLine, ApiError> {
     serde_json::from_slice(line)
         .map_err(|error| ApiError::bad_request(format!("a line of the commit cannot be read: {error}")))
 }
 
-fn inline(file: InlineFile) -> Result<Change, ApiError> {
-    let InlineFile { path, content, encoding } = file;
+fn regular_file_change(file: RegularFileLine) -> Result<FileChange, ApiError> {
+    let RegularFileLine { path, content, encoding } = file;
     let content = match encoding.as_deref() {
         Some("base64") => STANDARD
             .decode(content)
@@ -129,25 +129,25 @@ fn inline(file: InlineFile) -> Result<Change, ApiError> {
             return Err(ApiError::bad_request(format!("{path} has the unknown encoding {other}")));
         }
     };
-    if content.len() as u64 > LARGEST_REGULAR_FILE {
+    if content.len() as u64 > MAX_REGULAR_FILE_SIZE {
         return Err(ApiError::bad_request(format!(
             "Your push was rejected because {path} is larger than 10 MiB: it belongs into LFS"
         )));
     }
-    Ok(Change::Put { path, file: File::regular(content) })
+    Ok(FileChange::Put { path, file: RepositoryFile::regular(content) })
 }
 
 /// Accepts a file whose bytes lie in the storage, and refuses a mere promise.
-async fn stored(hub: &Hub, file: StoredFile) -> Result<Change, ApiError> {
-    let StoredFile { path, algo, oid, size } = file;
+async fn lfs_file_change(hub: &HubState, file: LfsFileLine) -> Result<FileChange, ApiError> {
+    let LfsFileLine { path, algo, oid, size } = file;
     if algo.is_some_and(|algo| algo != "sha256") {
         return Err(ApiError::bad_request(format!("{path} is not named by its SHA-256")));
     }
-    let found = hub.storage.find(&oid).await?;
+    let found = hub.storage.find_file(&oid).await?;
     let Some(file) = found.filter(|file| file.size == size) else {
         return Err(ApiError::bad_request(format!(
             "LFS pointer pointed to a file that does not exist: {path}, {size} bytes"
         )));
     };
-    Ok(Change::Put { path, file: File::Lfs(file) })
+    Ok(FileChange::Put { path, file: RepositoryFile::Lfs(file) })
 }

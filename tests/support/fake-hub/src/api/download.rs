@@ -8,12 +8,12 @@ use axum::http::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, LINK, LOCATION, RAN
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::Target;
-use super::access::Reader;
+use super::RequestTarget;
+use super::access::ReadAccess;
 use super::error::ApiError;
-use crate::hub::Hub;
+use crate::file_tree::RepositoryFile;
 use crate::lfs::LfsFile;
-use crate::snapshot::File;
+use crate::state::HubState;
 
 const REPO_COMMIT: HeaderName = HeaderName::from_static("x-repo-commit");
 const LINKED_ETAG: HeaderName = HeaderName::from_static("x-linked-etag");
@@ -22,32 +22,32 @@ const XET_HASH: HeaderName = HeaderName::from_static("x-xet-hash");
 
 /// `GET` and `HEAD /{id}/resolve/{revision}/{path}`: a regular file itself, or the way to one in the storage.
 pub(super) async fn resolve(
-    State(hub): State<Arc<Hub>>,
-    reader: Reader,
-    Path(target): Path<Target>,
+    State(hub): State<Arc<HubState>>,
+    reader: ReadAccess,
+    Path(target): Path<RequestTarget>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (commit, file) = reader.look(&hub, &target.repository(), |repository| {
-        let version = repository.at(&target.revision)?;
+    let (commit, file) = reader.read_repository(&hub, &target.repository_id(), |repository| {
+        let version = repository.resolve(&target.revision)?;
         let commit = version.commit.id.clone();
         match version.files.get(&target.path) {
             Some(file) => Ok((commit, file.clone())),
-            None => Err(ApiError::no_file(&commit)),
+            None => Err(ApiError::file_not_found(&commit)),
         }
     })?;
     Ok(match &file {
-        File::Lfs(file) => redirect(&hub, &target, &commit, file),
-        File::Regular(bytes) => {
-            let about = [(REPO_COMMIT, commit), (ETAG, format!("\"{}\"", file.id()))];
-            (about, content(Bytes::copy_from_slice(bytes), &headers)).into_response()
+        RepositoryFile::Lfs(file) => redirect_to_storage(&hub, &target, &commit, file),
+        RepositoryFile::Regular(bytes) => {
+            let metadata_headers = [(REPO_COMMIT, commit), (ETAG, format!("\"{}\"", file.id()))];
+            (metadata_headers, content_response(Bytes::copy_from_slice(bytes), &headers)).into_response()
         }
     })
 }
 
 /// The answer for a file in the storage: everything about it, and two ways to its bytes. A Xet client asks for a
 /// token and fetches the pieces; any other follows the redirect.
-fn redirect(hub: &Hub, target: &Target, commit: &str, file: &LfsFile) -> Response {
-    let id = target.repository();
+fn redirect_to_storage(hub: &HubState, target: &RequestTarget, commit: &str, file: &LfsFile) -> Response {
+    let id = target.repository_id();
     let token = format!("{}/api/models/{id}/xet-read-token/{commit}", hub.endpoint);
     let headers = [
         (LOCATION, format!("{}/cdn/{}", hub.content_origin, file.sha256)),
@@ -64,22 +64,24 @@ fn redirect(hub: &Hub, target: &Target, commit: &str, file: &LfsFile) -> Respons
 ///
 /// It carries nothing about the repository: on the Hub this is another company's server. Nor does it ask for a token:
 /// there the address is signed.
-pub(super) async fn cdn(
-    State(hub): State<Arc<Hub>>,
+pub(super) async fn serve_lfs_file(
+    State(hub): State<Arc<HubState>>,
     Path(sha256): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    match hub.storage.read(&sha256).await? {
-        Some(bytes) => Ok(([(ETAG, format!("\"{sha256}\""))], content(bytes, &headers)).into_response()),
+    match hub.storage.read_file(&sha256).await? {
+        Some(bytes) => {
+            Ok(([(ETAG, format!("\"{sha256}\""))], content_response(bytes, &headers)).into_response())
+        }
         None => Err(ApiError::new(StatusCode::NOT_FOUND, "Not found")),
     }
 }
 
 /// The whole content, or the part of it that was asked for. For HEAD, axum leaves the body out.
-fn content(bytes: Bytes, headers: &HeaderMap) -> Response {
+fn content_response(bytes: Bytes, headers: &HeaderMap) -> Response {
     let length = bytes.len();
-    let asked = headers.get(RANGE).and_then(|range| range.to_str().ok()).and_then(parse_range);
-    let mut response = match asked.map(|range| range.within(length)) {
+    let requested_range = headers.get(RANGE).and_then(|range| range.to_str().ok()).and_then(parse_range);
+    let mut response = match requested_range.map(|range| range.resolve(length)) {
         None => bytes.into_response(),
         Some(None) => {
             let range = format!("bytes */{length}");
@@ -98,21 +100,21 @@ fn content(bytes: Bytes, headers: &HeaderMap) -> Response {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ByteRange {
     /// From the first to the last byte, both included; without a last one to the end.
-    From(usize, Option<usize>),
+    FromTo(usize, Option<usize>),
     /// So many bytes at the end.
-    Last(usize),
+    Suffix(usize),
 }
 
 impl ByteRange {
     /// The first and the last byte of the range in a content of this length; nothing when it lies beyond the end.
-    fn within(self, length: usize) -> Option<(usize, usize)> {
+    fn resolve(self, length: usize) -> Option<(usize, usize)> {
         let end = length.checked_sub(1)?;
         match self {
-            ByteRange::From(first, last) => {
+            ByteRange::FromTo(first, last) => {
                 (first <= end).then(|| (first, last.map_or(end, |last| last.min(end))))
             }
-            ByteRange::Last(0) => None,
-            ByteRange::Last(count) => Some((length.saturating_sub(count), end)),
+            ByteRange::Suffix(0) => None,
+            ByteRange::Suffix(count) => Some((length.saturating_sub(count), end)),
         }
     }
 }
@@ -121,11 +123,11 @@ impl ByteRange {
 fn parse_range(header: &str) -> Option<ByteRange> {
     let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;
     match (first, last) {
-        ("", count) => count.parse().ok().map(ByteRange::Last),
-        (first, "") => first.parse().ok().map(|first| ByteRange::From(first, None)),
+        ("", count) => count.parse().ok().map(ByteRange::Suffix),
+        (first, "") => first.parse().ok().map(|first| ByteRange::FromTo(first, None)),
         (first, last) => {
             let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-            (first <= last).then_some(ByteRange::From(first, Some(last)))
+            (first <= last).then_some(ByteRange::FromTo(first, Some(last)))
         }
     }
 }
@@ -134,28 +136,28 @@ fn parse_range(header: &str) -> Option<ByteRange> {
 mod tests {
     use super::*;
 
-    fn part(range: &str, length: usize) -> Option<Option<(usize, usize)>> {
-        parse_range(range).map(|range| range.within(length))
+    fn resolve_range(range: &str, length: usize) -> Option<Option<(usize, usize)>> {
+        parse_range(range).map(|range| range.resolve(length))
     }
 
     #[test]
-    fn ranges_are_cut_to_the_content() {
-        assert_eq!(part("bytes=0-4", 10), Some(Some((0, 4))));
-        assert_eq!(part("bytes=3-", 10), Some(Some((3, 9))));
-        assert_eq!(part("bytes=3-99", 10), Some(Some((3, 9))));
-        assert_eq!(part("bytes=-4", 10), Some(Some((6, 9))));
-        assert_eq!(part("bytes=-99", 10), Some(Some((0, 9))));
+    fn range_is_clamped_to_content() {
+        assert_eq!(resolve_range("bytes=0-4", 10), Some(Some((0, 4))));
+        assert_eq!(resolve_range("bytes=3-", 10), Some(Some((3, 9))));
+        assert_eq!(resolve_range("bytes=3-99", 10), Some(Some((3, 9))));
+        assert_eq!(resolve_range("bytes=-4", 10), Some(Some((6, 9))));
+        assert_eq!(resolve_range("bytes=-99", 10), Some(Some((0, 9))));
     }
 
     #[test]
-    fn ranges_beyond_the_end_cannot_be_satisfied() {
-        assert_eq!(part("bytes=10-", 10), Some(None));
-        assert_eq!(part("bytes=-0", 10), Some(None));
-        assert_eq!(part("bytes=0-0", 0), Some(None));
+    fn range_beyond_end_is_unsatisfiable() {
+        assert_eq!(resolve_range("bytes=10-", 10), Some(None));
+        assert_eq!(resolve_range("bytes=-0", 10), Some(None));
+        assert_eq!(resolve_range("bytes=0-0", 0), Some(None));
     }
 
     #[test]
-    fn what_is_no_single_range_is_ignored() {
+    fn unsupported_range_is_ignored() {
         for range in ["bytes=0-1,4-5", "bytes=5-3", "bytes=a-b", "lines=0-1", "bytes=", "bytes=-"] {
             assert_eq!(parse_range(range), None, "{range}");
         }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use xet_client::ClientError;
 
-use crate::repository::Refusal;
+use crate::repository::RepositoryError;
 
 /// An error in the Hub's form: a status, the header `X-Error-Code` that Python goes by, and the message both in
 /// `X-Error-Message` and in the body. hf-hub goes by the status and by what it was doing.
@@ -28,27 +28,27 @@ impl ApiError {
     }
 
     /// The request has no token and needs one.
-    pub(super) fn token_needed() -> Self {
+    pub(super) fn missing_token() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Invalid username or password.")
     }
 
     /// The request has another token than the hub's.
-    pub(super) fn wrong_token() -> Self {
+    pub(super) fn invalid_token() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Invalid credentials in Authorization header")
     }
 
     /// There is no such repository.
-    pub(super) fn no_repository() -> Self {
+    pub(super) fn repository_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Repository not found").with_code("RepoNotFound")
     }
 
     /// There is no such repository, or none that a request without a token may know of.
-    pub(super) fn hidden_repository() -> Self {
-        Self::token_needed().with_code("RepoNotFound")
+    pub(super) fn repository_hidden() -> Self {
+        Self::missing_token().with_code("RepoNotFound")
     }
 
     /// There is no such file at this commit. A client remembers that, so it is told which commit.
-    pub(super) fn no_file(commit: &str) -> Self {
+    pub(super) fn file_not_found(commit: &str) -> Self {
         let error = Self::new(StatusCode::NOT_FOUND, "Entry not found").with_code("EntryNotFound");
         Self { commit: Some(commit.to_owned()), ..error }
     }
@@ -58,14 +58,14 @@ impl ApiError {
     }
 }
 
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
+impl From<RepositoryError> for ApiError {
+    fn from(refusal: RepositoryError) -> Self {
         let (status, code) = match refusal {
-            Refusal::NoRevision(_) => (StatusCode::NOT_FOUND, Some("RevisionNotFound")),
-            Refusal::NoFile(_) => (StatusCode::NOT_FOUND, Some("EntryNotFound")),
-            Refusal::Stale => (StatusCode::PRECONDITION_FAILED, None),
-            Refusal::BranchExists(_) => (StatusCode::CONFLICT, None),
-            Refusal::BadPath(_) => (StatusCode::BAD_REQUEST, None),
+            RepositoryError::RevisionNotFound(_) => (StatusCode::NOT_FOUND, Some("RevisionNotFound")),
+            RepositoryError::FileNotFound(_) => (StatusCode::NOT_FOUND, Some("EntryNotFound")),
+            RepositoryError::StaleParent => (StatusCode::PRECONDITION_FAILED, None),
+            RepositoryError::BranchExists(_) => (StatusCode::CONFLICT, None),
+            RepositoryError::InvalidPath(_) => (StatusCode::BAD_REQUEST, None),
         };
         Self { code, ..Self::new(status, refusal.to_string()) }
     }

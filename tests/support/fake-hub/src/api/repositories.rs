@@ -10,17 +10,17 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::{Reader, Writer};
+use super::access::{ReadAccess, WriteAccess};
 use super::error::ApiError;
-use super::{Target, date, says_yes};
+use super::{RequestTarget, format_timestamp, is_true};
+use crate::file_tree::RepositoryFile;
 use crate::git;
-use crate::hub::{Hub, USER};
-use crate::repository::{Repository, Version};
-use crate::snapshot::File;
+use crate::repository::{CommitSnapshot, ModelRepository};
+use crate::state::{HubState, USER};
 
 /// The body of `POST /api/repos/create`; hf-hub says `private`, Python `visibility`.
 #[derive(Deserialize)]
-pub(super) struct Creation {
+pub(super) struct CreateRepositoryRequest {
     name: String,
     organization: Option<String>,
     #[serde(rename = "type")]
@@ -32,9 +32,9 @@ pub(super) struct Creation {
 
 /// `POST /api/repos/create`
 pub(super) async fn create(
-    State(hub): State<Arc<Hub>>,
-    _writer: Writer,
-    Json(creation): Json<Creation>,
+    State(hub): State<Arc<HubState>>,
+    _writer: WriteAccess,
+    Json(creation): Json<CreateRepositoryRequest>,
 ) -> Result<Response, ApiError> {
     if creation.kind.is_some_and(|kind| kind != "model") {
         return Err(ApiError::bad_request("the loopback hub holds models only"));
@@ -46,7 +46,7 @@ pub(super) async fn create(
     let id = format!("{owner}/{}", creation.name);
     let url = format!("{}/{id}", hub.endpoint);
     let private = creation.private || creation.visibility.as_deref() == Some("private");
-    if hub.create(&id, private) {
+    if hub.create_repository(&id, private) {
         Ok(Json(json!({ "url": url, "name": id })).into_response())
     } else {
         // Both clients go on when they were told that it may exist; Python reads the URL from here.
@@ -56,10 +56,10 @@ pub(super) async fn create(
 }
 
 /// `GET /api/whoami-v2`
-pub(super) async fn whoami(_writer: Writer) -> Json<Value> {
+pub(super) async fn whoami(_writer: WriteAccess) -> Json<Value> {
     Json(json!({
         "type": "user",
-        "id": git::blob(USER.as_bytes()).to_string(),
+        "id": git::blob_id(USER.as_bytes()).to_string(),
         "name": USER,
         "fullname": "Loopback",
         "email": "loopback@localhost",
@@ -80,35 +80,41 @@ pub(super) async fn validate_yaml(_card: Bytes) -> Json<Value> {
 
 /// The query of a model's information.
 #[derive(Deserialize)]
-pub(super) struct Detail {
+pub(super) struct ModelInfoQuery {
     blobs: Option<String>,
 }
 
 /// `GET /api/models/{id}` and `GET /api/models/{id}/revision/{revision}`
 pub(super) async fn info(
-    State(hub): State<Arc<Hub>>,
-    reader: Reader,
-    Path(target): Path<Target>,
-    Query(detail): Query<Detail>,
+    State(hub): State<Arc<HubState>>,
+    reader: ReadAccess,
+    Path(target): Path<RequestTarget>,
+    Query(detail): Query<ModelInfoQuery>,
 ) -> Result<Json<Value>, ApiError> {
-    let id = target.repository();
-    reader.look(&hub, &id, |repository| {
-        let version = repository.at(&target.revision)?;
-        Ok(Json(model(&target, repository, version, says_yes(detail.blobs.as_deref()))))
+    let id = target.repository_id();
+    reader.read_repository(&hub, &id, |repository| {
+        let version = repository.resolve(&target.revision)?;
+        Ok(Json(model_json(&target, repository, version, is_true(detail.blobs.as_deref()))))
     })
 }
 
-fn model(target: &Target, repository: &Repository, version: &Version, blobs: bool) -> Value {
-    let id = target.repository();
-    let siblings: Vec<Value> = version.files.iter().map(|(path, file)| sibling(path, file, blobs)).collect();
+fn model_json(
+    target: &RequestTarget,
+    repository: &ModelRepository,
+    version: &CommitSnapshot,
+    blobs: bool,
+) -> Value {
+    let id = target.repository_id();
+    let siblings: Vec<Value> =
+        version.files.iter().map(|(path, file)| sibling_json(path, file, blobs)).collect();
     json!({
-        "_id": git::blob(id.as_bytes()).to_string(),
+        "_id": git::blob_id(id.as_bytes()).to_string(),
         "id": id,
         "modelId": id,
         "author": target.namespace,
         "sha": version.commit.id,
-        "createdAt": date(repository.created),
-        "lastModified": date(version.date),
+        "createdAt": format_timestamp(repository.created_at),
+        "lastModified": format_timestamp(version.date),
         "private": repository.private,
         "gated": false,
         "disabled": false,
@@ -120,12 +126,12 @@ fn model(target: &Target, repository: &Repository, version: &Version, blobs: boo
     })
 }
 
-fn sibling(path: &str, file: &File, blobs: bool) -> Value {
+fn sibling_json(path: &str, file: &RepositoryFile, blobs: bool) -> Value {
     let mut sibling = json!({ "rfilename": path });
     if blobs {
         sibling["blobId"] = json!(file.id().to_string());
         sibling["size"] = json!(file.size());
-        if let File::Lfs(file) = file {
+        if let RepositoryFile::Lfs(file) = file {
             let pointer_size = file.pointer().len();
             sibling["lfs"] = json!({ "sha256": file.sha256, "size": file.size, "pointerSize": pointer_size });
         }
@@ -135,23 +141,23 @@ fn sibling(path: &str, file: &File, blobs: bool) -> Value {
 
 /// `GET /api/models/{id}/commits/{revision}`
 pub(super) async fn commits(
-    State(hub): State<Arc<Hub>>,
-    reader: Reader,
-    Path(target): Path<Target>,
+    State(hub): State<Arc<HubState>>,
+    reader: ReadAccess,
+    Path(target): Path<RequestTarget>,
 ) -> Result<Json<Vec<Value>>, ApiError> {
-    reader.look(&hub, &target.repository(), |repository| {
+    reader.read_repository(&hub, &target.repository_id(), |repository| {
         let history = repository.history(&target.revision)?;
-        Ok(Json(history.into_iter().map(commit).collect()))
+        Ok(Json(history.into_iter().map(commit_json).collect()))
     })
 }
 
-fn commit(version: &Version) -> Value {
+fn commit_json(version: &CommitSnapshot) -> Value {
     let commit = &version.commit;
     json!({
         "id": commit.id,
         "title": commit.title,
         "message": commit.description,
-        "date": date(version.date),
+        "date": format_timestamp(version.date),
         "authors": [{ "user": if commit.parent.is_some() { USER } else { "system" } }],
         "parents": commit.parent.iter().collect::<Vec<_>>(),
     })
@@ -159,25 +165,25 @@ fn commit(version: &Version) -> Value {
 
 /// The query of the references.
 #[derive(Deserialize)]
-pub(super) struct WithPullRequests {
+pub(super) struct RefsQuery {
     include_prs: Option<String>,
 }
 
 /// `GET /api/models/{id}/refs`
 pub(super) async fn references(
-    State(hub): State<Arc<Hub>>,
-    reader: Reader,
-    Path(target): Path<Target>,
-    Query(with): Query<WithPullRequests>,
+    State(hub): State<Arc<HubState>>,
+    reader: ReadAccess,
+    Path(target): Path<RequestTarget>,
+    Query(query): Query<RefsQuery>,
 ) -> Result<Json<Value>, ApiError> {
     let reference =
         |name: &str, full: &str, commit: &str| json!({ "name": name, "ref": full, "targetCommit": commit });
-    reader.look(&hub, &target.repository(), |repository| {
+    reader.read_repository(&hub, &target.repository_id(), |repository| {
         let branches = repository.branches();
         let branches: Vec<Value> =
             branches.map(|(name, commit)| reference(name, &format!("refs/heads/{name}"), commit)).collect();
         let mut references = json!({ "branches": branches, "tags": [], "converts": [] });
-        if says_yes(with.include_prs.as_deref()) {
+        if is_true(query.include_prs.as_deref()) {
             let pull_requests = repository.pull_requests().map(|(number, commit)| {
                 let name = format!("refs/pr/{number}");
                 reference(&name, &name, commit)
@@ -191,19 +197,19 @@ pub(super) async fn references(
 /// The body of `POST /api/models/{id}/branch/{branch}`
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Branch {
+pub(super) struct CreateBranchRequest {
     starting_point: Option<String>,
 }
 
 /// `POST /api/models/{id}/branch/{branch}`
 pub(super) async fn create_branch(
-    State(hub): State<Arc<Hub>>,
-    writer: Writer,
-    Path(target): Path<Target>,
-    Json(branch): Json<Branch>,
+    State(hub): State<Arc<HubState>>,
+    writer: WriteAccess,
+    Path(target): Path<RequestTarget>,
+    Json(branch): Json<CreateBranchRequest>,
 ) -> Result<StatusCode, ApiError> {
     let start = branch.starting_point.as_deref().unwrap_or("main");
-    writer.change(&hub, &target.repository(), |repository| {
+    writer.update_repository(&hub, &target.repository_id(), |repository| {
         repository.create_branch(&target.revision, start)?;
         Ok(StatusCode::OK)
     })

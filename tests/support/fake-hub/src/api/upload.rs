@@ -11,21 +11,21 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Target;
-use super::access::{Reader, Writer};
+use super::RequestTarget;
+use super::access::{ReadAccess, WriteAccess};
 use super::error::ApiError;
-use crate::hub::Hub;
+use crate::file_tree::RepositoryFile;
 use crate::lfs;
-use crate::snapshot::File;
+use crate::state::HubState;
 
 /// The body of `POST /api/models/{id}/preupload/{revision}`
 #[derive(Deserialize)]
-pub(super) struct Preupload {
-    files: Vec<Announced>,
+pub(super) struct PreuploadRequest {
+    files: Vec<PreuploadFile>,
 }
 
 #[derive(Deserialize)]
-struct Announced {
+struct PreuploadFile {
     path: String,
     size: u64,
     /// The first 512 bytes, in base64.
@@ -37,27 +37,27 @@ struct Announced {
 ///
 /// It also names what the repository has at each path, by which Python skips files that did not change.
 pub(super) async fn preupload(
-    State(hub): State<Arc<Hub>>,
-    writer: Writer,
-    Path(target): Path<Target>,
-    Json(preupload): Json<Preupload>,
+    State(hub): State<Arc<HubState>>,
+    writer: WriteAccess,
+    Path(target): Path<RequestTarget>,
+    Json(preupload): Json<PreuploadRequest>,
 ) -> Result<Json<Value>, ApiError> {
-    writer.change(&hub, &target.repository(), |repository| {
-        let files = &repository.at(&target.revision)?.files;
-        let answer = preupload.files.iter().map(|announced| {
-            let sample = STANDARD.decode(&announced.sample).map_err(|_| {
-                ApiError::bad_request(format!("the sample of {} is not base64", announced.path))
-            })?;
-            let to_storage = lfs::belongs_into_storage(&announced.path, announced.size, &sample);
-            let present = files.get(&announced.path).map(|file| match file {
-                File::Regular(_) => file.id().to_string(),
-                File::Lfs(file) => file.sha256.clone(),
+    writer.update_repository(&hub, &target.repository_id(), |repository| {
+        let files = &repository.resolve(&target.revision)?.files;
+        let answer = preupload.files.iter().map(|file| {
+            let sample = STANDARD
+                .decode(&file.sample)
+                .map_err(|_| ApiError::bad_request(format!("the sample of {} is not base64", file.path)))?;
+            let is_lfs = lfs::is_lfs_file(&file.path, file.size, &sample);
+            let existing_oid = files.get(&file.path).map(|file| match file {
+                RepositoryFile::Regular(_) => file.id().to_string(),
+                RepositoryFile::Lfs(file) => file.sha256.clone(),
             });
             Ok(json!({
-                "path": announced.path,
-                "uploadMode": if to_storage { "lfs" } else { "regular" },
+                "path": file.path,
+                "uploadMode": if is_lfs { "lfs" } else { "regular" },
                 "shouldIgnore": false,
-                "oid": present,
+                "oid": existing_oid,
             }))
         });
         let answer: Vec<Value> = answer.collect::<Result<_, ApiError>>()?;
@@ -67,7 +67,7 @@ pub(super) async fn preupload(
 
 /// The body of `POST /{id}.git/info/lfs/objects/batch`
 #[derive(Deserialize)]
-pub(super) struct Batch {
+pub(super) struct LfsBatchRequest {
     operation: String,
     #[serde(default)]
     transfers: Vec<String>,
@@ -78,14 +78,14 @@ pub(super) struct Batch {
 ///
 /// hf-hub asks this before every upload and puts the weights into the commit itself when the answer is another one.
 pub(super) async fn lfs_batch(
-    State(hub): State<Arc<Hub>>,
-    writer: Writer,
-    Path(target): Path<Target>,
-    Json(batch): Json<Batch>,
+    State(hub): State<Arc<HubState>>,
+    writer: WriteAccess,
+    Path(target): Path<RequestTarget>,
+    Json(batch): Json<LfsBatchRequest>,
 ) -> Result<Json<Value>, ApiError> {
-    let repository = target.repository();
-    let repository = repository.strip_suffix(".git").ok_or_else(ApiError::no_repository)?;
-    writer.change(&hub, repository, |_| Ok(()))?;
+    let repository = target.repository_id();
+    let repository = repository.strip_suffix(".git").ok_or_else(ApiError::repository_not_found)?;
+    writer.update_repository(&hub, repository, |_| Ok(()))?;
     if batch.operation != "upload" || !batch.transfers.iter().any(|transfer| transfer == "xet") {
         return Err(ApiError::bad_request("the loopback hub takes LFS files by upload over xet only"));
     }
@@ -94,26 +94,26 @@ pub(super) async fn lfs_batch(
 
 /// `GET /api/models/{id}/xet-write-token/{revision}`
 pub(super) async fn xet_write_token(
-    State(hub): State<Arc<Hub>>,
-    writer: Writer,
-    Path(target): Path<Target>,
+    State(hub): State<Arc<HubState>>,
+    writer: WriteAccess,
+    Path(target): Path<RequestTarget>,
 ) -> Result<Response, ApiError> {
-    writer.change(&hub, &target.repository(), |_| Ok(()))?;
+    writer.update_repository(&hub, &target.repository_id(), |_| Ok(()))?;
     Ok(xet_token(&hub, "loopback-write"))
 }
 
 /// `GET /api/models/{id}/xet-read-token/{revision}`
 pub(super) async fn xet_read_token(
-    State(hub): State<Arc<Hub>>,
-    reader: Reader,
-    Path(target): Path<Target>,
+    State(hub): State<Arc<HubState>>,
+    reader: ReadAccess,
+    Path(target): Path<RequestTarget>,
 ) -> Result<Response, ApiError> {
-    reader.look(&hub, &target.repository(), |_| Ok(()))?;
+    reader.read_repository(&hub, &target.repository_id(), |_| Ok(()))?;
     Ok(xet_token(&hub, "loopback-read"))
 }
 
 /// Where the storage is, in the body for hf-hub and in the headers for Python.
-fn xet_token(hub: &Hub, token: &str) -> Response {
+fn xet_token(hub: &HubState, token: &str) -> Response {
     // The Hub's tokens hold for minutes; an hour outlasts every test, so that no client renews one.
     let expires = Timestamp::now().as_second() + 3600;
     let url = hub.storage.url();

@@ -5,11 +5,11 @@
 
 use std::process::Command;
 
-const MARK: &str = "LOOPBACK_HUB_TEST_IS_ISOLATED";
+const ISOLATED_ENV_VAR: &str = "LOOPBACK_HUB_TEST_IS_ISOLATED";
 
 /// Runs the body of the test of this name in this test's own program, started again with a fresh `HF_HOME`.
 pub(crate) fn run(name: &str, body: impl FnOnce()) {
-    if std::env::var_os(MARK).is_some() {
+    if std::env::var_os(ISOLATED_ENV_VAR).is_some() {
         return body();
     }
     let home = tempfile::TempDir::new().unwrap();
@@ -17,13 +17,13 @@ pub(crate) fn run(name: &str, body: impl FnOnce()) {
         .args([name, "--exact", "--nocapture"])
         .env("HF_HOME", home.path())
         .env_remove("HF_XET_CACHE")
-        .env(MARK, "1")
+        .env(ISOLATED_ENV_VAR, "1")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}\n{}",
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(home.path().join("xet").is_dir(), "hf-xet wrote its cache elsewhere");

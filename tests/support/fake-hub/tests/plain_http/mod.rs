@@ -6,13 +6,13 @@ use std::net::TcpStream;
 use fake_hub::FakeHub;
 
 /// What came back.
-pub(crate) struct Answer {
+pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) body: String,
     headers: Vec<(String, String)>,
 }
 
-impl Answer {
+impl RawResponse {
     /// The value of a header, whose name is given in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
@@ -20,29 +20,29 @@ impl Answer {
 }
 
 /// GET, without a token.
-pub(crate) fn get(hub: &FakeHub, path: &str) -> Answer {
-    send(hub, &format!("GET {path}"), "", "")
+pub(crate) fn get(hub: &FakeHub, path: &str) -> RawResponse {
+    send_request(hub, &format!("GET {path}"), "", "")
 }
 
 /// GET with these headers, each ended by a line break.
 #[allow(dead_code, reason = "some of the test binaries that share this file have no use for it")]
-pub(crate) fn get_with(hub: &FakeHub, path: &str, headers: &str) -> Answer {
-    send(hub, &format!("GET {path}"), headers, "")
+pub(crate) fn get_with_headers(hub: &FakeHub, path: &str, headers: &str) -> RawResponse {
+    send_request(hub, &format!("GET {path}"), headers, "")
 }
 
 /// POST of nothing, without a token.
-pub(crate) fn post_without_token(hub: &FakeHub, path: &str) -> Answer {
-    send(hub, &format!("POST {path}"), "", "")
+pub(crate) fn post_without_token(hub: &FakeHub, path: &str) -> RawResponse {
+    send_request(hub, &format!("POST {path}"), "", "")
 }
 
 /// A commit to `main` of `me/digits` with this line after its header.
-pub(crate) fn commit(hub: &FakeHub, line: &str) -> Answer {
+pub(crate) fn post_commit(hub: &FakeHub, line: &str) -> RawResponse {
     let token = format!("Authorization: Bearer {}\r\n", hub.token());
     let body = format!("{{\"key\":\"header\",\"value\":{{\"summary\":\"By hand\"}}}}\n{line}\n");
-    send(hub, "POST /api/models/me/digits/commit/main", &token, &body)
+    send_request(hub, "POST /api/models/me/digits/commit/main", &token, &body)
 }
 
-fn send(hub: &FakeHub, request: &str, headers: &str, body: &str) -> Answer {
+fn send_request(hub: &FakeHub, request: &str, headers: &str, body: &str) -> RawResponse {
     let address = hub.endpoint().strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -60,5 +60,5 @@ fn send(hub: &FakeHub, request: &str, headers: &str, body: &str) -> Answer {
         let (name, value) = line.split_once(": ").unwrap();
         (name.to_ascii_lowercase(), value.to_owned())
     };
-    Answer { status, headers: lines.map(pair).collect(), body: body.to_owned() }
+    RawResponse { status, headers: lines.map(pair).collect(), body: body.to_owned() }
 }

@@ -1,5 +1,5 @@
 //! The library as `nvml-wrapper`, the reader that the product uses, sees it.
 
-mod boards;
-mod machine;
+mod fixture;
+mod gpus;
 mod readings;

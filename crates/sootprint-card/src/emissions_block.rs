@@ -1,0 +1,271 @@
+//! The value of `co2_eq_emissions`: the Hub's keys, in the Hub's order.
+
+use serde::{Deserialize, Serialize};
+use sootprint_core::format::plain_decimal;
+use sootprint_core::{Co2e, ComponentKind, Energy, Footprint, LocationSource, MeasurementMethod};
+
+use crate::error::CardError;
+use crate::text::double_quote;
+
+/// The key of the front matter under which the Hub looks for emissions.
+pub(crate) const EMISSIONS_KEY: &str = "co2_eq_emissions";
+
+/// The keys of the block that are ours to write, in the order of the Hub's documentation; `energy_consumed`, the
+/// name that CodeCarbon's users gave to the measured energy, comes last.
+pub(crate) const MANAGED_KEYS: [&str; 6] =
+    ["emissions", "source", "training_type", "geographical_location", "hardware_used", "energy_consumed"];
+
+/// How the `source` of a block begins that this crate wrote.
+pub(crate) const SOURCE_PREFIX: &str = "sootprint ";
+
+/// The version as a card names it: figures do not change with a patch.
+pub(crate) const SHORT_VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+
+/// The value of a card's `co2_eq_emissions`, as the
+/// [Hub documents it](https://huggingface.co/docs/hub/model-cards-co2).
+///
+/// | key | type | unit or form | left out |
+/// |---|---|---|---|
+/// | `emissions` | number | grams of CO2e, at most 4 decimals | never |
+/// | `source` | string | `sootprint X.Y (GPU counter; CPU, memory modelled)` | when nobody says |
+/// | `training_type` | string | `pre-training` or `fine-tuning` | when nobody said which |
+/// | `geographical_location` | string | the place of the grid, as in `France` | when unknown |
+/// | `hardware_used` | string | as in `2 x NVIDIA H200` | when none was seen |
+/// | `energy_consumed` | number | kWh at the facility's meter, at most 9 decimals | when nobody says |
+///
+/// The fields hold the figures as they were computed; they are rounded when a card is written. A positive number
+/// below the last decimal is written as one step of it, because the Hub reads zero as missing. Exactly zero grams,
+/// which a measured run has on a grid of 0 g/kWh, is written as `0`: it is the truth, although the Hub's filter by
+/// emissions passes such a model over.
+///
+/// In JSON the fields have the same names and units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EmissionsBlock {
+    /// Grams of CO2e.
+    pub emissions: Co2e,
+    /// Who found the figure, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// `pre-training` or `fine-tuning`; of another author's card whatever stands there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_type: Option<String>,
+    /// Where the electricity came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geographical_location: Option<String>,
+    /// How much compute and of what kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_used: Option<String>,
+    /// The energy at the facility's meter; a number of kWh in the card and in JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "kilowatt_hours")]
+    pub energy_consumed: Option<Energy>,
+}
+
+impl EmissionsBlock {
+    /// A block that says the emissions and nothing else.
+    ///
+    /// ```
+    /// use sootprint_core::Co2e;
+    /// use sootprint_card::EmissionsBlock;
+    ///
+    /// let mut block = EmissionsBlock::new(Co2e::from_grams(12.3));
+    /// block.training_type = Some("pre-training".to_owned());
+    /// assert_eq!(serde_json::to_string(&block)?, r#"{"emissions":12.3,"training_type":"pre-training"}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn new(emissions: Co2e) -> Self {
+        Self {
+            emissions,
+            source: None,
+            training_type: None,
+            geographical_location: None,
+            hardware_used: None,
+            energy_consumed: None,
+        }
+    }
+
+    /// The block of a run.
+    ///
+    /// # Errors
+    /// [`CardError::NotMeasured`] when no component has a figure, [`CardError::InvalidAmount`] when a figure is negative,
+    /// infinite, no number, or 1e16 and more.
+    pub fn from_footprint(footprint: &Footprint) -> Result<Self, CardError> {
+        if !footprint.is_measured() {
+            return Err(CardError::NotMeasured);
+        }
+        let known = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let block = Self {
+            emissions: footprint.emissions.best,
+            source: Some(source_text(footprint)),
+            training_type: footprint.run.training_type.map(|training| training.as_str().to_owned()),
+            geographical_location: footprint
+                .grid
+                .place
+                .as_deref()
+                .filter(|_| !is_location_guessed(footprint))
+                .and_then(known),
+            hardware_used: known(&footprint.hardware),
+            energy_consumed: Some(footprint.energy.facility),
+        };
+        block.yaml_entries()?;
+        Ok(block)
+    }
+
+    /// Whether this crate wrote it, by its `source`.
+    pub(crate) fn is_generated(&self) -> bool {
+        self.source.as_deref().is_some_and(|source| source.starts_with(SOURCE_PREFIX))
+    }
+
+    /// The keys that have a value, and their values as they stand in the card.
+    pub(crate) fn yaml_entries(&self) -> Result<Vec<(&'static str, String)>, CardError> {
+        let [emissions, source, training_type, location, hardware, energy] = MANAGED_KEYS;
+        let number = |key, value, decimals| {
+            let written = plain_decimal(value, decimals).ok_or(CardError::InvalidAmount { key, value })?;
+            Ok((key, written))
+        };
+        let text = |key, value: &Option<String>| value.as_deref().map(|value| Ok((key, double_quote(value))));
+        [
+            Some(number(emissions, self.emissions.grams(), 4)),
+            text(source, &self.source),
+            text(training_type, &self.training_type),
+            text(location, &self.geographical_location),
+            text(hardware, &self.hardware_used),
+            self.energy_consumed.map(|used| number(energy, used.kilowatt_hours(), 9)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// `sootprint 0.1 (GPU counter; CPU, memory modelled)`: the kinds of component by method, best first.
+fn source_text(footprint: &Footprint) -> String {
+    let methods = [
+        Some(MeasurementMethod::Counter),
+        Some(MeasurementMethod::Integrated),
+        Some(MeasurementMethod::Modelled),
+        None,
+    ];
+    let parts = methods.iter().filter_map(|method| {
+        let mut kinds: Vec<ComponentKind> = Vec::new();
+        for component in footprint.components.iter().filter(|component| component.method == *method) {
+            if !kinds.contains(&component.kind) {
+                kinds.push(component.kind);
+            }
+        }
+        kinds.sort();
+        let names: Vec<_> = kinds.into_iter().map(ComponentKind::name).collect();
+        (!names.is_empty()).then(|| {
+            format!("{} {}", names.join(", "), method.map_or("not measured", MeasurementMethod::as_str))
+        })
+    });
+    format!("{SOURCE_PREFIX}{SHORT_VERSION} ({})", parts.collect::<Vec<_>>().join("; "))
+}
+
+/// Whether nobody said where the run was, and the machine's time zone let it be guessed: that is no fact to publish.
+pub(crate) fn is_location_guessed(footprint: &Footprint) -> bool {
+    footprint.grid.origin == LocationSource::TimeZone
+}
+
+/// An energy as a number of kilowatt-hours, which is what `energy_consumed` means on the Hub.
+mod kilowatt_hours {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use sootprint_core::Energy;
+
+    pub(super) fn serialize<S: Serializer>(energy: &Option<Energy>, to: S) -> Result<S::Ok, S::Error> {
+        energy.map(Energy::kilowatt_hours).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Energy>, D::Error> {
+        Ok(Option::<f64>::deserialize(from)?.map(Energy::from_kilowatt_hours))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    fn rendered_block(footprint: &Footprint) -> String {
+        let block = EmissionsBlock::from_footprint(footprint).unwrap();
+        let lines = block.yaml_entries().unwrap();
+        lines.iter().map(|(key, value)| format!("{key}: {value}\n").replace(SHORT_VERSION, "X.Y")).collect()
+    }
+
+    #[test]
+    fn block_for_two_gpus() {
+        insta::assert_snapshot!(rendered_block(&fixtures::footprint()), @r#"
+        emissions: 40.6823
+        source: "sootprint X.Y (GPU counter; CPU, memory modelled)"
+        training_type: "pre-training"
+        geographical_location: "France"
+        hardware_used: "2 x NVIDIA H200"
+        energy_consumed: 0.726469444
+        "#);
+    }
+
+    #[test]
+    fn unknown_values_are_omitted() {
+        let mut footprint = fixtures::footprint();
+        footprint.run.training_type = None;
+        footprint.grid.place = None;
+        footprint.hardware = String::new();
+        insta::assert_snapshot!(rendered_block(&footprint), @r#"
+        emissions: 40.6823
+        source: "sootprint X.Y (GPU counter; CPU, memory modelled)"
+        energy_consumed: 0.726469444
+        "#);
+    }
+
+    #[test]
+    fn guessed_location_is_omitted() {
+        let mut footprint = fixtures::footprint();
+        footprint.grid.origin = LocationSource::TimeZone;
+        assert!(!rendered_block(&footprint).contains("geographical_location"));
+    }
+
+    #[test]
+    fn source_lists_method_per_component() {
+        let mut footprint = fixtures::footprint();
+        footprint.components[1].method = Some(MeasurementMethod::Integrated);
+        footprint.components[3].method = None;
+        assert_eq!(
+            source_text(&footprint).replace(SHORT_VERSION, "X.Y"),
+            "sootprint X.Y (GPU counter; GPU integrated; CPU modelled; memory not measured)"
+        );
+    }
+
+    #[test]
+    fn unmeasured_footprint_is_an_error() {
+        let mut footprint = fixtures::footprint();
+        footprint.components.iter_mut().for_each(|component| component.method = None);
+        assert!(matches!(EmissionsBlock::from_footprint(&footprint), Err(CardError::NotMeasured)));
+        footprint.components.clear();
+        assert!(matches!(EmissionsBlock::from_footprint(&footprint), Err(CardError::NotMeasured)));
+    }
+
+    #[test]
+    fn unrepresentable_figures_are_rejected() {
+        for grams in [f64::NAN, f64::INFINITY, -1.0, 1e16] {
+            let mut footprint = fixtures::footprint();
+            footprint.emissions.best = Co2e::from_grams(grams);
+            let error = EmissionsBlock::from_footprint(&footprint).unwrap_err();
+            assert!(matches!(error, CardError::InvalidAmount { key: "emissions", .. }), "{error}");
+        }
+        let mut footprint = fixtures::footprint();
+        footprint.energy.facility = Energy::from_joules(-1.0);
+        let error = EmissionsBlock::from_footprint(&footprint).unwrap_err();
+        assert!(matches!(error, CardError::InvalidAmount { key: "energy_consumed", .. }), "{error}");
+    }
+
+    #[test]
+    fn json_uses_grams_and_kilowatt_hours() {
+        let block = EmissionsBlock::from_footprint(&fixtures::footprint()).unwrap();
+        let json = serde_json::to_value(&block).unwrap();
+        assert_eq!(json["emissions"], 40.682_29);
+        assert!((json["energy_consumed"].as_f64().unwrap() - 0.726_469_444).abs() < 1e-9, "{json}");
+        assert_eq!(serde_json::from_value::<EmissionsBlock>(json).unwrap().source, block.source);
+    }
+}

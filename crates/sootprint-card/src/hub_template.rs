@@ -1,0 +1,160 @@
+//! The lines of the Hub's own template for a model card, section "Environmental Impact".
+
+use crate::markdown::{MarkdownLine, MarkdownSection, strip_indent};
+
+/// The section's heading.
+pub(crate) const SECTION_TITLE: &str = "Environmental Impact";
+
+/// The labels of its lines, in the template's order.
+pub(crate) const FIELD_LABELS: [&str; 5] =
+    ["Hardware Type", "Hours used", "Cloud Provider", "Compute Region", "Carbon Emitted"];
+
+/// What the template writes where nobody said anything.
+const PLACEHOLDER: &str = "[More Information Needed]";
+
+/// Around a value that we filled in; the first holds what stood there, so that nothing is lost.
+const VALUE_MARKERS: (&str, &str, &str) = ("<!-- sootprint:", "-->", "<!-- /sootprint -->");
+
+/// A line of the template.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct TemplateField<'t> {
+    /// The index of its label.
+    pub(crate) label_index: usize,
+    /// The byte of the body at which its value begins, blanks included.
+    pub(crate) value_start: usize,
+    pub(crate) value: &'t str,
+    /// What stood there before we filled it in; none for a value that is not ours to change.
+    pub(crate) original: Option<&'t str>,
+}
+
+impl TemplateField<'_> {
+    /// The value as it is written into the line, with what stood there.
+    pub(crate) fn render_value(&self, value: &str) -> Option<String> {
+        let (open, after, close) = VALUE_MARKERS;
+        self.original.map(|before| format!(" {open}{before}{after}{value}{close}"))
+    }
+}
+
+/// Whether a section is the template's.
+pub(crate) fn is_impact_section(section: &MarkdownSection<'_>) -> bool {
+    let words: Vec<String> = section
+        .title
+        .split(|character: char| !character.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    matches!(
+        words.iter().map(String::as_str).collect::<Vec<_>>()[..],
+        ["environmental", "impact"] | ["environmental", "impact", "optional"]
+    )
+}
+
+/// The template's lines among these.
+pub(crate) fn template_fields<'t>(lines: &[MarkdownLine<'t>]) -> Vec<TemplateField<'t>> {
+    let mut found = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let Some((label, at)) = parse_label(line) else { continue };
+        let value = &line.text[at..];
+        let original = original_value(value).or_else(|| {
+            let is_empty = value.trim().is_empty() || value.trim().eq_ignore_ascii_case(PLACEHOLDER);
+            (is_empty && !lines.get(index + 1).is_some_and(is_continuation)).then_some(value)
+        });
+        found.push(TemplateField { label_index: label, value_start: line.start + at, value, original });
+    }
+    found
+}
+
+/// The label that a line begins with, as in `- **Hours used:** 3`, and the byte behind its colon.
+fn parse_label(line: &MarkdownLine<'_>) -> Option<(usize, usize)> {
+    let content = strip_indent(line.text).filter(|_| line.is_prose)?;
+    let content =
+        ["- ", "* ", "+ "].iter().find_map(|bullet| content.strip_prefix(bullet)).unwrap_or(content);
+    let content = content.trim_start().trim_start_matches(['*', '_']);
+    let label = FIELD_LABELS.iter().position(|label| {
+        content.get(..label.len()).is_some_and(|start| start.eq_ignore_ascii_case(label))
+    })?;
+    let rest = &content[FIELD_LABELS[label].len()..];
+    let value = rest.trim_start_matches(['*', '_']).strip_prefix(':')?;
+    // A value may begin with an emphasis of its own, behind a blank.
+    Some((label, line.text.len() - value.trim_start_matches(['*', '_']).len()))
+}
+
+/// What we once filled in for; none when the value is not of our making.
+fn original_value(value: &str) -> Option<&str> {
+    let (open, after, close) = VALUE_MARKERS;
+    let inner = value.trim().strip_prefix(open)?.strip_suffix(close)?;
+    inner.split_once(after).map(|(before, _)| before)
+}
+
+/// Whether a line belongs to the one above it, as a list under a label does.
+fn is_continuation(line: &MarkdownLine<'_>) -> bool {
+    let content = line.text.trim_start();
+    let is_indented = content.len() < line.text.len();
+    let begins_something =
+        content.starts_with(['-', '*', '+', '#', '<', '`', '~']) || parse_label(line).is_some();
+    !content.is_empty() && (is_indented && parse_label(line).is_none() || !begins_something)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::markdown::{parse_lines, parse_sections};
+
+    fn parse_fields(body: &str) -> Vec<(&str, &str, bool)> {
+        let lines = parse_lines(body).0;
+        let found = template_fields(&lines);
+        found.into_iter().map(|it| (FIELD_LABELS[it.label_index], it.value, it.original.is_some())).collect()
+    }
+
+    #[test]
+    fn template_field_variants_are_recognized() {
+        let body = "- **Hardware Type:** 8 x A100\n* **hours used**: 3\n**Cloud Provider:** **AWS**\n\
+                    Compute Region: x\n__Carbon Emitted:__ 1 kg\n- **Hours used for** it: 1\n    - **Hours used:** 2\n";
+        assert_eq!(
+            parse_fields(body),
+            [
+                ("Hardware Type", " 8 x A100", false),
+                ("Hours used", " 3", false),
+                ("Cloud Provider", " **AWS**", false),
+                ("Compute Region", " x", false),
+                ("Carbon Emitted", " 1 kg", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn empty_fields_and_placeholders_are_fillable() {
+        let body = "- **Hardware Type:** [More Information Needed]\n- **Hours used:**\n- **Cloud Provider:**  \r\n\
+                    - **Compute Region:** unknown\n- **Carbon Emitted:**\n  - 3 kg\n";
+        let free: Vec<bool> = parse_fields(body).into_iter().map(|(_, _, is_free)| is_free).collect();
+        assert_eq!(free, [true, true, true, false, false], "the last one's value is the list below it");
+    }
+
+    #[test]
+    fn filled_value_keeps_original() {
+        let body = "- **Hours used:** [More Information Needed] ";
+        let lines_before = parse_lines(body).0;
+        let line = template_fields(&lines_before)[0];
+        let filled = line.render_value("3").unwrap();
+        assert_eq!(filled, " <!-- sootprint: [More Information Needed] -->3<!-- /sootprint -->");
+        let again = format!("{}{filled}", &body[..line.value_start]);
+        let lines_after = parse_lines(&again).0;
+        assert_eq!(template_fields(&lines_after)[0].original, Some(" [More Information Needed] "));
+    }
+
+    #[test]
+    fn section_is_recognized_by_title() {
+        let is = |body: &str| parse_sections(&parse_lines(body).0).iter().any(is_impact_section);
+        for title in [
+            "## Environmental Impact",
+            "# environmental impact [optional]",
+            "### 🌍 **Environmental Impact**",
+            "Environmental Impact\n---",
+        ] {
+            assert!(is(title), "{title}");
+        }
+        for title in ["## Impact", "## Environmental impact of bees", "Environmental Impact"] {
+            assert!(!is(title), "{title}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The epochs in the section.
+
+use sootprint_core::format::format_duration;
+use sootprint_core::{Energy, EpochSummary, Footprint};
+
+/// A table of at most this many epochs is read; a longer one is scrolled past.
+const MAX_TABLE_EPOCHS: usize = 20;
+
+/// A table when it is short, else the sum of it in a sentence.
+pub(super) fn epochs_text(footprint: &Footprint) -> Option<String> {
+    let epochs = &footprint.epochs;
+    match epochs.len() {
+        0 => None,
+        1..=MAX_TABLE_EPOCHS => Some(epochs_table(epochs)),
+        count => {
+            let joules = epochs.iter().map(|epoch| epoch.energy.joules());
+            let [least, most] = [joules.clone().fold(f64::INFINITY, f64::min), joules.fold(0.0, f64::max)]
+                .map(Energy::from_joules);
+            let sum: Energy = epochs.iter().map(|epoch| epoch.energy).sum();
+            Some(format!(
+                "The {count} epochs used {sum} in the hardware, each {least} to {most}; what is missing of the total \
+                 was used between and around them."
+            ))
+        }
+    }
+}
+
+fn epochs_table(epochs: &[EpochSummary]) -> String {
+    let has_attempts = epochs.iter().any(|epoch| epoch.attempt > 1);
+    let attempt = |text: String| if has_attempts { format!(" {text} |") } else { String::new() };
+    let mut lines = vec![
+        format!("| Epoch |{} Time | Energy | CO2eq |", attempt("Attempt".to_owned())),
+        format!("|---:|{}---:|---:|---:|", if has_attempts { "---:|" } else { "" }),
+    ];
+    lines.extend(epochs.iter().map(|epoch| {
+        format!(
+            "| {}{} |{} {} | {} | {} |",
+            epoch.epoch,
+            if epoch.completed { "" } else { " (not finished)" },
+            attempt(epoch.attempt.to_string()),
+            format_duration(epoch.duration_s),
+            epoch.energy,
+            epoch.emissions
+        )
+    }));
+    lines.join("\n")
+}

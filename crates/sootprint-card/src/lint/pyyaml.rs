@@ -1,0 +1,264 @@
+//! What Python's YAML makes of a scalar, and how Python prints that: PyYAML's rules, which are those of YAML 1.1.
+
+/// A value as Python has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum PyValue {
+    Str(String),
+    Int(i128),
+    Float(f64),
+    Bool(bool),
+    None,
+    /// A date or a moment; its text begins as it is written.
+    Date(String),
+}
+
+impl PyValue {
+    /// Of a scalar without quotes.
+    pub(super) fn from_plain_scalar(text: &str) -> Self {
+        match text {
+            "" | "~" | "null" | "Null" | "NULL" => return Self::None,
+            "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return Self::Bool(true),
+            "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+                return Self::Bool(false);
+            }
+            _ => {}
+        }
+        if is_date(text) {
+            return Self::Date(text.to_owned());
+        }
+        let number =
+            if has_misplaced_underscore(text) { None } else { parse_int(text).or_else(|| parse_float(text)) };
+        number.unwrap_or_else(|| Self::Str(text.to_owned()))
+    }
+
+    /// Python's `str(value)`.
+    pub(super) fn to_py_str(&self) -> String {
+        match self {
+            Self::Str(text) | Self::Date(text) => text.clone(),
+            Self::Int(number) => number.to_string(),
+            Self::Float(number) => float_repr(*number),
+            Self::Bool(true) => "True".to_owned(),
+            Self::Bool(false) => "False".to_owned(),
+            Self::None => "None".to_owned(),
+        }
+    }
+
+    /// Whether Python takes it for nothing: `if not value`.
+    pub(super) fn is_falsy(&self) -> bool {
+        match self {
+            Self::Str(text) => text.is_empty(),
+            Self::Int(number) => *number == 0,
+            Self::Float(number) => *number == 0.0,
+            Self::Bool(is_true) => !is_true,
+            Self::None => true,
+            Self::Date(_) => false,
+        }
+    }
+
+    /// What it is, with its article; none for a text.
+    pub(super) const fn type_description(&self) -> Option<&'static str> {
+        match self {
+            Self::Str(_) => None,
+            Self::Int(_) | Self::Float(_) => Some("a number"),
+            Self::Bool(true) => Some("the truth value True"),
+            Self::Bool(false) => Some("the truth value False"),
+            Self::None => Some("nothing"),
+            Self::Date(_) => Some("a date"),
+        }
+    }
+}
+
+/// A whole number: binary, octal (a leading zero is enough), decimal, hexadecimal, or counted in sixties.
+fn parse_int(text: &str) -> Option<PyValue> {
+    let (is_negative, digits) = split_sign(text);
+    let digits = digits.replace('_', "");
+    let starts_with_digit =
+        text.strip_prefix(['-', '+']).unwrap_or(text).starts_with(|it: char| it.is_ascii_digit());
+    if !starts_with_digit || !digits.bytes().all(|it| it.is_ascii_alphanumeric() || it == b':') {
+        return None;
+    }
+    let number = if digits == "0" {
+        Some(0)
+    } else if let Some(binary) = digits.strip_prefix("0b") {
+        i128::from_str_radix(binary, 2).ok()
+    } else if let Some(hexadecimal) = digits.strip_prefix("0x") {
+        i128::from_str_radix(hexadecimal, 16).ok()
+    } else if let Some(octal) = digits.strip_prefix('0') {
+        octal.bytes().all(|it| it.is_ascii_digit()).then(|| i128::from_str_radix(octal, 8).ok()).flatten()
+    } else {
+        sexagesimal_parts(&digits)?
+            .try_fold(0_i128, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))
+    };
+    number.map(|number| PyValue::Int(if is_negative { -number } else { number }))
+}
+
+/// A number with a point. An exponent has a sign, or it is a text.
+fn parse_float(text: &str) -> Option<PyValue> {
+    let (is_negative, digits) = split_sign(text);
+    let signed_float = |number: f64| Some(PyValue::Float(if is_negative { -number } else { number }));
+    match digits {
+        ".inf" | ".Inf" | ".INF" => return signed_float(f64::INFINITY),
+        ".nan" | ".NaN" | ".NAN" if digits == text => return Some(PyValue::Float(f64::NAN)),
+        _ => {}
+    }
+    let digits = digits.replace('_', "");
+    let (whole, rest) = digits.split_once('.')?;
+    let (fraction, exponent) = match rest.split_once(['e', 'E']) {
+        Some((fraction, exponent)) => (fraction, Some(exponent)),
+        None => (rest, None),
+    };
+    let all_digits = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
+    let is_exponent = |text: &str| {
+        text.strip_prefix(['-', '+']).is_some_and(|digits| !digits.is_empty() && all_digits(digits))
+    };
+    if !all_digits(fraction) || !exponent.is_none_or(is_exponent) || (whole.is_empty() && fraction.is_empty())
+    {
+        return None;
+    }
+    if whole.contains(':') && exponent.is_none() {
+        let whole = sexagesimal_parts(whole)?
+            .try_fold(0.0, |sum, part| Some(sum * 60.0 + part.parse::<f64>().ok()?))?;
+        return signed_float(whole + format!("0.{fraction}0").parse::<f64>().ok()?);
+    }
+    // A sign in front of the bare point makes a text of it.
+    if !all_digits(whole) || (whole.is_empty() && text.starts_with(['-', '+'])) {
+        return None;
+    }
+    signed_float(digits.parse().ok()?)
+}
+
+/// Underscores may stand between and behind digits, but neither first nor in the parts of a number in sixties.
+fn has_misplaced_underscore(text: &str) -> bool {
+    let digits = split_sign(text).1;
+    let in_sixties = digits
+        .split_once(':')
+        .is_some_and(|(_, parts)| parts.split('.').next().is_some_and(|parts| parts.contains('_')));
+    in_sixties || digits.starts_with('_') || digits.starts_with("._")
+}
+
+fn split_sign(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// The parts of `1:30:00`, each but the first below sixty; one part of a number without colons.
+fn sexagesimal_parts(digits: &str) -> Option<impl Iterator<Item = &str>> {
+    let is_part = |(index, part): (usize, &str)| {
+        let fits = index == 0 || (part.len() <= 2 && part.parse::<u8>().is_ok_and(|part| part < 60));
+        !part.is_empty() && part.bytes().all(|it| it.is_ascii_digit()) && fits
+    };
+    digits.split(':').enumerate().all(is_part).then(|| digits.split(':'))
+}
+
+/// `2026-11-23`, or with a time of the day `2026-1-3 10:20:30`.
+fn is_date(text: &str) -> bool {
+    let (day, time) = match text.split_once(['T', 't', ' ']) {
+        Some((day, time)) => (day, Some(time.trim_start())),
+        None => (text, None),
+    };
+    let [year, month, day] = day.split('-').collect::<Vec<_>>()[..] else { return false };
+    let has_digits = |part: &str, min_digits: usize, max_digits: usize| {
+        (min_digits..=max_digits).contains(&part.len()) && part.bytes().all(|it| it.is_ascii_digit())
+    };
+    let min_digits = if time.is_some() { 1 } else { 2 };
+    let is_time = |time: &str| time.bytes().filter(|it| *it == b':').count() >= 2;
+    has_digits(year, 4, 4)
+        && has_digits(month, min_digits, 2)
+        && has_digits(day, min_digits, 2)
+        && time.is_none_or(is_time)
+}
+
+/// As Python prints a float: the fewest digits that mean it, with an exponent below 0.0001 and from 1e16 on.
+fn float_repr(number: f64) -> String {
+    if !number.is_finite() {
+        return number.to_string().to_lowercase();
+    }
+    let scientific = format!("{number:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if number == 0.0 || (-4..16).contains(&exponent) {
+        let plain = number.to_string();
+        return if plain.contains('.') { plain } else { plain + ".0" };
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What PyYAML 6.0.3 and `str` gave for each.
+    #[test]
+    fn scalars_match_pyyaml() {
+        for (text, expected) in [
+            ("12.3", "12.3"),
+            ("17", "17"),
+            ("0.00001", "1e-05"),
+            ("0.00005", "5e-05"),
+            ("0.0001", "0.0001"),
+            ("1e-05", "1e-05"),
+            ("1.2e3", "1.2e3"),
+            ("1.2e+3", "1200.0"),
+            ("1.2e-05", "1.2e-05"),
+            ("1_000", "1000"),
+            ("1,234", "1,234"),
+            (".5", "0.5"),
+            ("5.", "5.0"),
+            ("-3.5", "-3.5"),
+            ("+3.5", "3.5"),
+            ("012", "10"),
+            ("0o14", "0o14"),
+            ("089", "089"),
+            ("0x1F", "31"),
+            ("0b11", "3"),
+            ("1:30", "90"),
+            ("12:30:45", "45045"),
+            ("1:30.5", "90.5"),
+            ("1:75", "1:75"),
+            ("no", "False"),
+            ("On", "True"),
+            ("y", "y"),
+            ("~", "None"),
+            ("2026-11-23", "2026-11-23"),
+            ("2026-1-3", "2026-1-3"),
+            ("-.5", "-.5"),
+            ("190:20:30", "685230"),
+            ("0:30", "0:30"),
+            ("2:0_", "2:0_"),
+            ("_.5", "_.5"),
+            ("._5", "._5"),
+            ("5_._1", "5.1"),
+            ("00", "0"),
+            ("01.5", "1.5"),
+            ("-0", "0"),
+            ("1.0e+400", "inf"),
+            (".5e-3", "0.0005"),
+            (".nan", "nan"),
+            ("-.inf", "-inf"),
+            ("NaN", "NaN"),
+            ("10000000000000000.0", "1e+16"),
+            ("1234567890123456.0", "1234567890123456.0"),
+            ("25.447577064303335", "25.447577064303335"),
+        ] {
+            assert_eq!(PyValue::from_plain_scalar(text).to_py_str(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn unpadded_date_is_text() {
+        assert!(matches!(PyValue::from_plain_scalar("2026-11-23 10:20:30"), PyValue::Date(_)));
+        assert!(matches!(PyValue::from_plain_scalar("2026-1-3"), PyValue::Str(_)));
+    }
+
+    #[test]
+    fn falsy_values_match_python() {
+        for text in ["0", "0.0", "~", "no", "-0.0"] {
+            assert!(PyValue::from_plain_scalar(text).is_falsy(), "{text}");
+        }
+        assert!(!PyValue::Str("0".to_owned()).is_falsy());
+        assert!(!PyValue::from_plain_scalar("2026-11-23").is_falsy());
+    }
+}

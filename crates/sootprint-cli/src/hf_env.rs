@@ -1,0 +1,103 @@
+//! The settings of the storage's client, which reads them from the environment alone.
+//!
+//! A process cannot safely change its own environment, so sootprint starts itself anew before its first thread: the
+//! same process, with more variables. What the user has chosen stays, and the measured command sees none of it.
+
+#[cfg(any(unix, test))]
+use std::ffi::OsString;
+use std::process::Command;
+
+/// Names what was set here, with commas between.
+const REEXEC_VAR: &str = "SOOTPRINT_SET_VARIABLES";
+
+/// A variable, its value, and the variables by any of which the user has chosen already.
+#[cfg(any(unix, test))]
+struct EnvDefault {
+    name: &'static str,
+    value: &'static str,
+    overridden_by: &'static [&'static str],
+}
+
+/// No figures about transfers are posted, and a storage that is not there is given up after seconds, not minutes.
+#[cfg(any(unix, test))]
+const ENV_DEFAULTS: [EnvDefault; 5] = [
+    EnvDefault {
+        name: "HF_HUB_DISABLE_TELEMETRY",
+        value: "1",
+        overridden_by: &["HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "HF_XET_TELEMETRY_ENABLED"],
+    },
+    EnvDefault {
+        name: "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS",
+        value: "3",
+        overridden_by: &["HF_XET_CLIENT_RETRY_MAX_ATTEMPTS"],
+    },
+    EnvDefault {
+        name: "HF_XET_CLIENT_RETRY_BASE_DELAY",
+        value: "500ms",
+        overridden_by: &["HF_XET_CLIENT_RETRY_BASE_DELAY"],
+    },
+    EnvDefault {
+        name: "HF_XET_CLIENT_CONNECT_TIMEOUT",
+        value: "15s",
+        overridden_by: &["HF_XET_CLIENT_CONNECT_TIMEOUT"],
+    },
+    EnvDefault {
+        name: "HF_XET_CLIENT_READ_TIMEOUT",
+        value: "60s",
+        overridden_by: &["HF_XET_CLIENT_READ_TIMEOUT"],
+    },
+];
+
+/// Starts this program anew with what the user has not chosen; returns when nothing is to be set, or cannot be.
+#[cfg(unix)]
+pub(crate) fn reexec_with_defaults() {
+    use std::os::unix::process::CommandExt as _;
+
+    let missing = unset_defaults(&|name| std::env::var_os(name));
+    let mut arguments = std::env::args_os();
+    if missing.is_empty() || std::env::var_os(REEXEC_VAR).is_some() {
+        return;
+    }
+    let (Some(name), Ok(program)) = (arguments.next(), std::env::current_exe()) else { return };
+    let names: Vec<&str> = missing.iter().map(|setting| setting.name).collect();
+    let mut command = Command::new(program);
+    command.arg0(name).args(arguments).env(REEXEC_VAR, names.join(","));
+    command.envs(missing.iter().map(|setting| (setting.name, setting.value)));
+    // It returns only when it failed; then the client's own settings hold.
+    let _ = command.exec();
+}
+
+/// Elsewhere a process cannot be replaced, and the client's own settings hold.
+#[cfg(not(unix))]
+pub(crate) fn reexec_with_defaults() {}
+
+/// Takes out of a command's environment what was put in for sootprint itself.
+pub(crate) fn remove_defaults(command: &mut Command) {
+    if let Ok(names) = std::env::var(REEXEC_VAR) {
+        names.split(',').for_each(|name| {
+            command.env_remove(name);
+        });
+        command.env_remove(REEXEC_VAR);
+    }
+}
+
+#[cfg(any(unix, test))]
+fn unset_defaults(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<&'static EnvDefault> {
+    let is_overridden =
+        |setting: &EnvDefault| setting.overridden_by.iter().any(|name| variable(name).is_some());
+    ENV_DEFAULTS.iter().filter(|setting| !is_overridden(setting)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_choices_are_not_overridden() {
+        assert_eq!(unset_defaults(&|_| None).len(), ENV_DEFAULTS.len());
+        assert!(unset_defaults(&|_| Some(OsString::new())).is_empty());
+        let missing = unset_defaults(&|name| (name == "DO_NOT_TRACK").then(OsString::new));
+        assert!(missing.iter().all(|setting| setting.name != "HF_HUB_DISABLE_TELEMETRY"));
+        assert_eq!(missing.len(), ENV_DEFAULTS.len() - 1);
+    }
+}

@@ -1,0 +1,154 @@
+//! The embedded table of the clouds' regions: where each lies, what its provider says of its grid, and its PUE.
+//!
+//! `data/cloud_regions.csv` from the providers' documentation, `data/provider_pue.csv` from their reports.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::EmissionScope;
+use super::zone::PublishedIntensity;
+use crate::pue::{Pue, PueOrigin};
+use crate::units::CarbonIntensity;
+
+const REGIONS_TABLE: &[u8] = include_bytes!("../../data/cloud_regions.csv");
+const PROVIDER_PUE_TABLE: &[u8] = include_bytes!("../../data/provider_pue.csv");
+
+/// Only Google publishes the figures of its regions, as hourly consumption; it does not say on which basis.
+const GOOGLE_SOURCE: &str = "Google Cloud region carbon data 2024 (Apache-2.0), of the region itself";
+
+/// A region of a cloud provider.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct CloudRegion {
+    pub(crate) provider: String,
+    pub(crate) region: String,
+    /// Empty where nobody says.
+    pub(crate) city: String,
+    /// A state or the like; mostly empty.
+    pub(crate) area: String,
+    pub(crate) iso2: String,
+    /// The code of the part of the country; empty where the country has none.
+    pub(crate) part: String,
+    #[serde(rename = "g_co2e_per_kwh")]
+    intensity: Option<CarbonIntensity>,
+    year: Option<u16>,
+    pue: Option<f64>,
+    pue_year: Option<u16>,
+}
+
+/// What a provider says of all its data centres together.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct ProviderPue {
+    provider: String,
+    year: u16,
+    pue: f64,
+    source: String,
+}
+
+impl CloudRegion {
+    /// As in `aws:us-east-1`.
+    pub(crate) fn code(&self) -> String {
+        format!("{}:{}", self.provider, self.region)
+    }
+
+    /// What the provider itself says of the region's grid.
+    pub(crate) fn published_intensity(&self) -> Option<PublishedIntensity> {
+        let (intensity, year) = (self.intensity?, self.year?);
+        Some(PublishedIntensity {
+            intensity,
+            year,
+            basis: EmissionScope::Unknown,
+            source: GOOGLE_SOURCE.to_owned(),
+        })
+    }
+
+    /// The region's own PUE, else that of the provider's whole fleet in the year that is nearest; none where the
+    /// provider says nothing.
+    pub(crate) fn pue(&self, year: u16) -> Option<Pue> {
+        if let (Some(pue), Some(year)) = (self.pue, self.pue_year) {
+            return Some(Pue::from_published(pue, year, PueOrigin::Region));
+        }
+        let provider_pues =
+            PROVIDER_PUES.iter().filter(|provider_pue| provider_pue.provider == self.provider);
+        let provider_pue = provider_pues.min_by_key(|provider_pue| provider_pue.year.abs_diff(year))?;
+        let regions = all().filter(|region| region.provider == self.provider).filter_map(|region| region.pue);
+        Some(
+            Pue::from_published(provider_pue.pue, provider_pue.year, PueOrigin::Provider)
+                .with_bounds_including(regions),
+        )
+    }
+}
+
+pub(crate) fn all() -> impl Iterator<Item = &'static CloudRegion> {
+    REGIONS.iter()
+}
+
+// The tests below read the files strictly, so that no row is ever passed over here.
+static REGIONS: LazyLock<Vec<CloudRegion>> = LazyLock::new(|| read_table(REGIONS_TABLE).unwrap_or_default());
+static PROVIDER_PUES: LazyLock<Vec<ProviderPue>> =
+    LazyLock::new(|| read_table(PROVIDER_PUE_TABLE).unwrap_or_default());
+
+fn read_table<T: serde::de::DeserializeOwned>(table: &[u8]) -> csv::Result<Vec<T>> {
+    csv::Reader::from_reader(table).into_deserialize().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::grid::{countries, subdivisions};
+
+    fn region(code: &str) -> &'static CloudRegion {
+        all().find(|region| region.code() == code).unwrap()
+    }
+
+    #[test]
+    fn every_cloud_region_has_a_grid() {
+        let regions: Vec<CloudRegion> = read_table(REGIONS_TABLE).unwrap();
+        assert_eq!(regions.len(), 213);
+        assert_eq!(*REGIONS, regions);
+        assert_eq!(
+            regions.iter().map(CloudRegion::code).collect::<BTreeSet<_>>().len(),
+            213,
+            "codes are unique"
+        );
+        for region in &regions {
+            assert!(countries::find_by_code(&region.iso2).is_some(), "{region:?}");
+            assert!(
+                region.part.is_empty() || subdivisions::find_by_code(&region.part).is_some(),
+                "{region:?}"
+            );
+            assert_eq!(region.intensity.is_some(), region.year.is_some(), "{region:?}");
+            assert_eq!(region.pue.is_some(), region.pue_year.is_some(), "{region:?}");
+            assert!(region.pue.is_none_or(|pue| Pue::new(pue).is_ok()), "{region:?}");
+        }
+        let provider_pues: Vec<ProviderPue> = read_table(PROVIDER_PUE_TABLE).unwrap();
+        assert_eq!(*PROVIDER_PUES, provider_pues);
+        for provider_pue in provider_pues {
+            assert!(
+                Pue::new(provider_pue.pue).is_ok() && !provider_pue.source.is_empty(),
+                "{provider_pue:?}"
+            );
+            assert!(
+                regions.iter().any(|region| region.provider == provider_pue.provider),
+                "{provider_pue:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn region_pue_falls_back_to_provider() {
+        let own = region("aws:us-east-1").pue(2026).unwrap();
+        assert_eq!((own.factor(), own.origin(), own.year()), (1.15, PueOrigin::Region, Some(2024)));
+        let provider_pue = region("aws:eu-west-3").pue(2026).unwrap();
+        assert_eq!(
+            (provider_pue.factor(), provider_pue.origin(), provider_pue.year()),
+            (1.14, PueOrigin::Provider, Some(2025))
+        );
+        // Melbourne's and Hyderabad's: the best and the worst that Amazon publishes.
+        assert_eq!(provider_pue.bounds(), (1.07, 1.46));
+        assert_eq!(region("aws:eu-west-3").pue(2023).unwrap().year(), Some(2023));
+        assert_eq!(region("hetzner:fsn1").pue(2026), None);
+    }
+}

@@ -1,0 +1,97 @@
+//! The embedded table of parts of countries: states, provinces, and the subregions of the United States' grid.
+//!
+//! `data/subnational.csv`. All of its figures count the stack only.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::EmissionScope;
+use super::zone::PublishedIntensity;
+use crate::units::CarbonIntensity;
+
+const TABLE: &[u8] = include_bytes!("../../data/subnational.csv");
+
+/// A part of a country.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Subdivision {
+    /// As in `US-VA`, `CA-QC` or `EGRID-SRVC`.
+    pub(crate) code: String,
+    pub(crate) iso2: String,
+    pub(crate) name: String,
+    #[serde(rename = "g_co2e_per_kwh")]
+    intensity: CarbonIntensity,
+    year: u16,
+    basis: EmissionScope,
+    source: IntensityDataset,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum IntensityDataset {
+    Egrid,
+    Eccc,
+    Nga,
+}
+
+impl Subdivision {
+    /// Its one figure, whatever the year.
+    pub(crate) fn published_intensity(&self) -> PublishedIntensity {
+        let source = match self.source {
+            IntensityDataset::Egrid => "US EPA eGRID2023",
+            IntensityDataset::Eccc => "Environment and Climate Change Canada, emission factors v4.0",
+            IntensityDataset::Nga => "DCCEEW, National Greenhouse Accounts Factors 2025 (CC BY 4.0)",
+        };
+        let Self { intensity, year, basis, .. } = *self;
+        PublishedIntensity { intensity, year, basis, source: source.to_owned() }
+    }
+}
+
+pub(crate) fn all() -> impl Iterator<Item = &'static Subdivision> {
+    SUBDIVISIONS.iter()
+}
+
+pub(crate) fn find_by_code(code: &str) -> Option<&'static Subdivision> {
+    all().find(|subdivision| subdivision.code == code)
+}
+
+// The test below reads the file strictly, so that no row is ever passed over here.
+static SUBDIVISIONS: LazyLock<Vec<Subdivision>> = LazyLock::new(|| read_table().unwrap_or_default());
+
+fn read_table() -> csv::Result<Vec<Subdivision>> {
+    csv::Reader::from_reader(TABLE).into_deserialize().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::countries;
+
+    #[test]
+    fn every_subdivision_has_a_country() {
+        let subdivisions = read_table().unwrap();
+        assert_eq!(
+            subdivisions.len(),
+            27 + 52 + 13 + 8,
+            "subregions, states with DC and Puerto Rico, provinces, states"
+        );
+        assert_eq!(*SUBDIVISIONS, subdivisions);
+        for subdivision in &subdivisions {
+            assert!(countries::find_by_code(&subdivision.iso2).is_some(), "{subdivision:?}");
+            assert!(
+                (1.0..=1_000.0).contains(&subdivision.intensity.grams_per_kilowatt_hour()),
+                "{subdivision:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn published_intensity_has_year_and_scope() {
+        let published = |code| find_by_code(code).unwrap().published_intensity();
+        let virginia = published("US-VA");
+        assert_eq!(virginia.intensity, CarbonIntensity::from_grams_per_kilowatt_hour(244.8));
+        assert_eq!((virginia.year, virginia.basis), (2023, EmissionScope::DirectGeneration));
+        assert_eq!(published("CA-QC").basis, EmissionScope::DirectConsumption);
+        assert_eq!(published("AU-TAS").year, 2025);
+    }
+}

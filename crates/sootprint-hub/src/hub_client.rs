@@ -1,0 +1,299 @@
+//! The Hub, as far as a publication needs it, with errors in our words.
+
+use futures_util::TryStreamExt as _;
+use hf_hub::progress::Progress;
+use hf_hub::repository::{CommitOperation, GitCommitInfo, RepoTreeEntry};
+use hf_hub::{HFClient, HFClientBuilder, HFError, HFRepository, RepoTypeModel};
+
+use crate::error::PushError;
+use crate::failure::{HubFailureKind, HubOperation, RedactedError};
+use crate::files::CARD_FILE;
+use crate::progress::ProgressSink;
+use crate::push_report::PullRequest;
+use crate::repo_id::RepoId;
+use crate::retry::RetryPolicy;
+use crate::settings::HubSettings;
+use crate::verify::{UploadFile, VerificationError};
+use crate::xet_storage::{self, StorageOffer};
+
+/// The branch that a repository shows first.
+pub(crate) const DEFAULT_BRANCH: &str = "main";
+
+/// How we call ourselves to the Hub.
+const USER_AGENT: &str = concat!("sootprint-hub/", env!("CARGO_PKG_VERSION"));
+
+/// How far back one of our own commits is looked for; the Hub takes about 128 commits an hour.
+const COMMIT_SEARCH_LIMIT: usize = 200;
+
+/// In how many of the newest pull requests.
+const PULL_REQUEST_SEARCH_LIMIT: usize = 20;
+
+/// A branch of a repository on the Hub.
+pub(crate) struct HubClient {
+    client: HFClient,
+    http: reqwest::Client,
+    repository: HFRepository<RepoTypeModel>,
+    repo_id: RepoId,
+    branch: String,
+    settings: HubSettings,
+}
+
+/// What is to be committed.
+pub(crate) struct CommitParams<'a> {
+    pub(crate) operations: Vec<CommitOperation>,
+    pub(crate) title: &'a str,
+    pub(crate) description: &'a str,
+    /// The commit that it was made for.
+    pub(crate) parent: &'a str,
+    pub(crate) open_pull_request: bool,
+}
+
+impl HubClient {
+    /// A connection that is not opened yet. What hf-hub would look up by its own rules it is told here.
+    pub(crate) fn connect(
+        settings: &HubSettings,
+        repo_id: RepoId,
+        branch: &str,
+        policy: &RetryPolicy,
+    ) -> Result<Self, PushError> {
+        let HubSettings { endpoint, token, cache_dir: cache } = settings;
+        let setup_error = |error: &dyn std::error::Error| PushError::ClientSetup {
+            endpoint: endpoint.clone(),
+            cause: RedactedError::new(error, token),
+        };
+        let http = reqwest::Client::builder()
+            .connect_timeout(policy.connect_timeout)
+            .read_timeout(policy.read_timeout)
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(|error| setup_error(&error))?;
+        let client = HFClientBuilder::new()
+            .client(http.clone())
+            .user_agent(USER_AGENT)
+            .endpoint(endpoint)
+            .token(token.expose())
+            .cache_dir(cache)
+            .cache_enabled(false)
+            // It would not wait as long as the Hub asks to, and send a commit again whose answer was lost.
+            .retry_max_attempts(0)
+            .build()
+            .map_err(|error| setup_error(&error))?;
+        let repository = client.model(&*repo_id.owner, &*repo_id.name);
+        Ok(Self { client, http, repository, repo_id, branch: branch.to_owned(), settings: settings.clone() })
+    }
+
+    pub(crate) fn repo_id(&self) -> &RepoId {
+        &self.repo_id
+    }
+
+    /// The model's page.
+    pub(crate) fn model_url(&self) -> String {
+        format!("{}/{}", self.settings.endpoint, self.repo_id)
+    }
+
+    /// The branch's newest commit. The repository is created when it is missing.
+    ///
+    /// It is looked for first: who may write to one repository alone may not create it, not even when it exists.
+    pub(crate) async fn head_or_create(&self, private: bool) -> Result<String, PushError> {
+        let head = match self.repository.info().send().await {
+            Err(HFError::RepoNotFound { .. }) => {
+                self.create_repository(private).await?;
+                self.repository.info().send().await
+            }
+            found => found,
+        };
+        // A branch of a repository that is there: now a 404 means the branch.
+        let head = match (head, &*self.branch) {
+            (Ok(_), branch) if branch != DEFAULT_BRANCH => {
+                self.repository.info().revision(branch).send().await
+            }
+            (head, _) => head,
+        };
+        match head {
+            Ok(info) => info.sha.ok_or_else(|| {
+                self.map_hf_error(
+                    HubOperation::FindRepository,
+                    &HFError::malformed_response("the newest commit"),
+                )
+            }),
+            Err(HFError::RevisionNotFound { .. }) => {
+                Err(PushError::BranchNotFound { repo: self.repo_id.to_string(), branch: self.branch.clone() })
+            }
+            Err(error) => Err(self.map_hf_error(HubOperation::FindRepository, &error)),
+        }
+    }
+
+    /// The card at a commit; none when there is none.
+    pub(crate) async fn read_card(&self, commit: &str) -> Result<Option<Vec<u8>>, PushError> {
+        match self.repository.download_file_to_bytes().filename(CARD_FILE).revision(commit).send().await {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(HFError::EntryNotFound { .. }) => Ok(None),
+            Err(error) => Err(self.map_hf_error(HubOperation::ReadCard, &error)),
+        }
+    }
+
+    /// Refuses a Hub that would take these files into git. Files that belong there are not asked about.
+    pub(crate) async fn check_xet_storage(&self, files: &[&UploadFile]) -> Result<(), PushError> {
+        let lfs_files: Vec<&UploadFile> =
+            files.iter().copied().filter(|sent| sent.belongs_in_lfs()).collect();
+        if lfs_files.is_empty() {
+            return Ok(());
+        }
+        let (endpoint, repo) = (self.settings.endpoint.clone(), self.repo_id.to_string());
+        match xet_storage::probe_xet_storage(&self.http, &self.settings, &repo, &self.branch, &lfs_files)
+            .await
+        {
+            Ok(StorageOffer::Available) => Ok(()),
+            Ok(StorageOffer::Unavailable { path }) => Err(PushError::NoStorage { endpoint, repo, path }),
+            Err((failure, cause)) => Err(self.push_error(HubOperation::Commit, failure, cause)),
+        }
+    }
+
+    /// Uploads and commits on top of the parent, and returns the commit's id.
+    pub(crate) async fn create_commit(
+        &self,
+        params: CommitParams<'_>,
+        progress: &ProgressSink,
+    ) -> Result<String, PushError> {
+        let CommitParams { operations, title, description, parent, open_pull_request: pull_request } = params;
+        let commit = self.repository.create_commit().operations(operations).parent_commit(parent);
+        let commit = commit.commit_message(title).commit_description(description).revision(&*self.branch);
+        let created = commit.create_pr(pull_request).progress(Progress::new(progress.clone())).send().await;
+        created
+            .and_then(|made| made.commit_oid.ok_or_else(|| HFError::malformed_response("the commit's id")))
+            .map_err(|error| self.map_hf_error(HubOperation::Commit, &error))
+    }
+
+    /// The commit on the branch whose description has this mark.
+    pub(crate) async fn find_commit(&self, trailer: &str) -> Result<Option<String>, PushError> {
+        self.find_commit_at(&self.branch, trailer, COMMIT_SEARCH_LIMIT).await
+    }
+
+    /// The commit of a pull request whose description has this mark, among the newest pull requests.
+    pub(crate) async fn find_pull_request_commit(&self, trailer: &str) -> Result<Option<String>, PushError> {
+        for pull_request in self.list_pull_requests().await?.into_iter().take(PULL_REQUEST_SEARCH_LIMIT) {
+            // A pull request has few commits of its own, and ends in those of its branch.
+            if let Some(commit) = self.find_commit_at(&pull_request.reference, trailer, 10).await? {
+                return Ok(Some(commit));
+            }
+        }
+        Ok(None)
+    }
+
+    /// hf-hub 1.0.0 does not say which pull request a commit opened: it reads another name than the Hub writes.
+    pub(crate) async fn pull_request_for_commit(
+        &self,
+        commit: &str,
+    ) -> Result<Option<PullRequest>, PushError> {
+        let pull_requests = self.list_pull_requests().await?;
+        Ok(pull_requests.into_iter().find(|found| found.commit == commit).map(|found| PullRequest {
+            number: found.number,
+            url: format!("{}/discussions/{}", self.model_url(), found.number),
+        }))
+    }
+
+    /// What the Hub says of these files at a commit.
+    pub(crate) async fn paths_info(
+        &self,
+        paths: Vec<String>,
+        commit: &str,
+    ) -> Result<Vec<RepoTreeEntry>, PushError> {
+        let entries = self.repository.get_paths_info().paths(paths).revision(commit).send().await;
+        entries.map_err(|error| self.map_hf_error(HubOperation::VerifyFiles, &error))
+    }
+
+    pub(crate) fn verification_failed(
+        &self,
+        commit: &str,
+        file: &UploadFile,
+        problem: VerificationError,
+    ) -> PushError {
+        PushError::VerificationFailed {
+            repo: self.repo_id.to_string(),
+            commit: commit.to_owned(),
+            path: file.path.clone(),
+            problem,
+        }
+    }
+
+    async fn find_commit_at(
+        &self,
+        revision: &str,
+        trailer: &str,
+        limit: usize,
+    ) -> Result<Option<String>, PushError> {
+        let listed = self.repository.list_commits().revision(revision).limit(limit).send();
+        let map_error = |error: HFError| self.map_hf_error(HubOperation::SearchCommits, &error);
+        let commits: Vec<GitCommitInfo> =
+            listed.map_err(map_error)?.try_collect().await.map_err(map_error)?;
+        let is_ours =
+            |commit: &&GitCommitInfo| commit.message.contains(trailer) || commit.title.contains(trailer);
+        Ok(commits.iter().find(is_ours).map(|commit| commit.id.clone()))
+    }
+
+    /// The pull requests, the newest first.
+    async fn list_pull_requests(&self) -> Result<Vec<PullRequestRef>, PushError> {
+        let references = self.repository.list_refs().include_pull_requests(true).send().await;
+        let references =
+            references.map_err(|error| self.map_hf_error(HubOperation::SearchCommits, &error))?;
+        let mut opened: Vec<PullRequestRef> = references
+            .pull_requests
+            .into_iter()
+            .filter_map(|found| {
+                let number = found.git_ref.strip_prefix("refs/pr/")?.parse().ok()?;
+                Some(PullRequestRef { number, reference: found.git_ref, commit: found.target_commit })
+            })
+            .collect();
+        opened.sort_by_key(|opened| std::cmp::Reverse(opened.number));
+        Ok(opened)
+    }
+
+    async fn create_repository(&self, private: bool) -> Result<(), PushError> {
+        let name = self.repo_id.to_string();
+        let create = self.client.create_repository().repo_id(&name).repo_type(RepoTypeModel);
+        // Somebody may have been faster.
+        let created = create.private(private).exist_ok(true).send().await;
+        created.map(drop).map_err(|error| self.map_hf_error(HubOperation::CreateRepository, &error))
+    }
+
+    fn map_hf_error(&self, operation: HubOperation, error: &HFError) -> PushError {
+        self.push_error(
+            operation,
+            HubFailureKind::from_hf_error(error),
+            RedactedError::new(error, &self.settings.token),
+        )
+    }
+
+    fn push_error(
+        &self,
+        operation: HubOperation,
+        failure: HubFailureKind,
+        cause: RedactedError,
+    ) -> PushError {
+        let endpoint = self.settings.endpoint.clone();
+        let repo = self.repo_id.to_string();
+        match failure {
+            HubFailureKind::Unauthorized => PushError::Unauthorized { endpoint, repo, operation, cause },
+            HubFailureKind::Forbidden => PushError::Forbidden { endpoint, repo, operation, cause },
+            HubFailureKind::Conflict => PushError::Conflict { repo, branch: self.branch.clone() },
+            HubFailureKind::RateLimited(retry_after) => PushError::RateLimited { retry_after, cause },
+            HubFailureKind::Unreachable => PushError::Unreachable { endpoint, repo, operation, cause },
+            HubFailureKind::Unavailable => PushError::Unavailable { endpoint, repo, operation, cause },
+            HubFailureKind::Upload => PushError::UploadFailed { repo, cause },
+            HubFailureKind::UnexpectedResponse => {
+                PushError::UnexpectedResponse { endpoint, repo, operation, cause }
+            }
+            HubFailureKind::Refused => PushError::Refused { repo, operation, cause },
+        }
+    }
+}
+
+/// A pull request, as the Hub lists it.
+struct PullRequestRef {
+    number: u64,
+    reference: String,
+    commit: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use fake_hub::FakeHub;
+use tokio::runtime::Builder;
+
+use super::*;
+use crate::settings::ExplicitSettings;
+use crate::token::HubToken;
+
+fn short_timeouts() -> RetryPolicy {
+    let timeout = Duration::from_millis(300);
+    RetryPolicy { connect_timeout: timeout, read_timeout: timeout, ..RetryPolicy::default() }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(future)
+}
+
+fn connect_hub(endpoint: &str, token: &str, branch: &str, policy: RetryPolicy) -> HubClient {
+    let given =
+        ExplicitSettings { endpoint: Some(endpoint.to_owned()), token: Some(HubToken::new(token).unwrap()) };
+    let cache = tempfile::tempdir().unwrap();
+    let home = |name: &str| (name == "HF_HOME").then(|| cache.path().display().to_string());
+    let settings = HubSettings::resolve(given, &home, &|_| Ok(String::new())).unwrap();
+    HubClient::connect(&settings, RepoId::parse("me/digits").unwrap(), branch, &policy).unwrap()
+}
+
+fn commit_card(hub: &HubClient, parent: &str) -> Result<String, PushError> {
+    let operations = vec![CommitOperation::add_bytes(CARD_FILE, "# Digits\n")];
+    let (title, description) = ("Title", "Description");
+    let params = CommitParams { operations, title, description, parent, open_pull_request: false };
+    block_on(hub.create_commit(params, &ProgressSink::default()))
+}
+
+/// A server that gives one answer to its first request.
+fn serve_once(status: &str, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    endpoint
+}
+
+fn head_error(endpoint: &str) -> PushError {
+    block_on(connect_hub(endpoint, "hf_secret", DEFAULT_BRANCH, short_timeouts()).head_or_create(false))
+        .unwrap_err()
+}
+
+#[test]
+fn missing_repository_is_created_once() {
+    let server = FakeHub::start().unwrap();
+    let hub = connect_hub(server.endpoint(), server.token(), DEFAULT_BRANCH, RetryPolicy::default());
+    let head = block_on(hub.head_or_create(false)).unwrap();
+    assert_eq!(head, server.head_commit("me/digits").unwrap());
+    assert_eq!(block_on(hub.read_card(&head)).unwrap(), None);
+    let made = commit_card(&hub, &head).unwrap();
+    assert_eq!(block_on(hub.head_or_create(false)).unwrap(), made);
+    assert_eq!(block_on(hub.read_card(&made)).unwrap().unwrap(), b"# Digits\n");
+    assert_eq!(block_on(hub.read_card(&head)).unwrap(), None);
+}
+
+#[test]
+fn commit_on_moved_head_conflicts() {
+    let server = FakeHub::start().unwrap();
+    let hub = connect_hub(server.endpoint(), server.token(), DEFAULT_BRANCH, RetryPolicy::default());
+    let seen = block_on(hub.head_or_create(false)).unwrap();
+    let theirs = server.commit_file("me/digits", CARD_FILE, b"theirs").unwrap();
+    let error = commit_card(&hub, &seen).unwrap_err();
+    assert!(matches!(error, PushError::Conflict { .. }), "{error}");
+    assert_eq!(server.head_commit("me/digits").unwrap(), theirs);
+}
+
+#[test]
+fn missing_branch_is_named() {
+    let server = FakeHub::start().unwrap();
+    let hub = connect_hub(server.endpoint(), server.token(), "v9", RetryPolicy::default());
+    let error = block_on(hub.head_or_create(false)).unwrap_err();
+    assert!(matches!(&error, PushError::BranchNotFound { branch, .. } if branch == "v9"), "{error}");
+}
+
+#[test]
+fn unreachable_hub_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = head_error(&endpoint);
+    assert!(matches!(error, PushError::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains(&endpoint), "{error}");
+}
+
+#[test]
+fn silent_hub_times_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = head_error(&format!("http://{}", listener.local_addr().unwrap()));
+    assert!(matches!(error, PushError::Unreachable { .. }), "{error}");
+}
+
+#[test]
+fn each_http_failure_has_own_error() {
+    let error = head_error(&serve_once("403 Forbidden", r#"{"error":"hf_secret may only read"}"#));
+    assert!(matches!(error, PushError::Forbidden { .. }), "{error}");
+    assert!(error.to_string().contains("… may only read"), "{error}");
+    assert!(error.to_string().contains("hf auth login"), "{error}");
+
+    let error = head_error(&serve_once("429 Too Many Requests\r\nRetry-After: 30", ""));
+    assert!(error.to_string().contains("asks to wait 30 s"), "{error}");
+    let error = head_error(&serve_once("503 Service Unavailable", ""));
+    assert!(matches!(error, PushError::Unavailable { .. }), "{error}");
+    let error = head_error(&serve_once("400 Bad Request", r#"{"error":"no such thing"}"#));
+    assert!(matches!(error, PushError::Refused { .. }), "{error}");
+    assert!(error.to_string().contains("no such thing"), "{error}");
+    for body in ["<html>", r#"{"id":"me/digits"}"#] {
+        let error = head_error(&serve_once("200 OK", body));
+        assert!(matches!(error, PushError::UnexpectedResponse { .. }), "{error}");
+    }
+}

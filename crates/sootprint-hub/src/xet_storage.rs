@@ -1,0 +1,118 @@
+//! Whether the Hub offers a way to its storage.
+//!
+//! hf-hub 1.0.0 puts weights into the commit itself when it does not, with a line in the log and no error. So the Hub
+//! is asked first, with the two requests that hf-hub itself makes.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+use crate::failure::{HubFailureKind, RedactedError};
+use crate::settings::HubSettings;
+use crate::verify::UploadFile;
+
+const LFS_CONTENT_TYPE: &str = "application/vnd.git-lfs+json";
+
+/// What the Hub answered, as far as it is no failure.
+pub(crate) enum StorageOffer {
+    Available,
+    /// Files would lie in git, or in the commit.
+    Unavailable {
+        path: String,
+    },
+}
+
+/// A request that failed, before it is said in our words.
+pub(crate) type RequestFailure = (HubFailureKind, RedactedError);
+
+/// Asks for the files that belong into the storage, at least one.
+pub(crate) async fn probe_xet_storage(
+    http: &Client,
+    settings: &HubSettings,
+    repo: &str,
+    branch: &str,
+    files: &[&UploadFile],
+) -> Result<StorageOffer, RequestFailure> {
+    let HubSettings { endpoint, token, .. } = settings;
+    let preupload_files: Result<Vec<Value>, std::io::Error> = files
+        .iter()
+        .map(|file| {
+            let sample = STANDARD.encode(file.preupload_sample()?);
+            Ok(json!({ "path": file.path, "size": file.digest.size, "sample": sample }))
+        })
+        .collect();
+    let announced =
+        preupload_files.map_err(|error| (HubFailureKind::Upload, RedactedError::new(&error, token)))?;
+    // A branch may have slashes in its name.
+    let url = format!("{endpoint}/api/models/{repo}/preupload/{}", branch.replace('/', "%2F"));
+    let upload_modes =
+        post_json(http, settings, &url, "application/json", &json!({ "files": announced })).await?;
+    let uses_lfs = |path: &str| {
+        upload_modes["files"]
+            .as_array()
+            .is_some_and(|modes| modes.iter().any(|mode| mode["path"] == path && mode["uploadMode"] == "lfs"))
+    };
+    if let Some(file) = files.iter().find(|file| !uses_lfs(&file.path)) {
+        return Ok(StorageOffer::Unavailable { path: file.path.clone() });
+    }
+
+    let objects: Vec<Value> =
+        files.iter().map(|file| json!({ "oid": file.digest.sha256, "size": file.digest.size })).collect();
+    let batch = json!({
+        "operation": "upload",
+        "transfers": ["basic", "multipart", "xet"],
+        "objects": objects,
+        "hash_algo": "sha256",
+        "ref": { "name": branch },
+    });
+    let url = format!("{endpoint}/{repo}.git/info/lfs/objects/batch");
+    let batch_response = post_json(http, settings, &url, LFS_CONTENT_TYPE, &batch).await?;
+    match (batch_response["transfer"].as_str(), files.first()) {
+        (transfer, Some(file)) if transfer != Some("xet") => {
+            Ok(StorageOffer::Unavailable { path: file.path.clone() })
+        }
+        _ => Ok(StorageOffer::Available),
+    }
+}
+
+async fn post_json(
+    http: &Client,
+    settings: &HubSettings,
+    url: &str,
+    content_type: &str,
+    body: &Value,
+) -> Result<Value, RequestFailure> {
+    let token = &settings.token;
+    let unreachable =
+        |error: reqwest::Error| (HubFailureKind::Unreachable, RedactedError::new(&error, token));
+    let request = http.post(url).header(AUTHORIZATION, format!("Bearer {}", token.expose()));
+    let request =
+        request.header(CONTENT_TYPE, content_type).header(ACCEPT, content_type).body(body.to_string());
+    let response = request.send().await.map_err(unreachable)?;
+    let status = response.status();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let text = response.text().await.map_err(unreachable)?;
+    if status.is_success() {
+        return serde_json::from_str(&text)
+            .map_err(|error| (HubFailureKind::UnexpectedResponse, RedactedError::new(&error, token)));
+    }
+    let failure = match status {
+        StatusCode::UNAUTHORIZED => HubFailureKind::Unauthorized,
+        StatusCode::FORBIDDEN => HubFailureKind::Forbidden,
+        StatusCode::TOO_MANY_REQUESTS => HubFailureKind::RateLimited(retry_after.map(Duration::from_secs)),
+        status if status.is_server_error() => HubFailureKind::Unavailable,
+        _ => HubFailureKind::Refused,
+    };
+    let message = serde_json::from_str::<Value>(&text).ok();
+    let message = message.and_then(|said| said["error"].as_str().map(str::to_owned)).unwrap_or_default();
+    Err((failure, RedactedError::new(&HubErrorMessage(format!("HTTP status {status}: {message}")), token)))
+}
+
+/// What a server said, as an error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct HubErrorMessage(String);

@@ -1,0 +1,137 @@
+//! A Hub, a folder, and what is in both.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fake_hub::FakeHub;
+use sootprint::Footprint;
+use sootprint_hub::{HubToken, ModelUpload, PushReport, RetryPolicy};
+use tempfile::TempDir;
+
+pub(crate) const REPO: &str = "me/digits";
+
+/// A card with line breaks, comments and prose of its user's.
+pub(crate) const CARD: &str =
+    "---\r\nlicense: mit  # ours\r\ntags: [digits]\r\n---\r\n# Digits\r\n\r\nTrained with love.\r\n";
+
+/// A Hub, and a folder with weights of a little over one MiB.
+pub(crate) struct PushFixture {
+    pub(crate) hub: FakeHub,
+    pub(crate) dir: TempDir,
+    pub(crate) weights: Vec<u8>,
+}
+
+impl PushFixture {
+    pub(crate) fn new() -> Self {
+        Self::with_weights(incompressible_bytes((1 << 20) + 77))
+    }
+
+    /// With a few bytes of weights, which travel through the storage all the same.
+    pub(crate) fn with_small_weights() -> Self {
+        Self::with_weights(incompressible_bytes(10_000))
+    }
+
+    fn with_weights(weights: Vec<u8>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("model.safetensors"), &weights).unwrap();
+        Self { hub: FakeHub::start().unwrap(), dir, weights }
+    }
+
+    pub(crate) fn with_card(card: &str) -> Self {
+        let bench = Self::new();
+        fs::write(bench.card_path(), card).unwrap();
+        bench
+    }
+
+    pub(crate) fn upload(&self, footprint: &Footprint) -> ModelUpload {
+        let token = HubToken::new(self.hub.token()).unwrap();
+        ModelUpload::new(footprint, self.dir.path(), REPO)
+            .endpoint(self.hub.endpoint())
+            .token(token)
+            .retry_policy(short_retry_policy())
+    }
+
+    /// The commits of ours, the newest first.
+    pub(crate) fn own_commits(&self) -> Vec<fake_hub::HubCommit> {
+        let all = self.hub.commits(REPO).unwrap_or_default();
+        all.into_iter().filter(|commit| commit.description.contains("Publication-Id: ")).collect()
+    }
+
+    pub(crate) fn push(&self, footprint: &Footprint) -> PushReport {
+        self.upload(footprint).push().unwrap()
+    }
+
+    pub(crate) fn card_path(&self) -> PathBuf {
+        self.dir.path().join("README.md")
+    }
+
+    pub(crate) fn local_card(&self) -> String {
+        fs::read_to_string(self.card_path()).unwrap()
+    }
+
+    pub(crate) fn hub_file(&self, path: &str) -> Vec<u8> {
+        self.hub.read_file(REPO, "main", path).unwrap()
+    }
+
+    pub(crate) fn hub_card(&self) -> String {
+        String::from_utf8(self.hub_file("README.md")).unwrap()
+    }
+
+    pub(crate) fn commit_titles(&self) -> Vec<String> {
+        self.hub.commits(REPO).unwrap().into_iter().map(|commit| commit.title).collect()
+    }
+}
+
+pub(crate) fn sample_footprint() -> Footprint {
+    Footprint::from_json(include_str!("../footprint.json")).unwrap()
+}
+
+/// The same run with other emissions.
+pub(crate) fn footprint_with_emissions(grams: f64) -> Footprint {
+    let mut document: serde_json::Value = serde_json::from_str(include_str!("../footprint.json")).unwrap();
+    document["emissions"]["grams"] = grams.into();
+    Footprint::from_json(&document.to_string()).unwrap()
+}
+
+/// Bytes that do not compress, by Marsaglia's xorshift64 (13, 7, 17).
+pub(crate) fn incompressible_bytes(length: usize) -> Vec<u8> {
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// Enough for a Hub on this machine, and over soon where it does not answer.
+pub(crate) fn short_retry_policy() -> RetryPolicy {
+    RetryPolicy {
+        connect_timeout: Duration::from_secs(2),
+        read_timeout: Duration::from_secs(2),
+        max_attempts: 3,
+        initial_backoff: Duration::from_millis(20),
+        deadline: Duration::from_secs(60),
+    }
+}
+
+/// The card without what is sootprint's: the lines of its keys, and the marked region with its blank line.
+pub(crate) fn strip_generated(card: &str) -> String {
+    let ours = ["co2_eq_emissions:", "dia_version:", "dia_report:"];
+    let (before, region) = card.split_once("<!-- sootprint:begin -->").unwrap();
+    let (_, behind) = region.split_once("<!-- sootprint:end -->").unwrap();
+    let line_break = if behind.starts_with("\r\n") { "\r\n" } else { "\n" };
+    let rest =
+        format!("{}{}", before.strip_suffix(line_break).unwrap(), behind.strip_prefix(line_break).unwrap());
+    let mut is_inside = false;
+    let mut kept = String::new();
+    for line in rest.split_inclusive('\n') {
+        is_inside = ours.iter().any(|key| line.starts_with(key)) || (is_inside && line.starts_with(' '));
+        if !is_inside {
+            kept.push_str(line);
+        }
+    }
+    kept
+}

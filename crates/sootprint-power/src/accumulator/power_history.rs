@@ -1,0 +1,102 @@
+//! The power of a counter's component from reading to reading, by which what it used between two ticks is known.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sootprint_core::Power;
+
+use super::{HISTORY_LEN, MAX_TICK_INTERVAL};
+use crate::source::EnergyBounds;
+
+/// A reading speaks for a moment that is at most this far away.
+const MAX_SAMPLE_DISTANCE: Duration = Duration::from_secs(1);
+
+/// The power that a board tells may be this old: an H100 looks at it for 25 ms in each 100 ms, and tells what it saw until
+/// the next time (Yang et al. 2023, <https://arxiv.org/abs/2312.02741>).
+const MAX_SAMPLE_AGE: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Default)]
+pub(super) struct PowerHistory {
+    /// The last readings, oldest first.
+    samples: VecDeque<PowerSample>,
+    /// The highest of all.
+    pub(super) highest_power: Power,
+    /// Whether the component was silent since the last reading.
+    has_gap: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct PowerSample {
+    at: Duration,
+    power: Power,
+    /// Whether nothing is known of the time since the one before it.
+    after_gap: bool,
+}
+
+impl PowerHistory {
+    pub(super) fn record(&mut self, at: Duration, power: Power) {
+        if self.samples.len() == HISTORY_LEN {
+            self.samples.pop_front();
+        }
+        let after_silence = std::mem::take(&mut self.has_gap);
+        self.samples.push_back(PowerSample { at, power, after_gap: after_silence });
+        if power > self.highest_power {
+            self.highest_power = power;
+        }
+    }
+
+    /// The component did not answer.
+    pub(super) fn record_missed_read(&mut self) {
+        self.has_gap = true;
+    }
+
+    /// The integral over a short time; none where no reading is near.
+    ///
+    /// The power is taken to lie between all that were told in that time, or so soon before and after that they may be of
+    /// it. Where readings are far apart or on either side of a silence, and before the first one and after the last, it
+    /// may be anything from nothing to `most`.
+    pub(super) fn energy_between(
+        &self,
+        from: Duration,
+        to: Duration,
+        max_power: Power,
+    ) -> Option<EnergyBounds> {
+        let near = |reading: &&PowerSample| {
+            reading.at + MAX_SAMPLE_DISTANCE >= from && reading.at <= to + MAX_SAMPLE_DISTANCE
+        };
+        let samples: Vec<PowerSample> = self.samples.iter().filter(near).copied().collect();
+        let (first, last) = (samples.first()?, samples.last()?);
+        let pairs = samples.iter().zip(samples.iter().skip(1));
+        let inside =
+            pairs.map(|(then, now)| now.energy_since(then, from.max(then.at), to.min(now.at), max_power));
+        // The best guess is what the nearest reading showed.
+        let outside =
+            |time: Duration, power: Power| trapezoid_bounds(power, power, time).widen_to(max_power * time);
+        let before = outside(first.at.min(to).saturating_sub(from), first.power);
+        let after = outside(to.saturating_sub(last.at.max(from)), last.power);
+        let used = inside.fold(before.plus(after), EnergyBounds::plus);
+        let nearby =
+            samples.iter().filter(|it| it.at + MAX_SAMPLE_AGE >= from && it.at <= to + MAX_SAMPLE_AGE);
+        Some(nearby.fold(used, |used, it| used.include(it.power * to.saturating_sub(from))))
+    }
+}
+
+impl PowerSample {
+    /// What was used in a part of the time since another reading, on the line between the two.
+    fn energy_since(&self, then: &Self, from: Duration, to: Duration, max_power: Power) -> EnergyBounds {
+        let Some(time) = to.checked_sub(from).filter(|time| !time.is_zero()) else {
+            return EnergyBounds::default();
+        };
+        let middle = (from - then.at + time / 2).as_secs_f64() / (self.at - then.at).as_secs_f64();
+        let best = (then.power + (self.power - then.power) * middle) * time;
+        let used = EnergyBounds { best, ..trapezoid_bounds(then.power, self.power, time) };
+        let has_gap = self.after_gap || self.at - then.at > MAX_TICK_INTERVAL;
+        if has_gap { used.widen_to(max_power * time) } else { used }
+    }
+}
+
+/// The energy between two readings of the power, which is taken to lie between them all the time.
+pub(super) fn trapezoid_bounds(before: Power, after: Power, time: Duration) -> EnergyBounds {
+    let (low, high) = if before < after { (before, after) } else { (after, before) };
+    EnergyBounds { low: low * time, best: (before + after) * 0.5 * time, high: high * time }
+}

@@ -1,0 +1,168 @@
+//! Which boards, and which slices of them, CUDA shows to this process, and in which order.
+//!
+//! `CUDA_VISIBLE_DEVICES` names boards by index, by UUID or the beginning of one, and slices (MIG) by UUID;
+//! `CUDA_DEVICE_ORDER` says what an index counts.
+//! <https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables>,
+//! <https://docs.nvidia.com/datacenter/tesla/mig-user-guide/index.html#cuda-visible-devices>
+
+use super::{GpuInfo, resolve_entries, split_entries, unique_prefix_match};
+
+/// The rules by which CUDA shows boards to this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CudaVisibility {
+    /// The entries of `CUDA_VISIBLE_DEVICES`; none when it is unset and all boards show.
+    entries: Option<Vec<String>>,
+    /// Whether `CUDA_DEVICE_ORDER=PCI_BUS_ID` makes CUDA count as NVML does.
+    is_pci_order: bool,
+}
+
+/// A device that CUDA may show: a board, or a slice of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VisibleDevice {
+    /// The position in the list that was asked about.
+    pub position: usize,
+    /// Its number for CUDA; none for a slice that shows beside the one that CUDA takes of its board.
+    pub ordinal: Option<usize>,
+}
+
+impl CudaVisibility {
+    /// From the process's environment.
+    pub fn from_environment() -> Self {
+        let read = |name| std::env::var(name).ok();
+        Self::new(read("CUDA_VISIBLE_DEVICES").as_deref(), read("CUDA_DEVICE_ORDER").as_deref())
+    }
+
+    /// From the values of `CUDA_VISIBLE_DEVICES` and `CUDA_DEVICE_ORDER`.
+    pub fn new(visible_devices: Option<&str>, device_order: Option<&str>) -> Self {
+        Self { entries: visible_devices.map(split_entries), is_pci_order: device_order == Some("PCI_BUS_ID") }
+    }
+
+    /// The devices that CUDA shows, in its order.
+    ///
+    /// `boards` is NVML's list, by PCI address, and `slices` gives the board of each slice and its UUID. A slice's
+    /// position counts on from the boards. As in CUDA the list ends at its first entry that names no device or one
+    /// that was named before. Of a board in slices that is not named by slice CUDA takes the first one; the others
+    /// show without a number, since NVML may count them in another order.
+    pub fn visible_devices(&self, gpus: &[GpuInfo], slices: &[(usize, String)]) -> Vec<VisibleDevice> {
+        let positions = match &self.entries {
+            None => (0..gpus.len()).collect(),
+            Some(entries) => resolve_entries(entries, |entry| entry_position(entry, gpus, slices)),
+        };
+        let mut visible = Vec::new();
+        for (ordinal, position) in positions.into_iter().enumerate() {
+            let mut parts = (0..slices.len()).filter(|&slice| slices[slice].0 == position).peekable();
+            if parts.peek().is_none() {
+                visible.push(VisibleDevice { position, ordinal: Some(ordinal) });
+            }
+            for (index, slice) in parts.enumerate() {
+                let ordinal = Some(ordinal).filter(|_| index == 0);
+                visible.push(VisibleDevice { position: gpus.len() + slice, ordinal });
+            }
+        }
+        visible
+    }
+
+    /// The entries that name slices, of which some may be unknown to NVML.
+    pub fn mig_entries(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().flatten().map(String::as_str).filter(|entry| is_mig_entry(entry))
+    }
+
+    /// Whether CUDA's numbers can be told from NVML's.
+    ///
+    /// CUDA's default order is fastest first, which no one but CUDA knows on a machine of mixed boards.
+    /// Entries that are UUIDs need no order.
+    pub fn is_order_known(&self, gpus: &[GpuInfo]) -> bool {
+        let are_uuids = |entries: &Vec<String>| {
+            entries.iter().all(|entry| entry.starts_with("GPU-") || is_mig_entry(entry))
+        };
+        self.is_pci_order
+            || gpus.windows(2).all(|pair| pair[0].model == pair[1].model)
+            || self.entries.as_ref().is_some_and(are_uuids)
+    }
+}
+
+/// What one entry of `CUDA_VISIBLE_DEVICES` names.
+fn entry_position(entry: &str, gpus: &[GpuInfo], slices: &[(usize, String)]) -> Option<usize> {
+    if let Ok(index) = entry.parse::<usize>() {
+        (index < gpus.len()).then_some(index)
+    } else if entry.starts_with("GPU-") {
+        unique_prefix_match(gpus.iter().map(|board| board.uuid.as_str()), entry)
+    } else if is_mig_entry(entry) {
+        unique_prefix_match(slices.iter().map(|(_, uuid)| uuid.as_str()), entry)
+            .map(|slice| gpus.len() + slice)
+    } else {
+        None
+    }
+}
+
+fn is_mig_entry(entry: &str) -> bool {
+    entry.starts_with("MIG-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mixed_gpus() -> Vec<GpuInfo> {
+        let gpu = |letter: char, model: &str| GpuInfo {
+            uuid: format!("GPU-{}-1111", letter.to_string().repeat(4)),
+            model: model.into(),
+            ..GpuInfo::default()
+        };
+        vec![gpu('a', "H200"), gpu('b', "H200"), gpu('c', "L4")]
+    }
+
+    /// Position and number of each device that shows.
+    fn visible_positions(value: Option<&str>, slices: &[(usize, String)]) -> Vec<(usize, Option<usize>)> {
+        let visible = CudaVisibility::new(value, None).visible_devices(&mixed_gpus(), slices);
+        visible.into_iter().map(|VisibleDevice { position, ordinal }| (position, ordinal)).collect()
+    }
+
+    /// The table of CUDA's own rules.
+    #[test]
+    fn visible_devices_follow_cuda_rules() {
+        let cases: [(Option<&str>, &[usize]); 12] = [
+            (None, &[0, 1, 2]),
+            (Some(""), &[]),
+            (Some("-1"), &[]),
+            (Some("2,0"), &[2, 0]),
+            (Some("0,-1,2"), &[0]),
+            (Some("1,nonsense,2"), &[1]),
+            (Some("0,7,1"), &[0]),
+            (Some("1,1"), &[1]),
+            (Some("GPU-bbbb-1111"), &[1]),
+            (Some("GPU-c, GPU-a"), &[2, 0]),
+            (Some("GPU-"), &[]),
+            (Some("0,MIG-1234,1"), &[0]),
+        ];
+        for (value, expected) in cases {
+            let expected: Vec<_> =
+                expected.iter().enumerate().map(|(ordinal, position)| (*position, Some(ordinal))).collect();
+            assert_eq!(visible_positions(value, &[]), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn first_mig_slice_gets_the_ordinal() {
+        let slices = [(1, "MIG-aaaa".to_owned()), (1, "MIG-abbb".to_owned())];
+        assert_eq!(visible_positions(Some("MIG-abbb"), &slices), [(4, Some(0))]);
+        assert_eq!(visible_positions(Some("MIG-ab,MIG-aa"), &slices), [(4, Some(0)), (3, Some(1))]);
+        assert_eq!(visible_positions(Some("MIG-a"), &slices), [], "a prefix of two");
+        assert_eq!(visible_positions(Some("MIG-cccc,0"), &slices), []);
+        assert_eq!(visible_positions(Some("1"), &slices), [(3, Some(0)), (4, None)]);
+        assert_eq!(visible_positions(None, &slices), [(0, Some(0)), (3, Some(1)), (4, None), (2, Some(2))]);
+        let named: Vec<_> =
+            CudaVisibility::new(Some("0,MIG-1234"), None).mig_entries().map(str::to_owned).collect();
+        assert_eq!(named, ["MIG-1234"]);
+    }
+
+    #[test]
+    fn mixed_gpus_make_order_unknown() {
+        let gpus = mixed_gpus();
+        assert!(!CudaVisibility::new(None, None).is_order_known(&gpus));
+        assert!(!CudaVisibility::new(Some("0"), Some("FASTEST_FIRST")).is_order_known(&gpus));
+        assert!(CudaVisibility::new(None, Some("PCI_BUS_ID")).is_order_known(&gpus));
+        assert!(CudaVisibility::new(Some("GPU-cccc,MIG-1"), None).is_order_known(&gpus));
+        assert!(CudaVisibility::new(None, None).is_order_known(&gpus[..2]));
+    }
+}

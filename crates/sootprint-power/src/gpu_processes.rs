@@ -1,0 +1,100 @@
+//! Who uses a board: this process and those that it started, or others.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// A process is looked up this many generations back; a training's workers are a few away from it.
+const MAX_ANCESTRY_DEPTH: usize = 64;
+
+/// The users of a board, as far as they can be told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuUsers {
+    /// This process, or one that it started.
+    pub ours: bool,
+    /// Somebody else.
+    pub others: bool,
+}
+
+impl GpuUsers {
+    /// From the process ids that a driver lists for a board.
+    ///
+    /// A driver lists the host's ids, which mean nothing inside a container. Of those that no process here has, one may
+    /// be ours, and each further one is somebody else's.
+    pub fn from_process_ids(ids: &[u32], proc: &Path) -> Self {
+        let own = ids.iter().filter(|id| is_own_process(**id, proc) == Some(true)).count();
+        let foreign = ids.iter().filter(|id| is_own_process(**id, proc) == Some(false)).count();
+        let unknown = ids.len() - own - foreign;
+        Self { ours: own > 0, others: foreign > 0 || unknown > usize::from(own == 0) }
+    }
+}
+
+/// Whether a process is this one or comes from it; none when there is no such process here.
+fn is_own_process(id: u32, proc: &Path) -> Option<bool> {
+    let mut id = id;
+    for generation in 0..MAX_ANCESTRY_DEPTH {
+        if id == std::process::id() {
+            return Some(true);
+        }
+        match parent_pid(id, proc) {
+            Some(parent) if parent > 0 => id = parent,
+            Some(_) => return Some(false),
+            None => return (generation > 0).then_some(false),
+        }
+    }
+    Some(false)
+}
+
+/// The fourth field of `/proc/ID/stat`; the second is the command's name in brackets, which may hold blanks.
+fn parent_pid(id: u32, proc: &Path) -> Option<u32> {
+    let stat = std::fs::read_to_string(proc.join(id.to_string()).join("stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Processes by id and parent's id.
+    fn proc_fixture(processes: &[(u32, u32)]) -> tempfile::TempDir {
+        let proc = tempfile::tempdir().unwrap();
+        for (id, parent) in processes {
+            let folder = proc.path().join(id.to_string());
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("stat"), format!("{id} (a name) 1)) S {parent} 0 0\n")).unwrap();
+        }
+        proc
+    }
+
+    #[test]
+    fn worker_descendants_are_own_processes() {
+        let me = std::process::id();
+        let (worker, deeper, neighbour) = (me + 1, me + 2, me + 3);
+        let proc = proc_fixture(&[(me, 1), (worker, me), (deeper, worker), (neighbour, 1), (1, 0)]);
+        let users = |ids: &[u32]| {
+            let GpuUsers { ours, others } = GpuUsers::from_process_ids(ids, proc.path());
+            (ours, others)
+        };
+        assert_eq!(users(&[]), (false, false));
+        assert_eq!(users(&[me]), (true, false));
+        assert_eq!(users(&[deeper, worker]), (true, false));
+        assert_eq!(users(&[neighbour]), (false, true));
+        assert_eq!(users(&[deeper, neighbour]), (true, true));
+    }
+
+    #[test]
+    fn unknown_container_process_may_be_own() {
+        let proc = proc_fixture(&[(std::process::id(), 1)]);
+        let unknown = [4_000_001, 4_000_002];
+        assert_eq!(
+            GpuUsers::from_process_ids(&unknown[..1], proc.path()),
+            GpuUsers { ours: false, others: false }
+        );
+        assert_eq!(GpuUsers::from_process_ids(&unknown, proc.path()), GpuUsers { ours: false, others: true });
+        let with_us = [std::process::id(), unknown[0]];
+        assert_eq!(GpuUsers::from_process_ids(&with_us, proc.path()), GpuUsers { ours: true, others: true });
+    }
+}

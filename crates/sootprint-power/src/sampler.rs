@@ -1,0 +1,312 @@
+//! The one sampler thread that all runs of a process share.
+//!
+//! A hook posts a timestamp and goes on; the thread reads the boards and finds the energy at that timestamp on the
+//! line between its readings. Nothing that trains ever waits for a board.
+
+mod sensor_group;
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use crate::accumulator::{EnergyAccumulator, SensorEvent};
+use crate::clock::SamplerClock;
+use crate::source::ComponentInfo;
+
+use sensor_group::SensorGroup;
+pub use sensor_group::SourceConfig;
+
+/// A handle on the sampler thread. The thread ends when the last handle is gone.
+#[derive(Debug)]
+pub struct Sampler {
+    command_tx: mpsc::Sender<SamplerCommand>,
+}
+
+/// The part of a run that the meter serves, from [`Sampler::start_session`] until it is dropped.
+#[derive(Debug)]
+pub struct SamplerSession {
+    sampler: Arc<Sampler>,
+    id: u64,
+    clock: SamplerClock,
+    origin: Duration,
+}
+
+/// What the meter knows at one moment of a session; times count from the session's beginning.
+pub struct SampleView<'a> {
+    /// The time since the session began.
+    pub now: Duration,
+    /// The energy of the session so far.
+    pub accumulator: &'a EnergyAccumulator,
+    /// The components that are sampled, in the order of the energies.
+    pub components: &'a [ComponentInfo],
+}
+
+/// Is called on the meter's thread after each reading, with what the reading showed besides energy.
+pub type SampleCallback = Box<dyn FnMut(&SampleView<'_>, &[SensorEvent]) + Send>;
+
+/// Is called on the meter's thread once, for a moment that a hook marked.
+type QueryCallback = Box<dyn FnOnce(&SampleView<'_>) + Send>;
+
+/// How closely the energy at a moment is to be known where a counter ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundaryPrecision {
+    /// To a millisecond or two, after which nothing trains any more: the end of a run.
+    Final,
+    /// As closely, as far as that does not slow down what goes on: of an epoch.
+    High,
+    /// To tens of milliseconds, or as it comes: of a phase, of which a training may have some in each step.
+    Low,
+    /// No edge of anything: somebody asks, and all is read at once for him.
+    Immediate,
+}
+
+enum SamplerCommand {
+    StartSession {
+        id: u64,
+        source: SessionSource,
+        on_sample: SampleCallback,
+        start_tx: SyncSender<SessionStart>,
+    },
+    QueryEnergy {
+        id: u64,
+        at: Duration,
+        precision: BoundaryPrecision,
+        callback: QueryCallback,
+    },
+    EndSession {
+        id: u64,
+    },
+}
+
+/// What a session is measured with.
+enum SessionSource {
+    Config(SourceConfig),
+    /// Those of the session with this id.
+    Existing(u64),
+}
+
+/// What a session learns when it begins.
+pub struct SessionStart {
+    clock: SamplerClock,
+    origin: Duration,
+    /// The components that are read.
+    pub components: Vec<ComponentInfo>,
+    /// What is there and cannot be read, and why.
+    pub gaps: Vec<String>,
+}
+
+impl Sampler {
+    /// The process's meter, started when there is none.
+    ///
+    /// # Errors
+    /// When the system gives no further thread.
+    pub fn shared() -> io::Result<Arc<Self>> {
+        // Beside it whose it is: a process that was forked has the meter and not its thread.
+        static SHARED: Mutex<(u32, Weak<Sampler>)> = Mutex::new((0, Weak::new()));
+
+        let process = std::process::id();
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.0 == process
+            && let Some(sampler) = shared.1.upgrade()
+        {
+            return Ok(sampler);
+        }
+        let (command_tx, command_rx) = mpsc::channel();
+        thread::Builder::new()
+            .name("sootprint-meter".to_owned())
+            .spawn(move || run_sampler_loop(&command_rx))?;
+        let sampler = Arc::new(Self { command_tx });
+        *shared = (process, Arc::downgrade(&sampler));
+        Ok(sampler)
+    }
+
+    /// Begins a session: takes a first reading, from which its energy counts. Waits for that reading.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    pub fn start_session(
+        self: &Arc<Self>,
+        config: SourceConfig,
+        on_sample: SampleCallback,
+    ) -> io::Result<(SamplerSession, SessionStart)> {
+        self.start_session_from(SessionSource::Config(config), on_sample)
+    }
+
+    fn start_session_from(
+        self: &Arc<Self>,
+        source: SessionSource,
+        on_sample: SampleCallback,
+    ) -> io::Result<(SamplerSession, SessionStart)> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+        let gone = |_| io::Error::other("the sampler thread has ended");
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let (start_tx, start_rx) = mpsc::sync_channel(1);
+        self.command_tx
+            .send(SamplerCommand::StartSession { id, source, on_sample, start_tx })
+            .map_err(|_| gone(mpsc::RecvError))?;
+        let start = start_rx.recv().map_err(gone)?;
+        let session = SamplerSession {
+            sampler: Arc::clone(self),
+            id,
+            clock: start.clock.clone(),
+            origin: start.origin,
+        };
+        Ok((session, start))
+    }
+}
+
+impl SamplerSession {
+    /// Begins another session on the same readings: what it sums up costs no reading more. In two steps, because the
+    /// second waits for a reading, and who holds a lock on this session must not.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only where a process can attach to another"))]
+    pub fn session_starter(&self) -> impl FnOnce(SampleCallback) -> io::Result<(Self, SessionStart)> + use<> {
+        let (sampler, id) = (Arc::clone(&self.sampler), self.id);
+        move |on_sample| sampler.start_session_from(SessionSource::Existing(id), on_sample)
+    }
+
+    /// The time since the session began.
+    pub fn now(&self) -> Duration {
+        self.clock.now().saturating_sub(self.origin)
+    }
+
+    /// Asks the meter for the energy at `at`, a moment of this session. Returns at once.
+    pub fn query_energy(
+        &self,
+        at: Duration,
+        precision: BoundaryPrecision,
+        callback: impl FnOnce(&SampleView<'_>) + Send + 'static,
+    ) {
+        // A thread that is gone has nothing to tell; the run's end notices that.
+        let _ = self.sampler.command_tx.send(SamplerCommand::QueryEnergy {
+            id: self.id,
+            at,
+            precision,
+            callback: Box::new(callback),
+        });
+    }
+}
+
+impl Drop for SamplerSession {
+    fn drop(&mut self) {
+        let _ = self.sampler.command_tx.send(SamplerCommand::EndSession { id: self.id });
+    }
+}
+
+/// The thread: it sleeps until a command comes or a reading is due.
+fn run_sampler_loop(command_rx: &Receiver<SamplerCommand>) {
+    let mut groups: Vec<SensorGroup> = Vec::new();
+    loop {
+        let command = match groups.iter().filter_map(SensorGroup::time_until_due).min() {
+            Some(sleep) => command_rx.recv_timeout(sleep),
+            None => command_rx.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match command {
+            Ok(SamplerCommand::StartSession { id, source, on_sample, start_tx }) => {
+                let group = match source {
+                    SessionSource::Config(instruments) => Some(sensor_group_for(&mut groups, instruments)),
+                    SessionSource::Existing(other) => groups.iter_mut().find(|rig| rig.has_session(other)),
+                };
+                if let Some(group) = group {
+                    // Who asked and did not wait is detached by the drop of its session.
+                    let _ = start_tx.send(group.start_session(id, on_sample));
+                }
+            }
+            Ok(SamplerCommand::QueryEnergy { id, at, precision, callback }) => {
+                if let Some(group) = groups.iter_mut().find(|rig| rig.has_session(id)) {
+                    group.add_query(id, at, precision, callback);
+                }
+            }
+            Ok(SamplerCommand::EndSession { id }) => {
+                groups.iter_mut().for_each(|group| group.end_session(id));
+                groups.retain(SensorGroup::is_in_use);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        groups.iter_mut().for_each(SensorGroup::poll);
+    }
+}
+
+/// The rig of these instruments: runs on the same hardware share one, so that each board is read once.
+fn sensor_group_for(groups: &mut Vec<SensorGroup>, config: SourceConfig) -> &mut SensorGroup {
+    let position = match groups.iter().position(|rig| rig.matches_config(&config)) {
+        Some(position) => position,
+        None => {
+            groups.push(SensorGroup::open(config));
+            groups.len() - 1
+        }
+    };
+    &mut groups[position]
+}
+
+#[cfg(test)]
+mod tests {
+    use sootprint_core::{ComponentKind, Power};
+
+    use super::*;
+    use crate::clock::VirtualClock;
+    use crate::source::Replay;
+
+    fn replay_config(clock: &VirtualClock) -> SourceConfig {
+        let script = [(1.0, 100.0), (1.0, 300.0)]
+            .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
+        SourceConfig::Replay(
+            Replay::new().with_component(ComponentKind::Gpu, "board", script).with_clock(clock.clone()),
+        )
+    }
+
+    /// The energy of a session's only component at a moment, in joules.
+    fn energy_at(session: &SamplerSession, at: Duration) -> f64 {
+        let (done_tx, done_rx) = mpsc::channel();
+        session.query_energy(at, BoundaryPrecision::High, move |moment| {
+            let _ = done_tx.send(moment.accumulator.energy_at(moment.now)[0]);
+        });
+        done_rx.recv().unwrap().joules()
+    }
+
+    #[test]
+    fn late_query_returns_energy_at_timestamp() {
+        let clock = VirtualClock::default();
+        let sampler = Sampler::shared().unwrap();
+        let (session, start) = sampler.start_session(replay_config(&clock), Box::new(|_, _| ())).unwrap();
+        assert_eq!(start.components.len(), 1);
+        clock.advance(Duration::from_millis(1_500));
+        let at = session.now();
+        clock.advance(Duration::from_secs(20));
+        // 1 s at 100 W and 0.5 s at 300 W.
+        assert!((energy_at(&session, at) - 250.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn sessions_start_from_own_origin() {
+        let sampler = Sampler::shared().unwrap();
+        let clock = VirtualClock::default();
+        let (first, _) = sampler.start_session(replay_config(&clock), Box::new(|_, _| ())).unwrap();
+        clock.advance(Duration::from_secs(1));
+        let (second, _) = sampler.start_session(replay_config(&clock), Box::new(|_, _| ())).unwrap();
+        let (nested, _) = first.session_starter()(Box::new(|_, _| ())).unwrap();
+        clock.advance(Duration::from_secs(1));
+        assert!((energy_at(&first, first.now()) - 400.0).abs() < 1e-6);
+        // Of a script of its own, and of the first one's, which is in its second second.
+        assert!((energy_at(&second, second.now()) - 300.0).abs() < 1e-6);
+        assert!((energy_at(&nested, nested.now()) - 300.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn system_sessions_share_readings() {
+        let sampler = Sampler::shared().unwrap();
+        let system =
+            || SourceConfig::System { nvml_path: Some("/nowhere/libnvidia-ml.so.1".into()), clock: None };
+        let (first, first_start) = sampler.start_session(system(), Box::new(|_, _| ())).unwrap();
+        let (second, second_start) = sampler.start_session(system(), Box::new(|_, _| ())).unwrap();
+        assert_eq!(first_start.components, second_start.components);
+        assert!(second.origin >= first.origin, "one clock serves both");
+    }
+}

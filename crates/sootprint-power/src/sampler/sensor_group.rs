@@ -1,0 +1,385 @@
+//! A set of sources on one clock, and the sessions that listen to it.
+
+mod boundary;
+mod channel;
+
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+use super::{BoundaryPrecision, QueryCallback, SampleCallback, SampleView, SessionStart};
+use crate::accumulator::{EnergyAccumulator, MAX_TICK_INTERVAL, SensorEvent};
+use crate::clock::{SamplerClock, VirtualClock};
+use crate::source::{ComponentInfo, EnergySource, Replay, open_system_sources};
+use boundary::{BoundaryHistory, PendingBoundary};
+use channel::{SensorChannel, SensorSample};
+
+/// A script is read as often as this when a virtual clock is caught up with, and in at most so many steps.
+const REPLAY_INTERVAL: Duration = Duration::from_millis(10);
+const MAX_REPLAY_STEPS: u32 = 10_000;
+
+/// Who waits longer than this for a reading waits for hardware that is gone.
+const READING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a run asks to be measured with.
+#[derive(Debug, Clone)]
+pub enum SourceConfig {
+    /// The hardware of this machine.
+    System {
+        /// The path of the NVML library when it is not the system's.
+        nvml_path: Option<OsString>,
+        /// The time that the hardware lives in, when that is a script's.
+        clock: Option<VirtualClock>,
+    },
+    /// A script.
+    Replay(Replay),
+}
+
+pub(crate) struct SensorGroup {
+    /// The library that the hardware is read with; none of what belongs to one run alone.
+    system_nvml_path: Option<Option<OsString>>,
+    clock: SamplerClock,
+    sources: Vec<Box<dyn EnergySource>>,
+    /// The components of all sources, one after the other, and for each how it is read.
+    components: Vec<ComponentInfo>,
+    channels: Vec<SensorChannel>,
+    gaps: Vec<String>,
+    sessions: Vec<SessionState>,
+    /// Marks whose energy is not known yet, in the order in which they came.
+    pending_queries: VecDeque<EnergyQuery>,
+    /// The moment since which all components were read.
+    sampled_until: Duration,
+    /// When all is to be read again, for a rough edge that came too soon after a reading.
+    full_sample_due: Option<Duration>,
+}
+
+struct SessionState {
+    id: u64,
+    origin: Duration,
+    accumulator: EnergyAccumulator,
+    boundary_history: BoundaryHistory,
+    on_sample: SampleCallback,
+}
+
+struct EnergyQuery {
+    id: u64,
+    /// From the session's beginning.
+    at: Duration,
+    boundary: PendingBoundary,
+    callback: QueryCallback,
+}
+
+impl SensorGroup {
+    pub(crate) fn open(config: SourceConfig) -> Self {
+        let mut gaps = Vec::new();
+        let (system, clock, sources) = match config {
+            SourceConfig::System { nvml_path, clock } => {
+                let mut sources = Vec::new();
+                for probe in open_system_sources(nvml_path.as_deref()) {
+                    gaps.extend(probe.warning());
+                    sources.extend(probe.source);
+                }
+                (clock.is_none().then_some(nvml_path), clock, sources)
+            }
+            SourceConfig::Replay(replay) => {
+                (None, replay.clock(), vec![Box::new(replay) as Box<dyn EnergySource>])
+            }
+        };
+        gaps.extend(sources.iter().flat_map(|source| source.gaps()));
+        let clock = clock.map_or_else(|| SamplerClock::System(Instant::now()), SamplerClock::Virtual);
+        let (mut components, mut channels) = (Vec::new(), Vec::new());
+        for (position, source) in sources.iter().enumerate() {
+            for (index, component) in source.components().into_iter().enumerate() {
+                let ticks = source.is_ticking_counter(index);
+                channels.push(SensorChannel::new(position, index, ticks));
+                components.push(component);
+            }
+        }
+        let (sessions, pending_queries) = (Vec::new(), VecDeque::new());
+        let (sampled_until, full_sample_due) = (Duration::ZERO, None);
+        Self {
+            system_nvml_path: system,
+            clock,
+            sources,
+            components,
+            channels,
+            gaps,
+            sessions,
+            pending_queries,
+            sampled_until,
+            full_sample_due,
+        }
+    }
+
+    /// Whether a run that asks for these instruments can share this rig.
+    pub(crate) fn matches_config(&self, config: &SourceConfig) -> bool {
+        matches!(config, SourceConfig::System { nvml_path, clock: None } if self.system_nvml_path.as_ref() == Some(nvml_path))
+    }
+
+    pub(crate) fn has_session(&self, id: u64) -> bool {
+        self.sessions.iter().any(|session| session.id == id)
+    }
+
+    pub(crate) fn is_in_use(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
+    /// How long until the next reading is due; none when no sleep brings it nearer.
+    pub(crate) fn time_until_due(&self) -> Option<Duration> {
+        self.clock.time_until(self.next_due().into_iter().chain(self.tick_deadline()).min()?)
+    }
+
+    /// When the mark in front has waited long enough for a tick.
+    fn tick_deadline(&self) -> Option<Duration> {
+        let moment = self.pending_queries.front()?.boundary.moment;
+        // A little later, so that it has.
+        (self.sampled_until >= moment).then_some(moment + MAX_TICK_INTERVAL + Duration::from_millis(1))
+    }
+
+    /// Begins a session with a reading.
+    pub(crate) fn start_session(&mut self, id: u64, on_sample: SampleCallback) -> SessionStart {
+        let origin = self.clock.now();
+        let accumulator = EnergyAccumulator::new(
+            self.components.iter().zip(self.channels.iter().map(|channel| channel.is_ticking)),
+        );
+        self.sessions.push(SessionState {
+            id,
+            origin,
+            accumulator,
+            boundary_history: BoundaryHistory::default(),
+            on_sample,
+        });
+        self.channels.iter_mut().for_each(|channel| channel.reset_users(origin));
+        self.sample(origin, |_| true);
+        // A session's beginning is an edge as well.
+        if self.can_replay_ahead() {
+            self.replay_ahead(origin, |rig, ahead| rig.starting_sessions(ahead).next().is_none());
+        } else {
+            self.tighten_cadence(origin);
+        }
+        SessionStart {
+            clock: self.clock.clone(),
+            origin,
+            components: self.components.clone(),
+            gaps: self.gaps.clone(),
+        }
+    }
+
+    /// Ends a session; what it still waits for is told as it is known now.
+    pub(crate) fn end_session(&mut self, id: u64) {
+        let (ended, others): (VecDeque<EnergyQuery>, _) =
+            std::mem::take(&mut self.pending_queries).into_iter().partition(|query| query.id == id);
+        self.pending_queries = others;
+        ended.into_iter().for_each(|query| self.resolve(query));
+        self.sessions.retain(|session| session.id != id);
+    }
+
+    /// Tells what the readings say of a moment, as soon as they reach it and the counters have ticked.
+    pub(crate) fn add_query(
+        &mut self,
+        id: u64,
+        at: Duration,
+        precision: BoundaryPrecision,
+        callback: QueryCallback,
+    ) {
+        let Some(session) = self.sessions.iter_mut().find(|listener| listener.id == id) else { return };
+        let moment = session.origin + at;
+        let boundary = session.boundary_history.record(precision, moment);
+        self.pending_queries.push_back(EnergyQuery { id, at, boundary, callback });
+        if self.sampled_until < moment {
+            // Readings are not taken as often as a training may have phases.
+            let interval = boundary.poll_interval(moment, self.full_read_cost());
+            if boundary.is_deferrable(interval)
+                && !self.is_virtual()
+                && moment - self.sampled_until < interval
+            {
+                let due = moment + interval;
+                self.full_sample_due = Some(self.full_sample_due.map_or(due, |earlier| earlier.min(due)));
+            } else {
+                self.sample_until(moment);
+            }
+        }
+        if self.can_replay_ahead() {
+            self.replay_ahead(moment, Self::resolve_ready);
+        } else {
+            let now = self.clock.now();
+            if !self.resolve_ready(now) {
+                self.tighten_cadence(now);
+            }
+        }
+    }
+
+    /// Reads what is due on the system's clock. A virtual one is caught up with when somebody asks.
+    pub(crate) fn poll(&mut self) {
+        if self.is_virtual() || !self.is_in_use() {
+            return;
+        }
+        let now = self.clock.now();
+        if self.next_due().is_some_and(|due| due <= now) {
+            let is_full_sample = self.full_sample_due.is_some_and(|due| due <= now);
+            self.sample(now, |channel| is_full_sample || channel.is_due(now));
+        }
+        self.resolve_ready(now);
+        self.tighten_cadence(now);
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        self.channels.iter().map(|channel| channel.due).chain(self.full_sample_due).min()
+    }
+
+    fn is_virtual(&self) -> bool {
+        matches!(self.clock, SamplerClock::Virtual(_))
+    }
+
+    /// Whether all is a script on a virtual clock, which can be read in the time to come too.
+    fn can_replay_ahead(&self) -> bool {
+        self.is_virtual() && self.sources.iter().all(|source| source.is_scripted())
+    }
+
+    /// Reads a script's ticking counters on from a moment until it is enough.
+    fn replay_ahead(&mut self, moment: Duration, is_done: impl Fn(&mut Self, Duration) -> bool) {
+        let mut ahead = moment;
+        while !is_done(self, ahead) {
+            ahead += boundary::tick_poll_interval(ahead - moment);
+            self.sample(ahead, |_| true);
+        }
+    }
+
+    /// The edge after which a counter has yet to tick, a mark or the beginning of a session: the latest of those that are
+    /// looked for most closely, as its own epoch allows.
+    fn active_boundary(&self, now: Duration) -> Option<PendingBoundary> {
+        let starting =
+            self.starting_sessions(now).map(|listener| PendingBoundary::run_start(listener.origin));
+        let cost = self.counter_read_cost();
+        let closest = |edge: &PendingBoundary| (edge.poll_interval(now, cost), Reverse(edge.priority()));
+        self.pending_queries.iter().map(|mark| mark.boundary).chain(starting).min_by_key(closest)
+    }
+
+    /// The sessions that have just begun and whose counters have not ticked since.
+    fn starting_sessions(&self, now: Duration) -> impl Iterator<Item = &SessionState> {
+        let is_starting = move |it: &&SessionState| {
+            now.saturating_sub(it.origin) <= MAX_TICK_INTERVAL
+                && !it.accumulator.have_counters_ticked_since(Duration::ZERO)
+        };
+        self.sessions.iter().filter(is_starting)
+    }
+
+    /// Lets ticking counters be read again as soon as the open edge asks for it.
+    fn tighten_cadence(&mut self, now: Duration) {
+        let Some(boundary) = self.active_boundary(now) else { return };
+        let interval = boundary.poll_interval(now, self.counter_read_cost());
+        let power: Duration = self.channels.iter().map(|channel| channel.power_cost.min()).sum();
+        let resolution = boundary::achievable_resolution(interval, self.counter_read_cost() + power);
+        for channel in self.channels.iter_mut().filter(|channel| channel.is_ticking) {
+            channel.due = channel.due.min(now + interval);
+        }
+        for session in &mut self.sessions {
+            session.accumulator.set_tick_resolution(resolution);
+        }
+    }
+
+    /// What reading all counters once takes.
+    fn counter_read_cost(&self) -> Duration {
+        let counters = self.channels.iter().filter(|channel| channel.is_ticking);
+        counters.map(|channel| channel.read_cost.min()).sum()
+    }
+
+    /// What reading all once takes.
+    fn full_read_cost(&self) -> Duration {
+        self.channels.iter().map(|channel| channel.read_cost.min()).sum()
+    }
+
+    fn session(&self, id: u64) -> Option<&SessionState> {
+        self.sessions.iter().find(|listener| listener.id == id)
+    }
+
+    /// Tells the marks in front whose energy is known, or which waited long enough; whether none is left.
+    fn resolve_ready(&mut self, now: Duration) -> bool {
+        while let Some(query) = self.pending_queries.front() {
+            let waited = now.saturating_sub(query.boundary.moment);
+            let is_pending = if self.sampled_until < query.boundary.moment {
+                waited <= READING_TIMEOUT
+            } else {
+                let has_ticked = |it: &SessionState| it.accumulator.have_counters_ticked_since(query.at);
+                waited <= MAX_TICK_INTERVAL && !self.session(query.id).is_none_or(has_ticked)
+            };
+            if is_pending && self.can_wait_for_tick() {
+                return false;
+            }
+            let query = self.pending_queries.pop_front();
+            query.into_iter().for_each(|mark| self.resolve(mark));
+        }
+        true
+    }
+
+    /// On a virtual clock hardware does not tick while one waits.
+    fn can_wait_for_tick(&self) -> bool {
+        !self.is_virtual() || self.can_replay_ahead()
+    }
+
+    fn resolve(&self, query: EnergyQuery) {
+        if let Some(session) = self.session(query.id) {
+            (query.callback)(&SampleView {
+                now: query.at,
+                accumulator: &session.accumulator,
+                components: &self.components,
+            });
+        }
+    }
+
+    /// Reads all. A virtual clock's script can be read in the past too: at each moment that was due, then at `at`.
+    fn sample_until(&mut self, at: Duration) {
+        if !self.can_replay_ahead() {
+            return self.sample(self.clock.now(), |_| true);
+        }
+        let due = self.next_due().unwrap_or(at);
+        let stride = REPLAY_INTERVAL.max(at.saturating_sub(due) / MAX_REPLAY_STEPS);
+        let mut moment = due;
+        while moment < at {
+            self.sample(moment, |_| true);
+            moment += stride;
+        }
+        self.sample(at, |_| true);
+    }
+
+    /// Reads some components once and tells every session.
+    fn sample(&mut self, now: Duration, is_read: impl Fn(&SensorChannel) -> bool) {
+        let precision = self.active_boundary(now).map(|edge| edge.precision);
+        // A session begins with one moment for all. Else time goes on while one board after the other is read.
+        let is_single_timestamp =
+            self.is_virtual() || self.sessions.iter().any(|listener| listener.origin == now);
+        let Self { clock, sources, channels, sessions, components, sampled_until, full_sample_due, .. } =
+            self;
+        let moment = || if is_single_timestamp { now } else { clock.now() };
+        let mut events: Vec<Vec<SensorEvent>> = vec![Vec::new(); sessions.len()];
+        let mut is_full_sample = true;
+        for (component, channel) in channels.iter_mut().enumerate() {
+            if !is_read(channel) {
+                is_full_sample = false;
+                continue;
+            }
+            let source = sources[channel.source_index].as_mut();
+            let SensorSample { at, reading, power } = channel.read(source, precision, moment);
+            let users = channel.scan_processes(source, now);
+            let users_changed = users.map(|users| SensorEvent::UsersChanged { component, users });
+            for (session, events) in sessions.iter_mut().zip(&mut events) {
+                let since = |at: Duration| at.saturating_sub(session.origin);
+                // The power first: what a counter used around a restart is found from the readings on either side.
+                if let Some((at, power)) = power {
+                    session.accumulator.record_power(since(at), component, power);
+                }
+                events.extend(session.accumulator.record_reading(since(at), component, reading.clone()));
+                events.extend(users_changed.clone());
+            }
+        }
+        if is_full_sample {
+            *full_sample_due = None;
+        }
+        *sampled_until = channels.iter().map(|channel| channel.last_read).min().unwrap_or(now);
+        for (session, events) in sessions.iter_mut().zip(events) {
+            let now = now.saturating_sub(session.origin);
+            (session.on_sample)(&SampleView { now, accumulator: &session.accumulator, components }, &events);
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! How closely the edges of epochs and phases are looked for, and what that may cost.
+//!
+//! After an edge a ticking counter is read again and again until it has ticked. Each reading may hold a training up a little:
+//! where all processors are busy one of them has to let the meter's thread in, and on a real board the driver may keep it for
+//! milliseconds (5 ms on an H100). So the readings after an edge may only take a small part of the time since the edge
+//! before: long epochs are cut to milliseconds, and short ones as closely as their length allows.
+
+use std::time::Duration;
+
+use crate::sampler::BoundaryPrecision;
+
+/// A ticking counter is read this often until it has ticked; the edge is then known to half of it. Most counters tick
+/// within the first time, and the slow ones need not be known as closely: their edges are far apart.
+const TICK_POLL_INTERVAL: Duration = Duration::from_millis(1);
+const SLOW_TICK_POLL_INTERVAL: Duration = Duration::from_millis(2);
+const SLOW_COUNTER_AFTER: Duration = Duration::from_millis(25);
+
+/// After a rough edge it is not read more often than this.
+const LOW_PRECISION_INTERVAL: Duration = Duration::from_millis(8);
+
+/// Readings may hold a training up for this part of the time, those after an edge of the time since the edge before.
+const MAX_OVERHEAD: f64 = 0.003;
+
+/// For so long a training is held up by the meter's thread when it reads and writes down what it read, and a busy processor
+/// has to let it in. Two threads in lock step on two processors lose 45 µs to a third that works for 30 µs now and then, and
+/// 100 µs to one that works for 100 µs.
+const WAKEUP_COST: f64 = 100e-6;
+
+/// For this part of the time that a reading takes it is taken to be held up by the driver. On an H100 with a processor to
+/// spare it was 0.03 ms (-0.02 to 0.29 ms) of 4.5 ms; where none is, the driver takes one from it.
+const DRIVER_STALL_FRACTION: f64 = 0.15;
+
+/// Until then a counter has ticked, as good as any.
+const SLOWEST_KNOWN_TICK: Duration = Duration::from_millis(100);
+
+/// Readings further apart than this tell nothing of an edge, and come as often as they may at any time, but at least once
+/// in so long.
+const MAX_USEFUL_INTERVAL: Duration = Duration::from_millis(50);
+const MAX_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Edges that follow each other within this time are rough: else a training of very short epochs would have its counters
+/// read all of the time, for epochs of which a single tick says hardly more.
+const MIN_HIGH_PRECISION_EPOCH: Duration = Duration::from_millis(100);
+
+/// What lies before a first edge is taken to be this long, when nothing is known of it.
+const ASSUMED_FIRST_EPOCH: Duration = Duration::from_secs(5);
+
+/// The edges of a session: the last one of an epoch, and the last one of any kind.
+#[derive(Debug, Default)]
+pub(super) struct BoundaryHistory {
+    last_epoch_boundary: Option<PendingBoundary>,
+    last_boundary: Option<PendingBoundary>,
+}
+
+/// An edge that is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PendingBoundary {
+    pub(super) precision: BoundaryPrecision,
+    /// On the rig's clock.
+    pub(super) moment: Duration,
+    /// The time from the edge before it.
+    since_previous: Duration,
+}
+
+impl BoundaryHistory {
+    /// An edge as closely as its distance from the last one allows.
+    pub(super) fn record(&mut self, precision: BoundaryPrecision, moment: Duration) -> PendingBoundary {
+        /// The end of one epoch or phase and the beginning of the next are one edge.
+        const COALESCE_WITHIN: Duration = Duration::from_millis(1);
+
+        let previous = match precision {
+            BoundaryPrecision::Final | BoundaryPrecision::High => self.last_epoch_boundary,
+            BoundaryPrecision::Low | BoundaryPrecision::Immediate => self.last_boundary,
+        };
+        let since_previous =
+            previous.map_or(ASSUMED_FIRST_EPOCH, |before| moment.saturating_sub(before.moment));
+        let same = previous.filter(|before| {
+            since_previous <= COALESCE_WITHIN && before.precision != BoundaryPrecision::Final
+        });
+        let boundary = match (precision, same) {
+            (BoundaryPrecision::High, Some(first)) => return PendingBoundary { moment, ..first },
+            (BoundaryPrecision::Low, Some(first)) => return PendingBoundary { precision, moment, ..first },
+            (BoundaryPrecision::High, None) if since_previous < MIN_HIGH_PRECISION_EPOCH => {
+                PendingBoundary { precision: BoundaryPrecision::Low, moment, since_previous }
+            }
+            _ => PendingBoundary { precision, moment, since_previous },
+        };
+        if matches!(precision, BoundaryPrecision::Final | BoundaryPrecision::High) {
+            self.last_epoch_boundary = Some(boundary);
+        }
+        if precision != BoundaryPrecision::Immediate {
+            self.last_boundary = Some(boundary);
+        }
+        boundary
+    }
+}
+
+impl PendingBoundary {
+    /// The beginning of a run.
+    pub(super) fn run_start(moment: Duration) -> Self {
+        Self { precision: BoundaryPrecision::High, moment, since_previous: ASSUMED_FIRST_EPOCH }
+    }
+
+    /// Of edges that are looked for as closely, the highest is the one that counts.
+    pub(super) fn priority(&self) -> (u8, Duration) {
+        let precision = match self.precision {
+            BoundaryPrecision::Final => 2,
+            BoundaryPrecision::High => 1,
+            BoundaryPrecision::Low | BoundaryPrecision::Immediate => 0,
+        };
+        (precision, self.moment)
+    }
+
+    /// How long to wait now before the next reading, when one of all counters takes `cost`.
+    pub(super) fn poll_interval(&self, now: Duration, cost: Duration) -> Duration {
+        let min_interval = match self.precision {
+            BoundaryPrecision::Final | BoundaryPrecision::High => {
+                tick_poll_interval(now.saturating_sub(self.moment))
+            }
+            BoundaryPrecision::Low | BoundaryPrecision::Immediate => LOW_PRECISION_INTERVAL,
+        };
+        let closest = min_interval.max(cost);
+        if self.precision == BoundaryPrecision::Final {
+            return closest;
+        }
+        let stall_seconds = WAKEUP_COST + DRIVER_STALL_FRACTION * cost.as_secs_f64();
+        let default_interval = stall_seconds / MAX_OVERHEAD;
+        let boundary_allowance =
+            (self.since_previous.as_secs_f64() / SLOWEST_KNOWN_TICK.as_secs_f64()).max(1.0);
+        let duration = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(MAX_INTERVAL);
+        let interval = duration(default_interval / boundary_allowance).max(closest);
+        if interval <= MAX_USEFUL_INTERVAL {
+            interval
+        } else {
+            duration(default_interval).min(MAX_INTERVAL).max(closest)
+        }
+    }
+
+    /// Whether a reading may come so long after the one before it, and not at the moment itself.
+    pub(super) fn is_deferrable(&self, interval: Duration) -> bool {
+        match self.precision {
+            BoundaryPrecision::Final | BoundaryPrecision::Immediate => false,
+            BoundaryPrecision::High => interval > MAX_USEFUL_INTERVAL,
+            BoundaryPrecision::Low => true,
+        }
+    }
+}
+
+/// The pause so long after an edge, where readings cost nothing.
+pub(super) fn tick_poll_interval(elapsed: Duration) -> Duration {
+    if elapsed < SLOW_COUNTER_AFTER { TICK_POLL_INTERVAL } else { SLOW_TICK_POLL_INTERVAL }
+}
+
+/// How close readings with such a pause between them are, when reading all once takes `cost`, and the system lets a thread
+/// wait a little now and then.
+pub(super) fn achievable_resolution(interval: Duration, cost: Duration) -> Duration {
+    const SCHEDULING_SLACK: Duration = Duration::from_millis(8);
+
+    interval
+        .saturating_add(cost * 3)
+        .saturating_add(SCHEDULING_SLACK)
+        .min(MAX_USEFUL_INTERVAL + MAX_USEFUL_INTERVAL / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn close_boundaries_become_low_precision() {
+        let mut history = BoundaryHistory::default();
+        let mut precision_at = |kind, micros| history.record(kind, Duration::from_micros(micros)).precision;
+        let (last, sharp, rough) =
+            (BoundaryPrecision::Final, BoundaryPrecision::High, BoundaryPrecision::Low);
+        assert_eq!(precision_at(sharp, 1_000_000), sharp);
+        // The next epoch begins where the last one ends.
+        assert_eq!(precision_at(sharp, 1_000_020), sharp);
+        assert_eq!(precision_at(sharp, 1_150_000), sharp);
+        assert_eq!(
+            [precision_at(sharp, 1_175_000), precision_at(sharp, 1_175_020), precision_at(sharp, 1_200_000)],
+            [rough; 3]
+        );
+        // A phase makes no edge of an epoch rough.
+        assert_eq!([precision_at(rough, 1_399_000), precision_at(sharp, 1_400_000)], [rough, sharp]);
+        assert_eq!([precision_at(last, 1_400_010), precision_at(last, 1_410_000)], [last; 2]);
+    }
+
+    /// For how much of the epoch before the readings of a counter that ticks every 100 ms hold a training up.
+    fn stall_fraction(length: Duration, cost: Duration) -> f64 {
+        let mut history = BoundaryHistory::default();
+        history.record(BoundaryPrecision::High, Duration::ZERO);
+        let (boundary, mut now, mut readings) = (history.record(BoundaryPrecision::High, length), length, 0);
+        while now < length + millis(100) {
+            now += boundary.poll_interval(now, cost).max(cost);
+            readings += 1;
+        }
+        f64::from(readings) * stall_per_reading(cost) / length.as_secs_f64()
+    }
+
+    fn stall_per_reading(cost: Duration) -> f64 {
+        0.000_1 + 0.15 * cost.as_secs_f64()
+    }
+
+    #[test]
+    fn boundary_polling_stays_within_overhead_budget() {
+        for cost in [Duration::ZERO, Duration::from_micros(20), millis(1), millis(5), millis(40)] {
+            for length in [millis(100), millis(300), millis(1_000), millis(5_000), millis(60_000)] {
+                let one = stall_per_reading(cost) / length.as_secs_f64();
+                let held_up = stall_fraction(length, cost);
+                assert!(held_up <= 0.003 + 1.01 * one, "{held_up} for {length:?} and {cost:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_epoch_boundaries_resolve_to_milliseconds() {
+        let micros = Duration::from_micros;
+        let boundary = PendingBoundary {
+            precision: BoundaryPrecision::High,
+            moment: millis(9_000),
+            since_previous: millis(5_000),
+        };
+        assert_eq!(
+            [9_000, 9_030].map(|now| boundary.poll_interval(millis(now), micros(20))),
+            [1, 2].map(millis)
+        );
+        let of_half_a_second = PendingBoundary { since_previous: millis(500), ..boundary };
+        assert_eq!(of_half_a_second.poll_interval(millis(9_000), micros(20)).as_micros(), 6_866);
+    }
+
+    #[test]
+    fn frequent_phases_are_polled_less_often() {
+        let mut history = BoundaryHistory::default();
+        let mut interval_at =
+            |kind, moment| history.record(kind, millis(moment)).poll_interval(millis(moment), Duration::ZERO);
+        assert_eq!(interval_at(BoundaryPrecision::Low, 1_000), LOW_PRECISION_INTERVAL);
+        assert_eq!(interval_at(BoundaryPrecision::Low, 2_000), LOW_PRECISION_INTERVAL);
+        let often =
+            [2_010, 2_020, 2_030].map(|moment| interval_at(BoundaryPrecision::Low, moment).as_micros());
+        assert_eq!(often, [33_333; 3]);
+        // Somebody asks now and then, and that is no edge.
+        assert_eq!(interval_at(BoundaryPrecision::Immediate, 2_980), LOW_PRECISION_INTERVAL);
+        assert_eq!(interval_at(BoundaryPrecision::Low, 3_000), LOW_PRECISION_INTERVAL);
+    }
+
+    #[test]
+    fn adjacent_phase_boundaries_are_merged() {
+        let mut history = BoundaryHistory::default();
+        let mut length = |micros| {
+            history.record(BoundaryPrecision::Low, Duration::from_micros(micros)).since_previous.as_millis()
+        };
+        assert_eq!(
+            [1_000_000, 3_000_000, 3_000_020, 3_000_900].map(&mut length),
+            [5_000, 2_000, 2_000, 2_000]
+        );
+        // Whatever follows each other at once for ever is not one edge for ever.
+        assert_eq!([3_001_800, 3_002_700].map(&mut length), [1, 1]);
+        assert_eq!(history.record(BoundaryPrecision::High, millis(3_003)).precision, BoundaryPrecision::High);
+        let phase = history.record(BoundaryPrecision::Low, millis(3_004));
+        assert_eq!((phase.precision, phase.since_previous), (BoundaryPrecision::Low, ASSUMED_FIRST_EPOCH));
+    }
+
+    #[test]
+    fn planned_poll_interval_resolves_ticks() {
+        for length in [millis(0), millis(100), millis(200), millis(400), millis(5_000)] {
+            for cost in [Duration::ZERO, Duration::from_micros(20), Duration::from_micros(300)] {
+                let boundary = PendingBoundary {
+                    precision: BoundaryPrecision::Low,
+                    moment: millis(0),
+                    since_previous: length,
+                };
+                let interval = boundary.poll_interval(millis(0), cost);
+                assert!(achievable_resolution(interval, cost) >= interval + millis(8), "{length:?} {cost:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn low_precision_readings_are_deferrable() {
+        let boundary =
+            |kind| PendingBoundary { precision: kind, moment: millis(0), since_previous: millis(0) };
+        let deferrable = [
+            BoundaryPrecision::Final,
+            BoundaryPrecision::Immediate,
+            BoundaryPrecision::High,
+            BoundaryPrecision::Low,
+        ]
+        .map(|kind| boundary(kind).is_deferrable(millis(50)));
+        assert_eq!(deferrable, [false, false, false, true]);
+        assert!(boundary(BoundaryPrecision::High).is_deferrable(millis(51)));
+    }
+
+    #[test]
+    fn expensive_counter_follows_epoch_length() {
+        let interval_for = |kind, length| {
+            let boundary =
+                PendingBoundary { precision: kind, moment: millis(0), since_previous: millis(length) };
+            boundary.poll_interval(millis(0), millis(5)).as_millis()
+        };
+        assert_eq!([100_000, 1_000].map(|length| interval_for(BoundaryPrecision::High, length)), [5, 28]);
+        // Of an epoch of a third of a second one reading is enough.
+        assert_eq!(
+            [interval_for(BoundaryPrecision::High, 300), interval_for(BoundaryPrecision::Low, 300)],
+            [283; 2]
+        );
+        // When nothing trains any more nothing is held up.
+        assert_eq!(interval_for(BoundaryPrecision::Final, 300), 5);
+        let most_expensive = PendingBoundary {
+            precision: BoundaryPrecision::Low,
+            moment: millis(0),
+            since_previous: Duration::ZERO,
+        };
+        assert_eq!(most_expensive.poll_interval(millis(0), Duration::MAX), Duration::MAX);
+    }
+}

@@ -1,0 +1,243 @@
+//! A component as the meter reads it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sootprint_core::Power;
+
+use crate::gpu_processes::GpuUsers;
+use crate::sampler::BoundaryPrecision;
+use crate::source::{EnergySource, ReadError, SensorReading};
+
+/// When a board's users are looked for first, and how often then.
+const FIRST_PROCESS_SCAN: Duration = Duration::from_millis(500);
+const PROCESS_SCAN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A driver may keep a processor busy for milliseconds to tell a counter's power. From one such reading
+/// to the next it is this many times as long: at edges, where the power tells the energy up to the tick, and else.
+const HIGH_PRECISION_COST_MULTIPLE: u32 = 3;
+const LOW_PRECISION_COST_MULTIPLE: u32 = 20;
+const DEFAULT_COST_MULTIPLE: u32 = 1_000;
+/// However dear it is, the power is read as often as this.
+const MAX_POWER_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How a component is read, and when next.
+pub(super) struct SensorChannel {
+    /// The position of its source, and its own among that source's components.
+    pub(super) source_index: usize,
+    pub(super) component_index: usize,
+    /// Whether it is a counter that moves in ticks.
+    pub(super) is_ticking: bool,
+    pub(super) due: Duration,
+    /// When it was read last, and how often it wants to be.
+    pub(super) last_read: Duration,
+    cadence: Duration,
+    /// What a reading takes, and one of a counter's power.
+    pub(super) read_cost: ReadCost,
+    pub(super) power_cost: ReadCost,
+    /// When the power was read last.
+    last_power_read: Option<Duration>,
+    /// Who uses it, and when to look again.
+    users: GpuUsers,
+    next_process_scan: Duration,
+}
+
+impl SensorChannel {
+    pub(super) fn new(source_index: usize, component_index: usize, is_ticking: bool) -> Self {
+        let (due, next_process_scan) = (Duration::ZERO, Duration::ZERO);
+        let (read_cost, power_cost) = (ReadCost::default(), ReadCost::default());
+        Self {
+            source_index,
+            component_index,
+            is_ticking,
+            due,
+            last_read: due,
+            cadence: due,
+            read_cost,
+            power_cost,
+            last_power_read: None,
+            users: GpuUsers::default(),
+            next_process_scan,
+        }
+    }
+
+    /// Whether it is to be read now: it is due, or will be so soon that it had better be read with the others. What is
+    /// told of a moment is of readings of about that moment then.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        self.due <= now + self.cadence / 4
+    }
+
+    /// Reads it, and the power of a counter when that is due, as it is sooner at an edge. The moments are the clock's.
+    pub(super) fn read(
+        &mut self,
+        source: &mut dyn EnergySource,
+        precision: Option<BoundaryPrecision>,
+        clock: impl Fn() -> Duration,
+    ) -> SensorSample {
+        let started = clock();
+        let reading = source.read(self.component_index, started);
+        let ended = clock();
+        self.read_cost.record(ended.saturating_sub(started));
+        self.cadence = source.cadence(self.component_index, self.read_cost.min());
+        (self.last_read, self.due) = (started, started + self.cadence);
+        if !self.is_ticking {
+            return SensorSample { at: started, reading, power: None };
+        }
+        // The counter was read somewhere in between.
+        let at = started + ended.saturating_sub(started) / 2;
+        let power = self.is_power_due(ended, precision).then(|| {
+            let power = source.read_power(self.component_index);
+            self.power_cost.record(clock().saturating_sub(ended));
+            self.last_power_read = Some(ended);
+            power.map(|power| (ended, power))
+        });
+        SensorSample { at, reading, power: power.flatten() }
+    }
+
+    fn is_power_due(&self, now: Duration, precision: Option<BoundaryPrecision>) -> bool {
+        let multiple = match precision {
+            Some(BoundaryPrecision::Final | BoundaryPrecision::High) => HIGH_PRECISION_COST_MULTIPLE,
+            Some(BoundaryPrecision::Low | BoundaryPrecision::Immediate) => LOW_PRECISION_COST_MULTIPLE,
+            None => DEFAULT_COST_MULTIPLE,
+        };
+        let interval = (self.power_cost.min() * multiple).min(MAX_POWER_INTERVAL);
+        self.last_power_read.is_none_or(|last| now.saturating_sub(last) >= interval)
+    }
+
+    /// Who uses the component, when that is not who used it before.
+    pub(super) fn scan_processes(
+        &mut self,
+        source: &mut dyn EnergySource,
+        now: Duration,
+    ) -> Option<GpuUsers> {
+        if now < self.next_process_scan {
+            return None;
+        }
+        self.next_process_scan = now + PROCESS_SCAN_INTERVAL;
+        let users =
+            GpuUsers::from_process_ids(&source.compute_processes(self.component_index)?, Path::new("/proc"));
+        (std::mem::replace(&mut self.users, users) != users).then_some(users)
+    }
+
+    /// A new session has to hear of them too, once its record has begun and its training may have.
+    pub(super) fn reset_users(&mut self, now: Duration) {
+        (self.users, self.next_process_scan) = (GpuUsers::default(), now + FIRST_PROCESS_SCAN);
+    }
+}
+
+/// What came of reading a component.
+pub(super) struct SensorSample {
+    pub(super) at: Duration,
+    pub(super) reading: Result<SensorReading, ReadError>,
+    /// The power of a counter, when it was read as well, and when.
+    pub(super) power: Option<(Duration, Power)>,
+}
+
+/// How long something took the last two times: that it once had to wait for a processor says nothing.
+#[derive(Debug, Default)]
+pub(super) struct ReadCost([Duration; 2]);
+
+impl ReadCost {
+    fn record(&mut self, elapsed: Duration) {
+        // On a clock that stands still nothing is known of it.
+        if !elapsed.is_zero() {
+            self.0 = [self.0[1], elapsed];
+        }
+    }
+
+    pub(super) fn min(&self) -> Duration {
+        self.0[0].min(self.0[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sootprint_core::Energy;
+
+    use super::*;
+    use crate::clock::VirtualClock;
+    use crate::source::ComponentInfo;
+
+    /// A counter that takes its time, as an H100's does, and a power that takes some, too.
+    struct SlowSource {
+        clock: VirtualClock,
+        counter: Duration,
+        power: Duration,
+    }
+
+    impl EnergySource for SlowSource {
+        fn components(&self) -> Vec<ComponentInfo> {
+            Vec::new()
+        }
+
+        fn cadence(&self, _index: usize, cost: Duration) -> Duration {
+            Duration::from_millis(200).max(cost * 100)
+        }
+
+        fn read(&mut self, _index: usize, _now: Duration) -> Result<SensorReading, ReadError> {
+            self.clock.advance(self.counter);
+            Ok(SensorReading::Counter(Energy::ZERO))
+        }
+
+        fn read_power(&mut self, _index: usize) -> Option<Power> {
+            self.clock.advance(self.power);
+            Some(Power::from_watts(400.0))
+        }
+    }
+
+    /// How often the power was read in so many readings of the counter, 10 ms apart.
+    fn power_read_count(precision: Option<BoundaryPrecision>, power: Duration, readings: u32) -> usize {
+        let clock = VirtualClock::default();
+        let mut source = SlowSource { clock: clock.clone(), counter: Duration::from_millis(5), power };
+        let mut channel = SensorChannel::new(0, 0, true);
+        // What it costs is known after two times.
+        for _ in 0..2 {
+            channel.last_power_read = None;
+            channel.read(&mut source, precision, || clock.now());
+        }
+        let read = |_| {
+            clock.advance(Duration::from_millis(10));
+            channel.read(&mut source, precision, || clock.now()).power.is_some()
+        };
+        (0..readings).map(read).filter(|is_read| *is_read).count()
+    }
+
+    #[test]
+    fn counter_timestamp_is_read_midpoint() {
+        let clock = VirtualClock::default();
+        clock.advance(Duration::from_secs(1));
+        let (counter, power) = (Duration::from_millis(5), Duration::from_millis(1));
+        let mut source = SlowSource { clock: clock.clone(), counter, power };
+        let mut channel = SensorChannel::new(0, 0, true);
+        let read = channel.read(&mut source, None, || clock.now());
+        assert_eq!(read.at, Duration::from_micros(1_002_500));
+        assert_eq!(read.power.map(|(at, _)| at), Some(Duration::from_millis(1_005)));
+        assert_eq!(channel.due, Duration::from_millis(1_200));
+        // A quarter of its 200 ms before that it goes with others that are due.
+        assert_eq!([1_149, 1_150].map(|now| channel.is_due(Duration::from_millis(now))), [false, true]);
+        // What it costs is known after two times, and says how often it is read.
+        let began = clock.now();
+        channel.read(&mut source, None, || clock.now());
+        assert_eq!(channel.read_cost.min(), counter);
+        assert_eq!(channel.due, began + Duration::from_millis(500));
+    }
+
+    #[test]
+    fn power_read_interval_follows_cost() {
+        let micros = Duration::from_micros;
+        // Of 100 readings, 15 ms and more apart.
+        let often = [
+            Some(BoundaryPrecision::Final),
+            Some(BoundaryPrecision::High),
+            Some(BoundaryPrecision::Low),
+            None,
+        ]
+        .map(|precision| power_read_count(precision, micros(1), 100));
+        assert_eq!(often, [100; 4]);
+        // A reading that costs 20 ms comes again after 60, 400 and 1,000 ms, and with 15 ms from one to the next that is
+        // the third, the 26th and the 66th.
+        assert_eq!(power_read_count(Some(BoundaryPrecision::High), micros(20_000), 100), 33);
+        assert_eq!(power_read_count(Some(BoundaryPrecision::Low), micros(20_000), 100), 3);
+        assert_eq!(power_read_count(None, micros(20_000), 200), 3);
+    }
+}

@@ -1,0 +1,105 @@
+//! What a board tells of its energy, and the best of it.
+
+use std::time::Duration;
+
+use nvml_wrapper::Device;
+use nvml_wrapper::enums::device::{DeviceArchitecture, SampleValue};
+use nvml_wrapper::error::NvmlError as Refusal;
+use nvml_wrapper::structs::device::FieldId;
+use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
+use sootprint_core::{Energy, Power};
+
+use super::super::{MeasurementMethod, SensorReading};
+
+/// What an averaged reading is the mean of, as NVIDIA documents it. Read once in that time, such readings tile.
+pub(super) const MEAN_POWER_WINDOW: Duration = Duration::from_secs(1);
+
+/// A query of a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NvmlQuery {
+    Counter,
+    InstantPower,
+    /// `nvmlDeviceGetPowerUsage` where it is up to the moment: before Ampere, and on GA100.
+    PowerUsage,
+    /// `nvmlDeviceGetPowerUsage` where it is a one-second mean: on Ampere and later.
+    MeanPower,
+}
+
+impl NvmlQuery {
+    /// The first query that the board answers.
+    ///
+    /// # Errors
+    /// The refusal of the last query when it answers none.
+    pub(super) fn first_supported(device: &Device<'_>) -> Result<Self, Refusal> {
+        for query in [Self::Counter, Self::InstantPower] {
+            if query.read(device).is_ok() {
+                return Ok(query);
+            }
+        }
+        let query = if reports_average_power(device) { Self::MeanPower } else { Self::PowerUsage };
+        query.read(device).map(|_| query)
+    }
+
+    pub(super) fn read(self, device: &Device<'_>) -> Result<SensorReading, Refusal> {
+        Ok(match self {
+            Self::Counter => {
+                SensorReading::Counter(Energy::from_millijoules(device.total_energy_consumption()?))
+            }
+            Self::InstantPower => SensorReading::Instant(instant_power(device)?),
+            Self::PowerUsage => SensorReading::Instant(Power::from_milliwatts(device.power_usage()?)),
+            Self::MeanPower => SensorReading::Averaged {
+                mean: Power::from_milliwatts(device.power_usage()?),
+                window: Some(MEAN_POWER_WINDOW),
+            },
+        })
+    }
+
+    pub(super) fn method(self) -> MeasurementMethod {
+        match self {
+            Self::Counter => MeasurementMethod::Counter,
+            Self::InstantPower | Self::PowerUsage | Self::MeanPower => MeasurementMethod::Integrated,
+        }
+    }
+}
+
+/// The power now, or the nearest to it that the board tells.
+pub(super) fn current_power(device: &Device<'_>) -> Option<Power> {
+    instant_power(device).or_else(|_| device.power_usage().map(Power::from_milliwatts)).ok()
+}
+
+/// Whether `nvmlDeviceGetPowerUsage` is a one-second mean: on Ampere and later but for GA100, says its documentation.
+/// A board that does not tell its generation is taken for a later one.
+fn reports_average_power(device: &Device<'_>) -> bool {
+    const INSTANT_POWER_ARCHITECTURES: [DeviceArchitecture; 5] = [
+        DeviceArchitecture::Kepler,
+        DeviceArchitecture::Maxwell,
+        DeviceArchitecture::Pascal,
+        DeviceArchitecture::Volta,
+        DeviceArchitecture::Turing,
+    ];
+    /// The products with a GA100, by the names that the driver gives them.
+    const GA100_PRODUCTS: [&str; 3] = ["A100", "A800", "A30"];
+
+    let is_ga100 = |name: String| name.split([' ', '-']).any(|word| GA100_PRODUCTS.contains(&word));
+    match device.architecture() {
+        Ok(generation) => {
+            !INSTANT_POWER_ARCHITECTURES.contains(&generation) && !device.name().is_ok_and(is_ga100)
+        }
+        Err(_) => true,
+    }
+}
+
+/// `NVML_FI_DEV_POWER_INSTANT`, in milliwatts, from driver 530 on.
+fn instant_power(device: &Device<'_>) -> Result<Power, Refusal> {
+    let field = device
+        .field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)])?
+        .pop()
+        .ok_or(Refusal::NotSupported)??;
+    match field.value? {
+        SampleValue::U32(milliwatts) => Ok(Power::from_milliwatts(milliwatts)),
+        SampleValue::U64(milliwatts) => {
+            u32::try_from(milliwatts).map(Power::from_milliwatts).map_err(|_| Refusal::Unknown)
+        }
+        SampleValue::F64(_) | SampleValue::I64(_) => Err(Refusal::Unknown),
+    }
+}

@@ -1,0 +1,160 @@
+//! Where ledgers are: the names of their files, and which runs a folder holds.
+//!
+//! Each process of a run writes a file of its own, each time it is started: no two ever append to one file, and what
+//! a killed process left torn stays at the end of its own file.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::LedgerError;
+
+/// The folder of the ledgers, inside a run's folder.
+const LEDGER_DIR: &str = "sootprint";
+
+const LEDGER_EXTENSION: &str = "jsonl";
+const HEARTBEAT_EXTENSION: &str = "beat";
+#[cfg(unix)]
+const SOCKET_EXTENSION: &str = "socket";
+
+/// Whose ledger it is: `<run>.jsonl` of a single process, `<run>.r3.jsonl` of rank 3, `<run>.a2.jsonl` of a second
+/// attempt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LedgerId {
+    pub(crate) run: String,
+    /// From 1.
+    pub(crate) attempt: u32,
+    pub(crate) rank: u32,
+}
+
+impl LedgerId {
+    /// From the name of a file; none of a file that is no ledger.
+    fn parse(path: &Path) -> Option<Self> {
+        Self::with_extension(path, LEDGER_EXTENSION)
+    }
+
+    fn with_extension(path: &Path, extension: &str) -> Option<Self> {
+        let stem = path.file_name()?.to_str()?.strip_suffix(extension)?.strip_suffix('.')?;
+        let mut parts = stem.split('.');
+        let mut id = Self { run: parts.next()?.to_owned(), attempt: 1, rank: 0 };
+        for part in parts {
+            let (letter, number) = part.split_at_checked(1)?;
+            match letter {
+                "r" => id.rank = number.parse().ok()?,
+                "a" => id.attempt = number.parse().ok()?,
+                _ => return None,
+            }
+        }
+        Some(id)
+    }
+
+    pub(crate) fn ledger_path(&self, dir: &Path) -> PathBuf {
+        self.file_path(dir, LEDGER_EXTENSION)
+    }
+
+    /// The file that is rewritten once or twice a second.
+    pub(crate) fn heartbeat_path(&self, dir: &Path) -> PathBuf {
+        self.file_path(dir, HEARTBEAT_EXTENSION)
+    }
+
+    /// Where the process that records the run hears what runs inside it say.
+    #[cfg(unix)]
+    pub(crate) fn socket_path(&self, dir: &Path) -> PathBuf {
+        self.file_path(dir, SOCKET_EXTENSION)
+    }
+
+    /// Those whose socket is there, newest first.
+    #[cfg(unix)]
+    pub(crate) fn list_with_sockets(dir: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(ledger_dir(dir)).into_iter().flatten().flatten();
+        let mut ids: Vec<Self> =
+            entries.filter_map(|entry| Self::with_extension(&entry.path(), SOCKET_EXTENSION)).collect();
+        ids.sort_unstable_by_key(|name| Reverse((run_number(&name.run), name.clone())));
+        ids
+    }
+
+    fn file_path(&self, dir: &Path, extension: &str) -> PathBuf {
+        let rank = if self.rank == 0 { String::new() } else { format!(".r{}", self.rank) };
+        let attempt = if self.attempt == 1 { String::new() } else { format!(".a{}", self.attempt) };
+        dir.join(LEDGER_DIR).join(format!("{}{rank}{attempt}.{extension}", self.run))
+    }
+}
+
+/// The ids of the runs whose ledgers are in a run's folder, newest first.
+///
+/// # Errors
+/// [`LedgerError::Folder`] when there are none to be read, with the folder.
+pub fn list_runs(dir: &Path) -> Result<Vec<String>, LedgerError> {
+    let mut runs: Vec<String> =
+        list_ledgers(dir)?.into_iter().map(|name| name.run).collect::<BTreeSet<_>>().into_iter().collect();
+    runs.sort_unstable_by_key(|run: &String| Reverse((run_number(run), run.clone())));
+    Ok(runs)
+}
+
+/// The ledgers of a folder, in whatever order a file system lists them, sorted by run, attempt and rank.
+pub(crate) fn list_ledgers(dir: &Path) -> Result<Vec<LedgerId>, LedgerError> {
+    let dir_path = ledger_dir(dir);
+    let list = || -> io::Result<Vec<LedgerId>> {
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&dir_path)? {
+            ids.extend(LedgerId::parse(&entry?.path()));
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    };
+    list().map_err(|source| LedgerError::Folder { path: dir_path.clone(), source })
+}
+
+pub(super) fn ledger_dir(dir: &Path) -> PathBuf {
+    dir.join(LEDGER_DIR)
+}
+
+/// The number of the run that comes after these.
+pub(super) fn next_run_number(ids: &[LedgerId]) -> u32 {
+    ids.iter().map(|name| run_number(&name.run)).max().unwrap_or(0) + 1
+}
+
+/// The run's number in its folder, by which runs sort whatever a clock says; its time, for people; and what tells
+/// apart two runs that start at once.
+pub(super) fn new_run_id(number: u32, now: jiff::Timestamp) -> String {
+    let salt = RandomState::new().build_hasher().finish() as u16;
+    format!("{number:05}-{}-{salt:04x}", now.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// The id of a run of several ranks. Ranks that start at once find the same without asking each other: it has
+/// nothing of a clock in it.
+pub(super) fn shared_run_id(number: u32, launch: &str) -> String {
+    let launch: String = launch.chars().take(12).collect();
+    format!("{number:05}-{launch}")
+}
+
+/// The number that an id begins with; 0 of a file that is none of ours.
+pub(super) fn run_number(run: &str) -> u32 {
+    run.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ledger_id_survives_path_round_trip() {
+        for (rank, attempt, file) in [
+            (0, 1, "7-x.jsonl"),
+            (3, 1, "7-x.r3.jsonl"),
+            (0, 2, "7-x.a2.jsonl"),
+            (12, 34, "7-x.r12.a34.jsonl"),
+        ] {
+            let id = LedgerId { run: "7-x".into(), attempt, rank };
+            let path = id.ledger_path(Path::new("dir"));
+            assert_eq!(path, Path::new("dir").join(LEDGER_DIR).join(file));
+            assert_eq!(LedgerId::parse(&path), Some(id));
+        }
+        for other in ["x.json", "7-x.beat", "7-x.q3.jsonl", "7-x.rx.jsonl", ".jsonl.swp", "7-x.ü.jsonl"] {
+            assert_eq!(LedgerId::parse(Path::new(other)), None, "{other}");
+        }
+    }
+}

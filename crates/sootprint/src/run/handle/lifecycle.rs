@@ -1,0 +1,215 @@
+//! How a run begins and ends: with this process's meter, or with none.
+
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use sootprint_core::{
+    CloudMetadataError, Footprint, IntensityProvider, Place, Power, ProviderError, RunStatus,
+};
+use sootprint_power::{
+    BoundaryPrecision, SampleCallback, SampleView, Sampler, SamplerSession, SessionStart, SourceConfig,
+};
+
+use super::{MeasurementBackend, RunHandle, RunHandleInner, UsageTracker, lock_ignoring_poison};
+use crate::ledger::LedgerId;
+use crate::run::background::BackgroundQueries;
+use crate::run::budget::{Budget, BudgetTracker};
+use crate::run::recorder::{IntensityQuery, RecorderOptions, RunLabel, RunRecorder};
+use crate::run::spans::RunSpans;
+use crate::run::{FINISH_TIMEOUT, StartError, spans};
+use crate::settings::RunSettings;
+
+impl RunHandle {
+    pub(in crate::run) fn open(
+        dir: &Path,
+        label: RunLabel,
+        mut settings: RunSettings,
+        options: RecorderOptions,
+        budgets: Vec<Budget>,
+    ) -> (Self, Vec<StartError>) {
+        let config = source_config(&settings);
+        let mut errors: Vec<StartError> = settings.errors.drain(..).map(StartError::from).collect();
+        let idle_baseline = settings.baseline;
+        let (recorder, error) = RunRecorder::open(dir, label, settings, options);
+        errors.extend(error.map(StartError::from));
+
+        let (id, training_type) = recorder.id_and_training_type();
+        let spans = RunSpans::for_run(id, training_type);
+        let handle = Self::from_parts(recorder, BudgetTracker::new(budgets), spans);
+        let mut idle_power = None;
+        let session_result = Sampler::shared().and_then(|sampler| {
+            idle_power =
+                idle_baseline.and_then(|duration| measure_idle_power(&sampler, config.clone(), duration));
+            sampler.start_session(config, handle.sample_callback())
+        });
+        let without_paths =
+            |errors: &[StartError]| -> Vec<String> { errors.iter().map(StartError::without_path).collect() };
+        match session_result {
+            Ok((session, mut session_start)) => {
+                for gap in &session_start.gaps {
+                    tracing::warn!("{gap}");
+                }
+                let mut gaps = std::mem::take(&mut session_start.gaps);
+                gaps.extend(without_paths(&errors));
+                handle.start_session(session, session_start, gaps);
+                idle_power
+                    .into_iter()
+                    .for_each(|power| lock_ignoring_poison(&handle.0.recorder).record_idle_power(power));
+            }
+            Err(error) => {
+                errors.push(StartError::Thread(error));
+                lock_ignoring_poison(&handle.0.recorder).start(Vec::new(), without_paths(&errors), 0.0);
+            }
+        }
+        (handle, errors)
+    }
+
+    /// A handle that no meter serves.
+    pub(in crate::run) fn without_sampler(recorder: RunRecorder) -> Self {
+        Self::from_parts(recorder, BudgetTracker::default(), RunSpans::none())
+    }
+
+    pub(super) fn from_parts(recorder: RunRecorder, budgets: BudgetTracker, spans: RunSpans) -> Self {
+        Self(Arc::new(RunHandleInner {
+            backend: Mutex::new(None),
+            recorder: Arc::new(Mutex::new(recorder)),
+            usage: Arc::new(Mutex::new(UsageTracker::default())),
+            budgets: Arc::new(Mutex::new(budgets)),
+            counts: Mutex::default(),
+            spans,
+            next_phase_id: AtomicU64::new(0),
+        }))
+    }
+
+    /// What is done with each reading.
+    pub(super) fn sample_callback(&self) -> SampleCallback {
+        let (recorder, usage) = (Arc::clone(&self.0.recorder), Arc::clone(&self.0.usage));
+        Box::new(move |moment: &SampleView<'_>, events: &[_]| {
+            let mut recorder = lock_ignoring_poison(&recorder);
+            recorder.on_sample(moment, events);
+            lock_ignoring_poison(&usage).update(&recorder, moment);
+        })
+    }
+
+    /// The boards are known, and the hooks can speak.
+    pub(super) fn start_session(
+        &self,
+        session: SamplerSession,
+        session_start: SessionStart,
+        gaps: Vec<String>,
+    ) {
+        let elapsed = session.now().as_secs_f64();
+        lock_ignoring_poison(&self.0.recorder).start(session_start.components, gaps, elapsed);
+        *lock_ignoring_poison(&self.0.backend) = Some(MeasurementBackend::Local(session));
+    }
+
+    /// Ends the run: a last reading, what the provider knows, the last line, the footprint of this process; and the name
+    /// of its record, if the folder has one.
+    pub(in crate::run) fn close(
+        &self,
+        status: Option<RunStatus>,
+        timeout: Duration,
+        background: Option<&mut BackgroundQueries>,
+        intensity_provider: Option<&dyn IntensityProvider>,
+    ) -> (Footprint, Option<LedgerId>) {
+        // Without the lock: what waits for an answer may be asked for the live figures.
+        let backend = lock_ignoring_poison(&self.0.backend).take();
+        let session = match backend {
+            Some(MeasurementBackend::Local(session)) => Some(session),
+            Some(MeasurementBackend::Remote(remote)) => {
+                return (self.finish_nested(remote, status, timeout), None);
+            }
+            None => None,
+        };
+        let final_at = session.as_ref().map_or(0.0, |session| session.now().as_secs_f64());
+        let is_sampled = session.is_some_and(|session| {
+            let (done_tx, done_rx) = mpsc::channel();
+            let recorder = Arc::clone(&self.0.recorder);
+            let (counts, span) = (self.take_counts(), self.0.spans.end_epoch());
+            lock_ignoring_poison(&recorder).expect_final_sample();
+            session.query_energy(session.now(), BoundaryPrecision::Final, move |moment| {
+                let totals = lock_ignoring_poison(&recorder).record_final_sample(moment, counts);
+                spans::close_epoch_span(span, false, totals);
+                // Who waits may have lost patience.
+                let _ = done_tx.send(());
+            });
+            done_rx.recv_timeout(timeout).is_ok()
+        });
+        if !is_sampled {
+            lock_ignoring_poison(&self.0.recorder).finish_without_sample(final_at);
+        }
+        if let Some(background) = background {
+            background.stop();
+        }
+        if let Some(intensity_provider) = intensity_provider {
+            self.query_provider(intensity_provider);
+        }
+        let mut recorder = lock_ignoring_poison(&self.0.recorder);
+        recorder.record_full_series();
+        let ledger_id = recorder.close(status, timeout);
+        let footprint = recorder.footprint();
+        drop(recorder);
+        self.0.spans.end_run(&footprint);
+        (footprint, ledger_id)
+    }
+
+    /// Asks on this thread, and without the book's lock: the meter's thread may take it and has other runs to serve.
+    fn query_provider(&self, intensity_provider: &dyn IntensityProvider) {
+        let query = lock_ignoring_poison(&self.0.recorder).provider_query();
+        if let Some(IntensityQuery { place, from, to }) = query {
+            let answer = intensity_provider.intensity_between(place, from, to);
+            lock_ignoring_poison(&self.0.recorder).apply_answer(answer);
+        }
+    }
+
+    /// Asks about the run so far, and keeps what is new; none where there is nothing to ask about.
+    pub(in crate::run) fn query_provider_so_far(
+        &self,
+        intensity_provider: &dyn IntensityProvider,
+    ) -> Option<Result<(), ProviderError>> {
+        let query = lock_ignoring_poison(&self.0.recorder).interim_provider_query(self.now()?.as_secs_f64());
+        let IntensityQuery { place, from, to } = query?;
+        let answer = intensity_provider.intensity_between(place, from, to);
+        Some(answer.map(|series| lock_ignoring_poison(&self.0.recorder).apply_interim_answer(series)))
+    }
+
+    /// The machine's cloud said where it is, or why not.
+    pub(in crate::run) fn apply_location(&self, location: Result<Option<Place>, CloudMetadataError>) {
+        lock_ignoring_poison(&self.0.recorder).apply_location(location);
+    }
+
+    /// As when the process is killed: nothing more is written, and the ledger's lock is gone.
+    #[cfg(test)]
+    pub(in crate::run) fn kill(&self) {
+        lock_ignoring_poison(&self.0.backend).take();
+        lock_ignoring_poison(&self.0.recorder).kill();
+    }
+}
+
+/// What a run is measured with.
+fn source_config(settings: &RunSettings) -> SourceConfig {
+    match &settings.replay {
+        Some(replay) => SourceConfig::Replay(replay.clone()),
+        None => SourceConfig::System { nvml_path: settings.nvml.clone(), clock: settings.clock.clone() },
+    }
+}
+
+/// The power of each component over a rest; none when no time passes, as on a virtual clock.
+fn measure_idle_power(
+    sampler: &Arc<Sampler>,
+    config: SourceConfig,
+    duration: Duration,
+) -> Option<Vec<Power>> {
+    let (session, _) = sampler.start_session(config, Box::new(|_, _| ())).ok()?;
+    std::thread::sleep(duration);
+    let (power_tx, power_rx) = mpsc::channel();
+    session.query_energy(session.now(), BoundaryPrecision::Final, move |moment| {
+        let energy = moment.accumulator.energy_at(moment.now);
+        let power: Option<Vec<Power>> = energy.into_iter().map(|energy| energy / moment.now).collect();
+        // Who waits may have lost patience.
+        let _ = power_tx.send(power);
+    });
+    power_rx.recv_timeout(FINISH_TIMEOUT).ok()?
+}

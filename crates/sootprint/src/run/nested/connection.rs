@@ -1,0 +1,305 @@
+//! One training inside the run: its words go into the run's record, and into a sum of its own.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use sootprint_core::{Footprint, RunStatus};
+
+use super::device_visibility::DeviceVisibilityEnv;
+use super::protocol::{
+    ClientHello, NestedClientMessage, NestedReply, NestedServerMessage, PROTOCOL_VERSION, encode_line,
+    message_age,
+};
+use super::server::{ServerContext, spawn_thread};
+use crate::ledger::WorkCounts;
+use crate::run::event::HookEvent;
+use crate::run::recorder::{EpochTotals, NestedRunConfig, PhaseId};
+use crate::run::{FINISH_TIMEOUT, RunHandle};
+
+/// How often a training hears what it has used.
+const USAGE_INTERVAL: Duration = Duration::from_secs(1);
+
+const NOTE_NESTED: &str =
+    "measured by the `sootprint run` around the training, whose footprint counts this energy as well";
+const NOTE_THIS_ATTEMPT: &str = "the training went on from a checkpoint: what earlier attempts used is in the record of `sootprint run` alone";
+const NOTE_FIRST_RANK: &str =
+    "several ranks trained inside the command: the epochs and their phases are those of the first one";
+const NOTE_SHARED: &str =
+    "a rank of several inside `sootprint run`: the figures are those of the whole command so far";
+
+/// A run that is attached, as the one that measures knows it.
+struct NestedConnection<'a> {
+    server: &'a ServerContext,
+    id: u64,
+    /// Sums up the training alone; none for a rank of several, which are measured as one: the command.
+    nested_run: Option<RunHandle>,
+    config: NestedRunConfig,
+    /// Whether it may speak of epochs: of several ranks in one command the first one does.
+    records_epochs: bool,
+    visibility: DeviceVisibilityEnv,
+    /// The epoch that is open in a rank that is not heard.
+    unrecorded_epoch: Option<u32>,
+    /// The phases that are open, by their numbers in the training, and those in the run.
+    phase_ids: BTreeMap<PhaseId, PhaseId>,
+    message_tx: Sender<NestedServerMessage>,
+}
+
+/// From hello to the end of one connection.
+pub(super) fn serve_connection(server: &ServerContext, id: u64, stream: UnixStream) {
+    let Ok(write_stream) = stream.try_clone() else { return };
+    let mut reader = BufReader::new(stream);
+    let Some(ClientHello { rank, ranks, visibility, config, .. }) = read_hello(&mut reader) else { return };
+    let run_id =
+        if ranks > 1 { server.ledger_id.run.clone() } else { format!("{}-t{id}", server.ledger_id.run) };
+    let nested_run = if ranks > 1 { None } else { server.run.nested_handle(run_id.clone(), &config) };
+    if nested_run.is_none() && ranks <= 1 {
+        return;
+    }
+    let (message_tx, message_rx) = mpsc::channel();
+    // Who waits for it may be gone.
+    let _ = message_tx
+        .send(NestedServerMessage::Welcome { run_id, uses_virtual_time: server.run.uses_virtual_time() });
+    let usage_source = nested_run.as_ref().unwrap_or(&server.run).clone();
+    if spawn_thread("sootprint-tells", move || write_messages(write_stream, &message_rx, &usage_source))
+        .is_err()
+    {
+        return;
+    }
+    let records_epochs = rank == 0 || rank == server.ledger_id.rank;
+    let mut connection = NestedConnection {
+        server,
+        id,
+        nested_run,
+        config,
+        records_epochs,
+        visibility,
+        unrecorded_epoch: None,
+        phase_ids: BTreeMap::new(),
+        message_tx,
+    };
+    connection.start();
+    let mut text = String::new();
+    while reader.read_line(&mut text).is_ok_and(|length| length > 0) {
+        // A later version may say more than this one understands.
+        if let Ok(message) = serde_json::from_str(&text) {
+            connection.handle_message(message);
+        }
+        text.clear();
+    }
+    connection.on_disconnect();
+}
+
+impl NestedConnection<'_> {
+    fn start(&self) {
+        let label = self.config.label.clone();
+        if label.training_type.is_some() {
+            let (training_type, base_model) = (label.training_type, label.base_model);
+            self.server.run.handle_event(
+                Duration::ZERO,
+                HookEvent::TrainingTypeSet { training_type, base_model },
+                |_| (),
+            );
+        }
+        if !self.records_epochs {
+            self.server.run.add_note(NOTE_FIRST_RANK);
+        }
+        // Who is told may be gone.
+        let _ = self.message_tx.send(NestedServerMessage::Usage(self.measuring_run().usage().into()));
+    }
+
+    /// What measures the training: a sum of its own, or the run's.
+    fn measuring_run(&self) -> &RunHandle {
+        self.nested_run.as_ref().unwrap_or(&self.server.run)
+    }
+
+    fn handle_message(&mut self, message: NestedClientMessage) {
+        match message {
+            NestedClientMessage::Event { at, event, request_id } => {
+                self.handle_event(message_age(at), event, request_id)
+            }
+            NestedClientMessage::Sample { request_id } => {
+                let message_tx = self.message_tx.clone();
+                self.measuring_run().sample(move |usage| {
+                    // Who is told may be gone.
+                    let _ = message_tx.send(NestedServerMessage::Usage(usage.into()));
+                    let _ = message_tx
+                        .send(NestedServerMessage::Reply(request_id, NestedReply::Sampled(usage.into())));
+                });
+            }
+            NestedClientMessage::Flush { request_id } => {
+                let is_flushed =
+                    self.measuring_run().flush(FINISH_TIMEOUT) && self.server.run.flush(FINISH_TIMEOUT);
+                if is_flushed {
+                    self.send_reply(request_id, NestedReply::Flushed);
+                }
+            }
+            NestedClientMessage::Finish { status, request_id } => {
+                let footprint = self.finish(status);
+                self.send_reply(request_id, NestedReply::Footprint(Box::new(footprint)));
+            }
+            NestedClientMessage::Hello(_) => {}
+        }
+    }
+
+    /// Into the sum of its own, and into the run's record where this training is the one that is heard there.
+    fn handle_event(&mut self, age: Duration, event: HookEvent, request_id: Option<u64>) {
+        let event = self.translate_devices(event);
+        let reply = self.epoch_reply(request_id);
+        match (self.nested_run.clone(), self.event_for_parent(event.clone())) {
+            (Some(nested_run), parent_event) => {
+                if event == HookEvent::Resumed {
+                    nested_run.add_note(NOTE_THIS_ATTEMPT);
+                }
+                nested_run.handle_event(age, event, reply);
+                if let Some(parent_event) = parent_event {
+                    self.server.run.handle_event(age, parent_event, |_| ());
+                }
+            }
+            (None, Some(parent_event)) => self.server.run.handle_event(age, parent_event, reply),
+            (None, None) => reply(None),
+        }
+    }
+
+    fn epoch_reply(&self, request_id: Option<u64>) -> impl FnOnce(Option<EpochTotals>) + Send + 'static {
+        let (message_tx, run) = (self.message_tx.clone(), self.measuring_run().clone());
+        move |totals| {
+            if let Some(request_id) = request_id {
+                // Who is told may be gone.
+                let _ = message_tx.send(NestedServerMessage::Usage(run.usage().into()));
+                let _ =
+                    message_tx.send(NestedServerMessage::Reply(request_id, NestedReply::EpochEnded(totals)));
+            }
+        }
+    }
+
+    /// What the run's record hears of it; nothing of a training that is not heard.
+    fn event_for_parent(&mut self, event: HookEvent) -> Option<HookEvent> {
+        if !self.records_epochs
+            && let Some(work) = self.unrecorded_work(&event)
+        {
+            return Some(work);
+        }
+        if let HookEvent::TrainingLeft(counts) = event {
+            // Who only counted speaks now for the first time.
+            let _ = counts != WorkCounts::default() && self.server.acquire_epochs(self.id);
+            self.end_phases();
+            return self.server.release_epochs(self.id).then_some(event);
+        }
+        let is_always_recorded = matches!(
+            event,
+            HookEvent::DevicesAdded(_)
+                | HookEvent::StatusSet(_)
+                | HookEvent::NoteAdded(_)
+                | HookEvent::TrainingTypeSet { .. }
+        );
+        let is_recorded = is_always_recorded || self.records_epochs && self.server.acquire_epochs(self.id);
+        if !is_recorded {
+            return None;
+        }
+        // Two trainings may number their phases alike.
+        match event {
+            HookEvent::PhaseStarted { id, name } => {
+                let parent_id = self.server.run.next_phase_id();
+                self.phase_ids.insert(id, parent_id);
+                Some(HookEvent::PhaseStarted { id: parent_id, name })
+            }
+            HookEvent::PhaseEnded(id) => self.phase_ids.remove(&id).map(HookEvent::PhaseEnded),
+            event => Some(event),
+        }
+    }
+
+    /// What a rank has counted that is not heard of its epochs.
+    fn unrecorded_work(&mut self, event: &HookEvent) -> Option<HookEvent> {
+        let (epoch, counts) = match event {
+            HookEvent::EpochStarted { number, counts: before } => {
+                (self.unrecorded_epoch.replace(*number), *before)
+            }
+            HookEvent::EpochEnded { counts, .. } | HookEvent::TrainingLeft(counts) => {
+                (self.unrecorded_epoch.take(), *counts)
+            }
+            _ => return None,
+        };
+        (counts != WorkCounts::default()).then_some(HookEvent::WorkCounted { epoch, counts })
+    }
+
+    /// A claim in words that hold in this process.
+    fn translate_devices(&self, event: HookEvent) -> HookEvent {
+        let HookEvent::DevicesAdded(devices) = event else { return event };
+        let (own_visibility, components) =
+            (DeviceVisibilityEnv::of_current_process(), self.server.run.components());
+        let gpus: Vec<_> = components.iter().filter_map(|component| component.gpu.as_ref()).collect();
+        let translate = |device| self.visibility.translate_device(device, &own_visibility, &gpus);
+        HookEvent::DevicesAdded(devices.into_iter().map(translate).collect())
+    }
+
+    /// The training is finished: its footprint, when the run's record has all that it said.
+    fn finish(&self, status: Option<RunStatus>) -> Footprint {
+        let is_flushed = self.server.run.flush(FINISH_TIMEOUT);
+        let (mut footprint, note) = match &self.nested_run {
+            Some(nested_run) => {
+                nested_run.inherit_location(&self.server.run, &self.config);
+                // Who only drops a run waits for nobody else's word.
+                let provider = self.server.intensity_provider.as_deref().filter(|_| status.is_none());
+                (nested_run.close(status, FINISH_TIMEOUT, None, provider).0, NOTE_NESTED)
+            }
+            None => (self.server.run.footprint_now(status), NOTE_SHARED),
+        };
+        footprint.notes.push(note.to_owned());
+        if !is_flushed {
+            footprint.notes.push("the record of the run around it may lack its end".to_owned());
+        }
+        footprint
+    }
+
+    fn send_reply(&self, request_id: u64, reply: NestedReply) {
+        // Who is told may be gone.
+        let _ = self.message_tx.send(NestedServerMessage::Usage(self.measuring_run().usage().into()));
+        let _ = self.message_tx.send(NestedServerMessage::Reply(request_id, reply));
+    }
+
+    /// The other process is gone; an epoch that it left open is not complete.
+    fn on_disconnect(mut self) {
+        if let Some(event) = self.event_for_parent(HookEvent::TrainingLeft(WorkCounts::default())) {
+            self.server.run.handle_event(Duration::ZERO, event, |_| ());
+        }
+    }
+
+    fn end_phases(&mut self) {
+        for phase in std::mem::take(&mut self.phase_ids).into_values() {
+            self.server.run.handle_event(Duration::ZERO, HookEvent::PhaseEnded(phase), |_| ());
+        }
+    }
+}
+
+fn read_hello(reader: &mut BufReader<UnixStream>) -> Option<ClientHello> {
+    let mut text = String::new();
+    reader.read_line(&mut text).ok()?;
+    match serde_json::from_str(&text).ok()? {
+        NestedClientMessage::Hello(hello) if hello.protocol == PROTOCOL_VERSION => Some(*hello),
+        _ => None,
+    }
+}
+
+/// Tells what is to be told, and each second what the training has used.
+fn write_messages(
+    mut stream: UnixStream,
+    messages: &Receiver<NestedServerMessage>,
+    usage_source: &RunHandle,
+) {
+    let mut send = |message: &NestedServerMessage| -> io::Result<()> {
+        stream.write_all(encode_line(message)?.as_bytes())
+    };
+    loop {
+        let message = match messages.recv_timeout(USAGE_INTERVAL) {
+            Ok(message) => message,
+            Err(RecvTimeoutError::Timeout) => NestedServerMessage::Usage(usage_source.usage().into()),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if send(&message).is_err() {
+            return;
+        }
+    }
+}
