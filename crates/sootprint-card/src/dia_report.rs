@@ -124,7 +124,7 @@ fn energy_quality(footprint: &Footprint) -> &'static str {
 fn carbon_quality(footprint: &Footprint) -> &'static str {
     let grid = &footprint.grid;
     let is_named = grid.place.is_some() && !is_location_guessed(footprint);
-    match is_named || grid.method == sootprint_core::IntensityKind::Given {
+    match is_named || grid.method == sootprint_core::IntensityKind::UserProvided {
         true => "estimated-from-region",
         false => "imputed",
     }

@@ -136,7 +136,7 @@ fn intensity_text(footprint: &Footprint) -> String {
     };
     let kind = match grid.method {
         IntensityKind::Table => "yearly mean",
-        IntensityKind::Given => "given by the user",
+        IntensityKind::UserProvided => "given by the user",
         IntensityKind::Live => "live, weighted by the energy of each part of the run",
         IntensityKind::Forecast => "forecast, weighted by the energy of each part of the run",
         _ => "of another kind",
@@ -146,7 +146,7 @@ fn intensity_text(footprint: &Footprint) -> String {
             format!("{}, a guess from the machine's time zone", escape_markdown(place))
         }
         Some(place) => escape_markdown(place),
-        None if grid.method == IntensityKind::Given => "place not stated".to_owned(),
+        None if grid.method == IntensityKind::UserProvided => "place not stated".to_owned(),
         None => "the world, since nobody said where the run was".to_owned(),
     };
     let year = grid.year.map_or_else(String::new, |year| format!(" of {year}"));
@@ -159,7 +159,7 @@ fn intensity_text(footprint: &Footprint) -> String {
         _ => "",
     };
     let source = without_paths(&grid.source).map(escape_markdown).filter(|source| !source.is_empty());
-    let source = source.filter(|_| grid.method != IntensityKind::Given);
+    let source = source.filter(|_| grid.method != IntensityKind::UserProvided);
     let source = source.map_or_else(String::new, |source| format!("; source: {source}"));
     format!("{value} g CO2eq/kWh{bounds}, {place}, {kind}{year}{basis}{source}")
 }

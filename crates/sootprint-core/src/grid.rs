@@ -132,14 +132,30 @@ impl LocationSource {
 pub enum IntensityKind {
     /// A yearly mean from the embedded tables.
     Table,
-    /// A number that the user gave.
-    Given,
+    /// One number that the user gave.
+    #[serde(rename = "given")]
+    UserProvided,
     /// The user's own figure for the hour.
-    Series,
+    #[serde(rename = "series")]
+    UserSeries,
     /// A live provider's answer for the hour.
     Live,
     /// A live provider's forecast for the hour, which stands until the provider knows better.
     Forecast,
+}
+
+impl IntensityKind {
+    /// What it is, in a sentence for people: `yearly average`, `given by the user`.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Table => "yearly average",
+            Self::UserProvided => "given by the user",
+            Self::UserSeries => "the user's own series, weighted by the energy of each interval",
+            Self::Live => "live, weighted by the energy of each interval",
+            Self::Forecast => "forecast, weighted by the energy of each interval",
+        }
+    }
 }
 
 /// What an intensity counts. Figures of different bases are never mixed in silence.
@@ -157,6 +173,20 @@ pub enum EmissionScope {
     DirectConsumption,
     /// Nobody says, or a live provider covers a part of the run only and figures of two bases are in one mean.
     Unknown,
+}
+
+impl EmissionScope {
+    /// What is counted, for people: `life cycle of the electricity generated`. `None` when it is unknown.
+    #[must_use]
+    pub const fn description(self) -> Option<&'static str> {
+        match self {
+            Self::LifecycleGeneration => Some("life cycle of the electricity generated"),
+            Self::LifecycleConsumption => Some("life cycle of the electricity consumed"),
+            Self::DirectGeneration => Some("direct emissions of the electricity generated"),
+            Self::DirectConsumption => Some("direct emissions of the electricity consumed"),
+            Self::Unknown => None,
+        }
+    }
 }
 
 /// A number that cannot be a grid's intensity.

@@ -12,12 +12,15 @@
 #![forbid(unsafe_code)]
 
 mod component;
+pub mod file;
 mod footprint;
 pub mod format;
 mod grid;
 mod place;
 mod providers;
 mod pue;
+mod repo_id;
+pub mod sync;
 mod training;
 mod units;
 
@@ -34,5 +37,6 @@ pub use grid::{
 pub use place::{Place, PlaceError};
 pub use providers::{CloudMetadata, CloudMetadataError, IntensityProvider};
 pub use pue::{Pue, PueError, PueOrigin};
+pub use repo_id::{RepoId, RepoIdError};
 pub use training::{RunStatus, TrainingType};
 pub use units::{CarbonIntensity, Co2e, Energy, Power};

@@ -173,7 +173,7 @@ mod tests {
         );
         footprint.grid.place = None;
         assert!(grid_summary(&footprint).starts_with("unknown place, world mean: "));
-        footprint.grid.method = IntensityKind::Series;
+        footprint.grid.method = IntensityKind::UserSeries;
         assert!(grid_summary(&footprint).starts_with("unknown place: "));
     }
 }

@@ -144,7 +144,7 @@ impl IntensitySeries {
 
     pub(super) const fn kind_of(&self, period: &IntensityPeriod) -> IntensityKind {
         if self.is_user_provided() {
-            IntensityKind::Series
+            IntensityKind::UserSeries
         } else if period.is_forecast {
             IntensityKind::Forecast
         } else {

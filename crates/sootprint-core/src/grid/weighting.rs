@@ -37,7 +37,7 @@ pub fn energy_weighted(
         intensity: mean(|interval| interval.best),
         low: mean(|interval| interval.low),
         high: mean(|interval| interval.high),
-        method: if series.is_user_provided() { IntensityKind::Series } else { IntensityKind::Live },
+        method: if series.is_user_provided() { IntensityKind::UserSeries } else { IntensityKind::Live },
         origin: series.given_by.unwrap_or(table.origin),
         source: if is_mixed {
             format!("{}; for what it does not cover, {}", series.source, table.source)

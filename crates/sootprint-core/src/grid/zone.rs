@@ -148,7 +148,7 @@ impl GridIntensity {
             place: None,
             zone: None,
             origin,
-            method: IntensityKind::Given,
+            method: IntensityKind::UserProvided,
             source: "given by the user".to_owned(),
             year: None,
             basis: EmissionScope::Unknown,

@@ -54,7 +54,7 @@ impl RunRecorder {
     }
 
     fn accepts_provider_series(&self) -> bool {
-        self.builder.header().grid.method != IntensityKind::Given && self.series.is_none()
+        self.builder.header().grid.method != IntensityKind::UserProvided && self.series.is_none()
     }
 
     /// Keeps the answer; without one what was answered before stands, and beyond it the table's figure.

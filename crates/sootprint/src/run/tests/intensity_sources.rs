@@ -62,9 +62,9 @@ fn user_series_is_weighted_by_energy() {
     assert_eq!((grid.low, grid.high), (grid.intensity, grid.intensity), "the user's figures are exact");
     assert_eq!(
         (grid.method, grid.origin, grid.place.as_deref()),
-        (IntensityKind::Series, LocationSource::Argument, None)
+        (IntensityKind::UserSeries, LocationSource::Argument, None)
     );
-    assert!(interval_kinds(&footprint).iter().all(|method| *method == IntensityKind::Series));
+    assert!(interval_kinds(&footprint).iter().all(|method| *method == IntensityKind::UserSeries));
     assert!(footprint.notes.is_empty(), "{:?}", footprint.notes);
     assert_eq!(load_footprint(dir.path(), None).unwrap(), footprint);
 }
@@ -73,7 +73,7 @@ fn user_series_is_weighted_by_energy() {
 fn hours_beyond_series_use_fallback() {
     let dir = tempfile::tempdir().unwrap();
     for (is_given, method, word) in
-        [(true, IntensityKind::Given, "given figure"), (false, IntensityKind::Table, "table's yearly")]
+        [(true, IntensityKind::UserProvided, "given figure"), (false, IntensityKind::Table, "table's yearly")]
     {
         // The series ends an hour after the run's start.
         let series = series_from_last_hour(dir.path(), &[100.0, 100.0]);
@@ -122,7 +122,7 @@ fn killed_run_keeps_initial_series() {
     assert!(run.handle().flush(Duration::from_secs(60)));
     // Nothing is closed: as after a kill.
     let recovered = load_footprint(dir.path(), None).unwrap();
-    assert_eq!((recovered.run.outcome, recovered.grid.method), (RunStatus::Running, IntensityKind::Series));
+    assert_eq!((recovered.run.outcome, recovered.grid.method), (RunStatus::Running, IntensityKind::UserSeries));
     assert!(approx_eq(recovered.grid.intensity.grams_per_kilowatt_hour(), 100.0));
     let entries = ledger_entries(dir.path(), &recovered.run.id);
     let kept = entries.iter().find_map(|entry| match entry {

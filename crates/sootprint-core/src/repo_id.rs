@@ -1,0 +1,99 @@
+//! The name of a repository on the Hub.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The maximum length that the Hub allows, including the slash.
+const MAX_LEN: usize = 96;
+
+/// A repository on the Hub, `owner/name`, by the Hub's own rules: ASCII letters, digits, `-`, `_` and `.`; neither `-`
+/// nor `.` at an end, no `--` and no `..`; at most 96 characters.
+///
+/// ```
+/// use sootprint_core::RepoId;
+///
+/// let repo: RepoId = "me/digits".parse()?;
+/// assert_eq!((repo.owner(), repo.name()), ("me", "digits"));
+/// assert!("../digits".parse::<RepoId>().is_err());
+/// # Ok::<(), sootprint_core::RepoIdError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepoId {
+    owner: String,
+    name: String,
+}
+
+impl RepoId {
+    /// The user or organisation.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The name without the owner.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl FromStr for RepoId {
+    type Err = RepoIdError;
+
+    fn from_str(input: &str) -> Result<Self, RepoIdError> {
+        match input.split_once('/') {
+            Some((owner, name))
+                if input.len() <= MAX_LEN && is_valid_segment(owner) && is_valid_segment(name) =>
+            {
+                Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
+            }
+            _ => Err(RepoIdError { input: input.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for RepoId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+/// A text that is not a repository id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid repository `{input}`: expected `owner/name`, as in `me/digits`")]
+pub struct RepoIdError {
+    input: String,
+}
+
+fn is_valid_segment(part: &str) -> bool {
+    let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    !part.is_empty()
+        && part.chars().all(is_allowed)
+        && !part.starts_with(['-', '.'])
+        && !part.ends_with(['-', '.'])
+        && !part.contains("--")
+        && !part.contains("..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owner_and_name_are_parsed() {
+        let repo: RepoId = "Me_2/digits-v1.0".parse().unwrap();
+        assert_eq!((repo.owner(), repo.name()), ("Me_2", "digits-v1.0"));
+        assert_eq!(repo.to_string(), "Me_2/digits-v1.0");
+    }
+
+    #[test]
+    fn invalid_repo_id_is_quoted() {
+        let long = format!("me/{}", "x".repeat(94));
+        for input in
+            ["digits", "", "/", "me/", "/digits", "a/b/c", "./me", "../x", "me/di gits", "m--e/x", &long]
+        {
+            let error = input.parse::<RepoId>().unwrap_err().to_string();
+            assert!(error.contains(&format!("`{input}`")), "{error}");
+        }
+    }
+}
