@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod statistics;
-pub mod steps;
 pub mod system;
 
 /// Why something could not be measured.

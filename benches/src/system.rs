@@ -1,47 +1,18 @@
 //! What Linux tells of this process and of the others.
 
-use std::fs::{self, File};
-use std::ops::{Add, Sub};
-use std::os::unix::fs::FileExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
-
 use crate::BenchError;
-
-/// What a thread did so far.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ThreadUsage {
-    /// Its processor time, to the nanosecond.
-    pub cpu_time: Duration,
-    /// How often it was let onto a processor.
-    pub timeslices: u64,
-}
-
-impl Add for ThreadUsage {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { cpu_time: self.cpu_time + other.cpu_time, timeslices: self.timeslices + other.timeslices }
-    }
-}
-
-impl Sub for ThreadUsage {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        Self { cpu_time: self.cpu_time - before.cpu_time, timeslices: self.timeslices - before.timeslices }
-    }
-}
 
 /// The processor time of this process's thread of that name.
 ///
 /// # Errors
 /// When there is no such thread, or no such file of the kernel's.
 pub fn thread_cpu_time(name: &str) -> Result<Duration, BenchError> {
-    Ok(read_thread_usage(&find_thread(name)?)?.cpu_time)
+    read_cpu_time(&find_thread(name)?)
 }
 
 /// The kernel's folder of this process's thread of that name.
@@ -71,67 +42,14 @@ fn task_dir(name: &str) -> Result<Option<PathBuf>, BenchError> {
 /// # Errors
 /// When the kernel has no such files.
 pub fn process_cpu_time() -> Result<Duration, BenchError> {
-    fs::read_dir("/proc/self/task")?.map(|task| Ok(read_thread_usage(&task?.path())?.cpu_time)).sum()
+    fs::read_dir("/proc/self/task")?.map(|task| read_cpu_time(&task?.path())).sum()
 }
 
-fn read_thread_usage(task: &Path) -> Result<ThreadUsage, BenchError> {
+fn read_cpu_time(task: &Path) -> Result<Duration, BenchError> {
     let stat = fs::read_to_string(task.join("schedstat"))?;
-    Ok(parse_schedstat(&stat).ok_or_else(|| format!("a schedstat of another form: {stat}"))?)
-}
-
-/// <https://docs.kernel.org/scheduler/sched-stats.html>
-fn parse_schedstat(stat: &str) -> Option<ThreadUsage> {
-    let numbers: Vec<u64> = stat.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
-    let [time, _, turns] = numbers.try_into().ok()?;
-    Some(ThreadUsage { cpu_time: Duration::from_nanos(time), timeslices: turns })
-}
-
-/// Threads of this process that can be asked quickly for what they did.
-#[derive(Debug)]
-pub struct ThreadWatcher(Vec<File>);
-
-impl ThreadWatcher {
-    /// Of some names.
-    ///
-    /// # Errors
-    /// When there is no such thread, or no such file of the kernel's.
-    pub fn open(names: &[&str]) -> Result<Self, BenchError> {
-        let open = |name: &&str| Ok(File::open(find_thread(name)?.join("schedstat"))?);
-        names.iter().map(open).collect::<Result<_, BenchError>>().map(Self)
-    }
-
-    /// What they did so far; a thread that has ended counts no more.
-    #[must_use]
-    pub fn usage(&self) -> ThreadUsage {
-        let work = |file: &File| {
-            let mut bytes = [0; 64];
-            let length = file.read_at(&mut bytes, 0).ok()?;
-            parse_schedstat(str::from_utf8(&bytes[..length]).ok()?)
-        };
-        self.0.iter().filter_map(work).fold(ThreadUsage::default(), Add::add)
-    }
-}
-
-/// The processor time of this process so far, in seconds.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ProcessCpuTime {
-    /// Of the thread that asked.
-    pub this_thread: f64,
-    /// Of all others, those that have ended among them.
-    pub other_threads: f64,
-}
-
-impl ProcessCpuTime {
-    /// Until now.
-    #[must_use]
-    pub fn now() -> Self {
-        let seconds = |clock| {
-            let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
-            tv_sec as f64 + tv_nsec as f64 * 1e-9
-        };
-        let (all, this) = (seconds(ClockId::ProcessCPUTime), seconds(ClockId::ThreadCPUTime));
-        Self { this_thread: this, other_threads: all - this }
-    }
+    // The first number: <https://docs.kernel.org/scheduler/sched-stats.html>
+    let nanoseconds = stat.split_whitespace().next().and_then(|number| number.parse().ok());
+    Ok(Duration::from_nanos(nanoseconds.ok_or_else(|| format!("cannot parse schedstat `{stat}`"))?))
 }
 
 /// The bytes of memory that this process holds.

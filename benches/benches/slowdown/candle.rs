@@ -1,48 +1,50 @@
 //! A training with Candle.
 
+use std::time::Duration;
+
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, linear, loss};
 use sootprint_candle::CandleLoopExt as _;
 
-use crate::digits::{BenchDigit, BenchDigits, CLASSES, LEARNING_RATE, PIXELS, SlowdownSize};
-use crate::training_arm::TrainingArm;
-use crate::turn_clock::{TrainingTime, TurnClock};
+use sootprint::Run;
 use sootprint_benches::BenchError;
+
+use crate::digits::{BenchDigit, BenchDigits, CLASSES, LEARNING_RATE, PIXELS};
+use crate::turns::TurnTimer;
+
+const HIDDEN: usize = 512;
+const BATCH: usize = 64;
+const PASSES: usize = 64;
+const EPOCHS: u32 = 2;
 
 pub(crate) fn train(
     digits: &BenchDigits,
-    size: SlowdownSize,
-    arm: TrainingArm,
-    clock: &TurnClock,
-) -> Result<TrainingTime, BenchError> {
+    run: Option<&Run>,
+    timer: &TurnTimer,
+) -> Result<Duration, BenchError> {
     let device = Device::Cpu;
     let weights = VarMap::new();
     let layers = VarBuilder::from_varmap(&weights, DType::F32, &device);
-    let (hidden, output) = (
-        linear(PIXELS, size.hidden, layers.pp("hidden"))?,
-        linear(size.hidden, CLASSES, layers.pp("output"))?,
-    );
+    let hidden = linear(PIXELS, HIDDEN, layers.pp("hidden"))?;
+    let output = linear(HIDDEN, CLASSES, layers.pp("output"))?;
     let settings = ParamsAdamW { lr: LEARNING_RATE, ..ParamsAdamW::default() };
     let mut optimizer = AdamW::new(weights.all_vars(), settings)?;
-    let digits = digits.epoch(size);
-    let mut epoch = || {
-        digits.chunks(size.batch).try_for_each(|digits| {
-            clock.batch();
+    let digits = digits.0.repeat(PASSES);
+    let mut train_epoch = || {
+        digits.chunks(BATCH).try_for_each(|digits| {
+            timer.batch();
             let (pixels, classes) = batch(digits, &device)?;
-            let guessed = output.forward(&hidden.forward(&pixels)?.relu()?)?;
-            optimizer.backward_step(&loss::cross_entropy(&guessed, &classes)?)
+            let logits = output.forward(&hidden.forward(&pixels)?.relu()?)?;
+            optimizer.backward_step(&loss::cross_entropy(&logits, &classes)?)
         })
     };
 
-    let (trained, took) = clock.time(|| match &arm {
-        TrainingArm::Measured(run) => run.epochs(1..=size.epochs).on(&device).try_for_each(|_| epoch()),
-        TrainingArm::Without | TrainingArm::Control => (1..=size.epochs).try_for_each(|_| epoch()),
-    })?;
+    let (trained, elapsed) = timer.time(|| match run {
+        Some(run) => run.epochs(1..=EPOCHS).on(&device).try_for_each(|_| train_epoch()),
+        None => (1..=EPOCHS).try_for_each(|_| train_epoch()),
+    });
     trained?;
-    if let TrainingArm::Measured(run) = arm {
-        drop(run.finish());
-    }
-    Ok(took)
+    Ok(elapsed)
 }
 
 fn batch(digits: &[BenchDigit], device: &Device) -> candle_core::Result<(Tensor, Tensor)> {

@@ -1,145 +1,164 @@
-//! What being measured costs a real training: `cargo bench -p sootprint-benches --bench slowdown`.
+//! How much a run slows a training down: `cargo bench -p sootprint-benches --bench slowdown [BLOCKS]`.
 //!
-//! A perceptron learns the digits with Burn and with Candle, again and again. A block is three trainings that do the same
-//! steps: one with a run of sootprint, one without and a control. They take turns of 0.1 to 0.3 s ([`TurnScheduler`]):
-//! what a machine that is shared gives a training changes as much from one tenth of a second to the next as from one
-//! minute to the next, so that short turns tell far more in the same time than whole trainings one after the other, and the
-//! order of each round is drawn by lot. Of each block one ratio is taken; told are their middle and its bounds
-//! ([`ConfidenceInterval`]).
+//! A small network learns digits with Burn and with Candle on the CPU, with one CPU to spare. A block is two trainings
+//! that do the same steps, one with a run and one without. They take turns of 0.1 to 0.3 s in random order, so a noisy
+//! machine affects both alike. Each block gives one ratio of their times; a row shows the Hodges-Lehmann estimate of all
+//! ratios and its 95 % bounds.
 //!
-//! What sootprint does in a training's own course, at steps and at edges, makes the measured one's turns longer. What its
-//! threads do beside it falls into the turns of all three, and is told apart there: in the two without a run, the steps in
-//! which those threads were let onto a processor are compared with the steps next to them ([`held_up`]). The
-//! slowdown is the sum of both.
-//!
-//! What this misses: a part of what a measured training leaves to its threads, such as the readings in the 50 ms after an
-//! edge, where its turn is over by then; and in the first of each turn's steps what the framework's threads do meanwhile
-//! for the step before. A run goes on in all turns and lasts for three times its training, so it looks at its board more
-//! often at the edges of short epochs than it would alone.
-//!
-//! A training that leaves a processor to all else keeps to the other ones: [`place`] says why.
-//!
-//! The third arm is the control. With Candle it is one more training without a run, and a measured one is compared with
-//! both. With Burn it has no run either, but three metrics that do nothing where sootprint has its own: what Burn does for
-//! any three that have a value of each step, which it writes into files. Sootprint's are written once a second.
-//!
-//! Where one thread trains, what goes on around it is known far more closely than how long the same steps take: for how
-//! long it is on no processor, and for how long other threads are at work. By them a training loses no more than both, but
-//! for what they do to its caches. Where several threads train, there is what sootprint's own threads did: no training is
-//! held up for longer than they were at work, and a little longer for each time that a processor changed from one to the
-//! other; what Burn does with the metrics is not in that. Where the clock cannot tell, since a training without a run is not
-//! timed more closely than the goal asks, this is what the goal is held to.
-//!
-//! The training alone is timed: a run's start and finish have their own figures (`numbers`). Each row is a process of its
-//! own, for how many processors a training takes is settled when it begins. `slowdown BLOCKS` takes another number of
-//! blocks, `slowdown BLOCKS ROW...` some rows alone, counted from 0.
+//! # Limits
+//! - The run stays open during both trainings' turns. What its threads do in the background falls into the turns of both,
+//!   so the ratio leaves it out; its CPU time is in a column of its own.
+//! - The start and the end of a run are not included: the benchmark `numbers` measures them.
 
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "the table is the program's result, its progress is none"
+    reason = "the table is the program's result, its progress goes to the other stream"
 )]
 
+mod burn;
 mod candle;
-mod comparison;
-mod cpu_placement;
 mod digits;
-mod row;
 mod silent_renderer;
-mod supervised;
-mod training_arm;
-mod turn_clock;
-mod turn_scheduler;
+mod turns;
 
 use std::process::{Command, ExitCode};
 use std::thread;
+use std::time::Duration;
 
-use digits::SlowdownSize;
-use row::{CpuSelection, SlowdownRow};
-use sootprint_benches::{BenchError, system};
+use digits::BenchDigits;
+use nvidia_ml::{FakeGpu, NvmlScript, install};
+use sootprint::Run;
+use sootprint_benches::BenchError;
+use sootprint_benches::statistics::ConfidenceInterval;
+use sootprint_benches::system::{BackgroundLoad, thread_cpu_time};
+use turns::{TurnScheduler, TurnTimer};
 
-/// The ones without a goal tell what a step and an epoch cost: a small step is dear to whoever does something in each, and a
-/// short epoch to whoever does something at its edges.
-const ROWS: [SlowdownRow; 8] = [
-    SlowdownRow::burn(
-        "Burn, `measured_by`; control with three idle metrics",
-        SlowdownSize::LARGE,
-        CpuSelection::AllButOne,
-    ),
-    SlowdownRow::burn("the same with longer epochs", SlowdownSize::LONG, CpuSelection::AllButOne)
-        .without_goal(),
-    SlowdownRow::burn("the same on all processors", SlowdownSize::LARGE, CpuSelection::All),
-    SlowdownRow::burn("the same with small steps", SlowdownSize::SMALL, CpuSelection::All).without_goal(),
-    SlowdownRow::burn("the same with small steps and short epochs", SlowdownSize::SHORT, CpuSelection::All)
-        .without_goal(),
-    SlowdownRow::candle("Candle, `.on(&device)`", SlowdownSize::SMALL, CpuSelection::AllButOne),
-    SlowdownRow::candle("the same on all processors", SlowdownSize::SMALL, CpuSelection::All),
-    SlowdownRow::candle("the same with short epochs", SlowdownSize::SHORT, CpuSelection::All).without_goal(),
-];
+/// Trains once, with a run or without, and returns the time that its turns took.
+type TrainFn = fn(&BenchDigits, Option<&Run>, &TurnTimer) -> Result<Duration, BenchError>;
 
-/// Tells the process of a row which one it is.
-const ROW: &str = "SOOTPRINT_BENCHES_ROW";
+/// Each framework, how to train with it, and after how many batches the other training has its turn.
+const FRAMEWORKS: [(&str, TrainFn, usize); 2] = [("Burn", burn::train, 15), ("Candle", candle::train, 120)];
 
-/// The exit status of who missed a goal.
+/// The upper bound that a training may lose.
+const GOAL: f64 = 0.005;
+
+/// Selects the framework in the child process.
+const FRAMEWORK_VARIABLE: &str = "SOOTPRINT_BENCHES_FRAMEWORK";
+
+/// The exit status of a framework that misses the goal.
 const MISSED: u8 = 2;
 
-/// Both frameworks multiply in rayon's threads.
-const THREADS: &str = "RAYON_NUM_THREADS";
+/// The names of sootprint's threads, as Linux truncates them.
+const OWN_THREADS: [&str; 2] = ["sootprint-sampl", "sootprint-ledge"];
 
-/// glibc gives large buffers back to the system as soon as they are free. The pages that a step touches anew were half of
-/// Burn's time, and most of the noise. A framework on a board keeps what it has, and so does the process of a row.
-/// One arena is for all threads, as the others' ones are limited.
-const KEEPING_MEMORY: (&str, &str) = (
+/// By default glibc returns large buffers to the system, and touching the pages again is half of a step on the CPU.
+/// A framework on a GPU keeps its buffers, so this process does, too.
+const KEEP_FREED_MEMORY: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296",
 );
 
 fn main() -> ExitCode {
-    let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
-    let blocks = numbers.next();
-    let rows: Vec<usize> = numbers.collect();
-    let passes = match std::env::var(ROW).ok().and_then(|row| ROWS.get(row.parse::<usize>().ok()?)) {
-        Some(row) => row.print(blocks.unwrap_or(row.blocks())),
-        None => table(blocks, &rows),
+    let blocks = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(60);
+    let framework = std::env::var(FRAMEWORK_VARIABLE);
+    let outcome = match FRAMEWORKS.iter().find(|(name, ..)| Ok(*name) == framework.as_deref()) {
+        Some((name, train, batches)) => print_row(name, *train, *batches, blocks),
+        None => print_table(blocks),
     };
-    match passes {
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(MISSED),
-        Err(failure) => {
-            println!("\nnot measured: {failure}");
+        Err(error) => {
+            println!("\nnot measured: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Prints some rows, or all when none is named; whether all reach their goal.
-fn table(blocks: Option<usize>, rows: &[usize]) -> Result<bool, BenchError> {
-    let neighbours = system::BackgroundLoad::start()?;
-    println!(
-        "| training on the processor | threads | blocks | a step takes | an epoch takes | slowdown, its middle and 95 % bounds | of it in the training's course | and through threads beside it | slowdown of the control | its thread waits longer by | more work of other threads | of it sootprint's | lost through other threads | goal | |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
-    let processors = thread::available_parallelism()?.get();
+/// Measures each framework in a process of its own, because thread pools and memory are set up once per process.
+fn print_table(blocks: usize) -> Result<bool, BenchError> {
+    let load = BackgroundLoad::start()?;
+    let threads = (thread::available_parallelism()?.get() - 1).max(1).to_string();
+    println!("| training | blocks | slowdown, 95 % bounds | sampler's CPU time | goal |");
+    println!("|---|---|---|---|---|");
     let mut passes = true;
-    let rows = if rows.is_empty() { (0..ROWS.len()).collect() } else { rows.to_vec() };
-    for index in rows {
-        let row = ROWS.get(index).ok_or_else(|| format!("there is no row {index}"))?;
-        let threads = match row.processors {
-            CpuSelection::All => processors,
-            CpuSelection::AllButOne => (processors - 1).max(1),
-        };
-        let mut process = Command::new(std::env::current_exe()?);
-        process
-            .args(blocks.map(|blocks| blocks.to_string()))
-            .env(ROW, index.to_string())
-            .env(THREADS, threads.to_string())
-            .envs([KEEPING_MEMORY]);
-        passes &= match process.status()? {
-            status if status.success() => true,
-            status if status.code() == Some(i32::from(MISSED)) => false,
-            status => return Err(format!("the row {index}, {}, ended with {status}", row.name).into()),
-        };
+    for (name, ..) in FRAMEWORKS {
+        let status = Command::new(std::env::current_exe()?)
+            .arg(blocks.to_string())
+            .envs([(FRAMEWORK_VARIABLE, name), ("RAYON_NUM_THREADS", threads.as_str()), KEEP_FREED_MEMORY])
+            .status()?;
+        match status.code() {
+            Some(0) => {}
+            Some(code) if code == i32::from(MISSED) => passes = false,
+            _ => return Err(format!("{name}: {status}").into()),
+        }
     }
-    println!("\nOther programs kept {:.2} cores busy meanwhile.", neighbours.busy_cores()?);
+    println!("\nOther programs kept {:.2} cores busy.", load.busy_cores()?);
     Ok(passes)
+}
+
+/// Measures one framework and prints its row; whether the upper bound is within the goal.
+fn print_row(name: &str, train: TrainFn, batches_per_turn: usize, blocks: usize) -> Result<bool, BenchError> {
+    let digits = BenchDigits::load()?;
+    // The first block fills caches and thread pools.
+    run_block(train, &digits, batches_per_turn)?;
+    let (mut ratios, mut sampler_shares) = (Vec::new(), Vec::new());
+    for block in 1..=blocks {
+        let times = run_block(train, &digits, batches_per_turn)?;
+        ratios.push(times.with_run / times.without - 1.0);
+        sampler_shares.push(times.own_cpu_time / (times.with_run + times.without));
+        eprintln!("{name}: block {block} of {blocks}");
+    }
+    let slowdown = ConfidenceInterval::from_differences(&ratios).ok_or("at least 6 blocks are needed")?;
+    let passes = slowdown.high <= GOAL;
+    let sampler_share = sampler_shares.iter().sum::<f64>() / blocks as f64;
+    let [estimate, low, high, share] =
+        [slowdown.estimate, slowdown.low, slowdown.high, sampler_share].map(|value| value * 100.0);
+    println!(
+        "| {name} | {blocks} | {estimate:+.2} % ({low:+.2} to {high:+.2} %) | {share:.2} % of a core | upper bound ≤ {} %: {} |",
+        GOAL * 100.0,
+        if passes { "pass" } else { "miss" },
+    );
+    Ok(passes)
+}
+
+/// What one block took, in seconds.
+struct BlockTimes {
+    with_run: f64,
+    without: f64,
+    own_cpu_time: f64,
+}
+
+fn run_block(
+    train: TrainFn,
+    digits: &BenchDigits,
+    batches_per_turn: usize,
+) -> Result<BlockTimes, BenchError> {
+    let dir = tempfile::tempdir()?;
+    // A GPU with a counter, so that the sampler has one to read.
+    let gpu = FakeGpu::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
+        .power_limit(700)
+        .power_from(Duration::ZERO, 400)
+        .energy_counter(Duration::from_millis(20));
+    let library = install(&NvmlScript::new().with_gpu(gpu), dir.path())?;
+    let run = Run::pre_training(dir.path().join("run")).nvml_library(library).try_start()?;
+    let before = own_cpu_time()?;
+
+    let scheduler = TurnScheduler::new(2, fastrand::u64(..));
+    // Both trainings have a ticket before the first one waits for the other.
+    let timers = [0, 1].map(|number| TurnTimer::new(scheduler.ticket(number), batches_per_turn));
+    let [with_run, without] = &timers;
+    let (with_run, without) = thread::scope(|scope| {
+        let other = scope.spawn(|| train(digits, None, without));
+        let with_run = train(digits, Some(&run), with_run);
+        (with_run, other.join().unwrap_or_else(|_| Err("the training without a run panicked".into())))
+    });
+    let own_cpu_time = own_cpu_time()?.saturating_sub(before).as_secs_f64();
+    drop(run.finish());
+    Ok(BlockTimes { with_run: with_run?.as_secs_f64(), without: without?.as_secs_f64(), own_cpu_time })
+}
+
+fn own_cpu_time() -> Result<Duration, BenchError> {
+    OWN_THREADS.iter().map(|name| thread_cpu_time(name)).sum()
 }

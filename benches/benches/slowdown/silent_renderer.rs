@@ -1,4 +1,4 @@
-//! A renderer of Burn's that shows nothing: what a terminal costs is not what is asked.
+//! A renderer for Burn that shows nothing, so that the terminal costs nothing.
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
 use burn::train::metric::MetricDefinition;
@@ -6,7 +6,7 @@ use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
 
-/// Shows nothing.
+/// Renders nothing.
 pub(crate) struct SilentRenderer;
 
 impl MetricsRendererTraining for SilentRenderer {
