@@ -1,4 +1,4 @@
-//! The Hub's API over HTTP: which request goes to which handler.
+//! The Hub's API over HTTP: the routes of its handlers.
 
 mod access;
 mod commit;
@@ -7,6 +7,7 @@ mod error;
 mod fault_layer;
 mod files;
 mod repositories;
+mod request;
 mod upload;
 
 use std::sync::Arc;
@@ -15,13 +16,11 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, OriginalUri};
 use axum::http::{Method, StatusCode};
 use axum::routing::{get, post};
-use jiff::Timestamp;
-use serde::Deserialize;
 
 use crate::state::HubState;
 use error::ApiError;
 
-/// All requests that the hub answers.
+/// All routes of the API.
 pub(crate) fn router(hub: Arc<HubState>) -> Router {
     let model = Router::new()
         .route("/", get(repositories::info))
@@ -54,39 +53,7 @@ pub(crate) fn router(hub: Arc<HubState>) -> Router {
         .with_state(hub)
 }
 
-/// What the path of a request says.
-#[derive(Debug, Deserialize)]
-struct RequestTarget {
-    namespace: String,
-    name: String,
-    #[serde(default = "main_branch")]
-    revision: String,
-    #[serde(default)]
-    path: String,
-}
-
-impl RequestTarget {
-    /// The repository's name, `owner/name`.
-    fn repository_id(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
-    }
-}
-
-fn main_branch() -> String {
-    "main".to_owned()
-}
-
-/// Whether a parameter of the query says yes. hf-hub writes `true` or `1`, Python also `True`.
-fn is_true(parameter: Option<&str>) -> bool {
-    parameter.is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"))
-}
-
-/// A date as the Hub writes it: RFC 3339 in UTC, with milliseconds.
-fn format_timestamp(instant: Timestamp) -> String {
-    format!("{instant:.3}")
-}
-
 async fn not_implemented(method: Method, OriginalUri(address): OriginalUri) -> ApiError {
-    let message = format!("the loopback hub does not answer {method} {}", address.path());
+    let message = format!("the fake Hub does not implement {method} {}", address.path());
     ApiError::new(StatusCode::NOT_IMPLEMENTED, message)
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::error::RepositoryError;
 use crate::git::{self, ObjectId, TreeEntry};
 use crate::lfs::LfsFile;
-use crate::repository::RepositoryError;
 
 /// All files of one commit, by path. Cheap to clone: the contents are shared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

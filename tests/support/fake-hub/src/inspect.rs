@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::error::RepositoryError;
 use crate::file_tree::{FileChange, RepositoryFile};
-use crate::repository::{HubCommit, ModelRepository, NewCommit, RepositoryError};
+use crate::repository::{HubCommit, ModelRepository, NewCommit};
 use crate::{FakeHub, state};
 
 /// Reading. A repository is named `owner/name`; a revision is a branch, `refs/pr/N` or the full id of a commit.

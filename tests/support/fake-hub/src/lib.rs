@@ -59,6 +59,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod error;
 mod fault;
 mod file_tree;
 mod git;
@@ -74,10 +75,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use crate::error::{HubStartError, RepositoryError};
 pub use crate::fault::{HubFault, HubFaultKind};
 pub use crate::inspect::FakeHubError;
 pub use crate::proxy::LinkState;
-pub use crate::repository::{HubCommit, RepositoryError};
+pub use crate::repository::HubCommit;
 
 /// A Hub that runs on this machine until it is dropped.
 ///
@@ -149,25 +151,4 @@ impl fmt::Debug for FakeHub {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("FakeHub").field("endpoint", &self.endpoint()).finish_non_exhaustive()
     }
-}
-
-/// Why a hub did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HubStartError {
-    /// The system gave no port.
-    #[error("the loopback hub found no port on 127.0.0.1; is the loopback interface up?")]
-    Bind(#[source] std::io::Error),
-    /// The system gave no thread.
-    #[error("the loopback hub cannot start its thread; is there a limit on this user's processes?")]
-    Thread(#[source] std::io::Error),
-    /// The system gave no thread or no event queue to the hub's runtime.
-    #[error("the loopback hub cannot start its runtime; is there a limit on open files or processes?")]
-    Runtime(#[source] std::io::Error),
-    /// The storage's folder cannot be used.
-    #[error("the loopback hub cannot keep its storage in that folder; may it be written?")]
-    Storage(#[source] xet_client::ClientError),
-    /// The hub's thread ended before it could say anything: a mistake in the hub.
-    #[error("the loopback hub's thread died while it started; run again with RUST_BACKTRACE=1")]
-    Died,
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
+use crate::error::RepositoryError;
 use crate::file_tree::{FileChange, FileTree, RepositoryFile};
 use crate::git;
 use crate::lfs;
@@ -53,27 +54,6 @@ pub(crate) struct NewCommit {
     pub(crate) parent: Option<String>,
     pub(crate) changes: Vec<FileChange>,
     pub(crate) date: Timestamp,
-}
-
-/// Why a repository did not do what it was asked. The texts are those of the Hub where they are known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RepositoryError {
-    /// No branch, pull request or commit has this name.
-    #[error("Invalid rev id: {0}")]
-    RevisionNotFound(String),
-    /// No file or folder has this path.
-    #[error("Entry not found: {0}")]
-    FileNotFound(String),
-    /// The commit was made for a parent that is no longer the newest.
-    #[error("A commit has happened since. Please refresh and try again.")]
-    StaleParent,
-    /// A branch has this name already.
-    #[error("Reference already exists: {0}")]
-    BranchExists(String),
-    /// Git takes no such path.
-    #[error("Invalid path in repository: {0}")]
-    InvalidPath(String),
 }
 
 impl ModelRepository {

@@ -21,7 +21,7 @@ use xet_client::cas_types::HexMerkleHash;
 use xet_runtime::config::XetConfig;
 use xet_runtime::core::XetContext;
 
-use crate::HubStartError;
+use crate::error::HubStartError;
 use crate::git::hex_encode;
 use crate::lfs::LfsFile;
 use crate::proxy::{LinkState, StorageProxy};

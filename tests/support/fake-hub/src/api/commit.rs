@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::access::WriteAccess;
 use super::error::ApiError;
-use super::{RequestTarget, is_true};
+use super::request::{RequestTarget, is_true};
 use crate::file_tree::{FileChange, RepositoryFile};
 use crate::lfs::MAX_REGULAR_FILE_SIZE;
 use crate::repository::NewCommit;

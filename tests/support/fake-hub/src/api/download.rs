@@ -8,9 +8,9 @@ use axum::http::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, LINK, LOCATION, RAN
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::RequestTarget;
 use super::access::ReadAccess;
 use super::error::ApiError;
+use super::request::RequestTarget;
 use crate::file_tree::RepositoryFile;
 use crate::lfs::LfsFile;
 use crate::state::HubState;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use xet_client::ClientError;
 
-use crate::repository::RepositoryError;
+use crate::error::RepositoryError;
 
 /// An error in the Hub's form: a status, the header `X-Error-Code` that Python goes by, and the message both in
 /// `X-Error-Message` and in the body. hf-hub goes by the status and by what it was doing.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::access::ReadAccess;
 use super::error::ApiError;
-use super::{RequestTarget, is_true};
+use super::request::{RequestTarget, is_true};
 use crate::file_tree::{ListingEntry, RepositoryFile};
 use crate::state::HubState;
 

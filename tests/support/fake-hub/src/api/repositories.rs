@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::access::{ReadAccess, WriteAccess};
 use super::error::ApiError;
-use super::{RequestTarget, format_timestamp, is_true};
+use super::request::{RequestTarget, format_timestamp, is_true};
 use crate::file_tree::RepositoryFile;
 use crate::git;
 use crate::repository::{CommitSnapshot, ModelRepository};

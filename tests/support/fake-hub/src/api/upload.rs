@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::RequestTarget;
 use super::access::{ReadAccess, WriteAccess};
 use super::error::ApiError;
+use super::request::RequestTarget;
 use crate::file_tree::RepositoryFile;
 use crate::lfs;
 use crate::state::HubState;
