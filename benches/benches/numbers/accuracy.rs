@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::child::{FigureProcess, FigureReport};
 use crate::machine::{BenchMachine, ObservedRun, POWER_PERIOD, SCRIPT_LEAD, gpu_uuid, scripted_gpu};
-use crate::{NumbersRow, format_percent};
+use crate::row::{NumbersRow, format_percent};
 use nvidia_ml::FakeGpu;
 use sootprint_benches::BenchError;
 

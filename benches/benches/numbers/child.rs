@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::Error;
 use std::process::{Command, ExitCode, Stdio};
 
-use crate::{accuracy, cost};
 use sootprint_benches::BenchError;
 
 /// The argument before a task.
@@ -53,17 +52,8 @@ impl FigureProcess {
     }
 }
 
-/// Does a task in this process and prints the report.
-pub(crate) fn run_task(task: &[String]) -> ExitCode {
-    let words: Vec<&str> = task.iter().map(String::as_str).collect();
-    let found = match words.as_slice() {
-        ["accuracy", case, window] => accuracy::measure_window(case, window),
-        ["edges"] => cost::start_finish_times(),
-        ["memory"] => cost::added_memory(),
-        ["sampler", gpus, sensor] => cost::sampler_cpu_share(gpus, sensor),
-        ["hook"] => cost::epoch_hook_times(),
-        _ => Err(format!("there is no task {words:?}").into()),
-    };
+/// Prints what a task of this process found.
+pub(crate) fn print_report(found: Result<FigureReport, BenchError>) -> ExitCode {
     match found {
         Ok(report) => {
             println!("{report}");

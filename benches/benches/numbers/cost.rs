@@ -8,7 +8,7 @@ use nvml_wrapper::Nvml;
 
 use crate::child::{FigureProcess, FigureReport};
 use crate::machine::{BenchMachine, scripted_gpu};
-use crate::{NumbersRow, format_percent};
+use crate::row::{NumbersRow, format_percent};
 use nvidia_ml::FakeGpu;
 use sootprint_benches::{BenchError, system};
 

@@ -1,9 +1,8 @@
-//! The table of numbers to reach, as this machine gives them.
+//! The goals of the project and what this machine reaches: `cargo bench -p sootprint-benches --bench numbers`.
 //!
-//! `cargo bench -p sootprint-benches --bench numbers` prints it as Markdown; the exit status is 1 when a row
-//! fails. It takes four to five minutes, of which most is waiting: each figure is taken in a process of its own,
-//! on an NVML library whose boards follow a script and whose true energy is therefore known. What a real board's
-//! sensor does is in no figure.
+//! Prints a Markdown table; the exit status is 1 if a row fails. It takes four to five minutes, mostly waiting: each
+//! figure is measured in a process of its own, on a fake NVML library whose GPUs follow a script, so their true energy is
+//! known. The errors of a real GPU's sensor are in no figure.
 
 #![expect(clippy::print_stdout, reason = "the table is the program's result")]
 
@@ -11,16 +10,32 @@ mod accuracy;
 mod child;
 mod cost;
 mod machine;
+mod row;
 
 use std::process::ExitCode;
 
+use child::FigureReport;
+use row::NumbersRow;
 use sootprint_benches::{BenchError, system};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
-        Some((first, task)) if first == child::TASK_ARGUMENT => child::run_task(task),
+        Some((first, task)) if first == child::TASK_ARGUMENT => child::print_report(run_task(task)),
         _ => print_table(),
+    }
+}
+
+/// Takes one figure in this process.
+fn run_task(task: &[String]) -> Result<FigureReport, BenchError> {
+    let words: Vec<&str> = task.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["accuracy", case, window] => accuracy::measure_window(case, window),
+        ["edges"] => cost::start_finish_times(),
+        ["memory"] => cost::added_memory(),
+        ["sampler", gpus, sensor] => cost::sampler_cpu_share(gpus, sensor),
+        ["hook"] => cost::epoch_hook_times(),
+        _ => Err(format!("unknown task {words:?}").into()),
     }
 }
 
@@ -32,36 +47,11 @@ fn print_table() -> ExitCode {
         println!("| {what} | {measured} | {goal} | {} |", if passes { "pass" } else { "**fail**" });
         failed += u32::from(!passes);
     }
-    match background_load.and_then(|neighbours| neighbours.busy_cores()) {
-        Ok(cores) => println!(
-            "\nOther programs kept {cores:.2} cores busy meanwhile; no figure is corrected for that."
-        ),
-        Err(failure) => println!("\nHow busy other programs were is unknown: {failure}."),
+    match background_load.and_then(|load| load.busy_cores()) {
+        Ok(cores) => {
+            println!("\nOther programs kept {cores:.2} cores busy; no figure is corrected for that.")
+        }
+        Err(failure) => println!("\nThe load of other programs is unknown: {failure}."),
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// A line of the table.
-struct NumbersRow {
-    what: String,
-    measured: String,
-    goal: String,
-    passes: bool,
-}
-
-impl NumbersRow {
-    /// With the measured value in words and whether it reaches the goal; what could not be measured does not.
-    fn new(
-        what: impl Into<String>,
-        goal: impl Into<String>,
-        found: Result<(String, bool), BenchError>,
-    ) -> Self {
-        let (measured, passes) = found.unwrap_or_else(|failure| (format!("not measured: {failure}"), false));
-        Self { what: what.into(), measured, goal: goal.into(), passes }
-    }
-}
-
-/// A part of one as per cent, with as many decimals as the goals have and one more.
-fn format_percent(part: f64) -> String {
-    format!("{:.3} %", part * 100.0)
 }

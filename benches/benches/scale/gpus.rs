@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nvml_wrapper::Nvml;
 use sootprint::{ComponentKind, Run};
 
-use crate::{child_figures, verdict};
+use crate::child::{child_figures, verdict};
 use nvidia_ml::{FakeGpu, NvmlScript, install};
 use sootprint_benches::{BenchError, system};
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sootprint::{ComponentKind, Power, Replay, Run, VirtualClock, load_footprint};
 
-use crate::{child_figures, verdict};
+use crate::child::{child_figures, verdict};
 use sootprint_benches::{BenchError, system};
 
 const MAX_SECONDS: f64 = 10.0;
