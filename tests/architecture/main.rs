@@ -1,9 +1,10 @@
-//! The rules of the house that are facts about its files: who may import whom, and what each manifest has to say.
+//! The rules of ARCHITECTURE.md that are facts about files: dependencies between crates, circles between files, manifests.
 //!
-//! `cargo metadata` and the files are read; nothing is built or measured.
+//! The tests read `cargo metadata` and the files; they build and measure nothing.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first failure")]
 
 mod dependencies;
 mod manifests;
+mod modules;
 mod workspace;

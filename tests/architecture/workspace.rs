@@ -1,6 +1,5 @@
-//! The workspace as cargo and the files tell of it.
+//! The workspace as `cargo metadata` and the files describe it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,15 +24,17 @@ pub(crate) struct WorkspacePackage {
     pub(crate) rust_version: String,
     pub(crate) metadata: Value,
     pub(crate) dependencies: Vec<PackageDependency>,
-    /// The root of its library, and those of its programs.
+    /// The roots of its library and of its programs.
     pub(crate) target_roots: Vec<PathBuf>,
+    /// The same, with those of its examples and benchmarks.
+    pub(crate) source_roots: Vec<PathBuf>,
 }
 
 pub(crate) struct PackageDependency {
     pub(crate) name: String,
-    /// Whether it is there for tests only.
+    /// Whether it is a dev-dependency.
     pub(crate) is_dev: bool,
-    /// Whether it lies in this repository.
+    /// Whether it is part of this repository.
     pub(crate) is_ours: bool,
 }
 
@@ -43,7 +44,7 @@ pub(crate) fn workspace_packages() -> Vec<WorkspacePackage> {
     metadata["packages"].as_array().unwrap().iter().map(WorkspacePackage::from_json).collect()
 }
 
-/// What cargo tells; without `--no-deps` it may fetch what is in `Cargo.lock` and was never built here.
+/// Output of `cargo metadata`; without `--no-deps` it may download packages of `Cargo.lock` that were never built here.
 pub(crate) fn cargo_metadata(arguments: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked"])
@@ -58,12 +59,14 @@ pub(crate) fn cargo_metadata(arguments: &[&str]) -> Value {
 impl WorkspacePackage {
     fn from_json(value: &Value) -> Self {
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-        let is_root = |target: &&Value| {
-            let kinds: BTreeSet<&str> =
-                target["kind"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-            ["lib", "rlib", "cdylib", "bin"].iter().any(|kind| kinds.contains(kind))
+        let roots = |kinds: &[&str]| {
+            let has_kind = |target: &&Value| {
+                let mut its_kinds = target["kind"].as_array().unwrap().iter().filter_map(Value::as_str);
+                its_kinds.any(|kind| kinds.contains(&kind))
+            };
+            let targets = value["targets"].as_array().unwrap().iter().filter(has_kind);
+            targets.map(|target| target["src_path"].as_str().unwrap().into()).collect()
         };
-        let targets = value["targets"].as_array().unwrap().iter().filter(is_root);
         Self {
             name: text("name"),
             manifest_path: text("manifest_path").into(),
@@ -77,11 +80,12 @@ impl WorkspacePackage {
                 .iter()
                 .map(PackageDependency::from_json)
                 .collect(),
-            target_roots: targets.map(|target| target["src_path"].as_str().unwrap().into()).collect(),
+            target_roots: roots(&["lib", "rlib", "cdylib", "bin"]),
+            source_roots: roots(&["lib", "rlib", "cdylib", "bin", "example", "bench"]),
         }
     }
 
-    /// What it needs to be built, or only to be tested.
+    /// Its normal and build dependencies, or only its dev-dependencies.
     pub(crate) fn dependencies_with_dev(&self, is_dev: bool) -> impl Iterator<Item = &PackageDependency> {
         self.dependencies.iter().filter(move |dependency| dependency.is_dev == is_dev)
     }
