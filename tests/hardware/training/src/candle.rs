@@ -6,36 +6,46 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use board_training::counter::Counter;
-use board_training::{Failure, compare, held_up, slowdown};
 use candle_core::{DType, Device, Tensor};
-use candle_nn::{AdamW, Linear, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, linear, loss};
+use candle_nn::{
+    AdamW, Optimizer as _, Linear, Module as _, ParamsAdamW, VarBuilder, VarMap, linear, loss,
+};
+use gpu_training::counter::CounterRecorder;
+use gpu_training::{TrainingError, measure_read_stall, measure_slowdown, print_comparison};
 use sootprint::Run;
 use sootprint_candle::CandleLoopExt as _;
 
 const CLASSES: usize = 10;
 
-fn main() -> Result<ExitCode, Failure> {
+fn main() -> Result<ExitCode, TrainingError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let device = Device::new_cuda(0)?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["accuracy"] => accuracy(&device),
+        ["accuracy"] => check_accuracy(&device),
         ["slowdown", seconds] => {
             let patience = Duration::from_secs(seconds.parse()?);
-            let (small, large) = (Training::new(512, 64, &device)?, Training::new(4096, 4096, &device)?);
-            let row = |what, model: &Training, steps, end| {
-                slowdown(what, patience, |measured| timed(model.clone(), steps, measured, end))
+            let (small, large) =
+                (CudaTraining::new(512, 64, &device)?, CudaTraining::new(4096, 4096, &device)?);
+            let row = |what, model: &CudaTraining, steps, end| {
+                measure_slowdown(what, patience, |measured| {
+                    time_training(model.clone(), steps, measured, end)
+                })
             };
-            row("Candle, large steps", &large, 40, End::ReadsItsLoss)?;
-            row("The same, and the device is synchronised at the end", &large, 40, End::Synchronizes)?;
-            row("Candle, small steps", &small, 400, End::ReadsItsLoss)?;
+            row("Candle, large steps", &large, 40, End::ReadLoss)?;
+            row("The same, and the device is synchronised at the end", &large, 40, End::SynchronizeDevice)?;
+            row("Candle, small steps", &small, 400, End::ReadLoss)?;
             Ok(ExitCode::SUCCESS)
         }
         ["held-up", seconds] => {
             let patience = Duration::from_secs(seconds.parse()?);
-            let (small, large) = (Training::new(512, 64, &device)?, Training::new(4096, 4096, &device)?);
-            held_up("Candle, small steps", patience, || timed(small.clone(), 200, false, End::ReadsItsLoss))?;
-            held_up("Candle, large steps", patience, || timed(large.clone(), 40, false, End::ReadsItsLoss))?;
+            let (small, large) =
+                (CudaTraining::new(512, 64, &device)?, CudaTraining::new(4096, 4096, &device)?);
+            measure_read_stall("Candle, small steps", patience, || {
+                time_training(small.clone(), 200, false, End::ReadLoss)
+            })?;
+            measure_read_stall("Candle, large steps", patience, || {
+                time_training(large.clone(), 40, false, End::ReadLoss)
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         _ => Err("candle-cuda accuracy | slowdown SECONDS | held-up SECONDS".into()),
@@ -43,11 +53,11 @@ fn main() -> Result<ExitCode, Failure> {
 }
 
 /// Six epochs; the even ones wait half of their time, so that the power changes at their edges and within.
-fn accuracy(device: &Device) -> Result<ExitCode, Failure> {
-    let training = Training::new(8192, 4096, device)?;
+fn check_accuracy(device: &Device) -> Result<ExitCode, TrainingError> {
+    let training = CudaTraining::new(8192, 4096, device)?;
     training.optimizer()?.step(3)?;
     let folder = tempfile::tempdir()?;
-    let counter = Counter::start()?;
+    let counter = CounterRecorder::start()?;
     let run = Run::pre_training(folder.path()).start();
     let mut optimizer = training.optimizer()?;
     let mut edges = Vec::new();
@@ -67,24 +77,33 @@ fn accuracy(device: &Device) -> Result<ExitCode, Failure> {
     }
     let footprint = run.finish();
     let ticks = counter.stop()?;
-    ticks.describe();
-    let truths: Vec<_> = edges.iter().map(|(from, to)| ticks.between(*from, *to)).collect();
+    ticks.print_tick_intervals();
+    let truths: Vec<_> = edges.iter().map(|(from, to)| ticks.energy_between(*from, *to)).collect();
     println!("\n{footprint}");
-    Ok(if compare("Candle on CUDA", &footprint, &truths) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if print_comparison("Candle on CUDA", &footprint, &truths) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// What a training waits for at its end.
 #[derive(Debug, Clone, Copy)]
 enum End {
     /// Its last step's loss, which comes after all else.
-    ReadsItsLoss,
+    ReadLoss,
     /// The device as well, so that CUDA's memory pool gives back what is free: many calls into the driver, right when a
     /// run reads the counter for the edge.
-    Synchronizes,
+    SynchronizeDevice,
 }
 
 /// How long a training of a few epochs takes, without the run's start and finish.
-fn timed(training: Training, steps: usize, measured: bool, end: End) -> Result<Duration, Failure> {
+fn time_training(
+    training: CudaTraining,
+    steps: usize,
+    measured: bool,
+    end: End,
+) -> Result<Duration, TrainingError> {
     const EPOCHS: RangeInclusive<u32> = 1..=3;
 
     let folder = tempfile::tempdir()?;
@@ -96,7 +115,7 @@ fn timed(training: Training, steps: usize, measured: bool, end: End) -> Result<D
         Some(run) => run.epochs(EPOCHS).on(&training.device).try_for_each(&mut epoch)?,
         None => EPOCHS.into_iter().try_for_each(&mut epoch)?,
     }
-    if matches!(end, End::Synchronizes) {
+    if matches!(end, End::SynchronizeDevice) {
         training.device.synchronize()?;
     }
     let took = began.elapsed();
@@ -108,7 +127,7 @@ fn timed(training: Training, steps: usize, measured: bool, end: End) -> Result<D
 
 /// Weights, and one batch that is learnt again and again.
 #[derive(Clone)]
-struct Training {
+struct CudaTraining {
     weights: VarMap,
     layers: [Linear; 3],
     inputs: Tensor,
@@ -116,8 +135,8 @@ struct Training {
     device: Device,
 }
 
-impl Training {
-    fn new(hidden: usize, batch: usize, device: &Device) -> Result<Self, Failure> {
+impl CudaTraining {
+    fn new(hidden: usize, batch: usize, device: &Device) -> Result<Self, TrainingError> {
         let weights = VarMap::new();
         let names = VarBuilder::from_varmap(&weights, DType::F32, device);
         let layers = [
@@ -131,21 +150,21 @@ impl Training {
         Ok(Self { weights, layers, inputs, classes, device: device.clone() })
     }
 
-    fn optimizer(&self) -> Result<Optimizer, Failure> {
+    fn optimizer(&self) -> Result<CudaOptimizer, TrainingError> {
         let settings = ParamsAdamW { lr: 1e-4, ..ParamsAdamW::default() };
-        Ok(Optimizer { training: self.clone(), adam: AdamW::new(self.weights.all_vars(), settings)? })
+        Ok(CudaOptimizer { training: self.clone(), adam: AdamW::new(self.weights.all_vars(), settings)? })
     }
 }
 
-struct Optimizer {
-    training: Training,
+struct CudaOptimizer {
+    training: CudaTraining,
     adam: AdamW,
 }
 
-impl Optimizer {
+impl CudaOptimizer {
     /// Steps, and the last one's loss, for which the device is waited for, as in most trainings.
-    fn step(&mut self, count: usize) -> Result<f32, Failure> {
-        let Training { layers: [first, second, third], inputs, classes, .. } = &self.training;
+    fn run_steps(&mut self, count: usize) -> Result<f32, TrainingError> {
+        let CudaTraining { layers: [first, second, third], inputs, classes, .. } = &self.training;
         let mut last = 0.0;
         for _ in 0..count {
             let hidden = second.forward(&first.forward(inputs)?.relu()?)?.relu()?;

@@ -12,24 +12,24 @@ use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
 use nvml_wrapper::{Device, Nvml};
 
-use crate::{Failure, Place, Truth};
+use crate::{ReferenceEnergy, TickPosition, TrainingError};
 
 /// Shorter than any board's tick.
-const PAUSE: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Notes each tick, and each change of the power, until it is stopped.
-pub struct Counter {
+pub struct CounterRecorder {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Ticks, Failure>>,
+    thread: JoinHandle<Result<CounterRecording, TrainingError>>,
     started: Receiver<()>,
 }
 
-impl Counter {
+impl CounterRecorder {
     /// Begins to read, and returns when the first value is there.
     ///
     /// # Errors
     /// When there is not exactly one board, or it has no counter.
-    pub fn start() -> Result<Self, Failure> {
+    pub fn start() -> Result<Self, TrainingError> {
         let stop = Arc::new(AtomicBool::new(false));
         let (says, started) = channel();
         let is_stopped = Arc::clone(&stop);
@@ -39,9 +39,9 @@ impl Counter {
                 return Err("this needs a machine with one board".into());
             }
             let board = nvml.device_by_index(0)?;
-            let mut ticks = Ticks::default();
+            let mut ticks = CounterRecording::default();
             loop {
-                let watts = power(&board)?;
+                let watts = read_power(&board)?;
                 if ticks.powers.last().is_none_or(|(_, last)| watts != *last) {
                     ticks.powers.push((Instant::now(), watts));
                 }
@@ -56,7 +56,7 @@ impl Counter {
                     ticks.powers.push((Instant::now(), watts));
                     return Ok(ticks);
                 }
-                thread::sleep(PAUSE);
+                thread::sleep(POLL_INTERVAL);
             }
         });
         let counter = Self { stop, thread, started };
@@ -70,7 +70,7 @@ impl Counter {
     ///
     /// # Errors
     /// When the counter could not be read.
-    pub fn stop(self) -> Result<Ticks, Failure> {
+    pub fn stop(self) -> Result<CounterRecording, TrainingError> {
         // One tick more, so that the last edge has one on either side.
         thread::sleep(Duration::from_millis(300));
         self.stop.store(true, Ordering::Relaxed);
@@ -79,7 +79,7 @@ impl Counter {
 }
 
 /// In watts.
-fn power(board: &Device<'_>) -> Result<f64, Failure> {
+fn read_power(board: &Device<'_>) -> Result<f64, TrainingError> {
     let field = board.field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)])?.pop().ok_or("no field")??;
     match field.value? {
         SampleValue::U32(milliwatts) => Ok(f64::from(milliwatts) / 1e3),
@@ -89,35 +89,35 @@ fn power(board: &Device<'_>) -> Result<f64, Failure> {
 
 /// The counter's values and the power's, each at the moment in which it was first seen.
 #[derive(Default)]
-pub struct Ticks {
+pub struct CounterRecording {
     counter: Vec<(Instant, f64)>,
     powers: Vec<(Instant, f64)>,
 }
 
-impl Ticks {
+impl CounterRecording {
     /// The energy between two moments, by straight lines between ticks.
     #[must_use]
-    pub fn between(&self, from: Instant, to: Instant) -> Truth {
-        let ((earlier, low), (later, high)) = around(&self.counter, to);
-        let ((_, watts), (changed, next)) = around(&self.powers, to);
-        let end = Place {
+    pub fn energy_between(&self, from: Instant, to: Instant) -> ReferenceEnergy {
+        let ((earlier, low), (later, high)) = surrounding_values(&self.counter, to);
+        let ((_, watts), (changed, next)) = surrounding_values(&self.powers, to);
+        let end = TickPosition {
             since: to.saturating_duration_since(earlier),
             tick: later - earlier,
             joules: high - low,
             watts,
             then: (changed.saturating_duration_since(to), next),
         };
-        Truth { joules: self.at(to) - self.at(from), end }
+        ReferenceEnergy { joules: self.energy_at(to) - self.energy_at(from), end }
     }
 
-    fn at(&self, moment: Instant) -> f64 {
-        let ((earlier, low), (later, high)) = around(&self.counter, moment);
+    fn energy_at(&self, moment: Instant) -> f64 {
+        let ((earlier, low), (later, high)) = surrounding_values(&self.counter, moment);
         let part = moment.saturating_duration_since(earlier).as_secs_f64() / (later - earlier).as_secs_f64();
         low + (high - low) * part
     }
 
     /// Prints how the counter ticks, and how often the power that the board tells is another one.
-    pub fn describe(&self) {
+    pub fn print_tick_intervals(&self) {
         for (what, values) in [("counter", &self.counter), ("power", &self.powers)] {
             let mut gaps: Vec<f64> =
                 values.windows(2).map(|two| (two[1].0 - two[0].0).as_secs_f64() * 1e3).collect();
@@ -133,18 +133,18 @@ impl Ticks {
 }
 
 /// The values before and after a moment.
-fn around(values: &[(Instant, f64)], moment: Instant) -> ((Instant, f64), (Instant, f64)) {
+fn surrounding_values(values: &[(Instant, f64)], moment: Instant) -> ((Instant, f64), (Instant, f64)) {
     let after = values.partition_point(|(at, _)| *at <= moment).clamp(1, values.len() - 1);
     (values[after - 1], values[after])
 }
 
 /// A thread that reads the only board's counter now and then, and does no more.
-pub struct Reader {
+pub struct CounterPoller {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<(u32, Duration), Failure>>,
+    thread: JoinHandle<Result<(u32, Duration), TrainingError>>,
 }
 
-impl Reader {
+impl CounterPoller {
     /// Reads once in each period from now on.
     #[must_use]
     pub fn start(period: Duration) -> Self {
@@ -169,7 +169,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the counter could not be read.
-    pub fn stop(self) -> Result<(u32, Duration), Failure> {
+    pub fn stop(self) -> Result<(u32, Duration), TrainingError> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| "reading the counter panicked")?
     }

@@ -4,25 +4,25 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use sootprint::Footprint;
-use sootprint_benches::statistics::{Interval, median};
+use sootprint_benches::statistics::{ConfidenceInterval, median};
 
-use crate::counter::Reader;
+use crate::counter::CounterPoller;
 
 pub mod counter;
 
-pub type Failure = Box<dyn Error + Send + Sync>;
+pub type TrainingError = Box<dyn Error + Send + Sync>;
 
 /// What an epoch took by the counter alone, between the moments that the training saw as its edges.
 #[derive(Debug, Clone, Copy)]
-pub struct Truth {
+pub struct ReferenceEnergy {
     pub joules: f64,
     /// Where the epoch ends.
-    pub end: Place,
+    pub end: TickPosition,
 }
 
 /// A moment between two ticks of the counter.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct TickPosition {
     /// The time since the first one, and to the second one from there.
     pub since: Duration,
     pub tick: Duration,
@@ -34,10 +34,10 @@ pub struct Place {
 }
 
 /// Largest part by which a whole run may differ from the counter.
-const GOAL: f64 = 0.01;
+const MAX_DIFFERENCE: f64 = 0.01;
 
 /// Prints a row for each epoch and one for all; whether the last one is within the goal.
-pub fn compare(what: &str, footprint: &Footprint, truths: &[Truth]) -> bool {
+pub fn print_comparison(what: &str, footprint: &Footprint, truths: &[ReferenceEnergy]) -> bool {
     println!("\n### {what}, epoch by epoch\n");
     for component in &footprint.components {
         println!("- {} {}: {:?}", component.name, component.id, component.method);
@@ -58,17 +58,17 @@ pub fn compare(what: &str, footprint: &Footprint, truths: &[Truth]) -> bool {
         let board = epoch.energy.joules() - rest * epoch.duration_s / footprint.run.duration_s;
         sums = [sums[0] + board, sums[1] + truth.joules];
         let total = format!("{:.1} J", epoch.energy.joules());
-        let Place { since, tick, joules, watts, then: (later, next) } = truth.end;
+        let TickPosition { since, tick, joules, watts, then: (later, next) } = truth.end;
         let end = format!(
             "{since:.0?} of a tick of {tick:.0?} and {joules:.1} J; {watts:.0} W, in {later:.0?} {next:.0} W"
         );
-        row(&epoch.epoch.to_string(), epoch.duration_s, &total, [board, truth.joules], &end);
+        print_row(&epoch.epoch.to_string(), epoch.duration_s, &total, [board, truth.joules], &end);
     }
-    let difference = row("all", seconds, "", sums, "");
-    footprint.epochs.len() == truths.len() && difference.abs() <= GOAL
+    let difference = print_row("all", seconds, "", sums, "");
+    footprint.epochs.len() == truths.len() && difference.abs() <= MAX_DIFFERENCE
 }
 
-fn row(name: &str, seconds: f64, total: &str, [board, truth]: [f64; 2], end: &str) -> f64 {
+fn print_row(name: &str, seconds: f64, total: &str, [board, truth]: [f64; 2], end: &str) -> f64 {
     let difference = board / truth - 1.0;
     println!(
         "| {name} | {seconds:.3} | {total} | {board:.1} J | {truth:.1} J | {:+.2} % | {end} |",
@@ -78,30 +78,32 @@ fn row(name: &str, seconds: f64, total: &str, [board, truth]: [f64; 2], end: &st
 }
 
 /// Fewer blocks give no bounds.
-const FEWEST_BLOCKS: usize = 6;
+const MIN_BLOCKS: usize = 6;
 
 /// Trains in blocks of four, `ABBA` and `BAAB` in turn, for about so long, and tells by which part the measured arm is
 /// slower.
 ///
 /// # Errors
 /// When a training fails.
-pub fn slowdown(
+pub fn measure_slowdown(
     what: &str,
     patience: Duration,
-    mut train: impl FnMut(bool) -> Result<Duration, Failure>,
-) -> Result<(), Failure> {
+    mut train: impl FnMut(bool) -> Result<Duration, TrainingError>,
+) -> Result<(), TrainingError> {
     let began = Instant::now();
     train(false)?;
     train(true)?;
     println!("\n{what}: {:.0} s for the first two trainings", began.elapsed().as_secs_f64());
     let (mut logarithms, mut seconds) = (Vec::new(), Vec::new());
-    blocks(patience, |block| {
-        let [without, with] = palindrome(block, |measured| Ok(train(measured)?.as_secs_f64().ln() / 2.0))?;
+    run_blocks(patience, |block| {
+        let [without, with] =
+            run_abba_block(block, |measured| Ok(train(measured)?.as_secs_f64().ln() / 2.0))?;
         logarithms.push(with - without);
         seconds.push(without.exp());
         Ok(())
     })?;
-    let Interval { low, middle, high } = bounds(&logarithms)?.map(|part| part.exp_m1() * 100.0);
+    let ConfidenceInterval { low, estimate: middle, high } =
+        median_interval(&logarithms)?.map(|part| part.exp_m1() * 100.0);
     println!(
         "{what}: {:.3} s a training, slower by {middle:+.2} % ({low:+.2} to {high:+.2} %), {} blocks of four",
         median(&seconds).ok_or("no blocks")?,
@@ -114,17 +116,17 @@ pub fn slowdown(
 ///
 /// # Errors
 /// When a training fails, or the counter cannot be read.
-pub fn held_up(
+pub fn measure_read_stall(
     what: &str,
     patience: Duration,
-    mut train: impl FnMut() -> Result<Duration, Failure>,
-) -> Result<(), Failure> {
+    mut train: impl FnMut() -> Result<Duration, TrainingError>,
+) -> Result<(), TrainingError> {
     train()?;
     let (mut lost, mut taken) = (Vec::new(), Vec::new());
-    blocks(patience, |block| {
+    run_blocks(patience, |block| {
         let (mut readings, mut reading) = (0, Duration::ZERO);
-        let [without, with] = palindrome(block, |is_read| {
-            let reader = is_read.then(|| Reader::start(Duration::from_millis(25)));
+        let [without, with] = run_abba_block(block, |is_read| {
+            let reader = is_read.then(|| CounterPoller::start(Duration::from_millis(25)));
             let took = train()?.as_secs_f64();
             if let Some(reader) = reader {
                 let (count, time) = reader.stop()?;
@@ -136,7 +138,8 @@ pub fn held_up(
         taken.push(reading.as_secs_f64() / f64::from(readings));
         Ok(())
     })?;
-    let Interval { low, middle, high } = bounds(&lost)?.map(|seconds| seconds * 1e3);
+    let ConfidenceInterval { low, estimate: middle, high } =
+        median_interval(&lost)?.map(|seconds| seconds * 1e3);
     println!(
         "\n{what}: held up by a reading for {middle:.2} ms ({low:.2} to {high:.2} ms), which takes {:.2} ms; {} blocks of four",
         median(&taken).ok_or("no blocks")? * 1e3,
@@ -146,13 +149,19 @@ pub fn held_up(
 }
 
 /// Blocks for about so long, but as many as give bounds.
-fn blocks(patience: Duration, mut block: impl FnMut(usize) -> Result<(), Failure>) -> Result<(), Failure> {
+fn run_blocks(
+    patience: Duration,
+    mut block: impl FnMut(usize) -> Result<(), TrainingError>,
+) -> Result<(), TrainingError> {
     let began = Instant::now();
-    (0..).take_while(|block| *block < FEWEST_BLOCKS || began.elapsed() < patience).try_for_each(&mut block)
+    (0..).take_while(|block| *block < MIN_BLOCKS || began.elapsed() < patience).try_for_each(&mut block)
 }
 
 /// The sums of what two arms give in a block of four, `ABBA` or `BAAB`.
-fn palindrome(block: usize, mut arm: impl FnMut(bool) -> Result<f64, Failure>) -> Result<[f64; 2], Failure> {
+fn run_abba_block(
+    block: usize,
+    mut arm: impl FnMut(bool) -> Result<f64, TrainingError>,
+) -> Result<[f64; 2], TrainingError> {
     let first = block.is_multiple_of(2);
     let mut sums = [0.0; 2];
     for is_second in [first, !first, !first, first] {
@@ -161,6 +170,6 @@ fn palindrome(block: usize, mut arm: impl FnMut(bool) -> Result<f64, Failure>) -
     Ok(sums)
 }
 
-fn bounds(differences: &[f64]) -> Result<Interval, Failure> {
-    Interval::of_differences(differences).ok_or_else(|| "too few blocks for bounds".into())
+fn median_interval(differences: &[f64]) -> Result<ConfidenceInterval, TrainingError> {
+    ConfidenceInterval::from_differences(differences).ok_or_else(|| "too few blocks for bounds".into())
 }
