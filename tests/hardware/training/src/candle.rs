@@ -55,7 +55,7 @@ fn main() -> Result<ExitCode, TrainingError> {
 /// Six epochs; the even ones wait half of their time, so that the power changes at their edges and within.
 fn check_accuracy(device: &Device) -> Result<ExitCode, TrainingError> {
     let training = CudaTraining::new(8192, 4096, device)?;
-    training.optimizer()?.step(3)?;
+    training.optimizer()?.run_steps(3)?;
     let folder = tempfile::tempdir()?;
     let counter = CounterRecorder::start()?;
     let run = Run::pre_training(folder.path()).start();
@@ -65,12 +65,12 @@ fn check_accuracy(device: &Device) -> Result<ExitCode, TrainingError> {
         let began = Instant::now();
         if epoch % 2 == 0 {
             while began.elapsed() < Duration::from_secs(4) {
-                optimizer.step(5)?;
+                optimizer.run_steps(5)?;
                 thread::sleep(Duration::from_millis(300));
             }
         } else {
             while began.elapsed() < Duration::from_secs(4) {
-                optimizer.step(1)?;
+                optimizer.run_steps(1)?;
             }
         }
         edges.push((began, Instant::now()));
@@ -109,7 +109,7 @@ fn time_training(
     let folder = tempfile::tempdir()?;
     let run = measured.then(|| Run::pre_training(folder.path()).start());
     let mut optimizer = training.optimizer()?;
-    let mut epoch = |_| optimizer.step(steps).map(drop);
+    let mut epoch = |_| optimizer.run_steps(steps).map(drop);
     let began = Instant::now();
     match &run {
         Some(run) => run.epochs(EPOCHS).on(&training.device).try_for_each(&mut epoch)?,
