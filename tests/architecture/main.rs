@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first failure")]
 
 mod dependencies;
+mod documents;
 mod manifests;
 mod modules;
 mod workspace;
