@@ -88,7 +88,7 @@ fn this_year() -> u16 {
 
 /// The saved footprint and the one that is made again from the ledger are this one.
 fn assert_saved_and_loaded(footprint: &Footprint, dir: &Path) {
-    assert_eq!(&Footprint::read(&dir.join(FOOTPRINT_FILE_NAME)).unwrap(), footprint);
+    assert_eq!(&Footprint::read(&dir.join(Footprint::FILE_NAME)).unwrap(), footprint);
     assert_eq!(&load_footprint(dir, None).unwrap(), footprint);
 }
 
