@@ -107,7 +107,7 @@ pub struct EnergySummary {
     /// The lower bound of the total under the stated assumptions.
     #[serde(rename = "low_j")]
     pub low: Energy,
-    /// The upper bound, in which unmeasured time counts at the power limit.
+    /// The upper bound. It counts unmeasured time at the power limit.
     #[serde(rename = "high_j")]
     pub high: Energy,
     /// The energy of the GPUs.

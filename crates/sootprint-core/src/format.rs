@@ -63,9 +63,9 @@ pub fn join_list(parts: &[String]) -> String {
 ///
 /// The `Display` of the errors in this workspace does not repeat their source, so notes and log lines use this function.
 #[must_use]
-pub fn error_chain(error: &(dyn Error + 'static)) -> String {
-    let chain = iter::successors(Some(error), |&error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+pub fn error_chain(error: &dyn Error) -> String {
+    let causes = iter::successors(error.source(), |&cause| cause.source());
+    iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::units::CarbonIntensity;
 /// |---|---|
 /// | `FR`, `FRA`, `France` | a country; two letters without a prefix always mean a country |
 /// | `US-VA`, `Virginia`, `Virginia, USA` | a state of the United States |
-/// | `CA-QC`, `Quebec`, `Quebec, Canada` | a province of Canada; likewise the states of Australia |
+/// | `CA-QC`, `Quebec`, `AU-TAS` | a province of Canada, or a state of Australia |
 /// | `EGRID-SRVC` | an eGRID subregion of the United States |
 /// | `aws:us-east-1`, `gcp/europe-west9` | a cloud region |
 ///
@@ -161,7 +161,7 @@ pub enum PlaceError {
         nearest: Vec<String>,
     },
     /// More than one zone has this name.
-    #[error("ambiguous place `{name}`: use the code of {}", candidates.join(" or "))]
+    #[error("ambiguous place `{name}`: use a code, {}", candidates.join(" or "))]
     Ambiguous {
         /// The input.
         name: String,
@@ -197,7 +197,7 @@ mod tests {
     fn georgia_is_ambiguous() {
         assert_eq!(
             "Georgia".parse::<Place>().unwrap_err().to_string(),
-            "ambiguous place `Georgia`: use the code of GE (Georgia) or US-GA (Georgia, United States)"
+            "ambiguous place `Georgia`: use a code, GE (Georgia) or US-GA (Georgia, United States)"
         );
     }
 

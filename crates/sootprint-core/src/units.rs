@@ -45,6 +45,18 @@ impl Energy {
     /// No energy.
     pub const ZERO: Self = Self(0.0);
 
+    /// The smaller of two energies.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        if self < other { self } else { other }
+    }
+
+    /// The larger of two energies.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        if self < other { other } else { self }
+    }
+
     /// Converts from joules.
     #[must_use]
     pub const fn from_joules(joules: f64) -> Self {
@@ -194,23 +206,9 @@ impl fmt::Display for CarbonIntensity {
     }
 }
 
-/// Implements comparison, addition, subtraction, scaling and sums for each quantity, with values of the same quantity.
+/// Implements addition, subtraction, scaling and sums for each quantity, with values of the same quantity.
 macro_rules! arithmetic {
     ($($quantity:ident),*) => {$(
-        impl $quantity {
-            /// The smaller of two values; the other one if one is NaN.
-            #[must_use]
-            pub const fn min(self, other: Self) -> Self {
-                Self(self.0.min(other.0))
-            }
-
-            /// The larger of two values; the other one if one is NaN.
-            #[must_use]
-            pub const fn max(self, other: Self) -> Self {
-                Self(self.0.max(other.0))
-            }
-        }
-
         impl Add for $quantity {
             type Output = Self;
 
@@ -281,7 +279,6 @@ mod tests {
         let [small, large] = [1.0, 2.0].map(Energy::from_joules);
         assert_eq!((small.min(large), small.max(large)), (small, large));
         assert_eq!((large.min(small), large.max(small)), (small, large));
-        assert_eq!(Power::from_watts(f64::NAN).max(Power::ZERO), Power::ZERO);
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn matches_country(zone: GridZone, name: &str) -> bool {
     !name.is_empty() && [&country.iso3, &country.name, &country.iso2].iter().any(|it| normalize(it) == name)
 }
 
-/// Compares with the code, the name, and the four letters of an eGRID subregion.
+/// Compares with the code, the name, and the four-letter code of an eGRID subregion.
 fn matches_subdivision(zone: GridZone, name: &str) -> bool {
     let GridZone::Subdivision(subdivision) = zone else { return false };
     let code = normalize(&subdivision.code);
@@ -203,9 +203,9 @@ fn cloud_region_zones() -> impl Iterator<Item = GridZone> {
     cloud_regions::all().map(GridZone::CloudRegion)
 }
 
-/// Lower case in ASCII, without apostrophes, periods and a leading article, with single spaces: `Québec` is `quebec`.
+/// ASCII in lower case, with single spaces, without apostrophes, periods and a leading article: `Québec` becomes `quebec`.
 fn normalize(name: &str) -> String {
-    let letters = deunicode::deunicode(&name.to_lowercase()).replace(['\'', '.'], "");
+    let letters = deunicode::deunicode(name).to_lowercase().replace(['\'', '.'], "");
     let words: Vec<&str> =
         letters.split_whitespace().map(|word| if word == "&" { "and" } else { word }).collect();
     match words[..] {
@@ -240,7 +240,8 @@ mod tests {
             ("CI", &["Côte d’Ivoire", "Cote d'Ivoire", "Ivory Coast"]),
             ("NL", &["The Netherlands", "NLD"]),
             ("US-VA", &["Virginia", "US-VA", "us-va", "Virginia, US", "Virginia, United States", "VA, USA"]),
-            ("CA-QC", &["Quebec, Canada", "Québec", "CA-QC", "Quebec"]),
+            ("CA-QC", &["Quebec, Canada", "Québec", "Que\u{301}bec", "CA-QC", "Quebec"]),
+            ("TR", &["Turkey", "Türkiye", "TÜRKİYE", "turkıye"]),
             ("AU-NSW", &["New South Wales", "NSW, Australia"]),
             ("US-DC", &["Washington, D.C.", "District of Columbia"]),
             ("EGRID-SRVC", &["EGRID-SRVC", "SRVC", "SERC Virginia/Carolina"]),

@@ -167,8 +167,8 @@ fn provider_failure_falls_back_to_table() {
     assert_eq!(
         footprint.notes,
         [
-            "no live intensity, the table's yearly figure stands: a scripted grid refused with HTTP status 503; \
-          if it does so tomorrow, look for a newer sootprint"
+            "no live intensity, the table's yearly figure stands: request rejected by a scripted grid \
+             (HTTP status 503); if this persists for a day, update sootprint"
         ]
     );
     assert_saved_and_loaded(&footprint, dir.path());
