@@ -66,7 +66,10 @@ impl RunRecorder {
                 self.add_note(format!("the live provider's last answer is missing: {}", error_chain(&error)));
             }
             Err(error) => {
-                self.add_note(format!("no live intensity, the table's yearly figure stands: {}", error_chain(&error)));
+                self.add_note(format!(
+                    "no live intensity, the table's yearly figure stands: {}",
+                    error_chain(&error)
+                ));
             }
         }
     }

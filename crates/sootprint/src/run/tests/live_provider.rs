@@ -166,10 +166,8 @@ fn provider_failure_falls_back_to_table() {
     assert!(approx_eq(footprint.emissions.best.grams(), 1.2 * table), "{:?}", footprint.emissions);
     assert_eq!(
         footprint.notes,
-        [
-            "no live intensity, the table's yearly figure stands: request rejected by a scripted grid \
-             (HTTP status 503); if this persists for a day, update sootprint"
-        ]
+        ["no live intensity, the table's yearly figure stands: request rejected by a scripted grid \
+             (HTTP status 503); if this persists for a day, update sootprint"]
     );
     assert_saved_and_loaded(&footprint, dir.path());
 }
