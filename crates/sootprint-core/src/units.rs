@@ -57,20 +57,20 @@ impl Energy {
         if self < other { other } else { self }
     }
 
-    /// Converts from joules.
+    /// From joules.
     #[must_use]
     pub const fn from_joules(joules: f64) -> Self {
         Self(joules)
     }
 
-    /// Converts from millijoules, the unit of NVML's energy counter.
+    /// From millijoules, the unit of NVML's energy counter.
     #[must_use]
     pub fn from_millijoules(millijoules: u64) -> Self {
         // An f64 loses precision only above 2^53 mJ: a kilowatt for 285 years.
         Self(millijoules as f64 / 1e3)
     }
 
-    /// Converts from kilowatt-hours.
+    /// From kilowatt-hours.
     #[must_use]
     pub fn from_kilowatt_hours(kilowatt_hours: f64) -> Self {
         Self(kilowatt_hours * JOULES_PER_KILOWATT_HOUR)
@@ -99,13 +99,13 @@ impl Power {
     /// No power.
     pub const ZERO: Self = Self(0.0);
 
-    /// Converts from watts.
+    /// From watts.
     #[must_use]
     pub const fn from_watts(watts: f64) -> Self {
         Self(watts)
     }
 
-    /// Converts from milliwatts, the unit of NVML's power readings.
+    /// From milliwatts, the unit of NVML's power readings.
     #[must_use]
     pub fn from_milliwatts(milliwatts: u32) -> Self {
         Self(f64::from(milliwatts) / 1e3)
@@ -119,7 +119,7 @@ impl Power {
 }
 
 impl Co2e {
-    /// Converts from grams.
+    /// From grams.
     #[must_use]
     pub const fn from_grams(grams: f64) -> Self {
         Self(grams)
@@ -133,7 +133,7 @@ impl Co2e {
 }
 
 impl CarbonIntensity {
-    /// Converts from grams of CO2e per kilowatt-hour, the unit of all tables.
+    /// From grams of CO2e per kilowatt-hour, the unit of all tables.
     #[must_use]
     pub const fn from_grams_per_kilowatt_hour(grams: f64) -> Self {
         Self(grams)

@@ -76,6 +76,7 @@ impl IntensitySeries {
     pub fn updated_with(mut self, newer: Self) -> Self {
         let measured: Vec<_> = self.periods.iter().filter(|it| !it.is_forecast).copied().collect();
         let mut periods = subtract_periods(newer.periods, &measured, |period| period.is_forecast);
+        // Periods of the older series remain where the newer one has no figure, or only a forecast.
         let kept = subtract_periods(std::mem::take(&mut self.periods), &periods, |_| true);
         periods.extend(kept);
         periods.sort_by_key(|period| period.start);
@@ -94,6 +95,7 @@ impl IntensitySeries {
     #[must_use]
     pub fn uncovered_range(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let measured = || self.periods.iter().filter(|period| !period.is_forecast);
+        // The periods are sorted and do not overlap, so one pass from each end skips the covered time there.
         let first =
             measured().fold(
                 from,
