@@ -12,7 +12,7 @@ const WORLD_CODE: &str = "WLD";
 
 /// The cleanest and the dirtiest national grid, in g/kWh: the bounds for a run at an unknown location.
 ///
-/// Of the countries in the embedded table that have a grid of some size; the world average lies between them.
+/// Very small grids are not considered. The world average lies between the two.
 const NATIONAL_RANGE: (f64, f64) = (36.0, 802.0);
 
 impl GridIntensity {
