@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use sootprint::{FOOTPRINT_FILE_NAME, Footprint};
+use sootprint::Footprint;
 use sootprint_card::{
     BaseModelRelation, CardLint, CardOptions, CardTemplate, CardUpdate, EmissionsBlock, ModelCard, Severity,
     UpdateKind, write_card_with,
@@ -69,7 +69,7 @@ pub(crate) fn eprint_card_update(update: &CardUpdate) {
 
 /// A file, or the one in a folder.
 fn read_footprint(path: &Path) -> anyhow::Result<Footprint> {
-    let file = if path.is_dir() { path.join(FOOTPRINT_FILE_NAME) } else { path.to_owned() };
+    let file = if path.is_dir() { path.join(Footprint::FILE_NAME) } else { path.to_owned() };
     match Footprint::read(&file) {
         Err(error @ sootprint::FootprintError::File { .. }) => {
             let next_step = "name the footprint.json of a run, or the folder that the run was given";

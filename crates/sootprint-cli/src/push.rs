@@ -120,7 +120,7 @@ fn newest_footprint(dir: &Path) -> anyhow::Result<Footprint> {
         Err(LedgerError::Folder { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
         Err(error) => bail!(error),
     }
-    Footprint::read(&dir.join(sootprint::FOOTPRINT_FILE_NAME)).with_context(|| {
+    Footprint::read(&dir.join(Footprint::FILE_NAME)).with_context(|| {
         format!("no run was recorded in {}; name the folder that the run was given, its --out", dir.display())
     })
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::Value;
-use sootprint::{FOOTPRINT_FILE_NAME, Footprint, load_footprint};
+use sootprint::{Footprint, load_footprint};
 use sootprint_card::{EmissionsBlock, ModelCard};
 
 use crate::args::VerifyArgs;
@@ -28,14 +28,14 @@ const OWN_SOURCE_PREFIX: &str = "sootprint ";
 /// When anything differs, or when there is nothing to compare.
 pub(crate) fn verify(arguments: &VerifyArgs) -> anyhow::Result<()> {
     let dir = &arguments.dir;
-    let path = dir.join(FOOTPRINT_FILE_NAME);
+    let path = dir.join(Footprint::FILE_NAME);
     let saved = Footprint::read(&path)?;
     let rebuilt = load_footprint(dir, Some(&saved.run.id))
         .with_context(|| format!("the run of {} cannot be made again", path.display()))?;
     let mut differences = Vec::new();
     collect_differences("", &comparable_values(&saved)?, &comparable_values(&rebuilt)?, &mut differences);
     let differences: Vec<String> =
-        differences.into_iter().map(|it| format!("{FOOTPRINT_FILE_NAME}: {it}")).collect();
+        differences.into_iter().map(|it| format!("{}: {it}", Footprint::FILE_NAME)).collect();
     let card = card_path(arguments);
     let in_card = match &card {
         Some(path) => card_differences(path, &rebuilt)?,

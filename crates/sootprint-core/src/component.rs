@@ -1,35 +1,35 @@
-//! The parts of a machine whose energy is counted, and how it is found.
+//! The components of a machine whose energy is counted, and how it is measured.
 
 use serde::{Deserialize, Serialize};
 
-/// The kinds of component that `total_j` is the sum of.
+/// The kinds of component whose energy adds up to `total_j`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ComponentKind {
-    /// A graphics board or another accelerator.
+    /// A GPU or another accelerator.
     Gpu,
-    /// The processor packages.
+    /// The CPU packages.
     Cpu,
     /// The main memory.
     Memory,
 }
 
-/// How a component's energy was found, best first.
+/// How the energy of a component was obtained, in descending order of accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum MeasurementMethod {
-    /// The hardware's own energy counter.
+    /// Read from the energy counter of the hardware.
     Counter,
-    /// Power readings, integrated over time.
+    /// Integrated from power readings.
     Integrated,
-    /// A model of the hardware; nothing was measured.
+    /// Computed from a model of the hardware, without a measurement.
     Modelled,
 }
 
 impl ComponentKind {
-    /// The name for people.
+    /// The display name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl ComponentKind {
 }
 
 impl MeasurementMethod {
-    /// The word that the footprint's JSON and the card use.
+    /// The value in `footprint.json` and in the model card.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,5 +49,28 @@ impl MeasurementMethod {
             Self::Integrated => "integrated",
             Self::Modelled => "modelled",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn component_names_differ() {
+        let kinds = [ComponentKind::Gpu, ComponentKind::Cpu, ComponentKind::Memory];
+        assert_eq!(kinds.map(ComponentKind::name).into_iter().collect::<BTreeSet<_>>().len(), 3);
+    }
+
+    #[test]
+    fn method_names_match_json() {
+        let methods =
+            [MeasurementMethod::Counter, MeasurementMethod::Integrated, MeasurementMethod::Modelled];
+        for method in methods {
+            assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
+        }
+        assert_eq!(methods.map(MeasurementMethod::as_str).into_iter().collect::<BTreeSet<_>>().len(), 3);
     }
 }

@@ -1,4 +1,4 @@
-//! Files that are replaced as a whole or not at all.
+//! Atomic creation and replacement of files.
 
 #[cfg(unix)]
 use std::fs::File;
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// Replaces the contents of the file at `path`, or creates it. A symbolic link stays: its target is replaced.
+/// Replaces the contents of the file at `path`, or creates it. A symbolic link is kept; its target is replaced.
 ///
 /// The new contents are written to a temporary file in the same folder, synchronised to the disk, and renamed over the
 /// old file. Permissions are kept; owner, access lists and other hard links are not.
 ///
 /// # Errors
-/// Those of the file system. The old file is then unchanged.
+/// The errors of the file system. The old file is then unchanged, unless only synchronising the folder failed.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     let target = resolve_link(path)?;
     let permissions = match fs::metadata(&target) {
@@ -27,10 +27,10 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     sync_dir(parent_dir(&target))
 }
 
-/// Creates a file with these contents, and never replaces one that exists.
+/// Creates a file with these contents. Never replaces an existing file.
 ///
 /// # Errors
-/// Those of the file system; [`io::ErrorKind::AlreadyExists`] when the file exists.
+/// The errors of the file system, including [`io::ErrorKind::AlreadyExists`].
 pub fn create_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     let file = write_temp_file(path, contents, None)?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
@@ -43,6 +43,20 @@ pub fn parent_dir(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
+    }
+}
+
+/// The target of a symbolic link, even if the target does not exist; otherwise the path itself.
+///
+/// # Errors
+/// The errors of the file system, except that a missing file is not an error.
+pub fn resolve_link(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(match fs::read_link(path) {
+            Ok(link) => path.parent().unwrap_or(Path::new("")).join(link),
+            Err(_) => path.to_owned(),
+        }),
+        resolved => resolved,
     }
 }
 
@@ -65,24 +79,70 @@ fn write_temp_file(
     Ok(file)
 }
 
-/// The target of a symbolic link, even if it does not exist yet; the path itself when it is no link.
-///
-/// # Errors
-/// Those of the file system, except that a missing file is no error.
-pub fn resolve_link(path: &Path) -> io::Result<PathBuf> {
-    match fs::canonicalize(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(match fs::read_link(path) {
-            Ok(link) => path.parent().unwrap_or(Path::new("")).join(link),
-            Err(_) => path.to_owned(),
-        }),
-        resolved => resolved,
-    }
-}
-
-/// The rename is durable once the folder is synchronised; only Unix lets a folder be opened.
+/// Makes a rename durable. Only Unix can open and synchronise a folder.
 #[cfg_attr(not(unix), expect(unused_variables, clippy::unnecessary_wraps))]
 fn sync_dir(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(dir)?.sync_all()?;
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn permissions_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("README.md");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        write_atomic(&path, b"new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn new_file_has_default_permissions() {
+        let dir = tempfile::tempdir().unwrap();
+        let [replaced, created, any] = ["README.md", "card.md", "any"].map(|name| dir.path().join(name));
+        write_atomic(&replaced, b"new").unwrap();
+        create_atomic(&created, b"new").unwrap();
+        fs::write(&any, "").unwrap();
+        let mode = |path| fs::metadata(path).unwrap().mode();
+        assert_eq!((mode(&replaced), mode(&created)), (mode(&any), mode(&any)));
+    }
+
+    #[test]
+    fn symlink_is_preserved() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, target) = (dir.path().join("README.md"), dir.path().join("card.md"));
+        symlink("card.md", &link).unwrap();
+        for text in ["created", "changed"] {
+            write_atomic(&link, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), text);
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        }
+    }
+
+    #[test]
+    fn missing_dir_leaves_no_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("missing").join("README.md");
+        assert_eq!(write_atomic(&path, b"new").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn existing_file_is_not_recreated() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("README.md");
+        create_atomic(&path, b"first").unwrap();
+        assert_eq!(create_atomic(&path, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 }

@@ -1,31 +1,30 @@
-//! The result that every other crate exchanges: what a run burned, how that is known, and how far to trust it.
+//! The footprint of a training run: energy, emissions, their bounds, and how each figure was obtained.
+//!
+//! Every other crate exchanges this type. A figure states its method: a component without a method has no figure, and
+//! its note gives the reason. Zero is a value and never means "unknown".
 
 mod display;
 mod epochs;
+mod per_item_usage;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::component::{ComponentKind, MeasurementMethod};
+use crate::file;
 use crate::grid::GridIntensity;
 use crate::training::{RunStatus, TrainingType};
 use crate::units::{Co2e, Energy, Power};
 
-pub use epochs::{EpochSummary, PerItemUsage, PhaseSummary};
+pub use epochs::{EpochSummary, PhaseSummary};
+pub use per_item_usage::PerItemUsage;
 
-/// The schema that this version writes; a reader refuses another number after the slash.
-pub const FOOTPRINT_SCHEMA: &str = "sootprint/1";
-
-/// The file in a run's folder that holds the newest run's footprint.
-pub const FOOTPRINT_FILE_NAME: &str = "footprint.json";
-
-/// What a training run burned.
+/// The energy and emissions of a training run.
 ///
-/// It comes from `Run::finish`, from a `footprint.json`, or from the ledgers of a folder.
-/// Every figure is one that was measured, integrated or modelled; `components` says which.
+/// Returned by `Run::finish`, read from a `footprint.json`, or rebuilt from the ledgers of a folder.
+/// Each figure is measured, integrated or modelled; `components` lists the method of each component.
 ///
 /// ```no_run
 /// use sootprint_core::Footprint;
@@ -36,99 +35,101 @@ pub const FOOTPRINT_FILE_NAME: &str = "footprint.json";
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Footprint {
-    /// `sootprint/1`.
+    /// The schema version, [`Self::SCHEMA`].
     pub schema: String,
-    /// Which run this is and how it ended.
+    /// The run and its outcome.
     pub run: RunSummary,
-    /// What it used.
+    /// The energy used.
     pub energy: EnergySummary,
-    /// What that emitted: energy × PUE × carbon intensity.
+    /// The emissions: energy × PUE × carbon intensity.
     pub emissions: EmissionsSummary,
-    /// Where the carbon intensity comes from.
+    /// The carbon intensity and its source.
     pub grid: GridIntensity,
-    /// The hardware in one line, as in `2 x NVIDIA H200`.
+    /// The hardware in one line, for example `2 x NVIDIA H200`.
     pub hardware: String,
-    /// Each part of the machine that was counted, or that could not be.
+    /// The hardware components, including those that could not be measured.
     pub components: Vec<ComponentSummary>,
-    /// The epochs in the order in which they began.
+    /// The epochs in order of their start.
     pub epochs: Vec<EpochSummary>,
-    /// The named phases of the whole run, in and between epochs, where the hook or the user told any.
+    /// The named phases of the whole run, in and between epochs. Empty if none were recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PhaseSummary>,
-    /// Seconds since the start and the mean watts up to then; at most 500 points.
+    /// Average power over time: seconds since the start, and the average in watts since the previous point. At most 500
+    /// points.
     pub power: Vec<(f64, f64)>,
-    /// What a reader should hear first: losses, gaps, guesses.
+    /// Limitations of the figures: losses, gaps and guesses. Reports print them first.
     #[serde(default)]
     pub notes: Vec<String>,
 }
 
-/// Which run it is and how it ended.
+/// The run and its outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// Unique in its folder.
+    /// The id, unique within the folder of the run.
     pub id: String,
-    /// None when nobody said: then the card leaves the key out.
+    /// Pre-training or fine-tuning. `None` if not specified; the model card then omits `training_type`.
     pub training_type: Option<TrainingType>,
-    /// The model that was fine-tuned, as the user named it.
+    /// The base model of a fine-tuning, as passed by the user.
     pub base_model: Option<String>,
-    /// RFC 3339, in UTC.
+    /// The start in RFC 3339, in UTC.
     pub started: String,
     /// Wall time in seconds.
     pub duration_s: f64,
-    /// How often the run was started.
+    /// The number of times that the run was started, resumptions included.
     pub attempts: u32,
-    /// The ranks whose ledgers were read.
+    /// The number of ranks whose ledgers were read.
     pub ranks: u32,
-    /// The ranks that the launcher announced.
+    /// The number of ranks that the launcher announced.
     pub ranks_expected: u32,
-    /// The ranks without a ledger.
+    /// The ranks without a ledger, whose energy is missing from the total.
     pub missing_ranks: Vec<u32>,
-    /// Whether something is missing from the total.
+    /// Whether the total is incomplete.
     pub partial: bool,
-    /// How it ended.
+    /// How the run ended.
     pub outcome: RunStatus,
-    /// The samples that were trained on, as often as each was, when the run was told.
+    /// The number of training samples, counting repetitions, if the run counted them.
     pub samples: Option<u64>,
-    /// The tokens that were trained on, when the run was told.
+    /// The number of training tokens, counting repetitions, if the run counted them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// What an entry of `epochs` is where the loop has no epochs, as in `1000 steps`; none where it is an epoch.
+    /// The unit of the entries of `epochs` if the training has no epochs, for example `1000 steps`. `None` if the entries
+    /// are epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slices: Option<String>,
 }
 
-/// Energy by kind of component, and at the facility's meter.
+/// Energy by kind of component, and for the whole facility.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnergySummary {
-    /// GPU + CPU + memory at the component. Fans, disks, network and power supplies are not in it.
+    /// GPU + CPU + memory, at the component. Fans, disks, network and power supplies are not included.
     #[serde(rename = "total_j")]
     pub total: Energy,
     /// The lower bound of the total under the stated assumptions.
     #[serde(rename = "low_j")]
     pub low: Energy,
-    /// The upper bound; unmeasured time counts at the power limit in it.
+    /// The upper bound. It counts unmeasured time at the power limit.
     #[serde(rename = "high_j")]
     pub high: Energy,
-    /// Of the boards.
+    /// The energy of the GPUs.
     #[serde(rename = "gpu_j")]
     pub gpu: Energy,
-    /// Of the processors.
+    /// The energy of the CPUs.
     #[serde(rename = "cpu_j")]
     pub cpu: Energy,
-    /// Of the memory.
+    /// The energy of the memory.
     #[serde(rename = "memory_j")]
     pub memory: Energy,
-    /// What the same hardware would have used at rest; none when unknown. Never subtracted.
+    /// What the same hardware would have used while idle. `None` if unknown. Never subtracted from the total.
     #[serde(rename = "idle_j")]
     pub idle: Option<Energy>,
-    /// How the idle energy was found.
+    /// How the idle energy was obtained: `baseline` (measured before the run) or `lowest_seen`.
     pub idle_method: Option<String>,
-    /// Power usage effectiveness: the facility's energy per energy of its computers.
+    /// Power usage effectiveness: energy of the facility divided by energy of its computers.
     pub pue: f64,
-    /// `argument`, `environment`, `settings`, `region`, `provider` or `assumed`; an assumed 1.0 is bounded by 1.0 and
-    /// 1.56.
+    /// `argument`, `environment`, `settings`, `region`, `provider` or `assumed`. An assumed PUE is 1.0, with bounds of
+    /// 1.0 and 1.56.
     pub pue_origin: String,
-    /// The year of a PUE that a cloud's provider published.
+    /// The year of a PUE that was published by a cloud provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pue_year: Option<u16>,
     /// total × PUE.
@@ -136,7 +137,7 @@ pub struct EnergySummary {
     pub facility: Energy,
 }
 
-/// Emissions with bounds under the stated assumptions; not a confidence interval.
+/// Emissions, with bounds under stated assumptions. The bounds are not a confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EmissionsSummary {
     /// The best estimate.
@@ -150,18 +151,18 @@ pub struct EmissionsSummary {
     pub high: Co2e,
 }
 
-/// One part of the machine.
+/// A component of the machine and its energy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComponentSummary {
-    /// What it is.
+    /// GPU, CPU or memory.
     pub kind: ComponentKind,
-    /// A board's UUID, `cpu` or `memory`.
+    /// The UUID of a GPU, `cpu` or `memory`.
     pub id: String,
-    /// Its name for people.
+    /// The display name.
     pub name: String,
-    /// How its energy was found; none when it could not be, and `note` says why.
+    /// How the energy was obtained. `None` if the component could not be measured; `note` then contains the reason.
     pub method: Option<MeasurementMethod>,
-    /// Its energy.
+    /// The energy used.
     #[serde(rename = "energy_j")]
     pub energy: Energy,
     /// The lower bound.
@@ -170,37 +171,44 @@ pub struct ComponentSummary {
     /// The upper bound.
     #[serde(rename = "high_j")]
     pub high: Energy,
-    /// Energy over measured time; none when no time was measured.
+    /// Energy divided by measured time. `None` if no time was measured.
     #[serde(rename = "mean_w")]
     pub mean_power: Option<Power>,
-    /// The most that it may draw, when the driver says so.
+    /// The power limit, if the driver reports one.
     #[serde(rename = "limit_w")]
     pub power_limit: Option<Power>,
-    /// The part of it that is counted, from 0 to 1.
+    /// The fraction of the component that is counted, from 0 to 1.
     pub share: f64,
-    /// Whether others used it at the same time, as far as that was seen.
+    /// Whether other processes were seen to use it at the same time.
     pub shared: bool,
-    /// Seconds that readings cover.
+    /// Seconds covered by readings.
     pub measured_s: f64,
-    /// Seconds that no reading covers.
+    /// Seconds not covered by readings.
     pub unmeasured_s: f64,
-    /// How often its counter began again.
+    /// The number of resets of the energy counter.
     pub resets: u32,
-    /// What a reader of the figure should know.
+    /// Limitations of the figure.
     pub note: Option<String>,
 }
 
 impl Footprint {
+    /// The schema that this version reads and writes. Footprints with another number after the slash are rejected.
+    pub const SCHEMA: &str = "sootprint/1";
+
+    /// The name of the file that contains the footprint of the newest run, in the folder of the run.
+    pub const FILE_NAME: &str = "footprint.json";
+
     /// Whether any component has a figure. Without one there is nothing to publish.
     #[must_use]
     pub fn is_measured(&self) -> bool {
         self.components.iter().any(|component| component.method.is_some())
     }
 
-    /// From the JSON of a `footprint.json`.
+    /// Parses the JSON of a `footprint.json`.
     ///
     /// # Errors
-    /// [`FootprintError::Json`] when it is no footprint, [`FootprintError::UnsupportedSchema`] when it is a later one.
+    /// [`FootprintError::Json`] if the text is not a footprint, [`FootprintError::UnsupportedSchema`] if the schema is not
+    /// [`Self::SCHEMA`].
     pub fn from_json(json: &str) -> Result<Self, FootprintError> {
         #[derive(Deserialize)]
         struct SchemaHeader {
@@ -208,16 +216,16 @@ impl Footprint {
         }
 
         let SchemaHeader { schema } = serde_json::from_str(json)?;
-        if schema != FOOTPRINT_SCHEMA {
+        if schema != Self::SCHEMA {
             return Err(FootprintError::UnsupportedSchema { found: schema });
         }
         Ok(serde_json::from_str(json)?)
     }
 
-    /// As the JSON of a `footprint.json`, with a final newline.
+    /// Returns the JSON of a `footprint.json`, with a final newline.
     ///
     /// # Errors
-    /// [`FootprintError::Json`] when a figure is not finite, which JSON cannot carry.
+    /// [`FootprintError::Json`] if the footprint cannot be serialised.
     pub fn to_json(&self) -> Result<String, FootprintError> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
@@ -225,31 +233,22 @@ impl Footprint {
     /// Reads a `footprint.json`.
     ///
     /// # Errors
-    /// [`FootprintError::File`] with the path when it cannot be read, and those of [`Footprint::from_json`].
+    /// [`FootprintError::File`] if the file cannot be read, and the errors of [`Self::from_json`].
     pub fn read(path: &Path) -> Result<Self, FootprintError> {
-        let json = fs::read_to_string(path).map_err(|source| FootprintError::from_io(path, source))?;
+        let json = fs::read_to_string(path)
+            .map_err(|source| FootprintError::File { path: path.to_owned(), source })?;
         Self::from_json(&json)
     }
 
-    /// Writes `footprint.json` into `dir`, whole or not at all.
+    /// Writes `footprint.json` into `dir` atomically and returns its path. A symbolic link is kept; its target is replaced.
     ///
     /// # Errors
-    /// [`FootprintError::File`] with the path when it cannot be written.
+    /// [`FootprintError::File`] if the file cannot be written. An existing file is then unchanged.
     pub fn write(&self, dir: &Path) -> Result<PathBuf, FootprintError> {
-        let path = dir.join(FOOTPRINT_FILE_NAME);
+        let path = dir.join(Self::FILE_NAME);
         let json = self.to_json()?;
-        let persist = || {
-            let mut builder = tempfile::Builder::new();
-            builder.prefix(".footprint-");
-            // The user's umask takes away from it; temporary files are private otherwise, and others report too.
-            #[cfg(unix)]
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-            let mut file = builder.tempfile_in(dir)?;
-            file.write_all(json.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)
-        };
-        persist().map_err(|source| FootprintError::from_io(&path, source))?;
+        file::write_atomic(&path, json.as_bytes())
+            .map_err(|source| FootprintError::File { path: path.clone(), source })?;
         Ok(path)
     }
 }
@@ -259,28 +258,23 @@ impl Footprint {
 #[non_exhaustive]
 pub enum FootprintError {
     /// The file could not be read or written.
-    #[error("cannot read or write {}: {source}", path.display())]
+    #[error("cannot access {}", path.display())]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the file system.
         source: std::io::Error,
     },
-    /// It is not the JSON of a footprint.
-    #[error("not a footprint: {0}")]
+    /// The text is not the JSON of a footprint.
+    #[error("not a footprint")]
     Json(#[from] serde_json::Error),
-    /// It was written by another major version.
+    /// The footprint was written by another major version.
     #[error(
-        "its schema is `{found}`, this version reads `{FOOTPRINT_SCHEMA}`; use the sootprint that wrote it"
+        "unsupported footprint schema `{found}`: expected `{}`; use the version of sootprint that wrote it",
+        Footprint::SCHEMA
     )]
     UnsupportedSchema {
-        /// The schema that the file names.
+        /// The schema of the footprint.
         found: String,
     },
-}
-
-impl FootprintError {
-    fn from_io(path: &Path, source: std::io::Error) -> Self {
-        Self::File { path: path.to_owned(), source }
-    }
 }

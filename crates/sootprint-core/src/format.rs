@@ -1,21 +1,27 @@
-//! Numbers, durations and lists as people read them, in reports, cards and pictures.
+//! Formats numbers, durations, lists and errors for reports, model cards and pictures.
 
-/// A number with three digits that count, as a plain decimal: `0.00131`, `1.5`, `96`, `1200`.
+use std::error::Error;
+use std::iter;
+
+/// Formats a number with three significant digits as a plain decimal: `0.00131`, `1.5`, `96`, `1234`.
+///
+/// Digits before the decimal point are never rounded. `None` as in [`plain_decimal`].
 #[must_use]
 pub fn significant_digits(value: f64) -> Option<String> {
     let magnitude = value.abs().log10().floor();
     let decimals = if magnitude.is_finite() { (2.0 - magnitude).clamp(0.0, 9.0) } else { 0.0 };
-    // The cast is exact: a whole number from 0 to 9.
+    // The cast is exact: an integer from 0 to 9.
     plain_decimal(value, decimals as usize)
 }
 
-/// A number without exponent, sign, separators or unit, with at most `decimals` digits behind the point.
+/// Formats a number without exponent, sign, separators or unit, with at most `decimals` digits after the point.
 ///
-/// The Hub's filter takes the first match of `\d+\.\d+|\d+` in Python's `str(value)`: 1 of `1e-05`, 1 of `1,234`.
-/// Python prints what is below 0.0001 or not below 1e16 with an exponent, whatever the file says, and reads zero
-/// as missing. So a positive number that the digits cannot show becomes the smallest that they can.
+/// The Hub's filter uses the first match of `\d+\.\d+|\d+` in Python's `str(value)`, which is 1 for both `1e-05` and
+/// `1,234`. Python prints numbers below 0.0001 and from 1e16 on with an exponent, regardless of the notation in the
+/// file, and treats zero as missing. A positive number that would round to zero therefore becomes the smallest number
+/// that the digits can show.
 ///
-/// None for what is negative, infinite, no number, or 1e16 and more.
+/// `None` for NaN, for negative numbers and from 1e16 on.
 #[must_use]
 pub fn plain_decimal(value: f64, decimals: usize) -> Option<String> {
     if !(0.0..1e16).contains(&value) {
@@ -33,7 +39,7 @@ pub fn plain_decimal(value: f64, decimals: usize) -> Option<String> {
     Some(digits.to_owned())
 }
 
-/// A time as people say it: seconds, minutes from two, hours from two.
+/// Formats a duration in seconds, in minutes from two minutes on, or in hours from two hours on.
 #[must_use]
 pub fn format_duration(seconds: f64) -> String {
     match seconds {
@@ -43,7 +49,7 @@ pub fn format_duration(seconds: f64) -> String {
     }
 }
 
-/// `a`, `a and b`, `a, b and c`.
+/// Joins a list: `a`, `a and b`, `a, b and c`.
 #[must_use]
 pub fn join_list(parts: &[String]) -> String {
     match parts {
@@ -53,9 +59,21 @@ pub fn join_list(parts: &[String]) -> String {
     }
 }
 
+/// Formats an error and its sources, separated by colons: `cannot read the file: permission denied`.
+///
+/// The `Display` of the errors in this workspace does not repeat their source, so notes and log lines use this function.
+#[must_use]
+pub fn error_chain(error: &dyn Error) -> String {
+    let causes = iter::successors(error.source(), |&cause| cause.source());
+    iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+    use crate::grid::ProviderError;
 
     #[test]
     fn numbers_have_three_significant_digits() {
@@ -67,8 +85,8 @@ mod tests {
             (0.0, "0"),
             (99.99, "100"),
         ];
-        for (value, wanted) in cases {
-            assert_eq!(significant_digits(value).unwrap(), wanted);
+        for (value, expected) in cases {
+            assert_eq!(significant_digits(value).unwrap(), expected);
         }
         assert_eq!(significant_digits(f64::NAN), None);
     }
@@ -79,6 +97,15 @@ mod tests {
         let list = |parts: &[&str]| join_list(&parts.iter().map(|&part| part.to_owned()).collect::<Vec<_>>());
         assert_eq!([list(&["a"]), list(&["a", "b"]), list(&["a", "b", "c"])], ["a", "a and b", "a, b and c"]);
     }
+
+    #[test]
+    fn error_chain_includes_sources() {
+        let source = Box::new(io::Error::other("no route"));
+        let error = ProviderError::Unreachable { provider: "a test".to_owned(), source };
+        assert!(error_chain(&error).starts_with("cannot reach a test ("), "{error}");
+        assert!(error_chain(&error).ends_with("): no route"), "{error}");
+    }
+
     #[test]
     fn decimals_have_no_exponent() {
         let grams = |value| plain_decimal(value, 4).unwrap();

@@ -1,13 +1,13 @@
-//! The vocabulary that the crates of sootprint share: quantities with units, the footprint, places and the carbon
-//! intensity of their electricity.
+//! The types that the crates of sootprint share: quantities with units, the footprint of a training run, places, and the
+//! carbon intensity of their electricity.
 //!
-//! Programs that measure a training depend on `sootprint`, which re-exports what they need from here.
-//! Tools that read, draw or publish footprints need this crate alone.
+//! Programs that measure a training depend on `sootprint`, which re-exports the public types of this crate.
+//! Tools that only read, draw or publish footprints need this crate alone.
 //!
 //! # Limits
-//! - The embedded carbon intensities are yearly means. Figures of countries count the life cycle of the generation;
-//!   those of states and provinces count direct emissions only.
-//! - A place is never guessed from an address on the network.
+//! - The embedded carbon intensities are yearly averages. Figures of countries count the life cycle of the electricity
+//!   generated; those of states and provinces count direct emissions only.
+//! - A place is never guessed from an IP address.
 
 #![forbid(unsafe_code)]
 
@@ -26,8 +26,8 @@ mod units;
 
 pub use component::{ComponentKind, MeasurementMethod};
 pub use footprint::{
-    ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, FOOTPRINT_FILE_NAME, FOOTPRINT_SCHEMA,
-    Footprint, FootprintError, PerItemUsage, PhaseSummary, RunSummary,
+    ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, Footprint, FootprintError, PerItemUsage,
+    PhaseSummary, RunSummary,
 };
 pub use grid::{
     EmissionScope, GridIntensity, IntensityError, IntensityInterval, IntensityKind, IntensityPeriod,

@@ -1,21 +1,24 @@
-//! Where a run is, as people write it, resolved to a zone of the grid.
+//! The location of a run, parsed from the names and codes that people use.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::grid;
-use crate::grid::{GridIntensity, GridZone, LocationSource};
+use crate::grid::{
+    EmissionScope, GridIntensity, GridZone, IntensityKind, LocationSource, country_for_time_zone, find_zones,
+    suggest_names,
+};
 use crate::pue::Pue;
+use crate::units::CarbonIntensity;
 
-/// A place whose grid is known: a country, a part of one, or the region of a cloud.
+/// A place whose grid is known: a country, a part of one, or a cloud region.
 ///
-/// | written | means |
+/// | input | meaning |
 /// |---|---|
-/// | `FR`, `FRA`, `France` | a country; two letters alone are always one |
+/// | `FR`, `FRA`, `France` | a country; two letters without a prefix always mean a country |
 /// | `US-VA`, `Virginia`, `Virginia, USA` | a state of the United States |
-/// | `CA-QC`, `Quebec`, `Quebec, Canada` | a province of Canada, and likewise the states of Australia |
-/// | `EGRID-SRVC` | a subregion of the United States' grid |
-/// | `aws:us-east-1`, `gcp/europe-west9` | a region of a cloud |
+/// | `CA-QC`, `Quebec`, `AU-TAS` | a province of Canada, or a state of Australia |
+/// | `EGRID-SRVC` | an eGRID subregion of the United States |
+/// | `aws:us-east-1`, `gcp/europe-west9` | a cloud region |
 ///
 /// ```
 /// use sootprint_core::Place;
@@ -33,42 +36,42 @@ use crate::pue::Pue;
 pub struct Place(GridZone);
 
 impl Place {
-    /// The mean intensity of the place's grid in a year, or in the nearest year for which one is published.
+    /// The average intensity of the place's grid in a year, or in the nearest year with a published figure.
     ///
-    /// Figures of countries count the life cycle of what they generate, those of their parts the stack only; `basis`
-    /// says it. A cloud's region has the figure that its provider publishes, else that of its part of the country,
-    /// else that of its country, and `source` says which.
+    /// Figures of countries count the life cycle of the electricity generated; those of states and provinces count
+    /// direct emissions only (see `basis`). A cloud region has the figure of its provider if one is published, otherwise
+    /// that of its state or province, otherwise that of its country (see `source`).
     #[must_use]
     pub fn intensity(self, origin: LocationSource, year: u16) -> GridIntensity {
         GridIntensity::from_zone(self.0, origin, year)
     }
 
-    /// What the facility adds in a cloud's region: the region's own figure, else its provider's of the nearest year.
-    /// None anywhere else, and where the provider publishes nothing.
+    /// The PUE of a cloud region: its own figure if one is published, otherwise its provider's figure of the nearest
+    /// year. `None` for other places, and if the provider publishes neither.
     #[must_use]
     pub fn pue(self, year: u16) -> Option<Pue> {
         self.0.cloud_region()?.pue(year)
     }
 
-    /// The code by which the place is found again, as in `FR`, `US-VA` or `aws:us-east-1`.
+    /// The unique code, which parses to this place again: `FR`, `US-VA` or `aws:us-east-1`.
     #[must_use]
     pub fn code(self) -> String {
         self.0.code()
     }
 
-    /// The code of the grid: a country's, or that of a part of one.
+    /// The code of the grid that supplies the place: of a country, or of a part of one.
     #[must_use]
     pub fn grid_code(self) -> &'static str {
         self.0.grid_code()
     }
 
-    /// The country's two letters; three for the world.
+    /// The two-letter code of the country; three letters for the world.
     #[must_use]
     pub fn country_code(self) -> &'static str {
         self.0.country_code()
     }
 
-    /// The cloud's provider and its region, as in `("aws", "us-east-1")`.
+    /// The cloud provider and the region, as in `("aws", "us-east-1")`. `None` for other places.
     #[must_use]
     pub fn cloud_region(self) -> Option<(&'static str, &'static str)> {
         self.0.cloud_region().map(|region| (region.provider.as_str(), region.region.as_str()))
@@ -78,10 +81,10 @@ impl Place {
     /// grid intensity is unknown.
     #[must_use]
     pub fn from_time_zone(name: &str) -> Option<Self> {
-        grid::country_for_time_zone(name).map(Self)
+        country_for_time_zone(name).map(Self)
     }
 
-    /// The place that a figure is for; none when it is unknown.
+    /// The place that an intensity belongs to. `None` if it is unknown.
     #[must_use]
     pub fn from_intensity(grid: &GridIntensity) -> Option<Self> {
         let code = match (&grid.provider, &grid.region) {
@@ -90,9 +93,31 @@ impl Place {
         };
         code.parse().ok()
     }
+}
 
-    pub(crate) const fn zone(self) -> GridZone {
-        self.0
+impl GridIntensity {
+    /// A figure set by the user, taken as exact, for the given place if there is one. Its scope is unknown.
+    #[must_use]
+    pub fn user_provided(intensity: CarbonIntensity, place: Option<Place>, origin: LocationSource) -> Self {
+        let grid = Self {
+            intensity,
+            low: intensity,
+            high: intensity,
+            place: None,
+            zone: None,
+            origin,
+            method: IntensityKind::UserProvided,
+            source: "given by the user".to_owned(),
+            year: None,
+            basis: EmissionScope::Unknown,
+            provider: None,
+            region: None,
+            hours: Vec::new(),
+        };
+        match place {
+            Some(Place(zone)) => grid.at_zone(zone),
+            None => grid,
+        }
     }
 }
 
@@ -101,9 +126,9 @@ impl FromStr for Place {
 
     fn from_str(name: &str) -> Result<Self, PlaceError> {
         let name = name.trim();
-        match grid::find_zones(name)[..] {
+        match find_zones(name)[..] {
             [zone] => Ok(Self(zone)),
-            [] => Err(PlaceError::Unknown { name: name.to_owned(), nearest: grid::suggest_names(name) }),
+            [] => Err(PlaceError::Unknown { name: name.to_owned(), nearest: suggest_names(name) }),
             ref zones => Err(PlaceError::Ambiguous {
                 name: name.to_owned(),
                 candidates: zones.iter().map(|zone| format!("{} ({})", zone.code(), zone.name())).collect(),
@@ -113,34 +138,34 @@ impl FromStr for Place {
 }
 
 impl fmt::Display for Place {
-    /// For people: `France`, `Virginia, United States`.
+    /// The display name: `France`, `Virginia, United States`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.name())
     }
 }
 
-/// Why a name is no place.
+/// Why a name does not identify a place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlaceError {
-    /// No table has it.
+    /// The name is in none of the tables.
     #[error(
-        "no grid is known by the name `{name}`{}; give a country, a state or province, or a cloud's region, as in \
-         France, US-VA or aws:us-east-1",
+        "unknown place `{name}`{}; use a country, a state or province, or a cloud region, as in France, US-VA or \
+         aws:us-east-1",
         did_you_mean(nearest)
     )]
     Unknown {
-        /// What was asked for.
+        /// The input.
         name: String,
-        /// Names that may have been meant, nearest first.
+        /// Similar names, most similar first.
         nearest: Vec<String>,
     },
-    /// More than one zone has it.
-    #[error("`{name}` may mean {}; give the code of the one that is meant", candidates.join(" or "))]
+    /// More than one zone has this name.
+    #[error("ambiguous place `{name}`: use a code, {}", candidates.join(" or "))]
     Ambiguous {
-        /// What was asked for.
+        /// The input.
         name: String,
-        /// The zones that have this name, each with its code.
+        /// The zones with this name, each as its code and display name.
         candidates: Vec<String>,
     },
 }
@@ -152,7 +177,6 @@ fn did_you_mean(nearest: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::EmissionScope;
 
     fn parse_place(name: &str) -> Place {
         name.parse().unwrap()
@@ -163,8 +187,8 @@ mod tests {
         let error = "Frnace".parse::<Place>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "no grid is known by the name `Frnace` (did you mean France?); \
-             give a country, a state or province, or a cloud's region, as in France, US-VA or aws:us-east-1"
+            "unknown place `Frnace` (did you mean France?); \
+             use a country, a state or province, or a cloud region, as in France, US-VA or aws:us-east-1"
         );
         assert!("".parse::<Place>().is_err());
     }
@@ -173,8 +197,7 @@ mod tests {
     fn georgia_is_ambiguous() {
         assert_eq!(
             "Georgia".parse::<Place>().unwrap_err().to_string(),
-            "`Georgia` may mean GE (Georgia) or US-GA (Georgia, United States); \
-             give the code of the one that is meant"
+            "ambiguous place `Georgia`: use a code, GE (Georgia) or US-GA (Georgia, United States)"
         );
     }
 
@@ -187,7 +210,7 @@ mod tests {
         assert_eq!(parse_place("DE").intensity(LocationSource::Argument, 2019).year, Some(2019));
     }
 
-    /// The figures are those of the published tables.
+    /// The expected values are copied from the published tables.
     #[test]
     fn region_intensity_falls_back_to_grid() {
         for (name, grams, zone, basis, source) in [
@@ -216,7 +239,7 @@ mod tests {
                 grid.provider.clone().zip(grid.region.clone()),
                 parse_place(name).cloud_region().map(|(p, r)| (p.into(), r.into()))
             );
-            // What is not known to count the whole life cycle may miss some of it.
+            // Without a known lifecycle scope, the high bound includes the upstream margin.
             let upstream_margin = if basis == EmissionScope::LifecycleGeneration { 0.0 } else { 30.0 };
             let high = grid.high.grams_per_kilowatt_hour();
             assert!((high - (1.15 * grams + upstream_margin)).abs() < 1e-9, "{grid:?}");
@@ -226,22 +249,22 @@ mod tests {
     #[test]
     fn place_round_trips_through_intensity() {
         for name in ["FR", "US-VA", "EGRID-SRVC", "gcp:europe-west9", "aws:us-east-1", "WLD"] {
-            let answer = parse_place(name).intensity(LocationSource::Argument, 2026);
-            assert_eq!(Place::from_intensity(&answer), Some(parse_place(name)));
+            let grid = parse_place(name).intensity(LocationSource::Argument, 2026);
+            assert_eq!(Place::from_intensity(&grid), Some(parse_place(name)));
         }
         assert_eq!(Place::from_intensity(&GridIntensity::world_average(2026)), None);
     }
 
     #[test]
     fn display_includes_country_name() {
-        for (name, read) in [
+        for (name, displayed) in [
             ("US-VA", "Virginia, United States"),
             ("gcp:us-east2", "Georgia, United States"),
             ("azure:israelcentral", "Israel"),
             ("aws:ap-southeast-1", "Singapore"),
             ("aws:ap-northeast-1", "Tokyo, Japan"),
         ] {
-            assert_eq!(parse_place(name).to_string(), read);
+            assert_eq!(parse_place(name).to_string(), displayed);
         }
     }
 }

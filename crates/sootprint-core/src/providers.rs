@@ -1,4 +1,4 @@
-//! The traits behind which those stand who ask over a network. This crate has no HTTP; `sootprint-live` implements them.
+//! Traits for data that is fetched over the network. This crate has no HTTP client; `sootprint-live` implements them.
 
 use std::fmt::Debug;
 
@@ -7,24 +7,26 @@ use jiff::Timestamp;
 use crate::grid::{IntensitySeries, ProviderError};
 use crate::place::Place;
 
-/// Somebody who knows a grid's carbon intensity hour by hour.
+/// A source of carbon intensities over time.
 ///
-/// A run asks every half hour on a thread of its own, for the time since its start for which nothing was found yet, and
-/// once more when it is finished, on the thread that finishes it: never on the meter's thread, and not at all when the
-/// run is dropped. So hours of an outage are filled later from the provider's history; `sootprint_live::Cached` keeps what
-/// was answered for the next run.
-/// `finish` waits for the answer, so an implementation keeps a total time limit of its own. It does not panic: what goes
-/// wrong is a [`ProviderError`], and then the table's figure stands where no earlier answer does.
+/// A run queries it every half hour on a separate thread, and once more in `finish`, on the calling thread. It is never
+/// queried on the sampler thread, nor when a run is dropped. Each query covers all time since the start of the run that
+/// has no measured figure yet. This replaces forecasts, and fills the hours of an outage from the history of the
+/// provider. `sootprint_live::Cached` keeps the responses for later runs.
 ///
-/// `RunBuilder::intensity_provider` of the crate `sootprint` has an example.
+/// `finish` waits for the response, so an implementation needs a total time limit. It must not panic. After a
+/// [`ProviderError`], the figures of earlier responses are used, and that of the embedded table for all other time.
+///
+/// `RunBuilder::intensity_provider` in the crate `sootprint` has an example.
 pub trait IntensityProvider: Debug + Send + Sync {
-    /// The intensity of a place's electricity between two moments, as far as it is known.
+    /// The intensity of the electricity at `place` between `from` and `to`, as far as it is available.
     ///
-    /// `place` has the codes of the country, of the part of it and of the cloud's region. Periods may reach beyond the two moments, and they may
-    /// leave gaps: there the table's yearly figure stands.
+    /// Providers name zones differently, so the argument is a [`Place`], which has the codes of the country, of its
+    /// subdivision and of the cloud region. Periods may extend beyond the range and may leave gaps; for the gaps, the
+    /// yearly figure of the embedded table is used.
     ///
     /// # Errors
-    /// A [`ProviderError`] for each way in which there may be no answer.
+    /// A [`ProviderError`] with the reason why there is no series.
     fn intensity_between(
         &self,
         place: Place,
@@ -33,36 +35,38 @@ pub trait IntensityProvider: Debug + Send + Sync {
     ) -> Result<IntensitySeries, ProviderError>;
 }
 
-/// Somebody who knows in which cloud this machine is.
+/// Detects the cloud region of this machine.
 ///
-/// A run that nobody told its place asks once, when it starts, on a thread of its own. A finish waits for the answer
-/// until a second after the start; an implementation gives up by then. It does not panic.
+/// A run without a configured location calls it once at the start, on a separate thread. `finish` waits for the result
+/// until one second after the start, so an implementation must return by then. It must not panic.
 ///
-/// `sootprint_live::CloudMetadata` asks the metadata services of the large clouds.
+/// `sootprint_live::CloudMetadata` queries the metadata services of the large clouds.
 pub trait CloudMetadata: Debug + Send + Sync {
-    /// The region of the cloud that this machine is in; none when it is in none.
+    /// The cloud region of this machine. `None` if it is not in a cloud.
     ///
     /// # Errors
-    /// [`CloudMetadataError`] when the machine is in a cloud and its region cannot be told.
+    /// [`CloudMetadataError`] if the machine is in a cloud and its region cannot be determined.
     fn locate(&self) -> Result<Option<Place>, CloudMetadataError>;
 }
 
-/// Why a machine that is in a cloud does not know where. Then the next best guess stands, and a note says why.
+/// Why the region of a machine in a cloud could not be determined.
+///
+/// The run then uses the next best location and records the reason as a note in the footprint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloudMetadataError {
-    /// The cloud's metadata service gave no answer that can be used.
+    /// The metadata service returned no usable response.
     #[error(
-        "the machine is in {provider}, whose metadata service does not say where ({reason}); name the place with SOOTPRINT_PLACE"
+        "cannot determine the region of {provider} from its metadata service ({reason}); set SOOTPRINT_PLACE"
     )]
     Unavailable {
-        /// The cloud.
+        /// The cloud provider.
         provider: &'static str,
         /// What went wrong.
         reason: String,
     },
-    /// The region is in no table.
-    #[error("the machine is in {region}, a region that no table has; name the place with SOOTPRINT_PLACE")]
+    /// The region is not in the embedded table.
+    #[error("unknown cloud region {region}; set SOOTPRINT_PLACE")]
     UnknownRegion {
         /// The provider and its region, as in `aws:us-east-1`.
         region: String,

@@ -1,18 +1,18 @@
-//! From the computers' energy to the facility's: PUE, power usage effectiveness.
+//! Power usage effectiveness (PUE): the factor from the energy of computers to that of their facility.
 
 use serde::{Deserialize, Serialize};
 
-/// The mean of the world's data centres in the Uptime Institute's survey of 2024: the upper bound of an assumed PUE.
+/// Upper bound of an assumed PUE: the mean of data centres worldwide in the Uptime Institute's survey of 2024.
 const SURVEY_MEAN_PUE: f64 = 1.56;
 
-/// How far what a facility adds may differ from what its operator published, as a part of it. An assumption:
-/// operators publish a yearly mean, and each hall and each season has its own.
+/// Relative deviation of a facility's overhead from the published one. An assumption: operators publish a yearly mean,
+/// and the overhead varies by hall and by season.
 const OVERHEAD_VARIATION: f64 = 0.25;
 
-/// No facility that runs computers loses nine tenths of its energy; a figure beyond is a mistake.
+/// Largest accepted PUE. No facility spends more than nine tenths of its energy on overhead.
 const MAX_PLAUSIBLE_PUE: f64 = 10.0;
 
-/// Power usage effectiveness: the facility's energy over that of its computers, 1 or more.
+/// Power usage effectiveness: the energy of a facility divided by that of its computers, 1 or more.
 ///
 /// ```
 /// use sootprint_core::Pue;
@@ -32,34 +32,34 @@ pub struct Pue {
     year: Option<u16>,
 }
 
-/// Where a PUE comes from.
+/// The source of a PUE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PueOrigin {
-    /// The call or the command line.
+    /// An argument of the call or of the command line.
     Argument,
     /// `SOOTPRINT_PUE`.
     Environment,
     /// A `sootprint.toml`.
     Settings,
-    /// What a cloud's provider publishes of the region.
+    /// The figure that a cloud provider publishes for the region.
     Region,
-    /// What a cloud's provider publishes of all its data centres together.
+    /// The figure that a cloud provider publishes for all its data centres together.
     Provider,
-    /// Nobody said: 1.0, bounded by 1.0 and 1.56.
+    /// Not configured: assumed to be 1.0, with bounds of 1.0 and 1.56.
     Assumed,
 }
 
 impl Pue {
-    /// Nobody said what the facility adds: nothing at best, the survey's mean at worst.
+    /// The PUE of an unknown facility: 1.0, with bounds of 1.0 and 1.56, the mean of a survey of data centres.
     pub const ASSUMED: Self =
         Self { factor: 1.0, low: 1.0, high: SURVEY_MEAN_PUE, origin: PueOrigin::Assumed, year: None };
 
-    /// The user's figure, which stands as it is.
+    /// Creates a PUE from the user's figure, which is taken as exact.
     ///
     /// # Errors
-    /// [`PueError`] below 1, above 10 and for what is no number.
+    /// [`PueError`] below 1, above 10 and for NaN.
     pub fn new(factor: f64) -> Result<Self, PueError> {
         if (1.0..=MAX_PLAUSIBLE_PUE).contains(&factor) {
             Ok(Self { factor, low: factor, high: factor, origin: PueOrigin::Argument, year: None })
@@ -68,13 +68,15 @@ impl Pue {
         }
     }
 
-    /// The same figure of the user's, from somewhere else than an argument.
+    /// Replaces the origin of a user's figure, which is otherwise [`PueOrigin::Argument`].
     pub const fn with_origin(self, origin: PueOrigin) -> Self {
         Self { origin, ..self }
     }
 
-    /// A provider's own figure, of a year. What the facility adds is taken to vary by a quarter from year to year and
-    /// from hall to hall.
+    /// Creates a PUE from a figure that a provider published for a year.
+    ///
+    /// It is a yearly mean of halls that differ, so it is not exact: the bounds assume that the overhead varies by a
+    /// quarter between halls and years.
     pub(crate) fn from_published(factor: f64, year: u16, origin: PueOrigin) -> Self {
         let overhead = factor - 1.0;
         let (low, high) =
@@ -82,7 +84,7 @@ impl Pue {
         Self { factor, low, high, origin, year: Some(year) }
     }
 
-    /// Bounds that hold the figures of all these sites too.
+    /// Widens the bounds to include the PUE of each of these sites.
     pub(crate) fn with_bounds_including(self, sites: impl Iterator<Item = f64>) -> Self {
         sites.fold(self, |pue, site| Self { low: pue.low.min(site), high: pue.high.max(site), ..pue })
     }
@@ -99,13 +101,13 @@ impl Pue {
         (self.low, self.high)
     }
 
-    /// Where it comes from.
+    /// The source of the figure.
     #[must_use]
     pub const fn origin(self) -> PueOrigin {
         self.origin
     }
 
-    /// The year that a published figure is for.
+    /// The year of a published figure.
     #[must_use]
     pub const fn year(self) -> Option<u16> {
         self.year
@@ -113,7 +115,7 @@ impl Pue {
 }
 
 impl PueOrigin {
-    /// The word that the footprint's JSON uses.
+    /// The value in `footprint.json`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -129,15 +131,15 @@ impl PueOrigin {
 
 /// A number that cannot be a PUE.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error(
-    "a PUE of {factor} is not possible: it is the facility's energy over its computers', from 1 to {MAX_PLAUSIBLE_PUE}"
-)]
+#[error("invalid PUE {factor}: must be between 1 and {MAX_PLAUSIBLE_PUE}")]
 pub struct PueError {
     factor: f64,
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -157,5 +159,21 @@ mod tests {
             assert!(Pue::new(wrong).is_err(), "{wrong}");
         }
         assert!(Pue::new(1.0).is_ok());
+    }
+
+    #[test]
+    fn pue_origin_names_match_json() {
+        let origins = [
+            PueOrigin::Argument,
+            PueOrigin::Environment,
+            PueOrigin::Settings,
+            PueOrigin::Region,
+            PueOrigin::Provider,
+            PueOrigin::Assumed,
+        ];
+        for origin in origins {
+            assert_eq!(serde_json::to_value(origin).unwrap(), origin.as_str());
+        }
+        assert_eq!(origins.map(PueOrigin::as_str).into_iter().collect::<BTreeSet<_>>().len(), 6);
     }
 }

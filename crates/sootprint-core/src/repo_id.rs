@@ -1,13 +1,15 @@
-//! The name of a repository on the Hub.
+//! The id of a repository on the Hugging Face Hub.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The maximum length that the Hub allows, including the slash.
+/// Maximum length on the Hub, including the slash.
 const MAX_LEN: usize = 96;
 
-/// A repository on the Hub, `owner/name`, by the Hub's own rules: ASCII letters, digits, `-`, `_` and `.`; neither `-`
-/// nor `.` at an end, no `--` and no `..`; at most 96 characters.
+/// The id of a repository on the Hub, `owner/name`.
+///
+/// The rules are those of the Hub: ASCII letters, digits, `-`, `_` and `.`; no `-` or `.` at the start or end of owner
+/// and name; no `--` and no `..`; at most 96 characters.
 ///
 /// ```
 /// use sootprint_core::RepoId;
@@ -58,7 +60,7 @@ impl fmt::Display for RepoId {
     }
 }
 
-/// A text that is not a repository id.
+/// An input that is not a repository id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid repository `{input}`: expected `owner/name`, as in `me/digits`")]
 pub struct RepoIdError {

@@ -1,21 +1,21 @@
-//! What a training is, and how it ended.
+//! The type of a training, and the outcome of a run.
 
 use serde::{Deserialize, Serialize};
 
-/// Whether the model was trained from nothing or from another model.
+/// Whether a model is trained from random weights or from a base model.
 ///
-/// Nothing can tell it from outside, so the user says it; the words are the Hub's.
+/// This cannot be detected, so the user specifies it. The names are those of the Hugging Face Hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrainingType {
-    /// From random weights.
+    /// Training from random weights.
     PreTraining,
-    /// From the weights of a base model, whose own emissions are not included.
+    /// Training from the weights of a base model, whose own emissions are not included.
     FineTuning,
 }
 
 impl TrainingType {
-    /// The word that the Hub's model cards use.
+    /// The value in `footprint.json` and in model cards on the Hub.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -25,29 +25,29 @@ impl TrainingType {
     }
 }
 
-/// How a run ended, from best to worst.
+/// How a run ended, in order of increasing severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunStatus {
-    /// All planned epochs, or a finish where none were planned.
+    /// The run finished after all planned epochs, or without a plan.
     Completed,
-    /// A finish with fewer epochs than planned.
+    /// The run finished after fewer epochs than planned.
     StoppedEarly,
-    /// Somebody asked the training to stop.
+    /// The training was asked to stop.
     Interrupted,
-    /// The training returned an error, or the run was dropped without a finish.
+    /// The training returned an error, or the run was dropped without `finish`.
     Failed,
     /// The training panicked.
     Panicked,
-    /// The process is gone and left no closing line.
+    /// The process ended without closing the run.
     Killed,
-    /// The process is still at it.
+    /// The process is still running.
     Running,
 }
 
 impl RunStatus {
-    /// The word that the footprint's JSON uses.
+    /// The value in `footprint.json`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -59,5 +59,38 @@ impl RunStatus {
             Self::Killed => "killed",
             Self::Running => "running",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn training_type_names_match_json() {
+        let types = [TrainingType::PreTraining, TrainingType::FineTuning];
+        for training_type in types {
+            assert_eq!(serde_json::to_value(training_type).unwrap(), training_type.as_str());
+        }
+        assert_ne!(types[0].as_str(), types[1].as_str());
+    }
+
+    #[test]
+    fn status_names_match_json() {
+        let statuses = [
+            RunStatus::Completed,
+            RunStatus::StoppedEarly,
+            RunStatus::Interrupted,
+            RunStatus::Failed,
+            RunStatus::Panicked,
+            RunStatus::Killed,
+            RunStatus::Running,
+        ];
+        for status in statuses {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+        assert_eq!(statuses.map(RunStatus::as_str).into_iter().collect::<BTreeSet<_>>().len(), 7);
     }
 }

@@ -1,4 +1,4 @@
-//! Quantities with their unit in the type: nothing here converts from a bare number.
+//! Quantities with the unit in the type. There is no conversion from a bare number.
 
 use std::fmt;
 use std::iter::Sum;
@@ -7,36 +7,36 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Joules in a kilowatt-hour, exactly.
+/// Joules per kilowatt-hour (exact).
 const JOULES_PER_KILOWATT_HOUR: f64 = 3_600_000.0;
 
-/// An amount of energy, kept in joules.
+/// An amount of energy, stored in joules.
 ///
-/// In JSON it is a plain number of joules; the field's name ends in `_j`.
+/// In JSON it is a number of joules, in a field whose name ends in `_j`.
 ///
 /// ```
 /// use sootprint_core::{CarbonIntensity, Energy};
 ///
 /// let used = Energy::from_kilowatt_hours(2.0);
 /// assert_eq!(used.joules(), 7_200_000.0);
-/// let soot = used * CarbonIntensity::from_grams_per_kilowatt_hour(56.0);
-/// assert_eq!(soot.grams(), 112.0);
+/// let emitted = used * CarbonIntensity::from_grams_per_kilowatt_hour(56.0);
+/// assert_eq!(emitted.grams(), 112.0);
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Energy(f64);
 
-/// A rate of energy, kept in watts.
+/// Energy per time, stored in watts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Power(f64);
 
-/// A mass of carbon-dioxide equivalent (GWP100), kept in grams.
+/// A mass of carbon dioxide equivalent (GWP100), stored in grams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Co2e(f64);
 
-/// What a kilowatt-hour of a grid's electricity emits, kept in grams of CO2e per kWh.
+/// Emissions per electrical energy of a grid, stored in grams of CO2e per kWh.
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CarbonIntensity(f64);
@@ -44,6 +44,18 @@ pub struct CarbonIntensity(f64);
 impl Energy {
     /// No energy.
     pub const ZERO: Self = Self(0.0);
+
+    /// The smaller of two energies.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        if self < other { self } else { other }
+    }
+
+    /// The larger of two energies.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        if self < other { other } else { self }
+    }
 
     /// From joules.
     #[must_use]
@@ -54,7 +66,7 @@ impl Energy {
     /// From millijoules, the unit of NVML's energy counter.
     #[must_use]
     pub fn from_millijoules(millijoules: u64) -> Self {
-        // A u64 of millijoules loses precision in an f64 only beyond 2^53 mJ, 285 years of a kilowatt.
+        // An f64 loses precision only above 2^53 mJ: a kilowatt for 285 years.
         Self(millijoules as f64 / 1e3)
     }
 
@@ -64,19 +76,19 @@ impl Energy {
         Self(kilowatt_hours * JOULES_PER_KILOWATT_HOUR)
     }
 
-    /// In joules.
+    /// The energy in joules.
     #[must_use]
     pub const fn joules(self) -> f64 {
         self.0
     }
 
-    /// In watt-hours.
+    /// The energy in watt-hours.
     #[must_use]
     pub fn watt_hours(self) -> f64 {
         self.kilowatt_hours() * 1e3
     }
 
-    /// In kilowatt-hours.
+    /// The energy in kilowatt-hours.
     #[must_use]
     pub fn kilowatt_hours(self) -> f64 {
         self.0 / JOULES_PER_KILOWATT_HOUR
@@ -99,7 +111,7 @@ impl Power {
         Self(f64::from(milliwatts) / 1e3)
     }
 
-    /// In watts.
+    /// The power in watts.
     #[must_use]
     pub const fn watts(self) -> f64 {
         self.0
@@ -113,7 +125,7 @@ impl Co2e {
         Self(grams)
     }
 
-    /// In grams.
+    /// The mass in grams.
     #[must_use]
     pub const fn grams(self) -> f64 {
         self.0
@@ -121,13 +133,13 @@ impl Co2e {
 }
 
 impl CarbonIntensity {
-    /// From grams of CO2e per kilowatt-hour, the unit of every table.
+    /// From grams of CO2e per kilowatt-hour, the unit of all tables.
     #[must_use]
     pub const fn from_grams_per_kilowatt_hour(grams: f64) -> Self {
         Self(grams)
     }
 
-    /// In grams of CO2e per kilowatt-hour.
+    /// The intensity in grams of CO2e per kilowatt-hour.
     #[must_use]
     pub const fn grams_per_kilowatt_hour(self) -> f64 {
         self.0
@@ -143,7 +155,7 @@ impl Mul<Duration> for Power {
 }
 
 impl Div<Duration> for Energy {
-    /// None when no time has passed: a mean power over nothing does not exist.
+    /// The average power. `None` for a duration of zero.
     type Output = Option<Power>;
 
     fn div(self, time: Duration) -> Option<Power> {
@@ -160,7 +172,7 @@ impl Mul<CarbonIntensity> for Energy {
 }
 
 impl fmt::Display for Energy {
-    /// With the prefix that people read best: `512 J`, `1.25 Wh`, `3.40 kWh`.
+    /// Joules, watt-hours from 1 Wh on, or kilowatt-hours from 1 kWh on: `512.0 J`, `1.25 Wh`, `3.40 kWh`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.abs() {
             joules if joules < 1.0 => write!(f, "{:.3} J", self.0),
@@ -178,7 +190,7 @@ impl fmt::Display for Power {
 }
 
 impl fmt::Display for Co2e {
-    /// Of CO2e: grams, milligrams below one gram, kilograms from a thousand.
+    /// Grams, milligrams below 1 g, or kilograms from 1,000 g on, without `CO2e`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.abs() {
             grams if grams < 1.0 => write!(f, "{:.3} mg", self.0 * 1e3),
@@ -194,7 +206,7 @@ impl fmt::Display for CarbonIntensity {
     }
 }
 
-/// What can be added, subtracted and scaled: each of the quantities, with its own kind only.
+/// Implements addition, subtraction, scaling and sums for each quantity, with values of the same quantity.
 macro_rules! arithmetic {
     ($($quantity:ident),*) => {$(
         impl Add for $quantity {
@@ -229,7 +241,7 @@ macro_rules! arithmetic {
 
         impl Sum for $quantity {
             fn sum<I: Iterator<Item = Self>>(quantities: I) -> Self {
-                // Not f64's own sum, whose empty case is -0.0.
+                // The sum of no `f64` values would be -0.0.
                 quantities.fold(Self(0.0), Add::add)
             }
         }
@@ -263,12 +275,19 @@ mod tests {
     }
 
     #[test]
+    fn min_and_max_compare_values() {
+        let [small, large] = [1.0, 2.0].map(Energy::from_joules);
+        assert_eq!((small.min(large), small.max(large)), (small, large));
+        assert_eq!((large.min(small), large.max(small)), (small, large));
+    }
+
+    #[test]
     fn display_picks_readable_unit_prefix() {
-        let read = |energy: Energy| energy.to_string();
-        assert_eq!(read(Energy::from_joules(0.5)), "0.500 J");
-        assert_eq!(read(Energy::from_joules(512.0)), "512.0 J");
-        assert_eq!(read(Energy::from_joules(7_200.0)), "2.00 Wh");
-        assert_eq!(read(Energy::from_kilowatt_hours(3.4)), "3.40 kWh");
+        let displayed = |energy: Energy| energy.to_string();
+        assert_eq!(displayed(Energy::from_joules(0.5)), "0.500 J");
+        assert_eq!(displayed(Energy::from_joules(512.0)), "512.0 J");
+        assert_eq!(displayed(Energy::from_joules(7_200.0)), "2.00 Wh");
+        assert_eq!(displayed(Energy::from_kilowatt_hours(3.4)), "3.40 kWh");
         assert_eq!(Co2e::from_grams(0.0123).to_string(), "12.300 mg");
         assert_eq!(Co2e::from_grams(24_690_000.0).to_string(), "24690.00 kg");
     }

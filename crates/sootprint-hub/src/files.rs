@@ -94,7 +94,7 @@ fn classify_entry(
     options: &SelectOptions<'_>,
 ) -> Result<(), PushError> {
     // What is made anew for each publication.
-    if [CARD_FILE, sootprint::FOOTPRINT_FILE_NAME].contains(&name.as_str()) {
+    if [CARD_FILE, sootprint::Footprint::FILE_NAME].contains(&name.as_str()) {
         if name == CARD_FILE {
             selection.card = resolve_file(root, entry, options.matcher)?;
         }

@@ -275,7 +275,7 @@ impl ModelUpload {
         let mut files: Vec<String> = selection.files.into_iter().map(|file| file.name).collect();
         files.push(files::CARD_FILE.to_owned());
         if !self.card_only {
-            files.push(sootprint::FOOTPRINT_FILE_NAME.to_owned());
+            files.push(Footprint::FILE_NAME.to_owned());
             if self.include_plot && cfg!(feature = "plot") && !footprint.power.is_empty() {
                 files.push(PLOT_FILE.to_owned());
             }

@@ -131,7 +131,7 @@ impl<'a> PushSession<'a> {
         let mut other_files = Vec::new();
         if !upload.card_only {
             let json = footprint.to_json().map_err(PushError::FootprintSerialization)?;
-            other_files.push(UploadFile::from_bytes(sootprint::FOOTPRINT_FILE_NAME, json));
+            other_files.push(UploadFile::from_bytes(Footprint::FILE_NAME, json));
         }
         other_files.extend(plot.map(|png| UploadFile::from_bytes(PLOT_FILE, png)));
         for file in files {

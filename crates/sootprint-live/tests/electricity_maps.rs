@@ -152,12 +152,12 @@ fn http_errors_are_distinguished() {
         // The body of a 401 may be empty.
         ((|| FakeResponse::Body(401, String::new())) as fn() -> FakeResponse, "ELECTRICITYMAPS_TOKEN"),
         (|| FakeResponse::Body(403, r#"{"error":"no access"}"#.to_owned()), "status 403"),
-        (|| FakeResponse::Body(429, r#"{"message":"slow down"}"#.to_owned()), "asked too often"),
+        (|| FakeResponse::Body(429, r#"{"message":"slow down"}"#.to_owned()), "rate limited"),
         (|| FakeResponse::Body(500, String::new()), "status 500"),
         (|| FakeResponse::Body(503, "<html>".to_owned()), "status 503"),
         // The token goes to nobody else.
         (|| FakeResponse::Body(302, String::new()), "status 302"),
-        (|| FakeResponse::Raw(b""), "cannot be reached"),
+        (|| FakeResponse::Raw(b""), "cannot reach"),
     ] {
         let (_fake_server, provider) = provider_replying(reply);
         let error = fetch_sample_hours(&provider, "GB").unwrap_err().to_string();

@@ -14,7 +14,7 @@ use sootprint_core::{
 };
 use sootprint_power::{ComponentInfo, ComponentTotal, GpuUsers};
 
-use super::{ComponentSummary, EmissionsSummary, EnergySummary, FOOTPRINT_SCHEMA, Footprint, RunSummary};
+use super::{ComponentSummary, EmissionsSummary, EnergySummary, Footprint, RunSummary};
 use crate::ledger::{LedgerEntry, OpenEpoch, RunHeader, WorkCounts};
 use components::{component_summary, hardware_description, unmapped_device};
 use epochs::{OutsideEpochs, RecordedEpoch};
@@ -217,7 +217,7 @@ impl FootprintBuilder {
         };
         components.extend(self.unresolved_devices.iter().map(|device| unmapped_device(device)));
         Footprint {
-            schema: FOOTPRINT_SCHEMA.to_owned(),
+            schema: Footprint::SCHEMA.to_owned(),
             run: RunSummary {
                 id: header.run.clone(),
                 training_type: header.training_type,

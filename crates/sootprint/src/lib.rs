@@ -55,11 +55,10 @@ pub use run::{
 pub use settings::{SettingError, SettingSource, SettingsFile, UserDefaults};
 pub use sootprint_core::{
     CarbonIntensity, CloudMetadata, CloudMetadataError, Co2e, ComponentKind, ComponentSummary, EmissionScope,
-    EmissionsSummary, Energy, EnergySummary, EpochSummary, FOOTPRINT_FILE_NAME, FOOTPRINT_SCHEMA, Footprint,
-    FootprintError, GridIntensity, IntensityError, IntensityInterval, IntensityKind, IntensityPeriod,
-    IntensityProvider, IntensitySeries, LocationSource, MeasurementMethod, PerItemUsage, PhaseSummary, Place,
-    PlaceError, Power, ProviderError, Pue, PueError, PueOrigin, RunStatus, RunSummary, SeriesContentError,
-    SeriesError, TrainingType,
+    EmissionsSummary, Energy, EnergySummary, EpochSummary, Footprint, FootprintError, GridIntensity,
+    IntensityError, IntensityInterval, IntensityKind, IntensityPeriod, IntensityProvider, IntensitySeries,
+    LocationSource, MeasurementMethod, PerItemUsage, PhaseSummary, Place, PlaceError, Power, ProviderError,
+    Pue, PueError, PueOrigin, RunStatus, RunSummary, SeriesContentError, SeriesError, TrainingType,
 };
 pub use sootprint_power::{
     Accelerator, AcceleratorError, CrossCheck, DeviceId, GpuInfo, NvmlError, Replay, ReplayError,

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sootprint_core::format::error_chain;
 use sootprint_core::{Footprint, IntensityProvider, RunStatus, TrainingType};
 
 use background::BackgroundQueries;
@@ -212,7 +213,7 @@ impl Run {
             _ => return footprint,
         };
         if let Err(error) = footprint.write(&self.dir) {
-            tracing::warn!("the footprint is not saved: {error}");
+            tracing::warn!("the footprint is not saved: {}", error_chain(&error));
         }
         footprint
     }

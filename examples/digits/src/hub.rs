@@ -89,7 +89,7 @@ fn verify_pushed_files(hub: &FakeHub, report: &PushReport, repository: &str, fol
     let mut identical = 0;
     for file in &report.files {
         let remote = hub.read_file(repository, "main", &file.path)?;
-        if file.path != sootprint::FOOTPRINT_FILE_NAME {
+        if file.path != Footprint::FILE_NAME {
             ensure!(remote == fs::read(folder.join(&file.path))?, "{} came back with other bytes", file.path);
             identical += 1;
         }

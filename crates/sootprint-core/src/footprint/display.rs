@@ -1,11 +1,13 @@
-//! A footprint for people: losses first, then the figures with their bounds and where each comes from.
+//! The text of a footprint: notes first, then the figures with their bounds and sources.
 
 use std::fmt;
 
 use super::{ComponentSummary, Footprint, PerItemUsage};
 use crate::grid::{EmissionScope, IntensityKind};
 
-/// Lines of at most this many characters, as terminals and mails have them.
+/// Maximum length of a wrapped line, in characters.
+///
+/// Wrapped lines are those of notes, grid and run; the lines of components are as long as the names.
 const LINE_WIDTH: usize = 80;
 
 impl fmt::Display for Footprint {
@@ -21,8 +23,8 @@ impl fmt::Display for Footprint {
         let emissions = &self.emissions;
         writeln!(f, "{:<8}{} ({} to {})", "CO2e", emissions.best, emissions.low, emissions.high)?;
         for (title, per_item) in [("Sample", self.per_sample()), ("Token", self.per_token())] {
-            if let Some(PerItemUsage { energy, emissions_per_thousand: emissions_of_thousand }) = per_item {
-                writeln!(f, "{title:<8}{} and {emissions_of_thousand} CO2e per 1,000", energy * 1_000.0)?;
+            if let Some(PerItemUsage { energy, emissions_per_thousand }) = per_item {
+                writeln!(f, "{title:<8}{} and {emissions_per_thousand} CO2e per 1,000", energy * 1_000.0)?;
             }
         }
         for (index, phase) in self.phases.iter().enumerate() {
@@ -35,7 +37,7 @@ impl fmt::Display for Footprint {
     }
 }
 
-/// One component: its energy, how it was found, its name.
+/// Writes the energy of a component, its method and its name.
 fn write_component(f: &mut fmt::Formatter<'_>, component: &ComponentSummary) -> fmt::Result {
     let kind = component.kind.name();
     let Some(method) = component.method else {
@@ -52,14 +54,14 @@ fn write_component(f: &mut fmt::Formatter<'_>, component: &ComponentSummary) -> 
 fn grid_summary(footprint: &Footprint) -> String {
     let grid = &footprint.grid;
     let unknown_place =
-        if grid.method == IntensityKind::Table { "unknown place, world mean" } else { "unknown place" };
+        if grid.method == IntensityKind::Table { "unknown place, world average" } else { "unknown place" };
     let place = grid.place.as_deref().unwrap_or(unknown_place);
     let year = grid.year.map_or_else(String::new, |year| format!(" in {year}"));
     let energy = &footprint.energy;
     let source = if grid.source.is_empty() { String::new() } else { format!("; {}", grid.source) };
-    // A figure that counts the whole life cycle needs no word, nor does one of which nobody says what it counts.
+    // Only a scope that leaves out a known part of the emissions is printed.
     let basis = match grid.basis {
-        EmissionScope::DirectGeneration | EmissionScope::DirectConsumption => " (the stack only)",
+        EmissionScope::DirectGeneration | EmissionScope::DirectConsumption => " (direct emissions only)",
         EmissionScope::LifecycleGeneration | EmissionScope::LifecycleConsumption | EmissionScope::Unknown => {
             ""
         }
@@ -88,23 +90,17 @@ fn run_summary(footprint: &Footprint) -> String {
     format!("{outcome}, {label}{base}{epochs} in {seconds:.1} s; {}", run.id)
 }
 
-/// A titled text, broken between words, its further lines under its first.
+/// Writes a titled text, wrapped between words, with the further lines aligned below the first.
 fn write_wrapped(f: &mut fmt::Formatter<'_>, title: &str, text: &str) -> fmt::Result {
-    write!(f, "{title:<8}")?;
-    let mut column = 8;
-    for (index, word) in text.split_whitespace().enumerate() {
-        let length = word.chars().count();
-        if index > 0 && column + 1 + length > LINE_WIDTH {
-            write!(f, "\n{:8}", "")?;
-            column = 8;
-        } else if index > 0 {
-            write!(f, " ")?;
-            column += 1;
-        }
-        write!(f, "{word}")?;
-        column += length;
-    }
-    writeln!(f)
+    let title = format!("{title:<8}");
+    let indent = " ".repeat(title.len());
+    let options = textwrap::Options::new(LINE_WIDTH)
+        .initial_indent(&title)
+        .subsequent_indent(&indent)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    writeln!(f, "{}", textwrap::fill(&words.join(" "), options))
 }
 
 #[cfg(test)]
@@ -117,8 +113,8 @@ mod tests {
     fn notes_precede_bounds_and_sources() {
         let footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
         insta::assert_snapshot!(footprint, @r"
-        Note    NVIDIA H200 (GPU-bbbbbbbb) cannot be read: the board is lost (GPU is
-                lost); it needs a reset or a restart of the machine
+        Note    cannot read the energy counter of NVIDIA H200 (GPU-bbbbbbbb): GPU is
+                lost; reset the GPU or restart the machine
         Energy  800.00 Wh (750.00 Wh to 888.89 Wh)
           GPU     700.00 Wh   counter     NVIDIA H200
           GPU     not measured: cuda:1
@@ -148,7 +144,7 @@ mod tests {
         footprint.run.slices = Some("1000 steps".to_owned());
         let text = footprint.to_string();
         let lines: Vec<&str> = text.lines().skip(8).take(3).collect();
-        // 2.88 MJ and 35.36 g over a million samples.
+        // 2.88 MJ and 35.36 g divided by a million samples.
         assert_eq!(
             lines,
             [
@@ -166,13 +162,11 @@ mod tests {
         footprint.grid.basis = EmissionScope::DirectGeneration;
         footprint.energy.pue_year = Some(2024);
         "region".clone_into(&mut footprint.energy.pue_origin);
-        assert!(
-            grid_summary(&footprint).starts_with(
-                "France: 44.2 g CO2e/kWh (the stack only) in 2024; PUE 1.00 (region, 2024); Ember"
-            )
-        );
+        assert!(grid_summary(&footprint).starts_with(
+            "France: 44.2 g CO2e/kWh (direct emissions only) in 2024; PUE 1.00 (region, 2024); Ember"
+        ));
         footprint.grid.place = None;
-        assert!(grid_summary(&footprint).starts_with("unknown place, world mean: "));
+        assert!(grid_summary(&footprint).starts_with("unknown place, world average: "));
         footprint.grid.method = IntensityKind::UserSeries;
         assert!(grid_summary(&footprint).starts_with("unknown place: "));
     }

@@ -1,20 +1,19 @@
-//! The embedded table of the clouds' regions: where each lies, what its provider says of its grid, and its PUE.
+//! The embedded table of cloud regions: the location of each, its PUE, and the intensity that its provider publishes.
 //!
-//! `data/cloud_regions.csv` from the providers' documentation, `data/provider_pue.csv` from their reports.
+//! `data/cloud_regions.csv` is from the documentation of the providers, `data/provider_pue.csv` from their reports.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::EmissionScope;
-use super::zone::PublishedIntensity;
+use super::intensity::{EmissionScope, PublishedIntensity};
 use crate::pue::{Pue, PueOrigin};
 use crate::units::CarbonIntensity;
 
 const REGIONS_TABLE: &[u8] = include_bytes!("../../data/cloud_regions.csv");
 const PROVIDER_PUE_TABLE: &[u8] = include_bytes!("../../data/provider_pue.csv");
 
-/// Only Google publishes the figures of its regions, as hourly consumption; it does not say on which basis.
+/// Only Google publishes intensities of its regions. They are weighted by hourly consumption; the scope is not stated.
 const GOOGLE_SOURCE: &str = "Google Cloud region carbon data 2024 (Apache-2.0), of the region itself";
 
 /// A region of a cloud provider.
@@ -22,12 +21,12 @@ const GOOGLE_SOURCE: &str = "Google Cloud region carbon data 2024 (Apache-2.0), 
 pub(crate) struct CloudRegion {
     pub(crate) provider: String,
     pub(crate) region: String,
-    /// Empty where nobody says.
+    /// Empty if the provider does not state it.
     pub(crate) city: String,
-    /// A state or the like; mostly empty.
+    /// A state or similar; usually empty.
     pub(crate) area: String,
     pub(crate) iso2: String,
-    /// The code of the part of the country; empty where the country has none.
+    /// The code of the subdivision; empty if the country has none in the tables.
     pub(crate) part: String,
     #[serde(rename = "g_co2e_per_kwh")]
     intensity: Option<CarbonIntensity>,
@@ -36,7 +35,7 @@ pub(crate) struct CloudRegion {
     pue_year: Option<u16>,
 }
 
-/// What a provider says of all its data centres together.
+/// The PUE that a provider publishes for all its data centres together.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct ProviderPue {
     provider: String,
@@ -46,12 +45,12 @@ struct ProviderPue {
 }
 
 impl CloudRegion {
-    /// As in `aws:us-east-1`.
+    /// `aws:us-east-1`, for example.
     pub(crate) fn code(&self) -> String {
         format!("{}:{}", self.provider, self.region)
     }
 
-    /// What the provider itself says of the region's grid.
+    /// The intensity that the provider publishes for the region. `None` if it publishes none.
     pub(crate) fn published_intensity(&self) -> Option<PublishedIntensity> {
         let (intensity, year) = (self.intensity?, self.year?);
         Some(PublishedIntensity {
@@ -62,8 +61,8 @@ impl CloudRegion {
         })
     }
 
-    /// The region's own PUE, else that of the provider's whole fleet in the year that is nearest; none where the
-    /// provider says nothing.
+    /// The PUE of the region, otherwise that of the provider's whole fleet in the nearest year. `None` if the provider
+    /// publishes neither. The bounds of a fleet's PUE include the PUE of each region that publishes its own.
     pub(crate) fn pue(&self, year: u16) -> Option<Pue> {
         if let (Some(pue), Some(year)) = (self.pue, self.pue_year) {
             return Some(Pue::from_published(pue, year, PueOrigin::Region));
@@ -83,7 +82,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static CloudRegion> {
     REGIONS.iter()
 }
 
-// The tests below read the files strictly, so that no row is ever passed over here.
+// The tests below parse the files strictly, so the fallback to an empty table is never used.
 static REGIONS: LazyLock<Vec<CloudRegion>> = LazyLock::new(|| read_table(REGIONS_TABLE).unwrap_or_default());
 static PROVIDER_PUES: LazyLock<Vec<ProviderPue>> =
     LazyLock::new(|| read_table(PROVIDER_PUE_TABLE).unwrap_or_default());
@@ -146,7 +145,7 @@ mod tests {
             (provider_pue.factor(), provider_pue.origin(), provider_pue.year()),
             (1.14, PueOrigin::Provider, Some(2025))
         );
-        // Melbourne's and Hyderabad's: the best and the worst that Amazon publishes.
+        // Melbourne and Hyderabad: the best and the worst PUE that Amazon publishes.
         assert_eq!(provider_pue.bounds(), (1.07, 1.46));
         assert_eq!(region("aws:eu-west-3").pue(2023).unwrap().year(), Some(2023));
         assert_eq!(region("hetzner:fsn1").pue(2026), None);

@@ -1,42 +1,41 @@
-//! The embedded table of countries, with the history of each.
+//! The embedded table of countries, with the yearly intensities of each.
 //!
-//! `data/countries.csv`: Our World in Data's `carbon_intensity_elec`, after Ember and the Energy Institute, CC BY 4.0;
-//! from 2025 on Ember's own release.
+//! `data/countries.csv`: `carbon_intensity_elec` of Our World in Data, based on Ember and the Energy Institute, CC BY 4.0;
+//! from 2025 on, Ember's own release.
 
 use std::sync::LazyLock;
 
-use super::EmissionScope;
-use super::zone::PublishedIntensity;
+use super::intensity::{EmissionScope, PublishedIntensity};
 use crate::units::CarbonIntensity;
 
 const OWID_SOURCE: &str =
     "Ember (2025); Energy Institute (2024), with major processing by Our World in Data (CC BY 4.0)";
 
-/// What Our World in Data had not taken up yet.
+/// The source of years that Our World in Data does not include yet.
 const EMBER_SOURCE: &str = "Ember (2026), yearly electricity data (CC BY 4.0)";
 
-/// The first year of which the figures are Ember's own release.
+/// The first year taken from Ember's own release.
 const FIRST_EMBER_YEAR: u16 = 2025;
 
 const TABLE: &[u8] = include_bytes!("../../data/countries.csv");
 
-/// One country's grid, or a group of countries'.
+/// A country, or a group of countries.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Country {
     pub(crate) iso2: String,
     pub(crate) iso3: String,
     pub(crate) name: String,
-    /// In order, at least one.
+    /// In ascending order of years, at least one entry.
     yearly_intensities: Vec<(u16, CarbonIntensity)>,
 }
 
 impl Country {
-    /// Two letters, or three where ISO has no two.
+    /// The two-letter ISO code, or the three-letter code if there is none.
     pub(crate) fn code(&self) -> &str {
         if self.iso2.is_empty() { &self.iso3 } else { &self.iso2 }
     }
 
-    /// The figure of the year, else of the nearest year that has one; of two as near the earlier one.
+    /// The figure of a year, or of the nearest year with a figure; of two equally near years, the earlier one.
     pub(crate) fn published_intensity(&self, year: u16) -> Option<PublishedIntensity> {
         let (year, intensity) =
             *self.yearly_intensities.iter().min_by_key(|(known, _)| known.abs_diff(year))?;
@@ -49,12 +48,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Country> {
     COUNTRIES.iter()
 }
 
-/// The country with these two letters, or three where ISO has no two.
+/// The country with this [`Country::code`].
 pub(crate) fn find_by_code(code: &str) -> Option<&'static Country> {
     all().find(|country| country.code() == code)
 }
 
-// The tests below read the file strictly, so that no row is ever passed over here.
+// The tests below parse the file strictly, so the fallback to an empty table is never used.
 static COUNTRIES: LazyLock<Vec<Country>> = LazyLock::new(|| read_table().unwrap_or_default());
 
 fn read_table() -> Option<Vec<Country>> {
@@ -101,7 +100,7 @@ mod tests {
         }
     }
 
-    /// The figures are those of the published files.
+    /// The expected values are copied from the published files.
     #[test]
     fn missing_year_uses_nearest_year() {
         assert_eq!(published_value("FR", 2015), (59.1, 2015));
@@ -110,10 +109,10 @@ mod tests {
         assert_eq!(published_value("FR", 2030), (41.5, 2025));
         assert_eq!(published_value("FR", 1990), (59.1, 2015));
         assert_eq!(published_value("WLD", 2026), (473.0, 2024));
-        // No newer figure than 2023, and none but that of 2009.
+        // The newest figure of the EU is of 2023, the only one of Western Sahara of 2009.
         assert_eq!(published_value("EU", 2026), (237.5, 2023));
         assert_eq!(published_value("EH", 2026), (666.7, 2009));
-        // All of its electricity is hydropower.
+        // The electricity of the Central African Republic is hydropower only.
         assert_eq!(published_value("CF", 2023).0, 0.0);
     }
 

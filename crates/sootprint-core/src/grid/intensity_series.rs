@@ -1,44 +1,44 @@
-//! What a provider of live carbon intensities answers, or why it does not.
-
-use std::time::Duration;
+//! A series of carbon intensities over time, from a live provider or from the user.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EmissionScope, IntensityKind, LocationSource};
+use super::intensity::{EmissionScope, IntensityKind, LocationSource};
+use super::provider_error::ProviderError;
 use crate::units::CarbonIntensity;
 
-/// What a provider answers: periods in order, none of which overlap.
+/// Carbon intensities over time: periods in ascending order that do not overlap. Gaps are allowed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IntensitySeries {
     pub(super) source: String,
     pub(super) basis: EmissionScope,
     pub(super) periods: Vec<IntensityPeriod>,
-    /// Who gave the user's own figures; none for a live provider's.
+    /// Where a user's own series was configured. `None` for the series of a live provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) given_by: Option<LocationSource>,
 }
 
-/// The intensity between two moments; a grid's operators settle by the hour or by a part of it.
+/// The average intensity of a period, usually an hour or less.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct IntensityPeriod {
-    /// From this moment on.
+    /// The start, inclusive.
     pub start: Timestamp,
-    /// Up to, and without, this one.
+    /// The end, exclusive.
     pub end: Timestamp,
-    /// The mean in between.
+    /// The average over the period.
     #[serde(rename = "g_per_kwh")]
     pub intensity: CarbonIntensity,
-    /// Whether it was foreseen and not yet found.
+    /// Whether the figure is a forecast that was not yet replaced by a measured one.
     pub is_forecast: bool,
 }
 
 impl IntensitySeries {
-    /// From periods in any order. `source` is the publication, with its licence where that asks for its name.
+    /// Creates a series from periods in any order. `source` names the publication, with its licence if that requires
+    /// attribution.
     ///
     /// # Errors
-    /// [`ProviderError::InvalidData`] when a period ends before it starts or runs into the next one, or when its
-    /// intensity is none that a grid can have.
+    /// [`ProviderError::InvalidData`] if a period ends before it starts, if two periods overlap, or if an intensity is
+    /// not between 0 and 3,000 g/kWh.
     pub fn new(
         source: impl Into<String>,
         basis: EmissionScope,
@@ -47,96 +47,93 @@ impl IntensitySeries {
         let source = source.into();
         periods.sort_by_key(|period| period.start);
         match periods_error(&periods) {
-            Some(what) => Err(ProviderError::InvalidData { provider: source, reason: what }),
+            Some(reason) => Err(ProviderError::InvalidData { provider: source, reason }),
             None => Ok(Self { source, basis, periods, given_by: None }),
         }
     }
 
-    /// The periods in order.
+    /// The periods in ascending order.
     #[must_use]
     pub fn periods(&self) -> &[IntensityPeriod] {
         &self.periods
     }
 
-    /// The publication, with its licence where that asks for its name.
+    /// The publication, with its licence if that requires attribution.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// What the figures count.
+    /// Which emissions the figures count.
     #[must_use]
     pub const fn basis(&self) -> EmissionScope {
         self.basis
     }
 
-    /// With the periods of a newer answer, which go before this one's where both have a figure; a forecast never goes
-    /// before a figure that was found. Where the newer answer cuts an older period the rest of it stays.
+    /// Merges the periods of a newer series. Where both have a figure, the newer one is used, except that a forecast
+    /// never replaces a measured figure. A period that is replaced in part keeps the rest.
     #[must_use]
     pub fn updated_with(mut self, newer: Self) -> Self {
-        let mut periods = newer.periods;
-        let found = self.periods.iter().filter(|it| !it.is_forecast).copied().collect::<Vec<_>>();
-        periods = subtract_periods(periods, &found, |period| period.is_forecast);
+        let measured: Vec<_> = self.periods.iter().filter(|it| !it.is_forecast).copied().collect();
+        let mut periods = subtract_periods(newer.periods, &measured, |period| period.is_forecast);
+        // Periods of the older series remain where the newer one has no figure, or only a forecast.
         let kept = subtract_periods(std::mem::take(&mut self.periods), &periods, |_| true);
         periods.extend(kept);
         periods.sort_by_key(|period| period.start);
         Self { source: newer.source, basis: newer.basis, periods, given_by: newer.given_by }
     }
 
-    /// The periods that reach into the time between two moments.
+    /// The periods that overlap the time from `from` to `to`.
     #[must_use]
     pub fn overlapping(&self, from: Timestamp, to: Timestamp) -> Self {
-        let reach = self.periods.iter().filter(|period| period.end > from && period.start < to);
-        Self { periods: reach.copied().collect(), ..self.clone() }
+        let overlapping = self.periods.iter().filter(|period| period.end > from && period.start < to);
+        Self { periods: overlapping.copied().collect(), ..self.clone() }
     }
 
-    /// The time from the first moment to the last one between these two that nothing was found for yet, forecasts aside;
-    /// none when all was found.
+    /// The smallest range within `from` to `to` that contains all time without a measured figure; forecasts do not count.
+    /// `None` if there is no such time.
     #[must_use]
     pub fn uncovered_range(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        let found = || self.periods.iter().filter(|period| !period.is_forecast);
+        let measured = || self.periods.iter().filter(|period| !period.is_forecast);
+        // The periods are sorted and do not overlap, so one pass from each end skips the covered time there.
         let first =
-            found().fold(
+            measured().fold(
                 from,
                 |reached, period| {
                     if period.start <= reached { reached.max(period.end) } else { reached }
                 },
             );
-        let last =
-            found().rev().fold(
-                to,
-                |reached, period| {
-                    if period.end >= reached { reached.min(period.start) } else { reached }
-                },
-            );
+        let last = measured().rev().fold(to, |reached, period| {
+            if period.end >= reached { reached.min(period.start) } else { reached }
+        });
         (first < last).then_some((first, last))
     }
 
-    /// The periods that another series does not have as they are.
+    /// The periods that are not in another series with the same figures.
     pub fn difference(mut self, other: &Self) -> Self {
         self.periods.retain(|period| !other.periods.contains(period));
         self
     }
 
-    /// A user's own figures, whose periods are in order and without fault.
+    /// Creates a user's own series from valid periods in ascending order.
     pub(super) fn from_user(periods: Vec<IntensityPeriod>) -> Self {
         let source = "the user's own series".to_owned();
         Self { source, basis: EmissionScope::Unknown, periods, given_by: Some(LocationSource::Argument) }
     }
 
-    /// The user's figures, and who named their file.
+    /// Sets where the user's own series was configured.
     #[must_use]
     pub fn with_origin(self, origin: LocationSource) -> Self {
         Self { given_by: Some(origin), ..self }
     }
 
-    /// Whether they are the user's own, and given in the call.
+    /// Whether the series is the user's own and an argument of the call.
     #[must_use]
     pub fn is_from_argument(&self) -> bool {
         self.given_by == Some(LocationSource::Argument)
     }
 
-    /// Whether the figures are the user's own.
+    /// Whether the series is the user's own.
     #[must_use]
     pub const fn is_user_provided(&self) -> bool {
         self.given_by.is_some()
@@ -153,7 +150,7 @@ impl IntensitySeries {
     }
 }
 
-/// The parts of those periods that `gives_way` says which lie outside of others.
+/// Removes from each period that `is_replaceable` the time that is covered by `others`.
 fn subtract_periods(
     periods: Vec<IntensityPeriod>,
     others: &[IntensityPeriod],
@@ -165,15 +162,16 @@ fn subtract_periods(
         [before, after].into_iter().filter(|part| part.start < part.end).collect::<Vec<_>>()
     };
     let outside = |period: IntensityPeriod| {
-        let near = others
+        let overlapping = others
             .iter()
             .filter(|other| is_replaceable(&period) && other.start < period.end && other.end > period.start);
-        near.fold(vec![period], |parts, other| parts.into_iter().flat_map(|part| cut(part, other)).collect())
+        overlapping
+            .fold(vec![period], |parts, other| parts.into_iter().flat_map(|part| cut(part, other)).collect())
     };
     periods.into_iter().flat_map(outside).collect()
 }
 
-/// What is wrong with periods that are in order.
+/// Describes the first error in periods in ascending order. `None` if they are valid.
 pub(super) fn periods_error(periods: &[IntensityPeriod]) -> Option<String> {
     let ends_before_it_starts = periods.iter().find(|period| period.end <= period.start);
     let overlapping = periods.windows(2).find(|pair| pair[1].start < pair[0].end);
@@ -181,85 +179,9 @@ pub(super) fn periods_error(periods: &[IntensityPeriod]) -> Option<String> {
         CarbonIntensity::try_from_grams_per_kilowatt_hour(period.intensity.grams_per_kilowatt_hour()).err()
     });
     ends_before_it_starts
-        .map(|period| format!("a period from {} to {}", period.start, period.end))
+        .map(|period| format!("period ends before it starts ({} to {})", period.start, period.end))
         .or_else(|| overlapping.map(|pair| format!("two figures for {}", pair[1].start)))
         .or_else(|| implausible.map(|error| error.to_string()))
-}
-
-/// Why a provider has no answer. Then the table's figure stands, and a note in the footprint says why.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProviderError {
-    /// There is no connection, or it broke.
-    #[error("{provider} cannot be reached: {source}; check this machine's network and its proxy")]
-    Unreachable {
-        /// Who was asked.
-        provider: String,
-        /// What the network says.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The answer was not whole within the provider's time limit.
-    #[error("{provider} gave no whole answer within {} s; allow it more time", timeout.as_secs_f64())]
-    Timeout {
-        /// Who was asked.
-        provider: String,
-        /// The total time limit.
-        timeout: Duration,
-    },
-    /// The provider wants to know who asks, and does not take this token.
-    #[error("{provider} does not take the token (HTTP status {status}); look at {variable}")]
-    Unauthorised {
-        /// Who was asked.
-        provider: String,
-        /// HTTP's number.
-        status: u16,
-        /// The variable that holds the token.
-        variable: &'static str,
-    },
-    /// The provider was asked too often.
-    #[error("{provider} is asked too often (HTTP status 429); share fewer runs per token, or wait")]
-    RateLimited {
-        /// Who was asked.
-        provider: String,
-    },
-    /// The answer is about another zone than the one that was asked about.
-    #[error(
-        "{provider} returned about the zone {returned} where {requested} was requested about; name the place more exactly"
-    )]
-    ZoneMismatch {
-        /// Who was asked.
-        provider: String,
-        /// The zone that was asked about.
-        requested: String,
-        /// The zone of the answer.
-        returned: String,
-    },
-    /// The answer is a refusal.
-    #[error(
-        "{provider} refused with HTTP status {status}; if it does so tomorrow, look for a newer sootprint"
-    )]
-    RequestRejected {
-        /// Who was asked.
-        provider: String,
-        /// HTTP's number.
-        status: u16,
-    },
-    /// The answer means nothing.
-    #[error("{provider} answered nonsense: {reason}; if it does so tomorrow, look for a newer sootprint")]
-    InvalidData {
-        /// Who was asked.
-        provider: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The provider knows nothing of the run's place.
-    #[error("{provider} does not cover {zone}; choose a provider that does")]
-    ZoneNotCovered {
-        /// Who was asked.
-        provider: String,
-        /// The place's zone.
-        zone: String,
-    },
 }
 
 #[cfg(test)]
@@ -285,7 +207,7 @@ mod tests {
         let series = |periods| IntensitySeries::new("a test", EmissionScope::Unknown, periods).unwrap();
         let updated = |older, newer| series(older).updated_with(series(newer)).periods().to_vec();
 
-        // What was foreseen is found; what was found is found better; the rest stays.
+        // A measured figure replaces a forecast and an older measured figure; the other periods are kept.
         let (older, newer) = (
             vec![forecast(0, 60, 1.0), period(60, 120, 2.0), period(120, 180, 3.0)],
             vec![period(0, 60, 4.0), period(60, 120, 5.0)],
@@ -296,7 +218,7 @@ mod tests {
             updated(older, newer),
             [forecast(0, 60, 2.0), period(60, 120, 1.0), forecast(120, 180, 2.0)]
         );
-        // A longer period is cut where a newer one lies in it.
+        // A newer period within an older one splits it.
         assert_eq!(
             updated(vec![period(0, 180, 1.0)], vec![period(60, 120, 2.0)]),
             [period(0, 60, 1.0), period(60, 120, 2.0), period(120, 180, 1.0)]
@@ -338,19 +260,25 @@ mod tests {
     #[test]
     fn invalid_periods_are_described() {
         let invalid = [
-            (vec![period(1_800, 1_800, 80.0)], "a period from 1970-01-01T00:30:00Z to 1970-01-01T00:30:00Z"),
+            (
+                vec![period(1_800, 1_800, 80.0)],
+                "period ends before it starts (1970-01-01T00:30:00Z to 1970-01-01T00:30:00Z)",
+            ),
             (
                 vec![period(0, 1_800, 80.0), period(1_799, 3_600, 90.0)],
                 "two figures for 1970-01-01T00:29:59Z",
             ),
-            (vec![period(0, 1_800, -1.0)], "-1 g CO2e/kWh is no carbon intensity"),
-            (vec![period(0, 1_800, 80_000.0)], "80000 g CO2e/kWh is no carbon intensity"),
-            (vec![period(0, 1_800, f64::NAN)], "NaN g CO2e/kWh is no carbon intensity"),
+            (vec![period(0, 1_800, -1.0)], "invalid carbon intensity -1 g CO2e/kWh"),
+            (vec![period(0, 1_800, 80_000.0)], "invalid carbon intensity 80000 g CO2e/kWh"),
+            (vec![period(0, 1_800, f64::NAN)], "invalid carbon intensity NaN g CO2e/kWh"),
         ];
-        for (periods, what) in invalid {
+        for (periods, reason) in invalid {
             let error = IntensitySeries::new("a test", EmissionScope::Unknown, periods).unwrap_err();
             assert!(matches!(error, ProviderError::InvalidData { .. }));
-            assert!(error.to_string().starts_with(&format!("a test answered nonsense: {what}")), "{error}");
+            assert!(
+                error.to_string().starts_with(&format!("invalid response from a test: {reason}")),
+                "{error}"
+            );
         }
     }
 }

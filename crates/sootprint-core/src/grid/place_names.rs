@@ -1,9 +1,9 @@
-//! Names and codes of places as people write them.
+//! Finds zones by the names and codes that people use for places.
 
 use super::zone::GridZone;
 use super::{cloud_regions, countries, subdivisions};
 
-/// Names that people use and the tables do not, each with a code that they do.
+/// Common names that are not in the tables, each with the code of its zone.
 const ALIASES: [(&str, &str); 40] = [
     ("america", "US"),
     ("united states of america", "US"),
@@ -47,7 +47,7 @@ const ALIASES: [(&str, &str); 40] = [
     ("pei", "CA-PE"),
 ];
 
-/// A provider's own name and what else people call it.
+/// Cloud providers by their name in the table, with their other names.
 const CLOUD_PROVIDERS: [(&str, &[&str]); 8] = [
     ("aws", &["amazon"]),
     ("gcp", &["google"]),
@@ -59,13 +59,13 @@ const CLOUD_PROVIDERS: [(&str, &[&str]); 8] = [
     ("coreweave", &[]),
 ];
 
-/// After a miss so many names are suggested at most.
+/// Maximum number of suggestions for an unknown name.
 const MAX_SUGGESTIONS: usize = 5;
 
-/// Nobody types a place's name of more letters, and comparing takes time that grows with them.
+/// Names longer than this, in bytes, get no suggestions, because the time to compare grows with the length.
 const MAX_NAME_LEN: usize = 60;
 
-/// All zones that people may mean by `name`: none, one, or those that share it.
+/// All zones with the name or code `name`.
 pub(crate) fn find_zones(name: &str) -> Vec<GridZone> {
     if let Some((provider, region)) = parse_cloud_region(name) {
         return cloud_region_zones().filter(|zone| matches_cloud_region(*zone, provider, region)).collect();
@@ -73,7 +73,7 @@ pub(crate) fn find_zones(name: &str) -> Vec<GridZone> {
     let name = normalize(name);
     let code =
         ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.clone(), |(_, code)| normalize(code));
-    // Two letters are a country, though states and provinces have two letters too: CA, DE, GA, IN.
+    // Two letters always mean a country, although states and provinces have such codes too: CA, DE, GA, IN.
     let found: Vec<GridZone> = if code.len() == 2 {
         country_zones().filter(|zone| normalize(zone.country_code()) == code).collect()
     } else {
@@ -83,12 +83,14 @@ pub(crate) fn find_zones(name: &str) -> Vec<GridZone> {
             .collect()
     };
     match name.rsplit_once(',') {
-        Some((part, country)) if found.is_empty() => find_in_country(part.trim(), country.trim()),
+        Some((subdivision, country)) if found.is_empty() => {
+            find_in_country(subdivision.trim(), country.trim())
+        }
         _ => found,
     }
 }
 
-/// Names that are near to one that was not found, nearest first. Each is found itself.
+/// Names similar to one that was not found, most similar first. [`find_zones`] finds each of them.
 pub(crate) fn suggest_names(name: &str) -> Vec<String> {
     let name = match parse_cloud_region(name) {
         Some((provider, region)) => format!("{provider}:{}", region.to_lowercase()),
@@ -106,7 +108,7 @@ pub(crate) fn suggest_names(name: &str) -> Vec<String> {
     near.sort();
     near.truncate(MAX_SUGGESTIONS);
     match name.rsplit_once(',') {
-        // A town is in no table; its country is.
+        // The tables have no towns: suggest the country.
         Some((_, country)) if near.is_empty() => {
             find_zones(country).into_iter().map(suggested_name).collect()
         }
@@ -114,7 +116,7 @@ pub(crate) fn suggest_names(name: &str) -> Vec<String> {
     }
 }
 
-/// The provider and the region of `aws:us-east-1` or `gcp/europe-west9`; none where no provider stands first.
+/// The provider and the region of `aws:us-east-1` or `gcp/europe-west9`. `None` unless the name starts with a provider.
 fn parse_cloud_region(name: &str) -> Option<(&'static str, &str)> {
     let (provider, region) = name.split_once([':', '/'])?;
     let provider = provider.trim().to_lowercase();
@@ -123,7 +125,7 @@ fn parse_cloud_region(name: &str) -> Option<(&'static str, &str)> {
     Some((known.0, region.trim()))
 }
 
-/// `Quebec, Canada`; also with a code of the part alone, as in `VA, USA`.
+/// Finds `Quebec, Canada`, and short codes of subdivisions as in `VA, USA`.
 fn find_in_country(subdivision: &str, country: &str) -> Vec<GridZone> {
     let codes: Vec<&str> = find_zones(country).into_iter().map(GridZone::country_code).collect();
     let is_named = |zone: &GridZone| {
@@ -138,12 +140,12 @@ fn matches_cloud_region(zone: GridZone, provider: &str, region: &str) -> bool {
 }
 
 fn matches_country(zone: GridZone, name: &str) -> bool {
-    // The world has no two letters.
+    // The world has an empty `iso2`.
     let GridZone::Country(country) = zone else { return false };
     !name.is_empty() && [&country.iso3, &country.name, &country.iso2].iter().any(|it| normalize(it) == name)
 }
 
-/// By its code, its name, or the four letters of a subregion.
+/// Compares with the code, the name, and the four-letter code of an eGRID subregion.
 fn matches_subdivision(zone: GridZone, name: &str) -> bool {
     let GridZone::Subdivision(subdivision) = zone else { return false };
     let code = normalize(&subdivision.code);
@@ -152,19 +154,20 @@ fn matches_subdivision(zone: GridZone, name: &str) -> bool {
         || code.strip_prefix("egrid-").is_some_and(|short| short == name)
 }
 
-/// How many letters have to change, one of four at most and one more; fewer when the name is a part of the zone's.
+/// The edit distance between a name and the most similar spelling of a zone; 1 if the name is a word of the spelling.
+/// `None` if more than a quarter of the letters and one more differ.
 fn edit_distance(name: &str, zone: GridZone) -> Option<usize> {
     let max_distance = 1 + name.chars().count().saturating_sub(1) / 4;
-    // The last letters of a part's code are near to too many others.
+    // The short code of a subdivision is similar to too many others, so only an exact match counts.
     if matches!(zone, GridZone::Subdivision(subdivision) if normalize(&subdivision.code).split_once('-').is_some_and(|it| it.1 == name))
     {
         return Some(0);
     }
-    let near = spellings(zone).into_iter().map(|spelling| {
-        let is_within = name.len() > 3 && spelling.split(' ').any(|word| word == name);
-        if is_within { 1 } else { strsim::osa_distance(name, &spelling) }
+    let distances = spellings(zone).into_iter().map(|spelling| {
+        let is_word = name.len() > 3 && spelling.split(' ').any(|word| word == name);
+        if is_word { 1 } else { strsim::osa_distance(name, &spelling) }
     });
-    near.min().filter(|distance| *distance <= max_distance)
+    distances.min().filter(|distance| *distance <= max_distance)
 }
 
 fn spellings(zone: GridZone) -> Vec<String> {
@@ -177,7 +180,7 @@ fn spellings(zone: GridZone) -> Vec<String> {
     }
 }
 
-/// What to type for a zone: a country's name where that is its own, else a code.
+/// The name to suggest for a zone if it is unambiguous, otherwise its code.
 fn suggested_name(zone: GridZone) -> String {
     match zone {
         GridZone::Country(country) if find_zones(&country.name).len() == 1 => country.name.clone(),
@@ -200,31 +203,15 @@ fn cloud_region_zones() -> impl Iterator<Item = GridZone> {
     cloud_regions::all().map(GridZone::CloudRegion)
 }
 
-/// Lower case, without accents, points and a leading article, with single spaces: `Québec` is `quebec`.
+/// ASCII in lower case, with single spaces, without apostrophes, periods and a leading article: `Québec` becomes `quebec`.
 fn normalize(name: &str) -> String {
-    let letters: String = name.to_lowercase().chars().filter_map(fold_accent).collect();
+    let letters = deunicode::deunicode(name).to_lowercase().replace(['\'', '.'], "");
     let words: Vec<&str> =
         letters.split_whitespace().map(|word| if word == "&" { "and" } else { word }).collect();
     match words[..] {
         ["the", ref rest @ ..] if !rest.is_empty() => rest.join(" "),
         ref all => all.join(" "),
     }
-}
-
-/// A letter without its accent; none for what people leave out.
-fn fold_accent(letter: char) -> Option<char> {
-    Some(match letter {
-        'á' | 'à' | 'â' | 'ä' | 'ã' | 'å' | 'ā' => 'a',
-        'ç' | 'č' => 'c',
-        'é' | 'è' | 'ê' | 'ë' => 'e',
-        'í' | 'ì' | 'î' | 'ï' | 'ı' => 'i',
-        'ñ' => 'n',
-        'ó' | 'ò' | 'ô' | 'ö' | 'õ' | 'ø' => 'o',
-        'ú' | 'ù' | 'û' | 'ü' => 'u',
-        // The apostrophes of two keyboards, points, and the dot that a lower-case İ leaves behind.
-        '\'' | '’' | '.' | '\u{307}' => return None,
-        other => other,
-    })
 }
 
 #[cfg(test)]
@@ -253,7 +240,8 @@ mod tests {
             ("CI", &["Côte d’Ivoire", "Cote d'Ivoire", "Ivory Coast"]),
             ("NL", &["The Netherlands", "NLD"]),
             ("US-VA", &["Virginia", "US-VA", "us-va", "Virginia, US", "Virginia, United States", "VA, USA"]),
-            ("CA-QC", &["Quebec, Canada", "Québec", "CA-QC", "Quebec"]),
+            ("CA-QC", &["Quebec, Canada", "Québec", "Que\u{301}bec", "CA-QC", "Quebec"]),
+            ("TR", &["Turkey", "Türkiye", "TÜRKİYE", "turkıye"]),
             ("AU-NSW", &["New South Wales", "NSW, Australia"]),
             ("US-DC", &["Washington, D.C.", "District of Columbia"]),
             ("EGRID-SRVC", &["EGRID-SRVC", "SRVC", "SERC Virginia/Carolina"]),
@@ -261,7 +249,7 @@ mod tests {
             ("gcp:europe-west9", &["gcp/europe-west9", "google:europe-west9"]),
             ("azure:westeurope", &["azure:WestEurope"]),
             ("coreweave:LGA1", &["coreweave:lga1"]),
-            // A name of two tables, said with its country.
+            // A name in two tables, qualified by its country.
             ("US-GA", &["US-GA", "Georgia, USA", "GA, US"]),
             ("GE", &["GE", "GEO"]),
         ] {
@@ -340,13 +328,13 @@ mod tests {
         assert!(suggest_names("Atlantis of the deep").is_empty() && suggest_names("").is_empty());
     }
 
-    /// The names of countries that a miss is to suggest.
+    /// The names of countries that can be suggested.
     static COUNTRY_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
         country_zones().map(suggested_name).filter(|name| name.is_ascii() && name.len() > 3).collect()
     });
 
     proptest! {
-        // A debug build compares with every name for some milliseconds.
+        // Comparing with every name takes some milliseconds in a debug build.
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
@@ -359,7 +347,7 @@ mod tests {
             }
         }
 
-        /// One letter of a name is another: what was meant is suggested, or the text is a name by itself.
+        /// With one wrong letter, the original name is suggested, unless the text is itself a name.
         #[test]
         fn single_typo_suggests_original_name(name in any::<Index>(), at in any::<Index>(), wrong in "[a-z]") {
             let name = &COUNTRY_NAMES[name.index(COUNTRY_NAMES.len())];

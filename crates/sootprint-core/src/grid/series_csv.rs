@@ -1,4 +1,4 @@
-//! A user's own series: the intensity of each hour, from a CSV file.
+//! Reads a user's own series of carbon intensities from a CSV file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::intensity_series::{IntensityPeriod, IntensitySeries, periods_error};
 use crate::units::CarbonIntensity;
 
-/// How long a single figure holds.
+/// Length of a single period without an `end`.
 const DEFAULT_PERIOD: SignedDuration = SignedDuration::from_hours(1);
 
-/// Ten years of quarter-hours are 15 MB.
+/// Largest accepted file. Ten years of quarter-hours are 15 MB.
 const MAX_FILE_SIZE: u64 = 64 << 20;
 
 const START_COLUMN: &str = "start";
@@ -19,7 +19,7 @@ const END_COLUMN: &str = "end";
 const INTENSITY_COLUMN: &str = "g_per_kwh";
 
 impl IntensitySeries {
-    /// A series of one's own, from a CSV file with a header:
+    /// Reads a user's own series from a CSV file with a header:
     ///
     /// ```csv
     /// start,g_per_kwh
@@ -27,12 +27,12 @@ impl IntensitySeries {
     /// 2026-10-03T01:00Z,97.5
     /// ```
     ///
-    /// A figure holds from its `start` up to the next one's; the last holds for as long as the one before it, a single
-    /// one for an hour. With a column `end` each holds up to there. A row without a figure is a gap, as is all that lies
-    /// before and after: there the run's table or given figure stands, and the footprint says for which hours. Rows may
-    /// be in any order, and other columns are passed over.
+    /// A period lasts from its `start` to the next `start`. The last period is as long as the one before it; a single
+    /// period lasts an hour. With a column `end`, each period ends there. A row without a figure is a gap, as is the time
+    /// before the first and after the last period. In gaps, the run's table or user-provided figure applies, and the
+    /// footprint lists the hours. Rows may be in any order; other columns are ignored.
     ///
-    /// The figures are taken as exact, and as of an unknown basis.
+    /// The figures are taken as exact, and their scope is unknown.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -44,38 +44,37 @@ impl IntensitySeries {
     /// ```
     ///
     /// # Errors
-    /// [`SeriesError`] with the file and the line: no time zone in a time, an intensity below 0 or above 3,000, two
-    /// figures for one moment, or no figure at all.
+    /// [`SeriesError`], with the path and the line, if the file cannot be read, if a time has no time zone, if an
+    /// intensity is not between 0 and 3,000, if two periods overlap, or if there is no figure at all.
     pub fn from_csv_file(path: &Path) -> Result<Self, SeriesError> {
-        let content_error =
-            |fault: SeriesContentError| SeriesError::Content { path: path.to_owned(), reason: fault };
         let read = || {
             let length = fs::metadata(path)?.len();
             if length > MAX_FILE_SIZE {
-                return Err(std::io::Error::other("it is too large to be a series of hours"));
+                return Err(std::io::Error::other(format!("file of {length} bytes exceeds {MAX_FILE_SIZE}")));
             }
             fs::read_to_string(path)
         };
         let text = read().map_err(|source| SeriesError::File { path: path.to_owned(), source })?;
-        let periods = parse_periods(&text).map_err(content_error)?;
+        let periods =
+            parse_periods(&text).map_err(|reason| SeriesError::Content { path: path.to_owned(), reason })?;
         Ok(Self::from_user(periods))
     }
 }
 
-/// Why a file is no series.
+/// Why a file could not be read as a series.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeriesError {
     /// The file cannot be read.
-    #[error("cannot read the series {}: {source}", path.display())]
+    #[error("cannot read the series {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the file system.
         source: std::io::Error,
     },
-    /// Something in it is wrong.
-    #[error("the series {}{reason}", path.display())]
+    /// The contents are not a valid series.
+    #[error("invalid series {}: {reason}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
@@ -85,7 +84,7 @@ pub enum SeriesError {
 }
 
 impl SeriesError {
-    /// The file that was asked for.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -94,36 +93,36 @@ impl SeriesError {
     }
 }
 
-/// What is wrong in a series.
+/// An error in the contents of a series.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeriesContentError {
-    /// The header names no such column.
-    #[error(" has no column `{column}`; its first line should be `start,g_per_kwh`")]
+    /// A required column is missing.
+    #[error("missing column `{column}`: the first line must be `start,g_per_kwh`")]
     MissingColumn {
-        /// The column.
+        /// The name of the column.
         column: &'static str,
     },
-    /// A row says nothing that can be understood.
-    #[error(", line {line}: {reason}")]
+    /// A row cannot be parsed.
+    #[error("line {line}: {reason}")]
     InvalidRow {
         /// The line, from 1.
         line: u64,
         /// What is wrong.
         reason: String,
     },
-    /// The periods do not fit together.
-    #[error(" has {reason}")]
+    /// A period is invalid, or two periods overlap.
+    #[error("{reason}")]
     InvalidPeriods {
         /// What is wrong.
         reason: String,
     },
-    /// There is no figure.
-    #[error(" has no figure; give a line for each hour, as in 2026-10-03T00:00Z,83")]
+    /// There is no row with a figure.
+    #[error("no figures: add a line for each hour, as in 2026-10-03T00:00Z,83")]
     Empty,
 }
 
-/// A line of the file. Without a figure it is a gap.
+/// A row of the file. Without an intensity it is a gap.
 struct SeriesRow {
     start: Timestamp,
     end: Option<Timestamp>,
@@ -152,47 +151,45 @@ fn parse_periods(text: &str) -> Result<Vec<IntensityPeriod>, SeriesContentError>
         return Err(SeriesContentError::Empty);
     }
     match periods_error(&periods) {
-        Some(what) => Err(SeriesContentError::InvalidPeriods { reason: what }),
+        Some(reason) => Err(SeriesContentError::InvalidPeriods { reason }),
         None => Ok(periods),
     }
 }
 
 fn parse_rows(text: &str) -> Result<Vec<SeriesRow>, SeriesContentError> {
-    // Spreadsheets begin a file with a mark of its encoding.
+    // Spreadsheets write a byte order mark.
     let text = text.trim_start_matches('\u{feff}');
     let mut reader =
         csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(text.as_bytes());
     let csv_error = |error: &csv::Error| SeriesContentError::InvalidRow {
         line: error.position().map_or(1, csv::Position::line),
-        reason: "it has another number of columns than the first line".to_owned(),
+        reason: "wrong number of columns: must be as many as in the first line".to_owned(),
     };
     let header = reader.headers().map_err(|error| csv_error(&error))?.clone();
     let column = |name: &str| header.iter().position(|column| column.eq_ignore_ascii_case(name));
     let start = column(START_COLUMN).ok_or(SeriesContentError::MissingColumn { column: START_COLUMN })?;
-    let figure =
+    let intensity =
         column(INTENSITY_COLUMN).ok_or(SeriesContentError::MissingColumn { column: INTENSITY_COLUMN })?;
     let end = column(END_COLUMN);
     let row = |record: csv::StringRecord| {
         let line = record.position().map_or(0, csv::Position::line);
-        let row_error = |what| SeriesContentError::InvalidRow { line, reason: what };
+        let row_error = |reason| SeriesContentError::InvalidRow { line, reason };
         let cell = |column: usize| record.get(column).filter(|cell| !cell.is_empty());
         Ok(SeriesRow {
             start: parse_timestamp(cell(start).unwrap_or_default()).map_err(row_error)?,
             end: end.and_then(cell).map(parse_timestamp).transpose().map_err(row_error)?,
-            intensity: cell(figure).map(parse_intensity).transpose().map_err(row_error)?,
+            intensity: cell(intensity).map(parse_intensity).transpose().map_err(row_error)?,
         })
     };
     reader.records().map(|record| row(record.map_err(|error| csv_error(&error))?)).collect()
 }
 
 fn parse_timestamp(text: &str) -> Result<Timestamp, String> {
-    text.parse()
-        .map_err(|_| format!("`{text}` is no time with its time zone; write it as in 2026-10-03T00:00Z"))
+    text.parse().map_err(|_| format!("invalid time `{text}`: must have a time zone, as in 2026-10-03T00:00Z"))
 }
 
 fn parse_intensity(text: &str) -> Result<CarbonIntensity, String> {
-    let grams =
-        text.parse().map_err(|_| format!("`{text}` is no number; write it with a point, as in 97.5"))?;
+    let grams = text.parse().map_err(|_| format!("invalid number `{text}`: expected for example 97.5"))?;
     CarbonIntensity::try_from_grams_per_kilowatt_hour(grams).map_err(|error| error.to_string())
 }
 
@@ -243,20 +240,23 @@ mod tests {
     #[test]
     fn invalid_row_error_names_line() {
         for (text, reason) in [
-            ("", "no column `start`"),
-            ("start,g_per_kwh\n", "no figure"),
-            ("start,g_per_kwh\n2026-10-03T00:00Z,\n", "no figure"),
-            ("time,g_per_kwh\n2026-10-03T00:00Z,1\n", "no column `start`"),
-            ("start,grams\n2026-10-03T00:00Z,1\n", "no column `g_per_kwh`"),
+            ("", "missing column `start`"),
+            ("start,g_per_kwh\n", "no figures"),
+            ("start,g_per_kwh\n2026-10-03T00:00Z,\n", "no figures"),
+            ("time,g_per_kwh\n2026-10-03T00:00Z,1\n", "missing column `start`"),
+            ("start,grams\n2026-10-03T00:00Z,1\n", "missing column `g_per_kwh`"),
+            ("start,g_per_kwh\n2026-10-03 00:00,1\n", "line 2: invalid time `2026-10-03 00:00`"),
             (
-                "start,g_per_kwh\n2026-10-03 00:00,1\n",
-                "line 2: `2026-10-03 00:00` is no time with its time zone",
+                "start,g_per_kwh\n2026-10-03T00:00Z,1\n2026-10-03T01:00Z,many\n",
+                "line 3: invalid number `many`",
             ),
-            ("start,g_per_kwh\n2026-10-03T00:00Z,1\n2026-10-03T01:00Z,many\n", "line 3: `many` is no number"),
-            ("start,g_per_kwh\n2026-10-03T00:00Z,-1\n", "line 2: -1 g CO2e/kWh is no carbon intensity"),
-            ("start,g_per_kwh\n2026-10-03T00:00Z,3000.1\n", "line 2: 3000.1 g CO2e/kWh"),
-            ("start,g_per_kwh\n2026-10-03T00:00Z,NaN\n", "line 2: NaN g CO2e/kWh"),
-            ("start,g_per_kwh\n2026-10-03T00:00Z,1,2\n", "line 2: it has another number of columns"),
+            ("start,g_per_kwh\n2026-10-03T00:00Z,-1\n", "line 2: invalid carbon intensity -1 g CO2e/kWh"),
+            (
+                "start,g_per_kwh\n2026-10-03T00:00Z,3000.1\n",
+                "line 2: invalid carbon intensity 3000.1 g CO2e/kWh",
+            ),
+            ("start,g_per_kwh\n2026-10-03T00:00Z,NaN\n", "line 2: invalid carbon intensity NaN g CO2e/kWh"),
+            ("start,g_per_kwh\n2026-10-03T00:00Z,1,2\n", "line 2: wrong number of columns"),
             (
                 "start,g_per_kwh\n2026-10-03T00:00Z,1\n2026-10-03T00:00Z,2\n",
                 "two figures for 2026-10-03T00:00:00Z",
@@ -265,17 +265,18 @@ mod tests {
                 "start,end,g_per_kwh\n2026-10-03T00:00Z,2026-10-03T02:00Z,1\n2026-10-03T01:00Z,,2\n",
                 "two figures for 2026-10-03T01:00:00Z",
             ),
-            ("start,end,g_per_kwh\n2026-10-03T00:00Z,2026-10-02T02:00Z,1\n", "a period from"),
+            ("start,end,g_per_kwh\n2026-10-03T00:00Z,2026-10-02T02:00Z,1\n", "period ends before it starts"),
         ] {
-            let fault = read_periods(text).unwrap_err().to_string();
-            assert!(fault.contains(reason), "{text:?}: {fault}");
+            let error = read_periods(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text:?}: {error}");
         }
     }
 
     #[test]
     fn missing_file_is_named() {
         let error = IntensitySeries::from_csv_file(Path::new("/nowhere/hours.csv")).unwrap_err();
-        assert!(error.to_string().starts_with("cannot read the series /nowhere/hours.csv: "), "{error}");
+        assert_eq!(error.to_string(), "cannot read the series /nowhere/hours.csv");
+        assert!(std::error::Error::source(&error).is_some(), "the chain has the cause");
     }
 
     proptest! {

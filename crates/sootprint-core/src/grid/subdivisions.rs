@@ -1,21 +1,20 @@
-//! The embedded table of parts of countries: states, provinces, and the subregions of the United States' grid.
+//! The embedded table of subdivisions of countries: states, provinces, and the eGRID subregions of the United States.
 //!
-//! `data/subnational.csv`. All of its figures count the stack only.
+//! `data/subnational.csv`. All figures count direct emissions only.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::EmissionScope;
-use super::zone::PublishedIntensity;
+use super::intensity::{EmissionScope, PublishedIntensity};
 use crate::units::CarbonIntensity;
 
 const TABLE: &[u8] = include_bytes!("../../data/subnational.csv");
 
-/// A part of a country.
+/// A subdivision of a country.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Subdivision {
-    /// As in `US-VA`, `CA-QC` or `EGRID-SRVC`.
+    /// `US-VA`, `CA-QC` or `EGRID-SRVC`, for example.
     pub(crate) code: String,
     pub(crate) iso2: String,
     pub(crate) name: String,
@@ -26,6 +25,7 @@ pub(crate) struct Subdivision {
     source: IntensityDataset,
 }
 
+/// The publication of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum IntensityDataset {
@@ -35,7 +35,7 @@ enum IntensityDataset {
 }
 
 impl Subdivision {
-    /// Its one figure, whatever the year.
+    /// The only published figure, independent of the year of the run.
     pub(crate) fn published_intensity(&self) -> PublishedIntensity {
         let source = match self.source {
             IntensityDataset::Egrid => "US EPA eGRID2023",
@@ -55,7 +55,7 @@ pub(crate) fn find_by_code(code: &str) -> Option<&'static Subdivision> {
     all().find(|subdivision| subdivision.code == code)
 }
 
-// The test below reads the file strictly, so that no row is ever passed over here.
+// The test below parses the file strictly, so the fallback to an empty table is never used.
 static SUBDIVISIONS: LazyLock<Vec<Subdivision>> = LazyLock::new(|| read_table().unwrap_or_default());
 
 fn read_table() -> csv::Result<Vec<Subdivision>> {

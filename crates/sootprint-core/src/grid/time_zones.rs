@@ -1,14 +1,14 @@
-//! Which country a time zone is in, for a guess.
+//! The country of a time zone, to guess the location of a machine.
 //!
-//! `data/time_zones.csv`, from the time zone database's `zone.tab` and its older names; both are in the public domain.
+//! `data/time_zones.csv` is made from `zone.tab` and the older zone names of the time zone database (public domain).
 
 use super::countries;
 use super::zone::GridZone;
 
 const TABLE: &str = include_str!("../../data/time_zones.csv");
 
-/// The country of a time zone, as in `Europe/Paris`. None for `UTC` and the like, which are everywhere, and for countries
-/// whose grid nobody knows.
+/// The country of a time zone, as in `Europe/Paris`. `None` for `UTC` and similar zones, which belong to no country, and
+/// for countries whose grid intensity is unknown.
 pub(crate) fn country_for_time_zone(time_zone: &str) -> Option<GridZone> {
     let mut rows = TABLE.lines().skip(1).filter_map(|row| row.split_once(','));
     let (code, _) = rows.find(|(_, zones)| zones.split(' ').any(|zone| zone == time_zone))?;

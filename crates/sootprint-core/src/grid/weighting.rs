@@ -1,22 +1,22 @@
-//! A run's energy, spread over the periods of a live series. Pure: no clock and no network in here.
+//! Weights the intensities of a series with the energy of a run. Pure: no clock and no network.
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::intensity::{EmissionScope, GridIntensity, IntensityInterval, IntensityKind, table_bounds};
 use super::intensity_series::{IntensityPeriod, IntensitySeries};
-use super::{EmissionScope, GridIntensity, IntensityInterval, IntensityKind};
 use crate::units::{CarbonIntensity, Energy};
 
-/// How far a forecast misses, as a part of it, beyond the tolerance of a figure that was found.
+/// Relative error of a forecast, in addition to the tolerance of a measured figure.
 ///
-/// 1.3 million forecasts for Great Britain missed what was found later by 24 g/kWh in the mean, and the means of
-/// single days by 11 to 28 % of it (<https://github.com/nmpowell/carbon-intensity-forecast-tracking>).
+/// The mean error of 1.3 million forecasts for Great Britain was 24 g/kWh; per day it was 11 to 28 % of the measured
+/// intensity (<https://github.com/nmpowell/carbon-intensity-forecast-tracking>).
 const FORECAST_TOLERANCE: f64 = 0.3;
 
-/// The live series in the place of the table's figure, weighted with the run's energy; and the energy that the
-/// series does not cover, for which the table's figure stands.
+/// Returns the mean intensity of `series`, weighted with the energy of the run, and the energy that the series does not
+/// cover. For the uncovered energy, the mean uses the intensity of `table`; if nothing is covered, `table` is returned.
 ///
-/// `trace` is the run's energy so far at seconds since `started`, in order. Between two of its points power is taken
-/// as even.
+/// `trace` contains the cumulative energy of the run at seconds since `started`, in ascending order. Power is assumed to
+/// be constant between two points.
 pub fn energy_weighted(
     table: &GridIntensity,
     series: &IntensitySeries,
@@ -52,7 +52,7 @@ pub fn energy_weighted(
     (grid, uncovered)
 }
 
-/// A part of the run with one figure.
+/// An interval of the run with one intensity, and the energy used in it.
 struct WeightedInterval {
     start: Timestamp,
     energy: Energy,
@@ -60,7 +60,7 @@ struct WeightedInterval {
     best: CarbonIntensity,
     high: CarbonIntensity,
     method: IntensityKind,
-    /// Whether the series has no figure here.
+    /// Whether the series has no figure for this interval.
     is_uncovered: bool,
 }
 
@@ -70,7 +70,7 @@ impl WeightedInterval {
     }
 }
 
-/// The whole run in order, cut where the figure changes.
+/// The intervals of the whole run in order, split where the intensity changes.
 fn weighted_intervals(
     table: &GridIntensity,
     series: &IntensitySeries,
@@ -98,12 +98,12 @@ fn weighted_intervals(
     intervals
 }
 
-/// The moment so many seconds into a run; none beyond the calendar's end.
+/// The time `seconds` after the start of a run. `None` beyond the range of [`Timestamp`].
 pub fn timestamp_at(started: Timestamp, seconds: f64) -> Option<Timestamp> {
     started.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
 }
 
-/// The time between two moments in order: in the periods, and in the gaps around them.
+/// Splits the time from `from` to `to` into the periods and the gaps around them, in order.
 fn split_at_periods(
     from: Timestamp,
     to: Timestamp,
@@ -127,7 +127,7 @@ fn split_at_periods(
     pieces
 }
 
-/// The energy so far, on the line between the points around the moment. The run begins with none.
+/// The cumulative energy at `seconds`, linearly interpolated between the surrounding points. It is zero at 0 s.
 pub fn energy_at<T>(trace: &[T], seconds: f64, point: impl Fn(&T) -> (f64, Energy)) -> Energy {
     let after = trace.partition_point(|it| point(it).0 < seconds);
     let (then, before) = after.checked_sub(1).map_or((0.0, Energy::ZERO), |before| point(&trace[before]));
@@ -137,14 +137,14 @@ pub fn energy_at<T>(trace: &[T], seconds: f64, point: impl Fn(&T) -> (f64, Energ
     before + (energy - before) * fraction
 }
 
-/// A live figure's bounds: those of a table's, and more for a forecast. A user's own figure stands as it is.
+/// The bounds of a figure of the series: those of a table figure, wider for a forecast. A user's own figure is exact.
 fn series_bounds(series: &IntensitySeries, period: &IntensityPeriod) -> (CarbonIntensity, CarbonIntensity) {
     if series.is_user_provided() {
         return (period.intensity, period.intensity);
     }
     let forecast = if period.is_forecast { FORECAST_TOLERANCE } else { 0.0 };
-    let (low, _) = super::table_bounds(period.intensity * (1.0 - forecast), series.basis);
-    let (_, high) = super::table_bounds(period.intensity * (1.0 + forecast), series.basis);
+    let (low, _) = table_bounds(period.intensity * (1.0 - forecast), series.basis);
+    let (_, high) = table_bounds(period.intensity * (1.0 + forecast), series.basis);
     (low, high)
 }
 
@@ -161,7 +161,7 @@ mod tests {
         CarbonIntensity::from_grams_per_kilowatt_hour(grams)
     }
 
-    /// A table's 200 g/kWh for a year, from 150 to 260.
+    /// A yearly figure of 200 g/kWh, bounded by 150 and 260.
     fn yearly_table() -> GridIntensity {
         let zone = crate::grid::find_zones("GB")[0];
         GridIntensity {
@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Half-hours on 3 October 2026 from the given hour and minute on.
+    /// Half-hour periods on 3 October 2026, each from the given hour and minute.
     fn half_hours(figures: &[(&str, f64, bool)]) -> IntensitySeries {
         let half_hour = |&(start, figure, is_forecast): &(&str, f64, bool)| {
             let start = time(&format!("2026-10-03T{start}:00Z"));
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn energy_is_weighted_per_half_hour() {
         let series = half_hours(&[("10:00", 100.0, false), ("10:30", 200.0, false), ("11:00", 50.0, true)]);
-        // From 10:15 on: 900 s at 100 W, then 1800 s at 400 W, then 300 s at 1000 W.
+        // From 10:15: 900 s at 100 W, then 1800 s at 400 W, then 300 s at 1000 W.
         let trace =
             energy_trace(&[(0.0, 0.0), (900.0, 90_000.0), (2_700.0, 810_000.0), (3_000.0, 1_110_000.0)]);
         let (grid, uncovered) =
@@ -207,9 +207,9 @@ mod tests {
 
         // 90 kJ at 100 g, 720 kJ at 200 g and 300 kJ at 50 g: 168,000 / 1,110.
         assert!(is_close(grid.intensity, 168_000.0 / 1_110.0), "{grid:?}");
-        // Low is 0.85 of a figure, and 0.7 of that for the forecast.
+        // Low is 0.85 of the figure, and 0.7 of that for the forecast.
         assert!(is_close(grid.low, 0.85 * (9_000.0 + 144_000.0 + 0.7 * 15_000.0) / 1_110.0));
-        // High is 1.15 of a figure, 1.3 of that for the forecast, and 30 g.
+        // High is 1.15 of the figure, 1.3 times that for the forecast, plus 30 g.
         assert!(is_close(grid.high, 1.15 * (9_000.0 + 144_000.0 + 1.3 * 15_000.0) / 1_110.0 + 30.0));
         assert_eq!(
             interval_values(&grid),
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn energy_is_interpolated_between_points() {
         let series = half_hours(&[("10:00", 100.0, false), ("10:30", 300.0, false)]);
-        // One point an hour: half of its energy lies in each half-hour.
+        // One point per hour: each half-hour has half of its energy.
         let (grid, _) = energy_weighted(
             &yearly_table(),
             &series,
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn series_gaps_use_table_intensity() {
         let series = half_hours(&[("10:30", 100.0, false), ("11:30", 300.0, false)]);
-        // 10:00 to 12:30 at 100 W; 10:00, 11:00 and 12:00 are not covered.
+        // 10:00 to 12:30 at 100 W; the half-hours from 10:00, 11:00 and 12:00 are not covered.
         let trace = energy_trace(&[(9_000.0, 900_000.0)]);
         let (grid, uncovered) =
             energy_weighted(&yearly_table(), &series, time("2026-10-03T10:00:00Z"), &trace);
@@ -264,7 +264,7 @@ mod tests {
         );
         assert_eq!(grid.hours[2].start, "2026-10-03T11:00:00Z");
         assert!((uncovered.joules() - 540_000.0).abs() < 1e-6);
-        // A direct figure and a lifecycle figure are in one mean: it has the basis of neither.
+        // A mean of a direct and a lifecycle figure has an unknown scope.
         assert_eq!(grid.basis, EmissionScope::Unknown);
         assert!(grid.source.starts_with("a test; for what it does not cover, Ember"), "{}", grid.source);
     }

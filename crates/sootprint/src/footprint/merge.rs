@@ -16,8 +16,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sootprint_core::{
-    ComponentKind, ComponentSummary, EmissionsSummary, Energy, EnergySummary, FOOTPRINT_SCHEMA, Footprint,
-    Power, RunStatus, RunSummary,
+    ComponentKind, ComponentSummary, EmissionsSummary, Energy, EnergySummary, Footprint, Power, RunStatus,
+    RunSummary,
 };
 use sootprint_power::ComponentInfo;
 
@@ -136,7 +136,7 @@ impl LedgerMerge<'_> {
         let is_complete = missing_ranks.is_empty() && self.unreadable.is_empty();
         listed.extend(self.unmapped_components());
         Footprint {
-            schema: FOOTPRINT_SCHEMA.to_owned(),
+            schema: Footprint::SCHEMA.to_owned(),
             run: self.run_summary(
                 duration,
                 missing_ranks,

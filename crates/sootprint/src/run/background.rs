@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sootprint_core::format::error_chain;
 use sootprint_core::{CloudMetadata, IntensityProvider};
 
 use super::RunHandle;
@@ -76,7 +77,7 @@ fn spawn_provider_queries(
             if let Some(Err(error)) = handle.query_provider_so_far(&*intensity_provider)
                 && !std::mem::replace(&mut warned, true)
             {
-                tracing::warn!("no live intensity for now: {error}");
+                tracing::warn!("no live intensity for now: {}", error_chain(&error));
             }
         }
     };

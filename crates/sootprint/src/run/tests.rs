@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use sootprint_core::{CarbonIntensity, ComponentKind, FOOTPRINT_FILE_NAME, Place, Power, Pue};
+use sootprint_core::{CarbonIntensity, ComponentKind, Place, Power, Pue};
 use sootprint_power::{Replay, VirtualClock};
 
 use super::*;
@@ -79,7 +79,7 @@ fn saved_footprint_equals_loaded_one() {
         clock.advance(Duration::from_millis(12_345));
     }
     let footprint = run.finish();
-    assert_eq!(Footprint::read(&dir.path().join(FOOTPRINT_FILE_NAME)).unwrap(), footprint);
+    assert_eq!(Footprint::read(&dir.path().join(Footprint::FILE_NAME)).unwrap(), footprint);
     assert_eq!(load_footprint(dir.path(), None).unwrap(), footprint);
     assert_eq!(load_footprint(dir.path(), Some(&footprint.run.id)).unwrap(), footprint);
 }
@@ -92,7 +92,7 @@ fn footprint_mode_equals_ledger_mode() {
     let dir = tempfile::tempdir().unwrap();
     let id = scripted_run(dir.path()).0.finish().run.id;
     let mode = |file: String| fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
-    assert_eq!(mode(FOOTPRINT_FILE_NAME.to_owned()), mode(format!("sootprint/{id}.jsonl")));
+    assert_eq!(mode(Footprint::FILE_NAME.to_owned()), mode(format!("sootprint/{id}.jsonl")));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn loop_exit_determines_run_status() {
     let (run, clock) = scripted_run(dir.path());
     assert_eq!(train(&run, &clock, Some(3)), Err(3));
     drop(run);
-    let failed = Footprint::read(&dir.path().join(FOOTPRINT_FILE_NAME)).unwrap();
+    let failed = Footprint::read(&dir.path().join(Footprint::FILE_NAME)).unwrap();
     assert_eq!((failed.epochs.len(), failed.run.outcome), (3, RunStatus::Failed));
 
     let panicked = std::panic::catch_unwind(|| {
@@ -139,7 +139,7 @@ fn loop_exit_determines_run_status() {
         }
     });
     assert!(panicked.is_err());
-    let panicked = Footprint::read(&dir.path().join(FOOTPRINT_FILE_NAME)).unwrap();
+    let panicked = Footprint::read(&dir.path().join(Footprint::FILE_NAME)).unwrap();
     assert_eq!(epoch_tuples(&panicked), [(1, 400.0, true), (2, 400.0, false)]);
     assert_eq!(panicked.run.outcome, RunStatus::Panicked);
 }

@@ -137,7 +137,7 @@ fn file_errors_keep_valid_keys() {
     for (key, what) in [
         ("plase", "is no setting (did you mean `place`?)"),
         ("intensity", "should be a number"),
-        ("pue", "a PUE of 0.5 is not possible"),
+        ("pue", "invalid PUE 0.5"),
         ("place", "did you mean France?"),
         ("baseline", "is `-1`, which is no number that fits"),
         ("series", "cannot read the series"),

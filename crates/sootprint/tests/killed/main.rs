@@ -208,7 +208,7 @@ fn resumed_training_is_one_run() {
     assert!(lived - killed.energy.total.joules() / WATTS <= MAX_LOSS_SECONDS);
     let again = footprint.notes.iter().any(|note| note.contains("trained in more than one attempt"));
     assert!(again, "{:?}", footprint.notes);
-    assert_eq!(Footprint::read(&resumed.dir.path().join(sootprint::FOOTPRINT_FILE_NAME)).unwrap(), footprint);
+    assert_eq!(Footprint::read(&resumed.dir.path().join(Footprint::FILE_NAME)).unwrap(), footprint);
 }
 
 #[test]

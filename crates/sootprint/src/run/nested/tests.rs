@@ -1,9 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sootprint_core::{
-    CarbonIntensity, ComponentKind, Energy, FOOTPRINT_FILE_NAME, Footprint, Power, RunStatus, TrainingType,
-};
+use sootprint_core::{CarbonIntensity, ComponentKind, Energy, Footprint, Power, RunStatus, TrainingType};
 use sootprint_power::{DeviceId, GpuInfo, Replay, VirtualClock};
 
 use super::RemoteSampler;
@@ -113,7 +111,7 @@ fn nested_footprint_is_part_of_parent() {
     assert_eq!((inner.run.outcome, inner.run.base_model.as_deref()), (RunStatus::Completed, Some("me/base")));
     assert!(has_note(&inner, "counts this energy as well"), "{:?}", inner.notes);
     assert_eq!(inner.run.id, format!("{}-t{}", outer.run.id, inner.run.id.rsplit_once("-t").unwrap().1));
-    assert_eq!(Footprint::read(&own.path().join(FOOTPRINT_FILE_NAME)).unwrap(), inner);
+    assert_eq!(Footprint::read(&own.path().join(Footprint::FILE_NAME)).unwrap(), inner);
     assert_eq!(std::fs::read_dir(own.path()).unwrap().count(), 1, "it has no ledger of its own");
 
     assert_eq!(outer.run.training_type, Some(TrainingType::FineTuning), "what the training said of itself");
@@ -398,10 +396,10 @@ fn shared_dir_keeps_parent_footprint() {
     let training = nested_run(dir.path(), dir.path());
     run_epochs(&training, &clock, &[1]);
     let _ = training.finish();
-    assert!(!dir.path().join(FOOTPRINT_FILE_NAME).exists());
+    assert!(!dir.path().join(Footprint::FILE_NAME).exists());
     drop(listener);
     let outer = run.finish();
-    assert_eq!(Footprint::read(&dir.path().join(FOOTPRINT_FILE_NAME)).unwrap(), outer);
+    assert_eq!(Footprint::read(&dir.path().join(Footprint::FILE_NAME)).unwrap(), outer);
 }
 
 #[cfg(target_os = "linux")]

@@ -1,6 +1,7 @@
 //! What a run learns beside its measurements: where it is, and the intensity of its hours.
 
 use jiff::{SignedDuration, Timestamp};
+use sootprint_core::format::error_chain;
 use sootprint_core::{
     CloudMetadataError, Energy, Footprint, IntensityKind, IntensitySeries, LocationSource, Place,
     ProviderError, PueOrigin, timestamp_at,
@@ -62,10 +63,13 @@ impl RunRecorder {
         match answer {
             Ok(series) => self.append(LedgerEntry::Intensity(series)),
             Err(error) if self.builder.has_intensity_series() => {
-                self.add_note(format!("the live provider's last answer is missing: {error}"));
+                self.add_note(format!("the live provider's last answer is missing: {}", error_chain(&error)));
             }
             Err(error) => {
-                self.add_note(format!("no live intensity, the table's yearly figure stands: {error}"));
+                self.add_note(format!(
+                    "no live intensity, the table's yearly figure stands: {}",
+                    error_chain(&error)
+                ));
             }
         }
     }

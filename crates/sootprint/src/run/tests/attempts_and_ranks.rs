@@ -121,7 +121,7 @@ fn resumed_run_merges_all_attempts() {
     assert!(footprint.run.duration_s <= 40.0 && footprint.run.duration_s >= 38.0);
     assert!(footprint.notes.iter().any(|note| note.contains("epoch 2 was trained in more than one attempt")));
     assert_eq!(load_footprint(dir.path(), None).unwrap(), footprint);
-    assert_eq!(Footprint::read(&dir.path().join(FOOTPRINT_FILE_NAME)).unwrap(), footprint);
+    assert_eq!(Footprint::read(&dir.path().join(Footprint::FILE_NAME)).unwrap(), footprint);
 
     // It is complete: what comes now is another run.
     let (run, _) = gpu_run_builder(dir.path());
@@ -216,7 +216,7 @@ fn first_rank_merges_all_ranks() {
     assert!(approx_eq(merged.energy.gpu.joules() - times[0] * 300.0, times[1] * 300.0));
     let time = merged.energy.cpu.joules() / 100.0;
     assert!((time - merged.run.duration_s).abs() < 0.3, "{time} s of {} s", merged.run.duration_s);
-    assert_eq!(Footprint::read(&dir.path().join(FOOTPRINT_FILE_NAME)).unwrap(), merged);
+    assert_eq!(Footprint::read(&dir.path().join(Footprint::FILE_NAME)).unwrap(), merged);
 }
 
 #[test]

@@ -11,7 +11,7 @@ struct RecordingFinishHook(Mutex<Vec<(RunStatus, f64, bool)>>);
 impl FinishHook for RecordingFinishHook {
     fn on_finish(&self, footprint: &Footprint, dir: &Path) {
         let written =
-            Footprint::read(&dir.join(FOOTPRINT_FILE_NAME)).is_ok_and(|written| written == *footprint);
+            Footprint::read(&dir.join(Footprint::FILE_NAME)).is_ok_and(|written| written == *footprint);
         self.0.lock().unwrap().push((footprint.run.outcome, footprint.energy.total.joules(), written));
     }
 }

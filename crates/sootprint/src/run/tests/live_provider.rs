@@ -88,7 +88,7 @@ fn this_year() -> u16 {
 
 /// The saved footprint and the one that is made again from the ledger are this one.
 fn assert_saved_and_loaded(footprint: &Footprint, dir: &Path) {
-    assert_eq!(&Footprint::read(&dir.join(FOOTPRINT_FILE_NAME)).unwrap(), footprint);
+    assert_eq!(&Footprint::read(&dir.join(Footprint::FILE_NAME)).unwrap(), footprint);
     assert_eq!(&load_footprint(dir, None).unwrap(), footprint);
 }
 
@@ -166,10 +166,8 @@ fn provider_failure_falls_back_to_table() {
     assert!(approx_eq(footprint.emissions.best.grams(), 1.2 * table), "{:?}", footprint.emissions);
     assert_eq!(
         footprint.notes,
-        [
-            "no live intensity, the table's yearly figure stands: a scripted grid refused with HTTP status 503; \
-          if it does so tomorrow, look for a newer sootprint"
-        ]
+        ["no live intensity, the table's yearly figure stands: request rejected by a scripted grid \
+             (HTTP status 503); if this persists for a day, update sootprint"]
     );
     assert_saved_and_loaded(&footprint, dir.path());
 }

@@ -1,0 +1,79 @@
+//! Intensities from the embedded tables: of a zone, and the world average for an unknown location.
+
+use super::countries;
+use super::intensity::{
+    EmissionScope, GridIntensity, IntensityKind, LocationSource, PublishedIntensity, table_bounds,
+};
+use super::zone::GridZone;
+use crate::units::CarbonIntensity;
+
+/// The code of the world average in the embedded table.
+const WORLD_CODE: &str = "WLD";
+
+/// The cleanest and the dirtiest national grid, in g/kWh: the bounds for a run at an unknown location.
+///
+/// Very small grids are not considered. The world average lies between the two.
+const NATIONAL_RANGE: (f64, f64) = (36.0, 802.0);
+
+impl GridIntensity {
+    /// The world average, bounded by the range of national grids, for a run at an unknown location.
+    pub fn world_average(year: u16) -> Self {
+        let grams = CarbonIntensity::from_grams_per_kilowatt_hour;
+        let world = countries::find_by_code(WORLD_CODE).and_then(|world| world.published_intensity(year));
+        Self {
+            // A table without its world row would be a broken build; the test below requires the row.
+            intensity: world.as_ref().map_or(grams(NATIONAL_RANGE.1), |world| world.intensity),
+            low: grams(NATIONAL_RANGE.0),
+            high: grams(NATIONAL_RANGE.1),
+            place: None,
+            zone: None,
+            origin: LocationSource::Unknown,
+            method: IntensityKind::Table,
+            year: world.as_ref().map(|world| world.year),
+            source: world.map_or_else(String::new, |world| world.source),
+            basis: EmissionScope::LifecycleGeneration,
+            provider: None,
+            region: None,
+            hours: Vec::new(),
+        }
+    }
+
+    /// The yearly average of a zone.
+    pub(crate) fn from_zone(zone: GridZone, origin: LocationSource, year: u16) -> Self {
+        let world = Self::world_average(year);
+        let grid = match zone.published_intensity(year) {
+            Some(PublishedIntensity { intensity, year, basis, source }) => {
+                let (low, high) = table_bounds(intensity, basis);
+                Self { intensity, low, high, origin, source, year: Some(year), basis, ..world }
+            }
+            // A zone without a figure would be a broken table; the tests of the tables reject it.
+            None => Self { origin, ..world },
+        };
+        grid.at_zone(zone)
+    }
+
+    /// The same figure, attributed to a zone.
+    pub(crate) fn at_zone(self, zone: GridZone) -> Self {
+        Self {
+            place: Some(zone.name()),
+            zone: Some(zone.grid_code().to_owned()),
+            provider: zone.cloud_region().map(|region| region.provider.clone()),
+            region: zone.cloud_region().map(|region| region.region.clone()),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "figures are copied, not computed")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_place_uses_world_average() {
+        let grid = GridIntensity::world_average(2026);
+        assert_eq!(grid.intensity.grams_per_kilowatt_hour(), 473.0);
+        assert_eq!((grid.place, grid.zone, grid.origin), (None, None, LocationSource::Unknown));
+        assert!(grid.low < grid.intensity && grid.intensity < grid.high);
+    }
+}
