@@ -22,7 +22,7 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 10] = [
 ];
 
 /// The unpublished crates that tests may use.
-const TEST_FAKES: [&str; 2] = ["fake-nvml", "fake-hub"];
+const TEST_FAKES: [&str; 3] = ["fake-nvml", "fake-hub", "digits"];
 
 /// A foreign crate, and the only published crates that may depend on it directly.
 const FOREIGN_DEPENDENCIES: [(&str, &[&str]); 20] = [

@@ -1,16 +1,16 @@
-//! From Burn's devices to the boards that they are.
+//! Maps Burn devices to GPUs, and synchronises them.
 
 use std::collections::BTreeSet;
 
 use burn::tensor::Device;
 use sootprint::DeviceId;
 
-/// The boards that these devices claim; none for a device that is the processor.
+/// The ids of the GPUs behind these devices. A CPU device has none.
 ///
-/// With the feature `gpu` a device of CUDA, ROCm or Vulkan tells its PCI address, which means the same board to
-/// everybody. Without it a device's backend is named only in its debug text, as in `Cube(Cuda(Cuda(0)))`, and the
-/// number in it counts the boards that CUDA or ROCm shows. What tells neither (wgpu without the feature, Metal, a
-/// server elsewhere) is claimed by its name, and the footprint says that it could not be mapped.
+/// With the feature `gpu`, the id of a CUDA, ROCm or Vulkan device is its PCI address. Without the feature it is the
+/// CUDA or ROCm ordinal, parsed from the device's debug text, e.g. `Cube(Cuda(Cuda(0)))`. A device with neither (wgpu
+/// without the feature, Metal, a remote server) becomes [`DeviceId::Unknown`] with its name, and the footprint notes
+/// that it could not be mapped.
 #[must_use]
 pub fn device_ids<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Vec<DeviceId> {
     let mut names = BTreeSet::new();
@@ -26,29 +26,29 @@ pub fn device_ids<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Vec<Devi
     ids
 }
 
-/// Waits until the devices have done what this thread gave them. An error is the training's to meet: it is only told.
+/// Waits until the devices have finished the work that this thread queued. Backends keep one stream per thread, so work
+/// of other threads may still be running.
 ///
-/// A device is waited for by the thread that gave it work: backends keep a stream for each.
+/// An error is only logged: the training meets it at its next operation.
 pub(crate) fn synchronize(devices: &[Device]) {
     for device in devices {
         if let Err(error) = device.sync() {
-            tracing::warn!("{device:?} does not synchronise, an edge may be early: {error}");
+            tracing::warn!("cannot synchronise {device:?}; epoch boundary may be early: {error}");
         }
     }
 }
 
-/// What lets more devices be mapped, when there is one that is not.
+/// A hint to enable the feature `gpu` if a device could not be mapped without it.
 pub(crate) fn gpu_feature_hint(ids: &[DeviceId]) -> Option<&'static str> {
     let is_unmapped = |id: &DeviceId| matches!(id, DeviceId::Unknown(name) if name.starts_with("Cube("));
     (cfg!(not(feature = "gpu")) && ids.iter().any(is_unmapped)).then_some(
-        "a device of Burn could not be mapped to its board; with the feature `gpu` sootprint-burn asks the device for \
-         its PCI address",
+        "cannot map a Burn device to its GPU; enable the feature `gpu` of sootprint-burn to map devices by PCI address",
     )
 }
 
-/// Where the board is on the bus, as `0000:07:00.0`.
+/// The PCI address of the device's GPU, e.g. `0000:07:00.0`.
 #[cfg(feature = "gpu")]
-fn address(device: &Device) -> Option<String> {
+fn pci_address(device: &Device) -> Option<String> {
     Some(device.identity()?.physical?.pci_address?.to_string())
 }
 
@@ -62,8 +62,8 @@ fn device_id_from_name(name: &str) -> Option<DeviceId> {
 
     let name = backend_device_name(name);
     if name.starts_with("Remote(") {
-        // Its text has the server's address, which belongs into no footprint.
-        Some(DeviceId::Unknown("a device of another machine".to_owned()))
+        // The debug text contains the server's address, which must not reach the footprint.
+        Some(DeviceId::Unknown("remote device".to_owned()))
     } else if let Some(ordinal) = ordinal_after(name, "Cuda(") {
         Some(DeviceId::CudaOrdinal(ordinal))
     } else if let Some(ordinal) = ordinal_after(name, "AmdDevice(") {
@@ -75,7 +75,7 @@ fn device_id_from_name(name: &str) -> Option<DeviceId> {
     }
 }
 
-/// The text of the backend's device, without what wraps it.
+/// The backend's part of a device's debug text.
 fn backend_device_name(name: &str) -> &str {
     let name = name.strip_prefix("Device<").and_then(|rest| rest.strip_suffix('>')).unwrap_or(name);
     let inner =
@@ -83,7 +83,7 @@ fn backend_device_name(name: &str) -> &str {
     inner.map_or(name, |(device, _)| device)
 }
 
-/// The number in the innermost `start N)`.
+/// `N` in the last `<start>N)`.
 fn ordinal_after(name: &str, start: &str) -> Option<usize> {
     let (_, rest) = name.rsplit_once(start)?;
     rest.split(')').next()?.parse().ok()
@@ -93,7 +93,7 @@ fn ordinal_after(name: &str, start: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// The debug texts of `burn-dispatch`'s devices.
+    /// The debug texts are those of `burn-dispatch`.
     #[test]
     fn backend_names_map_to_device_ids() {
         let unknown = |name: &str| Some(DeviceId::Unknown(name.to_owned()));
@@ -115,7 +115,7 @@ mod tests {
             ("Device<Cube(Wgpu(DiscreteGpu(0)))>", unknown("Cube(Wgpu(DiscreteGpu(0)))")),
             (
                 "Device<Remote(RemoteDevice { address: \"ws://trainer.example:3000\", id: 1 })>",
-                unknown("a device of another machine"),
+                unknown("remote device"),
             ),
         ];
         for (name, expected) in cases {
@@ -133,7 +133,7 @@ mod tests {
     #[cfg(not(feature = "gpu"))]
     fn wgpu_without_gpu_feature_gets_hint() {
         let wgpu = device_id_from_name("Device<Cube(Wgpu(DefaultDevice))>");
-        assert!(gpu_feature_hint(wgpu.as_slice()).is_some_and(|advice| advice.contains("feature `gpu`")));
+        assert!(gpu_feature_hint(wgpu.as_slice()).is_some_and(|hint| hint.contains("feature `gpu`")));
         assert_eq!(gpu_feature_hint(&[DeviceId::CudaOrdinal(0)]), None);
     }
 }

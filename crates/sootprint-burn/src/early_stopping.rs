@@ -1,4 +1,4 @@
-//! Early stopping that minds the run's budget, too.
+//! Early stopping that also applies the run's budget.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use burn::train::metric::store::EventStoreClient;
 
 use crate::epoch_tracker::EpochTracker;
 
-/// A user's strategy, asked after the budget. Burn asks between two epochs, when the checkpoint is saved.
+/// Combines a user's strategy with the run's budget. Burn queries it between two epochs, after the checkpoint.
 #[derive(Clone)]
 pub(crate) struct BudgetEarlyStopping<S> {
     strategy: S,
@@ -15,7 +15,7 @@ pub(crate) struct BudgetEarlyStopping<S> {
 }
 
 impl<S> BudgetEarlyStopping<S> {
-    /// The course is known at the launch.
+    /// `tracker` is set at the launch.
     pub(crate) fn new(strategy: S, tracker: Arc<OnceLock<EpochTracker>>) -> Self {
         Self { strategy, tracker }
     }
@@ -23,7 +23,7 @@ impl<S> BudgetEarlyStopping<S> {
 
 impl<S: EarlyStoppingStrategy> EarlyStoppingStrategy for BudgetEarlyStopping<S> {
     fn should_stop(&mut self, epoch: usize, store: &EventStoreClient) -> bool {
-        // The strategy is asked in any case: it remembers what it has seen.
+        // Always query the strategy: it may keep state between epochs.
         let strategy_stops = self.strategy.should_stop(epoch, store);
         self.tracker.get().is_some_and(EpochTracker::should_stop_after_epoch) || strategy_stops
     }

@@ -1,4 +1,7 @@
-//! Where a training is: the epoch that is open, the split in it, and who says so.
+//! The progress of a training: its open epoch and split, and the source of their boundaries.
+//!
+//! Burn's worker reports the boundaries of splits late; instrumented loaders observe them on the training thread. Once a
+//! loader has reported a boundary, the worker's reports only serve to measure their delay.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,24 +14,24 @@ use crate::devices::synchronize;
 use crate::split_usage::SplitUsage;
 use crate::stop::StopController;
 
-/// So long a training waits, once, to hear from Burn's worker which epoch is its first. It is told within microseconds.
+/// Bounds the wait, once per training, for Burn's worker to report the first epoch. It takes microseconds.
 const EPOCH_RANGE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Of an epoch's length: what may be wrong with it by more deserves a note.
+/// A boundary delay above this fraction of an epoch is noted.
 const NOTEWORTHY_LAG: f64 = 0.01;
 
-/// The two splits of an epoch.
+/// A split of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EpochSplit {
     Train,
     Valid,
 }
 
-/// The phase of an epoch that follows its validation: all that Burn does before the next one.
+/// The phase after validation: everything that Burn does before the next epoch.
 const POST_VALIDATION_PHASE: &str = "checkpoint and early stopping";
 
 impl EpochSplit {
-    /// What the phase of an epoch is called in the footprint.
+    /// The name of the split's phase in the footprint.
     const fn phase_name(self) -> &'static str {
         match self {
             Self::Train => "training",
@@ -37,17 +40,14 @@ impl EpochSplit {
     }
 }
 
-/// Who says where the training is.
+/// Source of a split boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BoundarySource {
     Loader,
     Worker,
 }
 
-/// The course of one training, shared by its metrics, its progress logger and its loaders.
-///
-/// The loaders of [`instrument_loaders`](crate::exact_edges) see each split begin and end on the thread that trains. Without
-/// them Burn's worker tells of it, late. Once a loader has spoken, the worker's word on splits is only compared with it.
+/// Tracks the epochs of one training; shared by its metrics, progress logger and loaders.
 #[derive(Clone)]
 pub(crate) struct EpochTracker(Arc<TrackerShared>);
 
@@ -63,42 +63,42 @@ struct TrackerShared {
 
 #[derive(Default)]
 struct TrackerState {
-    /// The number of the next epoch, as soon as Burn has said it.
+    /// Number of the next epoch, once Burn has reported it.
     next_epoch: Option<usize>,
-    /// The number of the last planned epoch.
+    /// Number of the last planned epoch.
     last_epoch: usize,
     open_epoch: Option<SplitCompletion>,
     open_phase: Option<Phase>,
-    /// Whether loaders see the edges.
+    /// Whether loaders report the boundaries.
     uses_loader_boundaries: bool,
-    /// Loaders that are being read: of several devices each has one.
+    /// Loaders that are being read: one per device.
     active_loaders: usize,
-    /// What they have read of this split.
+    /// Items that these loaders have returned in this split.
     items_seen: usize,
-    /// When the training thread left each split.
+    /// When the training thread left each split, according to the loaders.
     loader_ended_at: [Option<Instant>; 2],
-    /// How late the worker told of a split's end; without loaders, at most.
+    /// Largest delay of the worker's reports; without loaders, an upper bound.
     max_boundary_lag: Duration,
     epochs_started: u32,
     started_at: Option<Instant>,
 }
 
-/// An open epoch: whether each of its splits was whole, as far as it has ended.
+/// For each split of an open epoch: whether it was complete, or `None` while it has not ended.
 #[derive(Clone, Copy, Default)]
 struct SplitCompletion([Option<bool>; 2]);
 
 thread_local! {
-    /// The training that this thread is launching: its loaders are read on it.
+    /// The training that this thread is launching, and whose loaders it reads.
     static CURRENT_TRACKER: RefCell<Option<EpochTracker>> = const { RefCell::new(None) };
 }
 
-/// While it lives, loaders that are read on this thread belong to the course.
+/// Guard: while it lives, loaders that are read on this thread belong to the training.
 pub(crate) struct ThreadScope(Option<EpochTracker>);
 
 impl Drop for ThreadScope {
     fn drop(&mut self) {
         let previous = self.0.take();
-        // A thread that ends has no place left, and no loader to read.
+        // Fails only while the thread ends, when no loader is read any more.
         let _ = CURRENT_TRACKER.try_with(|current| current.replace(previous));
     }
 }
@@ -118,11 +118,12 @@ impl EpochTracker {
         }))
     }
 
-    /// The course of the training that this thread launches.
+    /// The training that this thread is launching.
     pub(crate) fn current() -> Option<Self> {
         CURRENT_TRACKER.try_with(|current| current.borrow().clone()).ok().flatten()
     }
 
+    /// Makes this the current training of the thread.
     pub(crate) fn enter_thread(&self) -> ThreadScope {
         ThreadScope(CURRENT_TRACKER.try_with(|current| current.replace(Some(self.clone()))).ok().flatten())
     }
@@ -142,7 +143,7 @@ impl EpochTracker {
         }
     }
 
-    /// Burn says which epoch comes first and which one last.
+    /// Sets the first and the last epoch, as reported by Burn.
     pub(crate) fn set_epoch_range(&self, first: usize, last: usize) {
         {
             let mut state = self.lock_state();
@@ -151,7 +152,7 @@ impl EpochTracker {
         self.0.epoch_range_known.notify_all();
     }
 
-    /// A loader begins to be read on the training thread.
+    /// The training thread starts to read a loader.
     pub(crate) fn on_loader_start(&self, split: EpochSplit) {
         let is_first = {
             let mut state = self.lock_state();
@@ -168,7 +169,7 @@ impl EpochTracker {
         }
     }
 
-    /// A loader has been read on the training thread: to its end, or not.
+    /// The training thread stops reading a loader, at its end or earlier.
     pub(crate) fn on_loader_end(&self, split: EpochSplit, items: usize, is_complete: bool) {
         let (is_last, items) = {
             let mut state = self.lock_state();
@@ -185,12 +186,12 @@ impl EpochTracker {
         }
     }
 
-    /// Burn's worker says that a split begins.
+    /// Burn's worker reports the start of a split.
     pub(crate) fn on_split_started(&self, split: EpochSplit) {
         self.begin_split(split, BoundarySource::Worker);
     }
 
-    /// Burn's worker says that a split has ended, by at most so long before.
+    /// Burn's worker reports the end of a split, which happened at most `max_lag` ago.
     pub(crate) fn on_split_ended(
         &self,
         split: EpochSplit,
@@ -200,7 +201,8 @@ impl EpochTracker {
     ) {
         let uses_loader_boundaries = {
             let mut state = self.lock_state();
-            let lag = state.loader_ended_at[split as usize].take().map_or(max_lag, |left| left.elapsed());
+            let lag =
+                state.loader_ended_at[split as usize].take().map_or(max_lag, |ended_at| ended_at.elapsed());
             state.max_boundary_lag = state.max_boundary_lag.max(lag);
             state.uses_loader_boundaries
         };
@@ -209,7 +211,7 @@ impl EpochTracker {
         }
     }
 
-    /// Two may say so of the first split, in either order; the lock keeps what each posts in order.
+    /// Loader and worker may both report the first split, in either order. The lock keeps their run events in order.
     fn begin_split(&self, split: EpochSplit, source: BoundarySource) {
         let TrackerShared { run, .. } = &*self.0;
         let mut state = self.lock_state();
@@ -251,7 +253,7 @@ impl EpochTracker {
         }
     }
 
-    /// Whether the run's budget allows no further epoch, now that one is over with all that followed it.
+    /// Ends the open epoch and returns whether the run's budget forbids the next one.
     pub(crate) fn should_stop_after_epoch(&self) -> bool {
         self.end_epoch();
         let is_last = {
@@ -261,29 +263,26 @@ impl EpochTracker {
         !is_last && self.0.stop_controller.should_stop()
     }
 
-    /// The open epoch ends. It is complete when it was trained and validated to the end; a strategy of the user's own may
-    /// do without validation, and else only a stop does.
+    /// Ends the open epoch. It is complete if training and validation reached their ends. A missing validation counts as
+    /// complete unless the training was interrupted, because a custom strategy may not validate.
     pub(crate) fn end_epoch(&self) {
         self.end_epoch_locked(&mut self.lock_state());
     }
 
-    /// Says how late the worker told of the splits' ends, where it was that by which the epochs are measured.
+    /// Notes the worker's delay in the footprint if it determined the epoch boundaries and is large.
     pub(crate) fn note_boundary_lag(&self) {
         let TrackerState { max_boundary_lag, uses_loader_boundaries, epochs_started, started_at, .. } =
             *self.lock_state();
-        let Some(epoch_length) = started_at.and_then(|began| began.elapsed().checked_div(epochs_started))
+        let Some(epoch_length) =
+            started_at.and_then(|started_at| started_at.elapsed().checked_div(epochs_started))
         else {
             return;
         };
-        tracing::debug!(
-            ?max_boundary_lag,
-            uses_loader_boundaries,
-            "how late Burn's worker told of a split's end, or at most"
-        );
+        tracing::debug!(?max_boundary_lag, uses_loader_boundaries, "delay of Burn's reports of split ends");
         if !uses_loader_boundaries && max_boundary_lag > epoch_length.mul_f64(NOTEWORTHY_LAG) {
             self.0.run.add_note(format!(
-                "Burn may have told of an epoch's end up to {max_boundary_lag:.1?} after it, of {epoch_length:.1?}; with `exact_edges` \
-                 around its loaders the epochs are exact"
+                "epoch ends may be reported up to {max_boundary_lag:.1?} late (epoch length {epoch_length:.1?}); wrap the \
+                 loaders with `instrument_loaders` for exact boundaries"
             ));
         }
     }
@@ -298,7 +297,7 @@ impl EpochTracker {
 
     fn wait_for_epoch_range(&self) {
         let state = self.lock_state();
-        // Without a word by then, its epochs count from one.
+        // After a timeout, epochs are numbered from 1.
         drop(
             self.0
                 .epoch_range_known
@@ -318,7 +317,7 @@ mod tests {
 
     use super::*;
 
-    /// What the footprint notes when the worker's word on an epoch's end may be so late.
+    /// The footprint's notes if the worker reports an epoch's end at most `max_lag` late.
     fn boundary_notes(max_lag: Duration, uses_loader_boundaries: bool) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let run = Run::pre_training(dir.path()).replay(Replay::new()).start();
@@ -342,7 +341,7 @@ mod tests {
     #[test]
     fn late_epoch_boundary_is_noted() {
         let hour = Duration::from_secs(3_600);
-        let is_noted = |notes: &[String]| notes.iter().any(|note| note.contains("`exact_edges`"));
+        let is_noted = |notes: &[String]| notes.iter().any(|note| note.contains("`instrument_loaders`"));
         assert!(is_noted(&boundary_notes(hour, false)));
         assert!(!is_noted(&boundary_notes(Duration::ZERO, false)));
         assert!(!is_noted(&boundary_notes(hour, true)));

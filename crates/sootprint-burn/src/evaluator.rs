@@ -1,4 +1,4 @@
-//! The wrapper around an evaluator.
+//! Tracks Burn's evaluator.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::split_usage::SplitUsage;
 use crate::stop::{PanicGuard, record_end};
 use crate::training::{TrackEmissionsExt, add_devices};
 
-/// An evaluator's builder that a run measures: energy, power and CO2e of each test are among Burn's metrics.
+/// An [`EvaluatorBuilder`] with energy, power and CO2e among its metrics.
 #[must_use = "an evaluator does nothing until it is built and given data"]
 pub struct TrackedEvaluatorBuilder<E: EvaluatorComponentTypes> {
     builder: EvaluatorBuilder<E>,
@@ -23,7 +23,7 @@ pub struct TrackedEvaluatorBuilder<E: EvaluatorComponentTypes> {
     usage: SplitUsage,
 }
 
-/// An evaluator that a run measures.
+/// An [`Evaluator`] whose tests are measured as the phase `evaluation` of a run.
 #[must_use = "an evaluator does nothing until it is given data"]
 pub struct TrackedEvaluator<E: EvaluatorComponentTypes> {
     evaluator: Evaluator<E>,
@@ -41,15 +41,15 @@ impl<E: EvaluatorComponentTypes> TrackEmissionsExt for EvaluatorBuilder<E> {
         let run = run.handle();
         let usage = SplitUsage::new(run.clone());
         let builder = self
-            .metric_numeric(EnergyMetric::over(&usage))
-            .metric_numeric(PowerMetric::over(&usage))
-            .metric_numeric(EmissionsMetric::over(&usage));
+            .metric_numeric(EnergyMetric::for_split(&usage))
+            .metric_numeric(PowerMetric::for_split(&usage))
+            .metric_numeric(EmissionsMetric::for_split(&usage));
         TrackedEvaluatorBuilder { builder, run, usage }
     }
 }
 
 impl<E: EvaluatorComponentTypes> TrackedEvaluatorBuilder<E> {
-    /// Builds the evaluator of this model, whose devices count.
+    /// Builds the evaluator and registers the model's devices with the run.
     pub fn build(self, model: E::Model) -> TrackedEvaluator<E> {
         let Self { builder, run, usage } = self;
         let devices = model.devices();
@@ -62,14 +62,15 @@ impl<E: EvaluatorComponentTypes> TrackedEvaluator<E>
 where
     <E::Model as InferenceStep>::Input: 'static,
 {
-    /// Burn's [`Evaluator::eval`], measured from its first batch until the device has done its last.
+    /// Like [`Evaluator::eval`], measured from the first batch until the device has finished the last one.
     pub fn eval(self, name: impl std::fmt::Display, loader: TestLoader<E>) -> EvaluationResult {
         self.eval_all([(name, loader)])
     }
 
-    /// Burn's [`Evaluator::eval_all`]: each test is measured for itself.
+    /// Like [`Evaluator::eval_all`]. Each test has its own energy, power and CO2e.
     ///
-    /// A panic passes through, after the run was told of it.
+    /// # Panics
+    /// If an evaluation step panics; the run then has the status `panicked`.
     pub fn eval_all<N: std::fmt::Display>(
         self,
         tests: impl IntoIterator<Item = (N, TestLoader<E>)>,
@@ -85,10 +86,10 @@ where
     }
 }
 
-/// What the footprint calls the time of all tests.
+/// The phase of all tests in the footprint.
 const EVALUATION_PHASE: &str = "evaluation";
 
-/// What is known of the test that is read.
+/// The run, usage and devices of an evaluation, shared by its loaders.
 #[derive(Clone)]
 struct EvaluationScope(Arc<(RunHandle, SplitUsage, Vec<Device>)>);
 
@@ -124,7 +125,7 @@ impl<O: 'static> DataLoader<O> for EvaluationLoader<O> {
 struct EvaluationIterator<'a, O> {
     batches: Box<dyn DataLoaderIterator<O> + 'a>,
     scope: EvaluationScope,
-    /// From the first batch on.
+    /// Open from the first batch on.
     phase: Option<Phase>,
 }
 
@@ -132,7 +133,7 @@ impl<O> Iterator for EvaluationIterator<'_, O> {
     type Item = Result<O, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Burn's worker may be at the last batch of the test before until the first one is asked for.
+        // Only at the first batch has Burn's worker certainly finished the previous test.
         if self.phase.is_none() {
             let (run, usage, devices) = &*self.scope.0;
             synchronize(devices);

@@ -1,7 +1,7 @@
-//! One line in a Burn training measures its energy and CO2e.
+//! Measures the energy and CO2e of Burn trainings.
 //!
 //! ```
-//! use burn::train::{LearnerModel, Learner, LearningResult, SupervisedTraining};
+//! use burn::train::{Learner, LearnerModel, LearningResult, SupervisedTraining};
 //! use sootprint::Run;
 //! use sootprint_burn::TrackEmissionsExt as _;
 //!
@@ -12,56 +12,60 @@
 //! ) -> LearningResult<M> {
 //!     training
 //!         .num_epochs(10)
-//!         .track_emissions(run) // the one added line, last before the launch
+//!         .track_emissions(run) // the only added line, last before the launch
 //!         .launch(learner)
 //! }
 //! ```
 //!
-//! It puts energy (Wh), power (W) and CO2e (g) among the metrics of each split: in the dashboard's plots, in the
-//! learner's summary and in the log files, there once a second and at a split's end. [`instrument_loaders`] around the two
-//! loaders makes the epochs exact.
+//! [`track_emissions`](TrackEmissionsExt::track_emissions) adds energy (Wh), power (W) and CO2e (g) to the metrics of each
+//! split: in the dashboard's plots, in the learner's summary, and in the log files, once per second and at the end of a
+//! split. [`instrument_loaders`] around the two loaders makes the epoch boundaries exact.
 //!
-//! An epoch lasts until the next one begins, or the training ends. In the footprint it has the phases `training`,
-//! `validation` and `checkpoint and early stopping`, which is all that Burn does after validation, and the samples that
-//! it trained on. A [`Budget`](sootprint::Budget) that stops interrupts Burn when it is used up, and between two epochs
-//! when the next one would go beyond it; [`early_stopping`](TrackedTraining::early_stopping) makes that end clean.
+//! An epoch lasts until the next one starts or the training ends. In the footprint it has the phases `training`,
+//! `validation` and `checkpoint and early stopping` (everything that Burn does after validation), and the number of
+//! training samples. A [`Budget`](sootprint::Budget) that stops the training interrupts Burn when it is exceeded, or
+//! between two epochs if the next one would exceed it; [`early_stopping`](TrackedTraining::early_stopping) ends such a
+//! training without an interruption.
 //!
-//! `track_emissions` does the same for an [evaluator's builder](TrackedEvaluatorBuilder), whose tests are the phase
-//! `evaluation`, and with the feature `rl` for reinforcement learning. A loop of one's own says
-//! [`on`](BurnLoopExt::on) which devices it trains on.
+//! `track_emissions` also works on an [`EvaluatorBuilder`](burn::train::EvaluatorBuilder), whose tests become the phase
+//! `evaluation`, and, with the feature `rl`, on a reinforcement-learning training. In a custom loop,
+//! [`on`](BurnLoopExt::on) sets the devices.
 //!
-//! # How it ended, and what the footprint says
+//! The version of this crate is that of the Burn release it supports, because Burn's hook traits change with each release.
 //!
-//! | how the training ended | outcome | its last epoch | note |
+//! # Outcomes
+//!
+//! | how the training ended | outcome | last epoch | note |
 //! |---|---|---|---|
 //! | all planned epochs | `completed` | complete | |
 //! | Burn's early stopping | `stopped_early` | complete | |
-//! | the run's budget | `stopped_early` | complete, or left where the budget was used up | the reason |
-//! | an interruption, the dashboard's "stop" | `interrupted` | left where it was | the reason |
+//! | the run's budget | `stopped_early` | complete, or incomplete if the budget was exceeded within it | the reason |
+//! | an interruption, or "stop" in the dashboard | `interrupted` | incomplete | the reason |
 //! | an interruption at the last batch of an epoch | `interrupted` | complete | the reason |
-//! | data that cannot be read, a metric or a checkpoint that fails | `failed` | left where it was | the error |
-//! | a worker of several devices that panics | `failed` | left where it was | the panic's message |
-//! | a panic in a step, the dashboard's "kill" | `panicked`, and the panic goes on | left where it was | |
-//! | a run that is dropped without `finish` | `failed`, or `panicked` while unwinding | as above | |
-//! | `panic = "abort"`, a signal, a power cut | `killed`, when the ledger is read again | as far as the ledger has it | |
-//! | goes on from a checkpoint | that of the last attempt | all attempts, one after the other | |
+//! | unreadable data, or a failing metric or checkpoint | `failed` | incomplete | the error |
+//! | a panic in a worker of a multi-device training | `failed` | incomplete | the panic message |
+//! | a panic in a step, or "kill" in the dashboard | `panicked`; the panic propagates | incomplete | |
+//! | the run is dropped without `finish` | `failed`, or `panicked` while unwinding | as above | |
+//! | `panic = "abort"`, a signal, a power cut | `killed`, when the ledger is read again | as far as recorded | |
+//! | resumed from a checkpoint | that of the last attempt | all attempts, in order | |
 //!
-//! Each row is a test that trains, on one device and, where it says so, on several. With `exact_edges` every epoch has
-//! the joules of its script there; an epoch that was left is in the footprint as not complete.
+//! The integration tests train through each of these cases, on one device and on several. With [`instrument_loaders`]
+//! each epoch there has exactly the energy of its script.
 //!
 //! # Limits
-//! - [`track_emissions`](TrackEmissionsExt::track_emissions) takes Burn's only progress-logger slot. A logger that was set with
-//!   `with_progress_logger` before cannot be seen from outside and is replaced: hand it to
-//!   [`beside`](TrackedTraining::with_progress_logger) instead, and it gets every call.
-//! - A step without a line has [`N/A`](burn::train::metric::SerializedEntry::is_not_available) as its serialized entry, as
-//!   with those of Burn's metrics that have no value of a step; a metric logger of one's own finds the figure in
+//! - `track_emissions` occupies Burn's only progress-logger slot. A logger that was set before with Burn's
+//!   `with_progress_logger` is replaced; pass it to
+//!   [`TrackedTraining::with_progress_logger`] instead.
+//! - At a step without a log line, the serialized entry of a metric is
+//!   [`N/A`](burn::train::metric::SerializedEntry::is_not_available). A custom metric logger finds the value in
 //!   [`numeric_entry`](burn::train::metric::store::NumericMetricUpdate::numeric_entry).
-//! - Burn's worker tells of a split's edge when it has computed the metrics of up to two batches, and no sooner. Where
-//!   that may be a hundredth of an epoch, a note says by how much; with [`instrument_loaders`] it does not matter.
-//! - Under Burn's distributed data parallelism loaders are read on other threads than the launching one: the epochs are
-//!   those that the worker tells of.
-//! - Of several devices Burn keeps the list to itself: name them with [`on`](TrackedTraining::with_devices).
-//! - wgpu's devices are mapped to boards with the feature `gpu` only; Metal's and those of other machines are not: the
+//! - Burn's worker reports the end of a split only after it has computed the metrics of up to two batches. If this delay
+//!   may exceed 1 % of an epoch, a note states it. [`instrument_loaders`] avoids the delay.
+//! - With Burn's distributed data parallelism, loaders are read on other threads than the launching one, and the worker's
+//!   reports determine the epoch boundaries.
+//! - Burn does not expose the device list of a multi-device training: set it with
+//!   [`with_devices`](TrackedTraining::with_devices).
+//! - wgpu devices are mapped to GPUs only with the feature `gpu`; Metal and remote devices are not mapped, and the
 //!   footprint names them.
 
 #![forbid(unsafe_code)]
@@ -89,3 +93,8 @@ pub use metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
 #[cfg(feature = "rl")]
 pub use rl::TrackedRlTraining;
 pub use training::{TrackEmissionsExt, TrackedTraining};
+
+/// Compiles the quickstart's program.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/quickstart-burn.md")]
+mod quickstart {}

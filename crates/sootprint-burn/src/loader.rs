@@ -1,4 +1,8 @@
-//! Loaders that see where a split begins and ends, on the thread that trains.
+//! Loaders that observe the boundaries of splits on the training thread.
+//!
+//! Burn's worker reports the end of a split late, and a device must be synchronised by the thread that queued its work.
+//! A loader is read on that thread. It finds its training through a thread-local that is set during `launch`, so users
+//! pass nothing to it. Where other threads read it, as with distributed data parallelism, it only forwards.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -9,15 +13,14 @@ use burn::tensor::Device;
 
 use crate::epoch_tracker::{EpochSplit, EpochTracker};
 
-/// Wraps the two loaders of a training so that each split begins and ends where it does, to the microsecond.
+/// Wraps the two loaders of a training so that the boundaries of each split are exact.
 ///
-/// Without them the edges are when Burn's worker tells of them: after it has computed the metrics of up to two batches,
-/// and on a GPU perhaps before the board has done its work. Within the
-/// [`launch`](crate::TrackedTraining::launch) of a measured training these loaders wait for the devices at each edge, on the
-/// thread that trains, since a device is waited for thread by thread. Nothing is waited for within a split, and anywhere
-/// else they do nothing but hand on.
+/// Without them a boundary is when Burn's worker reports it: after it has computed the metrics of up to two batches, and
+/// on a GPU possibly before the GPU has finished its work. Within the [`launch`](crate::TrackedTraining::launch) of a
+/// tracked training, these loaders synchronise the devices at each boundary on the training thread. They never wait within
+/// a split, and outside a tracked training they only forward.
 ///
-/// They hand on `to_device` and `slice`, so they may wrap others and be wrapped.
+/// `to_device` and `slice` are forwarded too, so these loaders can wrap other loaders and be wrapped.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -54,7 +57,7 @@ impl<O: 'static> InstrumentedLoader<O> {
 
 impl<O: 'static> DataLoader<O> for InstrumentedLoader<O> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<O> + 'a> {
-        // Before the loader begins, since one with threads of its own reads ahead.
+        // Before the inner iterator starts: a multi-threaded loader reads ahead.
         let split_guard = EpochTracker::current().map(|tracker| SplitGuard::new(tracker, self.split));
         Box::new(InstrumentedIterator { batches: self.loader.iter(), split_guard })
     }
@@ -74,7 +77,7 @@ impl<O: 'static> DataLoader<O> for InstrumentedLoader<O> {
 
 struct InstrumentedIterator<'a, O> {
     batches: Box<dyn DataLoaderIterator<O> + 'a>,
-    /// Dropped after the batches.
+    /// Declared after `batches`, so that it is dropped last.
     split_guard: Option<SplitGuard>,
 }
 
@@ -97,14 +100,14 @@ impl<O> DataLoaderIterator<O> for InstrumentedIterator<'_, O> {
         let progress = self.batches.progress();
         if let Some(guard) = &self.split_guard {
             guard.items.set(progress.items_processed);
-            // A training that is stopped at the last batch does not ask for another.
+            // A training that stops at the last batch never polls for another one.
             guard.is_complete.set(progress.is_completed());
         }
         progress
     }
 }
 
-/// A split that is being read on the thread that trains.
+/// A split that is being read on the training thread.
 struct SplitGuard {
     tracker: EpochTracker,
     split: EpochSplit,

@@ -1,4 +1,4 @@
-//! Loops of one's own, without Burn's learner.
+//! Custom loops without Burn's learner.
 
 use burn::tensor::Device;
 use sootprint::{Epochs, Windows};
@@ -6,7 +6,8 @@ use sootprint::{Epochs, Windows};
 use crate::devices::synchronize;
 use crate::training::add_devices;
 
-/// Lets a loop over epochs know the devices that it trains on.
+/// Attaches devices to a loop over epochs or windows: their GPUs are counted, and an epoch or window ends only when they
+/// have finished its work.
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
@@ -25,15 +26,15 @@ use crate::training::add_devices;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait BurnLoopExt: Sized {
-    /// Counts the device's board, and waits for the device before an epoch or a slice ends.
+    /// Attaches the device that the loop trains on.
     fn on(self, device: &Device) -> Self {
         self.on_all(std::slice::from_ref(device))
     }
 
-    /// The same for a loop that trains on several devices.
+    /// Attaches several devices.
     ///
-    /// A device is waited for by the thread that the loop is on. Threads of its own it joins before an epoch ends, or
-    /// takes their results.
+    /// The wait covers only work queued by the loop's thread. A loop with worker threads must join them, or receive their
+    /// results, before an epoch ends.
     fn on_all(self, devices: &[Device]) -> Self;
 }
 

@@ -1,10 +1,12 @@
-//! What a metric of Burn's shows of a run, and how often it has Burn write that down.
+//! The value of a metric, and when it is written to Burn's log files.
 //!
-//! Burn shows each step's figure. Into a file it writes it through a thread that it wakes for each metric and step, which
-//! took some 12 µs of a processor (docs/benchmarks.md). So a line is written once a second, which is as fine as the power
-//! is, at a split's last step, and at its end where Burn tells of one; an evaluation or a reinforcement learning that is
-//! interrupted lacks its last second. At other steps the entry is the one that Burn has for a metric without a value of
-//! the step: its files leave it out.
+//! Burn renders the value of every step. Writing one to a file wakes a thread per metric and step, which costs about 12 µs
+//! of CPU time. A line is therefore written once per second, the resolution of the power readings, and at the last step
+//! and the end of a split. At other steps the serialized entry is Burn's "not available", which its files leave out. An
+//! evaluation or reinforcement learning that is interrupted lacks its last second.
+//!
+//! Lines of energy and CO2e are marked as final, because Burn's summary averages all other lines, and the average of a
+//! growing total is half of it.
 
 use std::time::Duration;
 
@@ -14,19 +16,20 @@ use sootprint::{Energy, LiveUsage, Power};
 use crate::split_usage::{SplitInterval, SplitUsage};
 use crate::stop::StopController;
 
-/// So often a line is written.
+/// Minimum time between two lines in a log file.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a dial shows.
+/// Name, unit and computation of a metric.
 pub(crate) struct MetricSpec {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
-    /// A sum only grows; power is no sum.
+    /// Whether the value accumulates over a split, unlike power.
     pub(crate) is_sum: bool,
-    pub(crate) compute: fn(since: &LiveUsage, now: &LiveUsage) -> Option<MetricValue>,
+    /// The value between the usage at the start of the split and a later one.
+    pub(crate) compute: fn(start: &LiveUsage, usage: &LiveUsage) -> Option<MetricValue>,
 }
 
-/// A figure at the moment, and that of the split so far.
+/// The current value of a metric, and its value over the split so far.
 #[derive(Clone, Copy)]
 pub(crate) struct MetricValue {
     pub(crate) current: f64,
@@ -34,16 +37,15 @@ pub(crate) struct MetricValue {
 }
 
 impl MetricValue {
-    pub(crate) fn from_total(live: &LiveUsage, total: f64) -> Option<Self> {
-        // A beginning that reached ahead of the readings may lie above them for the milliseconds until it is read.
-        let figure = total.max(0.0);
-        Self::known_power(live).map(|_| Self { current: figure, running: figure })
+    pub(crate) fn from_total(usage: &LiveUsage, total: f64) -> Option<Self> {
+        // Negative for some milliseconds if the live estimate at the start of the split was too high.
+        let total = total.max(0.0);
+        Self::known_power(usage).map(|_| Self { current: total, running: total })
     }
 
-    /// Before the second reading nothing is known, and where nothing can be measured nothing ever adds up: there is no
-    /// figure then, and not zero.
-    pub(crate) fn known_power(live: &LiveUsage) -> Option<Power> {
-        live.power.filter(|_| live.energy > Energy::ZERO)
+    /// The power, or `None` instead of zero before the second sample or if nothing can be measured.
+    pub(crate) fn known_power(usage: &LiveUsage) -> Option<Power> {
+        usage.power.filter(|_| usage.energy > Energy::ZERO)
     }
 
     fn max(self, other: Self) -> Self {
@@ -51,24 +53,24 @@ impl MetricValue {
     }
 }
 
-/// A figure of the run since the current split began.
+/// A metric of the run since the start of the current split.
 #[derive(Clone)]
 pub(crate) struct LiveMetric {
     usage: SplitUsage,
-    /// Nobody else begins the span.
+    /// Whether this metric starts its splits itself.
     owns_usage: bool,
     pub(crate) spec: &'static MetricSpec,
-    /// The stretch that was read last.
+    /// Sequence number of the split at the last refresh.
     last_interval: u64,
     pub(crate) value: Option<MetricValue>,
-    /// When a line was due last, in the run's time.
+    /// When the last line was due, as time since the start of the run.
     written_at: Duration,
-    /// Asked at each update, where nobody else asks.
+    /// Checked at each update if nothing else checks the budget.
     pub(crate) stop_controller: Option<StopController>,
 }
 
 impl LiveMetric {
-    /// Over a span that somebody else begins and ends.
+    /// Creates a metric of splits whose boundaries are set elsewhere.
     pub(crate) fn new(usage: SplitUsage, spec: &'static MetricSpec) -> Self {
         Self {
             usage,
@@ -81,29 +83,29 @@ impl LiveMetric {
         }
     }
 
-    /// Begins the span itself.
+    /// Makes [`clear`](Self::clear) start the next split.
     pub(crate) fn with_owned_usage(self) -> Self {
         Self { owns_usage: true, ..self }
     }
 
-    /// At a step, which is the last one of its split or not.
+    /// The entry for a step.
     pub(crate) fn update(&mut self, is_last: bool) -> SerializedEntry {
         let is_due = self.refresh() || is_last;
         self.stop_controller.iter().for_each(StopController::enforce_budget);
         let is_sum = self.spec.is_sum;
         self.entry(is_due.then_some(|MetricValue { current, running }| {
-            // Where no line says that it is final, Burn's summary takes the mean of all.
+            // Burn's summary averages lines that are not final.
             if is_sum { NumericEntry::Final(running) } else { NumericEntry::Value(current) }
         }))
     }
 
-    /// At a split's end.
+    /// The entry for the end of a split.
     pub(crate) fn compute(&mut self) -> SerializedEntry {
         self.refresh();
         self.entry(Some(|MetricValue { running, .. }| NumericEntry::Final(running)))
     }
 
-    /// After a split's end.
+    /// Resets the metric after a split.
     pub(crate) fn clear(&mut self) {
         if self.owns_usage {
             self.usage.begin();
@@ -111,27 +113,29 @@ impl LiveMetric {
         self.value = None;
     }
 
-    /// Whether a line is due.
+    /// Recomputes the value and returns whether a line is due.
     fn refresh(&mut self) -> bool {
-        let (SplitInterval { number, start, end }, now) = self.usage.current();
-        // An evaluator does not say that one test is over and the next one begins.
+        let (SplitInterval { number, start, end }, usage) = self.usage.current();
+        // An evaluator does not clear its metrics between tests.
         if std::mem::replace(&mut self.last_interval, number) != number {
             self.value = None;
         }
-        self.value = match ((self.spec.compute)(&start, &now), self.value) {
-            // A live figure reaches ahead of the readings and may come back a little when the next one is in.
-            (Some(read), Some(previous)) if self.spec.is_sum && end.is_none() => Some(read.max(previous)),
-            (read, previous) => read.or(previous),
+        self.value = match ((self.spec.compute)(&start, &usage), self.value) {
+            // A live estimate extrapolates the last sample, so the next sample may be slightly lower.
+            (Some(current), Some(previous)) if self.spec.is_sum && end.is_none() => {
+                Some(current.max(previous))
+            }
+            (current, previous) => current.or(previous),
         };
-        let is_due =
-            end.is_some() || now.elapsed.saturating_sub(self.written_at.max(start.elapsed)) >= WRITE_INTERVAL;
+        let is_due = end.is_some()
+            || usage.elapsed.saturating_sub(self.written_at.max(start.elapsed)) >= WRITE_INTERVAL;
         if is_due {
-            self.written_at = now.elapsed;
+            self.written_at = usage.elapsed;
         }
         is_due
     }
 
-    /// What Burn shows, and what it writes, if it does.
+    /// The rendered text, and the line for the log file, if one is due.
     fn entry(&self, line: Option<impl FnOnce(MetricValue) -> NumericEntry>) -> SerializedEntry {
         let MetricSpec { unit, is_sum, .. } = *self.spec;
         let Some(value) = self.value else { return SerializedEntry::not_available(Some(unit)) };
@@ -155,7 +159,7 @@ mod tests {
 
     const WATTS: f64 = 360.0;
 
-    /// A dial of a run that draws 360 W: 0.04 Wh in a step of 0.4 s.
+    /// A metric of a run that draws 360 W: 0.04 Wh per step of 0.4 s.
     struct MetricFixture {
         clock: VirtualClock,
         run: Run,
@@ -180,10 +184,10 @@ mod tests {
 
         fn advance(&self) {
             self.clock.advance(Duration::from_millis(400));
-            assert!(self.run.handle().flush(Duration::from_secs(60)), "the meter reads");
+            assert!(self.run.handle().flush(Duration::from_secs(60)), "the sampler is running");
         }
 
-        /// The entries of some steps, the last of which is told to be it.
+        /// The entries of a split with this number of steps.
         fn run_steps(&mut self, steps: u32) -> Vec<SerializedEntry> {
             let update = |step| {
                 self.advance();
@@ -193,13 +197,13 @@ mod tests {
         }
     }
 
-    /// At which steps Burn would write a line, and what.
+    /// The steps at which Burn writes a line, and the lines.
     fn written_lines(entries: &[SerializedEntry]) -> Vec<(usize, &str)> {
         let written = entries.iter().zip(1..).filter(|(entry, _)| !entry.is_not_available());
         written.map(|(entry, step)| (step, entry.serialized.as_str())).collect()
     }
 
-    /// The same, of figures that are final and rounded to a millionth.
+    /// Like [`written_lines`] for final values, in millionths.
     fn written_totals(entries: &[SerializedEntry]) -> Vec<(usize, i64)> {
         let millionths = |line: &str| match NumericEntry::deserialize(line) {
             Ok(NumericEntry::Final(value)) => (value * 1e6).round() as i64,

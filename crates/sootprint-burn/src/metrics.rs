@@ -1,8 +1,8 @@
-//! Energy, power and CO2e as Burn metrics: in its plots, its summary and its log files.
+//! Energy, power and CO2e as Burn metrics, for its plots, summary and log files.
 //!
-//! Energy and CO2e grow through a split of an epoch and start again with the next; the last value is the split's. Power
-//! is the momentary one, and its mean where Burn tells of a split's end. They are live figures, while the run's footprint is computed
-//! from readings alone.
+//! Energy and CO2e accumulate over a split of an epoch and restart with the next one; the last value is the split's total.
+//! Power is the current value, and the mean at the end of a split. All three are live estimates; the run's footprint is
+//! computed from samples alone.
 
 use std::sync::Arc;
 
@@ -17,21 +17,21 @@ use sootprint::RunHandle;
 use crate::metric_state::{LiveMetric, MetricSpec, MetricValue};
 use crate::split_usage::SplitUsage;
 
-/// The energy of the current split of the current epoch, in watt-hours. Less is better.
+/// Energy of the current split of the current epoch, in watt-hours.
 ///
-/// [`track_emissions`](crate::TrackEmissionsExt::track_emissions) registers it.
+/// Registered by [`track_emissions`](crate::TrackEmissionsExt::track_emissions).
 #[derive(Clone)]
 pub struct EnergyMetric(LiveMetric);
 
-/// The power in watts: the mean of about the last second, and over a whole split where Burn tells of its end. Less is better.
+/// Power in watts: the mean of about the last second, and the split's mean at its end.
 ///
-/// [`track_emissions`](crate::TrackEmissionsExt::track_emissions) registers it.
+/// Registered by [`track_emissions`](crate::TrackEmissionsExt::track_emissions).
 #[derive(Clone)]
 pub struct PowerMetric(LiveMetric);
 
-/// The CO2e of the current split of the current epoch, in grams. Less is better.
+/// CO2e of the current split of the current epoch, in grams.
 ///
-/// [`track_emissions`](crate::TrackEmissionsExt::track_emissions) registers it.
+/// Registered by [`track_emissions`](crate::TrackEmissionsExt::track_emissions).
 #[derive(Clone)]
 pub struct EmissionsMetric(LiveMetric);
 
@@ -39,41 +39,43 @@ pub(crate) const ENERGY_SPEC: MetricSpec = MetricSpec {
     name: "Energy",
     unit: "Wh",
     is_sum: true,
-    compute: |since, now| MetricValue::from_total(now, now.energy.watt_hours() - since.energy.watt_hours()),
+    compute: |start, usage| {
+        MetricValue::from_total(usage, usage.energy.watt_hours() - start.energy.watt_hours())
+    },
 };
 
 const EMISSIONS_SPEC: MetricSpec = MetricSpec {
     name: "CO2e",
     unit: "g",
     is_sum: true,
-    compute: |since, now| MetricValue::from_total(now, now.emissions.grams() - since.emissions.grams()),
+    compute: |start, usage| MetricValue::from_total(usage, usage.emissions.grams() - start.emissions.grams()),
 };
 
 pub(crate) const POWER_SPEC: MetricSpec = MetricSpec {
     name: "Power",
     unit: "W",
     is_sum: false,
-    compute: |since, live| {
-        let current = MetricValue::known_power(live)?.watts();
-        let seconds = live.elapsed.saturating_sub(since.elapsed).as_secs_f64();
-        let mean = (live.energy - since.energy).joules() / seconds;
+    compute: |start, usage| {
+        let current = MetricValue::known_power(usage)?.watts();
+        let seconds = usage.elapsed.saturating_sub(start.elapsed).as_secs_f64();
+        let mean = (usage.energy - start.energy).joules() / seconds;
         Some(MetricValue { current, running: if seconds > 0.0 { mean } else { current } })
     },
 };
 
-/// What all three metrics do, each for its own dial.
+/// Implements Burn's metric traits for a wrapper of [`LiveMetric`].
 macro_rules! metric {
-    ($metric:ident, $face:ident, $description:literal) => {
+    ($metric:ident, $spec:ident, $description:literal) => {
         impl $metric {
-            /// Of this run, from now on.
+            /// Creates a metric of this run that starts counting now.
             #[must_use]
             pub fn new(run: RunHandle) -> Self {
-                Self(LiveMetric::new(SplitUsage::new(run), &$face).with_owned_usage())
+                Self(LiveMetric::new(SplitUsage::new(run), &$spec).with_owned_usage())
             }
 
-            /// Over a span that somebody else begins and ends.
-            pub(crate) fn over(span: &SplitUsage) -> Self {
-                Self(LiveMetric::new(span.clone(), &$face))
+            /// Creates a metric of splits whose boundaries are set elsewhere.
+            pub(crate) fn for_split(usage: &SplitUsage) -> Self {
+                Self(LiveMetric::new(usage.clone(), &$spec))
             }
         }
 
@@ -97,7 +99,7 @@ macro_rules! metric {
                 (): &(),
                 metadata: &MetricMetadata,
             ) -> Result<SerializedEntry, TensorReadError> {
-                // Reinforcement learning may take several steps at once, beyond the last.
+                // Reinforcement learning processes several steps per update and may exceed the total.
                 let Progress { items_processed, items_total, .. } = metadata.progress;
                 Ok(self.0.update(items_processed >= items_total))
             }
@@ -121,7 +123,7 @@ macro_rules! metric {
             }
 
             fn final_value(&self) -> NumericEntry {
-                // Burn asks for a number even where there is none, and has this one for it; no file gets it.
+                // NaN is Burn's own value for "none" here; it is never written to a file.
                 NumericEntry::Final(self.0.value.map_or(f64::NAN, |value| value.running))
             }
         }
@@ -130,7 +132,7 @@ macro_rules! metric {
 
 #[cfg(feature = "rl")]
 impl EnergyMetric {
-    /// Minds the run's budget at each update, too.
+    /// Also enforces the run's budget at each update.
     pub(crate) fn with_stop_controller(mut self, stop_controller: crate::stop::StopController) -> Self {
         self.0.stop_controller = Some(stop_controller);
         self
@@ -141,7 +143,7 @@ metric!(EnergyMetric, ENERGY_SPEC, "Energy of this split of the epoch: GPU, CPU 
 metric!(
     PowerMetric,
     POWER_SPEC,
-    "Power of GPU, CPU and memory: momentary, and the mean of this split of the epoch"
+    "Power of GPU, CPU and memory: current, and the mean of this split of the epoch"
 );
 metric!(
     EmissionsMetric,

@@ -1,4 +1,4 @@
-//! Burn's progress calls, turned into epochs.
+//! Translates Burn's progress calls into epochs.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -7,18 +7,20 @@ use burn::train::logger::TrainingProgressLogger;
 
 use crate::epoch_tracker::{EpochSplit, EpochTracker};
 
-/// The logger in Burn's one slot, with the user's beside it.
+/// Occupies Burn's only progress-logger slot and forwards every call to the user's logger.
 pub(crate) struct ProgressAdapter {
     tracker: EpochTracker,
     inner: Option<Box<dyn TrainingProgressLogger>>,
     split: EpochSplit,
-    /// Of the split: all there are, and those that were seen.
+    /// Items in the current split.
     items_total: usize,
+    /// Items of it that were processed.
     items: usize,
+    /// When the last batches were reported.
     batch_times: VecDeque<Instant>,
 }
 
-/// Burn's worker may be so many batches behind the training: it works at one, and one waits in its channel.
+/// How far Burn's worker can lag behind the training: one batch in progress and one in its channel.
 const MAX_BATCHES_BEHIND: usize = 2;
 
 impl ProgressAdapter {
@@ -46,7 +48,7 @@ impl TrainingProgressLogger for ProgressAdapter {
         if starting_epoch > 1 {
             run.mark_resumed();
         }
-        // A resumed training counts on from its checkpoint: of four epochs from the third on, two are to come.
+        // A resumed training keeps counting from its checkpoint: four epochs from the third on leave two.
         let remaining_epochs = (total_epochs + 1).saturating_sub(starting_epoch);
         run.set_planned_epochs(u32::try_from(remaining_epochs).unwrap_or(u32::MAX));
         self.tracker.set_epoch_range(starting_epoch, total_epochs);
@@ -72,7 +74,7 @@ impl TrainingProgressLogger for ProgressAdapter {
         if self.batch_times.len() > MAX_BATCHES_BEHIND + 1 {
             self.batch_times.pop_front();
         }
-        // What is validated is worth its checkpoint: a budget stops before that or after it.
+        // The budget never interrupts a validation, so that a trained epoch gets its checkpoint.
         if self.split == EpochSplit::Train {
             self.tracker.stop_controller().enforce_budget();
         }
@@ -82,9 +84,10 @@ impl TrainingProgressLogger for ProgressAdapter {
     }
 
     fn end_split(&mut self) {
-        // When the batch before those was done, the training thread was still within the split.
+        // When the oldest of these batches was reported, the training thread was still within the split.
         let max_lag = self.batch_times.front().map_or_else(Default::default, Instant::elapsed);
-        // What was not validated to the end was stopped; of several devices the counts may fall short without that.
+        // With several devices the count can fall short of the total in a complete validation, so an incomplete one is
+        // recognised by the interruption, too.
         let is_complete = self.split == EpochSplit::Train
             || self.items >= self.items_total
             || !self.tracker.stop_controller().is_interrupted();

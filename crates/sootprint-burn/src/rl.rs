@@ -1,4 +1,4 @@
-//! The wrapper around a reinforcement-learning training.
+//! Tracks a reinforcement-learning training.
 
 use burn::rl::{PolicyLearner as _, SliceAccess};
 use burn::tensor::Device;
@@ -10,10 +10,10 @@ use crate::split_usage::SplitUsage;
 use crate::stop::{PanicGuard, StopController};
 use crate::training::{TrackEmissionsExt, add_devices};
 
-/// A reinforcement-learning training that a run measures.
+/// A reinforcement-learning training that is measured by a run.
 ///
-/// It has steps and no epochs, and Burn tells nobody where it is but its metrics: energy, power and CO2e are those of the
-/// training so far, at each step that learns. The run's budget is minded there, too.
+/// It has steps but no epochs, and Burn reports progress to metrics only. Energy, power and CO2e are therefore totals of
+/// the training so far, updated at each learning step, and the run's budget is checked there too.
 #[must_use = "a training does nothing until it is launched"]
 pub struct TrackedRlTraining<C: RLComponentsTypes> {
     training: RLTraining<C>,
@@ -30,15 +30,16 @@ impl<C: RLComponentsTypes + 'static> TrackEmissionsExt for RLTraining<C> {
 }
 
 impl<C: RLComponentsTypes + 'static> TrackedRlTraining<C> {
-    /// Names the devices, where there are others than the one that the agent learns on.
+    /// Sets the devices if the training uses others than the agent's.
     pub fn with_devices(mut self, devices: &[Device]) -> Self {
         self.devices = Some(devices.to_vec());
         self
     }
 
-    /// Launches the training and gives Burn's own result.
+    /// Launches the training and returns Burn's result.
     ///
-    /// A panic passes through, after the run was told of it.
+    /// # Panics
+    /// If the training panics; the run then has the status `panicked`.
     pub fn launch(self, agent: C::LearningAgent) -> RLResult<C::Policy>
     where
         C::PolicyObs: SliceAccess,
@@ -51,17 +52,16 @@ impl<C: RLComponentsTypes + 'static> TrackedRlTraining<C> {
         let stop_controller = StopController::new(run.clone(), interrupter.clone());
         let usage = SplitUsage::new(run.clone());
         let training = training
-            .metric_train(EnergyMetric::over(&usage).with_stop_controller(stop_controller.clone()))
-            .metric_train(PowerMetric::over(&usage))
-            .metric_train(EmissionsMetric::over(&usage));
+            .metric_train(EnergyMetric::for_split(&usage).with_stop_controller(stop_controller.clone()))
+            .metric_train(PowerMetric::for_split(&usage))
+            .metric_train(EmissionsMetric::for_split(&usage));
 
         let panic_guard = PanicGuard::new(&run);
         let result = training.launch(agent);
         drop(panic_guard);
-        // Burn's dashboard resets the interrupter when the training has ended; what it was stopped for stays.
-        let cleared_message =
-            interrupter.get_message().filter(|message| message_before.as_ref() != Some(message));
-        let interruption = cleared_message.map(|reason| Interruption { reason: Some(reason) });
+        // Burn's dashboard resets the interrupter at the end of the training but leaves the message.
+        let message = interrupter.get_message().filter(|message| message_before.as_ref() != Some(message));
+        let interruption = message.map(|reason| Interruption { reason: Some(reason) });
         stop_controller
             .report_end(result.interrupted.as_ref().or(interruption.as_ref()), result.error.as_deref());
         result

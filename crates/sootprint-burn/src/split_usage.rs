@@ -1,14 +1,14 @@
-//! The stretch of a run that a metric shows.
+//! The usage of a run within one split.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sootprint::{LiveUsage, RunHandle};
 
-/// What the run had used when a split began, and when it ended; shared by the metrics of the split.
+/// The run's usage at the start and the end of the current split, shared by the metrics of the split.
 ///
-/// Burn's metrics are told of a split's end, late, and not of its beginning. The progress logger is told of both, and
-/// the loaders of [`instrument_loaders`](crate::exact_edges) see both as they happen. The boards are read at both; until that
-/// is done, which takes milliseconds, the live figure stands for it.
+/// Burn notifies metrics of the end of a split, late, and not of its start. The progress logger is notified of both, and
+/// [`instrument_loaders`](crate::instrument_loaders) observes both as they happen. Each boundary requests a sample; until
+/// it arrives, milliseconds later, the live estimate is used.
 #[derive(Clone)]
 pub(crate) struct SplitUsage {
     run: RunHandle,
@@ -17,20 +17,20 @@ pub(crate) struct SplitUsage {
 
 #[derive(Clone, Copy)]
 pub(crate) struct SplitInterval {
-    /// Which it is of those that followed each other.
+    /// Sequence number of the split.
     pub(crate) number: u64,
     pub(crate) start: LiveUsage,
     pub(crate) end: Option<LiveUsage>,
 }
 
 impl SplitUsage {
-    /// From now on.
+    /// Usage from now on.
     pub(crate) fn new(run: RunHandle) -> Self {
         let interval = SplitInterval { number: 0, start: run.usage(), end: None };
         Self { run, interval: Arc::new(Mutex::new(interval)) }
     }
 
-    /// The next one begins here.
+    /// Starts the next split.
     pub(crate) fn begin(&self) {
         let start = self.run.usage();
         let number = {
@@ -41,7 +41,7 @@ impl SplitUsage {
         self.sample_boundary(number, |interval, start| interval.start = start);
     }
 
-    /// It ends here, whenever its metrics are asked.
+    /// Ends the split: later reads of its metrics return the usage up to now.
     pub(crate) fn end(&self) {
         let end = self.run.usage();
         let number = {
@@ -52,19 +52,19 @@ impl SplitUsage {
         self.sample_boundary(number, |interval, end| interval.end = Some(end));
     }
 
-    /// The stretch, and the figures at its end or now.
+    /// The split, and the usage at its end, or now if it is open.
     pub(crate) fn current(&self) -> (SplitInterval, LiveUsage) {
         let interval = *lock_interval(&self.interval);
         (interval, interval.end.unwrap_or_else(|| self.run.usage()))
     }
 
-    /// Keeps what the boards say, unless the next stretch has begun.
+    /// Replaces a boundary's estimate by a sample, unless the next split has started.
     fn sample_boundary(&self, number: u64, store: fn(&mut SplitInterval, LiveUsage)) {
         let interval = Arc::clone(&self.interval);
-        self.run.sample(move |read| {
+        self.run.sample(move |usage| {
             let mut interval = lock_interval(&interval);
             if interval.number == number {
-                store(&mut interval, read);
+                store(&mut interval, usage);
             }
         });
     }

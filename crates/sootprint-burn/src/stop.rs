@@ -1,4 +1,4 @@
-//! How a training is stopped, and how it ended.
+//! Stops a training at the run's budget and records how it ended.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 use burn::train::{Interrupter, Interruption, TrainingError};
 use sootprint::{RunHandle, RunStatus};
 
-/// Stops a training whose run is over its budget, and tells the run, once, how the training ended.
+/// Stops a training whose run exceeds its budget, and records the outcome once.
 #[derive(Clone)]
 pub(crate) struct StopController(Arc<StopState>);
 
 struct StopState {
     run: RunHandle,
     interrupter: Interrupter,
-    /// Why the run's budget stopped it.
+    /// Set when the budget stops the training.
     budget_stop_reason: OnceLock<String>,
     is_reported: AtomicBool,
 }
@@ -24,14 +24,14 @@ impl StopController {
         Self(Arc::new(StopState { run, interrupter, budget_stop_reason, is_reported }))
     }
 
-    /// Stops the training if its run has a budget that says so.
+    /// Interrupts the training if the run's budget requires it.
     pub(crate) fn enforce_budget(&self) {
         if !self.is_over_budget() && self.should_stop() {
             self.0.interrupter.stop(self.0.budget_stop_reason.get().map(String::as_str));
         }
     }
 
-    /// Whether the run's budget says now, or has said, that the training is to stop.
+    /// Checks the budget. Once exceeded, it stays exceeded.
     pub(crate) fn should_stop(&self) -> bool {
         if let Some(reason) = self.0.run.budget_exceeded()
             && self.0.budget_stop_reason.set(reason.clone()).is_ok()
@@ -41,6 +41,7 @@ impl StopController {
         self.is_over_budget()
     }
 
+    /// Whether an earlier check found the budget exceeded.
     pub(crate) fn is_over_budget(&self) -> bool {
         self.0.budget_stop_reason.get().is_some()
     }
@@ -49,27 +50,27 @@ impl StopController {
         self.0.interrupter.should_stop()
     }
 
-    /// What the interrupter says now. Burn's terminal dashboard resets it when a training has ended, so this is asked
-    /// just before.
+    /// Records the interrupter's current state. Call this before Burn's terminal dashboard handles the end of the training
+    /// and resets the interrupter: the result of the training then has neither interruption nor error.
     pub(crate) fn report_interruption(&self) {
         self.report_end(self.0.interrupter.interruption().as_ref(), self.0.interrupter.error().as_deref());
     }
 
-    /// What a result says.
+    /// Records the interruption or error of a training's result, unless one has been recorded.
     pub(crate) fn report_end(&self, interrupted: Option<&Interruption>, error: Option<&TrainingError>) {
         let StopState { run, budget_stop_reason, is_reported, .. } = &*self.0;
         if (interrupted.is_none() && error.is_none()) || is_reported.swap(true, Ordering::Relaxed) {
             return;
         }
-        // What the budget stopped has been told.
+        // `should_stop` has recorded a stop at the budget.
         let interrupted = interrupted.filter(|_| budget_stop_reason.get().is_none());
         record_end(run, "training", interrupted, error);
     }
 }
 
-/// Tells the run when a training panics; a user may catch the panic and finish the run all the same.
+/// Records a panic of the training in the run, which the user may still finish after catching the panic.
 ///
-/// It needs no unwinding to be true: where a panic ends the process, the ledger says that the run was killed.
+/// With `panic = "abort"` this guard does not run, and the ledger yields the status `killed`.
 pub(crate) struct PanicGuard<'a>(&'a RunHandle);
 
 impl<'a> PanicGuard<'a> {
@@ -87,7 +88,7 @@ impl Drop for PanicGuard<'_> {
     }
 }
 
-/// What a result says of its end, in the footprint.
+/// Adds a note and a status for an interruption or error.
 pub(crate) fn record_end(
     run: &RunHandle,
     activity: &str,

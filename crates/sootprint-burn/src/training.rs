@@ -1,4 +1,4 @@
-//! The wrapper around a supervised training.
+//! Tracks a supervised training.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,18 +14,18 @@ use crate::metrics::{EmissionsMetric, EnergyMetric, PowerMetric};
 use crate::progress::ProgressAdapter;
 use crate::stop::{PanicGuard, StopController};
 
-/// Lets Burn's work be measured by a run.
+/// Measures one of Burn's trainings or evaluations with a [`Run`].
 pub trait TrackEmissionsExt: Sized {
-    /// What launches it, measured.
+    /// The tracked builder, which replaces this one in the call chain.
     type Tracked;
 
-    /// Measures it: live energy, power and CO2e among Burn's metrics, the epochs, and how it ended.
+    /// Adds live energy, power and CO2e to Burn's metrics, and records epochs and outcome in the run.
     ///
-    /// Make it the last call before the launch, so that the interrupter, the epochs and all else are set.
+    /// Call it last before the launch, after the interrupter, the number of epochs and all other options are set.
     fn track_emissions(self, run: &Run) -> Self::Tracked;
 }
 
-/// A supervised training that a run measures.
+/// A supervised training that is measured by a run.
 #[must_use = "a training does nothing until it is launched"]
 pub struct TrackedTraining<M: LearnerModel> {
     training: SupervisedTraining<M>,
@@ -33,7 +33,7 @@ pub struct TrackedTraining<M: LearnerModel> {
     progress_logger: Option<Box<dyn TrainingProgressLogger>>,
     devices: Option<Vec<Device>>,
     has_energy_metrics: bool,
-    /// Known at the launch.
+    /// Set at the launch.
     tracker: Arc<OnceLock<EpochTracker>>,
 }
 
@@ -54,33 +54,33 @@ impl<M: LearnerModel> TrackEmissionsExt for SupervisedTraining<M> {
 }
 
 impl<M: LearnerModel> TrackedTraining<M> {
-    /// Keeps a progress logger of yours: Burn has one slot, and both get every call.
+    /// Adds a progress logger. Burn has a single slot for one, which sootprint occupies; this logger receives every call.
     pub fn with_progress_logger(mut self, logger: impl TrainingProgressLogger + 'static) -> Self {
         self.progress_logger = Some(Box::new(logger));
         self
     }
 
-    /// Names the devices of a training on several, whose list Burn keeps to itself.
+    /// Sets the devices of a training on several devices, because Burn does not expose their list.
     pub fn with_devices(mut self, devices: &[Device]) -> Self {
         self.devices = Some(devices.to_vec());
         self
     }
 
-    /// Leaves energy, power and CO2e out of Burn's metrics; the run is measured all the same.
+    /// Omits energy, power and CO2e from Burn's metrics. The run is still measured.
     ///
-    /// Burn computes and shows every metric at every step on a thread beside the training, and opens a file for each in each
-    /// split. For these three that took some 11 µs of that thread a step and 1.4 ms an epoch (docs/benchmarks.md): where a
-    /// step takes less than a millisecond, or an epoch a fraction of a second, that is some percent.
+    /// Burn computes and renders every metric at every step on a worker thread, and opens one file per metric and split.
+    /// For these three, the worker needs about 11 µs per step and 1.4 ms per epoch. That is a few percent of a training
+    /// whose steps take less than a millisecond, or whose epochs take a fraction of a second.
     pub fn without_energy_metrics(mut self) -> Self {
         self.has_energy_metrics = false;
         self
     }
 
-    /// Burn's `early_stopping`, which minds the run's budget, too: a training whose next epoch would go beyond it then ends
-    /// between two epochs, when the checkpoint is saved.
+    /// Burn's `early_stopping`, which also applies the run's budget: if the next epoch would exceed the budget, the
+    /// training ends between two epochs, after the checkpoint.
     ///
-    /// Without it Burn's interrupter ends such a training, at the first batch of the epoch that would go beyond. What is
-    /// used up within an epoch is interrupted there, in any case.
+    /// Without this call, such a training is interrupted at the first batch of the next epoch. A budget that is exceeded
+    /// within an epoch always interrupts the training there.
     pub fn early_stopping<S>(mut self, strategy: S) -> Self
     where
         S: EarlyStoppingStrategy + Clone + Send + Sync + 'static,
@@ -90,9 +90,10 @@ impl<M: LearnerModel> TrackedTraining<M> {
         self
     }
 
-    /// Launches the training and gives Burn's own result.
+    /// Launches the training and returns Burn's result.
     ///
-    /// A panic passes through, after the run was told of it.
+    /// # Panics
+    /// If the training panics; the run then has the status `panicked`.
     pub fn launch(self, learner: Learner<M>) -> LearningResult<M> {
         let Self { training, run, progress_logger, devices, has_energy_metrics, tracker: tracker_cell } =
             self;
@@ -100,7 +101,7 @@ impl<M: LearnerModel> TrackedTraining<M> {
         add_devices(&run, &devices);
         let stop_controller = StopController::new(run.clone(), training.interrupter());
         let tracker = EpochTracker::new(run, stop_controller, devices);
-        // It is set once: a launch consumes what holds it.
+        // The cell is empty: `launch` consumes its only owner.
         let _ = tracker_cell.set(tracker.clone());
         let training = if has_energy_metrics { with_energy_metrics(training, &tracker) } else { training };
         let training = training.with_progress_logger(ProgressAdapter::new(tracker.clone(), progress_logger));
@@ -115,10 +116,10 @@ impl<M: LearnerModel> TrackedTraining<M> {
     }
 }
 
-/// Tells the run which boards these devices are.
+/// Registers the GPUs of these devices with the run.
 pub(crate) fn add_devices(run: &RunHandle, devices: &[Device]) {
     let ids = device_ids(devices);
-    gpu_feature_hint(&ids).into_iter().for_each(|advice| run.add_note(advice));
+    gpu_feature_hint(&ids).into_iter().for_each(|hint| run.add_note(hint));
     run.add_devices(ids);
 }
 
@@ -128,10 +129,10 @@ fn with_energy_metrics<M: LearnerModel>(
 ) -> SupervisedTraining<M> {
     let (train, valid) = (tracker.usage(EpochSplit::Train), tracker.usage(EpochSplit::Valid));
     training
-        .metric_train_numeric(EnergyMetric::over(train))
-        .metric_valid_numeric(EnergyMetric::over(valid))
-        .metric_train_numeric(PowerMetric::over(train))
-        .metric_valid_numeric(PowerMetric::over(valid))
-        .metric_train_numeric(EmissionsMetric::over(train))
-        .metric_valid_numeric(EmissionsMetric::over(valid))
+        .metric_train_numeric(EnergyMetric::for_split(train))
+        .metric_valid_numeric(EnergyMetric::for_split(valid))
+        .metric_train_numeric(PowerMetric::for_split(train))
+        .metric_valid_numeric(PowerMetric::for_split(valid))
+        .metric_train_numeric(EmissionsMetric::for_split(train))
+        .metric_valid_numeric(EmissionsMetric::for_split(valid))
 }

@@ -1,28 +1,4 @@
-//! A guard around a Candle loop measures its energy and CO2e.
-//!
-//! # Limits
-//! - A CUDA device is known by its ordinal, which the core maps to a board; `CUDA_VISIBLE_DEVICES` is honoured, and on
-//!   mixed boards in CUDA's own order the footprint says that the mapping is not certain.
-//! - A Metal device cannot be measured yet: the footprint names it.
-//! - The device is waited for before the first epoch and at each one's end, and never within one. On CUDA a byte is read
-//!   back for that, as a loss is: to synchronise would make CUDA's memory pool give back what is free, for which the next
-//!   epoch would have to ask again. A loop without [`on`](CandleLoopExt::on) does not wait, and the work that its device has
-//!   left is counted to the next epoch.
-//! - What a phase of a step used is known from timestamps of the training's thread: a device that works on while the
-//!   thread goes on has that work counted to the next phase.
-//!
-//! # How a loop may end
-//! | the loop | its last epoch | the run |
-//! |---|---|---|
-//! | comes to its end, then `finish` | complete | `completed` |
-//! | is left by `break`, then `finish` | incomplete | `stopped_early` |
-//! | ends at a budget that stops, then `finish` | complete | `stopped_early`, with the reason |
-//! | is left by `?`, and the run dropped | incomplete | `failed` |
-//! | is left by `?`, which is handled, then `finish` | incomplete | `stopped_early` |
-//! | panics, and the run is dropped while unwinding | incomplete | `panicked` |
-//! | panics under `panic = "abort"`, or is killed | incomplete | `killed`, from the ledger |
-//! | is a closure ([`Run::epoch`](sootprint::Run::epoch)) that returns `Err` | incomplete | as the caller goes on |
-//! | has no epochs ([`Run::windows`](sootprint::Run::windows)) and ends | complete slice | `completed` |
+//! Measures the energy and CO2e of Candle training loops.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -40,24 +16,48 @@
 //! assert_eq!(footprint.epochs.len(), 3);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Outcomes
+//!
+//! | how the loop ended | last epoch | outcome |
+//! |---|---|---|
+//! | after all epochs, then `finish` | complete | `completed` |
+//! | `break`, then `finish` | incomplete | `stopped_early` |
+//! | a budget that stops the loop, then `finish` | complete | `stopped_early`, with the reason |
+//! | `?`, and the run is dropped | incomplete | `failed` |
+//! | `?`, the error is handled, then `finish` | incomplete | `stopped_early` |
+//! | a panic, and the run is dropped while unwinding | incomplete | `panicked` |
+//! | a panic with `panic = "abort"`, or a signal | incomplete | `killed`, from the ledger |
+//! | a closure ([`Run::epoch`](sootprint::Run::epoch)) that returns `Err` | incomplete | depends on how the caller continues |
+//! | after all steps of a loop without epochs ([`Run::windows`](sootprint::Run::windows)) | complete window | `completed` |
+//!
+//! # Limits
+//! - A CUDA device is identified by its ordinal, which the core maps to a GPU, honouring `CUDA_VISIBLE_DEVICES`. On
+//!   machines with different GPUs in CUDA's default order, the footprint notes that the mapping is uncertain.
+//! - Metal devices cannot be measured yet; the footprint names them.
+//! - [`on`](CandleLoopExt::on) synchronises the device before the first epoch and at the end of each epoch, never within
+//!   one. A loop without `on` does not synchronise, and work that is still queued at the end of an epoch is counted in the
+//!   next one.
+//! - The energy of a phase within an epoch is determined by timestamps of the training thread. Work that the device has
+//!   not finished at the end of a phase is counted in the next phase.
 
 #![forbid(unsafe_code)]
 
 use candle_core::{DType, Device, DeviceLocation, Tensor};
 use sootprint::{DeviceId, Epochs, RunHandle, Windows};
 
-/// Lets a measured loop know the devices that it trains on.
+/// Attaches devices to a loop over epochs or windows.
 ///
-/// Their boards are counted and no others, and each is waited for at the loop's edges: before the first epoch or slice
-/// and before each one's end, never within one.
+/// Only the GPUs of these devices are counted. Each device is synchronised before the first epoch or window and at the end
+/// of each, never within one.
 pub trait CandleLoopExt: Sized {
-    /// The loop trains on this device.
+    /// Attaches the device that the loop trains on.
     #[must_use]
     fn on(self, device: &Device) -> Self {
         self.on_all(std::slice::from_ref(device))
     }
 
-    /// The loop trains on all of these.
+    /// Attaches several devices.
     #[must_use]
     fn on_all(self, devices: &[Device]) -> Self;
 }
@@ -80,7 +80,9 @@ fn add_devices(run: &RunHandle, devices: &[Device]) {
     run.add_devices(devices.iter().filter_map(device_id));
 }
 
-/// Waits until the devices have done what they were given. An error is the training's to meet: it is told once.
+/// Returns a function that waits until the devices have finished their queued work.
+///
+/// An error is only logged, once: the training meets it at its next operation.
 fn synchronizer(devices: &[Device]) -> impl FnMut() + Send + 'static {
     let (devices, mut has_warned) = (devices.iter().map(SyncedDevice::new).collect::<Vec<_>>(), false);
     move || {
@@ -89,23 +91,23 @@ fn synchronizer(devices: &[Device]) -> impl FnMut() + Send + 'static {
                 && !std::mem::replace(&mut has_warned, true)
             {
                 let location = synced.device.location();
-                tracing::warn!("{location:?} cannot be waited for, epochs may end early: {error}");
+                tracing::warn!("cannot synchronise {location:?}; epoch boundaries may be early: {error}");
             }
         }
     }
 }
 
-/// A device that is waited for.
+/// A device that is synchronised at boundaries.
 struct SyncedDevice {
     device: Device,
-    /// On CUDA a byte of it, whose reading comes after all that the device was given before.
+    /// On CUDA, a byte on the device. Reading it waits for all work that was queued before.
     sync_byte: Option<Tensor>,
 }
 
 impl SyncedDevice {
-    /// On CUDA Candle allocates from the device's memory pool, which gives back all that is free whenever somebody
-    /// synchronises (`CU_MEMPOOL_ATTR_RELEASE_THRESHOLD` is 0). A copy into memory that is not pinned waits as well, by
-    /// which Candle reads every loss, and leaves the pool alone.
+    /// `Device::synchronize` would make CUDA's memory pool release all free memory (Candle leaves
+    /// `CU_MEMPOOL_ATTR_RELEASE_THRESHOLD` at 0), which the next epoch must re-allocate with calls into the driver: about
+    /// 20 ms per run on an H200. A copy into pageable memory, as in reading a loss, also waits but keeps the pool.
     fn new(device: &Device) -> Self {
         let sync_byte = device.is_cuda().then(|| Tensor::zeros((), DType::U8, device).ok()).flatten();
         Self { device: device.clone(), sync_byte }
@@ -119,7 +121,7 @@ impl SyncedDevice {
     }
 }
 
-/// The board that a device claims; none for the processor.
+/// The id of the GPU behind a device; `None` for the CPU.
 fn device_id(device: &Device) -> Option<DeviceId> {
     match device.location() {
         DeviceLocation::Cpu => None,
@@ -127,3 +129,8 @@ fn device_id(device: &Device) -> Option<DeviceId> {
         DeviceLocation::Metal { gpu_id } => Some(DeviceId::Unknown(format!("metal:{gpu_id}"))),
     }
 }
+
+/// Compiles the quickstart's program.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/quickstart-candle.md")]
+mod quickstart {}

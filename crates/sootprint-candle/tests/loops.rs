@@ -1,8 +1,8 @@
-//! Real loops on the processor, measured on a script whose clock moves a second with each batch.
+//! Real loops on the CPU, measured with a scripted source whose clock advances one second per batch.
 //!
-//! The truth is known: 100 W × one second × the batches that were trained.
+//! The expected energy is 100 W × one second × the number of batches.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise, and its figures are whole")]
+#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl LoopFixture {
         let steady = [(Duration::from_secs(1), Power::from_watts(100.0))];
         let replay = Replay::new()
             .with_component(ComponentKind::Cpu, "Scripted CPU", steady)
-            .with_component(ComponentKind::Gpu, "Scripted board", steady)
+            .with_component(ComponentKind::Gpu, "Scripted GPU", steady)
             .with_clock(clock.clone());
         let run = Run::fine_tuning(dir, "me/base").replay(replay).start();
         let device = Device::Cpu;
@@ -41,7 +41,7 @@ impl LoopFixture {
         Self { run, clock, device, layer, optimizer }
     }
 
-    /// One batch: a step of gradient descent, which takes a second.
+    /// One step of gradient descent, which takes one second.
     fn train_batch(
         layer: &Linear,
         optimizer: &mut SGD,
@@ -56,7 +56,7 @@ impl LoopFixture {
         loss.to_scalar()
     }
 
-    /// Three epochs of two seconds, between which the given step is done.
+    /// Three epochs of two seconds, each with `during_epoch` in its middle.
     fn run_epochs(&self, during_epoch: impl Fn(u32) -> Result<()>) -> Result<()> {
         for epoch in self.run.epochs(1..=3_u32).on(&self.device) {
             self.clock.advance(Duration::from_secs(1));
@@ -66,7 +66,7 @@ impl LoopFixture {
         Ok(())
     }
 
-    /// Trains three epochs; gives up in the given one after its first batch. The losses of the batches.
+    /// Trains three epochs and returns the batch losses. Fails after the first batch of `fail_in_epoch`.
     fn train(&mut self, fail_in_epoch: Option<u32>) -> std::result::Result<Vec<f32>, candle_core::Error> {
         let mut losses = Vec::new();
         for epoch in self.run.epochs(1..=3_u32).on(&self.device) {
@@ -90,7 +90,7 @@ fn each_epoch_has_exact_energy() {
     let dir = tempfile::tempdir().unwrap();
     let mut training = LoopFixture::new(dir.path());
     let losses = training.train(None).unwrap();
-    assert!(losses.last().unwrap() < &losses[0], "it learns: {losses:?}");
+    assert!(losses.last().unwrap() < &losses[0], "the loss decreases: {losses:?}");
     let footprint = training.run.finish();
     assert_eq!(epoch_summaries(&footprint), [(1, 400.0, true), (2, 400.0, true), (3, 400.0, true)]);
     assert_eq!(
@@ -137,10 +137,10 @@ fn panic_in_step_is_recorded() {
     assert_eq!(epoch_summaries(&footprint), [(0, 100.0, true), (1, 100.0, false)]);
 }
 
-/// How a loop of three epochs of two seconds ends; what the footprint then says of the run, of each epoch, and why.
+/// The outcomes in the table of the crate's documentation, for loops of three epochs of two seconds.
 #[test]
 fn each_loop_exit_has_its_status() {
-    /// Its name, how it comes to its end, and the words for it.
+    /// Name, loop, outcome, and the expected epochs.
     type LoopEndCase =
         (&'static str, fn(LoopFixture) -> Option<Footprint>, RunStatus, &'static [(u32, f64, bool)]);
     let cases: [LoopEndCase; 7] = [
@@ -219,7 +219,7 @@ fn each_loop_exit_has_its_status() {
             &[(1, 200.0, true), (2, 200.0, true), (3, 100.0, true)],
         ),
         (
-            "a panic that somebody catches",
+            "a panic that is caught",
             |training| {
                 let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
                     let _ = training.run_epochs(|epoch| {
@@ -244,7 +244,7 @@ fn each_loop_exit_has_its_status() {
             (outcome, expected),
             "{name}"
         );
-        assert!(finished.is_none_or(|own| own == recovered), "{name}: the ledger says something else");
+        assert!(finished.is_none_or(|own| own == recovered), "{name}: the ledger yields another footprint");
     }
 }
 
@@ -273,7 +273,7 @@ fn budget_stops_loop_between_epochs() {
 fn gradient_accumulation_keeps_epoch_and_phases() {
     let dir = tempfile::tempdir().unwrap();
     let LoopFixture { run, clock, device, layer, mut optimizer } = LoopFixture::new(dir.path());
-    // Two shards whose losses are added before one step of the optimiser, as candle-examples accumulate.
+    // Two shards whose losses are added before one optimizer step, as in candle-examples.
     let devices = [device.clone(), Device::Cpu];
     for _ in run.epochs(1..=2_u32).on_all(&devices) {
         for _ in 0..BATCHES_PER_EPOCH {
@@ -294,7 +294,7 @@ fn gradient_accumulation_keeps_epoch_and_phases() {
     let epoch = &footprint.epochs[1];
     let phases: Vec<_> =
         epoch.phases.iter().map(|it| (it.name.as_str(), it.energy.joules().round())).collect();
-    // Eight seconds forward and four back, at 100 W.
+    // Eight seconds forward and four backward, at 100 W.
     assert_eq!(phases, [("forward", 800.0), ("backward", 400.0)]);
     assert_eq!((epoch.samples, footprint.run.samples), (Some(8), Some(16)));
     // 2,400 J over 16 samples.

@@ -1,9 +1,9 @@
-//! Stops a training early: when it learns nothing more, or before it would use more energy than it may.
+//! Stops a Burn training early: when the validation loss stops improving, or before an energy budget is exceeded.
 //!
-//! `cargo run -p burn-budget` may use 20 J; `cargo run -p burn-budget -- 5` may use 5 J, and `-- 1000` learns all it can
-//! before that. It writes the card into `artifacts/burn-budget`.
+//! The budget is 20 J by default; `cargo run -p burn-budget -- 5` sets it to 5 J. With `-- 1000` the validation loss
+//! stops improving first. The card is written into `artifacts/burn-budget`.
 
-#![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::path::Path;
 
@@ -17,11 +17,10 @@ use burn::train::{Learner, MetricEarlyStoppingStrategy, StoppingCondition, Super
 use sootprint::{Budget, Energy, Run};
 use sootprint_burn::{TrackEmissionsExt as _, instrument_loaders};
 
-use burn_digits::VALIDATION_SIZE;
-use burn_digits::batch::{DigitBatcher, digit_loader};
-use burn_digits::model::{DigitClassifier, accuracy};
-use burn_digits::renderer::EpochLineRenderer;
-use digits::data;
+use digits::burn::batch::{DigitBatcher, digit_loader};
+use digits::burn::model::{DigitClassifier, accuracy};
+use digits::burn::renderer::EpochLineRenderer;
+use digits::data::{self, VALIDATION_SIZE};
 
 const ARTIFACTS_DIR: &str = "artifacts/burn-budget";
 const EPOCHS: usize = 200;
@@ -29,19 +28,19 @@ const BATCH_SIZE: usize = 32;
 const LEARNING_RATE: f64 = 1e-2;
 const SEED: u64 = 42;
 
-/// What it may use, unless the command line says otherwise.
+/// The energy budget if there is no argument.
 const DEFAULT_BUDGET_JOULES: f64 = 20.0;
 
-/// After so many epochs without a lower loss on the images to validate with, it learns nothing more.
+/// Stop after this many epochs without a lower validation loss.
 const PATIENCE: usize = 3;
 
 fn main() -> Result<()> {
     let joules = std::env::args()
         .nth(1)
         .map_or(Ok(DEFAULT_BUDGET_JOULES), |joules| joules.parse())
-        .context("how many joules?")?;
+        .context("invalid budget: expected a number of joules")?;
     let folder = Path::new(ARTIFACTS_DIR);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {ARTIFACTS_DIR}"))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {ARTIFACTS_DIR}"))?;
 
     let device = Device::flex().autodiff();
     device.seed(SEED);
@@ -66,17 +65,17 @@ fn main() -> Result<()> {
         .with_default_checkpointers()
         .renderer(Box::new(EpochLineRenderer::default()))
         .track_emissions(&run)
-        .early_stopping(early_stopping) // here, so that a budget, too, stops after the checkpoint
+        .early_stopping(early_stopping) // after `track_emissions`: the budget then also stops after a checkpoint
         .launch(learner);
     if let Some(error) = trained.error {
-        bail!("the training failed: {error}");
+        bail!("training failed: {error}");
     }
     trained.model.save(&folder.join("model.safetensors"))?;
     let footprint = run.finish();
 
     let test = DigitBatcher.batch(test, &Device::flex());
     let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
-    println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
+    println!("Accuracy on the test images: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
     digits::hub::push_model(&footprint, folder, "burn", None)
 }

@@ -1,4 +1,4 @@
-//! The example as people run it, from its first line to the card.
+//! Runs the example program and checks its output, footprint and card.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use sootprint::{Footprint, RunStatus};
 
-/// Runs the example with a budget and gives the footprint.
+/// Runs the example with this budget and returns the footprint.
 fn run_example(folder: &Path, joules: &str) -> Footprint {
     let output = Command::new(env!("CARGO_BIN_EXE_burn-budget"))
         .arg(joules)
@@ -19,11 +19,11 @@ fn run_example(folder: &Path, joules: &str) -> Footprint {
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(printed.contains("Accuracy on images that it never saw: "), "{printed}");
+    assert!(printed.contains("Accuracy on the test images: "), "{printed}");
     Footprint::read(&folder.join("artifacts/burn-budget/footprint.json")).unwrap()
 }
 
-/// A joule is used up within the first epochs, wherever anything is measured or modelled.
+/// One joule is exceeded within the first epochs on any machine with a measured or modelled component.
 #[test]
 fn small_budget_stops_training() {
     let folder = tempfile::tempdir().unwrap();

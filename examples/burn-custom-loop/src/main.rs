@@ -1,9 +1,8 @@
-//! Trains a digit classifier in a loop of one's own, without Burn's learner, measured.
+//! Trains a digit classifier in a custom loop, without Burn's learner, and measures it.
 //!
-//! `cargo run -p burn-custom-loop` writes the card into `artifacts/burn-custom-loop` and publishes it as the first
-//! example does.
+//! `cargo run -p burn-custom-loop` writes the card into `artifacts/burn-custom-loop` and pushes it like `burn-digits`.
 
-#![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::path::Path;
 
@@ -15,10 +14,9 @@ use burn::tensor::Device;
 use sootprint::Run;
 use sootprint_burn::BurnLoopExt as _;
 
-use burn_digits::VALIDATION_SIZE;
-use burn_digits::batch::{DigitBatcher, digit_loader};
-use burn_digits::model::{DigitClassifier, accuracy};
-use digits::data;
+use digits::burn::batch::{DigitBatcher, digit_loader};
+use digits::burn::model::{DigitClassifier, accuracy};
+use digits::data::{self, VALIDATION_SIZE};
 
 const ARTIFACTS_DIR: &str = "artifacts/burn-custom-loop";
 const EPOCHS: u32 = 15;
@@ -28,7 +26,7 @@ const SEED: u64 = 42;
 
 fn main() -> Result<()> {
     let folder = Path::new(ARTIFACTS_DIR);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {ARTIFACTS_DIR}"))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {ARTIFACTS_DIR}"))?;
 
     let device = Device::flex().autodiff();
     device.seed(SEED);
@@ -49,7 +47,7 @@ fn main() -> Result<()> {
             let gradients = GradientsParams::from_grads(model.classify(batch).loss.backward(), &model);
             model = optimizer.step(LEARNING_RATE, model, gradients);
         }
-        device.sync()?; // What it was given belongs to the training.
+        device.sync()?; // queued work belongs to the training phase
         phase.end();
         let _phase = run.phase("validation");
         let accuracy = accuracy(model.valid().forward(valid.pixels.clone()), valid.classes.clone())?;
@@ -64,7 +62,7 @@ fn main() -> Result<()> {
 
     let test = DigitBatcher.batch(test, &device.clone().inner());
     let accuracy = accuracy(model.valid().forward(test.pixels), test.classes)?;
-    println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
+    println!("Accuracy on the test images: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
     digits::hub::push_model(&footprint, folder, "burn", std::env::args().nth(1).as_deref())
 }

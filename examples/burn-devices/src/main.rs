@@ -1,9 +1,9 @@
-//! Trains a digit classifier on several devices at once, measured: here twice the processor, on a machine with boards
-//! several of those.
+//! Trains a digit classifier with Burn on several devices and measures it. The CPU serves as two devices here; replace
+//! them with GPUs.
 //!
 //! `cargo run -p burn-devices` writes the card into `artifacts/burn-devices`.
 
-#![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::path::Path;
 
@@ -16,11 +16,10 @@ use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraini
 use sootprint::Run;
 use sootprint_burn::{TrackEmissionsExt as _, instrument_loaders};
 
-use burn_digits::VALIDATION_SIZE;
-use burn_digits::batch::{DigitBatcher, digit_loader};
-use burn_digits::model::{DigitClassifier, accuracy};
-use burn_digits::renderer::EpochLineRenderer;
-use digits::data;
+use digits::burn::batch::{DigitBatcher, digit_loader};
+use digits::burn::model::{DigitClassifier, accuracy};
+use digits::burn::renderer::EpochLineRenderer;
+use digits::data::{self, VALIDATION_SIZE};
 
 const ARTIFACTS_DIR: &str = "artifacts/burn-devices";
 const EPOCHS: usize = 10;
@@ -30,9 +29,9 @@ const SEED: u64 = 42;
 
 fn main() -> Result<()> {
     let folder = Path::new(ARTIFACTS_DIR);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {ARTIFACTS_DIR}"))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {ARTIFACTS_DIR}"))?;
 
-    // With boards, `Device::cuda(0)` and `Device::cuda(1)`.
+    // On GPUs: `Device::cuda(0)` and `Device::cuda(1)`.
     let devices = [Device::flex().autodiff(), Device::flex().autodiff()];
     devices[0].seed(SEED);
     let (mut train, test) = data::load()?;
@@ -50,17 +49,17 @@ fn main() -> Result<()> {
         )
         .renderer(Box::new(EpochLineRenderer::default()))
         .track_emissions(&run)
-        .with_devices(&devices) // Burn keeps the list to itself
+        .with_devices(&devices) // Burn does not expose the list
         .launch(learner);
     if let Some(error) = trained.error {
-        bail!("the training failed: {error}");
+        bail!("training failed: {error}");
     }
     trained.model.save(&folder.join("model.safetensors"))?;
     let footprint = run.finish();
 
     let test = DigitBatcher.batch(test, &Device::flex());
     let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
-    println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
+    println!("Accuracy on the test images: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
     digits::hub::push_model(&footprint, folder, "burn", std::env::args().nth(1).as_deref())
 }

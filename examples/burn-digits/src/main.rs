@@ -1,9 +1,9 @@
-//! Pre-trains a digit classifier with Burn on the processor, measured, and publishes it.
+//! Pre-trains a digit classifier with Burn on the CPU, measures it, and pushes it.
 //!
-//! `cargo run -p burn-digits` publishes to a stand-in Hub on this machine; with a token in `HF_TOKEN`,
-//! `cargo run -p burn-digits -- me/digits` publishes to the Hub.
+//! `cargo run -p burn-digits` pushes to a fake Hub on this machine. With a token in `HF_TOKEN`,
+//! `cargo run -p burn-digits -- me/digits` pushes to the Hub.
 
-#![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::path::Path;
 
@@ -16,10 +16,9 @@ use burn::train::{Learner, SupervisedTraining};
 use sootprint::Run;
 use sootprint_burn::{TrackEmissionsExt as _, instrument_loaders};
 
-use burn_digits::VALIDATION_SIZE;
-use burn_digits::batch::{DigitBatcher, digit_loader};
-use burn_digits::model::{DigitClassifier, accuracy};
-use digits::data;
+use digits::burn::batch::{DigitBatcher, digit_loader};
+use digits::burn::model::{DigitClassifier, accuracy};
+use digits::data::{self, VALIDATION_SIZE};
 
 const ARTIFACTS_DIR: &str = "artifacts/burn-digits";
 const EPOCHS: usize = 20;
@@ -30,7 +29,7 @@ const SEED: u64 = 42;
 fn main() -> Result<()> {
     let repository = std::env::args().nth(1);
     let folder = Path::new(ARTIFACTS_DIR);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {ARTIFACTS_DIR}"))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {ARTIFACTS_DIR}"))?;
 
     let device = Device::flex().autodiff();
     device.seed(SEED);
@@ -45,19 +44,19 @@ fn main() -> Result<()> {
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .num_epochs(EPOCHS)
         .summary();
-    // With the feature `tui` Burn's own dashboard shows it, on a terminal.
+    // The feature `tui` keeps Burn's own dashboard.
     #[cfg(not(feature = "tui"))]
-    let training = training.renderer(Box::new(burn_digits::renderer::EpochLineRenderer::default()));
+    let training = training.renderer(Box::new(digits::burn::renderer::EpochLineRenderer::default()));
     let trained = training.track_emissions(&run).launch(learner);
     if let Some(error) = trained.error {
-        bail!("the training failed: {error}");
+        bail!("training failed: {error}");
     }
     trained.model.save(&folder.join("model.safetensors"))?;
     let footprint = run.finish();
 
     let test = DigitBatcher.batch(test, &Device::flex());
     let accuracy = accuracy(trained.model.forward(test.pixels), test.classes)?;
-    println!("Accuracy on images that it never saw: {:.1} %\n", accuracy * 100.0);
+    println!("Accuracy on the test images: {:.1} %\n", accuracy * 100.0);
     println!("{footprint}");
     digits::hub::push_model(&footprint, folder, "burn", repository.as_deref())
 }

@@ -1,4 +1,4 @@
-//! The example as people run it, from its first line to the card.
+//! Runs the example program and checks its output, footprint and card.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use sootprint::{Footprint, RunStatus};
 
-/// Runs the example in a folder, which keeps its artifacts and all that the Hub's client writes; gives what it printed.
+/// Runs the example in a folder, which receives its artifacts and the Hub client's cache, and returns its output.
 fn run_example(folder: &Path) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_burn-digits"))
         .current_dir(folder)
@@ -26,8 +26,7 @@ fn run_example(folder: &Path) -> String {
 fn second_run_keeps_first_footprint() {
     let folder = tempfile::tempdir().unwrap();
     let printed = run_example(folder.path());
-    let accuracy =
-        printed.lines().find_map(|line| line.strip_prefix("Accuracy on images that it never saw: "));
+    let accuracy = printed.lines().find_map(|line| line.strip_prefix("Accuracy on the test images: "));
     let accuracy: f64 = accuracy.unwrap().trim_end_matches(" %").parse().unwrap();
     assert!(accuracy > 95.0, "{printed}");
     assert_eq!(printed.lines().filter(|line| line.starts_with("epoch ")).count(), 20);

@@ -1,30 +1,28 @@
-//! Fine-tunes the digit classifier of the Burn example with Candle on the processor, measured, and publishes it.
+//! Fine-tunes the digit classifier of `burn-digits` with Candle on the CPU, measures it, and pushes it.
 //!
-//! The base model read black digits on white; fine-tuning teaches it white ones on black. Run `burn-digits` first.
+//! The base model was trained on black digits on white; the fine-tuned model reads white digits on black. Run
+//! `burn-digits` first.
 //!
-//! `cargo run -p candle-digits` publishes to a stand-in Hub on this machine; with a token in `HF_TOKEN`,
-//! `cargo run -p candle-digits -- me/digits-negative me/digits` publishes to the Hub, naming the base model.
+//! `cargo run -p candle-digits` pushes to a fake Hub on this machine. With a token in `HF_TOKEN`,
+//! `cargo run -p candle-digits -- me/digits-negative me/digits` pushes to the Hub and names the base model.
 
-#![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
-
-mod batch;
-mod model;
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use candle_nn::{AdamW, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, VarMap, loss};
 use sootprint::Run;
 use sootprint_candle::CandleLoopExt as _;
 
-use batch::CandleBatch;
+use digits::candle::batch::CandleBatch;
+use digits::candle::model::{CandleClassifier, accuracy};
 use digits::data::{self, DigitImage};
-use model::CandleClassifier;
 
 const BASE_WEIGHTS: &str = "artifacts/burn-digits/model.safetensors";
 const ARTIFACTS_DIR: &str = "artifacts/candle-digits";
-/// The name that the stand-in Hub gave to the base model.
+/// The repository of the base model on the fake Hub.
 const BASE_MODEL: &str = "loopback/burn-digits";
 const EPOCHS: u32 = 40;
 const BATCH_SIZE: usize = 32;
@@ -36,10 +34,10 @@ fn main() -> Result<()> {
     let base_model = arguments.next().unwrap_or_else(|| BASE_MODEL.to_owned());
     ensure!(
         Path::new(BASE_WEIGHTS).exists(),
-        "{BASE_WEIGHTS} is not there: pre-train it first, `cargo run -p burn-digits`"
+        "{BASE_WEIGHTS} not found: pre-train the base model first with `cargo run -p burn-digits`"
     );
     let folder = Path::new(ARTIFACTS_DIR);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {ARTIFACTS_DIR}"))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {ARTIFACTS_DIR}"))?;
 
     let device = Device::Cpu;
     let mut weights = VarMap::new();
@@ -65,12 +63,12 @@ fn main() -> Result<()> {
     weights.save(folder.join("model.safetensors"))?;
     let footprint = run.finish();
 
-    println!("Accuracy on images that it never saw: {:.1} %\n", 100.0 * accuracy(&model, &test, &device)?);
+    println!("Accuracy on the test images: {:.1} %\n", 100.0 * accuracy(&model, &test, &device)?);
     println!("{footprint}");
     digits::hub::push_model(&footprint, folder, "candle", repository.as_deref())
 }
 
-/// One pass over the images, in their order; the mean loss of its batches.
+/// Trains one pass over the images in order and returns the mean batch loss.
 fn train_epoch(
     model: &CandleClassifier,
     optimizer: &mut AdamW,
@@ -85,12 +83,4 @@ fn train_epoch(
         losses.push(loss.to_scalar::<f32>()?);
     }
     Ok(losses.iter().sum::<f32>() / losses.len() as f32)
-}
-
-/// The part of the images that is classified rightly, from 0 to 1.
-fn accuracy(model: &CandleClassifier, digits: &[DigitImage], device: &Device) -> Result<f32> {
-    let CandleBatch { pixels, classes } = CandleBatch::new(digits, device)?;
-    let predicted: Tensor = model.forward(&pixels)?.argmax(1)?;
-    let correct = predicted.eq(&classes)?.to_dtype(DType::F32)?;
-    Ok(correct.mean_all()?.to_scalar()?)
 }

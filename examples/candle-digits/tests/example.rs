@@ -1,4 +1,4 @@
-//! The example as people run it. Its base model is made here: the layers of the Burn example's, not yet trained.
+//! Runs the example program with an untrained base model of the same layers as the one from `burn-digits`.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -7,10 +7,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use candle_core::{DType, Device};
-use candle_nn::{VarBuilder, VarMap, linear};
-use digits::data::{CLASSES, PIXELS};
-
-const HIDDEN_SIZE: usize = 128;
+use candle_nn::{VarBuilder, VarMap};
+use digits::candle::model::CandleClassifier;
 
 fn run_example(folder: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_candle-digits"))
@@ -36,15 +34,13 @@ fn fine_tuned_card_names_base_model() {
     fs::create_dir_all(&base).unwrap();
     let weights = VarMap::new();
     let builder = VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu);
-    linear(PIXELS, HIDDEN_SIZE, builder.pp("hidden")).unwrap();
-    linear(HIDDEN_SIZE, CLASSES, builder.pp("output")).unwrap();
+    CandleClassifier::new(builder).unwrap();
     weights.save(base.join("model.safetensors")).unwrap();
 
     let output = run_example(folder.path());
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
-    let accuracy =
-        printed.lines().find_map(|line| line.strip_prefix("Accuracy on images that it never saw: "));
+    let accuracy = printed.lines().find_map(|line| line.strip_prefix("Accuracy on the test images: "));
     let accuracy: f64 = accuracy.unwrap().trim_end_matches(" %").parse().unwrap();
     assert!(accuracy > 90.0, "{printed}");
     assert!(printed.contains("Read back: 2 files byte for byte"), "{printed}");

@@ -1,4 +1,4 @@
-//! When this process trained, by the host's clock since boot: the truth that is worked out without the library.
+//! Logs when a process trains, in seconds since boot: a reference that does not depend on sootprint.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,19 +10,24 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-/// Writes the moment down a hundred times a second into `truth-RANK-START`, until the training is over or the process.
-pub(crate) struct UptimeLogger(Arc<AtomicBool>);
+/// Appends the uptime to `truth-RANK-START` every 10 ms until [`stop`](Self::stop) or the end of the process.
+#[derive(Debug)]
+pub struct UptimeLogger(Arc<AtomicBool>);
 
 impl UptimeLogger {
-    pub(crate) fn start(dir: &Path, rank: u32) -> Result<Self> {
-        let start = uptime().context("no /proc/uptime")?;
+    /// Starts the thread that writes the log.
+    ///
+    /// # Errors
+    /// If `/proc/uptime` cannot be read or the log cannot be created.
+    pub fn start(dir: &Path, rank: u32) -> Result<Self> {
+        let start = uptime().context("cannot read /proc/uptime")?;
         let path: PathBuf = dir.join(format!("truth-{rank}-{start}"));
         let is_stopped = Arc::<AtomicBool>::default();
         let thread_flag = Arc::clone(&is_stopped);
         let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
         thread::spawn(move || {
             while let (Some(now), false) = (uptime(), thread_flag.load(Ordering::Relaxed)) {
-                // A moment that is not written down is a hundredth of a second.
+                // A lost line costs 10 ms of accuracy.
                 let _ = writeln!(file, "{start:.2} {now:.2}");
                 thread::sleep(Duration::from_millis(10));
             }
@@ -30,7 +35,8 @@ impl UptimeLogger {
         Ok(Self(is_stopped))
     }
 
-    pub(crate) fn stop(self) {
+    /// Stops logging.
+    pub fn stop(self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -1,4 +1,4 @@
-//! Two processes that train together, without a launcher.
+//! Two ranks that train together without a launcher.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -25,17 +25,17 @@ fn two_ranks_merge_into_one_run() {
         let output = child.wait_with_output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{printed}");
-        // They end with the same weights, better than either's half of the images alone lets expect of one epoch.
+        // Both ranks end with the same weights, which are better than training on one shard alone would give.
         let accuracy = printed.trim_end().trim_end_matches(" %").rsplit(' ').next().unwrap();
         assert!(accuracy.parse::<f64>().unwrap() > 85.0, "{printed}");
     }
     let footprint = load_footprint(dir.path(), None).unwrap();
     assert_eq!((footprint.run.ranks, footprint.run.outcome), (2, RunStatus::Completed));
     assert_eq!(footprint.epochs.len(), 2);
-    // Four passes over all 1,437 images, of which each rank had its part.
+    // Four passes over all 1,437 images, split between the ranks.
     assert_eq!(footprint.epochs.iter().map(|it| it.samples).collect::<Vec<_>>(), [Some(5_748); 2]);
     assert!(footprint.epochs.iter().all(|epoch| epoch.phases[0].name == "exchange"));
-    // Each trained on its own board; the host's processor is there once.
+    // Each rank has its own GPU; the host's CPU is counted once.
     let count_of = |kind| footprint.components.iter().filter(|it| it.kind == kind).count();
     assert_eq!((count_of(ComponentKind::Gpu), count_of(ComponentKind::Cpu)), (2, 1));
 }

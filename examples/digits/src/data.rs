@@ -3,24 +3,30 @@
 use anyhow::{Context as _, Result, ensure};
 use flate2::read::GzDecoder;
 
-/// Pixels of an image.
+/// Pixels per image.
 pub const PIXELS: usize = 64;
 
-/// Digits there are.
+/// Number of different digits.
 pub const CLASSES: usize = 10;
 
-/// Ink at its darkest.
+/// Hidden units of the classifiers. Different from [`PIXELS`], so that loading a transposed weight fails.
+pub const HIDDEN_SIZE: usize = 128;
+
+/// Size of the validation set that examples split off the training images: a tenth.
+pub const VALIDATION_SIZE: usize = 144;
+
+/// The pixel value of full ink in the file.
 const MAX_PIXEL_VALUE: f32 = 16.0;
 
-/// One in five images is kept back to test with.
+/// Every fifth image is a test image.
 const TEST_EVERY: usize = 5;
 
-/// A written digit.
+/// A handwritten digit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DigitImage {
     /// From 0 (paper) to 1 (ink), row by row.
     pub pixels: [f32; PIXELS],
-    /// Which digit it is.
+    /// The digit, from 0 to 9.
     pub class: u8,
 }
 
@@ -35,10 +41,10 @@ impl DigitImage {
     }
 }
 
-/// The images to train on and those to test with, always the same.
+/// Loads the training and test images, always in the same order.
 ///
 /// # Errors
-/// When the embedded file is damaged.
+/// If the embedded file is malformed.
 pub fn load() -> Result<(Vec<DigitImage>, Vec<DigitImage>)> {
     let file = GzDecoder::new(include_bytes!("../data/digits.csv.gz").as_slice());
     let rows = csv::ReaderBuilder::new().has_headers(false).from_reader(file).into_records();
@@ -51,7 +57,7 @@ pub fn load() -> Result<(Vec<DigitImage>, Vec<DigitImage>)> {
 }
 
 fn parse_row(row: &csv::StringRecord) -> Result<DigitImage> {
-    ensure!(row.len() == PIXELS + 1, "it has {} values", row.len());
+    ensure!(row.len() == PIXELS + 1, "expected {} values, found {}", PIXELS + 1, row.len());
     let mut pixels = [0.0; PIXELS];
     for (pixel, value) in pixels.iter_mut().zip(row) {
         *pixel = value.parse::<f32>()? / MAX_PIXEL_VALUE;

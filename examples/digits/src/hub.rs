@@ -1,6 +1,6 @@
-//! To the Hub with a token, else to a stand-in on this machine.
+//! Pushes a trained model to the Hub, or to a fake Hub on this machine if there is no token.
 
-#![allow(clippy::print_stdout, reason = "the examples talk to who runs them")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +11,13 @@ use indicatif::{HumanBytes, ProgressBar};
 use sootprint::Footprint;
 use sootprint_hub::{CardTemplate, HubToken, ModelUpload, PushEvent, PushProgressHandler, PushReport};
 
-/// Publishes the folder of a model of this framework (`burn`, `candle`) and says where: as `repository` on the Hub when `HF_TOKEN` is set, else on a stand-in Hub that
-/// lives as long as this call, from which every file is read back.
+/// Pushes the folder of a model of this framework (`burn`, `candle`) and prints the resulting commit and card.
+///
+/// The target is `repository` on the Hub if `HF_TOKEN` is set. Otherwise it is a fake Hub that runs for the duration of
+/// this call, and every file is read back from it and compared.
 ///
 /// # Errors
-/// When publishing fails, or the stand-in Hub gives back other bytes than it was sent.
+/// If the push fails, or if the fake Hub returns a file with different content.
 pub fn push_model(
     footprint: &Footprint,
     folder: &Path,
@@ -37,9 +39,12 @@ pub fn push_model(
 }
 
 fn push_to_local_hub(footprint: &Footprint, folder: &Path, template: CardTemplate) -> Result<()> {
-    println!("No HF_TOKEN and repository name: publishing to a stand-in Hub on this machine.");
+    println!("No HF_TOKEN or no repository name: pushing to a fake Hub on this machine.");
     let hub = FakeHub::start()?;
-    let name = folder.file_name().and_then(|name| name.to_str()).context("the folder has no name")?;
+    let name = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .with_context(|| format!("no folder name in {}", folder.display()))?;
     let repository = format!("loopback/{name}");
     let report = ModelUpload::new(footprint, folder, &repository)
         .endpoint(hub.endpoint())
@@ -51,7 +56,7 @@ fn push_to_local_hub(footprint: &Footprint, folder: &Path, template: CardTemplat
     verify_pushed_files(&hub, &report, &repository, folder)
 }
 
-/// One line that says how far it is; it is drawn on a terminal only.
+/// Shows upload progress in one line, on terminals only.
 struct UploadSpinner(ProgressBar);
 
 impl UploadSpinner {
@@ -76,27 +81,35 @@ impl PushProgressHandler for UploadSpinner {
 }
 
 fn print_push_report(report: &PushReport) {
-    println!("Published {} in one commit, {}", report.repo, report.commit);
+    println!("Pushed {} in one commit, {}", report.repo, report.commit);
     for file in &report.files {
         let storage = if file.is_lfs { "Xet storage" } else { "in the commit" };
         println!("  {:<20} {:>9} bytes, {storage}, SHA-256 {}", file.path, file.size, file.sha256);
     }
 }
 
-/// Compares what the Hub has with what lies in the folder. The footprint is published without the boards' UUIDs, so it
-/// is the one file whose bytes may differ.
+/// Compares the files on the Hub with those in the folder. The pushed footprint lacks the GPU UUIDs, so only its size is
+/// checked.
 fn verify_pushed_files(hub: &FakeHub, report: &PushReport, repository: &str, folder: &Path) -> Result<()> {
     let mut identical = 0;
     for file in &report.files {
         let remote = hub.read_file(repository, "main", &file.path)?;
         if file.path != Footprint::FILE_NAME {
-            ensure!(remote == fs::read(folder.join(&file.path))?, "{} came back with other bytes", file.path);
+            ensure!(
+                remote == fs::read(folder.join(&file.path))?,
+                "content of {} on the Hub differs from the folder",
+                file.path
+            );
             identical += 1;
         }
-        ensure!(remote.len() as u64 == file.size, "{} came back with another length", file.path);
+        ensure!(
+            remote.len() as u64 == file.size,
+            "size of {} on the Hub differs from the push report",
+            file.path
+        );
     }
     let commits = hub.commits(repository)?;
-    let commit = commits.first().context("the Hub has no commit")?;
+    let commit = commits.first().context("no commit on the Hub")?;
     println!("Read back: {identical} files byte for byte, from commit `{}`", commit.title);
     Ok(())
 }

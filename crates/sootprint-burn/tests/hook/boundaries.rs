@@ -1,4 +1,4 @@
-//! Where an epoch begins and ends: on the thread that trains, whatever Burn's worker does meanwhile.
+//! Epoch boundaries are observed on the training thread, independently of Burn's worker.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use sootprint_burn::{TrackEmissionsExt as _, instrument_loaders};
 
 use super::fixture::*;
 
-/// Seconds at a thousand watts that pass on the training thread when it has left the split that it trains on.
+/// Time at 1,000 W that passes on the training thread after a training split.
 const SECONDS_BETWEEN_SPLITS: u64 = 3;
 
-/// A loader around another one; time passes when its split has been left, and somebody is told.
+/// Wraps a loader. After its split, it advances the clock and signals `exited_tx`.
 struct DelayedExitLoader {
     inner: Arc<dyn DataLoader<FixtureBatch>>,
     batches: TimedBatcher,
@@ -71,7 +71,7 @@ impl Drop for DelayedExitIterator<'_> {
     }
 }
 
-/// A metric that is at the last batch of a split until the training thread has long left it.
+/// A metric that blocks at the last batch of a split until the training thread has left the split.
 #[derive(Clone)]
 struct SlowMetric {
     updates_seen: usize,
@@ -102,7 +102,7 @@ impl Metric for SlowMetric {
     }
 }
 
-/// The joules of the splits that are trained on, as Burn's log has them, in two epochs with a slow metric.
+/// The energy of the training splits of two epochs in Burn's log, in joules, with a slow metric.
 fn logged_train_joules(boundaries: BoundaryMode) -> Vec<f64> {
     let dir = tempfile::tempdir().unwrap();
     let script = [
@@ -117,7 +117,7 @@ fn logged_train_joules(boundaries: BoundaryMode) -> Vec<f64> {
         BoundaryMode::Loader => instrument_loaders(train, valid),
         BoundaryMode::Worker => (train, valid),
     };
-    // Composed with a loader of the user's around it.
+    // The instrumented loader is wrapped by another one.
     let train = Arc::new(DelayedExitLoader { inner: train, batches, exited_tx });
     SupervisedTraining::new(dir.path(), train, valid)
         .metric_train(SlowMetric { updates_seen: 0, exited_rx: Arc::new(Mutex::new(exited_rx)) })
@@ -139,12 +139,12 @@ fn instrumented_loaders_ignore_slow_metrics() {
     assert_eq!(logged_train_joules(BoundaryMode::Loader), [exact_joules; 2]);
     let late_joules = logged_train_joules(BoundaryMode::Worker);
     assert!(
-        late_joules.iter().all(|told| *told > exact_joules + 2_000.0),
-        "{late_joules:?} J have much of what came after the split"
+        late_joules.iter().all(|joules| *joules > exact_joules + 2_000.0),
+        "{late_joules:?} J include most of the time after the split"
     );
 }
 
-/// Outside of a measured training, and with another one's loaders, they are the loaders that they wrap.
+/// Outside a tracked training, instrumented loaders behave like the loaders that they wrap.
 #[test]
 fn instrumented_loaders_forward_outside_training() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Beside everything else that Burn's builder takes.
+//! Tracking together with all other options of Burn's builder.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use sootprint_burn::TrackEmissionsExt as _;
 use super::fixture::*;
 use super::renderers::ResettingDashboard;
 
-/// A user's own logger of metrics, which takes the place of Burn's files.
+/// A custom metric logger in place of Burn's files.
 #[derive(Clone, Default)]
 struct MetricNameRecorder(Arc<Mutex<BTreeSet<String>>>);
 
@@ -44,7 +44,7 @@ fn tracks_with_all_builder_options() {
         Split::Valid,
         StoppingCondition::NoImprovementSince { n_epochs: 9 },
     );
-    // Burn 0.22.1 panics in its first step where the builder alone asks for gradient checkpointing, measured or not.
+    // Burn 0.22.1 panics in the first step if only the builder enables gradient checkpointing, tracked or not.
     let device = Device::flex().autodiff().gradient_checkpointing();
     let result = training(dir.path(), &batches, 3, BoundaryMode::Loader)
         .metric_train(IterationSpeedMetric::new())
@@ -65,7 +65,7 @@ fn tracks_with_all_builder_options() {
     let footprint = run.finish();
     assert_eq!(footprint.run.outcome, RunStatus::Completed);
     assert_eq!(epoch_completion(&footprint), [(1, true), (2, true), (3, true)]);
-    // The checkpoint's seconds are the epoch's, and in the script they draw what another epoch does.
+    // The checkpoint belongs to the epoch, and in the script it draws as much as another epoch.
     assert_eq!(epoch_joules(&footprint), [2.0 * EPOCH_JOULES; 3]);
     for epoch in 1..=3 {
         assert!(dir.path().join(format!("checkpoint/model-{epoch}.bpk")).exists());

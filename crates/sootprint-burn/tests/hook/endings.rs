@@ -1,4 +1,4 @@
-//! How it ended × what the footprint says: the table of the crate's documentation, row by row.
+//! Each outcome in the table of the crate's documentation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -17,7 +17,7 @@ use sootprint_burn::{TrackEmissionsExt as _, TrackedTraining};
 use super::fixture::*;
 use super::renderers::{PanickingRenderer, ResettingDashboard};
 
-/// A training that ends in one way.
+/// A training and its expected outcome.
 struct TrainingEndCase {
     name: &'static str,
     planned_epochs: usize,
@@ -25,9 +25,9 @@ struct TrainingEndCase {
     configure: fn(SupervisedTraining<TestClassifier>, &Interrupter) -> SupervisedTraining<TestClassifier>,
     outcome: RunStatus,
     epochs: &'static [(u32, bool)],
-    /// The batches of the epoch that was left open, if one was.
+    /// Batches made in an incomplete last epoch.
     batches_before_exit: usize,
-    /// What a note in the footprint says.
+    /// Part of a note in the footprint.
     expected_note: Option<&'static str>,
 }
 
@@ -45,12 +45,7 @@ const COMPLETED_CASE: TrainingEndCase = TrainingEndCase {
 fn end_cases() -> Vec<TrainingEndCase> {
     vec![
         COMPLETED_CASE,
-        TrainingEndCase {
-            name: "a single epoch without anything else",
-            planned_epochs: 1,
-            epochs: &[(1, true)],
-            ..COMPLETED_CASE
-        },
+        TrainingEndCase { name: "a single epoch", planned_epochs: 1, epochs: &[(1, true)], ..COMPLETED_CASE },
         TrainingEndCase {
             name: "Burn's early stopping",
             planned_epochs: 9,
@@ -60,7 +55,7 @@ fn end_cases() -> Vec<TrainingEndCase> {
             ..COMPLETED_CASE
         },
         TrainingEndCase {
-            name: "an interruption while it trains",
+            name: "an interruption during training",
             planned_epochs: 9,
             fault: |interrupter| BatchFault::Interrupt(BATCHES_PER_EPOCH + 2, interrupter.clone()),
             outcome: RunStatus::Interrupted,
@@ -70,7 +65,7 @@ fn end_cases() -> Vec<TrainingEndCase> {
             ..COMPLETED_CASE
         },
         TrainingEndCase {
-            name: "an interruption while it validates",
+            name: "an interruption during validation",
             planned_epochs: 9,
             fault: |interrupter| {
                 BatchFault::Interrupt(BATCHES_PER_EPOCH + TRAIN_BATCHES + 1, interrupter.clone())
@@ -82,7 +77,7 @@ fn end_cases() -> Vec<TrainingEndCase> {
             ..COMPLETED_CASE
         },
         TrainingEndCase {
-            name: "an interruption at the last batch that is trained on",
+            name: "an interruption at the last training batch",
             planned_epochs: 9,
             fault: |interrupter| {
                 BatchFault::Interrupt(BATCHES_PER_EPOCH + TRAIN_BATCHES, interrupter.clone())
@@ -103,7 +98,7 @@ fn end_cases() -> Vec<TrainingEndCase> {
             ..COMPLETED_CASE
         },
         TrainingEndCase {
-            name: "an interruption under a dashboard that forgets it",
+            name: "an interruption with a dashboard that resets it",
             planned_epochs: 9,
             fault: |interrupter| BatchFault::Interrupt(BATCHES_PER_EPOCH + 2, interrupter.clone()),
             configure: |training, interrupter| {
@@ -124,7 +119,7 @@ fn end_cases() -> Vec<TrainingEndCase> {
             ..COMPLETED_CASE
         },
         TrainingEndCase {
-            name: "a panic in the validation's step",
+            name: "a panic in a validation step",
             planned_epochs: 9,
             fault: |_| BatchFault::Panic(2 * BATCHES_PER_EPOCH),
             outcome: RunStatus::Panicked,
@@ -140,7 +135,7 @@ fn end_cases() -> Vec<TrainingEndCase> {
             ..COMPLETED_CASE
         },
         TrainingEndCase {
-            name: "several devices that optimise for themselves",
+            name: "several devices with sharded optimizers",
             planned_epochs: 2,
             configure: |training, _| {
                 let devices = vec![Device::flex(), Device::flex()];
@@ -153,7 +148,7 @@ fn end_cases() -> Vec<TrainingEndCase> {
         TrainingEndCase {
             name: "a worker of several devices that panics",
             planned_epochs: 9,
-            // Each step of two devices makes two batches.
+            // Each step makes one batch per device.
             fault: |_| BatchFault::Panic(BATCHES_PER_EPOCH + 3),
             configure: |training, _| training.with_training_strategy(two_device_strategy().into()),
             outcome: RunStatus::Failed,
@@ -198,9 +193,9 @@ fn assert_ending(
         "{name}"
     );
     let is_noted =
-        case.expected_note.is_none_or(|says| footprint.notes.iter().any(|note| note.contains(says)));
+        case.expected_note.is_none_or(|text| footprint.notes.iter().any(|note| note.contains(text)));
     assert!(is_noted, "{name}: {:?}", footprint.notes);
-    assert!(!footprint.run.partial, "{name}: the processor claims no board: {:?}", footprint.components);
+    assert!(!footprint.run.partial, "{name}: the CPU has no device id: {:?}", footprint.components);
     if boundaries == BoundaryMode::Loader {
         let expected = |(_, is_complete): &(u32, bool)| match is_complete {
             true => EPOCH_JOULES,
@@ -210,7 +205,7 @@ fn assert_ending(
     }
 }
 
-/// Launches it; none when it panics.
+/// Launches a training. Returns `None` if it panics.
 fn try_launch(training: TrackedTraining<TestClassifier>) -> Option<LearningResult<TestClassifier>> {
     catch_unwind(AssertUnwindSafe(|| training.launch(learner()))).ok()
 }
@@ -228,7 +223,7 @@ impl EarlyStoppingStrategy for StopAfterEpoch {
     }
 }
 
-/// A dashboard's "kill" panics on Burn's worker, and the training meets the panic when it tells the worker of a batch.
+/// "Kill" in a dashboard panics on Burn's worker; the training thread panics when it sends the worker the next batch.
 #[test]
 fn dashboard_kill_is_recorded_as_panic() {
     for boundaries in [BoundaryMode::Loader, BoundaryMode::Worker] {
@@ -236,7 +231,7 @@ fn dashboard_kill_is_recorded_as_panic() {
         let (run, batches) = scripted_run(dir.path());
         let renderer = PanickingRenderer { updates: 0, panic_at: BATCHES_PER_EPOCH + 1 };
         let training = training(dir.path(), &batches, 9, boundaries).renderer(Box::new(renderer));
-        assert!(try_launch(training.track_emissions(&run)).is_none(), "the panic is the user's to see");
+        assert!(try_launch(training.track_emissions(&run)).is_none(), "the panic propagates");
         let footprint = run.finish();
         assert_eq!(footprint.run.outcome, RunStatus::Panicked);
         assert_eq!(epoch_completion(&footprint), [(1, true), (2, false)], "{boundaries:?}");
@@ -264,7 +259,7 @@ fn unreadable_image_fails_training() {
     }
 }
 
-/// A panic in the third epoch, and a second process's worth of training from the checkpoint of the second.
+/// The first attempt panics in the third epoch; the second one resumes from the checkpoint of the second epoch.
 #[test]
 fn resumed_training_has_all_attempts() {
     let dir = tempfile::tempdir().unwrap();
@@ -283,12 +278,15 @@ fn resumed_training_has_all_attempts() {
     let attempts: Vec<_> =
         footprint.epochs.iter().map(|epoch| (epoch.attempt, epoch.epoch, epoch.completed)).collect();
     assert_eq!(attempts, [(1, 1, true), (1, 2, true), (1, 3, false), (2, 3, true), (2, 4, true)]);
-    let whole = EPOCH_JOULES;
-    assert_eq!(epoch_joules(&footprint), [whole, whole, joules_of_first_seconds(3), whole, whole]);
+    let partial_joules = joules_of_first_seconds(3);
+    assert_eq!(
+        epoch_joules(&footprint),
+        [EPOCH_JOULES, EPOCH_JOULES, partial_joules, EPOCH_JOULES, EPOCH_JOULES]
+    );
     assert_eq!((footprint.run.attempts, footprint.run.outcome), (2, RunStatus::Completed));
 }
 
-/// Where a panic ends the process nothing unwinds: what is in the ledger by then is what is known.
+/// If a panic aborts the process, the footprint comes from the ledger.
 #[test]
 fn aborted_process_keeps_epochs() {
     let dir = tempfile::tempdir().unwrap();
@@ -304,9 +302,9 @@ fn aborted_process_keeps_epochs() {
     assert_eq!(epoch_joules(&footprint)[0], EPOCH_JOULES);
 }
 
-const ABORT_DIR_VAR: &str = "SOOTPRINT_TEST_DYING";
+const ABORT_DIR_VAR: &str = "SOOTPRINT_TEST_ABORT_DIR";
 
-/// Not a test of its own: what `aborted_process_keeps_epochs` starts.
+/// The child process of `aborted_process_keeps_epochs`; does nothing otherwise.
 #[test]
 fn child_process_aborts_on_panic() {
     let Some(dir) = std::env::var_os(ABORT_DIR_VAR) else { return };
@@ -315,5 +313,5 @@ fn child_process_aborts_on_panic() {
     let (run, mut batches) = scripted_run(dir);
     batches.fault = BatchFault::Panic(BATCHES_PER_EPOCH + 2);
     training(dir, &batches, 9, BoundaryMode::Loader).track_emissions(&run).launch(learner());
-    unreachable!("it died");
+    unreachable!("the hook aborts the process");
 }

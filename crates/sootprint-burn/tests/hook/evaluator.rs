@@ -31,7 +31,7 @@ fn each_test_has_own_metrics() {
         .map(|phase| (phase.name.as_str(), round_to_micro(phase.energy.joules())))
         .collect();
     assert_eq!(phases, [("evaluation", EPOCH_JOULES)]);
-    assert!(!footprint.run.partial, "the processor claims no board: {:?}", footprint.components);
+    assert!(!footprint.run.partial, "the CPU has no device id: {:?}", footprint.components);
 
     for (test, batches, watts) in
         [("clean", TRAIN_BATCHES, TRAIN_WATTS), ("noisy", VALID_BATCHES, VALID_WATTS)]
@@ -40,7 +40,7 @@ fn each_test_has_own_metrics() {
             let log = fs::read_to_string(dir.path().join(format!("test/{test}/{metric}.log"))).unwrap();
             log.lines().map(|line| NumericEntry::deserialize(line).unwrap().current()).collect()
         };
-        // The worker reads while the next batch may be in the making, and never beyond the test.
+        // The worker may read while the next batch is being made, but never after the end of the test.
         let energy = values("Energy");
         let joules = batches as f64 * watts;
         assert!((1..=batches).contains(&energy.len()), "{test}: {energy:?}");

@@ -1,27 +1,27 @@
-//! A perceptron that learns handwritten digits on the processor, on a script whose clock moves a second with each batch.
+//! A perceptron that learns digits on the CPU, measured with a scripted source whose clock advances one second per batch.
 //!
-//! The truth is known: what the script draws in the seconds of the batches that were made.
+//! The expected energy is that of the script in the seconds of the batches that were made.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::{Dataset, DatasetError};
 use burn::module::Module;
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::nn::{Linear, LinearConfig, Relu};
 use burn::optim::AdamConfig;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn::train::metric::store::EventStoreClient;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{
     ClassificationOutput, InferenceStep, Interrupter, Learner, SupervisedTraining, TrainOutput, TrainStep,
 };
-use flate2::read::GzDecoder;
+use digits::burn::batch::{DigitBatch, DigitBatcher};
+use digits::burn::model::DigitClassifier;
+use digits::data::DigitImage;
 use sootprint::{ComponentKind, Footprint, Power, Replay, Run, RunBuilder, RunHandle, VirtualClock};
 use sootprint_burn::instrument_loaders;
 
@@ -30,12 +30,12 @@ pub(crate) const VALID_BATCHES: usize = 2;
 pub(crate) const BATCHES_PER_EPOCH: usize = TRAIN_BATCHES + VALID_BATCHES;
 pub(crate) const BATCH_SIZE: usize = 32;
 
-/// 100 W while an epoch trains, and 400 W while it validates: 1,200 J. An edge that is a second off is 300 J off.
+/// 100 W in training and 400 W in validation: 1,200 J per epoch. A boundary that is one second off changes 300 J.
 pub(crate) const TRAIN_WATTS: f64 = 100.0;
 pub(crate) const VALID_WATTS: f64 = 400.0;
 pub(crate) const EPOCH_JOULES: f64 = 1_200.0;
 
-/// What happens at a batch of this number, counted from 1 over the whole training.
+/// A fault at a batch, counted from 1 over the whole training.
 #[derive(Clone, Default)]
 pub(crate) enum BatchFault {
     #[default]
@@ -44,7 +44,7 @@ pub(crate) enum BatchFault {
     Interrupt(usize, Interrupter),
 }
 
-/// Makes batches on the training thread; each takes a second.
+/// Makes batches on the training thread. Each takes one second.
 #[derive(Clone)]
 pub(crate) struct TimedBatcher {
     pub(crate) clock: VirtualClock,
@@ -53,12 +53,12 @@ pub(crate) struct TimedBatcher {
     pub(crate) fault: BatchFault,
 }
 
-/// A run on a scripted processor.
+/// A run on a scripted CPU.
 pub(crate) fn scripted_run(dir: &Path) -> (Run, TimedBatcher) {
     scripted_run_with(dir, |run| run)
 }
 
-/// The same, told more before it starts.
+/// Like [`scripted_run`], configured before it starts.
 pub(crate) fn scripted_run_with(
     dir: &Path,
     configure: impl Fn(RunBuilder) -> RunBuilder,
@@ -66,7 +66,7 @@ pub(crate) fn scripted_run_with(
     start_run(dir, [(TRAIN_BATCHES, TRAIN_WATTS), (VALID_BATCHES, VALID_WATTS)], configure)
 }
 
-/// A run on a processor that follows a script of seconds and watts.
+/// A run on a CPU that follows a script of seconds and watts.
 pub(crate) fn run_with_script<const N: usize>(dir: &Path, script: [(usize, f64); N]) -> (Run, TimedBatcher) {
     start_run(dir, script, |run| run)
 }
@@ -88,17 +88,17 @@ fn start_run<const N: usize>(
 }
 
 impl TimedBatcher {
-    /// Lets time pass, and the meter read it: then the live figures are exact, too.
+    /// Advances the clock and flushes, so that live values are exact, too.
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
-        assert!(self.run.flush(Duration::from_secs(60)), "the meter reads");
+        assert!(self.run.flush(Duration::from_secs(60)), "the sampler is running");
     }
 
     pub(crate) fn batches_made(&self) -> usize {
         self.batches_made.load(Ordering::Relaxed)
     }
 
-    /// Loaders of so many batches.
+    /// A loader of this many batches.
     pub(crate) fn loader(&self, batches: usize) -> Arc<dyn DataLoader<FixtureBatch>> {
         DataLoaderBuilder::new(self.clone())
             .batch_size(BATCH_SIZE)
@@ -106,8 +106,8 @@ impl TimedBatcher {
     }
 }
 
-impl Batcher<TestDigit, FixtureBatch> for TimedBatcher {
-    fn batch(&self, digits: Vec<TestDigit>, device: &Device) -> FixtureBatch {
+impl Batcher<DigitImage, FixtureBatch> for TimedBatcher {
+    fn batch(&self, digits: Vec<DigitImage>, device: &Device) -> FixtureBatch {
         self.advance(1);
         let batches_made = self.batches_made.fetch_add(1, Ordering::Relaxed) + 1;
         if let BatchFault::Interrupt(at, interrupter) = &self.fault
@@ -115,34 +115,25 @@ impl Batcher<TestDigit, FixtureBatch> for TimedBatcher {
         {
             interrupter.stop(Some("enough"));
         }
-        let pixels: Vec<f32> = digits.iter().flat_map(|digit| digit.pixels).collect();
-        let classes: Vec<i32> = digits.iter().map(|digit| digit.class).collect();
         FixtureBatch {
-            pixels: Tensor::from_data(TensorData::new(pixels, [digits.len(), 64]), device),
-            classes: Tensor::from_data(TensorData::new(classes, [digits.len()]), device),
+            digits: DigitBatcher.batch(digits, device),
             should_panic: matches!(self.fault, BatchFault::Panic(batch) if batches_made == batch),
         }
     }
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct TestDigit {
-    pixels: [f32; 64],
-    class: i32,
-}
-
-/// The first images of the file; one of them cannot be read, if a test says so.
+/// The first training images. One of them cannot be read if `fail_at` is set.
 pub(crate) struct DigitDataset {
     pub(crate) items: usize,
     pub(crate) fail_at: Option<usize>,
 }
 
-impl Dataset<TestDigit> for DigitDataset {
-    fn get(&self, index: usize) -> Result<TestDigit, DatasetError> {
+impl Dataset<DigitImage> for DigitDataset {
+    fn get(&self, index: usize) -> Result<DigitImage, DatasetError> {
         if self.fail_at == Some(index) {
             return Err(DatasetError::new(std::io::Error::other("a damaged image")));
         }
-        Ok(digit_images()[index].clone())
+        Ok(train_images()[index].clone())
     }
 
     fn len(&self) -> usize {
@@ -150,52 +141,26 @@ impl Dataset<TestDigit> for DigitDataset {
     }
 }
 
-fn digit_images() -> &'static [TestDigit] {
-    static IMAGES: std::sync::OnceLock<Vec<TestDigit>> = std::sync::OnceLock::new();
-    IMAGES.get_or_init(|| {
-        let file =
-            GzDecoder::new(include_bytes!("../../../../examples/digits/data/digits.csv.gz").as_slice());
-        let text = std::io::read_to_string(file).unwrap();
-        text.lines().map(parse_digit).collect()
-    })
-}
-
-fn parse_digit(line: &str) -> TestDigit {
-    let values: Vec<u8> = line.split(',').map(|value| value.trim().parse().unwrap()).collect();
-    let pixels = std::array::from_fn(|pixel| f32::from(values[pixel]) / 16.0);
-    TestDigit { pixels, class: i32::from(values[64]) }
+fn train_images() -> &'static [DigitImage] {
+    static IMAGES: OnceLock<Vec<DigitImage>> = OnceLock::new();
+    IMAGES.get_or_init(|| digits::data::load().unwrap().0)
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct FixtureBatch {
-    pub(crate) pixels: Tensor<2>,
-    classes: Tensor<1, Int>,
+    digits: DigitBatch,
     should_panic: bool,
 }
 
+/// The shared classifier, with steps that can panic.
 #[derive(Module, Debug)]
 pub(crate) struct TestClassifier {
-    hidden: Linear,
-    output: Linear,
-    activation: Relu,
+    inner: DigitClassifier,
 }
 
 impl TestClassifier {
     pub(crate) fn new(device: &Device) -> Self {
-        Self {
-            hidden: LinearConfig::new(64, 32).init(device),
-            output: LinearConfig::new(32, 10).init(device),
-            activation: Relu::new(),
-        }
-    }
-
-    pub(crate) fn classify(&self, batch: FixtureBatch) -> ClassificationOutput {
-        assert!(!batch.should_panic, "on purpose");
-        let output = self.output.forward(self.activation.forward(self.hidden.forward(batch.pixels)));
-        let loss = CrossEntropyLossConfig::new()
-            .init(&output.device())
-            .forward(output.clone(), batch.classes.clone());
-        ClassificationOutput::new(loss, output, batch.classes)
+        Self { inner: DigitClassifier::with_hidden_size(32, device) }
     }
 }
 
@@ -204,8 +169,8 @@ impl TrainStep for TestClassifier {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: FixtureBatch) -> TrainOutput<ClassificationOutput> {
-        let output = self.classify(batch);
-        TrainOutput::new(self, output.loss.backward(), output)
+        assert!(!batch.should_panic, "on purpose");
+        TrainStep::step(&self.inner, batch.digits)
     }
 }
 
@@ -214,11 +179,12 @@ impl InferenceStep for TestClassifier {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: FixtureBatch) -> ClassificationOutput {
-        self.classify(batch)
+        assert!(!batch.should_panic, "on purpose");
+        InferenceStep::step(&self.inner, batch.digits)
     }
 }
 
-/// Whether the edges are exact, or what Burn's worker tells.
+/// The source of the split boundaries: instrumented loaders, or Burn's worker.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum BoundaryMode {
     Loader,
@@ -265,7 +231,7 @@ pub(crate) fn learner_on(device: &Device) -> Learner<TestClassifier> {
     Learner::new(TestClassifier::new(device), AdamConfig::new().init(), 1e-2)
 }
 
-/// Saves each epoch, and takes as long as an epoch.
+/// Saves each epoch, which takes as long as an epoch.
 pub(crate) struct SlowCheckpointing(pub(crate) TimedBatcher);
 
 impl CheckpointingStrategy for SlowCheckpointing {
@@ -275,12 +241,12 @@ impl CheckpointingStrategy for SlowCheckpointing {
     }
 }
 
-/// Number and completeness of each epoch.
+/// The number and completeness of each epoch.
 pub(crate) fn epoch_completion(footprint: &Footprint) -> Vec<(u32, bool)> {
     footprint.epochs.iter().map(|epoch| (epoch.epoch, epoch.completed)).collect()
 }
 
-/// Joules of each epoch, to a microjoule.
+/// The energy of each epoch in joules, rounded to a microjoule.
 pub(crate) fn epoch_joules(footprint: &Footprint) -> Vec<f64> {
     footprint.epochs.iter().map(|epoch| round_to_micro(epoch.energy.joules())).collect()
 }
@@ -289,13 +255,13 @@ pub(crate) fn round_to_micro(joules: f64) -> f64 {
     (joules * 1e6).round() / 1e6
 }
 
-/// What the script draws in the first seconds of an epoch.
+/// The script's energy in the first seconds of an epoch.
 pub(crate) fn joules_of_first_seconds(seconds: usize) -> f64 {
     seconds.min(TRAIN_BATCHES) as f64 * TRAIN_WATTS
         + seconds.saturating_sub(TRAIN_BATCHES) as f64 * VALID_WATTS
 }
 
-/// What the script draws in so many seconds from the beginning.
+/// The script's energy in the first seconds of the run.
 pub(crate) fn joules_after_seconds(seconds: usize) -> f64 {
     (seconds / BATCHES_PER_EPOCH) as f64 * EPOCH_JOULES + joules_of_first_seconds(seconds % BATCHES_PER_EPOCH)
 }

@@ -1,4 +1,4 @@
-//! What a user sees while it trains, and what his own loggers hear.
+//! Log files, the learner's summary, and custom progress loggers.
 
 use std::fs;
 use std::path::Path;
@@ -48,12 +48,9 @@ fn log_files_have_all_energy_metrics() {
                 round_to_micro(joules * grams_per_joule),
                 "epoch {epoch}, {split}"
             );
-            // A batch takes a second. The worker may be two of them late, and then finds nothing new to write.
+            // A batch takes one second. The worker may be two batches late, and then has nothing new to write.
             let lines = log_entries(dir.path(), split, epoch, "Energy").len();
-            assert!(
-                (3..=batches + 1).contains(&lines),
-                "{lines}: the first of {batches} batches, the last, the end"
-            );
+            assert!((3..=batches + 1).contains(&lines), "{lines} lines for {batches} batches");
         }
     }
 }
@@ -93,7 +90,7 @@ fn run_is_measured_without_metrics() {
     );
 }
 
-/// Unknown is no zero: without anything measured there is no file, so that nothing is plotted or summed up.
+/// Unknown is not zero: if nothing is measured, there is no file, and nothing is plotted or summarised.
 #[test]
 fn unmeasured_metrics_are_not_logged() {
     let dir = tempfile::tempdir().unwrap();
@@ -158,7 +155,7 @@ fn user_logger_receives_every_call() {
         drop(run);
         logger.0.lock().unwrap().clone()
     });
-    assert_eq!(calls[0], calls[1], "measuring changes nothing of what the user's logger hears");
+    assert_eq!(calls[0], calls[1], "tracking does not change the calls to the user's logger");
     assert_eq!(calls[0], calls[2]);
     assert_eq!(calls[0].first().unwrap(), "start 2 1 Some(\"digits\")");
 }

@@ -1,10 +1,10 @@
-//! Real trainings on the processor, measured on a script whose joules are known.
+//! Real trainings on the CPU, measured with a script of known energy.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::float_cmp,
-    reason = "a test stops at the first surprise, and its figures are whole"
+    reason = "tests stop at the first surprise and compare whole numbers"
 )]
 
 mod boundaries;

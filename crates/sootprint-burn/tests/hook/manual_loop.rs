@@ -1,4 +1,4 @@
-//! Loops without Burn's learner.
+//! Custom loops without Burn's learner.
 
 use burn::optim::SgdConfig;
 use burn::tensor::Device;
@@ -8,7 +8,7 @@ use sootprint_burn::BurnLoopExt as _;
 
 use super::fixture::*;
 
-/// Trains until the loss of a batch is not a number, which the caller decides.
+/// Trains three epochs. The loss diverges after the training split of `diverges_in`.
 fn train(
     run: &Run,
     batches: &TimedBatcher,
@@ -43,7 +43,7 @@ fn manual_loop_has_exact_energy() {
     assert_eq!(footprint.run.outcome, RunStatus::Completed);
     assert_eq!(epoch_completion(&footprint), [(1, true), (2, true), (3, true)]);
     assert_eq!(epoch_joules(&footprint), [EPOCH_JOULES; 3]);
-    assert!(!footprint.run.partial, "the processor claims no board");
+    assert!(!footprint.run.partial, "the CPU has no device id");
 
     let (run, batches) = scripted_run(dir.path());
     train(&run, &batches, &device, Some(2)).unwrap_err();
@@ -72,5 +72,5 @@ fn windowed_loop_stops_at_budget() {
         epoch_joules(&footprint),
         [joules_of_first_seconds(3), EPOCH_JOULES - joules_of_first_seconds(3)]
     );
-    assert!(!footprint.run.partial, "the processor claims no board");
+    assert!(!footprint.run.partial, "the CPU has no device id");
 }

@@ -1,4 +1,4 @@
-//! What an epoch consists of, and what a budget allows.
+//! The phases of an epoch, and budgets.
 
 use sootprint::{Budget, Energy, EpochSummary, RunBuilder, RunStatus};
 use sootprint_burn::TrackEmissionsExt as _;
@@ -56,7 +56,7 @@ fn with_budget(joules: f64) -> impl Fn(RunBuilder) -> RunBuilder {
     move |run| run.budget(Budget::max_energy(Energy::from_joules(joules)).stop_when_exceeded())
 }
 
-/// Two epochs fit into the budget and a third one does not: Burn is interrupted at its first batch.
+/// The budget suffices for two epochs: Burn is interrupted at the first batch of the third one.
 #[test]
 fn budget_stops_before_unaffordable_epoch() {
     for boundaries in [BoundaryMode::Loader, BoundaryMode::Worker] {
@@ -70,7 +70,7 @@ fn budget_stops_before_unaffordable_epoch() {
         let footprint = run.finish();
         assert_eq!(footprint.run.outcome, RunStatus::StoppedEarly, "{boundaries:?}");
         assert!(footprint.notes.iter().any(|note| note.contains("the budget of")), "{:?}", footprint.notes);
-        // What the worker tells of the edges, and so of the next epoch's energy, is not the same each time.
+        // With the worker's boundaries, the expected energy of the next epoch varies between runs.
         if boundaries == BoundaryMode::Loader {
             assert_eq!(epoch_completion(&footprint), [(1, true), (2, true)]);
             assert_eq!(epoch_joules(&footprint), [EPOCH_JOULES; 2]);
@@ -100,7 +100,7 @@ fn early_stopping_applies_budget_between_epochs() {
     }
 }
 
-/// Who has done all planned epochs has nothing left to stop.
+/// After all planned epochs, there is nothing left to stop.
 #[test]
 fn sufficient_budget_stops_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Renderers that behave as Burn's terminal dashboard does, without a terminal.
+//! Renderers that behave like Burn's terminal dashboard, without a terminal.
 
 use std::error::Error;
 
@@ -9,10 +9,10 @@ use burn::train::renderer::{
 };
 use burn::train::{Interrupter, LearnerSummary};
 
-/// Resets the interrupter when the training has ended.
+/// Resets the interrupter at the end of the training.
 pub(crate) struct ResettingDashboard(pub(crate) Interrupter);
 
-/// Panics at an update of the training's metrics.
+/// Panics at a progress update.
 pub(crate) struct PanickingRenderer {
     pub(crate) updates: usize,
     pub(crate) panic_at: usize,
@@ -33,8 +33,8 @@ impl MetricsRendererTraining for PanickingRenderer {
     fn update_valid(&mut self, _: MetricState) {}
 }
 
-/// What neither does anything at.
-macro_rules! quiet {
+/// Empty implementations of the remaining callbacks.
+macro_rules! impl_renderer {
     ($renderer:ident, |$it:ident| $update:block) => {
         impl TrainingProgressLogger for $renderer {
             fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
@@ -70,9 +70,9 @@ macro_rules! quiet {
     };
 }
 
-quiet!(ResettingDashboard, |_it| {});
-quiet!(PanickingRenderer, |it| {
+impl_renderer!(ResettingDashboard, |_it| {});
+impl_renderer!(PanickingRenderer, |it| {
     it.updates += 1;
-    // Validation's batches count, too.
+    // Counts validation batches, too.
     assert_ne!(it.updates, it.panic_at, "Killing training from user input.");
 });

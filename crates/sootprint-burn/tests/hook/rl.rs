@@ -1,4 +1,4 @@
-//! Reinforcement learning: a lever that pays, learned by a policy of one weight.
+//! Reinforcement learning: a lever that always pays, and a policy with one weight.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -21,7 +21,7 @@ use super::renderers::ResettingDashboard;
 
 const STEPS: usize = 20;
 
-/// A row of figures for each environment: what is seen, what is done, and how it was decided.
+/// Observations, actions and action distributions: one row per environment.
 #[derive(Clone)]
 struct TensorRow(Tensor<2>);
 
@@ -61,17 +61,17 @@ impl ToAction<TensorRow> for TensorRow {
     }
 }
 
-/// Pays for each pull of the lever, which takes a second. An episode has five.
+/// Pays a reward of 1 per pull of the lever, which takes one second. An episode has five pulls.
 struct LeverEnv {
     batcher: TimedBatcher,
     pulls: usize,
     is_frozen: FrozenFlag,
 }
 
-/// Whether no lever moves any more. Burn's runner pulls ahead in a thread of its own, which outlasts the training.
+/// Stops the clock of the levers: Burn's runner acts ahead on its own thread, which outlives the training.
 type FrozenFlag = Arc<Mutex<bool>>;
 
-/// Holds the levers when it is dropped.
+/// Sets the flag when it is dropped.
 struct FreezeOnDrop(FrozenFlag);
 
 impl Drop for FreezeOnDrop {
@@ -199,7 +199,7 @@ fn agent(should_panic: bool) -> LeverAgent {
     LeverAgent { weight: WeightPolicy(Tensor::zeros([1, 1], &Device::flex())), should_panic }
 }
 
-/// Trains, and holds the levers when it is over; with a dashboard that forgets, if there is an interrupter.
+/// Trains and then freezes the levers. With an interrupter, a dashboard resets it at the end.
 fn train(
     dir: &Path,
     run: &Run,
@@ -237,23 +237,23 @@ fn rl_training_has_energy_and_metrics() {
     assert!(result.error.is_none());
     let footprint = run.finish();
     assert_eq!(footprint.run.outcome, RunStatus::Completed);
-    assert!(batches.batches_made() >= STEPS - 1, "steps and an evaluation: {}", batches.batches_made());
+    assert!(batches.batches_made() >= STEPS - 1, "{} steps", batches.batches_made());
     assert_eq!(round_to_micro(footprint.energy.total.joules()), joules_after_seconds(batches.batches_made()));
-    assert!(!footprint.run.partial, "the processor claims no board: {:?}", footprint.components);
-    // Burn's summary takes the mean of a metric whose end it was not told, and that is half of what only grows.
+    assert!(!footprint.run.partial, "the CPU has no device id: {:?}", footprint.components);
+    // Burn's summary averages entries that are not final, which would halve a growing total.
     let summary = LearnerSummary::new(dir.path(), &["Energy", "Power", "CO2e"]).unwrap();
     let last = |metric: &str| {
-        let entry = summary.metrics.train.iter().find(|summed| summed.name == metric).unwrap();
+        let entry = summary.metrics.train.iter().find(|it| it.name == metric).unwrap();
         entry.entries.last().unwrap().value
     };
-    // Up to the last step that learned; and a live figure reaches a little ahead of the readings.
+    // The last entry is that of the last learning step, and live values may slightly exceed the samples.
     let total = footprint.energy.total.joules();
     let shares = [last("Energy") * 3_600.0 / total, last("CO2e") / footprint.emissions.best.grams()];
     assert!(
         shares.iter().all(|part| (joules_after_seconds(STEPS) / total..1.01).contains(part)),
         "{shares:?}"
     );
-    // The mean of one line a second, some of them at 100 W and some at 400 W.
+    // The mean of one line per second, some at 100 W and some at 400 W.
     assert!(last("Power") > TRAIN_WATTS && last("Power") < VALID_WATTS, "{} W", last("Power"));
 }
 
@@ -264,7 +264,7 @@ fn rl_interruption_survives_dashboard_reset() {
     let interrupter = Interrupter::new();
     batches.fault = BatchFault::Interrupt(3, interrupter.clone());
     let result = train(dir.path(), &run, &batches, Some(&interrupter), false);
-    assert!(result.interrupted.is_none(), "the dashboard has forgotten it");
+    assert!(result.interrupted.is_none(), "the dashboard reset it");
     let footprint = run.finish();
     assert_eq!(footprint.run.outcome, RunStatus::Interrupted);
     assert!(footprint.notes.iter().any(|note| note.contains("enough")), "{:?}", footprint.notes);

@@ -1,6 +1,6 @@
-//! One line for each epoch. Burn's own renderer without a terminal dashboard prints one for each batch.
+//! A renderer that prints one line per epoch. Without a dashboard, Burn's own renderer prints one line per batch.
 
-#![allow(clippy::print_stdout, reason = "the examples talk to who runs them")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
 
-/// Prints loss, accuracy, energy and CO2e of each epoch as it ends.
+/// Prints loss, accuracy, energy and CO2e at the end of each epoch.
 #[derive(Default)]
 pub struct EpochLineRenderer {
     names: HashMap<MetricId, String>,
@@ -19,7 +19,7 @@ pub struct EpochLineRenderer {
 }
 
 impl EpochLineRenderer {
-    /// Keeps the last value of a metric in an epoch, which is the epoch's own.
+    /// The name and value of a metric if the value is final for its split.
     fn final_metric(&self, state: MetricState) -> Option<(String, f64)> {
         match state {
             MetricState::Numeric(entry, Some(NumericEntry::Final(value))) if value.is_finite() => {
@@ -66,7 +66,7 @@ impl TrainingProgressLogger for EpochLineRenderer {
     fn log_event_training(&mut self, _: String) {}
 }
 
-/// A figure of so many characters and decimals, where there is one.
+/// Formats a value, or question marks if it is unknown.
 fn format_value(value: Option<f64>, width: usize, decimals: usize) -> String {
     value.map_or_else(|| "?".repeat(width), |value| format!("{value:>width$.decimals$}"))
 }
@@ -79,7 +79,7 @@ impl MetricsRenderer for EpochLineRenderer {
     }
 }
 
-// Nothing is evaluated by Burn's evaluator here.
+// Required by `MetricsRenderer`; the examples use no evaluator.
 
 impl MetricsRendererEvaluation for EpochLineRenderer {
     fn update_test(&mut self, _: EvaluationName, _: MetricState) {}

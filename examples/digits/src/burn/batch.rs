@@ -1,4 +1,4 @@
-//! From digits to tensors.
+//! Digits as Burn tensors.
 
 use std::sync::Arc;
 
@@ -6,12 +6,13 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use digits::data::{DigitImage, PIXELS};
 
-/// Images and what they show.
+use crate::data::{DigitImage, PIXELS};
+
+/// Images and their classes.
 #[derive(Debug, Clone)]
 pub struct DigitBatch {
-    /// A row for each image.
+    /// One row per image.
     pub pixels: Tensor<2>,
     /// The digit of each image.
     pub classes: Tensor<1, Int>,
@@ -21,7 +22,7 @@ pub struct DigitBatch {
 #[derive(Debug, Clone)]
 pub struct DigitBatcher;
 
-/// A loader of such batches, shuffled anew in each epoch.
+/// A loader of digit batches, reshuffled in each epoch.
 #[must_use]
 pub fn digit_loader(
     digits: Vec<DigitImage>,

@@ -1,0 +1,4 @@
+//! The digits in Candle: batches and the classifier.
+
+pub mod batch;
+pub mod model;
