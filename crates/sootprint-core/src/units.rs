@@ -45,6 +45,18 @@ impl Energy {
     /// No energy.
     pub const ZERO: Self = Self(0.0);
 
+    /// The smaller of two energies.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        if self < other { self } else { other }
+    }
+
+    /// The larger of two energies.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        if self < other { other } else { self }
+    }
+
     /// From joules.
     #[must_use]
     pub const fn from_joules(joules: f64) -> Self {
