@@ -38,7 +38,7 @@ impl TrainingTime {
 }
 
 /// The names of sootprint's threads, as far as Linux keeps them.
-const OWN: [&str; 2] = ["sootprint-meter", "sootprint-ledge"];
+const OWN: [&str; 2] = ["sootprint-sampl", "sootprint-ledge"];
 
 struct TurnClockState {
     player: Option<TurnTicket>,

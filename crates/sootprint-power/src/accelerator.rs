@@ -2,14 +2,17 @@
 //!
 //! `data/hardware.csv`: thermal design powers from the vendors' data sheets, and the names that drivers give.
 
+mod error;
 mod lookup;
+mod table;
 
-use serde::Deserialize;
 use sootprint_core::Power;
 
-use lookup::{find_row, normalize};
+use crate::data_quality::DataQuality;
+use lookup::find_row;
+use table::read_rows;
 
-const TABLE: &[u8] = include_bytes!("../data/accelerators.csv");
+pub use error::AcceleratorError;
 
 /// The mean power of a training, as a part of the board's limit, is this at least.
 ///
@@ -50,15 +53,14 @@ impl Accelerator {
         let Some(watts) = row.tdp_w else {
             return Err(AcceleratorError::NoPublishedPower { name: row.name.clone() });
         };
-        let confidence = row.confidence;
-        let (low_factor, high_factor) = confidence.limit_factors();
+        let (low_factor, high_factor) = limit_factors(row.confidence);
         Ok(Self {
             name: row.name.clone(),
             power: Power::from_watts(watts),
             low: Power::from_watts(watts * MIN_MEAN_LOAD * low_factor),
             high: Power::from_watts(watts * high_factor),
             limit: Some(Power::from_watts(watts)),
-            note: format!("{}: {watts} W", confidence.description()),
+            note: format!("{}: {watts} W", power_origin(row.confidence)),
         })
     }
 
@@ -107,115 +109,22 @@ impl Accelerator {
     }
 }
 
-/// Why a name is no device.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AcceleratorError {
-    /// No table has it.
-    #[error(
-        "no hardware is known by the name `{name}`{}; give the watts that a device draws, then the name is free",
-        did_you_mean(nearest)
-    )]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// Names that may have been meant, nearest first.
-        nearest: Vec<String>,
-    },
-    /// More than one device has it.
-    #[error("`{name}` may mean {}; give the name of the one that is meant", candidates.join(" or "))]
-    Ambiguous {
-        /// What was asked for.
-        name: String,
-        /// The devices that have this name.
-        candidates: Vec<String>,
-    },
-    /// Its vendor says nothing of what it draws.
-    #[error("nobody published what a {name} draws; give the watts")]
-    NoPublishedPower {
-        /// The device.
-        name: String,
-    },
-    /// No device draws that.
-    #[error("{watts} W are no power of a device; give the mean watts of one, more than 0")]
-    InvalidPower {
-        /// What was given.
-        watts: f64,
-    },
-}
-
-fn did_you_mean(nearest: &[String]) -> String {
-    if nearest.is_empty() { String::new() } else { format!(" (did you mean {}?)", nearest.join(", ")) }
-}
-
-#[derive(Debug, Deserialize)]
-struct HardwareRow {
-    name: String,
-    vendor: String,
-    /// Blank where nothing is published, which is not to be guessed.
-    tdp_w: Option<f64>,
-    memory_gb: Option<f64>,
-    /// Parts of a driver's name, with semicolons between them.
-    #[serde(rename = "match")]
-    driver_names: String,
-    confidence: SpecConfidence,
-}
-
-/// How sure a figure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum SpecConfidence {
-    VendorSpec,
-    /// Measured by the maker and published in a paper.
-    Paper,
-    /// A variant of a board with a data sheet.
-    Medium,
-    Estimate,
-    Unpublished,
-}
-
-impl SpecConfidence {
-    /// How much less and more than the figure the limit may be. Those of what is no vendor's figure are assumptions.
-    const fn limit_factors(self) -> (f64, f64) {
-        match self {
-            Self::VendorSpec | Self::Paper => (1.0, 1.0),
-            Self::Medium => (0.75, 1.25),
-            Self::Estimate | Self::Unpublished => (0.5, 2.0),
-        }
-    }
-
-    const fn description(self) -> &'static str {
-        match self {
-            Self::VendorSpec => "thermal design power of the vendor's data sheet",
-            Self::Paper => "power of a chip as its maker published it in a paper",
-            Self::Medium => "thermal design power of a near variant",
-            Self::Estimate | Self::Unpublished => "an estimate of its power",
-        }
+/// How much less and more than the figure the limit may be. Those of what is no vendor's figure are assumptions.
+const fn limit_factors(quality: DataQuality) -> (f64, f64) {
+    match quality {
+        DataQuality::VendorSpec | DataQuality::Paper => (1.0, 1.0),
+        DataQuality::Medium => (0.75, 1.25),
+        DataQuality::Estimate | DataQuality::Unpublished => (0.5, 2.0),
     }
 }
 
-impl HardwareRow {
-    fn driver_names(&self) -> impl Iterator<Item = String> {
-        self.driver_names.split(';').map(normalize)
+const fn power_origin(quality: DataQuality) -> &'static str {
+    match quality {
+        DataQuality::VendorSpec => "thermal design power of the vendor's data sheet",
+        DataQuality::Paper => "power of a chip as its maker published it in a paper",
+        DataQuality::Medium => "thermal design power of a near variant",
+        DataQuality::Estimate | DataQuality::Unpublished => "an estimate of its power",
     }
-
-    /// What people may write of it.
-    fn search_words(&self) -> Vec<String> {
-        let memory = self.memory_gb.map_or_else(String::new, |gigabytes| format!("{gigabytes}gb"));
-        let all = [
-            normalize(&self.name),
-            self.vendor.clone(),
-            memory,
-            self.driver_names().collect::<Vec<_>>().join(" "),
-        ];
-        all.iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect()
-    }
-}
-
-/// The table is read from the beginning each time: an estimate is made once.
-fn read_rows() -> Vec<HardwareRow> {
-    // The test below reads the table strictly, so that no row is ever passed over here.
-    csv::Reader::from_reader(TABLE).into_deserialize().filter_map(Result::ok).collect()
 }
 
 #[cfg(test)]
@@ -223,17 +132,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn every_hardware_row_is_parsed() {
-        let strict: Vec<HardwareRow> =
-            csv::Reader::from_reader(TABLE).into_deserialize().collect::<Result<_, _>>().unwrap();
-        assert_eq!((strict.len(), read_rows().len()), (154, 154));
-        for row in &strict {
-            assert!(row.tdp_w.is_none_or(|watts| (10.0..=1_500.0).contains(&watts)), "{row:?}");
-            assert_eq!(row.tdp_w.is_none(), row.confidence == SpecConfidence::Unpublished, "{row:?}");
-        }
-    }
 
     #[test]
     fn blank_tdp_is_an_error() {

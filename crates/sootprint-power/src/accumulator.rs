@@ -1,55 +1,25 @@
 //! The sum. Pure: readings and the time go in, energy comes out; no clock, no file and no board in here.
 
 mod component;
+mod limits;
 mod power_history;
 mod tick_tracker;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use sootprint_core::{Energy, Power};
 
 use crate::gpu_processes::GpuUsers;
 use crate::source::{ComponentInfo, ReadError, SensorReading};
 use component::{ComponentAccumulator, ReadingOutcome};
 
-/// How many observations back an edge may be placed: marks reach the meter a little late and in bursts.
-const HISTORY_LEN: usize = 256;
-
-/// Two readings this close tell when a counter ticked between them: to half of this at worst. Where readings are dear it
-/// may be more, as [`EnergyAccumulator::set_tick_resolution`] says.
-const TICK_RESOLUTION: Duration = Duration::from_millis(10);
-
-/// The slowest counter known ticks every 100 ms; who waits longer than this for a tick waits in vain.
-pub(crate) const MAX_TICK_INTERVAL: Duration = Duration::from_millis(250);
+pub use component::ComponentTotal;
+pub(crate) use limits::MAX_TICK_INTERVAL;
 
 /// The energy of some components from a first reading on.
 #[derive(Debug)]
 pub struct EnergyAccumulator {
     components: Vec<ComponentAccumulator>,
-}
-
-/// What is known of one component so far. Each value only grows, but for the bounds, which close as a tick is seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct ComponentTotal {
-    /// The best estimate.
-    #[serde(rename = "e")]
-    pub energy: Energy,
-    /// The bounds that the readings themselves give, without unmeasured time.
-    #[serde(rename = "lo")]
-    pub low: Energy,
-    /// The upper bound.
-    #[serde(rename = "hi")]
-    pub high: Energy,
-    /// Seconds that readings cover.
-    #[serde(rename = "m")]
-    pub measured: f64,
-    /// Seconds that no reading covers.
-    #[serde(rename = "u")]
-    pub unmeasured: f64,
-    /// How often the counter began again.
-    #[serde(rename = "r")]
-    pub resets: u32,
 }
 
 /// What an observation showed besides energy. Each is told once, when it begins.
@@ -132,7 +102,7 @@ impl EnergyAccumulator {
     /// Sets how close together two readings of a ticking counter are from now on.
     pub fn set_tick_resolution(&mut self, readings: Duration) {
         for ticks in self.components.iter_mut().filter_map(|account| account.tick_tracker.as_mut()) {
-            ticks.resolution = readings.max(TICK_RESOLUTION);
+            ticks.set_resolution(readings);
         }
     }
 

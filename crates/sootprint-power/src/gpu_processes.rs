@@ -11,9 +11,9 @@ const MAX_ANCESTRY_DEPTH: usize = 64;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuUsers {
     /// This process, or one that it started.
-    pub ours: bool,
+    pub own: bool,
     /// Somebody else.
-    pub others: bool,
+    pub foreign: bool,
 }
 
 impl GpuUsers {
@@ -25,7 +25,7 @@ impl GpuUsers {
         let own = ids.iter().filter(|id| is_own_process(**id, proc) == Some(true)).count();
         let foreign = ids.iter().filter(|id| is_own_process(**id, proc) == Some(false)).count();
         let unknown = ids.len() - own - foreign;
-        Self { ours: own > 0, others: foreign > 0 || unknown > usize::from(own == 0) }
+        Self { own: own > 0, foreign: foreign > 0 || unknown > usize::from(own == 0) }
     }
 }
 
@@ -75,8 +75,8 @@ mod tests {
         let (worker, deeper, neighbour) = (me + 1, me + 2, me + 3);
         let proc = proc_fixture(&[(me, 1), (worker, me), (deeper, worker), (neighbour, 1), (1, 0)]);
         let users = |ids: &[u32]| {
-            let GpuUsers { ours, others } = GpuUsers::from_process_ids(ids, proc.path());
-            (ours, others)
+            let GpuUsers { own, foreign } = GpuUsers::from_process_ids(ids, proc.path());
+            (own, foreign)
         };
         assert_eq!(users(&[]), (false, false));
         assert_eq!(users(&[me]), (true, false));
@@ -91,10 +91,10 @@ mod tests {
         let unknown = [4_000_001, 4_000_002];
         assert_eq!(
             GpuUsers::from_process_ids(&unknown[..1], proc.path()),
-            GpuUsers { ours: false, others: false }
+            GpuUsers { own: false, foreign: false }
         );
-        assert_eq!(GpuUsers::from_process_ids(&unknown, proc.path()), GpuUsers { ours: false, others: true });
+        assert_eq!(GpuUsers::from_process_ids(&unknown, proc.path()), GpuUsers { own: false, foreign: true });
         let with_us = [std::process::id(), unknown[0]];
-        assert_eq!(GpuUsers::from_process_ids(&with_us, proc.path()), GpuUsers { ours: true, others: true });
+        assert_eq!(GpuUsers::from_process_ids(&with_us, proc.path()), GpuUsers { own: true, foreign: true });
     }
 }

@@ -16,12 +16,11 @@ use std::collections::BTreeSet;
 use std::fs::read_to_string;
 use std::path::Path;
 
+use crate::env::{VariableLookup, process_variable};
+use crate::proc_cpuinfo::cpuinfo_fields;
 use cgroups::Cgroups;
 pub(crate) use cgroups::CpuUsageFile;
 pub use host_share_id::HostShareId;
-
-/// Reads a variable of the environment.
-pub(crate) type VariableLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What this process's job may use of its host.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +53,7 @@ impl JobLimits {
     ///
     /// None where the kernel does not tell, as outside Linux.
     pub(crate) fn detect(proc: &Path, cgroup: &Path) -> Option<Self> {
-        Self::detect_at(proc, cgroup, &|name| std::env::var(name).ok())
+        Self::detect_at(proc, cgroup, &process_variable)
     }
 
     /// The least of what affinity, cpusets, quotas and Slurm allow; likewise for memory.
@@ -124,13 +123,11 @@ fn cpu_limits(
 /// host's packages, and would take the whole packages for its own as well.
 fn package_threads(proc: &Path) -> usize {
     let cpuinfo = read_to_string(proc.join("cpuinfo")).unwrap_or_default();
-    let values = |name: &'static str| {
-        cpuinfo.lines().filter_map(move |line| line.split_once(':')).filter_map(move |(field, value)| {
-            if field.trim() == name { value.trim().parse::<usize>().ok() } else { None }
-        })
-    };
-    let packages = values("physical id").collect::<BTreeSet<_>>().len();
-    values("siblings").next().unwrap_or_default().saturating_mul(packages)
+    let packages = cpuinfo_fields(&cpuinfo, "physical id")
+        .filter_map(|id| id.parse::<usize>().ok())
+        .collect::<BTreeSet<_>>();
+    let siblings = cpuinfo_fields(&cpuinfo, "siblings").find_map(|count| count.parse::<usize>().ok());
+    siblings.unwrap_or_default().saturating_mul(packages.len())
 }
 
 /// Whether this process is one of several that a message-passing launcher started, and bound, on this host.

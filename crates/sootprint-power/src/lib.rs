@@ -11,9 +11,12 @@
 mod accelerator;
 mod accumulator;
 mod clock;
+mod data_quality;
+mod env;
 mod gpu;
 mod gpu_processes;
 mod job_limits;
+mod proc_cpuinfo;
 mod sampler;
 mod source;
 

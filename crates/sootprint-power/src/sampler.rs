@@ -4,20 +4,23 @@
 //! line between its readings. Nothing that trains ever waits for a board.
 
 mod sensor_group;
+mod session;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
-use crate::accumulator::{EnergyAccumulator, SensorEvent};
-use crate::clock::SamplerClock;
-use crate::source::ComponentInfo;
+use sootprint_core::sync::lock_ignoring_poison;
 
+use crate::clock::SamplerClock;
 use sensor_group::SensorGroup;
-pub use sensor_group::SourceConfig;
+use session::QueryCallback;
+
+pub use sensor_group::{BoundaryPrecision, SourceConfig};
+pub use session::{SampleCallback, SampleView, SessionStart};
 
 /// A handle on the sampler thread. The thread ends when the last handle is gone.
 #[derive(Debug)]
@@ -32,35 +35,6 @@ pub struct SamplerSession {
     id: u64,
     clock: SamplerClock,
     origin: Duration,
-}
-
-/// What the meter knows at one moment of a session; times count from the session's beginning.
-pub struct SampleView<'a> {
-    /// The time since the session began.
-    pub now: Duration,
-    /// The energy of the session so far.
-    pub accumulator: &'a EnergyAccumulator,
-    /// The components that are sampled, in the order of the energies.
-    pub components: &'a [ComponentInfo],
-}
-
-/// Is called on the meter's thread after each reading, with what the reading showed besides energy.
-pub type SampleCallback = Box<dyn FnMut(&SampleView<'_>, &[SensorEvent]) + Send>;
-
-/// Is called on the meter's thread once, for a moment that a hook marked.
-type QueryCallback = Box<dyn FnOnce(&SampleView<'_>) + Send>;
-
-/// How closely the energy at a moment is to be known where a counter ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BoundaryPrecision {
-    /// To a millisecond or two, after which nothing trains any more: the end of a run.
-    Final,
-    /// As closely, as far as that does not slow down what goes on: of an epoch.
-    High,
-    /// To tens of milliseconds, or as it comes: of a phase, of which a training may have some in each step.
-    Low,
-    /// No edge of anything: somebody asks, and all is read at once for him.
-    Immediate,
 }
 
 enum SamplerCommand {
@@ -88,16 +62,6 @@ enum SessionSource {
     Existing(u64),
 }
 
-/// What a session learns when it begins.
-pub struct SessionStart {
-    clock: SamplerClock,
-    origin: Duration,
-    /// The components that are read.
-    pub components: Vec<ComponentInfo>,
-    /// What is there and cannot be read, and why.
-    pub gaps: Vec<String>,
-}
-
 impl Sampler {
     /// The process's meter, started when there is none.
     ///
@@ -108,7 +72,7 @@ impl Sampler {
         static SHARED: Mutex<(u32, Weak<Sampler>)> = Mutex::new((0, Weak::new()));
 
         let process = std::process::id();
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = lock_ignoring_poison(&SHARED);
         if shared.0 == process
             && let Some(sampler) = shared.1.upgrade()
         {
@@ -116,7 +80,7 @@ impl Sampler {
         }
         let (command_tx, command_rx) = mpsc::channel();
         thread::Builder::new()
-            .name("sootprint-meter".to_owned())
+            .name("sootprint-sampler".to_owned())
             .spawn(move || run_sampler_loop(&command_rx))?;
         let sampler = Arc::new(Self { command_tx });
         *shared = (process, Arc::downgrade(&sampler));
@@ -210,8 +174,10 @@ fn run_sampler_loop(command_rx: &Receiver<SamplerCommand>) {
         match command {
             Ok(SamplerCommand::StartSession { id, source, on_sample, start_tx }) => {
                 let group = match source {
-                    SessionSource::Config(instruments) => Some(sensor_group_for(&mut groups, instruments)),
-                    SessionSource::Existing(other) => groups.iter_mut().find(|rig| rig.has_session(other)),
+                    SessionSource::Config(config) => Some(sensor_group_for(&mut groups, config)),
+                    SessionSource::Existing(other) => {
+                        groups.iter_mut().find(|group| group.has_session(other))
+                    }
                 };
                 if let Some(group) = group {
                     // Who asked and did not wait is detached by the drop of its session.
@@ -219,7 +185,7 @@ fn run_sampler_loop(command_rx: &Receiver<SamplerCommand>) {
                 }
             }
             Ok(SamplerCommand::QueryEnergy { id, at, precision, callback }) => {
-                if let Some(group) = groups.iter_mut().find(|rig| rig.has_session(id)) {
+                if let Some(group) = groups.iter_mut().find(|group| group.has_session(id)) {
                     group.add_query(id, at, precision, callback);
                 }
             }
@@ -236,7 +202,7 @@ fn run_sampler_loop(command_rx: &Receiver<SamplerCommand>) {
 
 /// The rig of these instruments: runs on the same hardware share one, so that each board is read once.
 fn sensor_group_for(groups: &mut Vec<SensorGroup>, config: SourceConfig) -> &mut SensorGroup {
-    let position = match groups.iter().position(|rig| rig.matches_config(&config)) {
+    let position = match groups.iter().position(|group| group.matches_config(&config)) {
         Some(position) => position,
         None => {
             groups.push(SensorGroup::open(config));

@@ -1,7 +1,6 @@
 //! Where energy readings come from. A reading is a value with a unit, or a named reason why there is none.
 
 mod cross_check;
-mod filtered;
 mod hwmon;
 mod nvml;
 mod power_model;
@@ -173,11 +172,7 @@ impl EnergyBounds {
 
     /// The same estimate where the truth may be `energy` as well.
     pub fn include(self, energy: Energy) -> Self {
-        Self {
-            low: if energy < self.low { energy } else { self.low },
-            best: self.best,
-            high: if self.high < energy { energy } else { self.high },
-        }
+        Self { low: self.low.min(energy), best: self.best, high: self.high.max(energy) }
     }
 
     /// The same estimate where the truth may be anything from nothing to `most`.

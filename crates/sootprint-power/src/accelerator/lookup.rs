@@ -1,6 +1,7 @@
 //! Which accelerator a name means: as people write it, and as drivers do.
 
-use super::{AcceleratorError, HardwareRow};
+use super::error::AcceleratorError;
+use super::table::{HardwareRow, normalize};
 
 /// What a vendor calls its boards, which people leave out or not.
 const IGNORED_WORDS: [&str; 7] = ["nvidia", "amd", "intel", "google", "tesla", "geforce", "gpu"];
@@ -96,19 +97,9 @@ fn suggest_names(rows: &[HardwareRow], name: &str) -> Vec<String> {
     near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// Lower case, with single spaces for whatever stands between words.
-pub(super) fn normalize(name: &str) -> String {
-    let letters: String = name
-        .to_lowercase()
-        .chars()
-        .map(|letter| if letter.is_alphanumeric() || letter == '+' { letter } else { ' ' })
-        .collect();
-    letters.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::read_rows;
+    use super::super::table::read_rows;
     use super::*;
 
     fn found_name(text: &str) -> Result<String, AcceleratorError> {

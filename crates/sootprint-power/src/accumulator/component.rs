@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use sootprint_core::{Energy, Power};
 
+use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
+use super::power_history;
 use super::tick_tracker::{CounterTick, InitialLag, TickTracker};
-use super::{ComponentTotal, HISTORY_LEN, MAX_TICK_INTERVAL, power_history};
 use crate::source::{ComponentInfo, EnergyBounds, SensorReading, SensorTolerance};
 
 /// Power readings that lie further apart than this are not joined: what happened between them is a gap.
@@ -17,6 +19,29 @@ const FALLBACK_WINDOW: Duration = Duration::from_secs(1);
 
 /// A board may exceed its limit for a moment, and a counter shows what the time since its last tick used.
 const LIMIT_HEADROOM: f64 = 1.5;
+
+/// What is known of one component so far. Each value only grows, but for the bounds, which close as a tick is seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ComponentTotal {
+    /// The best estimate.
+    #[serde(rename = "e")]
+    pub energy: Energy,
+    /// The bounds that the readings themselves give, without unmeasured time.
+    #[serde(rename = "lo")]
+    pub low: Energy,
+    /// The upper bound.
+    #[serde(rename = "hi")]
+    pub high: Energy,
+    /// Seconds that readings cover.
+    #[serde(rename = "m")]
+    pub measured: f64,
+    /// Seconds that no reading covers.
+    #[serde(rename = "u")]
+    pub unmeasured: f64,
+    /// How often the counter began again.
+    #[serde(rename = "r")]
+    pub resets: u32,
+}
 
 #[derive(Debug)]
 pub(super) struct ComponentAccumulator {
@@ -141,7 +166,7 @@ impl ComponentAccumulator {
                 let Some(window) = window else { return exactly(best) };
                 let (low, high) = self.window_overlap(mean, window, time);
                 // A limit that the driver does not hold must not turn the bounds around.
-                Some(EnergyBounds { low: min_energy(low, best), best, high: max_energy(high, best) })
+                Some(EnergyBounds { low: low.min(best), best, high: high.max(best) })
             }
             _ => None,
         }
@@ -163,7 +188,7 @@ impl ComponentAccumulator {
     fn window_overlap(&self, mean: Power, window: Duration, time: Duration) -> (Energy, Energy) {
         let (whole, max_power) = (mean * window, self.max_power());
         if time <= window {
-            (clamp_to_zero(whole - max_power * (window - time)), min_energy(whole, max_power * time))
+            ((whole - max_power * (window - time)).max(Energy::ZERO), whole.min(max_power * time))
         } else {
             (whole, whole + max_power * (time - window))
         }
@@ -228,8 +253,8 @@ impl ComponentAccumulator {
             self.total.high += self.tolerance.upper_bound(since);
             return;
         };
-        let best = max_energy(used.best, since);
-        let high = max_energy(best, at_limit.unwrap_or(self.max_power() * time));
+        let best = used.best.max(since);
+        let high = best.max(at_limit.unwrap_or(self.max_power() * time));
         self.add_measured(time, EnergyBounds { low: since, best, high });
     }
 
@@ -245,8 +270,8 @@ impl ComponentAccumulator {
         let uncertainty = self.boundary_uncertainty(now) + self.initial_uncertainty();
         ComponentTotal {
             energy,
-            low: clamp_to_zero(total.low + self.tolerance.lower_bound(until_now) - uncertainty),
-            high: clamp_to_zero(total.high + self.tolerance.upper_bound(until_now) + uncertainty),
+            low: (total.low + self.tolerance.lower_bound(until_now) - uncertainty).max(Energy::ZERO),
+            high: (total.high + self.tolerance.upper_bound(until_now) + uncertainty).max(Energy::ZERO),
             measured: (total.measured - ahead.as_secs_f64()).max(0.0),
             unmeasured: total.unmeasured + uncovered.as_secs_f64(),
             ..total
@@ -256,10 +281,9 @@ impl ComponentAccumulator {
     /// The energy from the account's beginning to a moment.
     pub(super) fn energy_at(&self, moment: Duration) -> Energy {
         let lag = self.tick_tracker.as_ref().and_then(|ticks| ticks.initial_lag).unwrap_or_default();
-        clamp_to_zero(
-            self.energy_from_next_tick(moment).unwrap_or_else(|| self.interpolated_energy(moment))
-                - lag.energy,
-        )
+        let shown = self.energy_from_next_tick(moment).unwrap_or_else(|| self.interpolated_energy(moment));
+        // The difference may round to less than zero.
+        (shown - lag.energy).max(Energy::ZERO)
     }
 
     /// The energy that a counter will show of a moment once it ticks: that of the tick after it, less what was used
@@ -270,7 +294,7 @@ impl ComponentAccumulator {
         let bridged = tick.energy - self.energy_until_tick(tick, moment).best;
         let seen = self.history.partition_point(|(time, _)| *time <= moment);
         let counter_energy = seen.checked_sub(1).map_or(Energy::ZERO, |last| self.history[last].1);
-        Some(max_energy(bridged, counter_energy))
+        Some(bridged.max(counter_energy))
     }
 
     /// How far the energy at a moment may be off because a counter moves in ticks. A component that was never read has
@@ -298,7 +322,7 @@ impl ComponentAccumulator {
             let (then, energy) = since.or(self.history.front()).copied().unwrap_or_default();
             let mean = ((tick.energy - energy) / tick.at.saturating_sub(then)).unwrap_or_default();
             let high = self.max_power() * time;
-            EnergyBounds { low: Energy::ZERO, best: min_energy(mean * time, high), high }
+            EnergyBounds { low: Energy::ZERO, best: (mean * time).min(high), high }
         })
     }
 
@@ -341,17 +365,4 @@ impl ComponentAccumulator {
             if read < self.highest_mean_power { self.highest_mean_power } else { read }
         })
     }
-}
-
-/// A difference that rounding took below nothing.
-fn clamp_to_zero(energy: Energy) -> Energy {
-    max_energy(energy, Energy::ZERO)
-}
-
-fn min_energy(one: Energy, other: Energy) -> Energy {
-    if other < one { other } else { one }
-}
-
-fn max_energy(one: Energy, other: Energy) -> Energy {
-    if one < other { other } else { one }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sootprint_core::Power;
 
-use super::{HISTORY_LEN, MAX_TICK_INTERVAL};
+use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
 use crate::source::EnergyBounds;
 
 /// A reading speaks for a moment that is at most this far away.

@@ -3,6 +3,7 @@ mod scenarios;
 use proptest::prelude::*;
 use sootprint_core::{ComponentKind, MeasurementMethod};
 
+use super::limits::HISTORY_LEN;
 use super::*;
 use crate::source::SensorTolerance;
 

@@ -8,8 +8,12 @@ use std::time::Duration;
 
 use sootprint_core::Energy;
 
+use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
 use super::power_history::PowerHistory;
-use super::{HISTORY_LEN, MAX_TICK_INTERVAL, TICK_RESOLUTION};
+
+/// Two readings this close tell when a counter ticked between them: to half of this at worst. Where readings are dear it
+/// may be more, as [`EnergyAccumulator::set_tick_resolution`] says.
+const TICK_RESOLUTION: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(super) struct TickTracker {
@@ -52,6 +56,11 @@ pub(super) struct InitialLag {
 }
 
 impl TickTracker {
+    /// Sets how close together two readings of the counter are from now on.
+    pub(super) fn set_resolution(&mut self, interval: Duration) {
+        self.resolution = interval.max(TICK_RESOLUTION);
+    }
+
     /// The counter ticked between two readings.
     pub(super) fn record_tick(&mut self, then: Duration, now: Duration, energy: Energy) {
         if self.ticks.len() == HISTORY_LEN {

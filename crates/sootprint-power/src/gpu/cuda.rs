@@ -6,6 +6,7 @@
 //! <https://docs.nvidia.com/datacenter/tesla/mig-user-guide/index.html#cuda-visible-devices>
 
 use super::{GpuInfo, resolve_entries, split_entries, unique_prefix_match};
+use crate::env::process_variable;
 
 /// The rules by which CUDA shows boards to this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +29,8 @@ pub struct VisibleDevice {
 impl CudaVisibility {
     /// From the process's environment.
     pub fn from_environment() -> Self {
-        let read = |name| std::env::var(name).ok();
-        Self::new(read("CUDA_VISIBLE_DEVICES").as_deref(), read("CUDA_DEVICE_ORDER").as_deref())
+        let [devices, order] = ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(process_variable);
+        Self::new(devices.as_deref(), order.as_deref())
     }
 
     /// From the values of `CUDA_VISIBLE_DEVICES` and `CUDA_DEVICE_ORDER`.

@@ -10,6 +10,7 @@
 use std::path::Path;
 
 use super::{canonical_pci, resolve_entries, split_entries, unique_prefix_match};
+use crate::env::process_variable;
 
 /// The graphics processors that ROCm knows, by PCI address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ struct KfdNode {
 impl RocmDevices {
     /// From `topology`, which is `/sys/class/kfd/kfd/topology/nodes`, and the process's environment.
     pub(crate) fn from_environment(topology: &Path) -> Self {
-        Self::new(topology, |name| std::env::var(name).ok())
+        Self::new(topology, process_variable)
     }
 
     /// The variables of a process by their names.

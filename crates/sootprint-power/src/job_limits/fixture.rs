@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{JobLimits, VariableLookup};
+use super::JobLimits;
+use crate::env::VariableLookup;
 
 /// A folder with `proc` and `sys` of some machine.
 pub(crate) struct HostFixture {

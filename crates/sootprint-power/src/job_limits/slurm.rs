@@ -2,7 +2,7 @@
 //!
 //! <https://slurm.schedmd.com/srun.html#SECTION_OUTPUT-ENVIRONMENT-VARIABLES>
 
-use super::VariableLookup;
+use crate::env::VariableLookup;
 
 const MEBIBYTE: u64 = 1 << 20;
 

@@ -8,12 +8,14 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use super::{BoundaryPrecision, QueryCallback, SampleCallback, SampleView, SessionStart};
+use super::session::{QueryCallback, SampleCallback, SampleView, SessionStart};
 use crate::accumulator::{EnergyAccumulator, MAX_TICK_INTERVAL, SensorEvent};
 use crate::clock::{SamplerClock, VirtualClock};
 use crate::source::{ComponentInfo, EnergySource, Replay, open_system_sources};
 use boundary::{BoundaryHistory, PendingBoundary};
 use channel::{SensorChannel, SensorSample};
+
+pub use boundary::BoundaryPrecision;
 
 /// A script is read as often as this when a virtual clock is caught up with, and in at most so many steps.
 const REPLAY_INTERVAL: Duration = Duration::from_millis(10);
@@ -154,7 +156,7 @@ impl SensorGroup {
         self.sample(origin, |_| true);
         // A session's beginning is an edge as well.
         if self.can_replay_ahead() {
-            self.replay_ahead(origin, |rig, ahead| rig.starting_sessions(ahead).next().is_none());
+            self.replay_ahead(origin, |group, ahead| group.starting_sessions(ahead).next().is_none());
         } else {
             self.tighten_cadence(origin);
         }
@@ -183,7 +185,7 @@ impl SensorGroup {
         precision: BoundaryPrecision,
         callback: QueryCallback,
     ) {
-        let Some(session) = self.sessions.iter_mut().find(|listener| listener.id == id) else { return };
+        let Some(session) = self.sessions.iter_mut().find(|session| session.id == id) else { return };
         let moment = session.origin + at;
         let boundary = session.boundary_history.record(precision, moment);
         self.pending_queries.push_back(EnergyQuery { id, at, boundary, callback });
@@ -249,11 +251,10 @@ impl SensorGroup {
     /// The edge after which a counter has yet to tick, a mark or the beginning of a session: the latest of those that are
     /// looked for most closely, as its own epoch allows.
     fn active_boundary(&self, now: Duration) -> Option<PendingBoundary> {
-        let starting =
-            self.starting_sessions(now).map(|listener| PendingBoundary::run_start(listener.origin));
+        let starting = self.starting_sessions(now).map(|session| PendingBoundary::run_start(session.origin));
         let cost = self.counter_read_cost();
-        let closest = |edge: &PendingBoundary| (edge.poll_interval(now, cost), Reverse(edge.priority()));
-        self.pending_queries.iter().map(|mark| mark.boundary).chain(starting).min_by_key(closest)
+        let closest = |it: &PendingBoundary| (it.poll_interval(now, cost), Reverse(it.priority()));
+        self.pending_queries.iter().map(|query| query.boundary).chain(starting).min_by_key(closest)
     }
 
     /// The sessions that have just begun and whose counters have not ticked since.
@@ -291,7 +292,7 @@ impl SensorGroup {
     }
 
     fn session(&self, id: u64) -> Option<&SessionState> {
-        self.sessions.iter().find(|listener| listener.id == id)
+        self.sessions.iter().find(|session| session.id == id)
     }
 
     /// Tells the marks in front whose energy is known, or which waited long enough; whether none is left.
@@ -308,7 +309,7 @@ impl SensorGroup {
                 return false;
             }
             let query = self.pending_queries.pop_front();
-            query.into_iter().for_each(|mark| self.resolve(mark));
+            query.into_iter().for_each(|query| self.resolve(query));
         }
         true
     }
@@ -345,10 +346,10 @@ impl SensorGroup {
 
     /// Reads some components once and tells every session.
     fn sample(&mut self, now: Duration, is_read: impl Fn(&SensorChannel) -> bool) {
-        let precision = self.active_boundary(now).map(|edge| edge.precision);
+        let precision = self.active_boundary(now).map(|boundary| boundary.precision);
         // A session begins with one moment for all. Else time goes on while one board after the other is read.
         let is_single_timestamp =
-            self.is_virtual() || self.sessions.iter().any(|listener| listener.origin == now);
+            self.is_virtual() || self.sessions.iter().any(|session| session.origin == now);
         let Self { clock, sources, channels, sessions, components, sampled_until, full_sample_due, .. } =
             self;
         let moment = || if is_single_timestamp { now } else { clock.now() };

@@ -20,7 +20,6 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use nvml_wrapper::Device;
-use nvml_wrapper::error::NvmlError as Refusal;
 use sootprint_core::Power;
 
 use super::{ComponentInfo, ComponentKind, EnergySource, ReadError, SensorReading, SensorTolerance};
@@ -148,7 +147,7 @@ fn visibility_warnings(
 
 impl EnergySource for Nvml {
     fn components(&self) -> Vec<ComponentInfo> {
-        self.gpus.iter().map(|metered| metered.component.clone()).collect()
+        self.gpus.iter().map(|gpu| gpu.component.clone()).collect()
     }
 
     fn cadence(&self, index: usize, cost: Duration) -> Duration {
@@ -166,9 +165,9 @@ impl EnergySource for Nvml {
             return Err(ReadError::Failed(format!("there is no board {index}")));
         };
         let reading = gpu.query.read(&gpu.device);
-        reading.map(|reading| reading.scaled(gpu.component.share)).map_err(|refusal| match refusal {
-            Refusal::GpuLost => ReadError::Lost(refusal.to_string()),
-            _ => ReadError::Failed(refusal.to_string()),
+        reading.map(|reading| reading.scaled(gpu.component.share)).map_err(|error| match error {
+            nvml_wrapper::error::NvmlError::GpuLost => ReadError::Lost(error.to_string()),
+            _ => ReadError::Failed(error.to_string()),
         })
     }
 
@@ -200,7 +199,7 @@ impl NvmlGpu {
     /// Why the board cannot be measured.
     fn new(detected: DetectedGpu) -> Result<Self, String> {
         let DetectedGpu { gpu, physical_device, mig_slice } = detected;
-        let query = NvmlQuery::first_supported(&physical_device).map_err(|refusal| refusal.to_string())?;
+        let query = NvmlQuery::first_supported(&physical_device).map_err(|error| error.to_string())?;
         let mut component = ComponentInfo {
             kind: ComponentKind::Gpu,
             id: gpu.uuid.clone(),

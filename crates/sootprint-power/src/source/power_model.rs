@@ -6,6 +6,7 @@
 //! Busy time is read as the kernel counts it, since the machine started: the modelled energy is a counter, and
 //! reading it more often changes nothing.
 
+mod coefficient;
 mod cpu;
 mod cpu_info;
 mod memory;
@@ -20,18 +21,15 @@ use super::{
     ComponentInfo, ComponentKind, EnergyBounds, EnergySource, MeasurementMethod, ReadError, SensorReading,
     SensorTolerance,
 };
-use crate::job_limits::{CpuTimeSource, JobLimits, VariableLookup, proc_stat};
+use crate::env::{VariableLookup, process_variable};
+use crate::job_limits::{CpuTimeSource, JobLimits, proc_stat};
+use coefficient::format_coefficient;
 use cpu::CpuPowerModel;
 use cpu_info::CpuInfo;
 use memory::MemoryPowerModel;
 
-/// Low, best and high value of a coefficient.
-type CoefficientRange = [f64; 3];
-
 /// The model changes no faster than the kernel's ticks.
 const CADENCE: Duration = Duration::from_secs(1);
-
-const CPU_INDEX: usize = 0;
 
 /// Processor and memory of this job.
 pub(crate) struct PowerModel {
@@ -39,6 +37,8 @@ pub(crate) struct PowerModel {
     proc: PathBuf,
     cpu: CpuPowerModel,
     memory: MemoryPowerModel,
+    /// The kinds that are modelled, in the order of the components.
+    kinds: Vec<ComponentKind>,
     /// Seconds that the job's processors had worked at the last reading. They never go back, whatever is read.
     busy_seconds: f64,
 }
@@ -47,18 +47,26 @@ impl PowerModel {
     /// Of this process on Linux; none where the kernel does not tell what the process was given.
     ///
     /// `cgroup` is where the control groups are mounted: at `fs/cgroup` below the rest of `/sys`.
-    pub(crate) fn open(proc: PathBuf, cgroup: PathBuf) -> Option<Self> {
+    pub(crate) fn open(proc: PathBuf, cgroup: &Path, excluded: &[ComponentKind]) -> Option<Self> {
         let sys = cgroup.ancestors().nth(2)?;
-        Self::open_at(proc, sys, &cgroup, &|name| std::env::var(name).ok())
+        Self::open_at(proc, sys, cgroup, excluded, &process_variable)
     }
 
-    fn open_at(proc: PathBuf, sys: &Path, cgroup: &Path, read_variable: VariableLookup<'_>) -> Option<Self> {
+    fn open_at(
+        proc: PathBuf,
+        sys: &Path,
+        cgroup: &Path,
+        excluded: &[ComponentKind],
+        read_variable: VariableLookup<'_>,
+    ) -> Option<Self> {
         let job_limits = JobLimits::detect_at(&proc, cgroup, read_variable)?;
         let cpu_info = CpuInfo::detect(&proc, sys, job_limits.online_cpus);
         let memory =
             MemoryPowerModel::new(job_limits.memory_bytes, job_limits.host_memory_bytes, cpu_info.is_guest);
         let cpu = CpuPowerModel::new(cpu_info, job_limits.online_cpus);
-        Some(Self { job_limits, proc, cpu, memory, busy_seconds: 0.0 })
+        let mut kinds = vec![ComponentKind::Cpu, ComponentKind::Memory];
+        kinds.retain(|kind| !excluded.contains(kind));
+        Some(Self { job_limits, proc, cpu, memory, kinds, busy_seconds: 0.0 })
     }
 
     /// Seconds that the job's processors worked since some beginning.
@@ -80,6 +88,26 @@ impl PowerModel {
         }
     }
 
+    fn component(&self, kind: ComponentKind) -> ComponentInfo {
+        let (id, name, share, note) = match kind {
+            ComponentKind::Cpu => {
+                ("cpu", self.cpu.name.clone(), self.job_limits.cpu_share(), self.cpu_note())
+            }
+            _ => ("memory", self.memory.name(), 1.0, self.memory.assumptions()),
+        };
+        ComponentInfo {
+            kind,
+            id: id.to_owned(),
+            name,
+            method: MeasurementMethod::Modelled,
+            gpu: None,
+            limit: None,
+            share,
+            tolerance: SensorTolerance::default(),
+            note: Some(note),
+        }
+    }
+
     fn cpu_note(&self) -> String {
         let JobLimits { cpus, online_cpus, cpu_time_source, .. } = &self.job_limits;
         let load_description = match cpu_time_source {
@@ -93,35 +121,14 @@ impl PowerModel {
         format!(
             "{}; {} of {online_cpus} logical processors, {load_description}",
             self.cpu.assumptions(),
-            format_decimal(*cpus)
+            format_coefficient(*cpus)
         )
     }
 }
 
 impl EnergySource for PowerModel {
     fn components(&self) -> Vec<ComponentInfo> {
-        let modelled = |kind, id: &str, name, share, note| ComponentInfo {
-            kind,
-            id: id.to_owned(),
-            name,
-            method: MeasurementMethod::Modelled,
-            gpu: None,
-            limit: None,
-            share,
-            tolerance: SensorTolerance::default(),
-            note: Some(note),
-        };
-        let (cpu, memory) = (&self.cpu, &self.memory);
-        vec![
-            modelled(
-                ComponentKind::Cpu,
-                "cpu",
-                cpu.name.clone(),
-                self.job_limits.cpu_share(),
-                self.cpu_note(),
-            ),
-            modelled(ComponentKind::Memory, "memory", memory.name(), 1.0, memory.assumptions()),
-        ]
+        self.kinds.iter().map(|&kind| self.component(kind)).collect()
     }
 
     fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
@@ -129,16 +136,13 @@ impl EnergySource for PowerModel {
     }
 
     fn read(&mut self, index: usize, now: Duration) -> Result<SensorReading, ReadError> {
-        if index != CPU_INDEX {
-            return Ok(SensorReading::Modelled(self.memory.energy(now)));
+        match self.kinds.get(index) {
+            Some(ComponentKind::Cpu) => {
+                self.busy_seconds = self.busy_seconds.max(self.read_busy_seconds()?);
+                Ok(SensorReading::Modelled(self.cpu.energy(self.job_limits.cpus, now, self.busy_seconds)))
+            }
+            Some(_) => Ok(SensorReading::Modelled(self.memory.energy(now))),
+            None => Err(ReadError::Failed(format!("the model has no component {index}"))),
         }
-        self.busy_seconds = self.busy_seconds.max(self.read_busy_seconds()?);
-        Ok(SensorReading::Modelled(self.cpu.energy(self.job_limits.cpus, now, self.busy_seconds)))
     }
-}
-
-/// At most two decimals, and none that is zero.
-fn format_decimal(number: f64) -> String {
-    let text = format!("{number:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

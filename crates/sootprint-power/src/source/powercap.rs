@@ -43,6 +43,7 @@ use super::sysfs::{energy_from_microjoules, power_from_microwatts, read_number};
 use super::{
     ComponentInfo, ComponentKind, EnergySource, MeasurementMethod, ReadError, SensorReading, SensorTolerance,
 };
+use crate::proc_cpuinfo::cpuinfo_field;
 use wrapping_counter::{CounterStep, WrappingCounter};
 use zones::{RaplZone, RaplZones, permission_fix};
 
@@ -108,14 +109,20 @@ impl Powercap {
     ///
     /// # Errors
     /// When there are no zones to read, permitted or not.
-    pub(crate) fn open(root: &Path, cpuinfo: &str, share: f64) -> Result<Self, RaplUnavailable> {
-        Self::open_with(root, cpuinfo, share, read_number)
+    pub(crate) fn open(
+        root: &Path,
+        cpuinfo: &str,
+        share: f64,
+        excluded: &[ComponentKind],
+    ) -> Result<Self, RaplUnavailable> {
+        Self::open_with(root, cpuinfo, share, excluded, read_number)
     }
 
     fn open_with(
         root: &Path,
         cpuinfo: &str,
         share: f64,
+        excluded: &[ComponentKind],
         read: ReadNumberFn,
     ) -> Result<Self, RaplUnavailable> {
         let vendor = cpuinfo_field(cpuinfo, "vendor_id").unwrap_or_default();
@@ -124,16 +131,17 @@ impl Powercap {
         let name = cpuinfo_field(cpuinfo, "model name").unwrap_or("CPU of unknown model");
         let count = packages.len();
         let (mut components, mut gaps) = (Vec::new(), Vec::new());
-        if !memories.is_empty() && memories.len() < count {
+        if !memories.is_empty() && memories.len() < count && !excluded.contains(&ComponentKind::Memory) {
             gaps.push(format!("RAPL tells the memory of only {} of {count} packages", memories.len()));
         }
         let is_whole = memories.len() == count;
-        let cpu = RaplComponent::open(packages, cpu_component(name, count, share), read);
-        let memory = is_whole.then(|| RaplComponent::open(memories, memory_component(count, share), read));
+        let cpu = (packages, cpu_component(name, count, share));
+        let memory = is_whole.then(|| (memories, memory_component(count, share)));
+        let wanted = std::iter::once(cpu).chain(memory);
         let mut is_permission_reported = false;
-        for component in std::iter::once(cpu).chain(memory) {
-            match component {
-                Ok(sum) => components.push(sum),
+        for (zones, component) in wanted.filter(|(_, component)| !excluded.contains(&component.kind)) {
+            match RaplComponent::open(zones, component, read) {
+                Ok(component) => components.push(component),
                 // One word is enough: what mends the packages' counters mends the memory's.
                 Err((_, error))
                     if is_permission_reported && error.kind() == io::ErrorKind::PermissionDenied => {}
@@ -220,7 +228,7 @@ impl RaplComponent {
                 }
             }
         }
-        if self.counters.iter().all(|meter| meter.state == ZoneState::Abandoned) {
+        if self.counters.iter().all(|counter| counter.state == ZoneState::Abandoned) {
             failure = Some("no counter of it can be read any more".to_owned());
         }
         match failure {
@@ -292,12 +300,6 @@ fn memory_component(packages: usize, share: f64) -> ComponentInfo {
         note: Some(format!("RAPL, {packages} × dram; its share is that of the processors")),
         ..cpu_component("", packages, share)
     }
-}
-
-/// A field of the first processor in `/proc/cpuinfo`.
-fn cpuinfo_field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
-    let (_, value) = cpuinfo.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'))?;
-    Some(value.trim())
 }
 
 // The kernel's names of zones are no names of files elsewhere.

@@ -6,7 +6,6 @@ use std::path::Path;
 use serde::Serialize;
 use sootprint_core::Power;
 
-use super::filtered::FilteredSource;
 use super::hwmon::Hwmon;
 use super::nvml::{Nvml, NvmlError};
 use super::power_model::PowerModel;
@@ -24,7 +23,7 @@ pub struct SourceStatus {
     /// The name of each component that it reads, and how.
     pub components: Vec<(String, MeasurementMethod)>,
     /// The boards among them, with the most that each may draw where the driver says so.
-    pub boards: Vec<(GpuInfo, Option<Power>)>,
+    pub gpus: Vec<(GpuInfo, Option<Power>)>,
     /// What it cannot read, why, and what mends it.
     pub gaps: Vec<String>,
 }
@@ -83,10 +82,10 @@ impl SourceProbe {
         let read = self.source.as_ref().map_or_else(Vec::new, |source| source.components());
         let mut gaps = self.source.as_ref().map_or_else(Vec::new, |source| source.gaps());
         gaps.extend(self.reason);
-        let gpu_with_limit = |it: &ComponentInfo| it.gpu.clone().map(|board| (board, it.limit));
-        let boards = read.iter().filter_map(gpu_with_limit).collect();
+        let gpu_with_limit = |it: &ComponentInfo| it.gpu.clone().map(|gpu| (gpu, it.limit));
+        let gpus = read.iter().filter_map(gpu_with_limit).collect();
         let components = read.into_iter().map(|component| (component.name, component.method)).collect();
-        SourceStatus { source: self.name, components, boards, gaps }
+        SourceStatus { source: self.name, components, gpus, gaps }
     }
 }
 
@@ -127,10 +126,10 @@ fn kernel_sources(proc: &Path, sys: &Path, included: &[ComponentKind]) -> Vec<So
     let mut measured = included.to_vec();
     measured.extend(gpus.includes_cpu().then_some(ComponentKind::Cpu));
     let cpuinfo = std::fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();
-    let packages = Powercap::open(&sys.join("class/powercap"), &cpuinfo, allocation.cpu_share());
-    let packages = rapl_source(packages, &measured);
+    let packages = Powercap::open(&sys.join("class/powercap"), &cpuinfo, allocation.cpu_share(), &measured);
+    let packages = rapl_source(packages);
     measured.extend(packages.component_kinds());
-    let rest = model_source(PowerModel::open(proc.to_owned(), cgroup), &measured);
+    let rest = model_source(PowerModel::open(proc.to_owned(), &cgroup, &measured));
     vec![hwmon_source(gpus), packages, rest]
 }
 
@@ -147,26 +146,28 @@ fn hwmon_source(gpus: Hwmon) -> SourceProbe {
     }
 }
 
-fn rapl_source(packages: Result<Powercap, RaplUnavailable>, measured: &[ComponentKind]) -> SourceProbe {
+fn rapl_source(packages: Result<Powercap, RaplUnavailable>) -> SourceProbe {
     let name = "RAPL";
     match packages {
-        Ok(packages) if measured.is_empty() => SourceProbe::available(name, packages),
-        Ok(packages) => match FilteredSource::excluding(Box::new(packages), measured) {
-            Some(rest) => SourceProbe::available(name, rest),
-            None => SourceProbe::not_present(name, "not needed: a board's readings include the processor"),
-        },
+        // Without a gap, what was not opened was excluded.
+        Ok(packages) if packages.components().is_empty() && packages.gaps().is_empty() => {
+            SourceProbe::not_present(name, "not needed: the GPU readings include the CPU")
+        }
+        Ok(packages) => SourceProbe::available(name, packages),
         Err(not_present @ RaplUnavailable::Absent { .. }) => SourceProbe::not_present(name, not_present),
         Err(hidden) => SourceProbe::unavailable(name, hidden),
     }
 }
 
-fn model_source(model: Option<PowerModel>, measured: &[ComponentKind]) -> SourceProbe {
+fn model_source(model: Option<PowerModel>) -> SourceProbe {
     let name = "model";
     let unknown = "processor and memory are unknown: the kernel does not tell what the job was given";
-    let Some(model) = model else { return SourceProbe::unavailable(name, unknown) };
-    match FilteredSource::excluding(Box::new(model), measured) {
-        Some(rest) => SourceProbe::available(name, rest),
-        None => SourceProbe::not_present(name, "not needed: processor and memory are measured"),
+    match model {
+        Some(model) if model.components().is_empty() => {
+            SourceProbe::not_present(name, "not needed: CPU and memory are measured")
+        }
+        Some(model) => SourceProbe::available(name, model),
+        None => SourceProbe::unavailable(name, unknown),
     }
 }
 
@@ -268,7 +269,7 @@ mod machines {
             .with_file("proc/self/cgroup", "0::/job\n")
             .with_file("sys/fs/cgroup/job/cpu.max", "100000 100000\n");
         let mut probes = kernel_sources(&machine.proc_dir(), &machine.sys_dir(), &[]);
-        let rapl = probes.iter_mut().find(|attempt| attempt.name == "RAPL").unwrap();
+        let rapl = probes.iter_mut().find(|probe| probe.name == "RAPL").unwrap();
         assert_eq!(rapl.source.as_ref().unwrap().components()[0].share.to_string(), "0.25");
     }
 
@@ -280,9 +281,8 @@ mod machines {
             &machine.sys_dir(),
             &[ComponentKind::Cpu, ComponentKind::Memory],
         );
-        assert!(probes.iter().all(|attempt| attempt.component_kinds().is_empty()));
-        let reasons: Vec<String> =
-            probes.into_iter().flat_map(|attempt| attempt.into_status().gaps).collect();
-        assert!(reasons.iter().any(|reason| reason.contains("include the processor")), "{reasons:?}");
+        assert!(probes.iter().all(|probe| probe.component_kinds().is_empty()));
+        let reasons: Vec<String> = probes.into_iter().flat_map(|probe| probe.into_status().gaps).collect();
+        assert!(reasons.iter().any(|reason| reason.contains("include the CPU")), "{reasons:?}");
     }
 }

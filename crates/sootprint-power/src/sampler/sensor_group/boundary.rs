@@ -7,7 +7,18 @@
 
 use std::time::Duration;
 
-use crate::sampler::BoundaryPrecision;
+/// How closely the energy at a moment is to be known where a counter ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundaryPrecision {
+    /// To a millisecond or two, after which nothing trains any more: the end of a run.
+    Final,
+    /// As closely, as far as that does not slow down what goes on: of an epoch.
+    High,
+    /// To tens of milliseconds, or as it comes: of a phase, of which a training may have some in each step.
+    Low,
+    /// No edge of anything: somebody asks, and all is read at once for him.
+    Immediate,
+}
 
 /// A ticking counter is read this often until it has ticked; the edge is then known to half of it. Most counters tick
 /// within the first time, and the slow ones need not be known as closely: their edges are far apart.

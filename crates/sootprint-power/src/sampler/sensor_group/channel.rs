@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sootprint_core::Power;
 
+use super::boundary::BoundaryPrecision;
 use crate::gpu_processes::GpuUsers;
-use crate::sampler::BoundaryPrecision;
 use crate::source::{EnergySource, ReadError, SensorReading};
 
 /// When a board's users are looked for first, and how often then.

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.nvidia.com/datacenter/tesla/mig-user-guide/index.html>
 
-use nvml_wrapper::error::NvmlError as Refusal;
+use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
 use crate::gpu::GpuInfo;
@@ -85,7 +85,7 @@ fn mig_slices(
     Ok(slices)
 }
 
-fn gpu_info(device: &Device<'_>) -> Result<GpuInfo, Refusal> {
+fn gpu_info(device: &Device<'_>) -> Result<GpuInfo, NvmlError> {
     let uuid = device.uuid()?;
     // Neither a missing name nor a missing address costs the energy.
     let model = device.name().unwrap_or_else(|_| "NVIDIA GPU".to_owned());

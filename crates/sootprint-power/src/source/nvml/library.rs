@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use nvml_wrapper::Nvml;
-use nvml_wrapper::error::NvmlError as Refusal;
+use sootprint_core::sync::lock_ignoring_poison;
 
 /// Why NVML could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +39,7 @@ pub enum NvmlError {
 pub(super) fn load_library(path: Option<&OsStr>) -> Result<&'static Nvml, NvmlError> {
     static LOADED_LIBRARIES: Mutex<Option<HashMap<Option<OsString>, &'static Nvml>>> = Mutex::new(None);
 
-    let mut loaded = LOADED_LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut loaded = lock_ignoring_poison(&LOADED_LIBRARIES);
     let opened = loaded.get_or_insert_default();
     let key = path.map(OsStr::to_owned);
     if let Some(library) = opened.get(&key) {
@@ -50,7 +50,7 @@ pub(super) fn load_library(path: Option<&OsStr>) -> Result<&'static Nvml, NvmlEr
         builder.lib_path(path);
     }
     let library = builder.init().map_err(|error| match &error {
-        Refusal::LibloadingError(reason) => {
+        nvml_wrapper::error::NvmlError::LibloadingError(reason) => {
             NvmlError::NoLibrary { library: library_name(path), reason: reason.to_string() }
         }
         _ => no_driver_error(path, &error),
@@ -60,7 +60,7 @@ pub(super) fn load_library(path: Option<&OsStr>) -> Result<&'static Nvml, NvmlEr
     Ok(library)
 }
 
-pub(super) fn no_driver_error(path: Option<&OsStr>, error: &Refusal) -> NvmlError {
+pub(super) fn no_driver_error(path: Option<&OsStr>, error: &nvml_wrapper::error::NvmlError) -> NvmlError {
     NvmlError::NoDriver { library: library_name(path), reason: error.to_string() }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nvml_wrapper::Device;
 use nvml_wrapper::enums::device::{DeviceArchitecture, SampleValue};
-use nvml_wrapper::error::NvmlError as Refusal;
+use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
 use sootprint_core::{Energy, Power};
@@ -30,7 +30,7 @@ impl NvmlQuery {
     ///
     /// # Errors
     /// The refusal of the last query when it answers none.
-    pub(super) fn first_supported(device: &Device<'_>) -> Result<Self, Refusal> {
+    pub(super) fn first_supported(device: &Device<'_>) -> Result<Self, NvmlError> {
         for query in [Self::Counter, Self::InstantPower] {
             if query.read(device).is_ok() {
                 return Ok(query);
@@ -40,7 +40,7 @@ impl NvmlQuery {
         query.read(device).map(|_| query)
     }
 
-    pub(super) fn read(self, device: &Device<'_>) -> Result<SensorReading, Refusal> {
+    pub(super) fn read(self, device: &Device<'_>) -> Result<SensorReading, NvmlError> {
         Ok(match self {
             Self::Counter => {
                 SensorReading::Counter(Energy::from_millijoules(device.total_energy_consumption()?))
@@ -90,16 +90,16 @@ fn reports_average_power(device: &Device<'_>) -> bool {
 }
 
 /// `NVML_FI_DEV_POWER_INSTANT`, in milliwatts, from driver 530 on.
-fn instant_power(device: &Device<'_>) -> Result<Power, Refusal> {
+fn instant_power(device: &Device<'_>) -> Result<Power, NvmlError> {
     let field = device
         .field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)])?
         .pop()
-        .ok_or(Refusal::NotSupported)??;
+        .ok_or(NvmlError::NotSupported)??;
     match field.value? {
         SampleValue::U32(milliwatts) => Ok(Power::from_milliwatts(milliwatts)),
         SampleValue::U64(milliwatts) => {
-            u32::try_from(milliwatts).map(Power::from_milliwatts).map_err(|_| Refusal::Unknown)
+            u32::try_from(milliwatts).map(Power::from_milliwatts).map_err(|_| NvmlError::Unknown)
         }
-        SampleValue::F64(_) | SampleValue::I64(_) => Err(Refusal::Unknown),
+        SampleValue::F64(_) | SampleValue::I64(_) => Err(NvmlError::Unknown),
     }
 }

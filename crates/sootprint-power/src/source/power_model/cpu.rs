@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use sootprint_core::{Energy, Power};
 
+use super::EnergyBounds;
+use super::coefficient::{CoefficientRange, format_coefficient};
 use super::cpu_info::CpuInfo;
-use super::tdp_table::TdpConfidence;
-use super::{CoefficientRange, EnergyBounds, format_decimal};
+use crate::data_quality::DataQuality;
 
 /// Full load of a server's processor, as a part of its TDP.
 ///
@@ -40,11 +41,11 @@ const IDLE_FRACTION: CoefficientRange = [0.1, 0.3, 0.4];
 
 /// What a figure of the table may be wrong by. An estimate takes the nearest public model's TDP, and the models of
 /// one series lie about that far apart; an unpublished one is what people say.
-const fn tdp_uncertainty(confidence: TdpConfidence) -> CoefficientRange {
+const fn tdp_uncertainty(confidence: DataQuality) -> CoefficientRange {
     match confidence {
-        TdpConfidence::Published => [1.0, 1.0, 1.0],
-        TdpConfidence::Estimated => [0.75, 1.0, 1.35],
-        TdpConfidence::Unpublished => [0.5, 1.0, 2.0],
+        DataQuality::VendorSpec | DataQuality::Paper => [1.0, 1.0, 1.0],
+        DataQuality::Medium | DataQuality::Estimate => [0.75, 1.0, 1.35],
+        DataQuality::Unpublished => [0.5, 1.0, 2.0],
     }
 }
 
@@ -59,7 +60,7 @@ pub(super) struct CpuPowerModel {
 
 /// Where the watts come from.
 enum CpuPowerBasis {
-    Tdp { package_count: usize, watts: CoefficientRange, confidence: TdpConfidence },
+    Tdp { package_count: usize, watts: CoefficientRange, confidence: DataQuality },
     Guest,
     UnknownModel,
 }
@@ -96,16 +97,16 @@ impl CpuPowerModel {
 
     /// The figures that it takes, for people.
     pub(super) fn assumptions(&self) -> String {
-        let idle = IDLE_FRACTION.map(|part| format_decimal(part * 100.0));
+        let idle = IDLE_FRACTION.map(|part| format_coefficient(part * 100.0));
         let at_rest = format!("{} % ({} to {} %) of that at rest", idle[1], idle[0], idle[2]);
-        let range = |watts: &CoefficientRange| watts.map(format_decimal);
+        let range = |watts: &CoefficientRange| watts.map(format_coefficient);
         match &self.basis {
             CpuPowerBasis::Tdp { package_count, watts, confidence } => {
                 let [low, best, high] = range(watts);
                 let tdp = match confidence {
-                    TdpConfidence::Published => "TDP",
-                    TdpConfidence::Estimated => "TDP, estimated",
-                    TdpConfidence::Unpublished => "TDP, unpublished",
+                    DataQuality::VendorSpec | DataQuality::Paper => "TDP",
+                    DataQuality::Medium | DataQuality::Estimate => "TDP, estimated",
+                    DataQuality::Unpublished => "TDP, unpublished",
                 };
                 format!("{tdp}: {package_count} x {best} W ({low} to {high} W) at full load, {at_rest}")
             }
@@ -134,7 +135,7 @@ mod tests {
         let rating = tdp_table::TdpRating {
             key: "intel xeon test".into(),
             watts: 100.0,
-            confidence: TdpConfidence::Published,
+            confidence: DataQuality::VendorSpec,
         };
         let identity = CpuInfo {
             name: "test".into(),
@@ -160,8 +161,8 @@ mod tests {
     #[test]
     fn bounds_are_ordered_at_any_load() {
         let full = [SERVER_FULL_LOAD, CLIENT_FULL_LOAD, X86_LOGICAL_CPU_WATTS, ARM_LOGICAL_CPU_WATTS];
-        let spreads = [TdpConfidence::Published, TdpConfidence::Estimated, TdpConfidence::Unpublished]
-            .map(tdp_uncertainty);
+        let spreads =
+            [DataQuality::VendorSpec, DataQuality::Estimate, DataQuality::Unpublished].map(tdp_uncertainty);
         for (full, spread) in full.iter().flat_map(|full| spreads.map(|spread| (full, spread))) {
             for part in [IDLE_FRACTION, IDLE_FRACTION.map(|idle| 1.0 - idle)] {
                 let watts = [0, 1, 2].map(|bound| full[bound] * spread[bound] * part[bound]);

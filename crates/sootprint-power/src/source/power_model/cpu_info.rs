@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs::{read_dir, read_to_string};
 use std::path::Path;
 
-use super::tdp_table::{TdpConfidence, TdpRating, lookup_key};
+use super::tdp_table::{TdpRating, lookup_key};
+use crate::data_quality::DataQuality;
+use crate::proc_cpuinfo::{cpuinfo_field, cpuinfo_fields};
 
 /// The processor of a machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,21 +166,9 @@ impl ArmCore {
         };
         // The number of cores tells the product and not its clock, so that its TDP is an estimate at best.
         let estimated = |rating: TdpRating| match rating.confidence {
-            TdpConfidence::Published => TdpRating { confidence: TdpConfidence::Estimated, ..rating },
+            DataQuality::VendorSpec => TdpRating { confidence: DataQuality::Estimate, ..rating },
             _ => rating,
         };
         (name.to_owned(), TdpRating::lookup(key).map(estimated))
     }
-}
-
-/// The first value of a field of `cpuinfo`.
-fn cpuinfo_field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
-    cpuinfo_fields(cpuinfo, name).next()
-}
-
-fn cpuinfo_fields<'a>(cpuinfo: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
-    cpuinfo.lines().filter_map(move |line| {
-        let (field, value) = line.split_once(':')?;
-        (field.trim() == name).then(|| value.trim())
-    })
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use sootprint_core::Power;
 
-use super::{CoefficientRange, EnergyBounds, format_decimal};
+use super::EnergyBounds;
+use super::coefficient::{CoefficientRange, format_coefficient};
 
 const GIBIBYTE: f64 = 1_073_741_824.0;
 
@@ -80,7 +81,7 @@ impl MemoryPowerModel {
 
     /// The figures that it takes, for people.
     pub(super) fn assumptions(&self) -> String {
-        let [low, best, high] = self.watts_per_gib.map(format_decimal);
+        let [low, best, high] = self.watts_per_gib.map(format_coefficient);
         let modules = match self.module_gib {
             Some(size) => format!("as in modules of {size:.0} GiB"),
             None => "the modules are hidden from a guest".to_owned(),

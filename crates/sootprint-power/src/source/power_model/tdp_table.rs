@@ -5,6 +5,8 @@
 
 use serde::Deserialize;
 
+use crate::data_quality::DataQuality;
+
 const PUBLISHED: &[u8] = include_bytes!("../../../data/cpu_tdp.csv");
 const ESTIMATES: &[u8] = include_bytes!("../../../data/cpu_tdp_estimates.csv");
 
@@ -14,22 +16,7 @@ pub(super) struct TdpRating {
     /// The name that the tables know the model by.
     pub(super) key: String,
     pub(super) watts: f64,
-    pub(super) confidence: TdpConfidence,
-}
-
-/// How sure a figure is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub(super) enum TdpConfidence {
-    /// From the vendor.
-    #[default]
-    #[serde(rename = "vendor-spec")]
-    Published,
-    /// The nearest public model's.
-    #[serde(rename = "estimate", alias = "medium")]
-    Estimated,
-    /// What is said of a model of which its vendor says nothing.
-    #[serde(rename = "unpublished-estimate")]
-    Unpublished,
+    pub(super) confidence: DataQuality,
 }
 
 impl TdpRating {
@@ -82,7 +69,7 @@ struct TdpRow {
     /// Blank where nothing is published, which is not to be guessed.
     tdp_w: Option<f64>,
     #[serde(default)]
-    confidence: TdpConfidence,
+    confidence: DataQuality,
 }
 
 fn find_row(table: &[u8], key: &str) -> Option<TdpRow> {
@@ -152,7 +139,7 @@ mod tests {
         for (name, watts) in names {
             let rating = TdpRating::lookup(&lookup_key(name))
                 .unwrap_or_else(|| panic!("{name} is {}", lookup_key(name)));
-            assert_eq!((rating.watts, rating.confidence), (watts, TdpConfidence::Published), "{name}");
+            assert_eq!((rating.watts, rating.confidence), (watts, DataQuality::VendorSpec), "{name}");
         }
     }
 
@@ -173,8 +160,8 @@ mod tests {
     #[test]
     fn estimated_tdp_is_marked_estimated() {
         let rating = TdpRating::lookup(&lookup_key("AMD EPYC 7R13 Processor")).unwrap();
-        assert_eq!((rating.watts, rating.confidence), (225.0, TdpConfidence::Estimated));
-        assert_eq!(TdpRating::lookup("aws graviton3").unwrap().confidence, TdpConfidence::Unpublished);
+        assert_eq!((rating.watts, rating.confidence), (225.0, DataQuality::Estimate));
+        assert_eq!(TdpRating::lookup("aws graviton3").unwrap().confidence, DataQuality::Unpublished);
         assert_eq!(TdpRating::lookup("aws graviton4"), None, "a blank is not a figure");
     }
 

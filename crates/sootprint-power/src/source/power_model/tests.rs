@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use sootprint_core::Energy;
 
+use super::coefficient::CoefficientRange;
 use super::*;
 use crate::job_limits::fixture::{HostFixture, lookup_variable};
 
@@ -29,11 +30,27 @@ fn arm_cpuinfo(part: &str, cpus: usize) -> String {
 }
 
 fn open_model(machine: &HostFixture, variables: &[(&str, &str)]) -> PowerModel {
-    PowerModel::open_at(machine.proc_dir(), &machine.sys_dir(), &machine.cgroup_dir(), &|name| {
-        lookup_variable(variables, name)
-    })
+    open_model_without(&[], machine, variables)
+}
+
+fn open_model_without(
+    excluded: &[ComponentKind],
+    machine: &HostFixture,
+    variables: &[(&str, &str)],
+) -> PowerModel {
+    let read_variable = |name: &str| lookup_variable(variables, name);
+    PowerModel::open_at(
+        machine.proc_dir(),
+        &machine.sys_dir(),
+        &machine.cgroup_dir(),
+        excluded,
+        &read_variable,
+    )
     .unwrap()
 }
+
+/// Where the CPU is not excluded.
+const CPU_INDEX: usize = 0;
 
 fn modelled_joules(reading: Result<SensorReading, ReadError>) -> CoefficientRange {
     match reading {
@@ -239,7 +256,26 @@ fn unreadable_proc_stat_is_reported() {
     assert_eq!(reason(), "processor 3 of this job is off line");
     machine.remove_file("proc/stat");
     assert!(reason().contains("/proc/stat"), "{}", reason());
-    assert!(PowerModel::open(machine.root().join("nowhere"), machine.cgroup_dir()).is_none());
+    assert!(PowerModel::open(machine.root().join("nowhere"), &machine.cgroup_dir(), &[]).is_none());
+}
+
+#[test]
+fn excluded_cpu_leaves_memory_unchanged() {
+    let machine = HostFixture::new(80, 384).with_file("proc/cpuinfo", &x86_cpuinfo(XEON, 2, 80, ""));
+    let mut both = open_model(&machine, &[]);
+    let mut memory = open_model_without(&[ComponentKind::Cpu], &machine, &[]);
+    assert_eq!(memory.components(), both.components()[1..]);
+    let now = Duration::from_secs(60);
+    assert_eq!(modelled_joules(memory.read(0, now)), modelled_joules(both.read(1, now)));
+    assert!(memory.read(1, now).is_err(), "the CPU is excluded");
+}
+
+#[test]
+fn fully_excluded_model_is_empty() {
+    let machine = HostFixture::new(4, 16);
+    let count = |excluded: &[ComponentKind]| open_model_without(excluded, &machine, &[]).components().len();
+    assert_eq!(count(&[ComponentKind::Cpu, ComponentKind::Memory]), 0);
+    assert_eq!(count(&[]), 2);
 }
 
 /// One of five machines: their working time is told in each of the three ways, and their watts in each way.
