@@ -1,6 +1,4 @@
-//! Accelerators by name, and what they draw.
-//!
-//! `data/hardware.csv`: thermal design powers from the vendors' data sheets, and the names that drivers give.
+//! Accelerators by name, and the power that they draw.
 
 mod error;
 mod lookup;
@@ -14,13 +12,13 @@ use table::read_rows;
 
 pub use error::AcceleratorError;
 
-/// The mean power of a training, as a part of the board's limit, is this at least.
+/// Lower bound of a training's mean power, as a fraction of the GPU's power limit.
 ///
-/// Morrison et al. 2025 (arXiv 2503.05804) saw boards between 15 and 85 % of the most that they may draw while they
-/// trained language models.
+/// Morrison et al. 2025 (arXiv 2503.05804) measured GPUs at 15 to 85 % of their maximum power while they trained
+/// language models.
 const MIN_MEAN_LOAD: f64 = 0.15;
 
-/// An accelerator and what it draws in a training.
+/// An accelerator and the power that it draws in a training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accelerator {
     name: String,
@@ -32,10 +30,10 @@ pub struct Accelerator {
 }
 
 impl Accelerator {
-    /// A device of the embedded table, by its name or by the name that its driver gives it, as in
-    /// `NVIDIA A100-SXM4-80GB`. Of several that are in the name the longest is meant.
+    /// Looks up a device in the embedded table, by its name or by the name that its driver reports, such as
+    /// `NVIDIA A100-SXM4-80GB`. If several driver names match, the longest match wins.
     ///
-    /// It is taken to draw its thermal design power, as every calculator takes it; the lower bound is 15 % of that.
+    /// The power is the thermal design power, which other calculators use as well; the lower bound is 15 % of it.
     ///
     /// ```
     /// use sootprint_power::{Accelerator, AcceleratorError};
@@ -46,7 +44,7 @@ impl Accelerator {
     /// ```
     ///
     /// # Errors
-    /// [`AcceleratorError`] when no device or more than one is meant, and when nobody published what it draws.
+    /// [`AcceleratorError`] if the name matches no device or several, or if the vendor has not published the power.
     pub fn from_name(name: &str) -> Result<Self, AcceleratorError> {
         let rows = read_rows();
         let row = find_row(&rows, name)?;
@@ -64,33 +62,33 @@ impl Accelerator {
         })
     }
 
-    /// A device under any name that draws so much in the mean, which stands as it is.
+    /// A device with any name that draws `power` on average. The name is used as given.
     ///
     /// # Errors
-    /// [`AcceleratorError::InvalidPower`] for what no device draws.
+    /// [`AcceleratorError::InvalidPower`] if the power is not between 0 and 1 MW.
     pub fn with_power(name: impl Into<String>, power: Power) -> Result<Self, AcceleratorError> {
         // A rack draws less than a megawatt.
         if power > Power::ZERO && power.watts() <= 1e6 {
-            let (name, note) = (name.into(), format!("the given mean power: {} W", power.watts()));
+            let (name, note) = (name.into(), format!("user-supplied mean power: {} W", power.watts()));
             Ok(Self { name, power, low: power, high: power, limit: None, note })
         } else {
             Err(AcceleratorError::InvalidPower { watts: power.watts() })
         }
     }
 
-    /// What it is called.
+    /// The name of the device.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it is taken to draw.
+    /// The assumed mean power of one device.
     #[must_use]
     pub const fn power(&self) -> Power {
         self.power
     }
 
-    /// The lowest and the highest mean power that it may have.
+    /// The lowest and the highest mean power of one device.
     #[must_use]
     pub const fn bounds(&self) -> (Power, Power) {
         (self.low, self.high)
@@ -102,14 +100,15 @@ impl Accelerator {
         self.limit
     }
 
-    /// Where the power comes from, for the report.
+    /// The origin of the power figure, for reports.
     #[must_use]
     pub fn note(&self) -> &str {
         &self.note
     }
 }
 
-/// How much less and more than the figure the limit may be. Those of what is no vendor's figure are assumptions.
+/// Factors from the published figure to the lowest and the highest possible power limit. Those for figures that do
+/// not come from the vendor are assumptions.
 const fn limit_factors(quality: DataQuality) -> (f64, f64) {
     match quality {
         DataQuality::VendorSpec | DataQuality::Paper => (1.0, 1.0),
@@ -120,10 +119,10 @@ const fn limit_factors(quality: DataQuality) -> (f64, f64) {
 
 const fn power_origin(quality: DataQuality) -> &'static str {
     match quality {
-        DataQuality::VendorSpec => "thermal design power of the vendor's data sheet",
-        DataQuality::Paper => "power of a chip as its maker published it in a paper",
-        DataQuality::Medium => "thermal design power of a near variant",
-        DataQuality::Estimate | DataQuality::Unpublished => "an estimate of its power",
+        DataQuality::VendorSpec => "thermal design power from the vendor's data sheet",
+        DataQuality::Paper => "power of a chip, published by its manufacturer in a paper",
+        DataQuality::Medium => "thermal design power of a similar variant",
+        DataQuality::Estimate | DataQuality::Unpublished => "estimated power",
     }
 }
 
@@ -136,7 +135,7 @@ mod tests {
     #[test]
     fn blank_tdp_is_an_error() {
         let error = Accelerator::from_name("TPU v5e").unwrap_err();
-        assert_eq!(error.to_string(), "nobody published what a TPU v5e (chip) draws; give the watts");
+        assert_eq!(error.to_string(), "no published power for TPU v5e (chip); specify the power of a device");
     }
 
     #[test]

@@ -1,26 +1,26 @@
-//! Who uses a board: this process and those that it started, or others.
+//! The processes on a GPU: this process and its descendants, or others.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// A process is looked up this many generations back; a training's workers are a few away from it.
+/// Number of generations in which an ancestor is searched. Training workers are only a few away.
 const MAX_ANCESTRY_DEPTH: usize = 64;
 
-/// The users of a board, as far as they can be told.
+/// The users of a GPU, as far as they can be determined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuUsers {
-    /// This process, or one that it started.
+    /// This process or one of its descendants.
     pub own: bool,
-    /// Somebody else.
+    /// Any other process.
     pub foreign: bool,
 }
 
 impl GpuUsers {
-    /// From the process ids that a driver lists for a board.
+    /// From the process ids that a driver lists for a GPU.
     ///
-    /// A driver lists the host's ids, which mean nothing inside a container. Of those that no process here has, one may
-    /// be ours, and each further one is somebody else's.
+    /// Drivers list the host's process ids, which do not exist inside a container. One id that no process here has
+    /// may belong to this process; each further one counts as foreign.
     pub fn from_process_ids(ids: &[u32], proc: &Path) -> Self {
         let own = ids.iter().filter(|id| is_own_process(**id, proc) == Some(true)).count();
         let foreign = ids.iter().filter(|id| is_own_process(**id, proc) == Some(false)).count();
@@ -29,7 +29,7 @@ impl GpuUsers {
     }
 }
 
-/// Whether a process is this one or comes from it; none when there is no such process here.
+/// Whether a process is this one or a descendant of it. `None` if there is no such process here.
 fn is_own_process(id: u32, proc: &Path) -> Option<bool> {
     let mut id = id;
     for generation in 0..MAX_ANCESTRY_DEPTH {
@@ -45,7 +45,7 @@ fn is_own_process(id: u32, proc: &Path) -> Option<bool> {
     Some(false)
 }
 
-/// The fourth field of `/proc/ID/stat`; the second is the command's name in brackets, which may hold blanks.
+/// The fourth field of `/proc/ID/stat`. The second field is the command name in brackets, which may contain spaces.
 fn parent_pid(id: u32, proc: &Path) -> Option<u32> {
     let stat = std::fs::read_to_string(proc.join(id.to_string()).join("stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// Processes by id and parent's id.
+    /// Processes by id and parent id.
     fn proc_fixture(processes: &[(u32, u32)]) -> tempfile::TempDir {
         let proc = tempfile::tempdir().unwrap();
         for (id, parent) in processes {

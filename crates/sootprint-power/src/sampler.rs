@@ -1,7 +1,13 @@
-//! The one sampler thread that all runs of a process share.
+//! The sampler thread that all runs of a process share.
 //!
-//! A hook posts a timestamp and goes on; the thread reads the boards and finds the energy at that timestamp on the
-//! line between its readings. Nothing that trains ever waits for a board.
+//! A hook posts a timestamp and returns. The sampler thread reads the hardware and interpolates the energy at that
+//! timestamp between its readings, so the training never waits for a GPU.
+//!
+//! The sampler is independent of runs: it calls closures on its own thread with a moment and the accumulator. The
+//! ledger is built on top of it, and a run is recorded on the thread that has the readings.
+//!
+//! The thread owns the data and the handles own the sending half of a channel: when the last handle is dropped, the
+//! channel closes and the thread ends.
 
 mod sensor_group;
 mod session;
@@ -22,13 +28,13 @@ use session::QueryCallback;
 pub use sensor_group::{BoundaryPrecision, SourceConfig};
 pub use session::{SampleCallback, SampleView, SessionStart};
 
-/// A handle on the sampler thread. The thread ends when the last handle is gone.
+/// A handle on the sampler thread. The thread ends when the last handle is dropped.
 #[derive(Debug)]
 pub struct Sampler {
     command_tx: mpsc::Sender<SamplerCommand>,
 }
 
-/// The part of a run that the meter serves, from [`Sampler::start_session`] until it is dropped.
+/// A measurement of one run, from [`Sampler::start_session`] until it is dropped.
 #[derive(Debug)]
 pub struct SamplerSession {
     sampler: Arc<Sampler>,
@@ -55,20 +61,20 @@ enum SamplerCommand {
     },
 }
 
-/// What a session is measured with.
+/// The sources of a session.
 enum SessionSource {
     Config(SourceConfig),
-    /// Those of the session with this id.
+    /// The sources of the session with this id.
     Existing(u64),
 }
 
 impl Sampler {
-    /// The process's meter, started when there is none.
+    /// Returns the sampler of this process and starts it if necessary.
     ///
     /// # Errors
-    /// When the system gives no further thread.
+    /// If the thread cannot be spawned.
     pub fn shared() -> io::Result<Arc<Self>> {
-        // Beside it whose it is: a process that was forked has the meter and not its thread.
+        // Stored with the process id: a forked process inherits the handle but not the thread.
         static SHARED: Mutex<(u32, Weak<Sampler>)> = Mutex::new((0, Weak::new()));
 
         let process = std::process::id();
@@ -87,10 +93,10 @@ impl Sampler {
         Ok(sampler)
     }
 
-    /// Begins a session: takes a first reading, from which its energy counts. Waits for that reading.
+    /// Starts a session with a first reading, from which its energy counts. Blocks until that reading.
     ///
     /// # Errors
-    /// When the thread is gone.
+    /// If the sampler thread has ended.
     pub fn start_session(
         self: &Arc<Self>,
         config: SourceConfig,
@@ -106,13 +112,13 @@ impl Sampler {
     ) -> io::Result<(SamplerSession, SessionStart)> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-        let gone = |_| io::Error::other("the sampler thread has ended");
+        let ended = |_| io::Error::other("the sampler thread has ended");
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let (start_tx, start_rx) = mpsc::sync_channel(1);
         self.command_tx
             .send(SamplerCommand::StartSession { id, source, on_sample, start_tx })
-            .map_err(|_| gone(mpsc::RecvError))?;
-        let start = start_rx.recv().map_err(gone)?;
+            .map_err(|_| ended(mpsc::RecvError))?;
+        let start = start_rx.recv().map_err(ended)?;
         let session = SamplerSession {
             sampler: Arc::clone(self),
             id,
@@ -124,11 +130,13 @@ impl Sampler {
 }
 
 impl SamplerSession {
-    /// Begins another session on the same readings: what it sums up costs no reading more. In two steps, because the
-    /// second waits for a reading, and who holds a lock on this session must not.
+    /// Prepares another session on the same readings, which costs no additional reads.
+    ///
+    /// The returned closure starts the session and blocks until its first reading, so the caller can release a lock
+    /// on this session before it calls the closure.
     ///
     /// # Errors
-    /// When the thread is gone.
+    /// The closure fails if the sampler thread has ended.
     #[cfg_attr(not(unix), expect(dead_code, reason = "only where a process can attach to another"))]
     pub fn session_starter(&self) -> impl FnOnce(SampleCallback) -> io::Result<(Self, SessionStart)> + use<> {
         let (sampler, id) = (Arc::clone(&self.sampler), self.id);
@@ -140,14 +148,15 @@ impl SamplerSession {
         self.clock.now().saturating_sub(self.origin)
     }
 
-    /// Asks the meter for the energy at `at`, a moment of this session. Returns at once.
+    /// Queries the energy at `at`, a moment of this session, and returns immediately. `callback` runs on the
+    /// sampler thread once the energy is known.
     pub fn query_energy(
         &self,
         at: Duration,
         precision: BoundaryPrecision,
         callback: impl FnOnce(&SampleView<'_>) + Send + 'static,
     ) {
-        // A thread that is gone has nothing to tell; the run's end notices that.
+        // If the thread has ended there is no result; the run detects this when it finishes.
         let _ = self.sampler.command_tx.send(SamplerCommand::QueryEnergy {
             id: self.id,
             at,
@@ -163,7 +172,7 @@ impl Drop for SamplerSession {
     }
 }
 
-/// The thread: it sleeps until a command comes or a reading is due.
+/// The thread's main loop: sleeps until a command arrives or a reading is due.
 fn run_sampler_loop(command_rx: &Receiver<SamplerCommand>) {
     let mut groups: Vec<SensorGroup> = Vec::new();
     loop {
@@ -180,7 +189,7 @@ fn run_sampler_loop(command_rx: &Receiver<SamplerCommand>) {
                     }
                 };
                 if let Some(group) = group {
-                    // Who asked and did not wait is detached by the drop of its session.
+                    // The receiver may be gone; dropping its session then ends it here too.
                     let _ = start_tx.send(group.start_session(id, on_sample));
                 }
             }
@@ -200,7 +209,7 @@ fn run_sampler_loop(command_rx: &Receiver<SamplerCommand>) {
     }
 }
 
-/// The rig of these instruments: runs on the same hardware share one, so that each board is read once.
+/// The group for this configuration. Runs on the same hardware share a group, so each GPU is read once.
 fn sensor_group_for(groups: &mut Vec<SensorGroup>, config: SourceConfig) -> &mut SensorGroup {
     let position = match groups.iter().position(|group| group.matches_config(&config)) {
         Some(position) => position,
@@ -224,7 +233,7 @@ mod tests {
         let script = [(1.0, 100.0), (1.0, 300.0)]
             .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
         SourceConfig::Replay(
-            Replay::new().with_component(ComponentKind::Gpu, "board", script).with_clock(clock.clone()),
+            Replay::new().with_component(ComponentKind::Gpu, "GPU", script).with_clock(clock.clone()),
         )
     }
 
@@ -260,7 +269,7 @@ mod tests {
         let (nested, _) = first.session_starter()(Box::new(|_, _| ())).unwrap();
         clock.advance(Duration::from_secs(1));
         assert!((energy_at(&first, first.now()) - 400.0).abs() < 1e-6);
-        // Of a script of its own, and of the first one's, which is in its second second.
+        // `second` has a script of its own; `nested` shares that of `first`, which is in its second second.
         assert!((energy_at(&second, second.now()) - 300.0).abs() < 1e-6);
         assert!((energy_at(&nested, nested.now()) - 300.0).abs() < 1e-6);
     }

@@ -1,38 +1,38 @@
-//! Why a name is not an accelerator.
+//! Errors of the accelerator lookup.
 
-/// Why a name is no device.
+/// An accelerator that cannot be determined.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceleratorError {
-    /// No table has it.
+    /// The name is not in the table.
     #[error(
-        "no hardware is known by the name `{name}`{}; give the watts that a device draws, then the name is free",
+        "unknown hardware `{name}`{}; specify the power of a device to use any name",
         did_you_mean(nearest)
     )]
     Unknown {
-        /// What was asked for.
+        /// The name that was looked up.
         name: String,
-        /// Names that may have been meant, nearest first.
+        /// Similar names, most similar first.
         nearest: Vec<String>,
     },
-    /// More than one device has it.
-    #[error("`{name}` may mean {}; give the name of the one that is meant", candidates.join(" or "))]
+    /// The name matches several devices.
+    #[error("ambiguous hardware `{name}`: use one of the names {}", candidates.join(", "))]
     Ambiguous {
-        /// What was asked for.
+        /// The name that was looked up.
         name: String,
-        /// The devices that have this name.
+        /// The matching devices.
         candidates: Vec<String>,
     },
-    /// Its vendor says nothing of what it draws.
-    #[error("nobody published what a {name} draws; give the watts")]
+    /// The vendor has not published the power of the device.
+    #[error("no published power for {name}; specify the power of a device")]
     NoPublishedPower {
         /// The device.
         name: String,
     },
-    /// No device draws that.
-    #[error("{watts} W are no power of a device; give the mean watts of one, more than 0")]
+    /// The power is not that of a device.
+    #[error("invalid power {watts} W: must be greater than 0 and at most 1 MW")]
     InvalidPower {
-        /// What was given.
+        /// The given power in watts.
         watts: f64,
     },
 }

@@ -1,4 +1,5 @@
-//! The embedded table of accelerators.
+//! The embedded table of accelerators, `data/accelerators.csv`: thermal design powers from the vendors' data
+//! sheets, and the names that drivers report.
 
 use serde::Deserialize;
 
@@ -10,18 +11,18 @@ const TABLE: &[u8] = include_bytes!("../../data/accelerators.csv");
 pub(super) struct HardwareRow {
     pub(super) name: String,
     vendor: String,
-    /// Blank where nothing is published, which is not to be guessed.
+    /// Blank if the vendor has not published it. Blanks are never replaced by guesses.
     pub(super) tdp_w: Option<f64>,
     memory_gb: Option<f64>,
-    /// Parts of a driver's name, with semicolons between them.
+    /// Names or parts of names as drivers report them, separated by semicolons.
     #[serde(rename = "match")]
     driver_names: String,
     pub(super) confidence: DataQuality,
 }
 
-/// The table is read from the beginning each time: an estimate is made once.
+/// Parses the whole table on each call, because an estimate is computed once per process.
 pub(super) fn read_rows() -> Vec<HardwareRow> {
-    // The test below reads the table strictly, so that no row is ever passed over here.
+    // The test below parses the table strictly, so no row is dropped here.
     csv::Reader::from_reader(TABLE).into_deserialize().filter_map(Result::ok).collect()
 }
 
@@ -30,7 +31,7 @@ impl HardwareRow {
         self.driver_names.split(';').map(normalize)
     }
 
-    /// What people may write of it.
+    /// All words by which a user may search for this row.
     pub(super) fn search_words(&self) -> Vec<String> {
         let memory = self.memory_gb.map_or_else(String::new, |gigabytes| format!("{gigabytes}gb"));
         let all = [
@@ -43,7 +44,7 @@ impl HardwareRow {
     }
 }
 
-/// Lower case, with single spaces for whatever stands between words.
+/// Converts a name to lower case, with single spaces between its words.
 pub(super) fn normalize(name: &str) -> String {
     let letters: String = name
         .to_lowercase()

@@ -39,10 +39,10 @@ fn offline_cpus_are_ignored() {
     let machine = HostFixture::new(4, 16).with_file("proc/self/status", "Cpus_allowed_list:\t3-255\n");
     assert_eq!(machine.job_limits(&[]).cpu_time_source, cpu_list([3]));
     let elsewhere = HostFixture::new(4, 16).with_file("proc/self/status", "Cpus_allowed_list:\t64-95\n");
-    assert_eq!(elsewhere.job_limits(&[]).cpu_share(), 1.0, "a list of none that is on line says nothing");
+    assert_eq!(elsewhere.job_limits(&[]).cpu_share(), 1.0, "a list without online CPUs is ignored");
 }
 
-/// A container engine's container: its own group is mounted as the root.
+/// A container: its own group is mounted as the root.
 #[test]
 fn quota_gives_fractional_cpus() {
     let machine = HostFixture::new(64, 1024)
@@ -53,7 +53,7 @@ fn quota_gives_fractional_cpus() {
     assert_eq!((allocation.cpus, allocation.online_cpus, allocation.cpu_share()), (1.5, 64, 1.5 / 64.0));
     assert_eq!((allocation.memory_bytes, allocation.host_memory_bytes), (32 << 30, 1024 << 30));
     let CpuTimeSource::Cgroup(usage) = allocation.cpu_time_source else {
-        panic!("{:?} is not of a group", allocation.cpu_time_source)
+        panic!("{:?} is not a control group", allocation.cpu_time_source)
     };
     assert_eq!(usage.cpu_seconds(), Some(2.5));
 }
@@ -95,7 +95,7 @@ fn smaller_of_list_and_quota_applies() {
     assert_eq!(listed("100000 100000\n").cpus, 1.0);
 }
 
-/// Version 1, as Slurm sets it up: a group for the job, below it one for each step and task.
+/// Version 1 as Slurm sets it up: a group for the job, and below it one for each step and task.
 fn slurm_node() -> HostFixture {
     let group = "/slurm/uid_1000/job_42/step_0/task_3";
     let lines = format!(
@@ -127,10 +127,10 @@ fn slurm_cores_do_not_override_threads() {
     let variables = [&SLURM[..], &[("SLURM_CPUS_ON_NODE", "4"), ("SLURM_MEM_PER_NODE", "32768")]].concat();
     let allocation = slurm_node().job_limits(&variables);
     assert_eq!(allocation.cpus, 8.0);
-    assert_eq!(allocation.memory_bytes, 32 << 30, "what was booked is less than the group's limit");
+    assert_eq!(allocation.memory_bytes, 32 << 30, "the booking is below the group's limit");
 }
 
-/// As with `task/none`: nothing confines the job, only its booking says what it was given.
+/// As with `task/none`: nothing confines the job, only its booking is known.
 #[test]
 fn unconfined_job_uses_slurm_booking() {
     let variables =
@@ -173,7 +173,7 @@ fn cgroup_v1_quota_reads_cpuacct() {
     let allocation = machine.job_limits(&[]);
     assert_eq!((allocation.cpus, allocation.memory_bytes), (2.5, 4 << 30));
     let CpuTimeSource::Cgroup(usage) = allocation.cpu_time_source else {
-        panic!("{:?} is not of a group", allocation.cpu_time_source)
+        panic!("{:?} is not a control group", allocation.cpu_time_source)
     };
     assert_eq!(usage.cpu_seconds(), Some(1.5));
 }
@@ -191,7 +191,7 @@ fn outside_cgroup_path_stays_in_mount() {
 fn lxcfs_container_gets_package_share() {
     let cpuinfo: String =
         (0..4).map(|number| format!("processor\t: {number}\nphysical id\t: 1\nsiblings\t: 64\n\n")).collect();
-    // lxcfs numbers them anew; the affinity still has the host's numbers.
+    // lxcfs renumbers the CPUs; the affinity still has the host's numbers.
     let machine = HostFixture::new(4, 16)
         .with_file("proc/cpuinfo", &cpuinfo)
         .with_file("proc/self/status", "Cpus_allowed_list:\t40-43\n");

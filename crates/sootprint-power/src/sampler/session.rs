@@ -1,4 +1,4 @@
-//! What a session receives from the sampler: a start, a view at each sample, answers to queries.
+//! The values that a session receives from the sampler.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use crate::accumulator::{EnergyAccumulator, SensorEvent};
 use crate::clock::SamplerClock;
 use crate::source::ComponentInfo;
 
-/// What the meter knows at one moment of a session; times count from the session's beginning.
+/// The state of a session at one moment. Times count from the start of the session.
 pub struct SampleView<'a> {
     /// The time since the session began.
     pub now: Duration,
     /// The energy of the session so far.
     pub accumulator: &'a EnergyAccumulator,
-    /// The components that are sampled, in the order of the energies.
+    /// The sampled components, in the order of the energies.
     pub components: &'a [ComponentInfo],
 }
 
-/// Is called on the meter's thread after each reading, with what the reading showed besides energy.
+/// Called on the sampler thread after each reading, with the events that the reading caused.
 pub type SampleCallback = Box<dyn FnMut(&SampleView<'_>, &[SensorEvent]) + Send>;
 
-/// Is called on the meter's thread once, for a moment that a hook marked.
+/// Called once on the sampler thread with the energy at the moment of a query.
 pub(super) type QueryCallback = Box<dyn FnOnce(&SampleView<'_>) + Send>;
 
-/// What a session learns when it begins.
+/// The result of starting a session.
 pub struct SessionStart {
     pub(super) clock: SamplerClock,
     pub(super) origin: Duration,
     /// The components that are read.
     pub components: Vec<ComponentInfo>,
-    /// What is there and cannot be read, and why.
+    /// Components that exist but cannot be read, with the reasons.
     pub gaps: Vec<String>,
 }

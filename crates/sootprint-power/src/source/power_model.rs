@@ -1,10 +1,10 @@
-//! Processor and memory from a model, for machines where nothing of them can be measured.
+//! A model of CPU and memory, for machines on which they cannot be measured.
 //!
-//! energy = share × watts × (idle + (1 − idle) × busy) × time, for the processors that the job was given, and a
-//! constant power per GiB for its memory. Both come with wide bounds, for a model cannot know the silicon.
+//! energy = share × watts × (idle + (1 − idle) × busy) × time for the CPUs of the job, and a constant power per GiB
+//! for its memory. Both have wide bounds, because the model does not know the individual chip.
 //!
-//! Busy time is read as the kernel counts it, since the machine started: the modelled energy is a counter, and
-//! reading it more often changes nothing.
+//! The busy time is the kernel's counter since boot. The modelled energy is a linear function of two values that
+//! only grow, time and busy ticks, so it is a counter as well: reading it more often does not change the result.
 
 mod coefficient;
 mod cpu;
@@ -28,25 +28,26 @@ use cpu::CpuPowerModel;
 use cpu_info::CpuInfo;
 use memory::MemoryPowerModel;
 
-/// The model changes no faster than the kernel's ticks.
+/// The model does not change faster than the kernel's ticks.
 const CADENCE: Duration = Duration::from_secs(1);
 
-/// Processor and memory of this job.
+/// The CPU and the memory of this job.
 pub(crate) struct PowerModel {
     job_limits: JobLimits,
     proc: PathBuf,
     cpu: CpuPowerModel,
     memory: MemoryPowerModel,
-    /// The kinds that are modelled, in the order of the components.
+    /// The modelled kinds, in the order of the components.
     kinds: Vec<ComponentKind>,
-    /// Seconds that the job's processors had worked at the last reading. They never go back, whatever is read.
+    /// Busy seconds of the job's CPUs at the last reading. They never decrease, even if the kernel's values do.
     busy_seconds: f64,
 }
 
 impl PowerModel {
-    /// Of this process on Linux; none where the kernel does not tell what the process was given.
+    /// Opens the model of this process, without the `excluded` kinds. `None` if the limits of the job cannot be
+    /// determined, as outside Linux.
     ///
-    /// `cgroup` is where the control groups are mounted: at `fs/cgroup` below the rest of `/sys`.
+    /// `cgroup` is the mount point of the control groups: `fs/cgroup` below the rest of `/sys`.
     pub(crate) fn open(proc: PathBuf, cgroup: &Path, excluded: &[ComponentKind]) -> Option<Self> {
         let sys = cgroup.ancestors().nth(2)?;
         Self::open_at(proc, sys, cgroup, excluded, &process_variable)
@@ -69,7 +70,7 @@ impl PowerModel {
         Some(Self { job_limits, proc, cpu, memory, kinds, busy_seconds: 0.0 })
     }
 
-    /// Seconds that the job's processors worked since some beginning.
+    /// Busy seconds of the job's CPUs since an arbitrary origin.
     fn read_busy_seconds(&self) -> Result<f64, ReadError> {
         let read = || {
             let path = self.proc.join("stat");
@@ -78,13 +79,13 @@ impl PowerModel {
         };
         match &self.job_limits.cpu_time_source {
             CpuTimeSource::CpuList(numbers) => proc_stat::busy_seconds_of(numbers, &read()?)
-                .map_err(|number| ReadError::Failed(format!("processor {number} of this job is off line"))),
+                .map_err(|number| ReadError::Failed(format!("CPU {number} of this job is offline"))),
             CpuTimeSource::Cgroup(usage) => usage.cpu_seconds().ok_or_else(|| {
-                ReadError::Failed(format!("cannot read the processor time in {}", usage.path().display()))
+                ReadError::Failed(format!("cannot read the CPU time in {}", usage.path().display()))
             }),
             CpuTimeSource::WholeMachine => proc_stat::total_busy_seconds(&read()?)
                 .map(|worked| worked * self.job_limits.cpu_share())
-                .ok_or_else(|| ReadError::Failed("/proc/stat has no line `cpu`".to_owned())),
+                .ok_or_else(|| ReadError::Failed("no line `cpu` in /proc/stat".to_owned())),
         }
     }
 
@@ -119,7 +120,7 @@ impl PowerModel {
             CpuTimeSource::WholeMachine => "by load",
         };
         format!(
-            "{}; {} of {online_cpus} logical processors, {load_description}",
+            "{}; {} of {online_cpus} logical CPUs, {load_description}",
             self.cpu.assumptions(),
             format_coefficient(*cpus)
         )

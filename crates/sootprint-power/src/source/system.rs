@@ -1,4 +1,4 @@
-//! The sources of this machine: which there are, and why another is not.
+//! Opens the sources of this machine, or records why one is unavailable.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -14,30 +14,32 @@ use super::{ComponentInfo, ComponentKind, EnergySource, MeasurementMethod};
 use crate::gpu::{CudaVisibility, GpuInfo, RocmDevices};
 use crate::job_limits::JobLimits;
 
-/// What a source of this machine can read.
+/// The components that one source of this machine can read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SourceStatus {
     /// The source: `NVML`, `hwmon`, `RAPL` or `model`.
     pub source: &'static str,
-    /// The name of each component that it reads, and how.
+    /// The name and the method of each component.
     pub components: Vec<(String, MeasurementMethod)>,
-    /// The boards among them, with the most that each may draw where the driver says so.
+    /// The GPUs among the components, each with its power limit if the driver reports one.
     pub gpus: Vec<(GpuInfo, Option<Power>)>,
-    /// What it cannot read, why, and what mends it.
+    /// The components that it cannot read, why, and how to fix that.
     pub gaps: Vec<String>,
 }
 
-/// What can be measured on this machine, what not, and what would mend that.
+/// Reports which components can be measured on this machine, which cannot, and how to fix that.
 ///
-/// The NVML library is the system's unless `SOOTPRINT_NVML` names one. Opening it may take the driver a second.
+/// Uses the NVML library at `SOOTPRINT_NVML` if the variable is set, otherwise the system's. Opening it may take a
+/// second.
 #[must_use]
 pub fn probe_sources() -> Vec<SourceStatus> {
     let nvml = std::env::var_os("SOOTPRINT_NVML").filter(|path| !path.is_empty());
     open_system_sources(nvml.as_deref()).into_iter().map(SourceProbe::into_status).collect()
 }
 
-/// Boards through NVML and hwmon, processor and memory through RAPL, then the model for what no source measures.
+/// Opens GPUs through NVML and hwmon, CPU and memory through RAPL, and the model for components that no source
+/// measures.
 pub(crate) fn open_system_sources(nvml: Option<&OsStr>) -> Vec<SourceProbe> {
     let (nvml_probe, included) = nvml_source(nvml);
     let mut probes = vec![nvml_probe];
@@ -45,17 +47,17 @@ pub(crate) fn open_system_sources(nvml: Option<&OsStr>) -> Vec<SourceProbe> {
     probes
 }
 
-/// A source, or why there is none.
+/// A source, or the reason why there is none.
 pub(crate) struct SourceProbe {
     name: &'static str,
     pub(crate) source: Option<Box<dyn EnergySource>>,
     reason: Option<String>,
-    /// Whether its absence is something to hear of, rather than a machine without such hardware.
+    /// Whether its absence is worth a warning. It is not on a machine without such hardware.
     is_warning: bool,
 }
 
 impl SourceProbe {
-    /// What a reader of a footprint should hear of a source that is absent.
+    /// The warning for a footprint if the source is unavailable.
     pub(crate) fn warning(&self) -> Option<String> {
         self.reason.clone().filter(|_| self.is_warning)
     }
@@ -68,7 +70,7 @@ impl SourceProbe {
         Self { name, source: None, reason: Some(reason.to_string()), is_warning: true }
     }
 
-    /// For who asks which sources there are, and no one else.
+    /// The reason only appears in [`probe_sources`], not as a warning.
     fn not_present(name: &'static str, reason: impl ToString) -> Self {
         Self { is_warning: false, ..Self::unavailable(name, reason) }
     }
@@ -89,7 +91,7 @@ impl SourceProbe {
     }
 }
 
-/// NVIDIA's boards, and the parts of the machine that their readings have in them.
+/// The NVIDIA GPUs, and the other components that their readings include.
 fn nvml_source(nvml: Option<&OsStr>) -> (SourceProbe, &'static [ComponentKind]) {
     let name = "NVML";
     match Nvml::open(nvml, &CudaVisibility::from_environment()) {
@@ -98,7 +100,7 @@ fn nvml_source(nvml: Option<&OsStr>) -> (SourceProbe, &'static [ComponentKind]) 
             (SourceProbe::available(name, gpus), included)
         }
         Err(error) => {
-            // A machine without NVIDIA's driver needs no word about its boards, unless it was told of a library.
+            // A machine without an NVIDIA driver needs no warning, unless a library was configured.
             let has_driver = nvml.is_some() || Path::new("/proc/driver/nvidia").exists();
             let is_warning = has_driver || !matches!(error, NvmlError::NoLibrary { .. });
             (SourceProbe { is_warning, ..SourceProbe::unavailable(name, error) }, &[])
@@ -106,23 +108,23 @@ fn nvml_source(nvml: Option<&OsStr>) -> (SourceProbe, &'static [ComponentKind]) 
     }
 }
 
-/// What the kernel tells in files, from `/proc` and `/sys`: measured parts first, then a model of the others; none of
-/// what boards hold.
+/// The sources in `/proc` and `/sys`: measured components first, then a model of the others. Components in
+/// `included` are part of the GPU readings and are not opened.
 fn kernel_sources(proc: &Path, sys: &Path, included: &[ComponentKind]) -> Vec<SourceProbe> {
     if !cfg!(target_os = "linux") {
         return vec![SourceProbe::unavailable(
             "model",
-            "processor and memory are unknown: they are read on Linux only",
+            "CPU and memory are unknown: only supported on Linux",
         )];
     }
     let cgroup = sys.join("fs/cgroup");
     let Some(allocation) = JobLimits::detect(proc, &cgroup) else {
-        let reason = "processor and memory are unknown: /proc/stat or /proc/meminfo cannot be read";
+        let reason = "CPU and memory are unknown: cannot read /proc/stat or /proc/meminfo";
         return vec![SourceProbe::unavailable("model", reason)];
     };
     let rocm = RocmDevices::from_environment(&sys.join("class/kfd/kfd/topology/nodes"));
     let gpus = Hwmon::open(&sys.join("class/hwmon"), &rocm);
-    // A board that has the processor in its readings leaves nothing of it to count.
+    // If a GPU reading includes the CPU, the CPU must not be counted again.
     let mut measured = included.to_vec();
     measured.extend(gpus.includes_cpu().then_some(ComponentKind::Cpu));
     let cpuinfo = std::fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();
@@ -137,11 +139,11 @@ fn hwmon_source(gpus: Hwmon) -> SourceProbe {
     let name = "hwmon";
     let integrated = gpus.integrated_gpus().join("; ");
     if gpus.components().is_empty() && gpus.gaps().is_empty() {
-        let none = "no board of AMD or Intel with a sensor of its own".to_owned();
+        let none = "no AMD or Intel GPU with its own sensor".to_owned();
         return SourceProbe::not_present(name, if integrated.is_empty() { none } else { integrated });
     }
     SourceProbe {
-        reason: Some(integrated).filter(|aside| !aside.is_empty()),
+        reason: Some(integrated).filter(|reason| !reason.is_empty()),
         ..SourceProbe::available(name, gpus)
     }
 }
@@ -149,7 +151,7 @@ fn hwmon_source(gpus: Hwmon) -> SourceProbe {
 fn rapl_source(packages: Result<Powercap, RaplUnavailable>) -> SourceProbe {
     let name = "RAPL";
     match packages {
-        // Without a gap, what was not opened was excluded.
+        // Nothing is open and nothing failed, so all components were excluded.
         Ok(packages) if packages.components().is_empty() && packages.gaps().is_empty() => {
             SourceProbe::not_present(name, "not needed: the GPU readings include the CPU")
         }
@@ -161,7 +163,7 @@ fn rapl_source(packages: Result<Powercap, RaplUnavailable>) -> SourceProbe {
 
 fn model_source(model: Option<PowerModel>) -> SourceProbe {
     let name = "model";
-    let unknown = "processor and memory are unknown: the kernel does not tell what the job was given";
+    let unknown = "CPU and memory cannot be modelled: no CPU limits found in /proc or cgroups";
     match model {
         Some(model) if model.components().is_empty() => {
             SourceProbe::not_present(name, "not needed: CPU and memory are measured")
@@ -192,7 +194,7 @@ mod machines {
 
     const PACKAGE: &str = "sys/class/powercap/intel-rapl:0";
 
-    /// Of each component: the source, its kind, and how it is read.
+    /// For each component: the source, the kind and the method.
     fn component_methods(machine: &HostFixture) -> Vec<(&'static str, ComponentKind, MeasurementMethod)> {
         let probes = kernel_sources(&machine.proc_dir(), &machine.sys_dir(), &[]);
         let of = |probe: &SourceProbe| {
@@ -203,7 +205,7 @@ mod machines {
         probes.iter().flat_map(of).collect()
     }
 
-    /// What a footprint on this machine says.
+    /// The warnings in a footprint on this machine.
     fn warnings(machine: &HostFixture) -> Vec<String> {
         let probes = kernel_sources(&machine.proc_dir(), &machine.sys_dir(), &[]);
         let of = |probe: &SourceProbe| {

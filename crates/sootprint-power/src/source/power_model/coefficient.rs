@@ -2,7 +2,7 @@
 
 use sootprint_core::format::plain_decimal;
 
-/// Low, best and high value of a coefficient.
+/// The low, best and high value of a coefficient.
 pub(super) type CoefficientRange = [f64; 3];
 
 /// A coefficient with at most two decimals, for notes.
