@@ -137,7 +137,6 @@ impl SamplerSession {
     ///
     /// # Errors
     /// The closure fails if the sampler thread has ended.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "only where a process can attach to another"))]
     pub fn session_starter(&self) -> impl FnOnce(SampleCallback) -> io::Result<(Self, SessionStart)> + use<> {
         let (sampler, id) = (Arc::clone(&self.sampler), self.id);
         move |on_sample| sampler.start_session_from(SessionSource::Existing(id), on_sample)

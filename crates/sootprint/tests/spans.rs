@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use sootprint::{CarbonIntensity, ComponentKind, Power, Pue, Replay, Run, VirtualClock};
+use sootprint_core::sync::lock_ignoring_poison;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Subscriber};
@@ -28,8 +29,8 @@ struct RecordedSpans {
 struct SpanRecorder(Arc<Mutex<RecordedSpans>>);
 
 impl SpanRecorder {
-    fn recorded(&self) -> std::sync::MutexGuard<'_, RecordedSpans> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recorded(&self) -> MutexGuard<'_, RecordedSpans> {
+        lock_ignoring_poison(&self.0)
     }
 }
 

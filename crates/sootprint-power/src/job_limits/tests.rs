@@ -18,20 +18,20 @@ fn no_limit_gives_whole_machine() {
         .with_file("sys/fs/cgroup/user.slice/memory.max", "max\n")
         .with_file("sys/fs/cgroup/user.slice/cpu.max", "max 100000\n")
         .with_file("sys/fs/cgroup/cpuset.cpus.effective", "0-7\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!(allocation.cpu_share(), 1.0);
+    let limits = machine.job_limits(&[]);
+    assert_eq!(limits.cpu_share(), 1.0);
     assert_eq!(
-        (allocation.cpus, allocation.online_cpus, &allocation.cpu_time_source),
+        (limits.cpus, limits.online_cpus, &limits.cpu_time_source),
         (8.0, 8, &CpuTimeSource::WholeMachine)
     );
-    assert_eq!((allocation.memory_bytes, allocation.host_memory_bytes), (16 << 30, 16 << 30));
+    assert_eq!((limits.memory_bytes, limits.host_memory_bytes), (16 << 30, 16 << 30));
 }
 
 #[test]
 fn affinity_gives_cpu_list() {
     let machine = HostFixture::new(8, 16).with_file("proc/self/status", "Cpus_allowed_list:\t2-3\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpu_share(), allocation.cpu_time_source), (0.25, cpu_list([2, 3])));
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpu_share(), limits.cpu_time_source), (0.25, cpu_list([2, 3])));
 }
 
 #[test]
@@ -49,11 +49,11 @@ fn quota_gives_fractional_cpus() {
         .with_file("sys/fs/cgroup/cpu.max", "150000 100000\n")
         .with_file("sys/fs/cgroup/cpu.stat", "usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\n")
         .with_file("sys/fs/cgroup/memory.max", "34359738368\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpus, allocation.online_cpus, allocation.cpu_share()), (1.5, 64, 1.5 / 64.0));
-    assert_eq!((allocation.memory_bytes, allocation.host_memory_bytes), (32 << 30, 1024 << 30));
-    let CpuTimeSource::Cgroup(usage) = allocation.cpu_time_source else {
-        panic!("{:?} is not a control group", allocation.cpu_time_source)
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpus, limits.online_cpus, limits.cpu_share()), (1.5, 64, 1.5 / 64.0));
+    assert_eq!((limits.memory_bytes, limits.host_memory_bytes), (32 << 30, 1024 << 30));
+    let CpuTimeSource::Cgroup(usage) = limits.cpu_time_source else {
+        panic!("{:?} is not a control group", limits.cpu_time_source)
     };
     assert_eq!(usage.cpu_seconds(), Some(2.5));
 }
@@ -61,8 +61,8 @@ fn quota_gives_fractional_cpus() {
 #[test]
 fn quota_without_usage_uses_machine_load() {
     let machine = HostFixture::new(4, 16).with_file("sys/fs/cgroup/cpu.max", "50000 100000\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpu_share(), allocation.cpu_time_source), (0.125, CpuTimeSource::WholeMachine));
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpu_share(), limits.cpu_time_source), (0.125, CpuTimeSource::WholeMachine));
 }
 
 #[test]
@@ -75,10 +75,10 @@ fn tightest_cgroup_limit_applies() {
         .with_file("sys/fs/cgroup/pod/container/cpu.stat", "usage_usec 1000000\n")
         .with_file("sys/fs/cgroup/pod/memory.max", "2147483648\n")
         .with_file("sys/fs/cgroup/pod/container/memory.max", "max\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpus, allocation.memory_bytes), (2.0, 2 << 30));
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpus, limits.memory_bytes), (2.0, 2 << 30));
     assert_eq!(
-        allocation.cpu_time_source,
+        limits.cpu_time_source,
         CpuTimeSource::Cgroup(CpuUsageFile::CpuStat(machine.cgroup_dir().join("pod/cpu.stat")))
     );
 }
@@ -117,17 +117,17 @@ fn slurm_node() -> HostFixture {
 
 #[test]
 fn slurm_task_gets_job_limits() {
-    let allocation = slurm_node().job_limits(&SLURM);
-    assert_eq!((allocation.cpu_share(), &allocation.cpu_time_source), (0.125, &cpu_list(0..8)));
-    assert_eq!(allocation.memory_bytes, 64 << 30);
+    let limits = slurm_node().job_limits(&SLURM);
+    assert_eq!((limits.cpu_share(), &limits.cpu_time_source), (0.125, &cpu_list(0..8)));
+    assert_eq!(limits.memory_bytes, 64 << 30);
 }
 
 #[test]
 fn slurm_cores_do_not_override_threads() {
     let variables = [&SLURM[..], &[("SLURM_CPUS_ON_NODE", "4"), ("SLURM_MEM_PER_NODE", "32768")]].concat();
-    let allocation = slurm_node().job_limits(&variables);
-    assert_eq!(allocation.cpus, 8.0);
-    assert_eq!(allocation.memory_bytes, 32 << 30, "the booking is below the group's limit");
+    let limits = slurm_node().job_limits(&variables);
+    assert_eq!(limits.cpus, 8.0);
+    assert_eq!(limits.memory_bytes, 32 << 30, "the booking is below the group's limit");
 }
 
 /// As with `task/none`: nothing confines the job, only its booking is known.
@@ -136,9 +136,9 @@ fn unconfined_job_uses_slurm_booking() {
     let variables =
         [&SLURM[..], &[("SLURM_JOB_CPUS_PER_NODE", "16(x2)"), ("SLURM_MEM_PER_CPU", "2048")]].concat();
     let machine = HostFixture::new(64, 512).with_file("proc/self/status", "Cpus_allowed_list:\t7\n");
-    let allocation = machine.job_limits(&variables);
-    assert_eq!((allocation.cpu_share(), &allocation.cpu_time_source), (0.25, &CpuTimeSource::WholeMachine));
-    assert_eq!(allocation.memory_bytes, 32 << 30);
+    let limits = machine.job_limits(&variables);
+    assert_eq!((limits.cpu_share(), &limits.cpu_time_source), (0.25, &CpuTimeSource::WholeMachine));
+    assert_eq!(limits.memory_bytes, 32 << 30);
 }
 
 #[test]
@@ -149,9 +149,9 @@ fn cgroup_v2_path_stops_at_job() {
         .with_file(&format!("{job}/cpuset.cpus.effective"), "8-15\n")
         .with_file(&format!("{job}/step_0/user/task_0/cpuset.cpus.effective"), "8\n")
         .with_file(&format!("{job}/memory.max"), "34359738368\n");
-    let allocation = machine.job_limits(&SLURM);
-    assert_eq!((allocation.cpu_share(), allocation.cpu_time_source), (0.25, cpu_list(8..16)));
-    assert_eq!(allocation.memory_bytes, 32 << 30);
+    let limits = machine.job_limits(&SLURM);
+    assert_eq!((limits.cpu_share(), limits.cpu_time_source), (0.25, cpu_list(8..16)));
+    assert_eq!(limits.memory_bytes, 32 << 30);
 }
 
 #[test]
@@ -170,10 +170,10 @@ fn cgroup_v1_quota_reads_cpuacct() {
         .with_file("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
         .with_file("sys/fs/cgroup/cpu/cpuacct.usage", "1500000000\n")
         .with_file("sys/fs/cgroup/memory/memory.limit_in_bytes", "4294967296\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpus, allocation.memory_bytes), (2.5, 4 << 30));
-    let CpuTimeSource::Cgroup(usage) = allocation.cpu_time_source else {
-        panic!("{:?} is not a control group", allocation.cpu_time_source)
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpus, limits.memory_bytes), (2.5, 4 << 30));
+    let CpuTimeSource::Cgroup(usage) = limits.cpu_time_source else {
+        panic!("{:?} is not a control group", limits.cpu_time_source)
     };
     assert_eq!(usage.cpu_seconds(), Some(1.5));
 }
@@ -195,8 +195,8 @@ fn lxcfs_container_gets_package_share() {
     let machine = HostFixture::new(4, 16)
         .with_file("proc/cpuinfo", &cpuinfo)
         .with_file("proc/self/status", "Cpus_allowed_list:\t40-43\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpu_share(), allocation.cpu_time_source), (0.0625, cpu_list(0..4)));
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpu_share(), limits.cpu_time_source), (0.0625, cpu_list(0..4)));
 }
 
 #[test]
@@ -208,8 +208,8 @@ fn invalid_text_sets_no_limit() {
             .with_file("sys/fs/cgroup/cpu.max", nonsense)
             .with_file("sys/fs/cgroup/memory.max", nonsense)
             .with_file("sys/fs/cgroup/cpuset.cpus.effective", nonsense);
-        let allocation = machine.job_limits(&[]);
-        assert_eq!((allocation.cpu_share(), allocation.memory_bytes), (1.0, 16 << 30), "{nonsense:?}");
+        let limits = machine.job_limits(&[]);
+        assert_eq!((limits.cpu_share(), limits.memory_bytes), (1.0, 16 << 30), "{nonsense:?}");
     }
 }
 

@@ -223,9 +223,12 @@ impl RaplComponent {
                 Err(_) if counter.abandon_after_timeout(now) => self.has_restarted = true,
                 Err(_) if counter.state == ZoneState::Abandoned => {}
                 Err(error) => {
-                    let consequence =
-                        if is_only_counter { "" } else { "; after 30 s the others continue without it" };
-                    failure = Some(format!("{}: cannot read {error}{consequence}", counter.name));
+                    let mut reason = format!("{}: cannot read {error}", counter.name);
+                    if !is_only_counter {
+                        let timeout = UNAVAILABLE_TIMEOUT.as_secs();
+                        reason.push_str(&format!("; after {timeout} s the others continue without it"));
+                    }
+                    failure = Some(reason);
                 }
             }
         }

@@ -95,9 +95,9 @@ impl SourceProbe {
 fn nvml_source(nvml: Option<&OsStr>) -> (SourceProbe, &'static [ComponentKind]) {
     let name = "NVML";
     match Nvml::open(nvml, &CudaVisibility::from_environment()) {
-        Ok(gpus) => {
-            let included = gpus.included_components();
-            (SourceProbe::available(name, gpus), included)
+        Ok(source) => {
+            let included = source.included_components();
+            (SourceProbe::available(name, source), included)
         }
         Err(error) => {
             // A machine without an NVIDIA driver needs no warning, unless a library was configured.
@@ -118,44 +118,44 @@ fn kernel_sources(proc: &Path, sys: &Path, included: &[ComponentKind]) -> Vec<So
         )];
     }
     let cgroup = sys.join("fs/cgroup");
-    let Some(allocation) = JobLimits::detect(proc, &cgroup) else {
+    let Some(limits) = JobLimits::detect(proc, &cgroup) else {
         let reason = "CPU and memory are unknown: cannot read /proc/stat or /proc/meminfo";
         return vec![SourceProbe::unavailable("model", reason)];
     };
     let rocm = RocmDevices::from_environment(&sys.join("class/kfd/kfd/topology/nodes"));
-    let gpus = Hwmon::open(&sys.join("class/hwmon"), &rocm);
+    let hwmon = Hwmon::open(&sys.join("class/hwmon"), &rocm);
     // If a GPU reading includes the CPU, the CPU must not be counted again.
     let mut measured = included.to_vec();
-    measured.extend(gpus.includes_cpu().then_some(ComponentKind::Cpu));
+    measured.extend(hwmon.includes_cpu().then_some(ComponentKind::Cpu));
     let cpuinfo = std::fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();
-    let packages = Powercap::open(&sys.join("class/powercap"), &cpuinfo, allocation.cpu_share(), &measured);
-    let packages = rapl_source(packages);
-    measured.extend(packages.component_kinds());
-    let rest = model_source(PowerModel::open(proc.to_owned(), &cgroup, &measured));
-    vec![hwmon_source(gpus), packages, rest]
+    let rapl = Powercap::open(&sys.join("class/powercap"), &cpuinfo, limits.cpu_share(), &measured);
+    let rapl = rapl_source(rapl);
+    measured.extend(rapl.component_kinds());
+    let model = model_source(PowerModel::open(proc.to_owned(), &cgroup, &measured));
+    vec![hwmon_source(hwmon), rapl, model]
 }
 
-fn hwmon_source(gpus: Hwmon) -> SourceProbe {
+fn hwmon_source(hwmon: Hwmon) -> SourceProbe {
     let name = "hwmon";
-    let integrated = gpus.integrated_gpus().join("; ");
-    if gpus.components().is_empty() && gpus.gaps().is_empty() {
+    let integrated = hwmon.integrated_gpus().join("; ");
+    if hwmon.components().is_empty() && hwmon.gaps().is_empty() {
         let none = "no AMD or Intel GPU with its own sensor".to_owned();
         return SourceProbe::not_present(name, if integrated.is_empty() { none } else { integrated });
     }
     SourceProbe {
         reason: Some(integrated).filter(|reason| !reason.is_empty()),
-        ..SourceProbe::available(name, gpus)
+        ..SourceProbe::available(name, hwmon)
     }
 }
 
-fn rapl_source(packages: Result<Powercap, RaplUnavailable>) -> SourceProbe {
+fn rapl_source(powercap: Result<Powercap, RaplUnavailable>) -> SourceProbe {
     let name = "RAPL";
-    match packages {
+    match powercap {
         // Nothing is open and nothing failed, so all components were excluded.
-        Ok(packages) if packages.components().is_empty() && packages.gaps().is_empty() => {
+        Ok(source) if source.components().is_empty() && source.gaps().is_empty() => {
             SourceProbe::not_present(name, "not needed: the GPU readings include the CPU")
         }
-        Ok(packages) => SourceProbe::available(name, packages),
+        Ok(source) => SourceProbe::available(name, source),
         Err(not_present @ RaplUnavailable::Absent { .. }) => SourceProbe::not_present(name, not_present),
         Err(hidden) => SourceProbe::unavailable(name, hidden),
     }

@@ -15,6 +15,22 @@
 //! a thousandth of the time allows, but at least once per second. After a boundary it is read as often as delays
 //! the training by 0.3 % of the previous epoch, where each read is assumed to delay it by 0.1 ms plus 15 % of the
 //! read's duration.
+//!
+//! # Accuracy
+//! The energy at a boundary is the counter's value at the next tick, less the energy between the two, which comes from
+//! the power readings. The bounds assume the lowest and the highest power reported from 0.1 s before the boundary until
+//! the tick was observed, because a reported power may be slightly old: an H100 samples its power for 25 ms of every
+//! 100 ms ([Yang et al. 2023](https://arxiv.org/abs/2312.02741)).
+//!
+//! - At constant power, the error is about a millisecond of the power limit. If the power changes abruptly, the bounds
+//!   include up to one tick of the change. What one epoch gains the next one loses; the total of the run is exact.
+//! - After an epoch of half a second the counter is read every 7 ms, and after one of less than a tenth of a second
+//!   every 33 ms. The remaining error is half the distance of two readings, up to 40 ms of the power limit.
+//! - On an H100 the counter is read every 28 ms after an epoch of one second. An epoch of less than 0.6 s has no
+//!   reading of its own: its energy is interpolated between readings 0.3 s apart.
+//! - If the GPU reports no power, the bounds assume anything from zero to the power limit until the tick. If the counter
+//!   does not tick or is too expensive to poll, the error is a quarter of a second at the power limit, plus a quarter of
+//!   the distance between the two readings around the boundary.
 
 use std::time::Duration;
 
@@ -197,19 +213,19 @@ mod tests {
     #[test]
     fn close_boundaries_become_low_precision() {
         let mut history = BoundaryHistory::default();
-        let mut precision_at = |kind, micros| history.record(kind, Duration::from_micros(micros)).precision;
-        let (last, sharp, rough) =
-            (BoundaryPrecision::Final, BoundaryPrecision::High, BoundaryPrecision::Low);
-        assert_eq!(precision_at(sharp, 1_000_000), sharp);
+        let mut precision_at =
+            |precision, micros| history.record(precision, Duration::from_micros(micros)).precision;
+        let (last, high, low) = (BoundaryPrecision::Final, BoundaryPrecision::High, BoundaryPrecision::Low);
+        assert_eq!(precision_at(high, 1_000_000), high);
         // The next epoch starts where the last one ends.
-        assert_eq!(precision_at(sharp, 1_000_020), sharp);
-        assert_eq!(precision_at(sharp, 1_150_000), sharp);
+        assert_eq!(precision_at(high, 1_000_020), high);
+        assert_eq!(precision_at(high, 1_150_000), high);
         assert_eq!(
-            [precision_at(sharp, 1_175_000), precision_at(sharp, 1_175_020), precision_at(sharp, 1_200_000)],
-            [rough; 3]
+            [precision_at(high, 1_175_000), precision_at(high, 1_175_020), precision_at(high, 1_200_000)],
+            [low; 3]
         );
         // A phase does not lower the precision of an epoch boundary.
-        assert_eq!([precision_at(rough, 1_399_000), precision_at(sharp, 1_400_000)], [rough, sharp]);
+        assert_eq!([precision_at(low, 1_399_000), precision_at(high, 1_400_000)], [low, high]);
         assert_eq!([precision_at(last, 1_400_010), precision_at(last, 1_410_000)], [last; 2]);
     }
 
@@ -234,8 +250,8 @@ mod tests {
         for cost in [Duration::ZERO, Duration::from_micros(20), millis(1), millis(5), millis(40)] {
             for length in [millis(100), millis(300), millis(1_000), millis(5_000), millis(60_000)] {
                 let one = stall_per_reading(cost) / length.as_secs_f64();
-                let held_up = stall_fraction(length, cost);
-                assert!(held_up <= 0.003 + 1.01 * one, "{held_up} for {length:?} and {cost:?}");
+                let delayed = stall_fraction(length, cost);
+                assert!(delayed <= 0.003 + 1.01 * one, "{delayed} for {length:?} and {cost:?}");
             }
         }
     }
@@ -252,15 +268,16 @@ mod tests {
             [9_000, 9_030].map(|now| boundary.poll_interval(millis(now), micros(20))),
             [1, 2].map(millis)
         );
-        let of_half_a_second = PendingBoundary { since_previous: millis(500), ..boundary };
-        assert_eq!(of_half_a_second.poll_interval(millis(9_000), micros(20)).as_micros(), 6_866);
+        let half_a_second = PendingBoundary { since_previous: millis(500), ..boundary };
+        assert_eq!(half_a_second.poll_interval(millis(9_000), micros(20)).as_micros(), 6_866);
     }
 
     #[test]
     fn frequent_phases_are_polled_less_often() {
         let mut history = BoundaryHistory::default();
-        let mut interval_at =
-            |kind, moment| history.record(kind, millis(moment)).poll_interval(millis(moment), Duration::ZERO);
+        let mut interval_at = |precision, moment| {
+            history.record(precision, millis(moment)).poll_interval(millis(moment), Duration::ZERO)
+        };
         assert_eq!(interval_at(BoundaryPrecision::Low, 1_000), LOW_PRECISION_INTERVAL);
         assert_eq!(interval_at(BoundaryPrecision::Low, 2_000), LOW_PRECISION_INTERVAL);
         let often =
@@ -306,23 +323,22 @@ mod tests {
     #[test]
     fn low_precision_readings_are_deferrable() {
         let boundary =
-            |kind| PendingBoundary { precision: kind, moment: millis(0), since_previous: millis(0) };
+            |precision| PendingBoundary { precision, moment: millis(0), since_previous: millis(0) };
         let deferrable = [
             BoundaryPrecision::Final,
             BoundaryPrecision::Immediate,
             BoundaryPrecision::High,
             BoundaryPrecision::Low,
         ]
-        .map(|kind| boundary(kind).is_deferrable(millis(50)));
+        .map(|precision| boundary(precision).is_deferrable(millis(50)));
         assert_eq!(deferrable, [false, false, false, true]);
         assert!(boundary(BoundaryPrecision::High).is_deferrable(millis(51)));
     }
 
     #[test]
     fn expensive_counter_follows_epoch_length() {
-        let interval_for = |kind, length| {
-            let boundary =
-                PendingBoundary { precision: kind, moment: millis(0), since_previous: millis(length) };
+        let interval_for = |precision, length| {
+            let boundary = PendingBoundary { precision, moment: millis(0), since_previous: millis(length) };
             boundary.poll_interval(millis(0), millis(5)).as_millis()
         };
         assert_eq!([100_000, 1_000].map(|length| interval_for(BoundaryPrecision::High, length)), [5, 28]);
