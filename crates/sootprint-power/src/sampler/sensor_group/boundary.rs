@@ -23,7 +23,7 @@
 //! 100 ms ([Yang et al. 2023](https://arxiv.org/abs/2312.02741)).
 //!
 //! - At constant power, the error is about a millisecond of the power limit. If the power changes abruptly, the bounds
-//!   include up to one tick of the change. What one epoch gains the next one loses; the total of the run is exact.
+//!   include up to one tick of the change. What one epoch gains the next one loses; the total of the run is unaffected.
 //! - After an epoch of half a second the counter is read every 7 ms, and after one of less than a tenth of a second
 //!   every 33 ms. The remaining error is half the distance of two readings, up to 40 ms of the power limit.
 //! - On an H100 the counter is read every 28 ms after an epoch of one second. An epoch of less than 0.6 s has no
