@@ -14,7 +14,7 @@ use sootprint::{Run, load_footprint};
 use sootprint_benches::{BenchError, system};
 
 /// The sampler's thread, as Linux keeps its name: 15 characters.
-const SAMPLER_THREAD: &str = "sootprint-meter";
+const SAMPLER_THREAD: &str = "sootprint-sampl";
 
 /// How often a counter is read when nothing else asks for it.
 const READINGS_PER_SECOND: f64 = 5.0;

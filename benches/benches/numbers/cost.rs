@@ -121,7 +121,7 @@ fn sampler_rows() -> Vec<NumbersRow> {
 /// The part of a core that the sampler takes while nothing but training happens.
 pub(crate) fn sampler_cpu_share(count: &str, sensor: &str) -> Result<FigureReport, BenchError> {
     /// As Linux keeps it: 15 characters.
-    const SAMPLER_THREAD: &str = "sootprint-meter";
+    const SAMPLER_THREAD: &str = "sootprint-sampl";
     let machine = BenchMachine::new(scripted_gpus(count, sensor)?, Duration::ZERO)?;
     let run = machine.start();
     sleep(Duration::from_secs(1));

@@ -12,7 +12,7 @@ use nvidia_ml::{FakeGpu, NvmlScript, install};
 use sootprint_benches::{BenchError, system};
 
 /// As Linux keeps it: 15 characters.
-const SAMPLER_THREAD: &str = "sootprint-meter";
+const SAMPLER_THREAD: &str = "sootprint-sampl";
 
 const TICK: Duration = Duration::from_millis(20);
 

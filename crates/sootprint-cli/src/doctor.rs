@@ -171,7 +171,7 @@ impl DoctorGpu {
                 tick_s: check.map(|check| check.tick.as_secs_f64()),
             }
         };
-        report.boards.iter().map(gpu_entry).collect()
+        report.gpus.iter().map(gpu_entry).collect()
     }
 }
 

@@ -1,13 +1,13 @@
-//! The meter's time: the system's, or a virtual one that a test moves.
+//! The clock of the sampler: the system's, or a virtual one that a test advances.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A clock that stands still until somebody moves it.
+/// A clock that only moves when it is advanced.
 ///
-/// A [`Replay`](crate::Replay) on a virtual clock gives the same joules every time, whatever the machine does
-/// meanwhile: a week is played in a millisecond.
+/// A [`Replay`](crate::Replay) on a virtual clock gives the same joules each time, however busy the machine is: a
+/// week is replayed in a millisecond.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 pub struct VirtualClock(Arc<AtomicU64>);
 
 impl VirtualClock {
-    /// The time since the clock was made.
+    /// The time since the clock was created.
     #[must_use]
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Acquire))
     }
 
-    /// Moves the clock forward, for all who share it.
+    /// Advances the clock and all of its clones.
     pub fn advance(&self, by: Duration) {
         // 2^64 ns are 584 years.
         self.0.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::AcqRel);
@@ -37,9 +37,9 @@ impl VirtualClock {
 /// The clock of a set of sources.
 #[derive(Debug, Clone)]
 pub enum SamplerClock {
-    /// The system's monotonic clock, from an origin.
+    /// The system's monotonic clock, measured from an origin.
     System(Instant),
-    /// A clock that a script moves.
+    /// A virtual clock that a script advances.
     Virtual(VirtualClock),
 }
 
@@ -52,7 +52,7 @@ impl SamplerClock {
         }
     }
 
-    /// How long to sleep until `due`; none on a virtual clock, whose time no sleep brings nearer.
+    /// The time to sleep until `due`. `None` on a virtual clock, which does not advance during a sleep.
     pub fn time_until(&self, due: Duration) -> Option<Duration> {
         matches!(self, Self::System(_)).then(|| due.saturating_sub(self.now()))
     }

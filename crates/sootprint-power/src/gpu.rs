@@ -1,7 +1,7 @@
-//! Which GPUs: from what a framework calls a device to the board that a source reads.
+//! GPU identification: maps a framework's device to the GPU that a source reads.
 //!
-//! CUDA and ROCm number the boards that their variables let through, each in an order of its own; NVML and the kernel
-//! list all boards. Only a UUID or a PCI address means the same in all of them.
+//! CUDA and ROCm number the GPUs that their environment variables make visible, each in its own order. NVML and the
+//! kernel list all GPUs. Only a UUID or a PCI address means the same in all of them.
 
 mod cuda;
 mod rocm;
@@ -11,48 +11,49 @@ use serde::{Deserialize, Serialize};
 pub use cuda::{CudaVisibility, VisibleDevice};
 pub(crate) use rocm::RocmDevices;
 
-/// A board, by the names that its driver and the system have for it.
+/// A GPU, with the identifiers that its driver and the system use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuInfo {
-    /// Unique to the board: NVIDIA's or ROCm's UUID, else `GPU-pci-` and the address; of a slice its own, `MIG-…`.
+    /// Unique id of the GPU: the NVIDIA or ROCm UUID, or `GPU-pci-` followed by the address if there is none. A MIG
+    /// slice has its own, `MIG-…`.
     pub uuid: String,
-    /// Domain, bus, device and function, as in `0000:07:00.0`; of a slice its board's.
+    /// Domain, bus, device and function, such as `0000:07:00.0`. A MIG slice has the address of its GPU.
     pub pci: String,
-    /// The product's name.
+    /// The product name.
     pub model: String,
-    /// Its number for the CUDA runtime of this process; none for a board that CUDA does not show, or that is none of
-    /// NVIDIA's.
+    /// Device number in the CUDA runtime of this process. `None` if CUDA does not show the GPU, or if it is not an
+    /// NVIDIA GPU.
     #[serde(default)]
     pub cuda: Option<usize>,
-    /// Its number for the ROCm runtime of this process; none for a board that ROCm does not show.
+    /// Device number in the ROCm runtime of this process. `None` if ROCm does not show the GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rocm: Option<usize>,
 }
 
-/// What a framework says that it trains on.
+/// A device as a framework identifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeviceId {
-    /// The CUDA runtime's number of the device, after `CUDA_VISIBLE_DEVICES`.
+    /// Device number in the CUDA runtime, after `CUDA_VISIBLE_DEVICES` is applied.
     CudaOrdinal(usize),
-    /// The ROCm runtime's number of the device, after `ROCR_VISIBLE_DEVICES` and `HIP_VISIBLE_DEVICES`.
+    /// Device number in the ROCm runtime, after `ROCR_VISIBLE_DEVICES` and `HIP_VISIBLE_DEVICES` are applied.
     RocmOrdinal(usize),
-    /// The board's UUID, in full.
+    /// The full UUID of the GPU.
     Uuid(String),
-    /// The board's PCI address, of any number of domain digits.
+    /// The PCI address of the GPU, with any number of domain digits.
     Pci(String),
-    /// A device that no source can map to a board, by the name that the framework gives it.
+    /// A device that no source can map to a GPU, with the framework's name for it.
     Unknown(String),
 }
 
 impl DeviceId {
-    /// The position of the claimed board among `visible`.
+    /// The position of this device in `visible`.
     #[must_use]
     pub fn position_in(&self, visible: &[GpuInfo]) -> Option<usize> {
         match self {
             Self::CudaOrdinal(ordinal) => {
-                // A framework that was built for ROCm in CUDA's place, as LibTorch is, calls its devices CUDA's.
+                // Frameworks such as LibTorch that are built for ROCm still call their devices CUDA devices.
                 let ordinal_of: fn(&GpuInfo) -> Option<usize> =
                     if visible.iter().any(|gpu| gpu.cuda.is_some()) { |it| it.cuda } else { |it| it.rocm };
                 visible.iter().position(|gpu| ordinal_of(gpu) == Some(*ordinal))
@@ -67,7 +68,7 @@ impl DeviceId {
         }
     }
 
-    /// The device for people, as the framework calls it.
+    /// The name of the device as the framework displays it.
     pub fn display_name(&self) -> String {
         match self {
             Self::CudaOrdinal(ordinal) => format!("cuda:{ordinal}"),
@@ -82,8 +83,8 @@ fn split_entries(list: &str) -> Vec<String> {
     list.split(',').map(|entry| entry.trim().to_owned()).collect()
 }
 
-/// What the entries of a variable name, up to the first one that names nothing or what was named before: so CUDA and
-/// ROCm read their variables.
+/// Resolves entries to positions, up to the first entry that names no device or a device that was already named.
+/// CUDA and ROCm read their variables by this rule.
 fn resolve_entries(entries: &[String], position: impl Fn(&str) -> Option<usize>) -> Vec<usize> {
     let mut positions = Vec::new();
     for entry in entries {
@@ -95,13 +96,13 @@ fn resolve_entries(entries: &[String], position: impl Fn(&str) -> Option<usize>)
     positions
 }
 
-/// The only one whose name begins so; a prefix that fits several names none of them.
+/// The position of the only name with this prefix. `None` if several names have it.
 fn unique_prefix_match<'a>(mut names: impl Iterator<Item = &'a str>, prefix: &str) -> Option<usize> {
     let position = names.position(|name| name.starts_with(prefix))?;
     names.all(|name| !name.starts_with(prefix)).then_some(position)
 }
 
-/// NVML writes `00000000:07:00.0`, Linux and the frameworks `0000:07:00.0`.
+/// Removes leading zeros: NVML writes `00000000:07:00.0`, Linux and the frameworks write `0000:07:00.0`.
 fn canonical_pci(address: &str) -> String {
     address.trim_start_matches('0').to_ascii_lowercase()
 }

@@ -1,35 +1,35 @@
-//! Who uses a board: this process and those that it started, or others.
+//! The processes on a GPU: this process and its descendants, or others.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// A process is looked up this many generations back; a training's workers are a few away from it.
+/// Number of generations in which an ancestor is searched. Training workers are only a few away.
 const MAX_ANCESTRY_DEPTH: usize = 64;
 
-/// The users of a board, as far as they can be told.
+/// The users of a GPU, as far as they can be determined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuUsers {
-    /// This process, or one that it started.
-    pub ours: bool,
-    /// Somebody else.
-    pub others: bool,
+    /// This process or one of its descendants.
+    pub own: bool,
+    /// Any other process.
+    pub foreign: bool,
 }
 
 impl GpuUsers {
-    /// From the process ids that a driver lists for a board.
+    /// From the process ids that a driver lists for a GPU.
     ///
-    /// A driver lists the host's ids, which mean nothing inside a container. Of those that no process here has, one may
-    /// be ours, and each further one is somebody else's.
+    /// Drivers list the host's process ids, which do not exist inside a container. One id that no process here has
+    /// may belong to this process; each further one counts as foreign.
     pub fn from_process_ids(ids: &[u32], proc: &Path) -> Self {
         let own = ids.iter().filter(|id| is_own_process(**id, proc) == Some(true)).count();
         let foreign = ids.iter().filter(|id| is_own_process(**id, proc) == Some(false)).count();
         let unknown = ids.len() - own - foreign;
-        Self { ours: own > 0, others: foreign > 0 || unknown > usize::from(own == 0) }
+        Self { own: own > 0, foreign: foreign > 0 || unknown > usize::from(own == 0) }
     }
 }
 
-/// Whether a process is this one or comes from it; none when there is no such process here.
+/// Whether a process is this one or a descendant of it. `None` if there is no such process here.
 fn is_own_process(id: u32, proc: &Path) -> Option<bool> {
     let mut id = id;
     for generation in 0..MAX_ANCESTRY_DEPTH {
@@ -45,7 +45,7 @@ fn is_own_process(id: u32, proc: &Path) -> Option<bool> {
     Some(false)
 }
 
-/// The fourth field of `/proc/ID/stat`; the second is the command's name in brackets, which may hold blanks.
+/// The fourth field of `/proc/ID/stat`. The second field is the command name in brackets, which may contain spaces.
 fn parent_pid(id: u32, proc: &Path) -> Option<u32> {
     let stat = std::fs::read_to_string(proc.join(id.to_string()).join("stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// Processes by id and parent's id.
+    /// Processes by id and parent id.
     fn proc_fixture(processes: &[(u32, u32)]) -> tempfile::TempDir {
         let proc = tempfile::tempdir().unwrap();
         for (id, parent) in processes {
@@ -75,8 +75,8 @@ mod tests {
         let (worker, deeper, neighbour) = (me + 1, me + 2, me + 3);
         let proc = proc_fixture(&[(me, 1), (worker, me), (deeper, worker), (neighbour, 1), (1, 0)]);
         let users = |ids: &[u32]| {
-            let GpuUsers { ours, others } = GpuUsers::from_process_ids(ids, proc.path());
-            (ours, others)
+            let GpuUsers { own, foreign } = GpuUsers::from_process_ids(ids, proc.path());
+            (own, foreign)
         };
         assert_eq!(users(&[]), (false, false));
         assert_eq!(users(&[me]), (true, false));
@@ -91,10 +91,10 @@ mod tests {
         let unknown = [4_000_001, 4_000_002];
         assert_eq!(
             GpuUsers::from_process_ids(&unknown[..1], proc.path()),
-            GpuUsers { ours: false, others: false }
+            GpuUsers { own: false, foreign: false }
         );
-        assert_eq!(GpuUsers::from_process_ids(&unknown, proc.path()), GpuUsers { ours: false, others: true });
+        assert_eq!(GpuUsers::from_process_ids(&unknown, proc.path()), GpuUsers { own: false, foreign: true });
         let with_us = [std::process::id(), unknown[0]];
-        assert_eq!(GpuUsers::from_process_ids(&with_us, proc.path()), GpuUsers { ours: true, others: true });
+        assert_eq!(GpuUsers::from_process_ids(&with_us, proc.path()), GpuUsers { own: true, foreign: true });
     }
 }

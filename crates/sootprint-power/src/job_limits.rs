@@ -1,7 +1,7 @@
-//! The job's share of the machine: how many of its processors, how much of its memory.
+//! The limits of the job: how many of the machine's CPUs and how much of its memory it may use.
 //!
-//! The share is the job's, not the task's: of several ranks of one job each sees the same allocation, and one of
-//! them stands for all.
+//! The limits are those of the job, not of the task: all ranks of a job on a host see the same limits, and one of
+//! them is counted for all.
 
 mod cgroups;
 #[cfg(test)]
@@ -16,48 +16,48 @@ use std::collections::BTreeSet;
 use std::fs::read_to_string;
 use std::path::Path;
 
+use crate::env::{VariableLookup, process_variable};
+use crate::proc_cpuinfo::cpuinfo_fields;
 use cgroups::Cgroups;
 pub(crate) use cgroups::CpuUsageFile;
 pub use host_share_id::HostShareId;
 
-/// Reads a variable of the environment.
-pub(crate) type VariableLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// What this process's job may use of its host.
+/// The part of the host that this process's job may use.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct JobLimits {
-    /// Logical processors that the job may keep busy. A quota may give it a part of one.
+    /// Logical CPUs that the job may keep busy. A quota may allow a fraction of one.
     pub(crate) cpus: f64,
-    /// Logical processors that the host has on line.
+    /// Logical CPUs of the host that are online.
     pub(crate) online_cpus: usize,
-    /// How the kernel tells for how long these processors worked.
+    /// Where the kernel reports the busy time of these CPUs.
     pub(crate) cpu_time_source: CpuTimeSource,
-    /// Bytes of memory that the job was given; all of the host's where nothing limits it.
+    /// Memory of the job in bytes; all of the host's if there is no limit.
     pub(crate) memory_bytes: u64,
-    /// Bytes of memory that the host has.
+    /// Memory of the host in bytes.
     pub(crate) host_memory_bytes: u64,
 }
 
-/// Where the working time of the job's processors is read.
+/// The source of the job's CPU time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum CpuTimeSource {
-    /// The processors have numbers: in their own lines of `/proc/stat`.
+    /// The job runs on these CPUs: their lines of `/proc/stat`.
     CpuList(BTreeSet<usize>),
-    /// A quota lets the job run on any processor: with the control group that has the quota.
+    /// A quota allows any CPU: the CPU time of the control group with the quota.
     Cgroup(CpuUsageFile),
-    /// In `/proc/stat`, for the whole machine. Of that the job is taken to have its share, whoever worked.
+    /// The first line of `/proc/stat`, for the whole machine. The job is assumed to use its share of the busy time.
     WholeMachine,
 }
 
 impl JobLimits {
-    /// Of this process, from `proc` and `cgroup` as they are mounted (`/proc`, `/sys/fs/cgroup`).
+    /// Detects the limits of this process. `proc` and `cgroup` are the mount points (`/proc`, `/sys/fs/cgroup`).
     ///
-    /// None where the kernel does not tell, as outside Linux.
+    /// `None` if the kernel does not provide these files, as outside Linux.
     pub(crate) fn detect(proc: &Path, cgroup: &Path) -> Option<Self> {
-        Self::detect_at(proc, cgroup, &|name| std::env::var(name).ok())
+        Self::detect_at(proc, cgroup, &process_variable)
     }
 
-    /// The least of what affinity, cpusets, quotas and Slurm allow; likewise for memory.
+    /// Takes the smallest of the limits from affinity, cpusets, quotas and Slurm. Memory is handled in the same
+    /// way.
     pub(crate) fn detect_at(proc: &Path, cgroup: &Path, read_variable: VariableLookup<'_>) -> Option<Self> {
         let online_numbers = proc_stat::online_cpus(&read_to_string(proc.join("stat")).ok()?);
         if online_numbers.is_empty() {
@@ -80,13 +80,13 @@ impl JobLimits {
         Some(Self { cpus, online_cpus, cpu_time_source, memory_bytes, host_memory_bytes })
     }
 
-    /// The processors' share, from 0 to 1.
+    /// The job's share of the CPUs, from 0 to 1.
     pub(crate) fn cpu_share(&self) -> f64 {
         self.cpus / self.online_cpus as f64
     }
 }
 
-/// How many processors each kind of limit leaves, and where their work is told: a list, a quota, Slurm's booking.
+/// The CPUs that each kind of limit allows and the source of their busy time: a CPU list, a quota, Slurm's booking.
 fn cpu_limits(
     proc: &Path,
     cgroups: &Cgroups,
@@ -97,19 +97,18 @@ fn cpu_limits(
     let cpuset = cgroups.cpuset();
     let is_confined_by_slurm =
         cpuset.as_ref().is_some_and(|cpuset| cpuset.is_set_on_job && cpuset.is_restrictive(online));
-    // A launcher binds each of its tasks to a part of what the job was given: such an affinity is the task's.
+    // A launcher binds each task to a part of the job's CPUs, so the affinity is the task's and not the job's.
     let is_bound = slurm.is_some() || is_bound_by_mpi(read_variable);
     let affinity = if is_bound { None } else { cpu_affinity(proc) };
     let allowed = affinity.or(cpuset.map(|cpuset| cpuset.cpus)).unwrap_or_default();
     let listed: BTreeSet<usize> = &allowed & online;
-    // A list of none that is on line says nothing.
+    // A list without any online CPU is ignored.
     let listed = if listed.is_empty() { online.clone() } else { listed };
 
     let quota = cgroups.cpu_quota().map(|quota| {
         (quota.cpus, quota.usage_file.map_or(CpuTimeSource::WholeMachine, CpuTimeSource::Cgroup))
     });
-    // Slurm may count cores where the kernel counts threads: where Slurm has confined the job, the kernel's count of
-    // the same thing stands.
+    // Slurm may count cores where the kernel counts threads. If Slurm confines the job, the kernel's count is used.
     let booked = slurm.and_then(|given| given.cpus).filter(|_| !is_confined_by_slurm);
     [
         Some((listed.len() as f64, CpuTimeSource::CpuList(listed))),
@@ -118,38 +117,36 @@ fn cpu_limits(
     ]
 }
 
-/// The logical processors of the packages that `cpuinfo` shows; zero where it does not tell.
+/// The logical CPUs of the packages that `cpuinfo` lists; zero if it does not list packages.
 ///
-/// The kernel's own files never show fewer processors than that. A container behind lxcfs sees only its own, on the
-/// host's packages, and would take the whole packages for its own as well.
+/// The kernel's own files never show fewer CPUs than that. A container behind lxcfs sees only its own CPUs but the
+/// host's package ids, and would otherwise be charged for whole packages.
 fn package_threads(proc: &Path) -> usize {
     let cpuinfo = read_to_string(proc.join("cpuinfo")).unwrap_or_default();
-    let values = |name: &'static str| {
-        cpuinfo.lines().filter_map(move |line| line.split_once(':')).filter_map(move |(field, value)| {
-            if field.trim() == name { value.trim().parse::<usize>().ok() } else { None }
-        })
-    };
-    let packages = values("physical id").collect::<BTreeSet<_>>().len();
-    values("siblings").next().unwrap_or_default().saturating_mul(packages)
+    let packages = cpuinfo_fields(&cpuinfo, "physical id")
+        .filter_map(|id| id.parse::<usize>().ok())
+        .collect::<BTreeSet<_>>();
+    let siblings = cpuinfo_fields(&cpuinfo, "siblings").find_map(|count| count.parse::<usize>().ok());
+    siblings.unwrap_or_default().saturating_mul(packages.len())
 }
 
-/// Whether this process is one of several that a message-passing launcher started, and bound, on this host.
+/// Whether an MPI launcher started several processes on this host, including this one, and bound them to CPUs.
 ///
-/// Open MPI binds to cores unless it is told not to; MPICH and Intel MPI likewise. `torchrun` binds nothing.
+/// Open MPI, MPICH and Intel MPI bind to cores by default. `torchrun` binds nothing.
 fn is_bound_by_mpi(read_variable: VariableLookup<'_>) -> bool {
     ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"].iter().any(|name| {
         read_variable(name).and_then(|count| count.trim().parse().ok()).is_some_and(|count: u32| count > 1)
     })
 }
 
-/// The processors that the process may run on, as `taskset` and container engines set them.
+/// The CPUs that the process may run on, as `taskset` and container engines set them.
 fn cpu_affinity(proc: &Path) -> Option<BTreeSet<usize>> {
     let status = read_to_string(proc.join("self/status")).ok()?;
     proc_stat::parse_cpu_list(status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?)
 }
 
-/// `MemTotal` of `/proc/meminfo`, which counts in KiB. It is a little less than what is plugged in: the firmware and
-/// the kernel keep some for themselves.
+/// `MemTotal` of `/proc/meminfo`, converted from KiB. It is slightly less than the installed memory, because the
+/// firmware and the kernel reserve some.
 fn total_memory(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)

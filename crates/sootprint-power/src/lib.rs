@@ -1,9 +1,11 @@
-//! Reads the energy of a machine's GPUs, CPUs and memory, and attributes it to a job: sources, GPU identification, job
-//! limits, the sampler thread, and the pure accumulator that turns readings into energy with bounds.
+//! Reads the energy of a machine's GPUs, CPUs and memory and attributes it to a job.
+//!
+//! The crate holds the power sources, GPU identification, the limits of the job, the sampler thread and the pure
+//! accumulator that turns readings into energy with bounds.
 //!
 //! # Limits
-//! - Hardware is read on Linux. Elsewhere NVIDIA GPUs are read where NVML is installed, and everything else is reported
-//!   as unknown.
+//! - Hardware is read on Linux. On other systems NVIDIA GPUs are read if NVML is installed, and everything else is
+//!   reported as unknown.
 //! - The energy of a GPU is the energy of the whole GPU: other processes on it are included.
 
 #![forbid(unsafe_code)]
@@ -11,9 +13,12 @@
 mod accelerator;
 mod accumulator;
 mod clock;
+mod data_quality;
+mod env;
 mod gpu;
 mod gpu_processes;
 mod job_limits;
+mod proc_cpuinfo;
 mod sampler;
 mod source;
 

@@ -1,66 +1,46 @@
-//! The one sampler thread that all runs of a process share.
+//! The sampler thread that all runs of a process share.
 //!
-//! A hook posts a timestamp and goes on; the thread reads the boards and finds the energy at that timestamp on the
-//! line between its readings. Nothing that trains ever waits for a board.
+//! A hook posts a timestamp and returns. The sampler thread reads the hardware and interpolates the energy at that
+//! timestamp between its readings, so the training never waits for a GPU.
+//!
+//! The sampler is independent of runs: it calls closures on its own thread with a moment and the accumulator. The
+//! ledger is built on top of it, and a run is recorded on the thread that has the readings.
+//!
+//! The thread owns the data and the handles own the sending half of a channel: when the last handle is dropped, the
+//! channel closes and the thread ends.
 
 mod sensor_group;
+mod session;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
-use crate::accumulator::{EnergyAccumulator, SensorEvent};
+use sootprint_core::sync::lock_ignoring_poison;
+
 use crate::clock::SamplerClock;
-use crate::source::ComponentInfo;
-
 use sensor_group::SensorGroup;
-pub use sensor_group::SourceConfig;
+use session::QueryCallback;
 
-/// A handle on the sampler thread. The thread ends when the last handle is gone.
+pub use sensor_group::{BoundaryPrecision, SourceConfig};
+pub use session::{SampleCallback, SampleView, SessionStart};
+
+/// A handle on the sampler thread. The thread ends when the last handle is dropped.
 #[derive(Debug)]
 pub struct Sampler {
     command_tx: mpsc::Sender<SamplerCommand>,
 }
 
-/// The part of a run that the meter serves, from [`Sampler::start_session`] until it is dropped.
+/// A measurement of one run, from [`Sampler::start_session`] until it is dropped.
 #[derive(Debug)]
 pub struct SamplerSession {
     sampler: Arc<Sampler>,
     id: u64,
     clock: SamplerClock,
     origin: Duration,
-}
-
-/// What the meter knows at one moment of a session; times count from the session's beginning.
-pub struct SampleView<'a> {
-    /// The time since the session began.
-    pub now: Duration,
-    /// The energy of the session so far.
-    pub accumulator: &'a EnergyAccumulator,
-    /// The components that are sampled, in the order of the energies.
-    pub components: &'a [ComponentInfo],
-}
-
-/// Is called on the meter's thread after each reading, with what the reading showed besides energy.
-pub type SampleCallback = Box<dyn FnMut(&SampleView<'_>, &[SensorEvent]) + Send>;
-
-/// Is called on the meter's thread once, for a moment that a hook marked.
-type QueryCallback = Box<dyn FnOnce(&SampleView<'_>) + Send>;
-
-/// How closely the energy at a moment is to be known where a counter ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BoundaryPrecision {
-    /// To a millisecond or two, after which nothing trains any more: the end of a run.
-    Final,
-    /// As closely, as far as that does not slow down what goes on: of an epoch.
-    High,
-    /// To tens of milliseconds, or as it comes: of a phase, of which a training may have some in each step.
-    Low,
-    /// No edge of anything: somebody asks, and all is read at once for him.
-    Immediate,
 }
 
 enum SamplerCommand {
@@ -81,34 +61,24 @@ enum SamplerCommand {
     },
 }
 
-/// What a session is measured with.
+/// The sources of a session.
 enum SessionSource {
     Config(SourceConfig),
-    /// Those of the session with this id.
+    /// The sources of the session with this id.
     Existing(u64),
 }
 
-/// What a session learns when it begins.
-pub struct SessionStart {
-    clock: SamplerClock,
-    origin: Duration,
-    /// The components that are read.
-    pub components: Vec<ComponentInfo>,
-    /// What is there and cannot be read, and why.
-    pub gaps: Vec<String>,
-}
-
 impl Sampler {
-    /// The process's meter, started when there is none.
+    /// Returns the sampler of this process and starts it if necessary.
     ///
     /// # Errors
-    /// When the system gives no further thread.
+    /// If the thread cannot be spawned.
     pub fn shared() -> io::Result<Arc<Self>> {
-        // Beside it whose it is: a process that was forked has the meter and not its thread.
+        // Stored with the process id: a forked process inherits the handle but not the thread.
         static SHARED: Mutex<(u32, Weak<Sampler>)> = Mutex::new((0, Weak::new()));
 
         let process = std::process::id();
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = lock_ignoring_poison(&SHARED);
         if shared.0 == process
             && let Some(sampler) = shared.1.upgrade()
         {
@@ -116,17 +86,17 @@ impl Sampler {
         }
         let (command_tx, command_rx) = mpsc::channel();
         thread::Builder::new()
-            .name("sootprint-meter".to_owned())
+            .name("sootprint-sampler".to_owned())
             .spawn(move || run_sampler_loop(&command_rx))?;
         let sampler = Arc::new(Self { command_tx });
         *shared = (process, Arc::downgrade(&sampler));
         Ok(sampler)
     }
 
-    /// Begins a session: takes a first reading, from which its energy counts. Waits for that reading.
+    /// Starts a session with a first reading, from which its energy counts. Blocks until that reading.
     ///
     /// # Errors
-    /// When the thread is gone.
+    /// If the sampler thread has ended.
     pub fn start_session(
         self: &Arc<Self>,
         config: SourceConfig,
@@ -142,13 +112,13 @@ impl Sampler {
     ) -> io::Result<(SamplerSession, SessionStart)> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-        let gone = |_| io::Error::other("the sampler thread has ended");
+        let ended = |_| io::Error::other("the sampler thread has ended");
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let (start_tx, start_rx) = mpsc::sync_channel(1);
         self.command_tx
             .send(SamplerCommand::StartSession { id, source, on_sample, start_tx })
-            .map_err(|_| gone(mpsc::RecvError))?;
-        let start = start_rx.recv().map_err(gone)?;
+            .map_err(|_| ended(mpsc::RecvError))?;
+        let start = start_rx.recv().map_err(ended)?;
         let session = SamplerSession {
             sampler: Arc::clone(self),
             id,
@@ -160,12 +130,13 @@ impl Sampler {
 }
 
 impl SamplerSession {
-    /// Begins another session on the same readings: what it sums up costs no reading more. In two steps, because the
-    /// second waits for a reading, and who holds a lock on this session must not.
+    /// Prepares another session on the same readings, which costs no additional reads.
+    ///
+    /// The returned closure starts the session and blocks until its first reading, so the caller can release a lock
+    /// on this session before it calls the closure.
     ///
     /// # Errors
-    /// When the thread is gone.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "only where a process can attach to another"))]
+    /// The closure fails if the sampler thread has ended.
     pub fn session_starter(&self) -> impl FnOnce(SampleCallback) -> io::Result<(Self, SessionStart)> + use<> {
         let (sampler, id) = (Arc::clone(&self.sampler), self.id);
         move |on_sample| sampler.start_session_from(SessionSource::Existing(id), on_sample)
@@ -176,14 +147,15 @@ impl SamplerSession {
         self.clock.now().saturating_sub(self.origin)
     }
 
-    /// Asks the meter for the energy at `at`, a moment of this session. Returns at once.
+    /// Queries the energy at `at`, a moment of this session, and returns immediately. `callback` runs on the
+    /// sampler thread once the energy is known.
     pub fn query_energy(
         &self,
         at: Duration,
         precision: BoundaryPrecision,
         callback: impl FnOnce(&SampleView<'_>) + Send + 'static,
     ) {
-        // A thread that is gone has nothing to tell; the run's end notices that.
+        // If the thread has ended there is no result; the run detects this when it finishes.
         let _ = self.sampler.command_tx.send(SamplerCommand::QueryEnergy {
             id: self.id,
             at,
@@ -199,7 +171,7 @@ impl Drop for SamplerSession {
     }
 }
 
-/// The thread: it sleeps until a command comes or a reading is due.
+/// The thread's main loop: sleeps until a command arrives or a reading is due.
 fn run_sampler_loop(command_rx: &Receiver<SamplerCommand>) {
     let mut groups: Vec<SensorGroup> = Vec::new();
     loop {
@@ -210,16 +182,18 @@ fn run_sampler_loop(command_rx: &Receiver<SamplerCommand>) {
         match command {
             Ok(SamplerCommand::StartSession { id, source, on_sample, start_tx }) => {
                 let group = match source {
-                    SessionSource::Config(instruments) => Some(sensor_group_for(&mut groups, instruments)),
-                    SessionSource::Existing(other) => groups.iter_mut().find(|rig| rig.has_session(other)),
+                    SessionSource::Config(config) => Some(sensor_group_for(&mut groups, config)),
+                    SessionSource::Existing(other) => {
+                        groups.iter_mut().find(|group| group.has_session(other))
+                    }
                 };
                 if let Some(group) = group {
-                    // Who asked and did not wait is detached by the drop of its session.
+                    // The receiver may be gone; dropping its session then ends it here too.
                     let _ = start_tx.send(group.start_session(id, on_sample));
                 }
             }
             Ok(SamplerCommand::QueryEnergy { id, at, precision, callback }) => {
-                if let Some(group) = groups.iter_mut().find(|rig| rig.has_session(id)) {
+                if let Some(group) = groups.iter_mut().find(|group| group.has_session(id)) {
                     group.add_query(id, at, precision, callback);
                 }
             }
@@ -234,9 +208,9 @@ fn run_sampler_loop(command_rx: &Receiver<SamplerCommand>) {
     }
 }
 
-/// The rig of these instruments: runs on the same hardware share one, so that each board is read once.
+/// The group for this configuration. Runs on the same hardware share a group, so each GPU is read once.
 fn sensor_group_for(groups: &mut Vec<SensorGroup>, config: SourceConfig) -> &mut SensorGroup {
-    let position = match groups.iter().position(|rig| rig.matches_config(&config)) {
+    let position = match groups.iter().position(|group| group.matches_config(&config)) {
         Some(position) => position,
         None => {
             groups.push(SensorGroup::open(config));
@@ -258,7 +232,7 @@ mod tests {
         let script = [(1.0, 100.0), (1.0, 300.0)]
             .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
         SourceConfig::Replay(
-            Replay::new().with_component(ComponentKind::Gpu, "board", script).with_clock(clock.clone()),
+            Replay::new().with_component(ComponentKind::Gpu, "GPU", script).with_clock(clock.clone()),
         )
     }
 
@@ -294,7 +268,7 @@ mod tests {
         let (nested, _) = first.session_starter()(Box::new(|_, _| ())).unwrap();
         clock.advance(Duration::from_secs(1));
         assert!((energy_at(&first, first.now()) - 400.0).abs() < 1e-6);
-        // Of a script of its own, and of the first one's, which is in its second second.
+        // `second` has a script of its own; `nested` shares that of `first`, which is in its second second.
         assert!((energy_at(&second, second.now()) - 300.0).abs() < 1e-6);
         assert!((energy_at(&nested, nested.now()) - 300.0).abs() < 1e-6);
     }

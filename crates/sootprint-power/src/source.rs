@@ -1,7 +1,6 @@
-//! Where energy readings come from. A reading is a value with a unit, or a named reason why there is none.
+//! Power and energy sources. A reading is a value with a unit, or a named reason why there is none.
 
 mod cross_check;
-mod filtered;
 mod hwmon;
 mod nvml;
 mod power_model;
@@ -23,46 +22,46 @@ pub use replay::{Replay, ReplayError, ReplaySensor};
 pub(crate) use system::open_system_sources;
 pub use system::{SourceStatus, probe_sources};
 
-/// Something that can read the energy or the power of one or more components.
+/// A source that reads the energy or the power of one or more components.
 ///
-/// All methods run on the meter's own thread; they may take milliseconds and must not panic.
+/// All methods run on the sampler thread. They may take milliseconds and must not panic.
 pub(crate) trait EnergySource: Send {
-    /// The components that this source reads, in a fixed order.
+    /// The components of this source, in a fixed order.
     fn components(&self) -> Vec<ComponentInfo>;
 
-    /// How often a component wants to be read when one reading takes `cost`, which is zero as long as it is not known. A
-    /// counter loses nothing between reads; a power reading does.
+    /// The preferred interval between reads of a component if one read takes `cost`, which is zero while it is
+    /// unknown. A counter loses nothing between reads; a power reading does.
     fn cadence(&self, index: usize, cost: Duration) -> Duration;
 
     /// Reads the component at `index` of [`EnergySource::components`].
     ///
-    /// `now` is the time since the meter's clock began.
+    /// `now` is the time since the origin of the sampler's clock.
     ///
     /// # Errors
     /// The reason why there is no reading now. A later read may succeed.
     fn read(&mut self, index: usize, now: Duration) -> Result<SensorReading, ReadError>;
 
-    /// Whether the component's counter moves in ticks, so that an edge has to wait for the next one.
+    /// Whether the component is a counter that moves in ticks, so that a boundary has to wait for the next tick.
     fn is_ticking_counter(&self, _index: usize) -> bool {
         false
     }
 
-    /// The power of a component with a counter, by which what it used between two ticks is known.
+    /// The power of a component with a counter, from which its energy between two ticks is derived.
     fn read_power(&mut self, _index: usize) -> Option<Power> {
         None
     }
 
-    /// The ids of the processes that compute on a component now; none when the driver does not tell.
+    /// The ids of the processes that currently compute on a component. `None` if the driver does not list them.
     fn compute_processes(&mut self, _index: usize) -> Option<Vec<u32>> {
         None
     }
 
-    /// Whether the source can be read at any time, past and to come, as a script can.
+    /// Whether the source can be read at any past or future moment, as a script can.
     fn is_scripted(&self) -> bool {
         false
     }
 
-    /// Reasons why hardware that is there cannot be read at all, for people.
+    /// Reasons why existing hardware cannot be read, for display.
     fn gaps(&self) -> Vec<String> {
         Vec::new()
     }
@@ -71,52 +70,53 @@ pub(crate) trait EnergySource: Send {
 /// A part of the machine whose energy is counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComponentInfo {
-    /// What it is.
+    /// The kind of component.
     pub kind: ComponentKind,
-    /// What tells it from the others of its host: a board's UUID, `cpu`, `memory`.
+    /// Unique id within the host: a GPU's UUID, `cpu` or `memory`.
     pub id: String,
-    /// Its name for people.
+    /// The name for display.
     pub name: String,
-    /// How its energy is found.
+    /// How the energy is determined.
     pub method: MeasurementMethod,
-    /// The board, when it is one.
+    /// The GPU, if the component is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuInfo>,
-    /// The most that it can draw, when the driver says so.
+    /// The power limit, if the driver reports one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Power>,
-    /// The part of it that is ours, from 0 to 1; the readings are of this part already.
+    /// The job's share of the component, from 0 to 1. Readings are already scaled by it.
     pub share: f64,
-    /// How far its readings may be off. Modelled readings carry their own bounds. The ledger has the bounds alone.
+    /// Relative error of the readings. Modelled readings carry their own bounds. Not written to the ledger, which
+    /// contains the resulting bounds.
     #[serde(skip)]
     pub tolerance: SensorTolerance,
-    /// What a reader of the figure should know.
+    /// A remark on the figure for its readers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// How far a sensor may be off, as parts of what it shows.
+/// The relative error of a sensor.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SensorTolerance {
-    /// The truth may lie this much below what it shows, as in 0.05 for 5 %.
+    /// The true value may be lower by this fraction of the reading: 0.05 is 5 %.
     pub below: f64,
-    /// And this much above.
+    /// The true value may be higher by this fraction of the reading.
     pub above: f64,
 }
 
 impl SensorTolerance {
-    /// Of a sensor that shows the truth up to so large a part of the truth, as makers state it: what it shows is divided
-    /// by one more and by one less.
+    /// From the maximum error as a fraction of the true value, as manufacturers specify it. The bounds are the
+    /// reading divided by `1 + accuracy` and by `1 - accuracy`.
     pub const fn from_accuracy(accuracy: f64) -> Self {
         Self { below: 1.0 - 1.0 / (1.0 + accuracy), above: 1.0 / (1.0 - accuracy) - 1.0 }
     }
 
-    /// The least that the truth can be when the sensor shows this.
+    /// The lowest true value for a reading.
     pub fn lower_bound(self, reading: Energy) -> Energy {
         reading * (1.0 - self.below)
     }
 
-    /// The most that it can be.
+    /// The highest true value for a reading.
     pub fn upper_bound(self, reading: Energy) -> Energy {
         reading * (1.0 + self.above)
     }
@@ -125,15 +125,16 @@ impl SensorTolerance {
 /// One reading of one component.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SensorReading {
-    /// Energy since an origin that only the counter knows.
+    /// Energy since the counter's own origin.
     Counter(Energy),
     /// The power at this moment.
     Instant(Power),
-    /// The mean power over the time just past, as drivers report that smooth their sensor.
+    /// The mean power over the time before the reading, from drivers that smooth their sensor.
     Averaged {
         /// The mean power.
         mean: Power,
-        /// How long that time is; none when nobody says, and it is taken for the time since the last reading.
+        /// The length of that time. If `None`, the length is undocumented and the time since the last reading is
+        /// assumed.
         window: Option<Duration>,
     },
     /// Modelled energy since the source was opened.
@@ -141,7 +142,7 @@ pub enum SensorReading {
 }
 
 impl SensorReading {
-    /// The reading of a part of what was read, from 0 to 1.
+    /// The reading of a fraction of the component, from 0 to 1.
     pub fn scaled(self, share: f64) -> Self {
         match self {
             Self::Counter(energy) => Self::Counter(energy * share),
@@ -154,7 +155,7 @@ impl SensorReading {
     }
 }
 
-/// An energy with the bounds that its assumptions give it.
+/// An energy with bounds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct EnergyBounds {
     /// The lower bound.
@@ -166,33 +167,29 @@ pub struct EnergyBounds {
 }
 
 impl EnergyBounds {
-    /// The sum, whose bounds add up.
+    /// The sum. The bounds add up linearly.
     pub fn plus(self, other: Self) -> Self {
         Self { low: self.low + other.low, best: self.best + other.best, high: self.high + other.high }
     }
 
-    /// The same estimate where the truth may be `energy` as well.
+    /// Extends the bounds so that they include `energy`.
     pub fn include(self, energy: Energy) -> Self {
-        Self {
-            low: if energy < self.low { energy } else { self.low },
-            best: self.best,
-            high: if self.high < energy { energy } else { self.high },
-        }
+        Self { low: self.low.min(energy), best: self.best, high: self.high.max(energy) }
     }
 
-    /// The same estimate where the truth may be anything from nothing to `most`.
+    /// Extends the bounds so that they include everything from zero to `max_energy`.
     pub fn widen_to(self, max_energy: Energy) -> Self {
         self.include(Energy::ZERO).include(max_energy)
     }
 }
 
-/// Why a component could not be read.
+/// The reason why a component could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// The board fell off the bus: nothing comes from it until the machine restarts.
-    #[error("the board is lost ({0}); it needs a reset or a restart of the machine")]
+    /// The GPU is no longer on the bus. It cannot be read until it is reset or the machine restarts.
+    #[error("GPU lost ({0}); reset it or restart the machine")]
     Lost(String),
-    /// The driver or the system answered with an error.
+    /// The driver or the operating system returned an error.
     #[error("{0}")]
     Failed(String),
 }

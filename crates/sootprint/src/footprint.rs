@@ -84,7 +84,7 @@ impl FootprintBuilder {
             }
             LedgerEntry::GpuUsers { component, users, .. } => {
                 let seen = self.users.entry(component).or_default();
-                *seen = GpuUsers { ours: seen.ours || users.ours, others: seen.others || users.others };
+                *seen = GpuUsers { own: seen.own || users.own, foreign: seen.foreign || users.foreign };
             }
             LedgerEntry::IdlePower { power } => self.idle_power = Some(power),
             LedgerEntry::TrainingType { training_type, base_model } => {
@@ -152,13 +152,13 @@ impl FootprintBuilder {
         }
         match &self.training_gpus {
             Some(training_gpus) => training_gpus.contains(&position),
-            None => !self.has_own_process() || self.users.get(&position).is_some_and(|users| users.ours),
+            None => !self.has_own_process() || self.users.get(&position).is_some_and(|users| users.own),
         }
     }
 
     /// Whether a process of ours was seen on any board.
     fn has_own_process(&self) -> bool {
-        self.users.values().any(|users| users.ours)
+        self.users.values().any(|users| users.own)
     }
 
     /// The grams for an amount of the components' energy, at the facility's meter; as far as they are known before
@@ -305,7 +305,7 @@ impl FootprintBuilder {
         let counted = components.iter().enumerate().filter(|(position, it)| self.is_counted(*position, it));
         counted
             .map(|(position, component)| {
-                let shared = self.users.get(&position).is_some_and(|users| users.others);
+                let shared = self.users.get(&position).is_some_and(|users| users.foreign);
                 let total = self.totals.get(position).copied().unwrap_or_default();
                 ComponentSummary { shared, ..component_summary(component, total) }
             })

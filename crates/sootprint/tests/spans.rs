@@ -1,14 +1,15 @@
-//! What who listens through `tracing` hears of a run. Alone in its process: what a place in the code may say is settled
-//! for all threads at once, and a test that listens for itself would race with others that do not.
+//! Tests the `tracing` spans of a run. The test has a process of its own: `tracing` caches for all threads whether
+//! a call site is enabled, so concurrent tests without a subscriber would interfere.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use sootprint::{CarbonIntensity, ComponentKind, Power, Pue, Replay, Run, VirtualClock};
+use sootprint_core::sync::lock_ignoring_poison;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Subscriber};
@@ -16,7 +17,7 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The fields of each span, under its name and its order; the spans that are closed.
+/// The names of the spans, the fields of each by its order, and the closed spans.
 #[derive(Debug, Default)]
 struct RecordedSpans {
     names: Vec<(Id, &'static str, Option<Id>)>,
@@ -28,8 +29,8 @@ struct RecordedSpans {
 struct SpanRecorder(Arc<Mutex<RecordedSpans>>);
 
 impl SpanRecorder {
-    fn recorded(&self) -> std::sync::MutexGuard<'_, RecordedSpans> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recorded(&self) -> MutexGuard<'_, RecordedSpans> {
+        lock_ignoring_poison(&self.0)
     }
 }
 
@@ -46,7 +47,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanRecorder {
         let parent = context.span(id).and_then(|span| span.parent()).map(|parent| parent.id());
         assert_eq!(attributes.metadata().level(), &Level::INFO);
         let mut recorded = self.recorded();
-        // A registry gives the id of a closed span to a later one.
+        // A registry reuses the id of a closed span.
         let key = u64::try_from(recorded.names.len()).unwrap();
         attributes.record(&mut FieldRecorder(recorded.fields.entry(key).or_default()));
         recorded.names.push((id.clone(), attributes.metadata().name(), parent));

@@ -86,9 +86,9 @@ fn estimate_matches_published_llama_figures() {
 fn invalid_estimate_arguments_are_rejected() {
     let sandbox = TestSandbox::new();
     for (words, reason) in [
-        ("--hardware A100 --hours 1", "A100 SXM4 80GB or A100 SXM4 40GB"),
-        ("--hardware Voodoo2 --hours 1", "no hardware is known"),
-        ("--hardware TPU-v5e --hours 1", "nobody published"),
+        ("--hardware A100 --hours 1", "A100 SXM4 80GB, A100 SXM4 40GB"),
+        ("--hardware Voodoo2 --hours 1", "unknown hardware"),
+        ("--hardware TPU-v5e --hours 1", "no published power"),
         ("--hardware T4 --hours -1", "-1 hours"),
         ("--hardware T4 --hours 1 --count 0", "one device at least"),
         ("--hardware T4 --hours 1 --power 0", "0 W"),

@@ -1,18 +1,19 @@
-//! Which accelerator a name means: as people write it, and as drivers do.
+//! Finds the accelerator for a name as users write it or as drivers report it.
 
-use super::{AcceleratorError, HardwareRow};
+use super::error::AcceleratorError;
+use super::table::{HardwareRow, normalize};
 
-/// What a vendor calls its boards, which people leave out or not.
+/// Vendor and product words that users may add or leave out.
 const IGNORED_WORDS: [&str; 7] = ["nvidia", "amd", "intel", "google", "tesla", "geforce", "gpu"];
 
-/// After a miss so many names are suggested at most.
+/// Number of suggestions after a failed lookup.
 const MAX_SUGGESTIONS: usize = 5;
 
-/// Nobody types a device's name of more letters.
+/// Names longer than this get no suggestions.
 const MAX_NAME_LEN: usize = 80;
 
-/// The row of that very name; else that with the longest part of a driver's name in it; else the only one that has all
-/// of its words.
+/// Returns the row with exactly this name. Otherwise returns the row with the longest driver name inside `name`, or
+/// the only row that contains all of its words.
 pub(super) fn find_row<'a>(rows: &'a [HardwareRow], name: &str) -> Result<&'a HardwareRow, AcceleratorError> {
     let query = normalize(name);
     if let Some(row) = rows.iter().find(|row| normalize(&row.name) == query) {
@@ -40,7 +41,7 @@ pub(super) fn find_row<'a>(rows: &'a [HardwareRow], name: &str) -> Result<&'a Ha
     }
 }
 
-/// Those that have every word of the name; `A100` is a word of four boards.
+/// The rows that contain every word of the name. `A100` is a word of four GPUs.
 fn rows_with_words<'a>(rows: &'a [HardwareRow], name: &str) -> Vec<&'a HardwareRow> {
     let words: Vec<&str> =
         name.split(' ').filter(|word| !word.is_empty() && !IGNORED_WORDS.contains(word)).collect();
@@ -51,7 +52,7 @@ fn rows_with_words<'a>(rows: &'a [HardwareRow], name: &str) -> Vec<&'a HardwareR
     rows.iter().filter(|row| !words.is_empty() && has_all(row)).collect()
 }
 
-/// Whether it is the word, or the word without its number: `sxm` for `sxm4`.
+/// Whether a known word is this word, or this word followed by a number: `sxm` matches `sxm4`.
 fn matches_word(known: &str, word: &str) -> bool {
     let is_series = word.len() > 2 && word.ends_with(|last: char| last.is_ascii_alphabetic());
     known
@@ -59,8 +60,8 @@ fn matches_word(known: &str, word: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || is_series && rest.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
-/// Whether a part is in a name between the ends of words: `a10` is not in `a100`, nor `b200` in `gb200`. A size in
-/// gigabytes may be without its unit.
+/// Whether `name` contains `part` as whole words: `a10` is not in `a100`, nor `b200` in `gb200`. A memory size may
+/// lack its unit.
 fn contains_whole_words(name: &str, part: &str) -> bool {
     let is_word_boundary = |letter: Option<char>| letter.is_none_or(|letter| !letter.is_alphanumeric());
     name.match_indices(part).any(|(start, _)| {
@@ -96,19 +97,9 @@ fn suggest_names(rows: &[HardwareRow], name: &str) -> Vec<String> {
     near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// Lower case, with single spaces for whatever stands between words.
-pub(super) fn normalize(name: &str) -> String {
-    let letters: String = name
-        .to_lowercase()
-        .chars()
-        .map(|letter| if letter.is_alphanumeric() || letter == '+' { letter } else { ' ' })
-        .collect();
-    letters.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::read_rows;
+    use super::super::table::read_rows;
     use super::*;
 
     fn found_name(text: &str) -> Result<String, AcceleratorError> {
@@ -125,10 +116,10 @@ mod tests {
         }
     }
 
-    /// The left ones are what NVML and the like give.
+    /// The names on the left are those that NVML and other drivers report.
     #[test]
     fn driver_names_are_found() {
-        for (driver, known) in [
+        for (driver, expected) in [
             ("NVIDIA A100-SXM4-80GB", "A100 SXM4 80GB"),
             ("NVIDIA A100 80GB PCIe", "A100 PCIe 80GB"),
             ("A100-PCIE-40GB", "A100 PCIe 40GB"),
@@ -148,7 +139,7 @@ mod tests {
             ("Apple M2 Max", "Apple M2 Max"),
             ("TPU v3", "TPU v3 (chip)"),
         ] {
-            assert_eq!(found_name(driver).as_deref(), Ok(known), "{driver}");
+            assert_eq!(found_name(driver).as_deref(), Ok(expected), "{driver}");
         }
     }
 
@@ -169,7 +160,7 @@ mod tests {
         let error = found_name("A100-80GB").unwrap_err().to_string();
         assert_eq!(
             error,
-            "`A100-80GB` may mean A100 SXM4 80GB or A100 PCIe 80GB; give the name of the one that is meant"
+            "ambiguous hardware `A100-80GB`: use one of the names A100 SXM4 80GB, A100 PCIe 80GB"
         );
     }
 

@@ -3,41 +3,67 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use sootprint_core::{Energy, Power};
 
+use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
+use super::power_history;
 use super::tick_tracker::{CounterTick, InitialLag, TickTracker};
-use super::{ComponentTotal, HISTORY_LEN, MAX_TICK_INTERVAL, power_history};
 use crate::source::{ComponentInfo, EnergyBounds, SensorReading, SensorTolerance};
 
-/// Power readings that lie further apart than this are not joined: what happened between them is a gap.
+/// Power readings further apart than this are not integrated: the time between them is a gap.
 const MAX_INTEGRATION_GAP: Duration = Duration::from_secs(10);
 
-/// Where a counter's board tells no power, its mean over at least so long stands in at an edge.
+/// If a counter's GPU reports no power, the mean power over at least this time is used at a boundary.
 const FALLBACK_WINDOW: Duration = Duration::from_secs(1);
 
-/// A board may exceed its limit for a moment, and a counter shows what the time since its last tick used.
+/// A GPU may briefly exceed its limit, and a counter may include energy from before the last reading.
 const LIMIT_HEADROOM: f64 = 1.5;
+
+/// The energy of one component so far. All values only grow, except the bounds, which narrow when a tick is
+/// observed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ComponentTotal {
+    /// The best estimate.
+    #[serde(rename = "e")]
+    pub energy: Energy,
+    /// The lower bound from the readings alone, without unmeasured time.
+    #[serde(rename = "lo")]
+    pub low: Energy,
+    /// The upper bound, likewise without unmeasured time.
+    #[serde(rename = "hi")]
+    pub high: Energy,
+    /// Seconds covered by readings.
+    #[serde(rename = "m")]
+    pub measured: f64,
+    /// Seconds not covered by any reading.
+    #[serde(rename = "u")]
+    pub unmeasured: f64,
+    /// Number of counter resets.
+    #[serde(rename = "r")]
+    pub resets: u32,
+}
 
 #[derive(Debug)]
 pub(super) struct ComponentAccumulator {
     limit: Option<Power>,
     tolerance: SensorTolerance,
-    /// The last good reading and when it was taken.
+    /// The last successful reading and its time.
     last_reading: Option<(Duration, SensorReading)>,
-    /// Up to when the total accounts for the time.
+    /// The time up to which the total is complete.
     covered_until: Option<Duration>,
     pub(super) is_unavailable: bool,
-    /// As the readings show it; a counter that ticks lags behind the truth in it.
+    /// The total as the readings show it. That of a ticking counter lags behind the true energy.
     total: ComponentTotal,
-    /// The highest mean power between two readings so far.
+    /// The highest mean power between two readings.
     highest_mean_power: Power,
     /// The energy after each of the last observations, oldest first.
     history: VecDeque<(Duration, Energy)>,
-    /// None for a component whose readings are up to the moment.
+    /// `None` for a component whose readings are current.
     pub(super) tick_tracker: Option<TickTracker>,
 }
 
-/// What a reading was.
+/// The classification of a reading.
 pub(super) enum ReadingOutcome {
     Accepted,
     CounterReset,
@@ -63,7 +89,7 @@ impl ComponentAccumulator {
         self.last_reading.is_some() && !self.is_unavailable
     }
 
-    /// Nothing came at this time. Before the first reading there is nothing to compare with: silence counts from here.
+    /// Records that a read failed. Before the first successful reading, unmeasured time counts from here.
     pub(super) fn record_missed_read(&mut self, now: Duration) {
         self.covered_until.get_or_insert(now);
         if let Some(ticks) = &mut self.tick_tracker {
@@ -71,7 +97,7 @@ impl ComponentAccumulator {
         }
     }
 
-    /// Takes a reading; `after_silence` when one before it did not come.
+    /// Records a reading. `after_gap` is set if the previous read failed.
     pub(super) fn record_reading(
         &mut self,
         now: Duration,
@@ -101,8 +127,8 @@ impl ComponentAccumulator {
                 }
                 None => self.total.unmeasured += time.as_secs_f64(),
             }
-        } else if let Some(settled) = self.covered_until {
-            self.total.unmeasured += now.saturating_sub(settled).as_secs_f64();
+        } else if let Some(until) = self.covered_until {
+            self.total.unmeasured += now.saturating_sub(until).as_secs_f64();
         }
         self.last_reading = Some((now, reading));
         self.covered_until = Some(now);
@@ -113,7 +139,7 @@ impl ComponentAccumulator {
         outcome
     }
 
-    /// The energy between two readings; none when they show none.
+    /// The energy between two readings. `None` if it cannot be derived from them.
     fn energy_between(
         &self,
         before: SensorReading,
@@ -131,47 +157,48 @@ impl ComponentAccumulator {
                 best: after.best - before.best,
                 high: after.high - before.high,
             }),
-            // Instant readings lie on the curve: the best is the trapezoid between them, the bounds are its corners.
+            // Instant readings lie on the power curve: best is the trapezoid, the bounds are its lower and upper
+            // corner.
             (SensorReading::Instant(before), SensorReading::Instant(after)) if is_joinable => {
                 Some(power_history::trapezoid_bounds(before, after, time))
             }
-            // An averaged reading stands for the time before it: such readings tile.
+            // An averaged reading covers the time before it, so consecutive readings tile.
             (_, SensorReading::Averaged { mean, window }) if is_joinable => {
                 let best = mean * time;
                 let Some(window) = window else { return exactly(best) };
                 let (low, high) = self.window_overlap(mean, window, time);
-                // A limit that the driver does not hold must not turn the bounds around.
-                Some(EnergyBounds { low: min_energy(low, best), best, high: max_energy(high, best) })
+                // The GPU may exceed its limit, which must not invert the bounds.
+                Some(EnergyBounds { low: low.min(best), best, high: high.max(best) })
             }
             _ => None,
         }
     }
 
-    /// The power around a silence says little of the power in it, which may have been nothing or the limit.
+    /// The power on both sides of a gap does not limit the power within it, which may be zero or the power limit.
     fn widen_after_gap(&self, energy: EnergyBounds, reading: SensorReading, time: Duration) -> EnergyBounds {
         match reading {
             SensorReading::Instant(_) | SensorReading::Averaged { window: None, .. } => {
                 energy.widen_to(self.max_power() * time)
             }
-            // A counter and a model know what was used meanwhile, and a mean of a known time has its own bounds.
+            // Counters and models include the energy of the gap, and a mean over a known window has its own bounds.
             SensorReading::Counter(_) | SensorReading::Modelled(_) | SensorReading::Averaged { .. } => energy,
         }
     }
 
-    /// The least and the most that can have been used in the last part of a time whose mean power is known, or in more
-    /// than that time: what is outside of both was used at nothing or at the limit.
+    /// The minimum and maximum energy of the last `time`, from the mean power of the last `window`. In the part that
+    /// only one of the two covers, the power may have been anything from zero to the limit.
     fn window_overlap(&self, mean: Power, window: Duration, time: Duration) -> (Energy, Energy) {
         let (whole, max_power) = (mean * window, self.max_power());
         if time <= window {
-            (clamp_to_zero(whole - max_power * (window - time)), min_energy(whole, max_power * time))
+            ((whole - max_power * (window - time)).max(Energy::ZERO), whole.min(max_power * time))
         } else {
             (whole, whole + max_power * (time - window))
         }
     }
 
-    /// Whether the component can have drawn that much, as far as its limit is known.
+    /// Whether the component can have used this much energy, given its power limit.
     fn is_plausible(&self, energy: EnergyBounds, reading: SensorReading, time: Duration) -> bool {
-        // A counter may show at once what was used since its last tick.
+        // A counter may report the energy since its last tick in one step.
         let lag =
             if matches!(reading, SensorReading::Counter(_)) { MAX_TICK_INTERVAL } else { Duration::ZERO };
         self.limit.is_none_or(|limit| energy.best <= limit * (time + lag) * LIMIT_HEADROOM)
@@ -182,7 +209,7 @@ impl ComponentAccumulator {
         self.total.low += self.tolerance.lower_bound(energy.low);
         self.total.high += self.tolerance.upper_bound(energy.high);
         self.total.measured += time.as_secs_f64();
-        // Over a shorter time a counter shows its tick's whole energy at once.
+        // Over a shorter time a counter may show the energy of a whole tick in one step.
         if let Some(mean) = energy.best / time
             && time >= MAX_TICK_INTERVAL
             && mean > self.highest_mean_power
@@ -191,7 +218,7 @@ impl ComponentAccumulator {
         }
     }
 
-    /// Keeps a tick that was seen closely; the first one tells how far the counter lagged behind at the beginning.
+    /// Records a tick that was observed closely. The first one determines how far the counter lagged at the start.
     fn record_tick(&mut self, then: Duration, now: Duration, energy: Energy) {
         let Some(ticks) = &mut self.tick_tracker else { return };
         if energy > Energy::ZERO && now - then <= ticks.resolution {
@@ -208,13 +235,13 @@ impl ComponentAccumulator {
         }
     }
 
-    /// The counter restarted somewhere between two readings. What it shows now was used since; what was used before
-    /// is known from the powers around it, or lost, when the time counts as unmeasured.
+    /// Handles a counter that restarted between two readings. Its new value was used since the restart. The energy
+    /// before the restart is derived from the power readings around it; without them the time counts as unmeasured.
     fn handle_counter_reset(&mut self, then: Duration, now: Duration, reading: SensorReading) {
         let time = now.saturating_sub(then);
         self.total.resets += 1;
         let SensorReading::Counter(count) = reading else { return };
-        // The counter may have shown last what was used up to a tick before.
+        // Before the restart the counter may have lagged by one tick.
         let at_limit = self.limit.map(|limit| limit * (time + MAX_TICK_INTERVAL));
         let since = if at_limit.is_none_or(|most| count <= most) { count } else { Energy::ZERO };
         let Some(used) = self
@@ -228,53 +255,52 @@ impl ComponentAccumulator {
             self.total.high += self.tolerance.upper_bound(since);
             return;
         };
-        let best = max_energy(used.best, since);
-        let high = max_energy(best, at_limit.unwrap_or(self.max_power() * time));
+        let best = used.best.max(since);
+        let high = best.max(at_limit.unwrap_or(self.max_power() * time));
         self.add_measured(time, EnergyBounds { low: since, best, high });
     }
 
     pub(super) fn total_at(&self, now: Duration) -> ComponentTotal {
         let total = self.total;
-        // Of a component that answers, the next reading will tell.
-        let silent = self.covered_until.filter(|_| self.is_unavailable);
-        let uncovered = silent.map_or(Duration::ZERO, |settled| now.saturating_sub(settled));
-        // Readings may be ahead of a moment just past, as when a tick after it had to be waited for.
-        let ahead = self.covered_until.map_or(Duration::ZERO, |settled| settled.saturating_sub(now));
+        // If the component responds, the next reading will cover this time.
+        let covered = self.covered_until.filter(|_| self.is_unavailable);
+        let uncovered = covered.map_or(Duration::ZERO, |until| now.saturating_sub(until));
+        // Readings may be later than `now`, for example if a query waited for a tick after it.
+        let ahead = self.covered_until.map_or(Duration::ZERO, |until| until.saturating_sub(now));
         let energy = self.energy_at(now);
         let until_now = energy - total.energy;
         let uncertainty = self.boundary_uncertainty(now) + self.initial_uncertainty();
         ComponentTotal {
             energy,
-            low: clamp_to_zero(total.low + self.tolerance.lower_bound(until_now) - uncertainty),
-            high: clamp_to_zero(total.high + self.tolerance.upper_bound(until_now) + uncertainty),
+            low: (total.low + self.tolerance.lower_bound(until_now) - uncertainty).max(Energy::ZERO),
+            high: (total.high + self.tolerance.upper_bound(until_now) + uncertainty).max(Energy::ZERO),
             measured: (total.measured - ahead.as_secs_f64()).max(0.0),
             unmeasured: total.unmeasured + uncovered.as_secs_f64(),
             ..total
         }
     }
 
-    /// The energy from the account's beginning to a moment.
+    /// The energy from the start to a moment.
     pub(super) fn energy_at(&self, moment: Duration) -> Energy {
         let lag = self.tick_tracker.as_ref().and_then(|ticks| ticks.initial_lag).unwrap_or_default();
-        clamp_to_zero(
-            self.energy_from_next_tick(moment).unwrap_or_else(|| self.interpolated_energy(moment))
-                - lag.energy,
-        )
+        let shown = self.energy_from_next_tick(moment).unwrap_or_else(|| self.interpolated_energy(moment));
+        // The difference may round to less than zero.
+        (shown - lag.energy).max(Energy::ZERO)
     }
 
-    /// The energy that a counter will show of a moment once it ticks: that of the tick after it, less what was used
-    /// from the moment on. It is never less than what the counter showed at that moment.
+    /// The energy that the counter will report for a moment once it ticks: the value at the next tick, less the
+    /// energy used between the moment and the tick. It is never less than the counter's value at the moment.
     fn energy_from_next_tick(&self, moment: Duration) -> Option<Energy> {
         let ticks = self.tick_tracker.as_ref()?;
         let tick = ticks.first_tick_after(moment)?;
         let bridged = tick.energy - self.energy_until_tick(tick, moment).best;
         let seen = self.history.partition_point(|(time, _)| *time <= moment);
         let counter_energy = seen.checked_sub(1).map_or(Energy::ZERO, |last| self.history[last].1);
-        Some(max_energy(bridged, counter_energy))
+        Some(bridged.max(counter_energy))
     }
 
-    /// How far the energy at a moment may be off because a counter moves in ticks. A component that was never read has
-    /// nothing that could be off.
+    /// The uncertainty of the energy at a moment that results from the ticks of the counter. Zero for a component
+    /// without any reading.
     fn boundary_uncertainty(&self, moment: Duration) -> Energy {
         let (Some(ticks), Some(_)) = (&self.tick_tracker, self.last_reading) else { return Energy::ZERO };
         let max_power = self.max_power();
@@ -285,8 +311,8 @@ impl ComponentAccumulator {
         max_power * tick.uncertainty + (high - low)
     }
 
-    /// The energy between a moment and the tick after it: by the power readings, else by the mean power that the counter
-    /// itself has shown of late, when it may have been nothing as well as the limit.
+    /// The energy between a moment and the next tick, from the power readings. Without them it is the recent mean
+    /// power of the counter, with bounds from zero to the power limit.
     fn energy_until_tick(&self, tick: CounterTick, moment: Duration) -> EnergyBounds {
         let by_power = self
             .tick_tracker
@@ -298,17 +324,17 @@ impl ComponentAccumulator {
             let (then, energy) = since.or(self.history.front()).copied().unwrap_or_default();
             let mean = ((tick.energy - energy) / tick.at.saturating_sub(then)).unwrap_or_default();
             let high = self.max_power() * time;
-            EnergyBounds { low: Energy::ZERO, best: min_energy(mean * time, high), high }
+            EnergyBounds { low: Energy::ZERO, best: (mean * time).min(high), high }
         })
     }
 
-    /// The same for the account's beginning, of which more is known once the counter has ticked.
+    /// The uncertainty at the start, which shrinks once the counter has ticked.
     fn initial_uncertainty(&self) -> Energy {
         let lag = self.tick_tracker.as_ref().and_then(|ticks| ticks.initial_lag);
         lag.map_or_else(|| self.boundary_uncertainty(Duration::ZERO), |lag| lag.uncertainty)
     }
 
-    /// What the readings show at a moment, on the line between those around it.
+    /// The energy at a moment, interpolated linearly between the readings around it.
     fn interpolated_energy(&self, moment: Duration) -> Energy {
         let after = self.history.partition_point(|(time, _)| *time < moment);
         match (after.checked_sub(1).map(|before| self.history[before]), self.history.get(after)) {
@@ -321,8 +347,8 @@ impl ComponentAccumulator {
         }
     }
 
-    /// How long the component may have drawn all it can, or nothing, without the line between the readings around a moment
-    /// having shown it: nothing at a reading, and a quarter of their distance in the middle.
+    /// Worst-case interpolation error at `moment`, as time at full power: 0 at a reading, a quarter of the sampling
+    /// interval midway between two.
     fn interpolation_error(&self, moment: Duration) -> Duration {
         let after = self.history.partition_point(|(time, _)| *time < moment);
         let before = after.checked_sub(1).map(|before| self.history[before].0);
@@ -333,7 +359,7 @@ impl ComponentAccumulator {
         (after - moment).mul_f64(part.clamp(0.0, 1.0))
     }
 
-    /// The most that the component is taken to draw: its limit, else the highest power or mean that was seen.
+    /// The assumed maximum power: the power limit, or without one the highest power or mean power observed.
     fn max_power(&self) -> Power {
         self.limit.unwrap_or_else(|| {
             let read =
@@ -341,17 +367,4 @@ impl ComponentAccumulator {
             if read < self.highest_mean_power { self.highest_mean_power } else { read }
         })
     }
-}
-
-/// A difference that rounding took below nothing.
-fn clamp_to_zero(energy: Energy) -> Energy {
-    max_energy(energy, Energy::ZERO)
-}
-
-fn min_energy(one: Energy, other: Energy) -> Energy {
-    if other < one { other } else { one }
-}
-
-fn max_energy(one: Energy, other: Energy) -> Energy {
-    if one < other { other } else { one }
 }

@@ -1,27 +1,27 @@
-//! The power of a counter's component from reading to reading, by which what it used between two ticks is known.
+//! Power samples of a component with a counter, from which its energy between two ticks is derived.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use sootprint_core::Power;
 
-use super::{HISTORY_LEN, MAX_TICK_INTERVAL};
+use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
 use crate::source::EnergyBounds;
 
-/// A reading speaks for a moment that is at most this far away.
+/// A sample is used for moments at most this far away.
 const MAX_SAMPLE_DISTANCE: Duration = Duration::from_secs(1);
 
-/// The power that a board tells may be this old: an H100 looks at it for 25 ms in each 100 ms, and tells what it saw until
-/// the next time (Yang et al. 2023, <https://arxiv.org/abs/2312.02741>).
+/// Maximum age of a reported power. An H100 samples its power for 25 ms of every 100 ms and reports that value
+/// until the next sample (Yang et al. 2023, <https://arxiv.org/abs/2312.02741>).
 const MAX_SAMPLE_AGE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Default)]
 pub(super) struct PowerHistory {
-    /// The last readings, oldest first.
+    /// The last samples, oldest first.
     samples: VecDeque<PowerSample>,
-    /// The highest of all.
+    /// The highest power of all samples.
     pub(super) highest_power: Power,
-    /// Whether the component was silent since the last reading.
+    /// Whether a read has failed since the last sample.
     has_gap: bool,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct PowerHistory {
 struct PowerSample {
     at: Duration,
     power: Power,
-    /// Whether nothing is known of the time since the one before it.
+    /// Whether a read failed between the previous sample and this one.
     after_gap: bool,
 }
 
@@ -38,23 +38,23 @@ impl PowerHistory {
         if self.samples.len() == HISTORY_LEN {
             self.samples.pop_front();
         }
-        let after_silence = std::mem::take(&mut self.has_gap);
-        self.samples.push_back(PowerSample { at, power, after_gap: after_silence });
+        let after_gap = std::mem::take(&mut self.has_gap);
+        self.samples.push_back(PowerSample { at, power, after_gap });
         if power > self.highest_power {
             self.highest_power = power;
         }
     }
 
-    /// The component did not answer.
+    /// Records that a read failed.
     pub(super) fn record_missed_read(&mut self) {
         self.has_gap = true;
     }
 
-    /// The integral over a short time; none where no reading is near.
+    /// The energy from `from` to `to`, a short time. `None` if no sample is near.
     ///
-    /// The power is taken to lie between all that were told in that time, or so soon before and after that they may be of
-    /// it. Where readings are far apart or on either side of a silence, and before the first one and after the last, it
-    /// may be anything from nothing to `most`.
+    /// The power is bounded by the samples within that time and those close enough before and after it that they
+    /// may belong to it. Where samples are far apart, around a failed read, and outside the first and last sample,
+    /// it is bounded by zero and `max_power`.
     pub(super) fn energy_between(
         &self,
         from: Duration,
@@ -69,7 +69,7 @@ impl PowerHistory {
         let pairs = samples.iter().zip(samples.iter().skip(1));
         let inside =
             pairs.map(|(then, now)| now.energy_since(then, from.max(then.at), to.min(now.at), max_power));
-        // The best guess is what the nearest reading showed.
+        // The best estimate is the power of the nearest sample.
         let outside =
             |time: Duration, power: Power| trapezoid_bounds(power, power, time).widen_to(max_power * time);
         let before = outside(first.at.min(to).saturating_sub(from), first.power);
@@ -82,7 +82,7 @@ impl PowerHistory {
 }
 
 impl PowerSample {
-    /// What was used in a part of the time since another reading, on the line between the two.
+    /// The energy of a part of the time since another sample, interpolated linearly between the two.
     fn energy_since(&self, then: &Self, from: Duration, to: Duration, max_power: Power) -> EnergyBounds {
         let Some(time) = to.checked_sub(from).filter(|time| !time.is_zero()) else {
             return EnergyBounds::default();
@@ -95,7 +95,7 @@ impl PowerSample {
     }
 }
 
-/// The energy between two readings of the power, which is taken to lie between them all the time.
+/// The energy between two power samples, whose power is assumed to stay between the two values.
 pub(super) fn trapezoid_bounds(before: Power, after: Power, time: Duration) -> EnergyBounds {
     let (low, high) = if before < after { (before, after) } else { (after, before) };
     EnergyBounds { low: low * time, best: (before + after) * 0.5 * time, high: high * time }

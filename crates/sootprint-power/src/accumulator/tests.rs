@@ -3,6 +3,7 @@ mod scenarios;
 use proptest::prelude::*;
 use sootprint_core::{ComponentKind, MeasurementMethod};
 
+use super::limits::HISTORY_LEN;
 use super::*;
 use crate::source::SensorTolerance;
 
@@ -10,7 +11,7 @@ fn gpu_component(tolerance: f64) -> ComponentInfo {
     ComponentInfo {
         kind: ComponentKind::Gpu,
         id: "GPU-0".into(),
-        name: "board".into(),
+        name: "GPU".into(),
         method: MeasurementMethod::Counter,
         gpu: None,
         limit: Some(Power::from_watts(700.0)),
@@ -36,7 +37,7 @@ fn lost_gpu() -> Result<SensorReading, ReadError> {
     Err(ReadError::Lost("gone".into()))
 }
 
-/// Plays readings to a board with a tolerance of 5 % and gives its total at the last of them.
+/// Feeds readings of a GPU with a tolerance of 5 % and returns its total at the last of them.
 fn accumulate(
     readings: impl IntoIterator<Item = (f64, Result<SensorReading, ReadError>)>,
 ) -> (ComponentTotal, Vec<SensorEvent>) {
@@ -96,9 +97,9 @@ fn mismatched_average_window_widens_bounds() {
         [low, energy, high].map(|energy| energy.to_string())
     };
     assert_eq!(bounds(1.0), ["500.0 J"; 3]);
-    // Of 500 J in the second at most 700 W × 0.6 s were used before, and at most 700 W × 0.4 s now.
+    // Of the 500 J in the second at most 700 W × 0.6 s were used before, and at most 700 W × 0.4 s since.
     assert_eq!(bounds(0.4), ["80.0 J", "200.0 J", "280.0 J"]);
-    // Half a second is in no reading, between nothing and 700 W.
+    // Half a second is in no reading: between 0 and 700 W.
     assert_eq!(bounds(1.5), ["500.0 J", "750.0 J", "850.0 J"]);
 }
 
@@ -143,9 +144,10 @@ fn power_readings_bridge_counter_reset() {
         accumulator.record_reading(seconds(time), 0, counter_reading(joules));
     }
     let total = accumulator.totals(seconds(0.6))[0];
-    // 80 J before, 400 W for the 0.2 s of the restart, of which 20 J were shown, and 80 J after.
+    // 80 J before, 400 W for the 0.2 s of the reset, of which 20 J were shown, and 80 J after.
     assert!(is_close(total.energy.joules(), 240.0), "{total:?}");
-    // At either end the counter, whose ticks were not seen, may be off by 0.25 s of 700 W, and at the restart by more.
+    // At either end the counter, whose ticks were not observed, may be off by 0.25 s of 700 W, and at the reset by
+    // more.
     assert!(is_close(total.low.joules(), 0.0), "{total:?}");
     assert!(is_close(total.high.joules(), (160.0 + 700.0 * 0.45) / 0.95 + 2.0 * 700.0 * 0.25), "{total:?}");
     assert_eq!((total.resets, total.unmeasured), (1, 0.0));
@@ -209,7 +211,7 @@ fn lost_gpu_time_is_unmeasured() {
         (6.0, lost_gpu()),
         (9.0, lost_gpu()),
     ]);
-    assert_eq!(events.len(), 1, "told once: {events:?}");
+    assert_eq!(events.len(), 1, "reported once: {events:?}");
     assert!(
         is_close(total.energy.joules(), 400.0)
             && is_close(total.measured, 4.0)
@@ -232,7 +234,7 @@ fn counter_bridges_gap_power_does_not() {
 }
 
 #[test]
-fn silent_gpu_is_unmeasured_from_start() {
+fn unresponsive_gpu_is_unmeasured_from_start() {
     let (total, _) = accumulate([(1.0, lost_gpu()), (5.0, lost_gpu())]);
     assert!(is_close(total.unmeasured, 4.0) && is_close(total.measured, 0.0));
 }
@@ -250,20 +252,21 @@ fn boundary_energy_is_interpolated() {
 }
 
 proptest! {
-    /// Whatever a board does, its energy never falls, stays within its bounds, and time is never lost or doubled.
+    /// For any behaviour of a GPU, its energy never decreases and stays within its bounds, and no time is lost or
+    /// counted twice.
     #[test]
     fn energy_grows_and_time_adds_up(
         steps in prop::collection::vec((1_u32..5_000, 0_u32..4, 0.0_f64..700.0), 1..60),
     ) {
-        let mut tally = EnergyAccumulator::new([(&gpu_component(0.05), false)]);
+        let mut accumulator = EnergyAccumulator::new([(&gpu_component(0.05), false)]);
         let (mut now, mut count, mut before) = (Duration::ZERO, 0.0, 0.0);
-        tally.record_reading(now, 0, counter_reading(count));
+        accumulator.record_reading(now, 0, counter_reading(count));
         for (millis, event, watts) in steps {
             let time = Duration::from_millis(u64::from(millis));
             now += time;
             count = if event == 1 { 0.0 } else { count + watts * time.as_secs_f64() };
-            tally.record_reading(now, 0, if event == 2 { lost_gpu() } else { counter_reading(count) });
-            let total = tally.totals(now)[0];
+            accumulator.record_reading(now, 0, if event == 2 { lost_gpu() } else { counter_reading(count) });
+            let total = accumulator.totals(now)[0];
             prop_assert!(total.energy.joules() >= before);
             prop_assert!(total.low <= total.energy && total.energy <= total.high);
             prop_assert!((total.measured + total.unmeasured - now.as_secs_f64()).abs() < 1e-6);
@@ -271,17 +274,17 @@ proptest! {
         }
     }
 
-    /// Cutting a window anywhere never changes its sum.
+    /// Splitting a window at any point does not change its sum.
     #[test]
     fn window_equals_sum_of_parts(
         powers in prop::collection::vec(0.0_f64..700.0, 2..HISTORY_LEN), cut in 0.0_f64..1.0,
     ) {
-        let mut tally = EnergyAccumulator::new([(&gpu_component(0.0), false)]);
+        let mut accumulator = EnergyAccumulator::new([(&gpu_component(0.0), false)]);
         for (second, watts) in powers.iter().enumerate() {
-            tally.record_reading(seconds(second as f64), 0, instant_reading(*watts));
+            accumulator.record_reading(seconds(second as f64), 0, instant_reading(*watts));
         }
         let end = (powers.len() - 1) as f64;
-        let at = |time: f64| tally.energy_at(seconds(time))[0].joules();
+        let at = |time: f64| accumulator.energy_at(seconds(time))[0].joules();
         let parts = (at(end * cut) - at(0.0)) + (at(end) - at(end * cut));
         let whole: f64 = powers.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).sum();
         prop_assert!((parts - whole).abs() < 1e-9 * whole.max(1.0));

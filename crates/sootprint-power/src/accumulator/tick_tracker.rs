@@ -1,24 +1,29 @@
-//! A counter that moves in ticks, as NVIDIA's do every 20 to 100 ms: what it shows is the energy at its last tick.
+//! Tracks the ticks of a counter, such as those of NVIDIA GPUs, which tick every 20 to 100 ms. The counter shows
+//! the energy at its last tick.
 //!
-//! Readings a few milliseconds apart tell when it ticked. The energy at a moment before a tick is then the tick's,
-//! less the power in between: so an edge is known to milliseconds, and not to a tick.
+//! Readings a few milliseconds apart locate a tick. The energy at a moment before the tick is the energy at the
+//! tick less the power in between, so a boundary is resolved to milliseconds instead of a whole tick.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use sootprint_core::Energy;
 
+use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
 use super::power_history::PowerHistory;
-use super::{HISTORY_LEN, MAX_TICK_INTERVAL, TICK_RESOLUTION};
+
+/// Two readings at most this far apart locate a tick between them, with an error of at most half of it. Where
+/// readings are expensive, [`TickTracker::set_resolution`] sets a longer interval.
+const TICK_RESOLUTION: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(super) struct TickTracker {
-    /// As far as they were seen closely, oldest first.
+    /// The ticks that were observed closely, oldest first.
     ticks: VecDeque<CounterTick>,
     pub(super) power_history: PowerHistory,
-    /// Known as soon as the counter has ticked once, or should have.
+    /// Known once the counter has ticked for the first time, or should have.
     pub(super) initial_lag: Option<InitialLag>,
-    /// How close two readings have to be to tell when it ticked.
+    /// The maximum distance of two readings that locate a tick.
     pub(super) resolution: Duration,
 }
 
@@ -33,18 +38,18 @@ impl Default for TickTracker {
     }
 }
 
-/// A movement of the counter.
+/// A tick of the counter.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CounterTick {
-    /// The middle of the readings around it.
+    /// The midpoint of the readings around it.
     pub(super) at: Duration,
-    /// How far it may lie from there.
+    /// The maximum distance of the tick from `at`.
     pub(super) uncertainty: Duration,
-    /// What the counter showed from then on.
+    /// The counter's value from this tick on.
     pub(super) energy: Energy,
 }
 
-/// The energy that the counter had yet to show when the account began, and how far that may be off.
+/// Energy from before the start that the counter had not shown yet, and its uncertainty.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct InitialLag {
     pub(super) energy: Energy,
@@ -52,7 +57,12 @@ pub(super) struct InitialLag {
 }
 
 impl TickTracker {
-    /// The counter ticked between two readings.
+    /// Sets the interval between two readings of the counter from now on.
+    pub(super) fn set_resolution(&mut self, interval: Duration) {
+        self.resolution = interval.max(TICK_RESOLUTION);
+    }
+
+    /// Records a tick between two readings.
     pub(super) fn record_tick(&mut self, then: Duration, now: Duration, energy: Energy) {
         if self.ticks.len() == HISTORY_LEN {
             self.ticks.pop_front();
@@ -64,7 +74,7 @@ impl TickTracker {
         self.ticks.back().is_some_and(|tick| tick.at >= moment)
     }
 
-    /// The first tick at or after a moment, unless it is so late that one before it must have been missed.
+    /// The first tick at or after a moment. `None` if it is so late that an earlier tick must have been missed.
     pub(super) fn first_tick_after(&self, moment: Duration) -> Option<CounterTick> {
         let next = self.ticks.iter().find(|tick| tick.at >= moment)?;
         (next.at - moment <= MAX_TICK_INTERVAL).then_some(*next)

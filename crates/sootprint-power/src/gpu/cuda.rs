@@ -1,35 +1,36 @@
-//! Which boards, and which slices of them, CUDA shows to this process, and in which order.
+//! The GPUs and MIG slices that CUDA shows to this process, and their order.
 //!
-//! `CUDA_VISIBLE_DEVICES` names boards by index, by UUID or the beginning of one, and slices (MIG) by UUID;
-//! `CUDA_DEVICE_ORDER` says what an index counts.
+//! `CUDA_VISIBLE_DEVICES` names GPUs by index, UUID or UUID prefix, and MIG slices by UUID. `CUDA_DEVICE_ORDER`
+//! determines the order that an index counts in.
 //! <https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables>,
 //! <https://docs.nvidia.com/datacenter/tesla/mig-user-guide/index.html#cuda-visible-devices>
 
 use super::{GpuInfo, resolve_entries, split_entries, unique_prefix_match};
+use crate::env::process_variable;
 
-/// The rules by which CUDA shows boards to this process.
+/// The rules that determine which GPUs CUDA shows to this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CudaVisibility {
-    /// The entries of `CUDA_VISIBLE_DEVICES`; none when it is unset and all boards show.
+    /// The entries of `CUDA_VISIBLE_DEVICES`. `None` if it is unset and all GPUs are visible.
     entries: Option<Vec<String>>,
-    /// Whether `CUDA_DEVICE_ORDER=PCI_BUS_ID` makes CUDA count as NVML does.
+    /// Whether `CUDA_DEVICE_ORDER=PCI_BUS_ID` makes CUDA count GPUs in NVML's order.
     is_pci_order: bool,
 }
 
-/// A device that CUDA may show: a board, or a slice of one.
+/// A device that CUDA may show: a GPU or a MIG slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VisibleDevice {
-    /// The position in the list that was asked about.
+    /// The position in the list passed to [`CudaVisibility::visible_devices`].
     pub position: usize,
-    /// Its number for CUDA; none for a slice that shows beside the one that CUDA takes of its board.
+    /// The CUDA device number. `None` for further slices of a GPU of which CUDA uses the first one.
     pub ordinal: Option<usize>,
 }
 
 impl CudaVisibility {
-    /// From the process's environment.
+    /// Reads the variables of this process.
     pub fn from_environment() -> Self {
-        let read = |name| std::env::var(name).ok();
-        Self::new(read("CUDA_VISIBLE_DEVICES").as_deref(), read("CUDA_DEVICE_ORDER").as_deref())
+        let [devices, order] = ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(process_variable);
+        Self::new(devices.as_deref(), order.as_deref())
     }
 
     /// From the values of `CUDA_VISIBLE_DEVICES` and `CUDA_DEVICE_ORDER`.
@@ -37,12 +38,13 @@ impl CudaVisibility {
         Self { entries: visible_devices.map(split_entries), is_pci_order: device_order == Some("PCI_BUS_ID") }
     }
 
-    /// The devices that CUDA shows, in its order.
+    /// The devices that CUDA shows, in CUDA's order.
     ///
-    /// `boards` is NVML's list, by PCI address, and `slices` gives the board of each slice and its UUID. A slice's
-    /// position counts on from the boards. As in CUDA the list ends at its first entry that names no device or one
-    /// that was named before. Of a board in slices that is not named by slice CUDA takes the first one; the others
-    /// show without a number, since NVML may count them in another order.
+    /// `gpus` is NVML's list, sorted by PCI address, and `slices` holds the GPU position and the UUID of each
+    /// slice. The positions of slices continue after those of the GPUs. As in CUDA, the list ends at the first
+    /// entry that names no device or a device that was already named. If a GPU with slices is named as a whole,
+    /// CUDA uses its first slice; the others are visible without a number, because NVML may list them in another
+    /// order.
     pub fn visible_devices(&self, gpus: &[GpuInfo], slices: &[(usize, String)]) -> Vec<VisibleDevice> {
         let positions = match &self.entries {
             None => (0..gpus.len()).collect(),
@@ -62,15 +64,15 @@ impl CudaVisibility {
         visible
     }
 
-    /// The entries that name slices, of which some may be unknown to NVML.
+    /// The entries that name MIG slices. NVML may not list all of them.
     pub fn mig_entries(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().flatten().map(String::as_str).filter(|entry| is_mig_entry(entry))
     }
 
-    /// Whether CUDA's numbers can be told from NVML's.
+    /// Whether CUDA's device numbers can be derived from NVML's.
     ///
-    /// CUDA's default order is fastest first, which no one but CUDA knows on a machine of mixed boards.
-    /// Entries that are UUIDs need no order.
+    /// By default CUDA orders GPUs from fastest to slowest, which cannot be reproduced outside CUDA if the models
+    /// differ. UUID entries do not depend on the order.
     pub fn is_order_known(&self, gpus: &[GpuInfo]) -> bool {
         let are_uuids = |entries: &Vec<String>| {
             entries.iter().all(|entry| entry.starts_with("GPU-") || is_mig_entry(entry))
@@ -81,12 +83,12 @@ impl CudaVisibility {
     }
 }
 
-/// What one entry of `CUDA_VISIBLE_DEVICES` names.
+/// The position of the device that one entry of `CUDA_VISIBLE_DEVICES` names.
 fn entry_position(entry: &str, gpus: &[GpuInfo], slices: &[(usize, String)]) -> Option<usize> {
     if let Ok(index) = entry.parse::<usize>() {
         (index < gpus.len()).then_some(index)
     } else if entry.starts_with("GPU-") {
-        unique_prefix_match(gpus.iter().map(|board| board.uuid.as_str()), entry)
+        unique_prefix_match(gpus.iter().map(|gpu| gpu.uuid.as_str()), entry)
     } else if is_mig_entry(entry) {
         unique_prefix_match(slices.iter().map(|(_, uuid)| uuid.as_str()), entry)
             .map(|slice| gpus.len() + slice)
@@ -112,13 +114,13 @@ mod tests {
         vec![gpu('a', "H200"), gpu('b', "H200"), gpu('c', "L4")]
     }
 
-    /// Position and number of each device that shows.
+    /// Position and device number of each visible device.
     fn visible_positions(value: Option<&str>, slices: &[(usize, String)]) -> Vec<(usize, Option<usize>)> {
         let visible = CudaVisibility::new(value, None).visible_devices(&mixed_gpus(), slices);
         visible.into_iter().map(|VisibleDevice { position, ordinal }| (position, ordinal)).collect()
     }
 
-    /// The table of CUDA's own rules.
+    /// The cases of CUDA's own documentation.
     #[test]
     fn visible_devices_follow_cuda_rules() {
         let cases: [(Option<&str>, &[usize]); 12] = [

@@ -1,24 +1,27 @@
-//! Which of AMD's boards ROCm shows to this process, and in which order.
+//! The AMD GPUs that ROCm shows to this process, and their order.
 //!
-//! ROCm numbers the graphics processors of the kernel's topology in its order. `ROCR_VISIBLE_DEVICES` names some of them
-//! by index or UUID; `HIP_VISIBLE_DEVICES` names some of those by index, and so does `CUDA_VISIBLE_DEVICES` in its
-//! absence. <https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html>
+//! ROCm numbers the GPUs in the order of the kernel's topology, which differs from the order of their addresses.
+//! `ROCR_VISIBLE_DEVICES` selects some of them by index or UUID. `HIP_VISIBLE_DEVICES` selects some of those by
+//! index, and so does `CUDA_VISIBLE_DEVICES` if the former is unset.
+//! <https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html>
 //!
-//! Each node of the topology has its place on the bus: `location_id` is bus, device and function in 16 bits.
+//! Each node of the topology has a bus location: `location_id` is bus, device and function in 16 bits. hwmon
+//! identifies GPUs by the same address, so no AMD library is loaded.
 //! <https://github.com/torvalds/linux/blob/master/drivers/gpu/drm/amd/amdkfd/kfd_topology.c>
 
 use std::path::Path;
 
 use super::{canonical_pci, resolve_entries, split_entries, unique_prefix_match};
+use crate::env::process_variable;
 
-/// The graphics processors that ROCm knows, by PCI address.
+/// The GPUs in ROCm's topology, by PCI address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RocmDevices {
-    /// All of the topology, and of each its number for ROCm in this process if it shows.
+    /// The address of each GPU of the topology, and its ROCm device number if it is visible to this process.
     devices: Vec<(String, Option<usize>)>,
 }
 
-/// What the kernel's topology says of a graphics processor.
+/// A GPU in the kernel's topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct KfdNode {
     pci: String,
@@ -27,12 +30,12 @@ struct KfdNode {
 }
 
 impl RocmDevices {
-    /// From `topology`, which is `/sys/class/kfd/kfd/topology/nodes`, and the process's environment.
+    /// Reads `topology`, which is `/sys/class/kfd/kfd/topology/nodes`, and the environment of this process.
     pub(crate) fn from_environment(topology: &Path) -> Self {
-        Self::new(topology, |name| std::env::var(name).ok())
+        Self::new(topology, process_variable)
     }
 
-    /// The variables of a process by their names.
+    /// As [`Self::from_environment`], with the given variables.
     pub(crate) fn new(topology: &Path, read_variable: impl Fn(&str) -> Option<String>) -> Self {
         let nodes = read_nodes(topology);
         let index = |entry: &str, count| entry.parse().ok().filter(|index: &usize| *index < count);
@@ -59,12 +62,12 @@ impl RocmDevices {
         Self { devices: devices.collect() }
     }
 
-    /// The number that ROCm has for the board at this address; none when it has none, or does not know the board.
+    /// ROCm's device number of the GPU at this address. `None` if it is hidden or not in the topology.
     pub(crate) fn ordinal(&self, pci: &str) -> Option<usize> {
         self.find(pci).and_then(|(_, ordinal)| *ordinal)
     }
 
-    /// Whether ROCm knows the board at this address and is told not to show it.
+    /// Whether the topology contains the GPU at this address and the environment hides it.
     pub(crate) fn is_hidden(&self, pci: &str) -> bool {
         self.find(pci).is_some_and(|(_, ordinal)| ordinal.is_none())
     }
@@ -74,8 +77,8 @@ impl RocmDevices {
     }
 }
 
-/// The graphics processors of the topology, in its order. A node that this process may not use cannot be read, and
-/// ROCm passes it over too.
+/// The GPUs of the topology, in its order. A node that this process may not use cannot be read; ROCm skips it as
+/// well.
 fn read_nodes(topology: &Path) -> Vec<KfdNode> {
     let mut folders: Vec<(u32, std::path::PathBuf)> = std::fs::read_dir(topology)
         .into_iter()
@@ -90,7 +93,7 @@ fn read_nodes(topology: &Path) -> Vec<KfdNode> {
 }
 
 fn read_node(folder: &Path) -> Option<KfdNode> {
-    // A processor's node has the number 0 here.
+    // The node of a CPU has the number 0 here.
     let gpu: u64 = std::fs::read_to_string(folder.join("gpu_id")).ok()?.trim().parse().ok()?;
     let properties = std::fs::read_to_string(folder.join("properties")).ok()?;
     let property = |name: &str| -> Option<u64> {
@@ -110,7 +113,7 @@ fn read_node(folder: &Path) -> Option<KfdNode> {
 mod tests {
     use super::*;
 
-    /// A processor and three boards, of which the second node's is the one with the highest address.
+    /// A CPU and three GPUs. The GPU of the second node has the highest address.
     fn topology() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         let nodes = [
@@ -134,7 +137,7 @@ mod tests {
 
     const PCI_ADDRESSES: [&str; 3] = ["0000:c5:00.0", "0000:03:00.0", "0001:26:01.0"];
 
-    /// ROCm's numbers of the three boards.
+    /// ROCm's device numbers of the three GPUs.
     fn visible_ordinals(variables: &[(&str, &str)]) -> [Option<usize>; 3] {
         let topology = topology();
         let devices = RocmDevices::new(topology.path(), |name| {

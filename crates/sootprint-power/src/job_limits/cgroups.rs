@@ -1,8 +1,8 @@
 //! The control groups of this process, in both versions: <https://docs.kernel.org/admin-guide/cgroup-v2.html>,
 //! <https://docs.kernel.org/admin-guide/cgroup-v1/index.html>.
 //!
-//! A limit holds for all groups below its own, so each group is asked on the way up. In a container the way ends at
-//! the container's own group, which is mounted as if it were the root.
+//! A limit applies to all groups below its own, so every ancestor is read. In a container the path ends at the
+//! container's own group, which is mounted as the root.
 
 use std::collections::BTreeSet;
 use std::fs::read_to_string;
@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::proc_stat;
 
-/// The groups whose limits hold for this process's job: the job's own first, the root last.
+/// The groups whose limits apply to this process's job, from the job's own to the root.
 pub(super) struct Cgroups {
     mounts: Vec<CgroupMount>,
 }
@@ -22,20 +22,20 @@ struct CgroupMount {
     dirs: Vec<PathBuf>,
 }
 
-/// The processors that a group is confined to.
+/// The CPUs that a group is confined to.
 pub(super) struct CgroupCpuset {
     pub(super) cpus: BTreeSet<usize>,
-    /// Whether it was set on the group of a batch system's job.
+    /// Whether the cpuset belongs to the group of a batch system's job.
     pub(super) is_set_on_job: bool,
 }
 
-/// Processor time that a group may use in a second of time.
+/// CPU time that a group may use per second of wall time.
 pub(super) struct CpuQuota {
     pub(super) cpus: f64,
     pub(super) usage_file: Option<CpuUsageFile>,
 }
 
-/// A file in which the kernel says how much processor time a group used.
+/// A file in which the kernel reports the CPU time of a group.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum CpuUsageFile {
     /// `cpu.stat` of version 2.
@@ -50,14 +50,15 @@ impl Cgroups {
         Self { mounts: groups.lines().filter_map(|line| CgroupMount::parse(line, root)).collect() }
     }
 
-    /// The tightest limit, in bytes.
+    /// The smallest memory limit in bytes.
     ///
-    /// A group without a limit says `max` (version 2) or a number near 2^63 (version 1), and neither is the least.
+    /// Without a limit the file contains `max` (version 2) or a number near 2^63 (version 1), neither of which is
+    /// the minimum.
     pub(super) fn memory_limit(&self) -> Option<u64> {
         self.tightest_memory_group().map(|(limit, _)| limit)
     }
 
-    /// The tightest limit, and the nearest group that has it.
+    /// The smallest memory limit, and the nearest group that has it.
     pub(super) fn tightest_memory_group(&self) -> Option<(u64, &Path)> {
         let limit = |folder: &Path| {
             let limits = ["memory.max", "memory.limit_in_bytes"].map(|file| folder.join(file));
@@ -68,7 +69,7 @@ impl Cgroups {
             .min_by_key(|(limit, _)| *limit)
     }
 
-    /// The tightest quota.
+    /// The smallest CPU quota.
     pub(super) fn cpu_quota(&self) -> Option<CpuQuota> {
         let quota = |folder: &Path| Some((read_quota(folder)?, folder.to_owned()));
         let (cpus, folder) =
@@ -76,9 +77,9 @@ impl Cgroups {
         Some(CpuQuota { cpus, usage_file: CpuUsageFile::find_in(&folder) })
     }
 
-    /// The processors of the nearest group that names any.
+    /// The CPUs of the nearest group with a cpuset.
     pub(super) fn cpuset(&self) -> Option<CgroupCpuset> {
-        // The effective set respects the groups above; the other one is what older kernels have.
+        // The effective set includes the limits of the ancestors. Older kernels only have the other file.
         let files = ["cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus"];
         self.dirs("cpuset").find_map(|folder| {
             let read = |file| proc_stat::parse_cpu_list(&read_to_string(folder.join(file)).ok()?);
@@ -98,14 +99,14 @@ impl Cgroups {
 }
 
 impl CgroupMount {
-    /// From a line of `/proc/self/cgroup`: `number:controllers:group`.
+    /// Parses a line of `/proc/self/cgroup`: `number:controllers:group`.
     fn parse(line: &str, root: &Path) -> Option<Self> {
         let mut fields = line.splitn(3, ':').skip(1);
         let (names, group) = (fields.next()?, fields.next()?);
         let controllers: Vec<String> =
             names.split(',').filter(|name| !name.is_empty()).map(String::from).collect();
         let group = job_cgroup(group);
-        // Version 1 mounts several controllers together as `cpu,cpuacct`, mostly with a link for each of them.
+        // Version 1 mounts several controllers together as `cpu,cpuacct`, usually with a symlink for each of them.
         let top = std::iter::once(names)
             .chain(controllers.iter().map(String::as_str))
             .map(|mount| root.join(mount))
@@ -123,13 +124,11 @@ impl CgroupCpuset {
 
 impl CpuUsageFile {
     fn find_in(folder: &Path) -> Option<Self> {
-        let (stat, account) = (folder.join("cpu.stat"), folder.join("cpuacct.usage"));
-        [Self::CpuStat(stat), Self::CpuacctUsage(account)]
-            .into_iter()
-            .find(|usage| usage.cpu_seconds().is_some())
+        let (stat, usage) = (folder.join("cpu.stat"), folder.join("cpuacct.usage"));
+        [Self::CpuStat(stat), Self::CpuacctUsage(usage)].into_iter().find(|file| file.cpu_seconds().is_some())
     }
 
-    /// Seconds of processor time since the group was made. None when the file cannot be read.
+    /// CPU time in seconds since the group was created. `None` if the file cannot be read.
     pub(crate) fn cpu_seconds(&self) -> Option<f64> {
         let text = read_to_string(self.path()).ok()?;
         match self {
@@ -148,9 +147,9 @@ impl CpuUsageFile {
     }
 }
 
-/// The part of a group's path that belongs to the job: Slurm puts a group for each step and each task below.
+/// The part of a group's path that belongs to the job. Slurm creates a group for each step and task below it.
 ///
-/// A process outside the container's view has a path with `..` in it, of which only the root is ours to read.
+/// The path of a process outside the container's view contains `..`; only the root is readable then.
 fn job_cgroup(path: &str) -> PathBuf {
     let mut group = PathBuf::new();
     let mut is_below_slurm = false;
@@ -171,14 +170,14 @@ fn job_cgroup(path: &str) -> PathBuf {
     group
 }
 
-/// `job_123`, as Slurm names them.
+/// Whether the name is `job_123`, as Slurm names the group of a job.
 fn is_slurm_job(name: &str) -> bool {
     name.strip_prefix("job_")
         .is_some_and(|id| !id.is_empty() && id.chars().all(|digit| digit.is_ascii_digit()))
 }
 
-/// `cpu.max` has quota and period in one file, version 1 has a file for each; without a quota the first says `max`
-/// or -1.
+/// The number of CPUs that the quota allows. `cpu.max` holds quota and period; version 1 has a file for each.
+/// Without a quota the first value is `max` or -1.
 fn read_quota(folder: &Path) -> Option<f64> {
     let number = |file: &str| read_to_string(folder.join(file)).ok()?.trim().parse::<f64>().ok();
     let (quota, period) = match read_to_string(folder.join("cpu.max")) {

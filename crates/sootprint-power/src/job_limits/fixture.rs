@@ -1,17 +1,18 @@
-//! A machine made of files, for tests.
+//! A machine in a temporary folder, for tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{JobLimits, VariableLookup};
+use super::JobLimits;
+use crate::env::VariableLookup;
 
-/// A folder with `proc` and `sys` of some machine.
+/// A folder with the `proc` and `sys` of a machine.
 pub(crate) struct HostFixture {
     root: tempfile::TempDir,
 }
 
 impl HostFixture {
-    /// A machine whose processors have all rested since it started, without groups and limits.
+    /// A machine whose CPUs have been idle since boot, without control groups and limits.
     pub(crate) fn new(cpus: usize, memory_gib: u64) -> Self {
         let machine = Self { root: tempfile::tempdir().unwrap() };
         machine
@@ -22,13 +23,13 @@ impl HostFixture {
         machine
     }
 
-    /// With one more file, named from the machine's root.
+    /// Adds a file, relative to the machine's root.
     pub(crate) fn with_file(self, file: &str, text: &str) -> Self {
         self.write_file(file, text);
         self
     }
 
-    /// The hundredths of a second that each of its processors has worked since it started.
+    /// Sets the busy time of each CPU since boot, in hundredths of a second.
     pub(crate) fn set_cpu_ticks(&self, ticks: &[u64]) {
         let line = |name: &str, ticks: u64| format!("{name} {ticks} 0 0 900 9 0 0 5 0 0\n");
         let mut stat = line("cpu ", ticks.iter().sum());

@@ -1,14 +1,14 @@
-//! Whether two processes of one host were given the same part of it, or two parts.
+//! Identifies the part of a host that a process may use.
 //!
-//! Ranks that were given the same are measured once; ranks of different containers, or confined to different
-//! processors, add up.
+//! Ranks with the same part are measured once. Ranks in different containers, or confined to different CPUs, add
+//! up.
 
 use std::path::Path;
 
 use super::cgroups::Cgroups;
 use super::{CpuTimeSource, JobLimits};
 
-/// What tells a part of a host from its other parts. Compared, and never shown.
+/// Identifies a part of a host. It is only compared and never displayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostShareId {
     /// The CPUs: `all`, a list of them, a control group, or a booked number.
@@ -17,11 +17,11 @@ pub struct HostShareId {
     pub memory: String,
 }
 
-/// What a process was given that nothing limits.
+/// The value for a process without limits.
 const WHOLE_HOST: &str = "all";
 
 impl HostShareId {
-    /// Of this process; none where the kernel does not tell, as outside Linux.
+    /// The part of this process. `None` if the kernel does not provide the files, as outside Linux.
     pub fn current() -> Option<Self> {
         let (proc, cgroup) = (Path::new("/proc"), Path::new("/sys/fs/cgroup"));
         let job_limits = JobLimits::detect(proc, cgroup)?;
@@ -31,8 +31,9 @@ impl HostShareId {
     pub(super) fn from_limits(job_limits: &JobLimits, cgroups: &Cgroups) -> Self {
         let cpus = match &job_limits.cpu_time_source {
             _ if job_limits.cpu_share() >= 1.0 => WHOLE_HOST.to_owned(),
-            // The kernel's numbers are the host's, in a container too: who shares them shares their work.
-            CpuTimeSource::CpuList(numbers) => format!("processors {numbers:?}"),
+            // The kernel uses the host's CPU numbers in a container too: processes with the same numbers share the
+            // CPUs.
+            CpuTimeSource::CpuList(numbers) => format!("CPUs {numbers:?}"),
             CpuTimeSource::Cgroup(usage) => usage.path().parent().map_or_else(String::new, cgroup_id),
             CpuTimeSource::WholeMachine => format!("booked {}", job_limits.cpus),
         };
@@ -45,7 +46,7 @@ impl HostShareId {
     }
 }
 
-/// A control group by its number in the kernel: its path is another in each container.
+/// Identifies a control group by its inode, because its path differs between containers.
 #[cfg(unix)]
 fn cgroup_id(folder: &Path) -> String {
     use std::os::unix::fs::MetadataExt as _;

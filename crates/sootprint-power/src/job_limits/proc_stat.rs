@@ -1,17 +1,17 @@
-//! `/proc/stat`: how long each processor worked. <https://docs.kernel.org/filesystems/proc.html>
+//! The busy time of each CPU in `/proc/stat`. <https://docs.kernel.org/filesystems/proc.html>
 
 use std::collections::BTreeSet;
 
-/// The kernel counts processor time in hundredths of a second (`USER_HZ`, part of its interface on all Linux ports
-/// that Rust runs on).
+/// The kernel counts CPU time in hundredths of a second (`USER_HZ`, part of its interface on all Linux ports that
+/// Rust supports).
 const USER_HZ: f64 = 100.0;
 
-/// Seconds of work of all processors since the machine started. None when the text has no such line.
+/// Busy seconds of all CPUs since boot. `None` if the text has no such line.
 pub(crate) fn total_busy_seconds(stat: &str) -> Option<f64> {
     busy_seconds(stat.lines().find_map(|line| line.strip_prefix("cpu "))?)
 }
 
-/// Seconds of work of some processors since the machine started, or the number of one that is not on line.
+/// Busy seconds of some CPUs since boot, or the number of one that is offline.
 pub(crate) fn busy_seconds_of(cpus: &BTreeSet<usize>, stat: &str) -> Result<f64, usize> {
     let mut missing = cpus.clone();
     let mut sum = 0.0;
@@ -26,18 +26,18 @@ pub(crate) fn busy_seconds_of(cpus: &BTreeSet<usize>, stat: &str) -> Result<f64,
     missing.first().map_or(Ok(sum), |&missing| Err(missing))
 }
 
-/// The processors that are on line, by number.
+/// The numbers of the online CPUs.
 pub(super) fn online_cpus(stat: &str) -> BTreeSet<usize> {
     per_cpu_times(stat).map(|(number, _)| number).collect()
 }
 
-/// Numbers as the kernel lists processors: `0-3,8`. None for a list that is empty or says something else.
+/// Parses a CPU list of the kernel, such as `0-3,8`. `None` if the list is empty or malformed.
 pub(super) fn parse_cpu_list(text: &str) -> Option<BTreeSet<usize>> {
     let mut numbers = BTreeSet::new();
     for range in text.trim().split(',') {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        // The kernel's own limit on processors is 8192; a longer range is no list of them.
+        // The kernel supports at most 8192 CPUs, so a longer range is malformed.
         if last.checked_sub(first)? > 0xFFFF {
             return None;
         }
@@ -53,8 +53,8 @@ fn per_cpu_times(stat: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// user, nice, system, irq and softirq. Not idle and iowait, when the processor rests; not steal, when it works for
-/// another guest; not guest, which user has in it already.
+/// Sums user, nice, system, irq and softirq. Idle and iowait are not busy, steal is work for another guest, and
+/// guest is already included in user.
 fn busy_seconds(times: &str) -> Option<f64> {
     let ticks: Vec<f64> = times.split_whitespace().map_while(|field| field.parse().ok()).collect();
     let [user, nice, system, _idle, _iowait, irq, softirq, ..] = ticks[..] else { return None };

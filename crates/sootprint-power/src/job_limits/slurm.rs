@@ -1,23 +1,23 @@
-//! What Slurm gave a job on this node, by the variables that it sets in each task.
+//! The resources that Slurm allocated to a job on this node, from the variables that it sets in each task.
 //!
 //! <https://slurm.schedmd.com/srun.html#SECTION_OUTPUT-ENVIRONMENT-VARIABLES>
 
-use super::VariableLookup;
+use crate::env::VariableLookup;
 
 const MEBIBYTE: u64 = 1 << 20;
 
-/// The job's part of this node, as far as the variables tell.
+/// The job's part of this node, as far as the variables describe it.
 #[derive(Debug, PartialEq)]
 pub(super) struct SlurmLimits {
-    /// In Slurm's CPUs: threads, or cores where the site's configuration says so.
+    /// Slurm's CPUs: threads, or cores if the site is configured that way.
     pub(super) cpus: Option<f64>,
     /// In bytes.
     pub(super) memory_bytes: Option<u64>,
 }
 
-/// What the job was given; none where this process is not a task of a step.
+/// The allocation of the job. `None` if this process is not a task of a step.
 ///
-/// The shell of `salloc` has the job's number too and may run on the login node, but it has no rank.
+/// The shell of `salloc` has the job id too and may run on the login node, but it has no rank.
 pub(super) fn detect(read_variable: VariableLookup<'_>) -> Option<SlurmLimits> {
     read_variable("SLURM_JOB_ID")?;
     read_variable("SLURM_PROCID")?;
@@ -25,7 +25,7 @@ pub(super) fn detect(read_variable: VariableLookup<'_>) -> Option<SlurmLimits> {
     Some(SlurmLimits { cpus: cpus.map(|count| count as f64), memory_bytes: job_memory(read_variable, cpus) })
 }
 
-/// The job's processors on this node; a step's where the job's cannot be told.
+/// The job's CPUs on this node; the step's if the job's cannot be determined.
 fn job_cpus(read_variable: VariableLookup<'_>) -> Option<u64> {
     let of_job = read_variable("SLURM_JOB_CPUS_PER_NODE").and_then(|list| {
         let per_node = cpus_per_node(&list)?;
@@ -33,8 +33,8 @@ fn job_cpus(read_variable: VariableLookup<'_>) -> Option<u64> {
         if per_node.iter().all(|&count| count == first) {
             return Some(first);
         }
-        // A step on some of the job's nodes numbers those alone. The batch script's own step says no number of
-        // nodes and runs on the first.
+        // A step on some of the job's nodes numbers only those. The step of the batch script sets no number of
+        // nodes and runs on the first one.
         let nodes = parse_variable(read_variable, "SLURM_STEP_NUM_NODES");
         let node = parse_variable(read_variable, "SLURM_NODEID")?;
         let is_job_numbering = nodes.is_none_or(|nodes| nodes == per_node.len() as u64);
@@ -43,9 +43,9 @@ fn job_cpus(read_variable: VariableLookup<'_>) -> Option<u64> {
     of_job.or_else(|| parse_variable(read_variable, "SLURM_CPUS_ON_NODE")).filter(|&count| count > 0)
 }
 
-/// `72(x2),36` is 72, 72, 36. None when it says something else.
+/// Expands `72(x2),36` to 72, 72, 36. `None` if the list is malformed.
 fn cpus_per_node(list: &str) -> Option<Vec<u64>> {
-    /// More nodes than any cluster has: a larger number is a mistake.
+    /// More nodes than any cluster has: a larger number is an error.
     const MAX_NODES: usize = 1 << 20;
 
     let mut counts = Vec::new();
@@ -62,7 +62,7 @@ fn cpus_per_node(list: &str) -> Option<Vec<u64>> {
     Some(counts)
 }
 
-/// Of the three variables at most one is set, in MiB. Zero means all of the node's memory.
+/// At most one of the three variables is set, in MiB. Zero means all of the node's memory.
 fn job_memory(read_variable: VariableLookup<'_>, cpus: Option<u64>) -> Option<u64> {
     let per_node = parse_variable(read_variable, "SLURM_MEM_PER_NODE");
     let per_cpu = || parse_variable(read_variable, "SLURM_MEM_PER_CPU")?.checked_mul(cpus?);
@@ -104,7 +104,7 @@ mod tests {
         let third = ("SLURM_NODEID", "2");
         assert_eq!(detect_with(&[list, third]).cpus, Some(36.0));
         assert_eq!(detect_with(&[list, third, ("SLURM_STEP_NUM_NODES", "3")]).cpus, Some(36.0));
-        // A step on two of the three nodes: which of the job's is its second cannot be told.
+        // A step on two of the three nodes: its second node cannot be mapped to one of the job's.
         let step = [list, ("SLURM_NODEID", "1"), ("SLURM_STEP_NUM_NODES", "2"), ("SLURM_CPUS_ON_NODE", "36")];
         assert_eq!(detect_with(&step).cpus, Some(36.0));
     }
@@ -116,7 +116,7 @@ mod tests {
         let cpus = ("SLURM_CPUS_ON_NODE", "4");
         assert_eq!(memory(&[("SLURM_MEM_PER_CPU", "1024"), cpus]), Some(4 << 30));
         assert_eq!(memory(&[("SLURM_MEM_PER_GPU", "2048"), ("SLURM_GPUS_ON_NODE", "2")]), Some(4 << 30));
-        assert_eq!(memory(&[("SLURM_MEM_PER_NODE", "0")]), None, "zero is all of it");
+        assert_eq!(memory(&[("SLURM_MEM_PER_NODE", "0")]), None, "zero is unlimited");
         assert_eq!(memory(&[("SLURM_MEM_PER_CPU", "1024")]), None);
     }
 

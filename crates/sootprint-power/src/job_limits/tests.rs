@@ -18,20 +18,20 @@ fn no_limit_gives_whole_machine() {
         .with_file("sys/fs/cgroup/user.slice/memory.max", "max\n")
         .with_file("sys/fs/cgroup/user.slice/cpu.max", "max 100000\n")
         .with_file("sys/fs/cgroup/cpuset.cpus.effective", "0-7\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!(allocation.cpu_share(), 1.0);
+    let limits = machine.job_limits(&[]);
+    assert_eq!(limits.cpu_share(), 1.0);
     assert_eq!(
-        (allocation.cpus, allocation.online_cpus, &allocation.cpu_time_source),
+        (limits.cpus, limits.online_cpus, &limits.cpu_time_source),
         (8.0, 8, &CpuTimeSource::WholeMachine)
     );
-    assert_eq!((allocation.memory_bytes, allocation.host_memory_bytes), (16 << 30, 16 << 30));
+    assert_eq!((limits.memory_bytes, limits.host_memory_bytes), (16 << 30, 16 << 30));
 }
 
 #[test]
 fn affinity_gives_cpu_list() {
     let machine = HostFixture::new(8, 16).with_file("proc/self/status", "Cpus_allowed_list:\t2-3\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpu_share(), allocation.cpu_time_source), (0.25, cpu_list([2, 3])));
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpu_share(), limits.cpu_time_source), (0.25, cpu_list([2, 3])));
 }
 
 #[test]
@@ -39,21 +39,21 @@ fn offline_cpus_are_ignored() {
     let machine = HostFixture::new(4, 16).with_file("proc/self/status", "Cpus_allowed_list:\t3-255\n");
     assert_eq!(machine.job_limits(&[]).cpu_time_source, cpu_list([3]));
     let elsewhere = HostFixture::new(4, 16).with_file("proc/self/status", "Cpus_allowed_list:\t64-95\n");
-    assert_eq!(elsewhere.job_limits(&[]).cpu_share(), 1.0, "a list of none that is on line says nothing");
+    assert_eq!(elsewhere.job_limits(&[]).cpu_share(), 1.0, "a list without online CPUs is ignored");
 }
 
-/// A container engine's container: its own group is mounted as the root.
+/// A container: its own group is mounted as the root.
 #[test]
 fn quota_gives_fractional_cpus() {
     let machine = HostFixture::new(64, 1024)
         .with_file("sys/fs/cgroup/cpu.max", "150000 100000\n")
         .with_file("sys/fs/cgroup/cpu.stat", "usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\n")
         .with_file("sys/fs/cgroup/memory.max", "34359738368\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpus, allocation.online_cpus, allocation.cpu_share()), (1.5, 64, 1.5 / 64.0));
-    assert_eq!((allocation.memory_bytes, allocation.host_memory_bytes), (32 << 30, 1024 << 30));
-    let CpuTimeSource::Cgroup(usage) = allocation.cpu_time_source else {
-        panic!("{:?} is not of a group", allocation.cpu_time_source)
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpus, limits.online_cpus, limits.cpu_share()), (1.5, 64, 1.5 / 64.0));
+    assert_eq!((limits.memory_bytes, limits.host_memory_bytes), (32 << 30, 1024 << 30));
+    let CpuTimeSource::Cgroup(usage) = limits.cpu_time_source else {
+        panic!("{:?} is not a control group", limits.cpu_time_source)
     };
     assert_eq!(usage.cpu_seconds(), Some(2.5));
 }
@@ -61,8 +61,8 @@ fn quota_gives_fractional_cpus() {
 #[test]
 fn quota_without_usage_uses_machine_load() {
     let machine = HostFixture::new(4, 16).with_file("sys/fs/cgroup/cpu.max", "50000 100000\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpu_share(), allocation.cpu_time_source), (0.125, CpuTimeSource::WholeMachine));
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpu_share(), limits.cpu_time_source), (0.125, CpuTimeSource::WholeMachine));
 }
 
 #[test]
@@ -75,10 +75,10 @@ fn tightest_cgroup_limit_applies() {
         .with_file("sys/fs/cgroup/pod/container/cpu.stat", "usage_usec 1000000\n")
         .with_file("sys/fs/cgroup/pod/memory.max", "2147483648\n")
         .with_file("sys/fs/cgroup/pod/container/memory.max", "max\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpus, allocation.memory_bytes), (2.0, 2 << 30));
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpus, limits.memory_bytes), (2.0, 2 << 30));
     assert_eq!(
-        allocation.cpu_time_source,
+        limits.cpu_time_source,
         CpuTimeSource::Cgroup(CpuUsageFile::CpuStat(machine.cgroup_dir().join("pod/cpu.stat")))
     );
 }
@@ -95,7 +95,7 @@ fn smaller_of_list_and_quota_applies() {
     assert_eq!(listed("100000 100000\n").cpus, 1.0);
 }
 
-/// Version 1, as Slurm sets it up: a group for the job, below it one for each step and task.
+/// Version 1 as Slurm sets it up: a group for the job, and below it one for each step and task.
 fn slurm_node() -> HostFixture {
     let group = "/slurm/uid_1000/job_42/step_0/task_3";
     let lines = format!(
@@ -117,28 +117,28 @@ fn slurm_node() -> HostFixture {
 
 #[test]
 fn slurm_task_gets_job_limits() {
-    let allocation = slurm_node().job_limits(&SLURM);
-    assert_eq!((allocation.cpu_share(), &allocation.cpu_time_source), (0.125, &cpu_list(0..8)));
-    assert_eq!(allocation.memory_bytes, 64 << 30);
+    let limits = slurm_node().job_limits(&SLURM);
+    assert_eq!((limits.cpu_share(), &limits.cpu_time_source), (0.125, &cpu_list(0..8)));
+    assert_eq!(limits.memory_bytes, 64 << 30);
 }
 
 #[test]
 fn slurm_cores_do_not_override_threads() {
     let variables = [&SLURM[..], &[("SLURM_CPUS_ON_NODE", "4"), ("SLURM_MEM_PER_NODE", "32768")]].concat();
-    let allocation = slurm_node().job_limits(&variables);
-    assert_eq!(allocation.cpus, 8.0);
-    assert_eq!(allocation.memory_bytes, 32 << 30, "what was booked is less than the group's limit");
+    let limits = slurm_node().job_limits(&variables);
+    assert_eq!(limits.cpus, 8.0);
+    assert_eq!(limits.memory_bytes, 32 << 30, "the booking is below the group's limit");
 }
 
-/// As with `task/none`: nothing confines the job, only its booking says what it was given.
+/// As with `task/none`: nothing confines the job, only its booking is known.
 #[test]
 fn unconfined_job_uses_slurm_booking() {
     let variables =
         [&SLURM[..], &[("SLURM_JOB_CPUS_PER_NODE", "16(x2)"), ("SLURM_MEM_PER_CPU", "2048")]].concat();
     let machine = HostFixture::new(64, 512).with_file("proc/self/status", "Cpus_allowed_list:\t7\n");
-    let allocation = machine.job_limits(&variables);
-    assert_eq!((allocation.cpu_share(), &allocation.cpu_time_source), (0.25, &CpuTimeSource::WholeMachine));
-    assert_eq!(allocation.memory_bytes, 32 << 30);
+    let limits = machine.job_limits(&variables);
+    assert_eq!((limits.cpu_share(), &limits.cpu_time_source), (0.25, &CpuTimeSource::WholeMachine));
+    assert_eq!(limits.memory_bytes, 32 << 30);
 }
 
 #[test]
@@ -149,9 +149,9 @@ fn cgroup_v2_path_stops_at_job() {
         .with_file(&format!("{job}/cpuset.cpus.effective"), "8-15\n")
         .with_file(&format!("{job}/step_0/user/task_0/cpuset.cpus.effective"), "8\n")
         .with_file(&format!("{job}/memory.max"), "34359738368\n");
-    let allocation = machine.job_limits(&SLURM);
-    assert_eq!((allocation.cpu_share(), allocation.cpu_time_source), (0.25, cpu_list(8..16)));
-    assert_eq!(allocation.memory_bytes, 32 << 30);
+    let limits = machine.job_limits(&SLURM);
+    assert_eq!((limits.cpu_share(), limits.cpu_time_source), (0.25, cpu_list(8..16)));
+    assert_eq!(limits.memory_bytes, 32 << 30);
 }
 
 #[test]
@@ -170,10 +170,10 @@ fn cgroup_v1_quota_reads_cpuacct() {
         .with_file("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
         .with_file("sys/fs/cgroup/cpu/cpuacct.usage", "1500000000\n")
         .with_file("sys/fs/cgroup/memory/memory.limit_in_bytes", "4294967296\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpus, allocation.memory_bytes), (2.5, 4 << 30));
-    let CpuTimeSource::Cgroup(usage) = allocation.cpu_time_source else {
-        panic!("{:?} is not of a group", allocation.cpu_time_source)
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpus, limits.memory_bytes), (2.5, 4 << 30));
+    let CpuTimeSource::Cgroup(usage) = limits.cpu_time_source else {
+        panic!("{:?} is not a control group", limits.cpu_time_source)
     };
     assert_eq!(usage.cpu_seconds(), Some(1.5));
 }
@@ -191,12 +191,12 @@ fn outside_cgroup_path_stays_in_mount() {
 fn lxcfs_container_gets_package_share() {
     let cpuinfo: String =
         (0..4).map(|number| format!("processor\t: {number}\nphysical id\t: 1\nsiblings\t: 64\n\n")).collect();
-    // lxcfs numbers them anew; the affinity still has the host's numbers.
+    // lxcfs renumbers the CPUs; the affinity still has the host's numbers.
     let machine = HostFixture::new(4, 16)
         .with_file("proc/cpuinfo", &cpuinfo)
         .with_file("proc/self/status", "Cpus_allowed_list:\t40-43\n");
-    let allocation = machine.job_limits(&[]);
-    assert_eq!((allocation.cpu_share(), allocation.cpu_time_source), (0.0625, cpu_list(0..4)));
+    let limits = machine.job_limits(&[]);
+    assert_eq!((limits.cpu_share(), limits.cpu_time_source), (0.0625, cpu_list(0..4)));
 }
 
 #[test]
@@ -208,8 +208,8 @@ fn invalid_text_sets_no_limit() {
             .with_file("sys/fs/cgroup/cpu.max", nonsense)
             .with_file("sys/fs/cgroup/memory.max", nonsense)
             .with_file("sys/fs/cgroup/cpuset.cpus.effective", nonsense);
-        let allocation = machine.job_limits(&[]);
-        assert_eq!((allocation.cpu_share(), allocation.memory_bytes), (1.0, 16 << 30), "{nonsense:?}");
+        let limits = machine.job_limits(&[]);
+        assert_eq!((limits.cpu_share(), limits.memory_bytes), (1.0, 16 << 30), "{nonsense:?}");
     }
 }
 

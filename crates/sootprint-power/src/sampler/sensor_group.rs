@@ -1,4 +1,7 @@
-//! A set of sources on one clock, and the sessions that listen to it.
+//! A set of sources on one clock, and the sessions that share their readings.
+//!
+//! A script can be read at any moment of the past. A query on a virtual clock is therefore answered by reading at
+//! every moment that was due, and the same code reads once on the system's clock.
 
 mod boundary;
 mod channel;
@@ -8,28 +11,30 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use super::{BoundaryPrecision, QueryCallback, SampleCallback, SampleView, SessionStart};
+use super::session::{QueryCallback, SampleCallback, SampleView, SessionStart};
 use crate::accumulator::{EnergyAccumulator, MAX_TICK_INTERVAL, SensorEvent};
 use crate::clock::{SamplerClock, VirtualClock};
 use crate::source::{ComponentInfo, EnergySource, Replay, open_system_sources};
 use boundary::{BoundaryHistory, PendingBoundary};
 use channel::{SensorChannel, SensorSample};
 
-/// A script is read as often as this when a virtual clock is caught up with, and in at most so many steps.
+pub use boundary::BoundaryPrecision;
+
+/// Interval of the readings when a virtual clock is caught up with, and the maximum number of them.
 const REPLAY_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_REPLAY_STEPS: u32 = 10_000;
 
-/// Who waits longer than this for a reading waits for hardware that is gone.
+/// Give up on a read after this long: the hardware is gone.
 const READING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a run asks to be measured with.
+/// The sources that a run is measured with.
 #[derive(Debug, Clone)]
 pub enum SourceConfig {
     /// The hardware of this machine.
     System {
-        /// The path of the NVML library when it is not the system's.
+        /// The path of the NVML library. `None` for the system's library.
         nvml_path: Option<OsString>,
-        /// The time that the hardware lives in, when that is a script's.
+        /// The virtual clock of scripted hardware.
         clock: Option<VirtualClock>,
     },
     /// A script.
@@ -37,20 +42,20 @@ pub enum SourceConfig {
 }
 
 pub(crate) struct SensorGroup {
-    /// The library that the hardware is read with; none of what belongs to one run alone.
+    /// The NVML path of a group that reads the system's hardware. `None` for a group that belongs to one run alone.
     system_nvml_path: Option<Option<OsString>>,
     clock: SamplerClock,
     sources: Vec<Box<dyn EnergySource>>,
-    /// The components of all sources, one after the other, and for each how it is read.
+    /// The components of all sources in sequence, and for each its channel.
     components: Vec<ComponentInfo>,
     channels: Vec<SensorChannel>,
     gaps: Vec<String>,
     sessions: Vec<SessionState>,
-    /// Marks whose energy is not known yet, in the order in which they came.
+    /// Queries whose energy is not known yet, in order of arrival.
     pending_queries: VecDeque<EnergyQuery>,
-    /// The moment since which all components were read.
+    /// The moment up to which all components have been read.
     sampled_until: Duration,
-    /// When all is to be read again, for a rough edge that came too soon after a reading.
+    /// When to read all components again, for a low-precision boundary that followed a reading too closely.
     full_sample_due: Option<Duration>,
 }
 
@@ -64,7 +69,7 @@ struct SessionState {
 
 struct EnergyQuery {
     id: u64,
-    /// From the session's beginning.
+    /// From the start of the session.
     at: Duration,
     boundary: PendingBoundary,
     callback: QueryCallback,
@@ -112,7 +117,7 @@ impl SensorGroup {
         }
     }
 
-    /// Whether a run that asks for these instruments can share this rig.
+    /// Whether a run with this configuration can share the group.
     pub(crate) fn matches_config(&self, config: &SourceConfig) -> bool {
         matches!(config, SourceConfig::System { nvml_path, clock: None } if self.system_nvml_path.as_ref() == Some(nvml_path))
     }
@@ -125,19 +130,19 @@ impl SensorGroup {
         !self.sessions.is_empty()
     }
 
-    /// How long until the next reading is due; none when no sleep brings it nearer.
+    /// The time until the next reading is due. `None` if sleeping does not bring it closer.
     pub(crate) fn time_until_due(&self) -> Option<Duration> {
         self.clock.time_until(self.next_due().into_iter().chain(self.tick_deadline()).min()?)
     }
 
-    /// When the mark in front has waited long enough for a tick.
+    /// When the first query has waited long enough for a tick.
     fn tick_deadline(&self) -> Option<Duration> {
         let moment = self.pending_queries.front()?.boundary.moment;
-        // A little later, so that it has.
+        // Slightly later, so that the wait is over by then.
         (self.sampled_until >= moment).then_some(moment + MAX_TICK_INTERVAL + Duration::from_millis(1))
     }
 
-    /// Begins a session with a reading.
+    /// Starts a session with a reading.
     pub(crate) fn start_session(&mut self, id: u64, on_sample: SampleCallback) -> SessionStart {
         let origin = self.clock.now();
         let accumulator = EnergyAccumulator::new(
@@ -152,9 +157,9 @@ impl SensorGroup {
         });
         self.channels.iter_mut().for_each(|channel| channel.reset_users(origin));
         self.sample(origin, |_| true);
-        // A session's beginning is an edge as well.
+        // The start of a session is a boundary as well.
         if self.can_replay_ahead() {
-            self.replay_ahead(origin, |rig, ahead| rig.starting_sessions(ahead).next().is_none());
+            self.replay_ahead(origin, |group, ahead| group.starting_sessions(ahead).next().is_none());
         } else {
             self.tighten_cadence(origin);
         }
@@ -166,7 +171,7 @@ impl SensorGroup {
         }
     }
 
-    /// Ends a session; what it still waits for is told as it is known now.
+    /// Ends a session. Its pending queries are answered with the current readings.
     pub(crate) fn end_session(&mut self, id: u64) {
         let (ended, others): (VecDeque<EnergyQuery>, _) =
             std::mem::take(&mut self.pending_queries).into_iter().partition(|query| query.id == id);
@@ -175,7 +180,7 @@ impl SensorGroup {
         self.sessions.retain(|session| session.id != id);
     }
 
-    /// Tells what the readings say of a moment, as soon as they reach it and the counters have ticked.
+    /// Answers a query once the readings have reached the moment and the counters have ticked.
     pub(crate) fn add_query(
         &mut self,
         id: u64,
@@ -183,12 +188,12 @@ impl SensorGroup {
         precision: BoundaryPrecision,
         callback: QueryCallback,
     ) {
-        let Some(session) = self.sessions.iter_mut().find(|listener| listener.id == id) else { return };
+        let Some(session) = self.sessions.iter_mut().find(|session| session.id == id) else { return };
         let moment = session.origin + at;
         let boundary = session.boundary_history.record(precision, moment);
         self.pending_queries.push_back(EnergyQuery { id, at, boundary, callback });
         if self.sampled_until < moment {
-            // Readings are not taken as often as a training may have phases.
+            // Low-precision boundaries may be more frequent than readings should be.
             let interval = boundary.poll_interval(moment, self.full_read_cost());
             if boundary.is_deferrable(interval)
                 && !self.is_virtual()
@@ -210,7 +215,7 @@ impl SensorGroup {
         }
     }
 
-    /// Reads what is due on the system's clock. A virtual one is caught up with when somebody asks.
+    /// Takes the readings that are due on the system's clock. A virtual clock is caught up with on a query.
     pub(crate) fn poll(&mut self) {
         if self.is_virtual() || !self.is_in_use() {
             return;
@@ -232,12 +237,12 @@ impl SensorGroup {
         matches!(self.clock, SamplerClock::Virtual(_))
     }
 
-    /// Whether all is a script on a virtual clock, which can be read in the time to come too.
+    /// Whether all sources are scripts on a virtual clock, which can be read ahead of it.
     fn can_replay_ahead(&self) -> bool {
         self.is_virtual() && self.sources.iter().all(|source| source.is_scripted())
     }
 
-    /// Reads a script's ticking counters on from a moment until it is enough.
+    /// Reads the ticking counters of a script from a moment onwards until `is_done`.
     fn replay_ahead(&mut self, moment: Duration, is_done: impl Fn(&mut Self, Duration) -> bool) {
         let mut ahead = moment;
         while !is_done(self, ahead) {
@@ -246,17 +251,16 @@ impl SensorGroup {
         }
     }
 
-    /// The edge after which a counter has yet to tick, a mark or the beginning of a session: the latest of those that are
-    /// looked for most closely, as its own epoch allows.
+    /// The boundary whose tick is awaited and that requires the shortest poll interval; of several, the one with
+    /// the highest priority. It is a pending query or the start of a session.
     fn active_boundary(&self, now: Duration) -> Option<PendingBoundary> {
-        let starting =
-            self.starting_sessions(now).map(|listener| PendingBoundary::run_start(listener.origin));
+        let starting = self.starting_sessions(now).map(|session| PendingBoundary::run_start(session.origin));
         let cost = self.counter_read_cost();
-        let closest = |edge: &PendingBoundary| (edge.poll_interval(now, cost), Reverse(edge.priority()));
-        self.pending_queries.iter().map(|mark| mark.boundary).chain(starting).min_by_key(closest)
+        let closest = |it: &PendingBoundary| (it.poll_interval(now, cost), Reverse(it.priority()));
+        self.pending_queries.iter().map(|query| query.boundary).chain(starting).min_by_key(closest)
     }
 
-    /// The sessions that have just begun and whose counters have not ticked since.
+    /// Sessions that have just started and whose counters have not ticked since.
     fn starting_sessions(&self, now: Duration) -> impl Iterator<Item = &SessionState> {
         let is_starting = move |it: &&SessionState| {
             now.saturating_sub(it.origin) <= MAX_TICK_INTERVAL
@@ -265,7 +269,7 @@ impl SensorGroup {
         self.sessions.iter().filter(is_starting)
     }
 
-    /// Lets ticking counters be read again as soon as the open edge asks for it.
+    /// Schedules the next reading of ticking counters as the active boundary requires.
     fn tighten_cadence(&mut self, now: Duration) {
         let Some(boundary) = self.active_boundary(now) else { return };
         let interval = boundary.poll_interval(now, self.counter_read_cost());
@@ -279,22 +283,23 @@ impl SensorGroup {
         }
     }
 
-    /// What reading all counters once takes.
+    /// The time that one reading of all counters takes.
     fn counter_read_cost(&self) -> Duration {
         let counters = self.channels.iter().filter(|channel| channel.is_ticking);
         counters.map(|channel| channel.read_cost.min()).sum()
     }
 
-    /// What reading all once takes.
+    /// The time that one reading of all components takes.
     fn full_read_cost(&self) -> Duration {
         self.channels.iter().map(|channel| channel.read_cost.min()).sum()
     }
 
     fn session(&self, id: u64) -> Option<&SessionState> {
-        self.sessions.iter().find(|listener| listener.id == id)
+        self.sessions.iter().find(|session| session.id == id)
     }
 
-    /// Tells the marks in front whose energy is known, or which waited long enough; whether none is left.
+    /// Answers the queries at the front whose energy is known or that have waited long enough. Returns whether none
+    /// is left.
     fn resolve_ready(&mut self, now: Duration) -> bool {
         while let Some(query) = self.pending_queries.front() {
             let waited = now.saturating_sub(query.boundary.moment);
@@ -308,12 +313,12 @@ impl SensorGroup {
                 return false;
             }
             let query = self.pending_queries.pop_front();
-            query.into_iter().for_each(|mark| self.resolve(mark));
+            query.into_iter().for_each(|query| self.resolve(query));
         }
         true
     }
 
-    /// On a virtual clock hardware does not tick while one waits.
+    /// Hardware on a virtual clock does not tick during a wait.
     fn can_wait_for_tick(&self) -> bool {
         !self.is_virtual() || self.can_replay_ahead()
     }
@@ -328,7 +333,7 @@ impl SensorGroup {
         }
     }
 
-    /// Reads all. A virtual clock's script can be read in the past too: at each moment that was due, then at `at`.
+    /// Reads all components. A script on a virtual clock is read at each past moment that was due, then at `at`.
     fn sample_until(&mut self, at: Duration) {
         if !self.can_replay_ahead() {
             return self.sample(self.clock.now(), |_| true);
@@ -343,12 +348,13 @@ impl SensorGroup {
         self.sample(at, |_| true);
     }
 
-    /// Reads some components once and tells every session.
+    /// Reads some components once and updates every session.
     fn sample(&mut self, now: Duration, is_read: impl Fn(&SensorChannel) -> bool) {
-        let precision = self.active_boundary(now).map(|edge| edge.precision);
-        // A session begins with one moment for all. Else time goes on while one board after the other is read.
+        let precision = self.active_boundary(now).map(|boundary| boundary.precision);
+        // At the start of a session all readings have one timestamp. Otherwise time passes while one GPU after the
+        // other is read.
         let is_single_timestamp =
-            self.is_virtual() || self.sessions.iter().any(|listener| listener.origin == now);
+            self.is_virtual() || self.sessions.iter().any(|session| session.origin == now);
         let Self { clock, sources, channels, sessions, components, sampled_until, full_sample_due, .. } =
             self;
         let moment = || if is_single_timestamp { now } else { clock.now() };
@@ -365,7 +371,7 @@ impl SensorGroup {
             let users_changed = users.map(|users| SensorEvent::UsersChanged { component, users });
             for (session, events) in sessions.iter_mut().zip(&mut events) {
                 let since = |at: Duration| at.saturating_sub(session.origin);
-                // The power first: what a counter used around a restart is found from the readings on either side.
+                // Power first: the energy around a counter reset is derived from the power samples on both sides.
                 if let Some((at, power)) = power {
                     session.accumulator.record_power(since(at), component, power);
                 }

@@ -1,4 +1,4 @@
-//! Whether an energy counter can be believed: beside the integral of the same board's power readings.
+//! Checks energy counters against the integral of the same GPU's power readings.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,29 +9,28 @@ use sootprint_core::{Energy, Power};
 use super::system::open_system_sources;
 use super::{ComponentInfo, EnergySource, SensorReading};
 
-/// Counter and power are read this often: a counter that ticks is known to half of it.
+/// Interval of the reads of counter and power. A tick is located to half of it.
 const CADENCE: Duration = Duration::from_millis(2);
 
-/// What a counter and the power readings of the same board say of the same time.
+/// The energy of one GPU over the same time, from its counter and from its power readings.
 ///
-/// The time is from one tick of the counter to another. Both come from one sensor, so that their agreement shows that
-/// the counter counts and that its unit is right; whether the sensor is right they do not show. Power readings that
-/// are means of the last second, as on older drivers, lag behind: on a load that changes they differ from a good
-/// counter.
+/// The time starts and ends at a tick of the counter. Both values come from the same sensor: if they agree, the
+/// counter works and its unit is right, but the sensor itself may still be wrong. Power readings that are
+/// one-second means, as on older drivers, lag behind, so they differ from a correct counter under a changing load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CrossCheck {
-    /// The board's UUID.
+    /// The UUID of the GPU.
     pub id: String,
-    /// Its name for people.
+    /// The name for display.
     pub name: String,
-    /// From the counter's first tick to its last one that was seen.
+    /// The time between the first and the last observed tick.
     #[serde(rename = "time_s", serialize_with = "seconds")]
     pub time: Duration,
-    /// The usual time between two ticks: the median of those that were seen.
+    /// The tick interval of the counter: the median of those observed.
     #[serde(rename = "tick_s", serialize_with = "seconds")]
     pub tick: Duration,
-    /// By how much the counter went forward.
+    /// The increase of the counter.
     #[serde(rename = "counter_j")]
     pub counter: Energy,
     /// The integral of the power readings.
@@ -40,8 +39,8 @@ pub struct CrossCheck {
 }
 
 impl CrossCheck {
-    /// The counter over the integral, less one: 0.02 when the counter shows 2 % more. None when the readings show no
-    /// power at all.
+    /// The counter divided by the integral, less one: 0.02 if the counter shows 2 % more. `None` if the power
+    /// readings are zero.
     #[must_use]
     pub fn relative_difference(&self) -> Option<f64> {
         let integrated = self.integrated.joules();
@@ -49,11 +48,12 @@ impl CrossCheck {
     }
 }
 
-/// Compares each board's energy counter with its power readings, over a time in which the boards had better work.
+/// Compares the energy counter of each GPU with its power readings for `time`, during which the GPUs should be
+/// busy.
 ///
-/// It takes that time, and reads 500 times a second meanwhile: not for the time of a training. A board that has no
-/// counter, tells no power or did not tick is not in the answer. The NVML library is the system's unless
-/// `SOOTPRINT_NVML` names one.
+/// Blocks for that time and reads 500 times per second, so it should not run during a training. GPUs without a
+/// counter, without power readings or without a tick are left out. Uses the NVML library at `SOOTPRINT_NVML` if the
+/// variable is set, otherwise the system's.
 #[must_use]
 pub fn cross_check(time: Duration) -> Vec<CrossCheck> {
     let nvml = std::env::var_os("SOOTPRINT_NVML").filter(|path| !path.is_empty());
@@ -82,23 +82,23 @@ fn compare_sources(
     gpus.into_iter().filter_map(MonitoredGpu::into_cross_check).collect()
 }
 
-/// A board whose counter is compared.
+/// A GPU whose counter is checked.
 struct MonitoredGpu {
     source_index: usize,
     component_index: usize,
     component: ComponentInfo,
-    /// What the counter showed last.
+    /// The last counter value.
     last_counter: Option<Energy>,
     first_tick: Option<CrossCheckTick>,
     last_tick: Option<CrossCheckTick>,
-    /// The times between two ticks.
+    /// The intervals between ticks.
     tick_intervals: Vec<Duration>,
     last_power: Option<(Duration, Power)>,
-    /// The integral of the power from the first tick on.
+    /// The integral of the power since the start.
     integrated: Energy,
 }
 
-/// When the counter ticked, what it then showed, and the integral up to then.
+/// A tick: its time, the counter's new value, and the integral at that time.
 #[derive(Clone, Copy)]
 struct CrossCheckTick {
     at: Duration,
@@ -137,7 +137,7 @@ impl MonitoredGpu {
         self.last_power = power.map(|power| (at, power));
         let Ok(SensorReading::Counter(counter)) = reading else { return };
         if self.last_counter.is_some_and(|before| counter < before) {
-            // A counter that began again has nothing to compare with what it showed before.
+            // A counter reset: its values before and after cannot be compared.
             (self.first_tick, self.last_tick) = (None, None);
             self.tick_intervals.clear();
         } else if self.last_counter.is_some_and(|before| before < counter) {
@@ -149,12 +149,12 @@ impl MonitoredGpu {
         self.last_counter = Some(counter);
     }
 
-    /// None where there is nothing to compare: fewer than two ticks, or no power.
+    /// `None` if there is nothing to compare: fewer than two ticks, or no power.
     fn into_cross_check(mut self) -> Option<CrossCheck> {
         let (first, last) = (self.first_tick?, self.last_tick?);
         let time = last.at.checked_sub(first.at).filter(|time| !time.is_zero())?;
         self.last_power?;
-        // A thread that was woken late has missed some.
+        // The median ignores ticks that a late wake-up has missed.
         self.tick_intervals.sort_unstable();
         Some(CrossCheck {
             id: self.component.id,
@@ -184,7 +184,7 @@ mod tests {
         let script = [(0.7, 100.0), (0.33, 400.0)]
             .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
         Replay::new()
-            .with_component(ComponentKind::Gpu, "board", script)
+            .with_component(ComponentKind::Gpu, "GPU", script)
             .with_sensor(ReplaySensor::TickingCounter(0.1))
     }
 
@@ -194,7 +194,7 @@ mod tests {
         compare_sources(vec![Box::new(source)], Duration::from_secs(seconds), now, wait)
     }
 
-    /// A source whose counter shows another part of the truth than the whole.
+    /// A source whose counter shows a fixed fraction of the true energy.
     struct MiscalibratedSource(Replay, f64);
 
     impl EnergySource for MiscalibratedSource {
@@ -217,8 +217,8 @@ mod tests {
 
     #[test]
     fn accurate_counter_agrees_with_power() {
-        let [check] = &run_cross_check(ticking_gpu(), 10)[..] else { panic!("one board") };
-        // Up to the tick at 9.9 s nine rounds of 202 J and 0.63 s of 100 W, less 0.1 s of them up to the first tick.
+        let [check] = &run_cross_check(ticking_gpu(), 10)[..] else { panic!("one GPU") };
+        // Up to the tick at 9.9 s: nine periods of 202 J and 0.63 s of 100 W, less the 0.1 s before the first tick.
         assert!((check.time.as_secs_f64() - 9.8).abs() < 0.01, "{check:?}");
         assert!((check.tick.as_secs_f64() - 0.1).abs() < 0.001, "{check:?}");
         assert!((check.counter.joules() - (9.0 * 202.0 + 63.0 - 10.0)).abs() < 1e-6, "{check:?}");
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn miscalibrated_counter_is_detected() {
         let [check] = &run_cross_check(MiscalibratedSource(ticking_gpu(), 0.8), 10)[..] else {
-            panic!("one board")
+            panic!("one GPU")
         };
         assert!(
             check.relative_difference().is_some_and(|difference| (difference + 0.2).abs() < 0.005),

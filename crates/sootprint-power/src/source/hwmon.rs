@@ -1,16 +1,18 @@
-//! AMD's and Intel's boards through the kernel's hwmon: the energy counter, else power readings.
+//! AMD and Intel GPUs through the kernel's hwmon: the energy counter, or power readings if there is no counter.
 //!
 //! <https://docs.kernel.org/gpu/amdgpu/thermal.html#hwmon-interfaces>,
 //! <https://docs.kernel.org/admin-guide/abi-testing.html> (`sysfs-driver-intel-i915-hwmon`,
-//! `sysfs-driver-intel-xe-hwmon`). NVIDIA's boards are [`super::nvml`]'s, also where nouveau drives them.
+//! `sysfs-driver-intel-xe-hwmon`). NVIDIA GPUs are read by [`super::nvml`], even if nouveau drives them.
 //!
 //! # When it is wrong
-//! - A graphics processor that shares a package with the processor has no power reading of its own: amdgpu tells that
-//!   of the whole package. Such a one is not a board here; RAPL has its energy in the processor's. It is known by its
-//!   northbridge voltage, which amdgpu shows for no other. The MI300A shows none, so it is known by its number.
-//! - Of a card that is two devices (MI250), the driver tells the power of both with the first. The second is a gap.
-//! - Of some cards xe counts only the chip's package, without what is around it; the component's note says so.
-//! - The window over which amdgpu averages is not documented; an edge of an epoch is blurred by it.
+//! - An integrated GPU has no power reading of its own: amdgpu reports that of the whole package. It is not counted
+//!   as a GPU here; its energy is part of the CPU's in RAPL. It is identified by its northbridge voltage, which
+//!   amdgpu shows for no other GPU. The MI300A does not show one and is identified by its device id.
+//! - For a card with two devices (MI250), the driver reports the power of both on the first one. The second is
+//!   reported as a gap.
+//! - For some cards xe only counts the chip's package, without the rest of the card. The component's note states
+//!   this.
+//! - The averaging window of amdgpu is not documented; it blurs epoch boundaries.
 
 mod sensor;
 
@@ -23,22 +25,23 @@ use super::{ComponentInfo, ComponentKind, EnergySource, ReadError, SensorReading
 use crate::gpu::{GpuInfo, RocmDevices};
 use sensor::HwmonSensor;
 
-/// An assumption, twice what NVIDIA states of its sensors: neither AMD nor Intel documents an error.
+/// An assumption, twice NVIDIA's specification: neither AMD nor Intel documents an error.
 const SENSOR_ACCURACY: f64 = 0.1;
 
 /// A counter loses nothing between reads.
 const COUNTER_CADENCE: Duration = Duration::from_secs(1);
 
-/// Power changes within a training step. What a reading costs these drivers is not measured here: ten a second are few.
+/// Power changes within a training step. The read cost of these drivers has not been measured, so ten reads per
+/// second is a conservative choice.
 const POWER_CADENCE: Duration = Duration::from_millis(100);
 
-/// The MI300A, whose package holds the processor: <https://pci-ids.ucw.cz/read/PC/1002/74a0>
+/// The MI300A, whose package contains the CPU: <https://pci-ids.ucw.cz/read/PC/1002/74a0>
 const CPU_INCLUSIVE_DEVICE_IDS: [&str; 1] = ["1002:74a0"];
 
-/// `ENODEV`, which a driver answers for a board that fell off the bus.
+/// `ENODEV`, the error of a driver whose GPU is no longer on the bus.
 const ENODEV: i32 = 19;
 
-/// The boards of AMD and Intel, by PCI address.
+/// The AMD and Intel GPUs, by PCI address.
 #[derive(Debug, Default)]
 pub(crate) struct Hwmon {
     gpus: Vec<HwmonGpu>,
@@ -51,30 +54,30 @@ pub(crate) struct Hwmon {
 struct HwmonGpu {
     component: ComponentInfo,
     sensor: HwmonSensor,
-    /// The device's folder, as in `/sys/devices/pci0000:00/0000:03:00.0`.
+    /// The device's folder, such as `/sys/devices/pci0000:00/0000:03:00.0`.
     device_dir: PathBuf,
 }
 
-/// What hwmon and the device's folder say of a board before it is read.
+/// A GPU found in hwmon, before its first read.
 #[derive(Debug)]
 struct HwmonDevice {
     hwmon_dir: PathBuf,
     device_dir: PathBuf,
-    /// Vendor and device, as in `1002:744c`.
+    /// Vendor and device id, such as `1002:744c`.
     pci_id: String,
     gpu: GpuInfo,
 }
 
 impl Hwmon {
-    /// Opens the boards under `root`, which is `/sys/class/hwmon`; none where there is no hwmon. A board that ROCm is
-    /// told to hide from this process is not opened.
+    /// Opens the GPUs under `root`, which is `/sys/class/hwmon`; empty if there is no hwmon. GPUs that ROCm hides
+    /// from this process are not opened.
     pub(crate) fn open(root: &Path, rocm: &RocmDevices) -> Self {
         let mut devices: Vec<HwmonDevice> = std::fs::read_dir(root)
             .into_iter()
             .flatten()
             .filter_map(|entry| HwmonDevice::detect(&entry.ok()?.path()))
             .collect();
-        // hwmon numbers them as the drivers come up, which differs from start to start.
+        // hwmon numbers devices in the order in which drivers load, which differs between boots.
         devices.sort_by(|one, other| one.gpu.pci.cmp(&other.gpu.pci));
         devices.dedup_by(|one, other| one.gpu.pci == other.gpu.pci);
         let mut hwmon = Self::default();
@@ -85,12 +88,12 @@ impl Hwmon {
         hwmon
     }
 
-    /// Graphics processors whose energy is in the processor's package, and therefore in no board's.
+    /// Integrated GPUs. Their energy is part of the CPU package and of no GPU component.
     pub(crate) fn integrated_gpus(&self) -> &[String] {
         &self.integrated_gpus
     }
 
-    /// Whether a board's readings have the processor's energy in them, so that the processor must not be added.
+    /// Whether a GPU's readings include the CPU, which must then not be added.
     pub(crate) fn includes_cpu(&self) -> bool {
         self.includes_cpu
     }
@@ -99,17 +102,17 @@ impl Hwmon {
         let name = format!("{} ({})", device.gpu.model, device.gpu.pci);
         let includes_cpu = CPU_INCLUSIVE_DEVICE_IDS.contains(&device.pci_id.as_str());
         if !includes_cpu && device.is_integrated() {
-            self.integrated_gpus.push(format!("{name} is a part of the processor, whose energy includes it"));
+            self.integrated_gpus.push(format!("{name} is part of the CPU, whose energy includes it"));
             return;
         }
         match HwmonGpu::new(device) {
             Ok(mut gpu) => {
                 if includes_cpu {
                     self.includes_cpu = true;
-                    gpu.component.note = Some("the processor of the same package is in it".to_owned());
+                    gpu.component.note = Some("includes the CPU of the same package".to_owned());
                     self.gaps.push(format!(
-                        "{name} has the processor in its readings, which is therefore not counted on its own: a run \
-                         that does not use the board has no energy of a processor"
+                        "the readings of {name} include the CPU, which is not counted separately: a run that does not use \
+                         this GPU has no CPU energy"
                     ));
                 }
                 self.gpus.push(gpu);
@@ -131,7 +134,7 @@ impl EnergySource for Hwmon {
     fn read(&mut self, index: usize, _now: Duration) -> Result<SensorReading, ReadError> {
         match self.gpus.get(index) {
             Some(gpu) => gpu.read(),
-            None => Err(ReadError::Failed(format!("hwmon has no board {index}"))),
+            None => Err(ReadError::Failed(format!("hwmon has no component {index}"))),
         }
     }
 
@@ -145,9 +148,9 @@ impl EnergySource for Hwmon {
 }
 
 impl HwmonDevice {
-    /// What is at a folder of hwmon; none when it is no board of AMD's or Intel's.
+    /// The GPU of a hwmon folder. `None` if it is not an AMD or Intel GPU.
     fn detect(hwmon_dir: &Path) -> Option<Self> {
-        // Not `i915_gt0` and the like, which count a part of what `i915` counts.
+        // Excludes `i915_gt0` and the like, which count a part of `i915`.
         let maker = match read_line(&hwmon_dir.join("name")).ok()?.as_str() {
             "amdgpu" => "AMD",
             "i915" | "xe" => "Intel",
@@ -157,10 +160,10 @@ impl HwmonDevice {
         let pci = device_dir.file_name()?.to_str()?.to_owned();
         let part = |file| Some(read_line(&device_dir.join(file)).ok()?.trim_start_matches("0x").to_owned());
         let pci_id = format!("{}:{}", part("vendor")?, part("device")?);
-        // Server boards have a name in their memory; of others the kernel knows only the number.
+        // Server GPUs store a product name. For others the kernel only has the device id.
         let named = read_line(&device_dir.join("product_name")).ok().filter(|name| !name.is_empty());
         let model = named.unwrap_or_else(|| format!("{maker} GPU [{pci_id}]"));
-        // ROCm calls a board by `GPU-` and this number, which Vega 20 and later have.
+        // ROCm's UUID is `GPU-` and this number, which Vega 20 and later have.
         let unique =
             read_line(&device_dir.join("unique_id")).ok().filter(|id| id.bytes().any(|digit| digit != b'0'));
         let uuid = unique.map_or_else(|| format!("GPU-pci-{pci}"), |id| format!("GPU-{id}"));
@@ -193,7 +196,7 @@ impl HwmonGpu {
 
     fn read(&self) -> Result<SensorReading, ReadError> {
         if is_suspended(&self.device_dir) {
-            return Err(ReadError::Failed("asleep: nothing uses it, and a reading would wake it".to_owned()));
+            return Err(ReadError::Failed("suspended: not in use, and a read would wake it".to_owned()));
         }
         self.sensor.read().map_err(|error| {
             let is_gone = error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ENODEV);
@@ -203,7 +206,7 @@ impl HwmonGpu {
     }
 }
 
-/// Whether the kernel has suspended the device. To read its sensors would resume it.
+/// Whether the kernel has suspended the device. Reading its sensors would resume it.
 fn is_suspended(device_dir: &Path) -> bool {
     read_line(&device_dir.join("power/runtime_status")).is_ok_and(|status| status == "suspended")
 }

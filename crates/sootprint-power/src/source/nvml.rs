@@ -1,16 +1,17 @@
-//! NVIDIA boards through NVML: the energy counter, else power readings.
+//! NVIDIA GPUs through NVML: the energy counter, or power readings if there is no counter.
 //!
 //! <https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html>
 //!
 //! # When it is wrong
-//! - NVML tells the energy of whole boards. That of a slice (MIG) is a part of its board's, by the number of slices;
-//!   what others use on the board at the same time is in it, so that its bounds are nothing and the whole board.
-//! - A driver before 530 tells the power of Ampere and later as the mean of the last second alone. Beside a counter that mean
-//!   stands for the power of the moment: where the power jumps at an edge, up to a tick's worth of the jump is told of the
-//!   wrong epoch, and the bounds do not have all of it.
-//! - The counter of a GH200 counts the superchip with its processor and memory, which are then not counted on their
-//!   own; its power readings are of the graphics processor alone. Zeus found this out on such a machine
-//!   (<https://github.com/ml-energy/zeus/pull/172>). Of GB200 and GB300 nobody says it.
+//! - NVML reports power and energy for whole GPUs only. A MIG slice is charged the GPU's energy in proportion to
+//!   its compute slices. This includes the work of others on the GPU, so the bounds are zero and the energy of the
+//!   whole GPU.
+//! - Drivers before 530 report the power of Ampere and later GPUs only as the mean of the last second. Next to a
+//!   counter, that mean is used as the current power: if the power changes abruptly at a boundary, up to one tick
+//!   of the change is attributed to the wrong epoch, and the bounds do not cover all of it.
+//! - The counter of a GH200 covers the superchip with its CPU and memory, which are then not counted separately.
+//!   Its power readings cover the GPU alone. This was found by Zeus on such a machine
+//!   (<https://github.com/ml-energy/zeus/pull/172>). For GB200 and GB300 it is not documented.
 
 mod devices;
 mod library;
@@ -20,7 +21,6 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use nvml_wrapper::Device;
-use nvml_wrapper::error::NvmlError as Refusal;
 use sootprint_core::Power;
 
 use super::{ComponentInfo, ComponentKind, EnergySource, ReadError, SensorReading, SensorTolerance};
@@ -31,29 +31,31 @@ use query::{MEAN_POWER_WINDOW, NvmlQuery};
 
 pub use library::NvmlError;
 
-/// NVIDIA documents its power sensors as accurate to 5 %; the counter is their integral.
+/// NVIDIA specifies an accuracy of 5 % for its power sensors. The counter is their integral.
 const SENSOR_ACCURACY: f64 = 0.05;
 
-/// A counter loses nothing between reads, but for a restart, when the power readings around it stand in. It is read as
-/// often as costs [`COUNTER_S_SHARE_OF_TIME`], within these bounds: a driver may take milliseconds to read it.
+/// Shortest and longest interval between reads of a counter. A counter loses nothing between reads, except at a
+/// reset, where the power readings around it are used. Because a driver may take milliseconds for a read, the
+/// interval depends on [`COUNTER_COST_MULTIPLE`].
 const COUNTER_CADENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
-/// One reading of a counter may take this part of the time until the next: 0.1 % of a core.
+/// Interval between reads of a counter, as a multiple of the cost of one: 0.1 % of a core.
 const COUNTER_COST_MULTIPLE: u32 = 1_000;
 
-/// Power changes within a training step. It is read as often as costs [`SHARE_OF_TIME`], within these bounds.
+/// Shortest and longest interval between power reads. Power changes within a training step. The interval depends on
+/// [`POWER_COST_MULTIPLE`].
 const POWER_CADENCE: [Duration; 2] = [Duration::from_millis(12), Duration::from_millis(100)];
 
-/// One reading of the power may take this part of the time until the next: under 1 % of a core in all.
+/// Interval between power reads, as a multiple of the cost of one: under 1 % of a core in total.
 const POWER_COST_MULTIPLE: u32 = 120;
 
-/// The superchip whose counter has its processor and its memory in it.
+/// The superchip whose counter includes its CPU and memory.
 const CPU_INCLUSIVE_MODEL: &str = "GH200";
 
-/// Superchips of which nobody says what their counter has in it.
+/// Superchips for which the scope of the counter is not documented.
 const UNDOCUMENTED_SUPERCHIPS: [&str; 2] = ["GB200", "GB300"];
 
-/// The visible boards of one NVML library.
+/// The visible GPUs of one NVML library.
 pub(crate) struct Nvml {
     gpus: Vec<NvmlGpu>,
     gaps: Vec<String>,
@@ -61,14 +63,14 @@ pub(crate) struct Nvml {
 
 struct NvmlGpu {
     device: Device<'static>,
-    /// The slice that is meant, when it is not the whole board.
+    /// The MIG slice, if the component is not the whole GPU.
     mig_slice: Option<Device<'static>>,
     component: ComponentInfo,
     query: NvmlQuery,
 }
 
 impl Nvml {
-    /// Opens the library at `path`, or the system's, and the boards that CUDA shows to this process.
+    /// Opens the library at `path`, or the system's, and the GPUs that CUDA shows to this process.
     pub(crate) fn open(path: Option<&OsStr>, visibility: &CudaVisibility) -> Result<Self, NvmlError> {
         let library = load_library(path)?;
         let count = library.device_count().map_err(|error| no_driver_error(path, &error))?;
@@ -92,8 +94,8 @@ impl Nvml {
                 Ok(gpu) => {
                     gaps.extend(gpu.includes_cpu().then(|| {
                         format!(
-                            "{name} has processor and memory in its counter, which are therefore not counted on \
-                             their own: a run that does not use the board has no energy of a processor"
+                            "the counter of {name} includes CPU and memory, which are not counted separately: a run \
+                             that does not use this GPU has no CPU energy"
                         )
                     }));
                     opened.push(gpu);
@@ -104,7 +106,7 @@ impl Nvml {
         Ok(Self { gpus: opened, gaps })
     }
 
-    /// The parts of the machine that boards have in their readings, so that they must not be added.
+    /// The components that GPU readings include and that must therefore not be added.
     pub(crate) fn included_components(&self) -> &'static [ComponentKind] {
         if self.gpus.iter().any(NvmlGpu::includes_cpu) {
             &[ComponentKind::Cpu, ComponentKind::Memory]
@@ -114,7 +116,7 @@ impl Nvml {
     }
 }
 
-/// What is not certain of which boards CUDA shows.
+/// Warnings about uncertainty in the GPUs that CUDA shows.
 fn visibility_warnings(
     visibility: &CudaVisibility,
     gpus: &[GpuInfo],
@@ -125,21 +127,21 @@ fn visibility_warnings(
     let is_unknown = |name: &&str| !slices.iter().any(|(_, uuid)| uuid.starts_with(name));
     for slice in visibility.mig_entries().filter(is_unknown) {
         gaps.push(format!(
-            "CUDA_VISIBLE_DEVICES names {slice}, a slice of a board that NVML does not list, so that its energy is not \
-             measured; `nvidia-smi -L` lists the slices"
+            "CUDA_VISIBLE_DEVICES names the MIG slice {slice}, which NVML does not list: its energy is not measured; \
+             `nvidia-smi -L` lists the slices"
         ));
     }
     if !is_empty && !visibility.is_order_known(gpus) {
         gaps.push(
-            "the boards differ and CUDA numbers them fastest first, so that a device's number may mean \
-             another board; set CUDA_DEVICE_ORDER=PCI_BUS_ID"
+            "the GPU models differ and CUDA numbers the fastest first, so a device number may refer to another GPU; \
+             set CUDA_DEVICE_ORDER=PCI_BUS_ID"
                 .to_owned(),
         );
     }
     if !is_empty && !slices.is_empty() && visibility.mig_entries().next().is_none() {
         gaps.push(
-            "a board is cut into slices and CUDA_VISIBLE_DEVICES names none: CUDA takes the first of a board, which \
-             may be another one than NVML's first; name the slice there, as `nvidia-smi -L` does"
+            "a GPU has MIG slices and CUDA_VISIBLE_DEVICES names none: CUDA uses the first slice, which may differ \
+             from NVML's first; add the slice's UUID from `nvidia-smi -L` to CUDA_VISIBLE_DEVICES"
                 .to_owned(),
         );
     }
@@ -148,7 +150,7 @@ fn visibility_warnings(
 
 impl EnergySource for Nvml {
     fn components(&self) -> Vec<ComponentInfo> {
-        self.gpus.iter().map(|metered| metered.component.clone()).collect()
+        self.gpus.iter().map(|gpu| gpu.component.clone()).collect()
     }
 
     fn cadence(&self, index: usize, cost: Duration) -> Duration {
@@ -163,12 +165,12 @@ impl EnergySource for Nvml {
 
     fn read(&mut self, index: usize, _now: Duration) -> Result<SensorReading, ReadError> {
         let Some(gpu) = self.gpus.get_mut(index) else {
-            return Err(ReadError::Failed(format!("there is no board {index}")));
+            return Err(ReadError::Failed(format!("NVML has no component {index}")));
         };
         let reading = gpu.query.read(&gpu.device);
-        reading.map(|reading| reading.scaled(gpu.component.share)).map_err(|refusal| match refusal {
-            Refusal::GpuLost => ReadError::Lost(refusal.to_string()),
-            _ => ReadError::Failed(refusal.to_string()),
+        reading.map(|reading| reading.scaled(gpu.component.share)).map_err(|error| match error {
+            nvml_wrapper::error::NvmlError::GpuLost => ReadError::Lost(error.to_string()),
+            _ => ReadError::Failed(error.to_string()),
         })
     }
 
@@ -185,7 +187,7 @@ impl EnergySource for Nvml {
 
     fn read_power(&mut self, index: usize) -> Option<Power> {
         let gpu = self.gpus.get(index)?;
-        // The power readings of a superchip are of less than what its counter counts.
+        // The power readings of a superchip cover less than its counter.
         let power = if gpu.includes_cpu() { None } else { query::current_power(&gpu.device) };
         power.map(|power| power * gpu.component.share)
     }
@@ -197,16 +199,16 @@ impl EnergySource for Nvml {
 
 impl NvmlGpu {
     /// # Errors
-    /// Why the board cannot be measured.
+    /// The reason why the GPU cannot be measured.
     fn new(detected: DetectedGpu) -> Result<Self, String> {
         let DetectedGpu { gpu, physical_device, mig_slice } = detected;
-        let query = NvmlQuery::first_supported(&physical_device).map_err(|refusal| refusal.to_string())?;
+        let query = NvmlQuery::first_supported(&physical_device).map_err(|error| error.to_string())?;
         let mut component = ComponentInfo {
             kind: ComponentKind::Gpu,
             id: gpu.uuid.clone(),
             name: gpu.model.clone(),
             method: query.method(),
-            // A board that does not tell its limit is measured all the same.
+            // The limit is optional.
             limit: physical_device.enforced_power_limit().ok().map(Power::from_milliwatts),
             share: 1.0,
             tolerance: SensorTolerance::from_accuracy(SENSOR_ACCURACY),
@@ -214,9 +216,10 @@ impl NvmlGpu {
             gpu: Some(gpu),
         };
         let mig_slice = match mig_slice {
-            Some(MigSlice { device, slice_counts: size, .. }) => {
-                let (slices, all) = size.ok_or("NVML does not tell how large a slice it is")?;
-                apply_mig_share(&mut component, slices, all);
+            Some(MigSlice { device, slice_counts, .. }) => {
+                let (slices, total_slices) =
+                    slice_counts.ok_or("NVML does not report the size of the slice")?;
+                apply_mig_share(&mut component, slices, total_slices);
                 Some(device)
             }
             None => None,
@@ -224,33 +227,33 @@ impl NvmlGpu {
         Ok(Self { device: physical_device, mig_slice, component, query })
     }
 
-    /// Whether the readings have the processor and the memory of a superchip in them.
+    /// Whether the readings include the CPU and the memory of a superchip.
     fn includes_cpu(&self) -> bool {
         self.query == NvmlQuery::Counter && self.component.name.contains(CPU_INCLUSIVE_MODEL)
     }
 }
 
-/// Makes a board's component that of a slice of it.
+/// Turns the component of a GPU into that of one of its slices.
 fn apply_mig_share(component: &mut ComponentInfo, slices: u32, total_slices: u32) {
     let share = f64::from(slices) / f64::from(total_slices);
     component.name = format!("{} ({slices} of {total_slices} slices)", component.name);
     component.share = share;
-    // Neighbours may have used all of it or none.
+    // Other slices may have used all of the energy or none.
     let whole = 1.0 + SensorTolerance::from_accuracy(SENSOR_ACCURACY).above;
     component.tolerance = SensorTolerance { below: 1.0, above: whole / share - 1.0 };
     let part = format!(
-        "{slices} of {total_slices} parts of the whole board's energy: NVML does not tell that of a slice"
+        "{slices} of {total_slices} parts of the energy of the whole GPU: NVML does not report that of a slice"
     );
     component.note = Some(component.note.take().map_or(part.clone(), |note| format!("{part}; {note}")));
 }
 
-/// What a reader should know of a board that is a superchip with a processor.
+/// The note for a superchip with a CPU.
 fn superchip_note(model: &str, query: NvmlQuery) -> Option<String> {
     if query == NvmlQuery::Counter && model.contains(CPU_INCLUSIVE_MODEL) {
-        Some("the processor and the memory of the superchip are in it".to_owned())
+        Some("includes the CPU and the memory of the superchip".to_owned())
     } else if UNDOCUMENTED_SUPERCHIPS.iter().any(|name| model.contains(name)) {
         Some(
-            "nobody says whether the processor of the superchip is in it; it is counted on its own as well"
+            "may include the CPU of the superchip, which is also counted separately: not documented"
                 .to_owned(),
         )
     } else {

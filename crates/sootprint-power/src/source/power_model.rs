@@ -1,11 +1,12 @@
-//! Processor and memory from a model, for machines where nothing of them can be measured.
+//! A model of CPU and memory, for machines on which they cannot be measured.
 //!
-//! energy = share × watts × (idle + (1 − idle) × busy) × time, for the processors that the job was given, and a
-//! constant power per GiB for its memory. Both come with wide bounds, for a model cannot know the silicon.
+//! energy = share × watts × (idle + (1 − idle) × busy) × time for the CPUs of the job, and a constant power per GiB
+//! for its memory. Both have wide bounds, because the model does not know the individual chip.
 //!
-//! Busy time is read as the kernel counts it, since the machine started: the modelled energy is a counter, and
-//! reading it more often changes nothing.
+//! The busy time is the kernel's counter since boot. The modelled energy is a linear function of two values that
+//! only grow, time and busy ticks, so it is a counter as well: reading it more often does not change the result.
 
+mod coefficient;
 mod cpu;
 mod cpu_info;
 mod memory;
@@ -20,48 +21,56 @@ use super::{
     ComponentInfo, ComponentKind, EnergyBounds, EnergySource, MeasurementMethod, ReadError, SensorReading,
     SensorTolerance,
 };
-use crate::job_limits::{CpuTimeSource, JobLimits, VariableLookup, proc_stat};
+use crate::env::{VariableLookup, process_variable};
+use crate::job_limits::{CpuTimeSource, JobLimits, proc_stat};
+use coefficient::format_coefficient;
 use cpu::CpuPowerModel;
 use cpu_info::CpuInfo;
 use memory::MemoryPowerModel;
 
-/// Low, best and high value of a coefficient.
-type CoefficientRange = [f64; 3];
-
-/// The model changes no faster than the kernel's ticks.
+/// The model does not change faster than the kernel's ticks.
 const CADENCE: Duration = Duration::from_secs(1);
 
-const CPU_INDEX: usize = 0;
-
-/// Processor and memory of this job.
+/// The CPU and the memory of this job.
 pub(crate) struct PowerModel {
     job_limits: JobLimits,
     proc: PathBuf,
     cpu: CpuPowerModel,
     memory: MemoryPowerModel,
-    /// Seconds that the job's processors had worked at the last reading. They never go back, whatever is read.
+    /// The modelled kinds, in the order of the components.
+    kinds: Vec<ComponentKind>,
+    /// Busy seconds of the job's CPUs at the last reading. They never decrease, even if the kernel's values do.
     busy_seconds: f64,
 }
 
 impl PowerModel {
-    /// Of this process on Linux; none where the kernel does not tell what the process was given.
+    /// Opens the model of this process, without the `excluded` kinds. `None` if the limits of the job cannot be
+    /// determined, as outside Linux.
     ///
-    /// `cgroup` is where the control groups are mounted: at `fs/cgroup` below the rest of `/sys`.
-    pub(crate) fn open(proc: PathBuf, cgroup: PathBuf) -> Option<Self> {
+    /// `cgroup` is the mount point of the control groups: `fs/cgroup` below the rest of `/sys`.
+    pub(crate) fn open(proc: PathBuf, cgroup: &Path, excluded: &[ComponentKind]) -> Option<Self> {
         let sys = cgroup.ancestors().nth(2)?;
-        Self::open_at(proc, sys, &cgroup, &|name| std::env::var(name).ok())
+        Self::open_at(proc, sys, cgroup, excluded, &process_variable)
     }
 
-    fn open_at(proc: PathBuf, sys: &Path, cgroup: &Path, read_variable: VariableLookup<'_>) -> Option<Self> {
+    fn open_at(
+        proc: PathBuf,
+        sys: &Path,
+        cgroup: &Path,
+        excluded: &[ComponentKind],
+        read_variable: VariableLookup<'_>,
+    ) -> Option<Self> {
         let job_limits = JobLimits::detect_at(&proc, cgroup, read_variable)?;
         let cpu_info = CpuInfo::detect(&proc, sys, job_limits.online_cpus);
         let memory =
             MemoryPowerModel::new(job_limits.memory_bytes, job_limits.host_memory_bytes, cpu_info.is_guest);
         let cpu = CpuPowerModel::new(cpu_info, job_limits.online_cpus);
-        Some(Self { job_limits, proc, cpu, memory, busy_seconds: 0.0 })
+        let mut kinds = vec![ComponentKind::Cpu, ComponentKind::Memory];
+        kinds.retain(|kind| !excluded.contains(kind));
+        Some(Self { job_limits, proc, cpu, memory, kinds, busy_seconds: 0.0 })
     }
 
-    /// Seconds that the job's processors worked since some beginning.
+    /// Busy seconds of the job's CPUs since an arbitrary origin.
     fn read_busy_seconds(&self) -> Result<f64, ReadError> {
         let read = || {
             let path = self.proc.join("stat");
@@ -70,13 +79,33 @@ impl PowerModel {
         };
         match &self.job_limits.cpu_time_source {
             CpuTimeSource::CpuList(numbers) => proc_stat::busy_seconds_of(numbers, &read()?)
-                .map_err(|number| ReadError::Failed(format!("processor {number} of this job is off line"))),
+                .map_err(|number| ReadError::Failed(format!("CPU {number} of this job is offline"))),
             CpuTimeSource::Cgroup(usage) => usage.cpu_seconds().ok_or_else(|| {
-                ReadError::Failed(format!("cannot read the processor time in {}", usage.path().display()))
+                ReadError::Failed(format!("cannot read the CPU time in {}", usage.path().display()))
             }),
             CpuTimeSource::WholeMachine => proc_stat::total_busy_seconds(&read()?)
                 .map(|worked| worked * self.job_limits.cpu_share())
-                .ok_or_else(|| ReadError::Failed("/proc/stat has no line `cpu`".to_owned())),
+                .ok_or_else(|| ReadError::Failed("no line `cpu` in /proc/stat".to_owned())),
+        }
+    }
+
+    fn component(&self, kind: ComponentKind) -> ComponentInfo {
+        let (id, name, share, note) = match kind {
+            ComponentKind::Cpu => {
+                ("cpu", self.cpu.name.clone(), self.job_limits.cpu_share(), self.cpu_note())
+            }
+            _ => ("memory", self.memory.name(), 1.0, self.memory.assumptions()),
+        };
+        ComponentInfo {
+            kind,
+            id: id.to_owned(),
+            name,
+            method: MeasurementMethod::Modelled,
+            gpu: None,
+            limit: None,
+            share,
+            tolerance: SensorTolerance::default(),
+            note: Some(note),
         }
     }
 
@@ -91,37 +120,16 @@ impl PowerModel {
             CpuTimeSource::WholeMachine => "by load",
         };
         format!(
-            "{}; {} of {online_cpus} logical processors, {load_description}",
+            "{}; {} of {online_cpus} logical CPUs, {load_description}",
             self.cpu.assumptions(),
-            format_decimal(*cpus)
+            format_coefficient(*cpus)
         )
     }
 }
 
 impl EnergySource for PowerModel {
     fn components(&self) -> Vec<ComponentInfo> {
-        let modelled = |kind, id: &str, name, share, note| ComponentInfo {
-            kind,
-            id: id.to_owned(),
-            name,
-            method: MeasurementMethod::Modelled,
-            gpu: None,
-            limit: None,
-            share,
-            tolerance: SensorTolerance::default(),
-            note: Some(note),
-        };
-        let (cpu, memory) = (&self.cpu, &self.memory);
-        vec![
-            modelled(
-                ComponentKind::Cpu,
-                "cpu",
-                cpu.name.clone(),
-                self.job_limits.cpu_share(),
-                self.cpu_note(),
-            ),
-            modelled(ComponentKind::Memory, "memory", memory.name(), 1.0, memory.assumptions()),
-        ]
+        self.kinds.iter().map(|&kind| self.component(kind)).collect()
     }
 
     fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
@@ -129,16 +137,13 @@ impl EnergySource for PowerModel {
     }
 
     fn read(&mut self, index: usize, now: Duration) -> Result<SensorReading, ReadError> {
-        if index != CPU_INDEX {
-            return Ok(SensorReading::Modelled(self.memory.energy(now)));
+        match self.kinds.get(index) {
+            Some(ComponentKind::Cpu) => {
+                self.busy_seconds = self.busy_seconds.max(self.read_busy_seconds()?);
+                Ok(SensorReading::Modelled(self.cpu.energy(self.job_limits.cpus, now, self.busy_seconds)))
+            }
+            Some(_) => Ok(SensorReading::Modelled(self.memory.energy(now))),
+            None => Err(ReadError::Failed(format!("the model has no component {index}"))),
         }
-        self.busy_seconds = self.busy_seconds.max(self.read_busy_seconds()?);
-        Ok(SensorReading::Modelled(self.cpu.energy(self.job_limits.cpus, now, self.busy_seconds)))
     }
-}
-
-/// At most two decimals, and none that is zero.
-fn format_decimal(number: f64) -> String {
-    let text = format!("{number:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

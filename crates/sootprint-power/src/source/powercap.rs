@@ -1,34 +1,34 @@
-//! Processor packages and their memory through RAPL, the energy counters of Intel's and AMD's processors, as the
-//! kernel's powercap shows them.
+//! CPU packages and their memory through RAPL, the energy counters of Intel and AMD CPUs, as exposed by the
+//! kernel's powercap.
 //!
 //! <https://docs.kernel.org/power/powercap/powercap.html>
 //!
 //! # What counts
-//! The zones `package-N` (`package-N-die-M` where dies have counters of their own) make the processor, their subzones
-//! `dram` the memory. `core` and `uncore` are parts of a package, `psys` is the whole machine around it, and
+//! The zones `package-N` (`package-N-die-M` where dies have their own counters) form the CPU component, their
+//! subzones `dram` the memory. `core` and `uncore` are parts of a package, `psys` is the whole machine, and
 //! `intel-rapl-mmio` is the same counter through another register: none of them is added.
 //!
 //! # When it is wrong
-//! - The counters are the host's. The job's share of the processors is taken to be its share of the energy, other
-//!   work in that share included.
-//! - Intel measures since Haswell-EP and estimates on most other chips; AMD estimates.
-//! - A graphics processor in the package is in the package's energy.
+//! - The counters cover the host. The job is charged in proportion to its share of the CPUs, which includes other
+//!   work on them.
+//! - Intel CPUs measure since Haswell-EP and estimate on most other chips; AMD CPUs estimate.
+//! - The energy of an integrated GPU is included in its package.
 //!
-//! # Who may read
-//! The kernel lets only root read the counters. To let all users read them, until the next start of the machine:
+//! # Permissions
+//! Only root may read the counters by default. To let all users read them until the next boot:
 //!
 //! ```text
 //! sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj
 //! ```
 //!
-//! and for good, in `/etc/udev/rules.d/70-sootprint.rules`:
+//! To make this permanent, add to `/etc/udev/rules.d/70-sootprint.rules`:
 //!
 //! ```text
 //! SUBSYSTEM=="powercap", KERNEL=="intel-rapl:*", ACTION=="add", RUN+="/bin/chmod a+r /sys%p/energy_uj"
 //! ```
 //!
-//! The reason for the restriction is CVE-2020-8694: who reads the counters a thousand times a second can guess at
-//! what others on the machine compute. On a machine that is shared with people one does not trust, leave it.
+//! The restriction is a response to CVE-2020-8694: a process that reads the counters a thousand times per second
+//! can infer what others on the machine compute. Do not lift it on machines shared with untrusted users.
 
 mod wrapping_counter;
 mod zones;
@@ -43,25 +43,27 @@ use super::sysfs::{energy_from_microjoules, power_from_microwatts, read_number};
 use super::{
     ComponentInfo, ComponentKind, EnergySource, MeasurementMethod, ReadError, SensorReading, SensorTolerance,
 };
+use crate::proc_cpuinfo::cpuinfo_field;
 use wrapping_counter::{CounterStep, WrappingCounter};
 use zones::{RaplZone, RaplZones, permission_fix};
 
 pub(crate) use zones::RaplUnavailable;
 
-/// An assumption, for no maker states the error of its packages' counters. The studies that compared them with meters
-/// found them to follow the truth closely and give no one figure for all chips (Hackenberg et al. 2015, "An Energy
-/// Efficiency Feature Survey of the Intel Haswell Processor"; Khan et al. 2018, "RAPL in Action").
+/// An assumption, because no manufacturer specifies the error of its package counters. Comparisons with meters
+/// found that they follow the true power closely, and give no single figure for all chips (Hackenberg et al. 2015,
+/// "An Energy Efficiency Feature Survey of the Intel Haswell Processor"; Khan et al. 2018, "RAPL in Action").
 const PACKAGE_TOLERANCE: f64 = 0.1;
 
-/// An assumption, twice that of the packages: Desrochers et al. 2016 ("A Validation of DRAM RAPL Power Measurements")
-/// found the memory's counters off by a constant power that differs between machines, most at rest.
+/// An assumption, twice that of the packages: Desrochers et al. 2016 ("A Validation of DRAM RAPL Power
+/// Measurements") found that the memory counters are off by a constant power that differs between machines, mostly
+/// at idle.
 const MEMORY_TOLERANCE: f64 = 0.2;
 
-/// A counter loses nothing between reads, and the fastest takes more than a minute to go round.
+/// A counter loses nothing between reads, and the fastest takes more than a minute to wrap.
 const CADENCE: Duration = Duration::from_secs(1);
 
-/// For so long a zone that does not answer is waited for: its counter goes on meanwhile, so that nothing is lost when
-/// it answers again. Then the others go on without it.
+/// How long to wait for a zone that cannot be read. Its counter keeps counting, so nothing is lost if it recovers
+/// in time. Afterwards the other zones continue without it.
 const UNAVAILABLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The packages of a machine and their memory, as far as this process may read them.
@@ -71,14 +73,14 @@ pub(crate) struct Powercap {
     gaps: Vec<String>,
 }
 
-/// A component that is the sum of some counters.
+/// A component that is the sum of several counters.
 #[derive(Debug)]
 struct RaplComponent {
     component: ComponentInfo,
     counters: Vec<RaplCounter>,
-    /// What was last told, in microjoules of the whole packages.
+    /// The last reported value, in microjoules of the whole packages.
     reported: u64,
-    /// What was used since, and whether a counter restarted.
+    /// Energy since the last report, and whether a counter restarted.
     used_since: u64,
     has_restarted: bool,
 }
@@ -98,24 +100,30 @@ enum ZoneState {
     Abandoned,
 }
 
-/// Reads a counter. A function of its own so that a test can refuse: to root no file is forbidden.
+/// Reads a counter. Tests replace it to simulate a permission error, which root would not get.
 type ReadNumberFn = fn(&Path) -> io::Result<u64>;
 
 impl Powercap {
-    /// Opens the zones under `root`, which is `/sys/class/powercap`.
+    /// Opens the zones under `root`, which is `/sys/class/powercap`, except those of `excluded` components.
     ///
-    /// `cpuinfo` is the content of `/proc/cpuinfo`, and `share` the part of the packages that is the job's.
+    /// `cpuinfo` is the content of `/proc/cpuinfo`, and `share` the job's share of the packages.
     ///
     /// # Errors
-    /// When there are no zones to read, permitted or not.
-    pub(crate) fn open(root: &Path, cpuinfo: &str, share: f64) -> Result<Self, RaplUnavailable> {
-        Self::open_with(root, cpuinfo, share, read_number)
+    /// If there are no zones, or if they are hidden. Missing permissions are a gap instead.
+    pub(crate) fn open(
+        root: &Path,
+        cpuinfo: &str,
+        share: f64,
+        excluded: &[ComponentKind],
+    ) -> Result<Self, RaplUnavailable> {
+        Self::open_with(root, cpuinfo, share, excluded, read_number)
     }
 
     fn open_with(
         root: &Path,
         cpuinfo: &str,
         share: f64,
+        excluded: &[ComponentKind],
         read: ReadNumberFn,
     ) -> Result<Self, RaplUnavailable> {
         let vendor = cpuinfo_field(cpuinfo, "vendor_id").unwrap_or_default();
@@ -124,23 +132,27 @@ impl Powercap {
         let name = cpuinfo_field(cpuinfo, "model name").unwrap_or("CPU of unknown model");
         let count = packages.len();
         let (mut components, mut gaps) = (Vec::new(), Vec::new());
-        if !memories.is_empty() && memories.len() < count {
-            gaps.push(format!("RAPL tells the memory of only {} of {count} packages", memories.len()));
+        if !memories.is_empty() && memories.len() < count && !excluded.contains(&ComponentKind::Memory) {
+            gaps.push(format!(
+                "RAPL has the memory of only {} of {count} packages: memory is modelled",
+                memories.len()
+            ));
         }
         let is_whole = memories.len() == count;
-        let cpu = RaplComponent::open(packages, cpu_component(name, count, share), read);
-        let memory = is_whole.then(|| RaplComponent::open(memories, memory_component(count, share), read));
+        let cpu = (packages, cpu_component(name, count, share));
+        let memory = is_whole.then(|| (memories, memory_component(count, share)));
+        let wanted = std::iter::once(cpu).chain(memory);
         let mut is_permission_reported = false;
-        for component in std::iter::once(cpu).chain(memory) {
-            match component {
-                Ok(sum) => components.push(sum),
-                // One word is enough: what mends the packages' counters mends the memory's.
+        for (zones, component) in wanted.filter(|(_, component)| !excluded.contains(&component.kind)) {
+            match RaplComponent::open(zones, component, read) {
+                Ok(component) => components.push(component),
+                // One message is sufficient: the fix for the package counters also applies to the memory.
                 Err((_, error))
                     if is_permission_reported && error.kind() == io::ErrorKind::PermissionDenied => {}
                 Err((path, error)) => {
                     is_permission_reported = error.kind() == io::ErrorKind::PermissionDenied;
                     let (path, fix) = (path.display(), permission_fix(root, &error));
-                    gaps.push(format!("cannot read {path} ({error}): what it counts is modelled{fix}"));
+                    gaps.push(format!("cannot read {path} ({error}): the component is modelled{fix}"));
                 }
             }
         }
@@ -164,7 +176,7 @@ impl EnergySource for Powercap {
         }
     }
 
-    /// The counters move once in a millisecond.
+    /// The counters update once per millisecond.
     fn is_ticking_counter(&self, _index: usize) -> bool {
         true
     }
@@ -175,7 +187,7 @@ impl EnergySource for Powercap {
 }
 
 impl RaplComponent {
-    /// Opens all zones, or none: a sum of a part of them would pass for the whole.
+    /// Opens all zones or none: a partial sum would be mistaken for the whole.
     fn open(
         zones: Vec<RaplZone>,
         component: ComponentInfo,
@@ -207,21 +219,21 @@ impl RaplComponent {
                     self.used_since += used;
                     self.has_restarted = true;
                 }
-                // Of the time in which it was waited for, not all is known: as after a restart.
+                // Part of the waiting time is unknown, as after a restart.
                 Err(_) if counter.abandon_after_timeout(now) => self.has_restarted = true,
                 Err(_) if counter.state == ZoneState::Abandoned => {}
                 Err(error) => {
-                    let and_then = if is_only_counter {
-                        ""
-                    } else {
-                        "; if it stays silent, the others go on without it"
-                    };
-                    failure = Some(format!("{}: cannot read {error}{and_then}", counter.name));
+                    let mut reason = format!("{}: cannot read {error}", counter.name);
+                    if !is_only_counter {
+                        let timeout = UNAVAILABLE_TIMEOUT.as_secs();
+                        reason.push_str(&format!("; after {timeout} s the others continue without it"));
+                    }
+                    failure = Some(reason);
                 }
             }
         }
-        if self.counters.iter().all(|meter| meter.state == ZoneState::Abandoned) {
-            failure = Some("no counter of it can be read any more".to_owned());
+        if self.counters.iter().all(|counter| counter.state == ZoneState::Abandoned) {
+            failure = Some("none of its counters can be read".to_owned());
         }
         match failure {
             Some(reason) => Err(ReadError::Failed(reason)),
@@ -229,7 +241,7 @@ impl RaplComponent {
         }
     }
 
-    /// Tells what the counters, as one that never wraps, show now. After a restart it has to show less than before.
+    /// The sum of the counters as one counter that never wraps. After a restart it must be lower than before.
     fn take_reading(&mut self) -> SensorReading {
         let used = std::mem::take(&mut self.used_since);
         self.reported = match std::mem::take(&mut self.has_restarted) {
@@ -257,7 +269,7 @@ impl RaplCounter {
         }
     }
 
-    /// Whether patience ends now. When the zone answers again, it begins anew.
+    /// Whether the zone is given up now. The wait restarts if the zone recovers.
     fn abandon_after_timeout(&mut self, now: Duration) -> bool {
         let ZoneState::UnavailableSince(since) = self.state else { return false };
         let is_expired = now.saturating_sub(since) >= UNAVAILABLE_TIMEOUT;
@@ -279,7 +291,7 @@ fn cpu_component(name: &str, packages: usize, share: f64) -> ComponentInfo {
         limit: None,
         share,
         tolerance: SensorTolerance::from_accuracy(PACKAGE_TOLERANCE),
-        note: Some(format!("RAPL, {packages} × package; other work on the job's processors is in it")),
+        note: Some(format!("RAPL, {packages} × package; includes other work on the job's CPUs")),
     }
 }
 
@@ -289,18 +301,12 @@ fn memory_component(packages: usize, share: f64) -> ComponentInfo {
         id: "memory".to_owned(),
         name: "DRAM".to_owned(),
         tolerance: SensorTolerance::from_accuracy(MEMORY_TOLERANCE),
-        note: Some(format!("RAPL, {packages} × dram; its share is that of the processors")),
+        note: Some(format!("RAPL, {packages} × dram; scaled by the share of the CPUs")),
         ..cpu_component("", packages, share)
     }
 }
 
-/// A field of the first processor in `/proc/cpuinfo`.
-fn cpuinfo_field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
-    let (_, value) = cpuinfo.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'))?;
-    Some(value.trim())
-}
-
-// The kernel's names of zones are no names of files elsewhere.
+// The kernel's zone names contain `:`, which is not valid in file names on other systems.
 #[cfg(unix)]
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! The scripted power source: for tests, demonstrations and documentation.
+//! The scripted power source, for tests, demonstrations and documentation.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::gpu::GpuInfo;
 
 /// Components whose power follows a script.
 ///
-/// Each has an exact energy counter: what a run on a [`Replay`] must report can be worked out on paper.
-/// The script may also be a JSON file, which the environment names in `SOOTPRINT_REPLAY`:
+/// Each has an exact energy counter, so the expected result of a run on a [`Replay`] can be computed by hand. A
+/// script can also be loaded from a JSON file, whose path is set in `SOOTPRINT_REPLAY`:
 ///
 /// ```json
 /// {"components": [{"kind": "cpu", "name": "Scripted CPU", "watts": [[0.7, 100.0], [0.33, 400.0]]}]}
@@ -42,7 +42,7 @@ pub struct Replay {
     last_read: Duration,
 }
 
-/// As the boards of NVIDIA are read.
+/// The counter interval of many NVIDIA GPUs.
 const CADENCE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone, Deserialize)]
@@ -50,35 +50,35 @@ const CADENCE: Duration = Duration::from_millis(20);
 struct ReplayComponent {
     kind: ComponentKind,
     name: String,
-    /// Seconds and the watts during them; after the last the script begins again.
+    /// Seconds and the watts during them. The script repeats after the last entry.
     watts: Vec<(f64, f64)>,
-    /// What its sensor shows.
+    /// The simulated sensor.
     #[serde(default)]
     sensor: ReplaySensor,
 }
 
-/// What the sensor of a scripted component shows.
+/// The sensor of a scripted component.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReplaySensor {
-    /// The energy so far, up to the moment.
+    /// The exact energy up to the moment of the reading.
     #[default]
     Counter,
-    /// The energy so far, up to the last multiple of these seconds, as NVIDIA's counters tick.
+    /// The energy up to the last multiple of this many seconds, like NVIDIA's counters.
     TickingCounter(f64),
-    /// The power at the moment.
+    /// The power at the moment of the reading.
     Power,
 }
 
 impl Replay {
-    /// Without any component.
+    /// Creates a script without components.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a component that draws each power for its duration, again and again.
+    /// Adds a component that draws each power for its duration, repeatedly.
     #[must_use]
     pub fn with_component(
         mut self,
@@ -96,7 +96,7 @@ impl Replay {
         self
     }
 
-    /// Gives the component that was added last another sensor than an exact counter.
+    /// Sets the sensor of the component that was added last. The default is an exact counter.
     #[must_use]
     pub fn with_sensor(mut self, sensor: ReplaySensor) -> Self {
         if let Some(last) = self.components.last_mut() {
@@ -105,7 +105,7 @@ impl Replay {
         self
     }
 
-    /// Lets the script run on a virtual clock, which only its holder moves, instead of the system's.
+    /// Runs the script on a virtual clock instead of the system's.
     #[must_use]
     pub fn with_clock(mut self, clock: VirtualClock) -> Self {
         self.clock = Some(clock);
@@ -115,7 +115,7 @@ impl Replay {
     /// Reads a script from a JSON file.
     ///
     /// # Errors
-    /// [`ReplayError`] with the path when the file cannot be read or is no script.
+    /// [`ReplayError`] with the path if the file cannot be read or is not a valid script.
     pub fn from_file(path: &Path) -> Result<Self, ReplayError> {
         let json = std::fs::read_to_string(path)
             .map_err(|source| ReplayError::File { path: path.to_owned(), source })?;
@@ -133,7 +133,7 @@ impl Replay {
         }
     }
 
-    /// The virtual clock that the script runs on, if any.
+    /// The virtual clock of the script, if any.
     #[must_use]
     pub fn clock(&self) -> Option<VirtualClock> {
         self.clock.clone()
@@ -179,7 +179,7 @@ impl EnergySource for Replay {
     }
 
     fn read_power(&mut self, index: usize) -> Option<Power> {
-        // The power of the moment that was read last: a script has no present.
+        // The power at the last reading, because this call has no timestamp.
         Some(self.components.get(index)?.power_at(self.last_read.as_secs_f64()))
     }
 
@@ -217,7 +217,7 @@ impl ReplayComponent {
         self.watts.last().map_or(Power::ZERO, |(_, watts)| Power::from_watts(*watts))
     }
 
-    /// The integral of the script from its beginning.
+    /// The integral of the script from its start.
     fn energy_at(&self, now: f64) -> Energy {
         let period: f64 = self.watts.iter().map(|(seconds, _)| seconds).sum();
         if period <= 0.0 {
@@ -235,32 +235,32 @@ impl ReplayComponent {
     }
 }
 
-/// Why a file is no script.
+/// A file that is not a valid script.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// It cannot be read.
-    #[error("cannot read the script {}: {source}", path.display())]
+    /// The file cannot be read.
+    #[error("cannot read replay script {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// It is not the JSON of a script.
-    #[error("{} is no script of powers: {source}", path.display())]
+    /// The file is not the JSON of a script.
+    #[error("invalid replay script {}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// The position and the reason.
         source: serde_json::Error,
     },
-    /// A component lasts no time or has a negative figure.
-    #[error("the script {} gives `{name}` no power for any time: `watts` takes [seconds, watts] pairs", path.display())]
+    /// A component has no duration or a negative value.
+    #[error("invalid replay script {}: `watts` of `{name}` must be [seconds, watts] pairs without negative values and with a duration", path.display())]
     InvalidComponent {
         /// The file.
         path: PathBuf,
-        /// The component.
+        /// The name of the component.
         name: String,
     },
 }
@@ -275,10 +275,10 @@ mod tests {
         let watts = Power::from_watts;
         let mut replay = Replay::new().with_component(
             ComponentKind::Gpu,
-            "board",
+            "GPU",
             [(seconds(0.7), watts(100.0)), (seconds(0.33), watts(400.0))],
         );
-        // Worked out by hand: a round of 1.03 s is 70 J + 132 J.
+        // Computed by hand: one period of 1.03 s is 70 J + 132 J.
         for (now, joules) in
             [(0.0, 0.0), (0.35, 35.0), (0.7, 70.0), (0.8, 110.0), (1.03, 202.0), (10.65, 2_055.0)]
         {

@@ -1,36 +1,35 @@
-//! The kernel's files of one value each.
+//! Kernel files that hold one value each.
 
 use std::io;
 use std::path::Path;
 
 use sootprint_core::{Energy, Power};
 
-/// Reads a file that holds one whole number.
+/// Reads a file that holds one integer.
 ///
 /// # Errors
-/// What the system says, or that the file holds something else.
+/// The error of the operating system, or that the content is not an integer.
 pub(super) fn read_number(path: &Path) -> io::Result<u64> {
     let text = read_line(path)?;
-    let not_a_number =
-        |_| io::Error::new(io::ErrorKind::InvalidData, format!("`{text}` is not a whole number"));
+    let not_a_number = |_| io::Error::new(io::ErrorKind::InvalidData, format!("`{text}` is not an integer"));
     text.parse().map_err(not_a_number)
 }
 
 /// Reads a file of one line.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the operating system.
 pub(super) fn read_line(path: &Path) -> io::Result<String> {
     Ok(std::fs::read_to_string(path)?.trim().to_owned())
 }
 
-/// From the unit of the kernel's energy counters.
+/// Converts the unit of the kernel's energy counters.
 pub(super) fn energy_from_microjoules(microjoules: u64) -> Energy {
     // A u64 of microjoules loses precision in an f64 only beyond 2^53 µJ: a microjoule in 2.5 MWh.
     Energy::from_joules(microjoules as f64 / 1e6)
 }
 
-/// From the unit of the kernel's power readings and limits.
+/// Converts the unit of the kernel's power readings and limits.
 pub(super) fn power_from_microwatts(microwatts: u64) -> Power {
     Power::from_watts(microwatts as f64 / 1e6)
 }
@@ -42,7 +41,7 @@ pub(super) mod fixture {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    /// A folder that stands for `/sys`.
+    /// A folder in place of `/sys`.
     pub(crate) struct SysfsFixture(tempfile::TempDir);
 
     impl SysfsFixture {
@@ -54,7 +53,7 @@ pub(super) mod fixture {
             self.0.path().join(path)
         }
 
-        /// Writes files of one value each into a folder; the kernel ends them with a line feed.
+        /// Writes single-value files into a folder. Like the kernel's, they end with a line feed.
         pub(crate) fn write_files(&self, folder: &str, files: &[(&str, &str)]) -> &Self {
             fs::create_dir_all(self.path(folder)).unwrap();
             for (file, value) in files {
@@ -63,7 +62,7 @@ pub(super) mod fixture {
             self
         }
 
-        /// Puts a folder where a file should be, which even root cannot read.
+        /// Puts a folder in place of a file, which even root cannot read.
         pub(crate) fn make_unreadable(&self, path: &str) -> &Self {
             let _ = fs::remove_file(self.path(path));
             fs::create_dir_all(self.path(path)).unwrap();

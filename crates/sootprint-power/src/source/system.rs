@@ -1,4 +1,4 @@
-//! The sources of this machine: which there are, and why another is not.
+//! Opens the sources of this machine, or records why one is unavailable.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -6,7 +6,6 @@ use std::path::Path;
 use serde::Serialize;
 use sootprint_core::Power;
 
-use super::filtered::FilteredSource;
 use super::hwmon::Hwmon;
 use super::nvml::{Nvml, NvmlError};
 use super::power_model::PowerModel;
@@ -15,30 +14,32 @@ use super::{ComponentInfo, ComponentKind, EnergySource, MeasurementMethod};
 use crate::gpu::{CudaVisibility, GpuInfo, RocmDevices};
 use crate::job_limits::JobLimits;
 
-/// What a source of this machine can read.
+/// The components that one source of this machine can read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SourceStatus {
     /// The source: `NVML`, `hwmon`, `RAPL` or `model`.
     pub source: &'static str,
-    /// The name of each component that it reads, and how.
+    /// The name and the method of each component.
     pub components: Vec<(String, MeasurementMethod)>,
-    /// The boards among them, with the most that each may draw where the driver says so.
-    pub boards: Vec<(GpuInfo, Option<Power>)>,
-    /// What it cannot read, why, and what mends it.
+    /// The GPUs among the components, each with its power limit if the driver reports one.
+    pub gpus: Vec<(GpuInfo, Option<Power>)>,
+    /// The components that it cannot read, why, and how to fix that.
     pub gaps: Vec<String>,
 }
 
-/// What can be measured on this machine, what not, and what would mend that.
+/// Reports which components can be measured on this machine, which cannot, and how to fix that.
 ///
-/// The NVML library is the system's unless `SOOTPRINT_NVML` names one. Opening it may take the driver a second.
+/// Uses the NVML library at `SOOTPRINT_NVML` if the variable is set, otherwise the system's. Opening it may take a
+/// second.
 #[must_use]
 pub fn probe_sources() -> Vec<SourceStatus> {
     let nvml = std::env::var_os("SOOTPRINT_NVML").filter(|path| !path.is_empty());
     open_system_sources(nvml.as_deref()).into_iter().map(SourceProbe::into_status).collect()
 }
 
-/// Boards through NVML and hwmon, processor and memory through RAPL, then the model for what no source measures.
+/// Opens GPUs through NVML and hwmon, CPU and memory through RAPL, and the model for components that no source
+/// measures.
 pub(crate) fn open_system_sources(nvml: Option<&OsStr>) -> Vec<SourceProbe> {
     let (nvml_probe, included) = nvml_source(nvml);
     let mut probes = vec![nvml_probe];
@@ -46,17 +47,17 @@ pub(crate) fn open_system_sources(nvml: Option<&OsStr>) -> Vec<SourceProbe> {
     probes
 }
 
-/// A source, or why there is none.
+/// A source, or the reason why there is none.
 pub(crate) struct SourceProbe {
     name: &'static str,
     pub(crate) source: Option<Box<dyn EnergySource>>,
     reason: Option<String>,
-    /// Whether its absence is something to hear of, rather than a machine without such hardware.
+    /// Whether its absence is worth a warning. It is not on a machine without such hardware.
     is_warning: bool,
 }
 
 impl SourceProbe {
-    /// What a reader of a footprint should hear of a source that is absent.
+    /// The warning for a footprint if the source is unavailable.
     pub(crate) fn warning(&self) -> Option<String> {
         self.reason.clone().filter(|_| self.is_warning)
     }
@@ -69,7 +70,7 @@ impl SourceProbe {
         Self { name, source: None, reason: Some(reason.to_string()), is_warning: true }
     }
 
-    /// For who asks which sources there are, and no one else.
+    /// The reason only appears in [`probe_sources`], not as a warning.
     fn not_present(name: &'static str, reason: impl ToString) -> Self {
         Self { is_warning: false, ..Self::unavailable(name, reason) }
     }
@@ -83,23 +84,23 @@ impl SourceProbe {
         let read = self.source.as_ref().map_or_else(Vec::new, |source| source.components());
         let mut gaps = self.source.as_ref().map_or_else(Vec::new, |source| source.gaps());
         gaps.extend(self.reason);
-        let gpu_with_limit = |it: &ComponentInfo| it.gpu.clone().map(|board| (board, it.limit));
-        let boards = read.iter().filter_map(gpu_with_limit).collect();
+        let gpu_with_limit = |it: &ComponentInfo| it.gpu.clone().map(|gpu| (gpu, it.limit));
+        let gpus = read.iter().filter_map(gpu_with_limit).collect();
         let components = read.into_iter().map(|component| (component.name, component.method)).collect();
-        SourceStatus { source: self.name, components, boards, gaps }
+        SourceStatus { source: self.name, components, gpus, gaps }
     }
 }
 
-/// NVIDIA's boards, and the parts of the machine that their readings have in them.
+/// The NVIDIA GPUs, and the other components that their readings include.
 fn nvml_source(nvml: Option<&OsStr>) -> (SourceProbe, &'static [ComponentKind]) {
     let name = "NVML";
     match Nvml::open(nvml, &CudaVisibility::from_environment()) {
-        Ok(gpus) => {
-            let included = gpus.included_components();
-            (SourceProbe::available(name, gpus), included)
+        Ok(source) => {
+            let included = source.included_components();
+            (SourceProbe::available(name, source), included)
         }
         Err(error) => {
-            // A machine without NVIDIA's driver needs no word about its boards, unless it was told of a library.
+            // A machine without an NVIDIA driver needs no warning, unless a library was configured.
             let has_driver = nvml.is_some() || Path::new("/proc/driver/nvidia").exists();
             let is_warning = has_driver || !matches!(error, NvmlError::NoLibrary { .. });
             (SourceProbe { is_warning, ..SourceProbe::unavailable(name, error) }, &[])
@@ -107,66 +108,68 @@ fn nvml_source(nvml: Option<&OsStr>) -> (SourceProbe, &'static [ComponentKind]) 
     }
 }
 
-/// What the kernel tells in files, from `/proc` and `/sys`: measured parts first, then a model of the others; none of
-/// what boards hold.
+/// The sources in `/proc` and `/sys`: measured components first, then a model of the others. Components in
+/// `included` are part of the GPU readings and are not opened.
 fn kernel_sources(proc: &Path, sys: &Path, included: &[ComponentKind]) -> Vec<SourceProbe> {
     if !cfg!(target_os = "linux") {
         return vec![SourceProbe::unavailable(
             "model",
-            "processor and memory are unknown: they are read on Linux only",
+            "CPU and memory are unknown: only supported on Linux",
         )];
     }
     let cgroup = sys.join("fs/cgroup");
-    let Some(allocation) = JobLimits::detect(proc, &cgroup) else {
-        let reason = "processor and memory are unknown: /proc/stat or /proc/meminfo cannot be read";
+    let Some(limits) = JobLimits::detect(proc, &cgroup) else {
+        let reason = "CPU and memory are unknown: cannot read /proc/stat or /proc/meminfo";
         return vec![SourceProbe::unavailable("model", reason)];
     };
     let rocm = RocmDevices::from_environment(&sys.join("class/kfd/kfd/topology/nodes"));
-    let gpus = Hwmon::open(&sys.join("class/hwmon"), &rocm);
-    // A board that has the processor in its readings leaves nothing of it to count.
+    let hwmon = Hwmon::open(&sys.join("class/hwmon"), &rocm);
+    // If a GPU reading includes the CPU, the CPU must not be counted again.
     let mut measured = included.to_vec();
-    measured.extend(gpus.includes_cpu().then_some(ComponentKind::Cpu));
+    measured.extend(hwmon.includes_cpu().then_some(ComponentKind::Cpu));
     let cpuinfo = std::fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();
-    let packages = Powercap::open(&sys.join("class/powercap"), &cpuinfo, allocation.cpu_share());
-    let packages = rapl_source(packages, &measured);
-    measured.extend(packages.component_kinds());
-    let rest = model_source(PowerModel::open(proc.to_owned(), cgroup), &measured);
-    vec![hwmon_source(gpus), packages, rest]
+    let rapl = Powercap::open(&sys.join("class/powercap"), &cpuinfo, limits.cpu_share(), &measured);
+    let rapl = rapl_source(rapl);
+    measured.extend(rapl.component_kinds());
+    let model = model_source(PowerModel::open(proc.to_owned(), &cgroup, &measured));
+    vec![hwmon_source(hwmon), rapl, model]
 }
 
-fn hwmon_source(gpus: Hwmon) -> SourceProbe {
+fn hwmon_source(hwmon: Hwmon) -> SourceProbe {
     let name = "hwmon";
-    let integrated = gpus.integrated_gpus().join("; ");
-    if gpus.components().is_empty() && gpus.gaps().is_empty() {
-        let none = "no board of AMD or Intel with a sensor of its own".to_owned();
+    let integrated = hwmon.integrated_gpus().join("; ");
+    if hwmon.components().is_empty() && hwmon.gaps().is_empty() {
+        let none = "no AMD or Intel GPU with its own sensor".to_owned();
         return SourceProbe::not_present(name, if integrated.is_empty() { none } else { integrated });
     }
     SourceProbe {
-        reason: Some(integrated).filter(|aside| !aside.is_empty()),
-        ..SourceProbe::available(name, gpus)
+        reason: Some(integrated).filter(|reason| !reason.is_empty()),
+        ..SourceProbe::available(name, hwmon)
     }
 }
 
-fn rapl_source(packages: Result<Powercap, RaplUnavailable>, measured: &[ComponentKind]) -> SourceProbe {
+fn rapl_source(powercap: Result<Powercap, RaplUnavailable>) -> SourceProbe {
     let name = "RAPL";
-    match packages {
-        Ok(packages) if measured.is_empty() => SourceProbe::available(name, packages),
-        Ok(packages) => match FilteredSource::excluding(Box::new(packages), measured) {
-            Some(rest) => SourceProbe::available(name, rest),
-            None => SourceProbe::not_present(name, "not needed: a board's readings include the processor"),
-        },
+    match powercap {
+        // Nothing is open and nothing failed, so all components were excluded.
+        Ok(source) if source.components().is_empty() && source.gaps().is_empty() => {
+            SourceProbe::not_present(name, "not needed: the GPU readings include the CPU")
+        }
+        Ok(source) => SourceProbe::available(name, source),
         Err(not_present @ RaplUnavailable::Absent { .. }) => SourceProbe::not_present(name, not_present),
         Err(hidden) => SourceProbe::unavailable(name, hidden),
     }
 }
 
-fn model_source(model: Option<PowerModel>, measured: &[ComponentKind]) -> SourceProbe {
+fn model_source(model: Option<PowerModel>) -> SourceProbe {
     let name = "model";
-    let unknown = "processor and memory are unknown: the kernel does not tell what the job was given";
-    let Some(model) = model else { return SourceProbe::unavailable(name, unknown) };
-    match FilteredSource::excluding(Box::new(model), measured) {
-        Some(rest) => SourceProbe::available(name, rest),
-        None => SourceProbe::not_present(name, "not needed: processor and memory are measured"),
+    let unknown = "CPU and memory cannot be modelled: no CPU limits found in /proc or cgroups";
+    match model {
+        Some(model) if model.components().is_empty() => {
+            SourceProbe::not_present(name, "not needed: CPU and memory are measured")
+        }
+        Some(model) => SourceProbe::available(name, model),
+        None => SourceProbe::unavailable(name, unknown),
     }
 }
 
@@ -191,7 +194,7 @@ mod machines {
 
     const PACKAGE: &str = "sys/class/powercap/intel-rapl:0";
 
-    /// Of each component: the source, its kind, and how it is read.
+    /// For each component: the source, the kind and the method.
     fn component_methods(machine: &HostFixture) -> Vec<(&'static str, ComponentKind, MeasurementMethod)> {
         let probes = kernel_sources(&machine.proc_dir(), &machine.sys_dir(), &[]);
         let of = |probe: &SourceProbe| {
@@ -202,7 +205,7 @@ mod machines {
         probes.iter().flat_map(of).collect()
     }
 
-    /// What a footprint on this machine says.
+    /// The warnings in a footprint on this machine.
     fn warnings(machine: &HostFixture) -> Vec<String> {
         let probes = kernel_sources(&machine.proc_dir(), &machine.sys_dir(), &[]);
         let of = |probe: &SourceProbe| {
@@ -268,7 +271,7 @@ mod machines {
             .with_file("proc/self/cgroup", "0::/job\n")
             .with_file("sys/fs/cgroup/job/cpu.max", "100000 100000\n");
         let mut probes = kernel_sources(&machine.proc_dir(), &machine.sys_dir(), &[]);
-        let rapl = probes.iter_mut().find(|attempt| attempt.name == "RAPL").unwrap();
+        let rapl = probes.iter_mut().find(|probe| probe.name == "RAPL").unwrap();
         assert_eq!(rapl.source.as_ref().unwrap().components()[0].share.to_string(), "0.25");
     }
 
@@ -280,9 +283,8 @@ mod machines {
             &machine.sys_dir(),
             &[ComponentKind::Cpu, ComponentKind::Memory],
         );
-        assert!(probes.iter().all(|attempt| attempt.component_kinds().is_empty()));
-        let reasons: Vec<String> =
-            probes.into_iter().flat_map(|attempt| attempt.into_status().gaps).collect();
-        assert!(reasons.iter().any(|reason| reason.contains("include the processor")), "{reasons:?}");
+        assert!(probes.iter().all(|probe| probe.component_kinds().is_empty()));
+        let reasons: Vec<String> = probes.into_iter().flat_map(|probe| probe.into_status().gaps).collect();
+        assert!(reasons.iter().any(|reason| reason.contains("include the CPU")), "{reasons:?}");
     }
 }

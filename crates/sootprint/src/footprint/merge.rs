@@ -220,7 +220,7 @@ impl LedgerMerge<'_> {
             let component = &ledger.builder.header.components[contribution.component];
             let users = ledger.builder.users.get(&contribution.component);
             let summary = ComponentSummary {
-                shared: users.is_some_and(|users| users.others),
+                shared: users.is_some_and(|users| users.foreign),
                 ..component_summary(component, contribution.total)
             };
             let key = (ledger.host.clone(), component.kind, component.id.clone());

@@ -89,10 +89,10 @@ fn own_gpus_count_without_declared_devices() {
     let gpus =
         vec![component(ComponentKind::Gpu, "First", None), component(ComponentKind::Gpu, "Second", None)];
     let mut builder = footprint_builder(gpus, Pue::ASSUMED);
-    let used = |component, ours, others| LedgerEntry::GpuUsers {
+    let used = |component, own, foreign| LedgerEntry::GpuUsers {
         at: 1.0,
         component,
-        users: GpuUsers { ours, others },
+        users: GpuUsers { own, foreign },
     };
     builder.apply(used(0, false, true));
     assert_eq!(builder.footprint(RunStatus::Running).components.len(), 2, "none of ours was seen");

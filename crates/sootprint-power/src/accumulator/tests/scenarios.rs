@@ -1,8 +1,8 @@
-//! Random boards, sensors and faults, whose truth is the integral of their own trace.
+//! Random GPUs, sensors and faults. The true energy is the integral of each scenario's own trace.
 
 use super::*;
 
-/// What a board really draws: watts for some seconds each, again and again.
+/// The true power of a GPU: watts for some seconds each, repeated.
 #[derive(Debug, Clone)]
 struct ScenarioTrace(Vec<(f64, f64)>);
 
@@ -18,7 +18,7 @@ impl ScenarioTrace {
         self.0[self.0.len() - 1].1
     }
 
-    /// Joules from the trace's beginning.
+    /// Joules from the start of the trace.
     fn energy(&self, time: f64) -> f64 {
         let round: f64 = self.0.iter().map(|(seconds, watts)| seconds * watts).sum();
         let rounds = (time / self.period()).floor();
@@ -39,19 +39,19 @@ impl ScenarioTrace {
 #[derive(Debug, Clone, Copy)]
 enum ScenarioSensor {
     Exact,
-    /// Moves every so many seconds, and tells a power besides.
+    /// Ticks with this period in seconds, and reports a power as well.
     Ticking(f64, ReportedPower),
     Instant,
     /// The mean of the last second.
     Averaged,
 }
 
-/// The power that a board tells beside its counter.
+/// The power that a GPU reports in addition to its counter.
 #[derive(Debug, Clone, Copy)]
 enum ReportedPower {
     Unreported,
     Current,
-    /// Of the counter's last tick, as where a driver keeps what the sensor showed then.
+    /// The power at the counter's last tick, for drivers that cache the sensor value.
     AtLastTick,
 }
 
@@ -59,23 +59,24 @@ enum ReportedPower {
 struct GpuScenario {
     trace: ScenarioTrace,
     sensor: ScenarioSensor,
-    /// What the sensor shows of the truth, within the tolerance of 5 %.
+    /// The sensor's value relative to the truth, within the tolerance of 5 %.
     gain: f64,
     limit: bool,
-    /// Parts of the window: a silence from one to the other, and a restart of the counter.
+    /// Parts of the window: a failure from one to the other, and a reset of the counter.
     outage: Option<(f64, f64)>,
     reset: Option<f64>,
     lost: Option<f64>,
-    /// Of the cadence, by which a reading may come early or late.
+    /// Multiples of the cadence, by which a reading may be early or late.
     jitter: Vec<f64>,
 }
 
 const LIMIT: f64 = 700.0;
 
-/// A script begins so long before the window, that a mean over the last second is full.
+/// Time between the start of the trace and the window, so that a mean over the last second is complete.
 const LEAD_IN: f64 = 100.0;
 
-/// What a counter has counted before. One that restarted and has passed this again cannot be told from one that did not.
+/// The counter's value before the trace. A counter that has reset and passed this value again cannot be
+/// distinguished from one that did not reset.
 const INITIAL_COUNT: f64 = 1e8;
 
 impl GpuScenario {
@@ -91,7 +92,7 @@ impl GpuScenario {
         self.is_ticking() || matches!(self.sensor, ScenarioSensor::Exact)
     }
 
-    /// What the sensor shows at a time of the window of this length.
+    /// The sensor's reading at a time in a window of this length.
     fn read(&self, time: f64, length: f64) -> Result<SensorReading, ReadError> {
         let is_in_outage = self.outage.is_some_and(|(from, to)| (from * length..to * length).contains(&time));
         if is_in_outage {
@@ -119,12 +120,12 @@ impl GpuScenario {
         }
     }
 
-    /// The counter's beginning: the script's, or where it restarted.
+    /// The start of the counter: that of the trace, or the reset.
     fn origin(&self, time: f64, length: f64) -> f64 {
         self.reset.map(|at| at * length).filter(|at| time >= *at).map_or(0.0, |reset| LEAD_IN + reset)
     }
 
-    /// The power that the board tells beside its counter, as the sensor shows it.
+    /// The power that the GPU reports in addition to its counter.
     fn reported_power(&self, time: f64, length: f64) -> Option<Power> {
         let moment = match self.sensor {
             ScenarioSensor::Ticking(_, ReportedPower::Current) => LEAD_IN + time,
@@ -136,8 +137,8 @@ impl GpuScenario {
         Some(Power::from_watts(self.trace.power(moment) * self.gain))
     }
 
-    /// Plays the window as the meter would: closely at its edges until the counter has ticked, then at its cadence.
-    /// Gives what the tally says of the two later edges, each as soon as the counter has ticked.
+    /// Replays the window as the sampler would: densely at boundaries until the counter has ticked, then at its
+    /// cadence. Returns the totals at the two later boundaries, each taken as soon as the counter has ticked.
     fn play(
         &self,
         accumulator: &mut EnergyAccumulator,
@@ -173,7 +174,7 @@ impl GpuScenario {
                 Some(_) => 0.002,
                 None => cadence * jitter.next().unwrap_or(&1.0),
             };
-            // An edge is a moment at which the meter reads.
+            // The sampler always reads at a boundary.
             let next = boundaries.peek().filter(|next| **next > time);
             time = next.map_or(time + step, |next| (time + step).min(*next));
         }
@@ -186,7 +187,7 @@ impl GpuScenario {
         prop_assert!(0.0 <= low && low <= best + 1e-9 && best <= high + 1e-9, "{total:?}");
         prop_assert!(total.measured + total.unmeasured >= length - 1e-6, "{total:?}");
         prop_assert!(total.measured + total.unmeasured <= length + 0.26, "{total:?}");
-        // A counter tells what was used while nobody asked. A power that nobody read is no energy.
+        // A counter includes energy used between reads. Power that was not read must not be counted.
         let max_energy = LIMIT * 1.05 * total.measured;
         prop_assert!(self.is_counter() || best <= max_energy, "{best} J in {} s", total.measured);
         if self.limit {
@@ -202,18 +203,18 @@ fn last_tick(origin: f64, now: f64, tick: f64) -> f64 {
     origin + ((now - origin) / tick).floor() * tick
 }
 
-/// Long and short windows alike.
+/// Window lengths, from short to long.
 fn window_lengths() -> impl Strategy<Value = f64> {
     (0.05_f64.ln()..14_400.0_f64.ln()).prop_map(f64::exp)
 }
 
 fn gpu_scenarios(length: f64) -> impl Strategy<Value = Vec<GpuScenario>> {
-    // Between two readings of the power at most one step lies, and between two looks of the sensor at it, which is what
-    // its bounds assume.
+    // There is at most one power step between two power readings, and between two samples of the sensor, as the
+    // bounds assume.
     let shortest = (length / 150.0).max(0.05) * 2.0;
     let trace = prop::collection::vec((shortest..shortest * 20.0, 0.0..650.0), 1..6).prop_map(ScenarioTrace);
     let tick = prop_oneof![Just(0.02), Just(0.1), 0.015..0.12];
-    let ticking = (tick, 0..5).prop_map(|(tick, told)| match told {
+    let ticking = (tick, 0..5).prop_map(|(tick, reported)| match reported {
         0 => ScenarioSensor::Ticking(tick, ReportedPower::Unreported),
         1 | 2 => ScenarioSensor::Ticking(tick, ReportedPower::Current),
         _ => ScenarioSensor::Ticking(tick.min(0.1), ReportedPower::AtLastTick),
@@ -225,13 +226,13 @@ fn gpu_scenarios(length: f64) -> impl Strategy<Value = Vec<GpuScenario>> {
         Just(ScenarioSensor::Averaged),
     ];
     let outage = prop::option::weighted(0.3, (0.0..1.0, 0.0..1.0))
-        .prop_map(|silence| silence.map(|(one, other): (f64, f64)| (one.min(other), one.max(other))));
+        .prop_map(|outage| outage.map(|(one, other): (f64, f64)| (one.min(other), one.max(other))));
     let fault = || prop::option::weighted(0.2, 0.0..1.0);
     let jitter = prop::collection::vec(0.5..1.5, 1..8);
     let gpu = (trace, sensor, 0.951..1.049, prop::bool::weighted(0.8), outage, fault(), fault(), jitter);
     let gpu = gpu.prop_map(|(trace, sensor, gain, limit, outage, reset, lost, jitter)| {
         let scripted = GpuScenario { trace, sensor, gain, limit, outage, reset: None, lost, jitter };
-        // Only a counter restarts.
+        // Only a counter can reset.
         if scripted.is_counter() { GpuScenario { reset, ..scripted } } else { scripted }
     });
     prop::collection::vec(gpu, 1..=8)
@@ -240,22 +241,22 @@ fn gpu_scenarios(length: f64) -> impl Strategy<Value = Vec<GpuScenario>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
-    /// Whatever the boards do and whichever fail, the bounds hold the truth of a window and of any part of it, time
-    /// adds up, and no gap is filled in.
+    /// For any GPU behaviour and any failure, the bounds contain the true energy of a window and of any part of it,
+    /// time adds up, and no gap is filled.
     #[test]
     fn bounds_contain_true_energy(
-        (length, boards) in window_lengths().prop_flat_map(|length| (Just(length), gpu_scenarios(length))),
+        (length, gpus) in window_lengths().prop_flat_map(|length| (Just(length), gpu_scenarios(length))),
         cut in 0.0..1.0,
     ) {
-        // A mean is read every second; in the longest windows that would be most of the work.
-        let length = if boards.iter().any(|it| matches!(it.sensor, ScenarioSensor::Averaged)) { length.min(200.0) } else { length };
-        let components: Vec<ComponentInfo> = boards.iter().map(GpuScenario::component).collect();
-        let mut tally = EnergyAccumulator::new(components.iter().zip(boards.iter().map(GpuScenario::is_ticking)));
-        for (position, board) in boards.iter().enumerate() {
-            let edges = [length * cut, length];
-            let totals = board.play(&mut tally, position, edges);
-            for (total, edge) in totals.into_iter().zip(edges) {
-                board.check_bounds(total, edge)?;
+        // A mean is read every second, which would dominate the longest windows.
+        let length = if gpus.iter().any(|it| matches!(it.sensor, ScenarioSensor::Averaged)) { length.min(200.0) } else { length };
+        let components: Vec<ComponentInfo> = gpus.iter().map(GpuScenario::component).collect();
+        let mut accumulator = EnergyAccumulator::new(components.iter().zip(gpus.iter().map(GpuScenario::is_ticking)));
+        for (position, gpu) in gpus.iter().enumerate() {
+            let boundaries = [length * cut, length];
+            let totals = gpu.play(&mut accumulator, position, boundaries);
+            for (total, boundary) in totals.into_iter().zip(boundaries) {
+                gpu.check_bounds(total, boundary)?;
             }
         }
     }

@@ -1,71 +1,111 @@
-//! How closely the edges of epochs and phases are looked for, and what that may cost.
+//! How precisely the boundaries of epochs and phases are located, and the cost limit of doing so.
 //!
-//! After an edge a ticking counter is read again and again until it has ticked. Each reading may hold a training up a little:
-//! where all processors are busy one of them has to let the meter's thread in, and on a real board the driver may keep it for
-//! milliseconds (5 ms on an H100). So the readings after an edge may only take a small part of the time since the edge
-//! before: long epochs are cut to milliseconds, and short ones as closely as their length allows.
+//! After a boundary a ticking counter is read repeatedly until it has ticked. Each read may delay the training: if
+//! all CPUs are busy, one of them has to run the sampler thread, and on real GPUs the driver may occupy it for
+//! milliseconds (5 ms on an H100). Reads after a boundary may therefore take only a small part of the time since
+//! the previous boundary: long epochs are resolved to milliseconds, and short ones as precisely as their length
+//! allows.
+//!
+//! Boundaries of epochs are located with high precision. A training may have phases in every step, so phase
+//! boundaries are located to 8 to 33 ms, depending on the length of the phase, if reads are cheap; energy within
+//! one tick is shared by time. Epochs that follow each other within a tenth of a second are treated like phases.
+//!
+//! On an H100 the driver occupies a CPU for 4 to 5 ms to read the energy counter; reading the power costs a
+//! sixtieth of that. The cost of each read is therefore measured. Between boundaries a counter is read as often as
+//! a thousandth of the time allows, but at least once per second. After a boundary it is read as often as delays
+//! the training by 0.3 % of the previous epoch, where each read is assumed to delay it by 0.1 ms plus 15 % of the
+//! read's duration.
+//!
+//! # Accuracy
+//! The energy at a boundary is the counter's value at the next tick, less the energy between the two, which comes from
+//! the power readings. The bounds assume the lowest and the highest power reported from 0.1 s before the boundary until
+//! the tick was observed, because a reported power may be slightly old: an H100 samples its power for 25 ms of every
+//! 100 ms ([Yang et al. 2023](https://arxiv.org/abs/2312.02741)).
+//!
+//! - At constant power, the error is about a millisecond of the power limit. If the power changes abruptly, the bounds
+//!   include up to one tick of the change. What one epoch gains the next one loses; the total of the run is unaffected.
+//! - After an epoch of half a second the counter is read every 7 ms, and after one of less than a tenth of a second
+//!   every 33 ms. The remaining error is half the distance of two readings, up to 40 ms of the power limit.
+//! - On an H100 the counter is read every 28 ms after an epoch of one second. An epoch of less than 0.6 s has no
+//!   reading of its own: its energy is interpolated between readings 0.3 s apart.
+//! - If the GPU reports no power, the bounds assume anything from zero to the power limit until the tick. If the counter
+//!   does not tick or is too expensive to poll, the error is a quarter of a second at the power limit, plus a quarter of
+//!   the distance between the two readings around the boundary.
 
 use std::time::Duration;
 
-use crate::sampler::BoundaryPrecision;
+/// Required precision of the energy at a moment if a counter ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundaryPrecision {
+    /// The end of a run: one to two milliseconds, because the training is over and cannot be delayed.
+    Final,
+    /// An epoch boundary: the same precision, as far as it does not slow down the training.
+    High,
+    /// A phase boundary: tens of milliseconds, or whatever the regular readings give. A training may have several
+    /// in each step.
+    Low,
+    /// Not a boundary: a caller asked for the current value, so every component is read immediately.
+    Immediate,
+}
 
-/// A ticking counter is read this often until it has ticked; the edge is then known to half of it. Most counters tick
-/// within the first time, and the slow ones need not be known as closely: their edges are far apart.
+/// Poll intervals of a ticking counter until it has ticked. The boundary is then known to half of the interval.
+/// Most counters tick within the first 25 ms; the boundaries of slower ones are far apart and need less precision.
 const TICK_POLL_INTERVAL: Duration = Duration::from_millis(1);
 const SLOW_TICK_POLL_INTERVAL: Duration = Duration::from_millis(2);
 const SLOW_COUNTER_AFTER: Duration = Duration::from_millis(25);
 
-/// After a rough edge it is not read more often than this.
+/// Minimum poll interval after a low-precision boundary.
 const LOW_PRECISION_INTERVAL: Duration = Duration::from_millis(8);
 
-/// Readings may hold a training up for this part of the time, those after an edge of the time since the edge before.
+/// Maximum part of the time by which reads may delay a training. For reads after a boundary, that time is the
+/// previous epoch.
 const MAX_OVERHEAD: f64 = 0.003;
 
-/// For so long a training is held up by the meter's thread when it reads and writes down what it read, and a busy processor
-/// has to let it in. Two threads in lock step on two processors lose 45 µs to a third that works for 30 µs now and then, and
-/// 100 µs to one that works for 100 µs.
+/// Time that a busy training loses to one wake-up of the sampler thread, including the read and the ledger write,
+/// in seconds. Two threads in lock step on two CPUs lose 45 µs to a third that occasionally runs for 30 µs, and 100
+/// µs to one that runs for 100 µs.
 const WAKEUP_COST: f64 = 100e-6;
 
-/// For this part of the time that a reading takes it is taken to be held up by the driver. On an H100 with a processor to
-/// spare it was 0.03 ms (-0.02 to 0.29 ms) of 4.5 ms; where none is, the driver takes one from it.
+/// Part of a read's duration by which the driver is assumed to delay the training. On an H100 with a spare CPU it
+/// was 0.03 ms (-0.02 to 0.29 ms) of 4.5 ms; without a spare CPU, the driver takes one from the training.
 const DRIVER_STALL_FRACTION: f64 = 0.15;
 
-/// Until then a counter has ticked, as good as any.
+/// All known counters tick within this time.
 const SLOWEST_KNOWN_TICK: Duration = Duration::from_millis(100);
 
-/// Readings further apart than this tell nothing of an edge, and come as often as they may at any time, but at least once
-/// in so long.
+/// Reads further apart than the first limit do not help to locate a boundary. They are then as rare as between
+/// boundaries, up to the second limit.
 const MAX_USEFUL_INTERVAL: Duration = Duration::from_millis(50);
 const MAX_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Edges that follow each other within this time are rough: else a training of very short epochs would have its counters
-/// read all of the time, for epochs of which a single tick says hardly more.
+/// Boundaries closer together than this get low precision. Otherwise a training with very short epochs would have
+/// its counters read continuously, for little gain per epoch.
 const MIN_HIGH_PRECISION_EPOCH: Duration = Duration::from_millis(100);
 
-/// What lies before a first edge is taken to be this long, when nothing is known of it.
+/// Assumed epoch length before the first boundary.
 const ASSUMED_FIRST_EPOCH: Duration = Duration::from_secs(5);
 
-/// The edges of a session: the last one of an epoch, and the last one of any kind.
+/// The boundaries of a session: the last one of an epoch, and the last one of any kind.
 #[derive(Debug, Default)]
 pub(super) struct BoundaryHistory {
     last_epoch_boundary: Option<PendingBoundary>,
     last_boundary: Option<PendingBoundary>,
 }
 
-/// An edge that is looked for.
+/// A boundary that has not been located yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PendingBoundary {
     pub(super) precision: BoundaryPrecision,
-    /// On the rig's clock.
+    /// On the clock of the sensor group.
     pub(super) moment: Duration,
-    /// The time from the edge before it.
+    /// The time since the previous boundary.
     since_previous: Duration,
 }
 
 impl BoundaryHistory {
-    /// An edge as closely as its distance from the last one allows.
+    /// Records a boundary, with the precision that the distance from the previous one allows.
     pub(super) fn record(&mut self, precision: BoundaryPrecision, moment: Duration) -> PendingBoundary {
-        /// The end of one epoch or phase and the beginning of the next are one edge.
+        /// The end of one epoch or phase and the start of the next are one boundary.
         const COALESCE_WITHIN: Duration = Duration::from_millis(1);
 
         let previous = match precision {
@@ -96,12 +136,12 @@ impl BoundaryHistory {
 }
 
 impl PendingBoundary {
-    /// The beginning of a run.
+    /// The boundary at the start of a run.
     pub(super) fn run_start(moment: Duration) -> Self {
         Self { precision: BoundaryPrecision::High, moment, since_previous: ASSUMED_FIRST_EPOCH }
     }
 
-    /// Of edges that are looked for as closely, the highest is the one that counts.
+    /// Of boundaries with the same poll interval, the one with the highest priority applies.
     pub(super) fn priority(&self) -> (u8, Duration) {
         let precision = match self.precision {
             BoundaryPrecision::Final => 2,
@@ -111,7 +151,7 @@ impl PendingBoundary {
         (precision, self.moment)
     }
 
-    /// How long to wait now before the next reading, when one of all counters takes `cost`.
+    /// The time until the next read, if one read of all counters takes `cost`.
     pub(super) fn poll_interval(&self, now: Duration, cost: Duration) -> Duration {
         let min_interval = match self.precision {
             BoundaryPrecision::Final | BoundaryPrecision::High => {
@@ -136,7 +176,7 @@ impl PendingBoundary {
         }
     }
 
-    /// Whether a reading may come so long after the one before it, and not at the moment itself.
+    /// Whether a read `interval` later is sufficient, instead of one at the boundary itself.
     pub(super) fn is_deferrable(&self, interval: Duration) -> bool {
         match self.precision {
             BoundaryPrecision::Final | BoundaryPrecision::Immediate => false,
@@ -146,13 +186,13 @@ impl PendingBoundary {
     }
 }
 
-/// The pause so long after an edge, where readings cost nothing.
+/// The poll interval this long after a boundary, if reads are free.
 pub(super) fn tick_poll_interval(elapsed: Duration) -> Duration {
     if elapsed < SLOW_COUNTER_AFTER { TICK_POLL_INTERVAL } else { SLOW_TICK_POLL_INTERVAL }
 }
 
-/// How close readings with such a pause between them are, when reading all once takes `cost`, and the system lets a thread
-/// wait a little now and then.
+/// The achievable distance of two readings with this poll interval, if one read of everything takes `cost`. It
+/// allows for late wake-ups by the system.
 pub(super) fn achievable_resolution(interval: Duration, cost: Duration) -> Duration {
     const SCHEDULING_SLACK: Duration = Duration::from_millis(8);
 
@@ -173,23 +213,23 @@ mod tests {
     #[test]
     fn close_boundaries_become_low_precision() {
         let mut history = BoundaryHistory::default();
-        let mut precision_at = |kind, micros| history.record(kind, Duration::from_micros(micros)).precision;
-        let (last, sharp, rough) =
-            (BoundaryPrecision::Final, BoundaryPrecision::High, BoundaryPrecision::Low);
-        assert_eq!(precision_at(sharp, 1_000_000), sharp);
-        // The next epoch begins where the last one ends.
-        assert_eq!(precision_at(sharp, 1_000_020), sharp);
-        assert_eq!(precision_at(sharp, 1_150_000), sharp);
+        let mut precision_at =
+            |precision, micros| history.record(precision, Duration::from_micros(micros)).precision;
+        let (last, high, low) = (BoundaryPrecision::Final, BoundaryPrecision::High, BoundaryPrecision::Low);
+        assert_eq!(precision_at(high, 1_000_000), high);
+        // The next epoch starts where the last one ends.
+        assert_eq!(precision_at(high, 1_000_020), high);
+        assert_eq!(precision_at(high, 1_150_000), high);
         assert_eq!(
-            [precision_at(sharp, 1_175_000), precision_at(sharp, 1_175_020), precision_at(sharp, 1_200_000)],
-            [rough; 3]
+            [precision_at(high, 1_175_000), precision_at(high, 1_175_020), precision_at(high, 1_200_000)],
+            [low; 3]
         );
-        // A phase makes no edge of an epoch rough.
-        assert_eq!([precision_at(rough, 1_399_000), precision_at(sharp, 1_400_000)], [rough, sharp]);
+        // A phase does not lower the precision of an epoch boundary.
+        assert_eq!([precision_at(low, 1_399_000), precision_at(high, 1_400_000)], [low, high]);
         assert_eq!([precision_at(last, 1_400_010), precision_at(last, 1_410_000)], [last; 2]);
     }
 
-    /// For how much of the epoch before the readings of a counter that ticks every 100 ms hold a training up.
+    /// The part of the previous epoch by which reads of a counter that ticks every 100 ms delay a training.
     fn stall_fraction(length: Duration, cost: Duration) -> f64 {
         let mut history = BoundaryHistory::default();
         history.record(BoundaryPrecision::High, Duration::ZERO);
@@ -210,8 +250,8 @@ mod tests {
         for cost in [Duration::ZERO, Duration::from_micros(20), millis(1), millis(5), millis(40)] {
             for length in [millis(100), millis(300), millis(1_000), millis(5_000), millis(60_000)] {
                 let one = stall_per_reading(cost) / length.as_secs_f64();
-                let held_up = stall_fraction(length, cost);
-                assert!(held_up <= 0.003 + 1.01 * one, "{held_up} for {length:?} and {cost:?}");
+                let delayed = stall_fraction(length, cost);
+                assert!(delayed <= 0.003 + 1.01 * one, "{delayed} for {length:?} and {cost:?}");
             }
         }
     }
@@ -228,21 +268,22 @@ mod tests {
             [9_000, 9_030].map(|now| boundary.poll_interval(millis(now), micros(20))),
             [1, 2].map(millis)
         );
-        let of_half_a_second = PendingBoundary { since_previous: millis(500), ..boundary };
-        assert_eq!(of_half_a_second.poll_interval(millis(9_000), micros(20)).as_micros(), 6_866);
+        let half_a_second = PendingBoundary { since_previous: millis(500), ..boundary };
+        assert_eq!(half_a_second.poll_interval(millis(9_000), micros(20)).as_micros(), 6_866);
     }
 
     #[test]
     fn frequent_phases_are_polled_less_often() {
         let mut history = BoundaryHistory::default();
-        let mut interval_at =
-            |kind, moment| history.record(kind, millis(moment)).poll_interval(millis(moment), Duration::ZERO);
+        let mut interval_at = |precision, moment| {
+            history.record(precision, millis(moment)).poll_interval(millis(moment), Duration::ZERO)
+        };
         assert_eq!(interval_at(BoundaryPrecision::Low, 1_000), LOW_PRECISION_INTERVAL);
         assert_eq!(interval_at(BoundaryPrecision::Low, 2_000), LOW_PRECISION_INTERVAL);
         let often =
             [2_010, 2_020, 2_030].map(|moment| interval_at(BoundaryPrecision::Low, moment).as_micros());
         assert_eq!(often, [33_333; 3]);
-        // Somebody asks now and then, and that is no edge.
+        // Immediate queries are not boundaries.
         assert_eq!(interval_at(BoundaryPrecision::Immediate, 2_980), LOW_PRECISION_INTERVAL);
         assert_eq!(interval_at(BoundaryPrecision::Low, 3_000), LOW_PRECISION_INTERVAL);
     }
@@ -257,7 +298,7 @@ mod tests {
             [1_000_000, 3_000_000, 3_000_020, 3_000_900].map(&mut length),
             [5_000, 2_000, 2_000, 2_000]
         );
-        // Whatever follows each other at once for ever is not one edge for ever.
+        // Boundaries that keep following each other closely are not merged indefinitely.
         assert_eq!([3_001_800, 3_002_700].map(&mut length), [1, 1]);
         assert_eq!(history.record(BoundaryPrecision::High, millis(3_003)).precision, BoundaryPrecision::High);
         let phase = history.record(BoundaryPrecision::Low, millis(3_004));
@@ -282,32 +323,31 @@ mod tests {
     #[test]
     fn low_precision_readings_are_deferrable() {
         let boundary =
-            |kind| PendingBoundary { precision: kind, moment: millis(0), since_previous: millis(0) };
+            |precision| PendingBoundary { precision, moment: millis(0), since_previous: millis(0) };
         let deferrable = [
             BoundaryPrecision::Final,
             BoundaryPrecision::Immediate,
             BoundaryPrecision::High,
             BoundaryPrecision::Low,
         ]
-        .map(|kind| boundary(kind).is_deferrable(millis(50)));
+        .map(|precision| boundary(precision).is_deferrable(millis(50)));
         assert_eq!(deferrable, [false, false, false, true]);
         assert!(boundary(BoundaryPrecision::High).is_deferrable(millis(51)));
     }
 
     #[test]
     fn expensive_counter_follows_epoch_length() {
-        let interval_for = |kind, length| {
-            let boundary =
-                PendingBoundary { precision: kind, moment: millis(0), since_previous: millis(length) };
+        let interval_for = |precision, length| {
+            let boundary = PendingBoundary { precision, moment: millis(0), since_previous: millis(length) };
             boundary.poll_interval(millis(0), millis(5)).as_millis()
         };
         assert_eq!([100_000, 1_000].map(|length| interval_for(BoundaryPrecision::High, length)), [5, 28]);
-        // Of an epoch of a third of a second one reading is enough.
+        // One read is sufficient for an epoch of a third of a second.
         assert_eq!(
             [interval_for(BoundaryPrecision::High, 300), interval_for(BoundaryPrecision::Low, 300)],
             [283; 2]
         );
-        // When nothing trains any more nothing is held up.
+        // After the training there is nothing to delay.
         assert_eq!(interval_for(BoundaryPrecision::Final, 300), 5);
         let most_expensive = PendingBoundary {
             precision: BoundaryPrecision::Low,

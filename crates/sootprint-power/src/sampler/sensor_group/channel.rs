@@ -1,43 +1,44 @@
-//! A component as the meter reads it.
+//! A component as the sampler reads it.
 
 use std::path::Path;
 use std::time::Duration;
 
 use sootprint_core::Power;
 
+use super::boundary::BoundaryPrecision;
 use crate::gpu_processes::GpuUsers;
-use crate::sampler::BoundaryPrecision;
 use crate::source::{EnergySource, ReadError, SensorReading};
 
-/// When a board's users are looked for first, and how often then.
+/// When the processes on a GPU are first listed, and how often after that.
 const FIRST_PROCESS_SCAN: Duration = Duration::from_millis(500);
 const PROCESS_SCAN_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A driver may keep a processor busy for milliseconds to tell a counter's power. From one such reading
-/// to the next it is this many times as long: at edges, where the power tells the energy up to the tick, and else.
+/// Minimum time between two power reads, as a multiple of the cost of one. A driver may occupy a CPU for
+/// milliseconds for such a read. It is shorter after boundaries, where the power is used to interpolate up to the
+/// next tick.
 const HIGH_PRECISION_COST_MULTIPLE: u32 = 3;
 const LOW_PRECISION_COST_MULTIPLE: u32 = 20;
 const DEFAULT_COST_MULTIPLE: u32 = 1_000;
-/// However dear it is, the power is read as often as this.
+/// The power is read at least this often, whatever its cost.
 const MAX_POWER_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How a component is read, and when next.
+/// The schedule and state of one component.
 pub(super) struct SensorChannel {
-    /// The position of its source, and its own among that source's components.
+    /// The position of the source, and of the component within it.
     pub(super) source_index: usize,
     pub(super) component_index: usize,
     /// Whether it is a counter that moves in ticks.
     pub(super) is_ticking: bool,
     pub(super) due: Duration,
-    /// When it was read last, and how often it wants to be.
+    /// When it was last read, and the interval of its reads.
     pub(super) last_read: Duration,
     cadence: Duration,
-    /// What a reading takes, and one of a counter's power.
+    /// The cost of a reading, and of a power read.
     pub(super) read_cost: ReadCost,
     pub(super) power_cost: ReadCost,
-    /// When the power was read last.
+    /// When the power was last read.
     last_power_read: Option<Duration>,
-    /// Who uses it, and when to look again.
+    /// The processes on the component, and when to list them again.
     users: GpuUsers,
     next_process_scan: Duration,
 }
@@ -61,13 +62,13 @@ impl SensorChannel {
         }
     }
 
-    /// Whether it is to be read now: it is due, or will be so soon that it had better be read with the others. What is
-    /// told of a moment is of readings of about that moment then.
+    /// Whether it should be read now: it is due, or will be so soon that it is read together with the others. All
+    /// values of a moment then come from about the same time.
     pub(super) fn is_due(&self, now: Duration) -> bool {
         self.due <= now + self.cadence / 4
     }
 
-    /// Reads it, and the power of a counter when that is due, as it is sooner at an edge. The moments are the clock's.
+    /// Reads the component, and the power of a counter if that is due. Timestamps come from `clock`.
     pub(super) fn read(
         &mut self,
         source: &mut dyn EnergySource,
@@ -83,7 +84,7 @@ impl SensorChannel {
         if !self.is_ticking {
             return SensorSample { at: started, reading, power: None };
         }
-        // The counter was read somewhere in between.
+        // The counter was read at some point during the call.
         let at = started + ended.saturating_sub(started) / 2;
         let power = self.is_power_due(ended, precision).then(|| {
             let power = source.read_power(self.component_index);
@@ -104,7 +105,7 @@ impl SensorChannel {
         self.last_power_read.is_none_or(|last| now.saturating_sub(last) >= interval)
     }
 
-    /// Who uses the component, when that is not who used it before.
+    /// Lists the processes on the component. `None` unless the users have changed.
     pub(super) fn scan_processes(
         &mut self,
         source: &mut dyn EnergySource,
@@ -119,27 +120,28 @@ impl SensorChannel {
         (std::mem::replace(&mut self.users, users) != users).then_some(users)
     }
 
-    /// A new session has to hear of them too, once its record has begun and its training may have.
+    /// Makes the next scan report the users again, for a new session. It runs after the session's record and
+    /// probably its training have started.
     pub(super) fn reset_users(&mut self, now: Duration) {
         (self.users, self.next_process_scan) = (GpuUsers::default(), now + FIRST_PROCESS_SCAN);
     }
 }
 
-/// What came of reading a component.
+/// The result of reading a component.
 pub(super) struct SensorSample {
     pub(super) at: Duration,
     pub(super) reading: Result<SensorReading, ReadError>,
-    /// The power of a counter, when it was read as well, and when.
+    /// The power of a counter, if it was read as well, with its time.
     pub(super) power: Option<(Duration, Power)>,
 }
 
-/// How long something took the last two times: that it once had to wait for a processor says nothing.
+/// The duration of the last two reads. The minimum ignores a single delay by the scheduler.
 #[derive(Debug, Default)]
 pub(super) struct ReadCost([Duration; 2]);
 
 impl ReadCost {
     fn record(&mut self, elapsed: Duration) {
-        // On a clock that stands still nothing is known of it.
+        // A virtual clock does not advance during a read, so the cost is unknown.
         if !elapsed.is_zero() {
             self.0 = [self.0[1], elapsed];
         }
@@ -158,7 +160,7 @@ mod tests {
     use crate::clock::VirtualClock;
     use crate::source::ComponentInfo;
 
-    /// A counter that takes its time, as an H100's does, and a power that takes some, too.
+    /// A slow counter like that of an H100, with a power that takes time to read as well.
     struct SlowSource {
         clock: VirtualClock,
         counter: Duration,
@@ -185,12 +187,12 @@ mod tests {
         }
     }
 
-    /// How often the power was read in so many readings of the counter, 10 ms apart.
+    /// Number of power reads during this many counter reads, 10 ms apart.
     fn power_read_count(precision: Option<BoundaryPrecision>, power: Duration, readings: u32) -> usize {
         let clock = VirtualClock::default();
         let mut source = SlowSource { clock: clock.clone(), counter: Duration::from_millis(5), power };
         let mut channel = SensorChannel::new(0, 0, true);
-        // What it costs is known after two times.
+        // The cost is known after two reads.
         for _ in 0..2 {
             channel.last_power_read = None;
             channel.read(&mut source, precision, || clock.now());
@@ -213,9 +215,9 @@ mod tests {
         assert_eq!(read.at, Duration::from_micros(1_002_500));
         assert_eq!(read.power.map(|(at, _)| at), Some(Duration::from_millis(1_005)));
         assert_eq!(channel.due, Duration::from_millis(1_200));
-        // A quarter of its 200 ms before that it goes with others that are due.
+        // A quarter of its 200 ms earlier, it is read together with others that are due.
         assert_eq!([1_149, 1_150].map(|now| channel.is_due(Duration::from_millis(now))), [false, true]);
-        // What it costs is known after two times, and says how often it is read.
+        // The cost is known after two reads and then determines the interval.
         let began = clock.now();
         channel.read(&mut source, None, || clock.now());
         assert_eq!(channel.read_cost.min(), counter);
@@ -225,7 +227,7 @@ mod tests {
     #[test]
     fn power_read_interval_follows_cost() {
         let micros = Duration::from_micros;
-        // Of 100 readings, 15 ms and more apart.
+        // 100 reads, at least 15 ms apart.
         let often = [
             Some(BoundaryPrecision::Final),
             Some(BoundaryPrecision::High),
@@ -234,8 +236,8 @@ mod tests {
         ]
         .map(|precision| power_read_count(precision, micros(1), 100));
         assert_eq!(often, [100; 4]);
-        // A reading that costs 20 ms comes again after 60, 400 and 1,000 ms, and with 15 ms from one to the next that is
-        // the third, the 26th and the 66th.
+        // A power read that costs 20 ms is repeated after 60, 400 and 1,000 ms; at 15 ms per read these are the
+        // third, the 26th and the 66th.
         assert_eq!(power_read_count(Some(BoundaryPrecision::High), micros(20_000), 100), 33);
         assert_eq!(power_read_count(Some(BoundaryPrecision::Low), micros(20_000), 100), 3);
         assert_eq!(power_read_count(None, micros(20_000), 200), 3);

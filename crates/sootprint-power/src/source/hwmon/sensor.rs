@@ -1,4 +1,4 @@
-//! What a board's driver tells of its energy, and the best of it.
+//! The energy and power files of a GPU's driver, and the choice of the best one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use sootprint_core::Power;
 use super::super::sysfs::{energy_from_microjoules, power_from_microwatts, read_number};
 use super::super::{MeasurementMethod, SensorReading};
 
-/// The files that tell of energy or power, best first, each with what it is.
+/// The energy and power files, best first, with their kinds.
 ///
-/// The channel is 1 for the whole card and 2 for the chip's package, which is all that xe has for some cards.
+/// Channel 1 is the whole card and channel 2 the chip's package, which is the only one that xe has for some cards.
 const SENSOR_FILES: [(&str, HwmonSensorKind, u8); 4] = [
     ("energy1_input", HwmonSensorKind::Counter, 1),
     ("energy2_input", HwmonSensorKind::Counter, 2),
@@ -18,7 +18,7 @@ const SENSOR_FILES: [(&str, HwmonSensorKind, u8); 4] = [
     ("power1_input", HwmonSensorKind::Instant, 1),
 ];
 
-/// A sensor of a board.
+/// A sensor of a GPU.
 #[derive(Debug)]
 pub(super) struct HwmonSensor {
     pub(super) file: PathBuf,
@@ -28,23 +28,23 @@ pub(super) struct HwmonSensor {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HwmonSensorKind {
-    /// Microjoules. The driver unrolls the hardware's counter into 63 bits.
+    /// Microjoules. The driver extends the hardware's counter to 63 bits.
     Counter,
-    /// The mean over a window of the driver's choice, in microwatts.
+    /// The mean over an undocumented window, in microwatts.
     Averaged,
-    /// The power at this moment, in microwatts.
+    /// The current power in microwatts.
     Instant,
 }
 
 impl HwmonSensor {
-    /// The first sensor that answers. Of a board that is asleep, the first one that it has.
+    /// The first sensor that can be read. For a suspended GPU, the first one that exists.
     ///
     /// # Errors
-    /// The answer of the last sensor when none answers well.
+    /// The error of the last sensor if none can be read.
     pub(super) fn first_supported(hwmon_dir: &Path, is_suspended: bool) -> io::Result<Self> {
         let mut last_error = io::Error::new(
             io::ErrorKind::NotFound,
-            format!("its driver tells neither energy nor power in {}", hwmon_dir.display()),
+            format!("neither energy nor power in {}", hwmon_dir.display()),
         );
         for (file, sensor, channel) in SENSOR_FILES {
             let sensor = Self { file: hwmon_dir.join(file), kind: sensor, channel };
@@ -63,12 +63,11 @@ impl HwmonSensor {
     }
 
     /// # Errors
-    /// What the system says; and that no power is told, for a board that is awake draws some.
+    /// The error of the operating system, or a reading of zero: a GPU that is awake draws power.
     pub(super) fn read(&self) -> io::Result<SensorReading> {
         let value = read_number(&self.file)?;
         if value == 0 && !self.is_counter() {
-            let reason =
-                "its driver tells 0 W; that of a card of two devices tells the power of both with the first";
+            let reason = "the driver reports 0 W; for a card with two devices, it reports the power of both on the first";
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
         Ok(match self.kind {
@@ -88,17 +87,16 @@ impl HwmonSensor {
         if self.is_counter() { MeasurementMethod::Counter } else { MeasurementMethod::Integrated }
     }
 
-    /// The most that the board may draw for longer than a moment: AMD's cap, Intel's second and first limit, or what
-    /// the board is rated at. A limit of zero is one that is switched off.
+    /// The sustained power limit: AMD's cap, Intel's second and first limit, or the rated power. A limit of zero is
+    /// disabled.
     pub(super) fn power_limit(&self, hwmon_dir: &Path) -> Option<Power> {
         let limits = ["cap", "max", "rated_max"].map(|kind| format!("power{}_{kind}", self.channel));
         let read = |file: &String| read_number(&hwmon_dir.join(file)).ok().filter(|limit| *limit > 0);
         limits.iter().find_map(read).map(power_from_microwatts)
     }
 
-    /// What a reader of the figure should know.
+    /// A remark on the figure for its readers.
     pub(super) fn note(&self) -> Option<&'static str> {
-        (self.channel == 2)
-            .then_some("the chip's package alone: what is around it on the card is not counted")
+        (self.channel == 2).then_some("the chip's package only: the rest of the card is not counted")
     }
 }

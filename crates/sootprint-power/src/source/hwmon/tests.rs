@@ -1,4 +1,4 @@
-//! On trees of files as the drivers make them for real boards. The figures are worked out by hand.
+//! Tests with file trees as the drivers create them for real GPUs. The figures are computed by hand.
 
 use sootprint_core::{MeasurementMethod, Power};
 
@@ -10,7 +10,7 @@ use crate::gpu::DeviceId;
 const AMD: &str = "0x1002";
 const INTEL: &str = "0x8086";
 
-/// A board's device, and its folder of hwmon with a link to it.
+/// The device of a GPU, and its hwmon folder with a link to it.
 fn add_gpu(tree: &SysfsFixture, pci: &str, number: [&str; 2], hwmon: &str, files: &[(&str, &str)]) {
     let device = format!("devices/pci0000:00/{pci}");
     let hwmon = format!("class/hwmon/{hwmon}");
@@ -86,7 +86,7 @@ fn arc_counter_excludes_tile_counters() {
     tree.write_files("class/hwmon/hwmon3", &tile)
         .symlink("class/hwmon/hwmon3/device", tree.path("devices/pci0000:00/0000:03:00.0"));
     let mut hwmon = open_hwmon(&tree);
-    let [component] = &hwmon.components()[..] else { panic!("one board") };
+    let [component] = &hwmon.components()[..] else { panic!("one GPU") };
     assert_eq!(
         (component.name.as_str(), component.method),
         ("Intel GPU [8086:56a0]", MeasurementMethod::Counter)
@@ -101,7 +101,7 @@ fn arc_counter_excludes_tile_counters() {
     accumulator.record_reading(Duration::from_secs(10), 0, read_first(&mut hwmon));
     let total = accumulator.totals(Duration::from_secs(10))[0];
     assert!((total.energy.joules() - 1_500.0).abs() < 1e-6, "{total:?}");
-    // The counter's ticks were not seen: at either end it may lag by 0.25 s of 190 W.
+    // The ticks were not observed: at either end the counter may lag by 0.25 s of 190 W.
     let lag = 2.0 * 0.25 * 190.0;
     assert!((total.low.joules() - (1_500.0 / 1.1 - lag)).abs() < 1e-6, "{total:?}");
     assert!((total.high.joules() - (1_500.0 / 0.9 + lag)).abs() < 1e-6, "{total:?}");
@@ -135,10 +135,10 @@ fn gpus_are_sorted_by_pci_address() {
     add_gpu(&tree, "0000:03:00.0", [AMD, "0x740f"], "hwmon7", &files);
     let gpus: Vec<GpuInfo> =
         open_hwmon(&tree).components().into_iter().filter_map(|component| component.gpu).collect();
-    let addresses: Vec<&str> = gpus.iter().map(|board| board.pci.as_str()).collect();
+    let addresses: Vec<&str> = gpus.iter().map(|gpu| gpu.pci.as_str()).collect();
     assert_eq!(addresses, ["0000:03:00.0", "0000:83:00.0"]);
     assert_eq!(DeviceId::Pci("00000000:83:00.0".into()).position_in(&gpus), Some(1));
-    assert_eq!(DeviceId::CudaOrdinal(0).position_in(&gpus), None, "CUDA knows none of them");
+    assert_eq!(DeviceId::CudaOrdinal(0).position_in(&gpus), None, "none is a CUDA device");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn mi300a_includes_cpu() {
     add_gpu(&tree, "0000:01:00.0", [AMD, "0x74a0"], "hwmon3", &files);
     let hwmon = open_hwmon(&tree);
     assert!(hwmon.includes_cpu());
-    assert!(hwmon.components()[0].note.as_ref().is_some_and(|note| note.contains("processor")));
+    assert!(hwmon.components()[0].note.as_ref().is_some_and(|note| note.contains("CPU")));
     assert!(hwmon.gaps()[0].contains("0000:01:00.0"), "{:?}", hwmon.gaps());
 }
 
@@ -185,7 +185,7 @@ fn gpu_without_sensor_is_reported() {
         "hwmon0",
         &[("name", "amdgpu"), ("temp1_input", "40000")],
     );
-    // The second half of an MI250X, whose power is told with the first.
+    // The second half of an MI250X, whose power is reported on the first.
     add_gpu(&tree, "0000:02:00.0", [AMD, "0x7408"], "hwmon1", &[("name", "amdgpu"), ("power1_average", "0")]);
     let hwmon = open_hwmon(&tree);
     assert_eq!(hwmon.components(), []);
@@ -211,7 +211,7 @@ fn suspended_gpu_is_not_woken() {
     tree.write_files(power, &[("runtime_status", "suspended")]);
     let mut hwmon = open_hwmon(&tree);
     let error = read_first(&mut hwmon).unwrap_err();
-    assert!(matches!(&error, ReadError::Failed(reason) if reason.contains("asleep")), "{error}");
+    assert!(matches!(&error, ReadError::Failed(reason) if reason.contains("suspended")), "{error}");
     tree.write_files(power, &[("runtime_status", "active")]);
     assert_eq!(read_first(&mut hwmon), Ok(SensorReading::Averaged { mean: watts(87.0), window: None }));
 }
@@ -246,7 +246,7 @@ fn rocm_ordinals_skip_hidden_gpus() {
             hidden.filter(|_| name == "HIP_VISIBLE_DEVICES").map(str::to_owned)
         });
         let components = Hwmon::open(&tree.path("class/hwmon"), &rocm).components();
-        components.into_iter().filter_map(|it| it.gpu.map(|board| (board.pci, board.rocm))).collect()
+        components.into_iter().filter_map(|it| it.gpu.map(|gpu| (gpu.pci, gpu.rocm))).collect()
     };
     let named = |pci: &str, ordinal| (pci.to_owned(), Some(ordinal));
     assert_eq!(ordinals(None), [named("0000:03:00.0", 1), named("0000:c5:00.0", 0)]);

@@ -1,45 +1,45 @@
-//! The NVML library of this machine: where it is, and why it cannot be used.
+//! Loads the NVML library of this machine.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use nvml_wrapper::Nvml;
-use nvml_wrapper::error::NvmlError as Refusal;
+use sootprint_core::sync::lock_ignoring_poison;
 
-/// Why NVML could not be opened.
+/// The reason why NVML could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NvmlError {
-    /// There is no such library: no NVIDIA driver, or not where the loader looks.
+    /// There is no such library: no NVIDIA driver, or not in the loader's search path.
     #[error(
         "no NVML library: {library} cannot be loaded ({reason}); \
-         install NVIDIA's driver, or name the library's path in SOOTPRINT_NVML"
+         install the NVIDIA driver or set SOOTPRINT_NVML to the library's path"
     )]
     NoLibrary {
         /// The name or path that was tried.
         library: String,
-        /// What the loader says.
+        /// The error of the loader.
         reason: String,
     },
-    /// The library is there and its driver does not answer.
-    #[error("{library} does not start: {reason}; `nvidia-smi` shows whether the driver is loaded")]
+    /// The library exists, but its driver does not respond.
+    #[error("cannot initialise {library}: {reason}; `nvidia-smi` shows whether the driver is loaded")]
     NoDriver {
         /// The name or path that was tried.
         library: String,
-        /// What the library says.
+        /// The error of the library.
         reason: String,
     },
 }
 
-/// The library, opened once per path and kept until the process ends.
+/// Loads the library once per path and keeps it until the process ends.
 ///
-/// Opening takes the driver a second on a large machine, so a second run must not pay it again; and a device of
-/// `nvml-wrapper` borrows its library, which therefore has to outlive every run.
+/// Loading takes a second on large machines, which a second run should not pay again. A device of `nvml-wrapper`
+/// borrows its library, which must therefore outlive every run.
 pub(super) fn load_library(path: Option<&OsStr>) -> Result<&'static Nvml, NvmlError> {
     static LOADED_LIBRARIES: Mutex<Option<HashMap<Option<OsString>, &'static Nvml>>> = Mutex::new(None);
 
-    let mut loaded = LOADED_LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut loaded = lock_ignoring_poison(&LOADED_LIBRARIES);
     let opened = loaded.get_or_insert_default();
     let key = path.map(OsStr::to_owned);
     if let Some(library) = opened.get(&key) {
@@ -50,7 +50,7 @@ pub(super) fn load_library(path: Option<&OsStr>) -> Result<&'static Nvml, NvmlEr
         builder.lib_path(path);
     }
     let library = builder.init().map_err(|error| match &error {
-        Refusal::LibloadingError(reason) => {
+        nvml_wrapper::error::NvmlError::LibloadingError(reason) => {
             NvmlError::NoLibrary { library: library_name(path), reason: reason.to_string() }
         }
         _ => no_driver_error(path, &error),
@@ -60,7 +60,7 @@ pub(super) fn load_library(path: Option<&OsStr>) -> Result<&'static Nvml, NvmlEr
     Ok(library)
 }
 
-pub(super) fn no_driver_error(path: Option<&OsStr>, error: &Refusal) -> NvmlError {
+pub(super) fn no_driver_error(path: Option<&OsStr>, error: &nvml_wrapper::error::NvmlError) -> NvmlError {
     NvmlError::NoDriver { library: library_name(path), reason: error.to_string() }
 }
 

@@ -1,4 +1,4 @@
-//! Against a scripted NVML library on a virtual clock, whose boards' true energy is known.
+//! Tests with a scripted NVML library on a virtual clock, whose GPUs have a known true energy.
 
 use sootprint_core::{Energy, MeasurementMethod};
 
@@ -8,7 +8,7 @@ use nvidia_ml::{FakeGpu as Scripted, NvmlScript, ScriptClock, install};
 const GPU_UUIDS: [&str; 2] =
     ["GPU-aaaaaaaa-0000-0000-0000-000000000000", "GPU-bbbbbbbb-0000-0000-0000-000000000000"];
 
-/// A board of 100 W for 700 ms and 400 W for 330 ms, again and again.
+/// A GPU that draws 100 W for 700 ms and 400 W for 330 ms, repeatedly.
 fn scripted_gpu(index: usize) -> Scripted {
     Scripted::new(GPU_UUIDS[index], format!("0000:{:02x}:00.0", 7 + index), "NVIDIA H200")
         .power_limit(700)
@@ -17,7 +17,7 @@ fn scripted_gpu(index: usize) -> Scripted {
         .repeat_every(Duration::from_millis(1_030))
 }
 
-/// An NVML library with these boards, and the clock that moves them.
+/// An NVML library with these GPUs, and the clock that advances them.
 struct NvmlFixture {
     clock: ScriptClock,
     library: std::path::PathBuf,
@@ -68,7 +68,7 @@ fn counter_is_preferred_and_exact() {
     assert!(nvml.is_ticking_counter(0));
     let cadence = [0, 500, 5_000].map(|cost| nvml.cadence(0, Duration::from_micros(cost)).as_millis());
     assert_eq!(cadence, [200, 500, 1_000]);
-    // Ten rounds of 70 J + 132 J.
+    // Ten periods of 70 J + 132 J.
     assert!((counter_joules(nvml.read(0, Duration::ZERO)) - start - 2_020.0).abs() < 1e-6);
 }
 
@@ -112,9 +112,9 @@ fn unknown_mig_slice_is_reported() {
 
 #[test]
 fn unreadable_gpu_does_not_affect_others() {
-    let silent = Scripted::new(GPU_UUIDS[0], "0000:07:00.0", "Old board");
+    let unreadable = Scripted::new(GPU_UUIDS[0], "0000:07:00.0", "Old GPU");
     let machine = NvmlFixture::new([
-        silent,
+        unreadable,
         scripted_gpu(1).energy_counter(Duration::from_millis(20)).without_memory_info(),
     ]);
     let nvml = machine.open(None);
@@ -141,7 +141,7 @@ fn lost_gpu_differs_from_failed_read() {
 const MIG_UUIDS: [&str; 2] =
     ["MIG-11111111-0000-0000-0000-000000000000", "MIG-22222222-0000-0000-0000-000000000000"];
 
-/// A board in two slices, of three and of one of its seven parts, with a process on the second.
+/// A GPU with two MIG slices, of three and of one of its seven parts, with a process on the second.
 fn mig_gpu() -> Scripted {
     scripted_gpu(0)
         .energy_counter(Duration::from_millis(1))
@@ -161,16 +161,19 @@ fn mig_slice_gets_proportional_energy() {
     );
     assert!((component.share - 3.0 / 7.0).abs() < 1e-12);
     assert_eq!(
-        component.gpu.as_ref().map(|board| (board.cuda, board.pci.as_str())),
+        component.gpu.as_ref().map(|gpu| (gpu.cuda, gpu.pci.as_str())),
         Some((Some(0), "00000000:07:00.0"))
     );
     assert!(
-        component.note.as_ref().is_some_and(|note| note.starts_with("3 of 7 parts of the whole board's"))
+        component
+            .note
+            .as_ref()
+            .is_some_and(|note| note.starts_with("3 of 7 parts of the energy of the whole GPU"))
     );
     let start = counter_joules(nvml.read(0, Duration::ZERO));
     machine.clock.set_millis(10_300).unwrap();
     let used = counter_joules(nvml.read(0, Duration::ZERO)) - start;
-    // The board uses 2,020 J in ten rounds.
+    // The GPU uses 2,020 J in ten periods.
     assert!((used - 2_020.0 * 3.0 / 7.0).abs() < 1e-6, "{used}");
     let used = Energy::from_joules(used);
     assert!(component.tolerance.lower_bound(used).joules().abs() < 1e-9);
@@ -189,11 +192,11 @@ fn unselected_mig_slice_is_flagged_uncertain() {
     let machine = NvmlFixture::new([mig_gpu(), scripted_gpu(1).energy_counter(Duration::from_millis(1))]);
     let nvml = machine.open(None);
     let gpus = nvml.components().into_iter().filter_map(|component| component.gpu);
-    let gpus: Vec<_> = gpus.map(|board| (board.uuid, board.cuda)).collect();
+    let gpus: Vec<_> = gpus.map(|gpu| (gpu.uuid, gpu.cuda)).collect();
     let expected = [(MIG_UUIDS[0], Some(0)), (MIG_UUIDS[1], None), (GPU_UUIDS[1], Some(1))];
     assert_eq!(gpus, expected.map(|(uuid, cuda)| (uuid.to_owned(), cuda)));
     let [gap] = &nvml.gaps[..] else { panic!("one gap: {:?}", nvml.gaps) };
-    assert!(gap.contains("cut into slices") && gap.contains("nvidia-smi -L"), "{gap}");
+    assert!(gap.contains("MIG slices") && gap.contains("nvidia-smi -L"), "{gap}");
 }
 
 #[test]
@@ -216,9 +219,14 @@ fn gh200_counter_includes_cpu_and_memory() {
         .energy_counter(Duration::from_millis(1))]);
     let mut nvml = machine.open(None);
     assert_eq!(nvml.included_components(), [ComponentKind::Cpu, ComponentKind::Memory]);
-    assert!(nvml.components()[0].note.as_ref().is_some_and(|note| note.contains("are in it")));
+    assert!(
+        nvml.components()[0]
+            .note
+            .as_ref()
+            .is_some_and(|note| note.contains("includes the CPU and the memory"))
+    );
     assert_eq!(nvml.read_power(0), None);
-    assert!(nvml.gaps()[0].contains("not counted on their own"), "{:?}", nvml.gaps());
+    assert!(nvml.gaps()[0].contains("not counted separately"), "{:?}", nvml.gaps());
 
     let without_counter = NvmlFixture::new([superchip("NVIDIA GH200 480GB").power_fields()]).open(None);
     assert_eq!(
@@ -228,5 +236,5 @@ fn gh200_counter_includes_cpu_and_memory() {
     let blackwell =
         NvmlFixture::new([superchip("NVIDIA GB200").energy_counter(Duration::from_millis(1))]).open(None);
     assert!(blackwell.included_components().is_empty());
-    assert!(blackwell.components()[0].note.as_ref().is_some_and(|note| note.contains("nobody says")));
+    assert!(blackwell.components()[0].note.as_ref().is_some_and(|note| note.contains("not documented")));
 }

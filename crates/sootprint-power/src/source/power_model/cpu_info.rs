@@ -1,26 +1,28 @@
-//! Which processor a machine has, how many packages of it, and whether a hypervisor stands between.
+//! Detects the CPU model of a machine, the number of packages, and whether the machine is a guest of a hypervisor.
 
 use std::collections::BTreeSet;
 use std::fs::{read_dir, read_to_string};
 use std::path::Path;
 
-use super::tdp_table::{TdpConfidence, TdpRating, lookup_key};
+use super::tdp_table::{TdpRating, lookup_key};
+use crate::data_quality::DataQuality;
+use crate::proc_cpuinfo::{cpuinfo_field, cpuinfo_fields};
 
-/// The processor of a machine.
+/// The CPU of a machine.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CpuInfo {
-    /// For people.
+    /// For display.
     pub(super) name: String,
     pub(super) package_count: usize,
-    /// Whether the machine is a virtual one, which sees a part of a package at most.
+    /// Whether the machine is virtual. A guest sees at most a part of a package.
     pub(super) is_guest: bool,
     pub(super) is_arm: bool,
-    /// The TDP of its model, when that is known.
+    /// The TDP of the model, if it is known.
     pub(super) tdp: Option<TdpRating>,
 }
 
 impl CpuInfo {
-    /// From `/proc/cpuinfo` and, for what Arm leaves unsaid there, from the firmware's tables below `/sys`.
+    /// Reads `/proc/cpuinfo` and, for details that Arm omits there, the firmware tables below `/sys`.
     pub(super) fn detect(proc: &Path, sys: &Path, online_cpus: usize) -> Self {
         let cpuinfo = read_to_string(proc.join("cpuinfo")).unwrap_or_default();
         let package_count = package_count(&cpuinfo, sys);
@@ -37,10 +39,10 @@ impl CpuInfo {
     }
 }
 
-/// Whether a hypervisor says that it is there.
+/// Whether the machine reports a hypervisor.
 ///
-/// x86 has a flag for it. Xen has a file, below a folder that bare metal can have too. Elsewhere the device tree or the
-/// firmware tells.
+/// x86 has a CPU flag for it. Xen has a file, in a folder that can also exist on bare metal. Other machines have an
+/// entry in the device tree or in the firmware tables.
 fn is_guest(cpuinfo: &str, proc: &Path, sys: &Path) -> bool {
     if sys.join("hypervisor/type").exists() || proc.join("device-tree/hypervisor").exists() {
         return true;
@@ -51,7 +53,7 @@ fn is_guest(cpuinfo: &str, proc: &Path, sys: &Path) -> bool {
     }
 }
 
-/// How many packages: x86 numbers them in `cpuinfo`, all others below `/sys` only.
+/// The number of packages. x86 lists them in `cpuinfo`; other architectures only below `/sys`.
 fn package_count(cpuinfo: &str, sys: &Path) -> usize {
     let numbered: BTreeSet<&str> = cpuinfo_fields(cpuinfo, "physical id").collect();
     if !numbered.is_empty() {
@@ -61,14 +63,14 @@ fn package_count(cpuinfo: &str, sys: &Path) -> usize {
     let package = |folder: &Path| {
         let number: i64 =
             read_to_string(folder.join("topology/physical_package_id")).ok()?.trim().parse().ok()?;
-        // The kernel says -1 when it does not know.
+        // The kernel reports -1 if the package is unknown.
         (number >= 0).then_some(number)
     };
-    let found: BTreeSet<i64> = cpu_dirs.filter_map(|processor| package(&processor.path())).collect();
+    let found: BTreeSet<i64> = cpu_dirs.filter_map(|dir| package(&dir.path())).collect();
     found.len().max(1)
 }
 
-/// What the firmware says of the machine, as the kernel shows it to everyone.
+/// The firmware's description of the machine, as far as the kernel makes it readable for all users.
 struct DmiTable {
     vendor: String,
     product: String,
@@ -86,8 +88,8 @@ impl DmiTable {
         self.vendor == "Amazon EC2"
     }
 
-    /// By the names that hypervisors put there, as systemd-detect-virt knows them. Amazon's bare metal is called
-    /// `c6g.metal`.
+    /// Detects hypervisors by the names in the firmware tables, like systemd-detect-virt. Amazon's bare-metal
+    /// instances are named `c6g.metal`.
     fn is_virtual(&self) -> bool {
         const HYPERVISORS: [&str; 13] = [
             "Apple Virtualization",
@@ -111,7 +113,7 @@ impl DmiTable {
     }
 }
 
-/// An Arm core, which has numbers instead of a name.
+/// An Arm core, which is identified by numbers instead of a name.
 /// <https://developer.arm.com/documentation/100616/0401/register-descriptions/aarch64-system-registers/midr-el1--main-id-register--el1>
 struct ArmCore {
     implementer: u32,
@@ -119,7 +121,7 @@ struct ArmCore {
 }
 
 impl ArmCore {
-    /// The designer that cores of Arm's own name.
+    /// The implementer id of Arm Ltd.
     const IMPLEMENTER_ARM: u32 = 0x41;
     const NEOVERSE_N1: u32 = 0xd0c;
     const NEOVERSE_V1: u32 = 0xd40;
@@ -133,8 +135,8 @@ impl ArmCore {
 
     /// The name and the TDP of the model.
     ///
-    /// Several vendors build with one core: the firmware tells who, and the number of a bare machine's cores which
-    /// product. `cores` is none where a hypervisor makes that number up.
+    /// Several vendors use the same core: the firmware identifies the vendor, and on bare metal the number of cores
+    /// identifies the product. `cores` is `None` in a guest, where the hypervisor chooses the number.
     fn identify_model(&self, dmi: &DmiTable, cores: Option<usize>) -> (String, Option<TdpRating>) {
         let is_whole_packages_of =
             |size: usize| cores.is_some_and(|cores| cores.is_multiple_of(size) && cores <= 4 * size);
@@ -162,23 +164,11 @@ impl ArmCore {
         let Some((name, key)) = known else {
             return (format!("Arm CPU {:#04x}:{:#05x}", self.implementer, self.part), None);
         };
-        // The number of cores tells the product and not its clock, so that its TDP is an estimate at best.
+        // The number of cores identifies the product but not its clock rate, so its TDP is an estimate at best.
         let estimated = |rating: TdpRating| match rating.confidence {
-            TdpConfidence::Published => TdpRating { confidence: TdpConfidence::Estimated, ..rating },
+            DataQuality::VendorSpec => TdpRating { confidence: DataQuality::Estimate, ..rating },
             _ => rating,
         };
         (name.to_owned(), TdpRating::lookup(key).map(estimated))
     }
-}
-
-/// The first value of a field of `cpuinfo`.
-fn cpuinfo_field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
-    cpuinfo_fields(cpuinfo, name).next()
-}
-
-fn cpuinfo_fields<'a>(cpuinfo: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
-    cpuinfo.lines().filter_map(move |line| {
-        let (field, value) = line.split_once(':')?;
-        (field.trim() == name).then(|| value.trim())
-    })
 }

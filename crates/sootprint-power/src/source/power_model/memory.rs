@@ -1,34 +1,37 @@
-//! What memory draws: watts per GiB, by the size of module that such a host has.
+//! The power of memory in watts per GiB, by the module size that is typical for the host.
 //!
-//! A module draws nearly the same whatever its size, so that a GiB of a large host draws a fraction of a laptop's. With
-//! one figure for all, 1 TiB would draw 384 W, more than the processors beside it.
+//! A module draws nearly the same power whatever its size, so a GiB of a large host draws a fraction of a laptop's.
+//! With a single figure for all hosts, 1 TiB would draw 384 W, more than its CPUs.
 
 use std::time::Duration;
 
 use sootprint_core::Power;
 
-use super::{CoefficientRange, EnergyBounds, format_decimal};
+use super::EnergyBounds;
+use super::coefficient::{CoefficientRange, format_coefficient};
 
 const GIBIBYTE: f64 = 1_073_741_824.0;
 
-/// Hosts of one size and the modules that they are built of.
+/// Hosts up to a size, and their memory modules.
 struct MemoryModules {
-    /// Up to how much memory a host has such modules, in GiB.
+    /// The largest memory of such a host, in GiB.
     max_host_gib: f64,
-    /// GiB of one module.
+    /// The size of a module in GiB.
     module_gib: f64,
-    /// Watts of one module.
+    /// The power of a module in watts.
     module_watts: CoefficientRange,
 }
 
-/// Of what size the modules are is an assumption; where it is wrong, the neighbouring row's figure lies between the
-/// bounds. Low is a module that mostly waits, high one that is never idle. The sources of the watts:
-/// - 3 W for 8 GiB: Crucial and Micron. 5 W for any module of a desktop: Crucial's advice for choosing a power supply,
-///   which it calls high (<https://www.crucial.in/support/articles-faq-memory/how-much-power-does-memory-use>).
-/// - 5 W for any module of a server: CodeCarbon. 1.5 W for any low-power module: CodeCarbon's figure on Arm; half of it
-///   for memory that is soldered in, an assumption.
-/// - 7 to 10 W for 64 GiB of busy DDR5 RDIMM: its makers' data sheets. The low 3 W is twice the low-power figure.
-/// - 4 W for 16 GiB: between its neighbours; high as two of 8 GiB.
+/// The module sizes are assumptions; where one is wrong, the neighbouring row's figure lies within the bounds. Low
+/// is a module that is mostly idle, high one that is never idle. Sources of the power figures:
+/// - 3 W for 8 GiB: Crucial and Micron. 5 W for any desktop module: Crucial's advice for choosing a power supply,
+///   which it describes as high
+///   (<https://www.crucial.in/support/articles-faq-memory/how-much-power-does-memory-use>).
+/// - 5 W for any server module: CodeCarbon. 1.5 W for any low-power module: CodeCarbon's figure for Arm; half of it
+///   for soldered memory, an assumption.
+/// - 7 to 10 W for 64 GiB of busy DDR5 RDIMM: the manufacturers' data sheets. The low 3 W is twice the low-power
+///   figure.
+/// - 4 W for 16 GiB: between its neighbours; high as two modules of 8 GiB.
 const MODULES_BY_HOST_SIZE: [MemoryModules; 4] = [
     MemoryModules { max_host_gib: 16.0, module_gib: 8.0, module_watts: [0.75, 3.0, 5.0] },
     MemoryModules { max_host_gib: 128.0, module_gib: 16.0, module_watts: [1.5, 4.0, 6.0] },
@@ -36,21 +39,21 @@ const MODULES_BY_HOST_SIZE: [MemoryModules; 4] = [
     MemoryModules { max_host_gib: f64::INFINITY, module_gib: 64.0, module_watts: [3.0, 7.0, 10.0] },
 ];
 
-/// Watts per GiB in a guest, whose host's modules are hidden: from the quietest of the largest modules to Crucial's
-/// 3 W for 8 GiB, with CodeCarbon's 5 W and modules of 32 GiB as best.
+/// Watts per GiB in a guest, whose host modules are unknown: from the low figure of the largest modules to
+/// Crucial's 3 W for 8 GiB, with CodeCarbon's 5 W and modules of 32 GiB as best.
 const UNKNOWN_MODULE_WATTS_PER_GIB: CoefficientRange = [3.0 / 64.0, 5.0 / 32.0, 3.0 / 8.0];
 
-/// The memory that a job was given.
+/// The memory of a job.
 pub(super) struct MemoryPowerModel {
     job_gib: f64,
     host_gib: f64,
     watts_per_gib: CoefficientRange,
-    /// GiB of one module; none in a guest.
+    /// The size of a module in GiB. `None` in a guest.
     module_gib: Option<f64>,
 }
 
 impl MemoryPowerModel {
-    /// Of `given` bytes on a host that has `host` bytes.
+    /// The model for `job_bytes` of memory on a host that has `host_bytes`.
     pub(super) fn new(job_bytes: u64, host_bytes: u64, is_guest: bool) -> Self {
         let (gib, host_gib) = (job_bytes as f64 / GIBIBYTE, host_bytes as f64 / GIBIBYTE);
         let modules = MODULES_BY_HOST_SIZE
@@ -68,9 +71,9 @@ impl MemoryPowerModel {
         EnergyBounds { low: energy(0), best: energy(1), high: energy(2) }
     }
 
-    /// For people: the memory that was given, never the host's.
+    /// The amount of the job's memory, never the host's, for display.
     pub(super) fn name(&self) -> String {
-        // Half a GiB is not none.
+        // Below 1 GiB the amount would round to zero.
         if self.job_gib < 1.0 {
             format!("{:.0} MiB", self.job_gib * 1024.0)
         } else {
@@ -78,14 +81,14 @@ impl MemoryPowerModel {
         }
     }
 
-    /// The figures that it takes, for people.
+    /// The assumptions of the model, for display.
     pub(super) fn assumptions(&self) -> String {
-        let [low, best, high] = self.watts_per_gib.map(format_decimal);
+        let [low, best, high] = self.watts_per_gib.map(format_coefficient);
         let modules = match self.module_gib {
-            Some(size) => format!("as in modules of {size:.0} GiB"),
-            None => "the modules are hidden from a guest".to_owned(),
+            Some(size) => format!("assuming modules of {size:.0} GiB"),
+            None => "module size unknown in a guest".to_owned(),
         };
-        let per_gib = format!("{best} W ({low} to {high} W) for each GiB that the job was given, {modules}");
+        let per_gib = format!("{best} W ({low} to {high} W) per GiB of the job, {modules}");
         if self.job_gib < self.host_gib {
             format!("{per_gib}; the host has {:.0} GiB", self.host_gib)
         } else {
@@ -106,7 +109,7 @@ mod tests {
         [energy.low, energy.best, energy.high].map(sootprint_core::Energy::joules)
     }
 
-    /// CodeCarbon said 378 W for such a host, and the same for a job with a thirtieth of it (its issue 629).
+    /// CodeCarbon reported 378 W for such a host, and the same for a job with a thirtieth of it (its issue 629).
     #[test]
     fn tebibyte_host_draws_sixteen_modules() {
         assert_eq!(modelled_watts(TEBIBYTE, TEBIBYTE, false), [16.0 * 3.0, 16.0 * 7.0, 16.0 * 10.0]);

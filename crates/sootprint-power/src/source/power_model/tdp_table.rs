@@ -1,62 +1,49 @@
-//! The embedded tables of thermal design powers, by the processor's name.
+//! The embedded tables of thermal design powers, by CPU name.
 //!
-//! `data/cpu_tdp.csv`: CodeCarbon's table (MIT), from Intel ARK and AMD's site. `data/cpu_tdp_estimates.csv`: models of
-//! the large clouds, which no vendor lists; most are the figure of the nearest public model.
+//! `data/cpu_tdp.csv`: CodeCarbon's table (MIT), from Intel ARK and AMD's site. `data/cpu_tdp_estimates.csv`:
+//! models of the large clouds, which no vendor lists; most figures are those of the nearest public model.
 
 use serde::Deserialize;
+
+use crate::data_quality::DataQuality;
 
 const PUBLISHED: &[u8] = include_bytes!("../../../data/cpu_tdp.csv");
 const ESTIMATES: &[u8] = include_bytes!("../../../data/cpu_tdp_estimates.csv");
 
-/// A package's TDP.
+/// The TDP of a package.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TdpRating {
-    /// The name that the tables know the model by.
+    /// The model's name in the tables.
     pub(super) key: String,
     pub(super) watts: f64,
-    pub(super) confidence: TdpConfidence,
-}
-
-/// How sure a figure is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub(super) enum TdpConfidence {
-    /// From the vendor.
-    #[default]
-    #[serde(rename = "vendor-spec")]
-    Published,
-    /// The nearest public model's.
-    #[serde(rename = "estimate", alias = "medium")]
-    Estimated,
-    /// What is said of a model of which its vendor says nothing.
-    #[serde(rename = "unpublished-estimate")]
-    Unpublished,
+    pub(super) confidence: DataQuality,
 }
 
 impl TdpRating {
-    /// Of the model that the tables know by this very name.
+    /// Looks up a model by its exact name in the tables.
     ///
-    /// The tables are read from the beginning each time: it takes a few milliseconds, once, and nothing stays in the
-    /// training's memory.
+    /// Parses the tables on each call. This takes a few milliseconds, once per process, and keeps no memory of the
+    /// training.
     pub(super) fn lookup(key: &str) -> Option<Self> {
         let row = find_row(ESTIMATES, key).or_else(|| find_row(PUBLISHED, key))?;
         Some(Self { watts: row.tdp_w?, confidence: row.confidence, key: row.key })
     }
 
-    /// Whether its vendor builds it for servers, where TDP is held as a limit.
+    /// Whether the model belongs to a server series, whose machines enforce the TDP as a limit.
     pub(super) fn is_server_cpu(&self) -> bool {
         const SERIES: [&str; 6] = ["xeon", "epyc", "opteron", "graviton", "altra", "grace"];
         self.key.split_whitespace().any(|word| SERIES.iter().any(|series| word.starts_with(series)))
     }
 }
 
-/// The name by which the tables know what the kernel calls `model name`.
+/// Converts the kernel's `model name` to the name in the tables.
 ///
-/// `Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz` is `intel xeon gold 6248`; `AMD Ryzen 7 PRO 4750U with Radeon Graphics`
-/// is `amd ryzen 7 pro 4750u`.
+/// `Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz` is `intel xeon gold 6248`;
+/// `AMD Ryzen 7 PRO 4750U with Radeon Graphics` is `amd ryzen 7 pro 4750u`.
 pub(super) fn lookup_key(model_name: &str) -> String {
     let name = model_name.to_lowercase().replace("(tm)-", "-").replace("(r)", " ").replace("(tm)", " ");
     let words: Vec<&str> = name.split_whitespace().collect();
-    // `11th Gen Intel …`: the generation stands before the vendor.
+    // `11th Gen Intel …`: the generation precedes the vendor.
     let words = match words[..] {
         [generation, "gen", ref rest @ ..]
             if generation.starts_with(|first: char| first.is_ascii_digit()) =>
@@ -65,7 +52,7 @@ pub(super) fn lookup_key(model_name: &str) -> String {
         }
         ref all => all,
     };
-    // `64-Core CpuPowerModel` follows a model's name; in `Pentium Dual-Core` it is the name.
+    // `64-Core Processor` follows a model's name; in `Pentium Dual-Core` it is part of the name.
     let is_count = |word: &str| (word.ends_with("-core") || word.ends_with("-cores")) && word != "dual-core";
     words
         .iter()
@@ -79,16 +66,16 @@ pub(super) fn lookup_key(model_name: &str) -> String {
 #[derive(Debug, Deserialize)]
 struct TdpRow {
     key: String,
-    /// Blank where nothing is published, which is not to be guessed.
+    /// Blank if the vendor has not published it. Blanks are never replaced by guesses.
     tdp_w: Option<f64>,
     #[serde(default)]
-    confidence: TdpConfidence,
+    confidence: DataQuality,
 }
 
 fn find_row(table: &[u8], key: &str) -> Option<TdpRow> {
     let mut reader = csv::Reader::from_reader(table);
     let columns = reader.headers().ok()?.clone();
-    // The test below reads the tables strictly, so that no row is ever passed over here.
+    // The test below parses the tables strictly, so no row is dropped here.
     let found = reader.into_records().filter_map(Result::ok).find(|record| record.get(0) == Some(key))?;
     found.deserialize(Some(&columns)).ok()
 }
@@ -119,7 +106,7 @@ mod tests {
         }
     }
 
-    /// A key that is not would be found by no name.
+    /// A key that is not normalised could never be found.
     #[test]
     fn table_keys_are_normalized() {
         for row in [PUBLISHED, ESTIMATES].into_iter().flat_map(all_rows) {
@@ -127,7 +114,7 @@ mod tests {
         }
     }
 
-    /// The names as their kernels give them; the watts from the vendors' pages.
+    /// The names as reported by the kernel; the watts from the vendors' pages.
     #[test]
     fn kernel_names_map_to_tdp() {
         let names = [
@@ -152,7 +139,7 @@ mod tests {
         for (name, watts) in names {
             let rating = TdpRating::lookup(&lookup_key(name))
                 .unwrap_or_else(|| panic!("{name} is {}", lookup_key(name)));
-            assert_eq!((rating.watts, rating.confidence), (watts, TdpConfidence::Published), "{name}");
+            assert_eq!((rating.watts, rating.confidence), (watts, DataQuality::VendorSpec), "{name}");
         }
     }
 
@@ -173,8 +160,8 @@ mod tests {
     #[test]
     fn estimated_tdp_is_marked_estimated() {
         let rating = TdpRating::lookup(&lookup_key("AMD EPYC 7R13 Processor")).unwrap();
-        assert_eq!((rating.watts, rating.confidence), (225.0, TdpConfidence::Estimated));
-        assert_eq!(TdpRating::lookup("aws graviton3").unwrap().confidence, TdpConfidence::Unpublished);
+        assert_eq!((rating.watts, rating.confidence), (225.0, DataQuality::Estimate));
+        assert_eq!(TdpRating::lookup("aws graviton3").unwrap().confidence, DataQuality::Unpublished);
         assert_eq!(TdpRating::lookup("aws graviton4"), None, "a blank is not a figure");
     }
 

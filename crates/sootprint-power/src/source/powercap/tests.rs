@@ -1,4 +1,4 @@
-//! On trees of files as the kernel makes them on real machines. The figures are worked out by hand.
+//! Tests with file trees as the kernel creates them on real machines. The figures are computed by hand.
 
 use super::super::sysfs::fixture::SysfsFixture;
 use super::*;
@@ -10,7 +10,7 @@ const XEON: &str =
 const EPYC: &str =
     "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC 9654 96-Core Processor\n";
 
-/// What a package's counter goes up to on most Xeons, in microjoules.
+/// The range of a package counter on most Xeons, in microjoules.
 const RANGE: &str = "262143328850";
 
 /// A zone that shows an energy in joules.
@@ -24,7 +24,7 @@ fn set_energy(tree: &SysfsFixture, zone: &str, joules: u64) {
 }
 
 fn open_powercap(tree: &SysfsFixture, cpuinfo: &str, share: f64) -> Powercap {
-    Powercap::open(&tree.path(""), cpuinfo, share).unwrap()
+    Powercap::open(&tree.path(""), cpuinfo, share, &[]).unwrap()
 }
 
 fn counter_joules(source: &mut Powercap, index: usize, second: u64) -> f64 {
@@ -34,7 +34,7 @@ fn counter_joules(source: &mut Powercap, index: usize, second: u64) -> f64 {
     }
 }
 
-/// The names of the components and what each used between now and ten seconds later.
+/// The id of each component and the energy that it used within ten seconds.
 fn energy_used(source: &mut Powercap, advance: impl FnOnce()) -> Vec<(String, f64)> {
     let names: Vec<String> = source.components().into_iter().map(|component| component.id).collect();
     let before: Vec<f64> = (0..names.len()).map(|index| counter_joules(source, index, 0)).collect();
@@ -53,7 +53,7 @@ fn assert_used(used: &[(String, f64)], expected: &[(&str, f64)]) {
     );
 }
 
-/// Two sockets, each with its memory, and the machine around them.
+/// Two sockets, each with its memory, and the whole machine.
 fn dual_socket_server() -> SysfsFixture {
     let tree = SysfsFixture::new();
     tree.write_files("intel-rapl", &[("enabled", "1")]);
@@ -74,7 +74,7 @@ fn dual_socket_energy_is_summed() {
     assert_eq!((cpu.kind, cpu.name.as_str()), (ComponentKind::Cpu, "Intel(R) Xeon(R) 6248"));
     assert_eq!(cpu.method, MeasurementMethod::Counter);
     let used = energy_used(&mut source, || {
-        // 200 W and 100 W; 15 W and 5 W; psys has them all.
+        // 200 W and 100 W; 15 W and 5 W; psys includes them all.
         set_energy(&tree, "intel-rapl:0", 3_000);
         set_energy(&tree, "intel-rapl:1", 6_000);
         set_energy(&tree, "intel-rapl:0:0", 250);
@@ -97,11 +97,11 @@ fn power_limit_needs_every_package() {
         ("constraint_1_power_limit_uw", "180000000"),
     ];
     tree.write_files("intel-rapl:0", &constraints);
-    assert_eq!(limit(&tree), None, "of the second package none is known");
+    assert_eq!(limit(&tree), None, "the second package has none");
     tree.write_files("intel-rapl:1", &constraints);
     assert_eq!(limit(&tree), Some(180.0));
     tree.write_files("intel-rapl:1", &[("constraint_1_power_limit_uw", "4095000000")]);
-    assert_eq!(limit(&tree), None, "firmware that knows no limit");
+    assert_eq!(limit(&tree), None, "firmware without a limit");
     tree.write_files("intel-rapl:1", &[("constraint_1_power_limit_uw", "180000000"), ("enabled", "0")]);
     assert_eq!(limit(&tree), None, "not enforced");
 }
@@ -187,7 +187,7 @@ fn duplicate_package_counts_once() {
     assert_used(&used, &[("cpu", 500.0)]);
 }
 
-/// To root no file is forbidden, so that the refusal is made here.
+/// Root may read every file, so the permission error is simulated.
 fn deny_energy_files(path: &Path) -> io::Result<u64> {
     if path.ends_with("energy_uj") { Err(io::ErrorKind::PermissionDenied.into()) } else { read_number(path) }
 }
@@ -195,7 +195,7 @@ fn deny_energy_files(path: &Path) -> io::Result<u64> {
 #[test]
 fn permission_error_names_the_fix() {
     let tree = dual_socket_server();
-    let source = Powercap::open_with(&tree.path(""), XEON, 1.0, deny_energy_files).unwrap();
+    let source = Powercap::open_with(&tree.path(""), XEON, 1.0, &[], deny_energy_files).unwrap();
     assert_eq!(source.components(), []);
     let [gap] = &source.gaps()[..] else { panic!("one gap, not {:?}", source.gaps()) };
     let root = tree.path("").display().to_string();
@@ -218,7 +218,7 @@ fn unreadable_memory_keeps_package_energy() {
         if is_memory { Err(io::ErrorKind::PermissionDenied.into()) } else { read_number(path) }
     };
     let tree = dual_socket_server();
-    let source = Powercap::open_with(&tree.path(""), XEON, 1.0, refuse_memory).unwrap();
+    let source = Powercap::open_with(&tree.path(""), XEON, 1.0, &[], refuse_memory).unwrap();
     assert_eq!(source.components().len(), 1);
     assert!(source.gaps()[0].contains("intel-rapl:1:0/energy_uj"), "{:?}", source.gaps());
 }
@@ -231,7 +231,7 @@ fn unreadable_package_disables_cpu_component() {
     let kinds: Vec<ComponentKind> = source.components().iter().map(|component| component.kind).collect();
     assert_eq!(kinds, [ComponentKind::Memory]);
     assert!(source.gaps()[0].contains("intel-rapl:1/energy_uj"), "{:?}", source.gaps());
-    assert!(!source.gaps()[0].contains("chmod"), "no permission mends this: {:?}", source.gaps());
+    assert!(!source.gaps()[0].contains("chmod"), "not a permission problem: {:?}", source.gaps());
 }
 
 #[test]
@@ -244,13 +244,26 @@ fn partial_memory_zones_are_reported() {
 }
 
 #[test]
+fn excluded_component_is_not_opened() {
+    let tree = dual_socket_server();
+    tree.make_unreadable("intel-rapl:0/energy_uj");
+    let mut source = Powercap::open(&tree.path(""), XEON, 1.0, &[ComponentKind::Cpu]).unwrap();
+    assert_eq!(source.gaps(), Vec::<String>::new());
+    let used = energy_used(&mut source, || set_energy(&tree, "intel-rapl:1:0", 560));
+    assert_used(&used, &[("memory", 60.0)]);
+    assert!(source.read(1, Duration::ZERO).is_err(), "the CPU is excluded");
+    let none = Powercap::open(&tree.path(""), XEON, 1.0, &[ComponentKind::Cpu, ComponentKind::Memory]);
+    assert_eq!(none.unwrap().components(), []);
+}
+
+#[test]
 fn hidden_zones_differ_from_absent() {
     let tree = SysfsFixture::new();
-    let open = || Powercap::open(&tree.path(""), XEON, 1.0).err();
+    let open = || Powercap::open(&tree.path(""), XEON, 1.0, &[]).err();
     assert_eq!(open(), Some(RaplUnavailable::Absent { root: tree.path("") }));
     add_zone(&tree, "intel-rapl:0", "psys", 100);
     assert_eq!(open(), Some(RaplUnavailable::Absent { root: tree.path("") }), "no package in it");
-    // A container engine puts an empty folder over what the links lead to.
+    // A container engine mounts an empty folder over the target of the links.
     tree.write_files("intel-rapl:1", &[]);
     let hidden = open().unwrap();
     assert!(matches!(&hidden, RaplUnavailable::Hidden { path, .. } if path.ends_with("intel-rapl:1/name")));

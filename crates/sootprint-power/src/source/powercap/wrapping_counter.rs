@@ -1,28 +1,29 @@
-//! A counter that begins again at its end, made into one that does not. Pure: readings and the time go in.
+//! Turns a counter that wraps at the end of its range into one that does not. It is pure: readings and their time
+//! go in.
 
 use std::time::Duration;
 
-/// No package draws more than a kilowatt, and no memory of one; an assumption. The largest processors of 2024
-/// (EPYC 9965, Xeon 6980P) are rated at 500 W.
+/// Assumed maximum power of a package or its memory: one kilowatt. The largest CPUs of 2024 (EPYC 9965, Xeon 6980P)
+/// are rated at 500 W.
 const MAX_MICROJOULES_PER_MICROSECOND: u128 = 1_000;
 
-/// A reading can be this much later than the time it is given with, when the machine is overloaded.
+/// Maximum delay between the timestamp of a reading and the reading itself, on an overloaded machine.
 const MAX_READ_DELAY: Duration = Duration::from_secs(1);
 
-/// A counter of microjoules that wraps around at the end of its range.
+/// A counter of microjoules that wraps at the end of its range.
 #[derive(Debug)]
 pub(super) struct WrappingCounter {
-    /// What it counts up to; none when the kernel does not tell.
+    /// The range of the counter. `None` if the kernel does not report it.
     range: Option<u64>,
     last: Option<(Duration, u64)>,
 }
 
-/// What happened since the reading before, in microjoules.
+/// The change since the previous reading, in microjoules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CounterStep {
-    /// This much was used, beyond doubt.
+    /// Exactly this much was used.
     Advanced(u64),
-    /// The counter restarted, or went round an unknown number of times: this much was used at least.
+    /// The counter restarted or wrapped an unknown number of times: at least this much was used.
     Restarted(u64),
 }
 
@@ -31,10 +32,10 @@ impl WrappingCounter {
         Self { range, last: None }
     }
 
-    /// Takes a reading; the first one is an origin and nothing is used at it.
+    /// Records a reading. The first one is the origin and uses no energy.
     ///
-    /// Of all that the reading can mean, only what the package can have drawn in the time is considered: the
-    /// difference itself, or with one or more rounds of the counter. When exactly one of these is possible, it is so.
+    /// A reading may be explained by the difference itself, or by one or more wraps. Only explanations within the
+    /// maximum power of the package are considered. If exactly one remains, it is taken as certain.
     pub(super) fn observe(&mut self, now: Duration, count: u64) -> CounterStep {
         let Some((then, before)) = self.last.replace((now, count)) else { return CounterStep::Advanced(0) };
         let max_energy = max_energy_within(now.saturating_sub(then));
@@ -45,14 +46,14 @@ impl WrappingCounter {
         match used {
             Some(used) if used <= max_energy && !can_hide_wrap(used) => CounterStep::Advanced(used),
             _ => {
-                // After a restart the counter shows what was used since; after rounds, a part of what was used.
+                // After a restart the counter shows the energy since; after several wraps, a part of the energy.
                 let min_energy = without_wrap.unwrap_or(count);
                 CounterStep::Restarted(if min_energy <= max_energy { min_energy } else { 0 })
             }
         }
     }
 
-    /// Takes the next reading for a first one.
+    /// Makes the next reading the origin.
     pub(super) fn reset(&mut self) {
         self.last = None;
     }
@@ -66,7 +67,7 @@ fn max_energy_within(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    /// That of a Xeon whose unit is 2^-14 J: 2^32 of them.
+    /// The range of a Xeon whose unit is 2^-14 J: 2^32 units.
     const RANGE: u64 = 262_143_328_850;
 
     /// The step from one reading, in joules, to another some seconds later.
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn wrap_adds_both_sides() {
-        // 100 J below the end, then 150 J past it.
+        // 100 J before the end, then 150 J after it.
         assert_eq!(
             step_between(Some(RANGE), RANGE - 100_000_000, 1, 150_000_000),
             CounterStep::Advanced(250_000_000)
@@ -103,7 +104,7 @@ mod tests {
             step_between(Some(RANGE), 100_000_000_000, 1, 40_000_000),
             CounterStep::Restarted(40_000_000)
         );
-        // From this place a restart could not have come so far either.
+        // A restart cannot explain this value either.
         assert_eq!(step_between(Some(RANGE), 100_000_000_000, 1, 90_000_000_000), CounterStep::Restarted(0));
     }
 
@@ -126,7 +127,7 @@ mod tests {
         let used = 20_000_000_000;
         assert_eq!(step_between(Some(RANGE), 0, 300, used), CounterStep::Restarted(used));
         assert_eq!(step_between(Some(RANGE), 0, 200, used), CounterStep::Advanced(used));
-        // The same across the counter's end: at least what it shows was used.
+        // Across the end of the range: at least the value shown was used.
         assert_eq!(step_between(Some(RANGE), RANGE - used, 400, 5), CounterStep::Restarted(5));
     }
 

@@ -1,4 +1,4 @@
-//! Which of the zones of powercap count: each package once, and each package's memory once.
+//! Selects the powercap zones that count: each package once, and its memory once.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,45 +15,45 @@ pub(super) struct RaplZones {
 /// A zone of the control type `intel-rapl`.
 #[derive(Debug)]
 pub(super) struct RaplZone {
-    /// The folder, as in `/sys/class/powercap/intel-rapl:0`.
+    /// The folder, such as `/sys/class/powercap/intel-rapl:0`.
     pub(super) path: PathBuf,
-    /// As in `package-0`; that of a package's memory is `package-0 dram`.
+    /// The name, such as `package-0`, or `package-0 dram` for its memory.
     pub(super) name: String,
 }
 
-/// Why there are none.
+/// The reason why there are no zones.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RaplUnavailable {
     /// The kernel has no RAPL here, as in most virtual machines.
     #[error(
-        "no RAPL: {} has no zone of a processor package, as in most virtual machines; \
-         on hardware `sudo modprobe intel_rapl_msr` may add them",
+        "no RAPL: no CPU package in {}, as in most virtual machines; \
+         on bare metal, try `sudo modprobe intel_rapl_msr`",
         root.display()
     )]
     Absent {
-        /// Where zones would be.
+        /// The folder without zones.
         root: PathBuf,
     },
-    /// There are zones, and nothing is in them: container engines hide what is behind them.
+    /// The zones exist but are empty: container engines hide their content.
     #[error(
-        "RAPL is hidden: {} cannot be read ({reason}); a container shows it when it is started with \
+        "RAPL is hidden: cannot read {} ({reason}); start the container with \
          `--security-opt systempaths=unconfined` (Docker) or \
          `--security-opt unmask=/sys/devices/virtual/powercap` (Podman)",
         path.display()
     )]
     Hidden {
-        /// The file that is not there.
+        /// The missing file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         reason: String,
     },
 }
 
 impl RaplZones {
-    /// Finds them under `root`, which is `/sys/class/powercap`.
+    /// Finds the zones under `root`, which is `/sys/class/powercap`.
     ///
-    /// `dies_share` tells that the dies of a package show one and the same counter. That is so on AMD's and Hygon's
-    /// processors, for which kernels from 6.9 on listed a zone per die until that was mended:
+    /// `is_counter_shared_by_dies` is set if all dies of a package show the same counter. This is the case on AMD
+    /// and Hygon CPUs, for which kernels since 6.9 listed one zone per die until this was fixed:
     /// <https://lore.kernel.org/lkml/20240719092545.50441-3-Dhananjay.Ugwekar@amd.com/>
     pub(super) fn find(root: &Path, is_counter_shared_by_dies: bool) -> Result<Self, RaplUnavailable> {
         let listed = list_zones(root);
@@ -94,47 +94,47 @@ impl RaplZone {
         self.path.join("energy_uj")
     }
 
-    /// What the energy counts up to before it begins again.
+    /// The value at which the energy wraps.
     pub(super) fn max_energy_range(&self) -> Option<u64> {
         read_number(&self.path.join("max_energy_range_uj")).ok().filter(|range| *range > 0)
     }
 
-    /// The largest of the limits that hold for longer than a moment, in microwatts; none when none is enforced.
+    /// The largest sustained power limit, in microwatts. `None` if none is enforced.
     pub(super) fn power_limit_microwatts(&self) -> Option<u64> {
         let read = |file: String| read_line(&self.path.join(file));
         if read("enabled".to_owned()).ok()? != "1" {
             return None;
         }
-        // The third one, `peak_power`, is what the processor may draw for microseconds.
+        // The third constraint, `peak_power`, only holds for microseconds.
         let limits = (0..2).filter_map(|constraint| {
             let name = read(format!("constraint_{constraint}_name")).ok()?;
             let limit =
                 read_number(&self.path.join(format!("constraint_{constraint}_power_limit_uw"))).ok()?;
             ["long_term", "short_term"].contains(&name.as_str()).then_some(limit)
         });
-        // Firmware says `unlimited` with a figure that no processor draws, such as 4,095 W.
+        // Firmware expresses `unlimited` as a figure that no CPU draws, such as 4,095 W.
         limits.max().filter(|limit| (1..=1_000_000_000).contains(limit))
     }
 }
 
-/// What mends a counter that only root may read.
+/// The fix for a counter that only root may read.
 ///
-/// It became so with CVE-2020-8694: who reads it often can guess at the secrets of other programs.
+/// The restriction was introduced for CVE-2020-8694: frequent reads can reveal secrets of other programs.
 pub(super) fn permission_fix(root: &Path, error: &io::Error) -> String {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return String::new();
     }
     let root = root.display();
     format!(
-        "; until the next start of the machine `sudo chmod a+r {root}/intel-rapl:*/energy_uj` mends it, and for good \
-         the line `SUBSYSTEM==\"powercap\", KERNEL==\"intel-rapl:*\", ACTION==\"add\", \
-         RUN+=\"/bin/chmod a+r /sys%p/energy_uj\"` in /etc/udev/rules.d/70-sootprint.rules"
+        "; run `sudo chmod a+r {root}/intel-rapl:*/energy_uj` to allow it until the next boot, or add the line \
+         `SUBSYSTEM==\"powercap\", KERNEL==\"intel-rapl:*\", ACTION==\"add\", \
+         RUN+=\"/bin/chmod a+r /sys%p/energy_uj\"` to /etc/udev/rules.d/70-sootprint.rules"
     )
 }
 
-/// The numbers of the zones and subzones of `intel-rapl`, in their order. The kernel writes them in hexadecimal.
+/// The sorted numbers of the `intel-rapl` zones and subzones. The kernel writes them in hexadecimal.
 ///
-/// `intel-rapl-mmio` shows the package's counter once more, through another register, and is not listed.
+/// `intel-rapl-mmio` shows the package's counter again, through another register, and is not listed.
 fn list_zones(root: &Path) -> Vec<(u32, Option<u32>)> {
     let Ok(entries) = std::fs::read_dir(root) else { return Vec::new() };
     let mut zones: Vec<_> = entries
@@ -152,7 +152,7 @@ fn list_zones(root: &Path) -> Vec<(u32, Option<u32>)> {
     zones
 }
 
-/// What tells a package's counter from the others; none for a zone that is no package, such as `psys`.
+/// Identifies the counter of a package. `None` for a zone that is not a package, such as `psys`.
 fn counter_key(name: &str, is_counter_shared_by_dies: bool) -> Option<String> {
     let package_and_die = name.strip_prefix("package-")?;
     let package = package_and_die.split_once("-die-").map_or(package_and_die, |(package, _)| package);
