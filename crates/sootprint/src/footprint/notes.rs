@@ -53,13 +53,13 @@ impl FootprintBuilder {
 fn uncovered_note(series: &IntensitySeries, table: &GridIntensity, uncovered: Energy) -> Option<String> {
     let series_name = if series.is_user_provided() { "the user's series" } else { "the live provider" };
     let fallback = if table.method == IntensityKind::UserProvided {
-        "the given intensity"
+        "the given figure"
     } else {
-        "the yearly average of the place"
+        "the table's yearly figure"
     };
     let scope_warning =
         if series.basis() == table.basis { "" } else { ", which counts a different scope of emissions" };
     (uncovered > Energy::ZERO).then(|| {
-        format!("{series_name} does not cover the hours in which {uncovered} was used: using {fallback}{scope_warning}")
+        format!("{series_name} has no intensity for the hours in which {uncovered} was used: using {fallback}{scope_warning}")
     })
 }

@@ -59,7 +59,7 @@ impl LedgerId {
         self.file_path(dir, HEARTBEAT_EXTENSION)
     }
 
-    /// The socket on which the process that records the run receives the events of nested runs.
+    /// The socket for the events of nested runs, opened by the process that records the run.
     #[cfg(unix)]
     pub(crate) fn socket_path(&self, dir: &Path) -> PathBuf {
         self.file_path(dir, SOCKET_EXTENSION)

@@ -18,7 +18,7 @@ pub(super) trait LedgerStore: Send {
     /// Waits until both files are on disk.
     fn sync(&mut self) -> io::Result<()>;
     /// Turns the ledger into the next attempt of an earlier run and returns its new id; `None` if there is no run to
-    /// resume.
+    /// resume. Burn reports only at launch that it continues from a checkpoint, when this ledger already exists.
     fn resume(&mut self) -> Result<Option<LedgerId>, LedgerError>;
     /// Removes the heartbeat, which is redundant once the ledger is complete.
     fn remove_heartbeat(&mut self);

@@ -29,7 +29,7 @@ const EPOCH_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Ledger {
     command_tx: SyncSender<WriterCommand>,
     shared: Arc<WriterShared>,
-    /// Set on a virtual clock, on which days pass in milliseconds and the disk cannot keep up.
+    /// Set for runs on a virtual clock, where days pass in milliseconds and the disk cannot keep up.
     blocks_on_full_queue: bool,
 }
 

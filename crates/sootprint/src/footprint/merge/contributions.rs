@@ -21,7 +21,7 @@ pub(super) struct ComponentContribution {
 /// Identifies the same hardware in several ledgers: clock domain, kind, id and allocation.
 pub(super) type CoverageKey = (String, ComponentKind, String, String);
 
-/// A time span in which a ledger covers a component, by the clock of the key.
+/// A time span of a component that a ledger covers, by the clock of the key.
 pub(super) struct CoverageSpan {
     /// Index of the ledger.
     pub(super) ledger: usize,
@@ -79,7 +79,7 @@ pub(super) fn coverage_key(ledger: &PlacedLedger<'_>, component: &ComponentInfo)
 /// The part of the host that a component was measured for; empty for a GPU.
 pub(super) fn allocation_id<'a>(ledger: &'a PlacedLedger<'_>, component: &ComponentInfo) -> &'a str {
     let task = &ledger.builder.header.task;
-    // RAPL measures the memory of a whole package, of which a job gets the same share as of the CPUs.
+    // RAPL measures the memory of a whole package. A job's share of it is its share of the CPUs.
     let has_memory_share =
         component.kind == ComponentKind::Memory && component.method != MeasurementMethod::Counter;
     let share = if has_memory_share { &task.memory } else { &task.processors };
