@@ -136,7 +136,7 @@ mod tests {
             ([&slurm[..], &ompi[..]].concat(), 1, 2, true),
             ([&ompi[..], &torch[..]].concat(), 5, 8, false),
             ([&torch[..], &own[..]].concat(), 0, 3, false),
-            // Ignored: a batch script outside of a step, and ranks that are out of range or no numbers.
+            // Ignored: a batch script outside of a step, and ranks that are out of range or not numbers.
             (vec![("SLURM_PROCID", "0"), ("SLURM_NTASKS", "4"), ("SLURM_JOB_ID", "7")], 0, 1, false),
             (vec![("RANK", "8"), ("WORLD_SIZE", "8")], 0, 1, false),
             (vec![("RANK", "high"), ("WORLD_SIZE", "8")], 0, 1, false),

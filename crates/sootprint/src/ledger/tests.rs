@@ -287,7 +287,7 @@ fn hung_disk_does_not_block_appends() {
     drop(release_tx);
     let (loss, _) = ledger.close(TIMEOUT);
     assert!((400..=600).contains(&loss.lines), "queued lines are written: {loss:?}");
-    assert_eq!(loss.reason.as_deref(), Some("the disk does not keep up"));
+    assert_eq!(loss.reason.as_deref(), Some("disk too slow: write queue full"));
 }
 
 #[test]

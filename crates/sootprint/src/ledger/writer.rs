@@ -95,7 +95,7 @@ impl Ledger {
         if let Ok(text) = line::encode(entry)
             && lock_ignoring_poison(&self.shared.pending_heartbeat).replace(text).is_none()
         {
-            // The queue is full. The next heartbeat finds an empty slot and is queued instead.
+            // If the queue is full, this heartbeat is dropped, so that the next one is queued again.
             if self.command_tx.try_send(WriterCommand::Heartbeat).is_err() {
                 lock_ignoring_poison(&self.shared.pending_heartbeat).take();
             }
@@ -143,7 +143,7 @@ impl Ledger {
 
     fn loss_after_timeout(&self) -> WriteLoss {
         let loss = lock_ignoring_poison(&self.shared.loss).clone();
-        let reason = loss.reason.unwrap_or_else(|| "the disk does not respond".to_owned());
+        let reason = loss.reason.unwrap_or_else(|| "disk not responding".to_owned());
         WriteLoss { lines: loss.lines.max(1), reason: Some(reason) }
     }
 
@@ -153,7 +153,7 @@ impl Ledger {
             false => self.command_tx.try_send(command).is_ok(),
         };
         if !sent {
-            self.shared.count_lost_line(&io::Error::other("the disk does not keep up"));
+            self.shared.count_lost_line(&io::Error::other("disk too slow: write queue full"));
         }
     }
 }
