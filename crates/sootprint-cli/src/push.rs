@@ -49,7 +49,7 @@ pub(crate) fn push(arguments: &PushArgs) -> anyhow::Result<()> {
 /// any wrong argument.
 pub(crate) fn repository_or_exit(named: Option<String>) -> String {
     let from_settings = || -> anyhow::Result<String> {
-        UserDefaults::load()?.repository.context(
+        UserDefaults::load()?.repository.map(|repository| repository.to_string()).context(
             "no repository is named; write it as `owner/name`, or set SOOTPRINT_REPOSITORY or `repository` in \
              sootprint.toml",
         )

@@ -1,6 +1,7 @@
-//! The footprint of a training that nobody measured, from its hardware and its hours.
-
-use std::time::Duration;
+//! Estimates the footprint of a training that was not measured, from its hardware and duration.
+//!
+//! An estimate is built from ledger entries like any other footprint. All devices are one component, because there may
+//! be ten thousand.
 
 use jiff::Timestamp;
 use sootprint_core::{
@@ -12,20 +13,22 @@ use crate::footprint::FootprintBuilder;
 use crate::ledger::{LedgerEntry, ProcessInfo, RunHeader, SCHEMA};
 use crate::settings::{ProcessEnv, RunArguments, RunSettings, SettingError};
 
-/// A million devices for a century: whoever asks for more made a mistake of units.
+/// A million devices for a century. A larger value is a mistake in the unit.
 const MAX_DEVICE_HOURS: f64 = 1e12;
 
-/// The id of a run that was not measured.
+const SECONDS_PER_HOUR: f64 = 3_600.0;
+
+/// The run id of an estimate.
 const ESTIMATE_RUN_ID: &str = "estimate";
 
-/// What a training used, modelled after it: power of the hardware × hours × PUE × carbon intensity.
+/// An estimated footprint: hardware power × hours × PUE × carbon intensity.
 ///
-/// The estimate is of the named devices only: not of the processors and the memory beside them.
+/// It covers the named devices only, without CPUs and memory.
 ///
 /// ```
 /// use sootprint::{CarbonIntensity, Accelerator, Estimate, Power, Pue};
 ///
-/// // LLaMA-7B, as its authors reckoned: 36 MWh and 14 t.
+/// // LLaMA-7B: its authors published 36 MWh and 14 t.
 /// let device = Accelerator::with_power("A100-80GB", Power::from_watts(400.0))?;
 /// let footprint = Estimate::new(device, 82_432.0, 1)?
 ///     .pue(Pue::new(1.1)?)
@@ -44,10 +47,10 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// So many devices, each for so many hours of wall time.
+    /// An estimate for `count` devices, each used for `hours` of wall time.
     ///
     /// # Errors
-    /// [`EstimateError`] for hours that are not more than none, and for no device.
+    /// [`EstimateError`] if `hours` is not greater than 0 or is implausibly large, or if `count` is 0.
     pub fn new(accelerator: Accelerator, hours: f64, count: u32) -> Result<Self, EstimateError> {
         if count == 0 {
             return Err(EstimateError::NoDevices);
@@ -59,40 +62,40 @@ impl Estimate {
         }
     }
 
-    /// Where it was; else `SOOTPRINT_PLACE` or a `sootprint.toml` says it, else it is unknown. Neither the machine's cloud
-    /// nor its time zone are asked: the training need not have been here.
+    /// The place of the training. The default is `SOOTPRINT_PLACE` or a `sootprint.toml`, otherwise unknown. The cloud's
+    /// metadata service and the time zone are not used, because the training may have run on another machine.
     #[must_use]
     pub fn place(mut self, place: Place) -> Self {
         self.arguments.place = Some(place);
         self
     }
 
-    /// The carbon intensity of the electricity, instead of a table's figure for the place.
+    /// The carbon intensity of the electricity, replacing the figure of the place.
     #[must_use]
     pub fn intensity(mut self, intensity: CarbonIntensity) -> Self {
         self.arguments.intensity = Some(intensity);
         self
     }
 
-    /// What the facility added; else the settings say it, else the provider of the cloud's region, else 1.0 is assumed, up
-    /// to 1.56.
+    /// The PUE of the facility. The default is that of the settings, otherwise of the cloud region, otherwise 1.0 with an
+    /// upper bound of 1.56.
     #[must_use]
     pub fn pue(mut self, pue: Pue) -> Self {
         self.arguments.pue = Some(pue);
         self
     }
 
-    /// The year of the training, whose figure for the place is taken; else this year's.
+    /// The year of the training, which selects the carbon intensity. The default is the current year.
     #[must_use]
     pub fn year(mut self, year: u16) -> Self {
         self.arguments.year = Some(year);
         self
     }
 
-    /// The footprint, as a measured run has one; its figures are modelled, and its notes say so.
+    /// The footprint, with the same fields as that of a measured run. Its components are modelled, and a note states it.
     ///
     /// # Errors
-    /// [`EstimateError::Setting`] when a variable or a settings file is wrong.
+    /// [`EstimateError::Setting`] if an environment variable or a settings file is invalid.
     pub fn footprint(self) -> Result<Footprint, EstimateError> {
         self.footprint_with_env(&ProcessEnv::current())
     }
@@ -122,8 +125,7 @@ impl Estimate {
             task: ProcessInfo::default(),
         }));
         builder.add_note(format!(
-            "nothing was measured: modelled from {hardware} at {} each for {hours} h and from nothing else; when it ran \
-             is not known",
+            "nothing was measured: modelled from {hardware} at {} each for {hours} h; the time of the training is unknown",
             accelerator.power()
         ));
         builder.apply(LedgerEntry::Devices { at: 0.0, components: vec![0], unresolved: Vec::new() });
@@ -137,7 +139,7 @@ impl Estimate {
     }
 }
 
-/// All devices together: there may be thousands.
+/// All devices as one component.
 fn estimated_component(accelerator: &Accelerator, count: u32, hardware: &str) -> ComponentInfo {
     ComponentInfo {
         kind: ComponentKind::Gpu,
@@ -153,7 +155,7 @@ fn estimated_component(accelerator: &Accelerator, count: u32, hardware: &str) ->
 }
 
 fn estimated_total(accelerator: &Accelerator, hours: f64, count: u32) -> ComponentTotal {
-    let seconds = hours * Duration::from_secs(3_600).as_secs_f64();
+    let seconds = hours * SECONDS_PER_HOUR;
     let energy = |power: Power| Energy::from_joules(power.watts() * f64::from(count) * seconds);
     ComponentTotal {
         energy: energy(accelerator.power()),
@@ -164,20 +166,22 @@ fn estimated_total(accelerator: &Accelerator, hours: f64, count: u32) -> Compone
     }
 }
 
-/// Why there is no estimate.
+/// Why a footprint cannot be estimated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EstimateError {
-    /// A training takes time.
-    #[error("{hours} hours are no length of a training; give the wall time of a device, more than 0")]
+    /// The duration is not positive, or implausibly large.
+    #[error(
+        "invalid duration {hours} h: must be greater than 0, and at most {MAX_DEVICE_HOURS:e} h for all devices together"
+    )]
     InvalidHours {
-        /// What was given.
+        /// The given hours.
         hours: f64,
     },
-    /// A training takes hardware.
-    #[error("a training takes one device at least")]
+    /// The number of devices is 0.
+    #[error("invalid number of devices 0: must be at least 1")]
     NoDevices,
-    /// A setting is wrong.
+    /// A setting is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
 }

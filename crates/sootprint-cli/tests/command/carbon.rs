@@ -89,8 +89,8 @@ fn invalid_estimate_arguments_are_rejected() {
         ("--hardware A100 --hours 1", "A100 SXM4 80GB, A100 SXM4 40GB"),
         ("--hardware Voodoo2 --hours 1", "unknown hardware"),
         ("--hardware TPU-v5e --hours 1", "no published power"),
-        ("--hardware T4 --hours -1", "-1 hours"),
-        ("--hardware T4 --hours 1 --count 0", "one device at least"),
+        ("--hardware T4 --hours -1", "invalid duration -1 h"),
+        ("--hardware T4 --hours 1 --count 0", "must be at least 1"),
         ("--hardware T4 --hours 1 --power 0", "0 W"),
         ("--hardware T4 --hours 1 --place FR --intensity 5", "cannot be used with"),
         ("--hours 1", "--hardware"),
@@ -148,7 +148,7 @@ fn time_zone_place_is_marked_guess() {
     let output = command.env("TZ", "Europe/Paris").output().unwrap();
     let message = stderr(&output);
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(message.contains("the place is a guess from this machine's time zone: France"), "{message}");
+    assert!(message.contains("location guessed from the time zone: France"), "{message}");
     assert_eq!(sandbox.report_json(&[])["grid"]["origin"], "time-zone");
 }
 

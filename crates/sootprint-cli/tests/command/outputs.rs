@@ -32,8 +32,7 @@ fn stdout_of(sandbox: &TestSandbox, words: &[&str]) -> String {
 fn report_text_and_csv_output() {
     let sandbox = sandbox_with_recorded_run();
     assert_snapshot!(stdout_of(&sandbox, &["report", "digits"]), @"
-    Note    no framework said which boards it trains on: all visible ones are
-            counted
+    Note    the training's GPUs are unknown: counting all visible GPUs
     Energy  1.04 Wh (1.04 Wh to 1.04 Wh)
       GPU     3040.4 J    counter     Scripted H200
       CPU     700.3 J     counter     Scripted EPYC
@@ -98,7 +97,7 @@ fn estimate_and_grid_output() {
     let place_and_year = ["--place", "France", "--year", "2024"];
     assert_snapshot!(stdout_of(&sandbox, &[&estimate[..], &place_and_year].concat()), @"
     Note    nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each
-            for 24 h and from nothing else; when it ran is not known
+            for 24 h; the time of the training is unknown
     Energy  76.80 kWh (11.52 kWh to 76.80 kWh)
       GPU     76.80 kWh   modelled    8 x A100 SXM4 80GB
     CO2e    3.39 kg (432.81 g to 6.09 kg)

@@ -1,11 +1,11 @@
 //! The host and its time since boot.
 
-use super::short_digest;
+use super::short_digest::short_digest;
 
-/// A digest of the host's boot and the job; none where the kernel gives no boot an id, as outside Linux.
+/// A digest of the host's boot id and the job; `None` if the kernel provides no boot id, as outside Linux.
 ///
-/// Containers and Slurm's virtual nodes of one machine have its boot in common: what they share is found by it. Nobody
-/// can read a host's name from it.
+/// Containers and virtual nodes of one machine have the same boot id, so ledgers that share hardware are found by it.
+/// The host name is not part of it.
 pub(crate) fn host_digest(job: &str) -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(short_digest(&format!("{}\n{job}", boot.trim())))
@@ -18,7 +18,7 @@ pub(crate) fn seconds_since_boot() -> Option<f64> {
     Some(now.tv_sec as f64 + now.tv_nsec as f64 / 1e9)
 }
 
-/// Other systems have no such clock.
+/// Not implemented outside Linux.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn seconds_since_boot() -> Option<f64> {
     None

@@ -2,8 +2,8 @@ use sootprint_core::{EmissionScope, IntensityKind, LocationSource, PueOrigin};
 
 use super::*;
 
-/// A machine that says nothing, and whose time zone is Japan's.
-fn silent_env() -> ProcessEnv {
+/// An environment without settings, in the time zone of Japan.
+fn empty_env() -> ProcessEnv {
     ProcessEnv::without_variables(2026, Some("Asia/Tokyo"))
 }
 
@@ -27,13 +27,13 @@ fn estimates_match_published_figures() {
         let estimate = estimate.pue(Pue::new(pue).unwrap());
         let estimate =
             estimate.intensity(CarbonIntensity::try_from_grams_per_kilowatt_hour(kilograms * 1e3).unwrap());
-        let footprint = estimate.footprint_with_env(&silent_env()).unwrap();
+        let footprint = estimate.footprint_with_env(&empty_env()).unwrap();
         let within = |left: f64, right: f64| (left / right - 1.0).abs() < 0.01;
         let energy = footprint.energy.facility.kilowatt_hours() / 1e3;
         let emissions = footprint.emissions.best.grams() / 1e6;
         assert!(within(energy, megawatt_hours), "{name}: {energy} MWh");
         assert!(within(emissions, tonnes), "{name}: {emissions} t");
-        // Power, PUE and intensity are given: nothing is left open.
+        // Power, PUE and intensity are given, so the bounds are equal.
         assert_eq!(footprint.emissions.low, footprint.emissions.high);
     }
 }
@@ -42,14 +42,14 @@ fn estimates_match_published_figures() {
 fn named_accelerator_draws_its_tdp() {
     let device = Accelerator::from_name("NVIDIA A100-SXM4-80GB").unwrap();
     let estimate = Estimate::new(device, 10.0, 8).unwrap().place("aws:us-east-1".parse().unwrap());
-    let footprint = estimate.footprint_with_env(&silent_env()).unwrap();
+    let footprint = estimate.footprint_with_env(&empty_env()).unwrap();
     // 8 × 400 W × 10 h.
     assert!(is_close(footprint.energy.total.kilowatt_hours(), 32.0), "{:?}", footprint.energy);
     assert!(is_close(footprint.energy.low.kilowatt_hours(), 32.0 * 0.15));
     assert!(is_close(footprint.energy.high.kilowatt_hours(), 32.0));
     assert!(is_close(footprint.energy.gpu.kilowatt_hours(), 32.0));
     assert_eq!(footprint.energy.pue_origin, PueOrigin::Region.as_str());
-    // Ashburn hangs on SERC Virginia/Carolina at 270.5 g; Amazon says 1.15 for 2024.
+    // SERC Virginia/Carolina at 270.5 g, and Amazon's PUE of 1.15 for 2024.
     assert!(is_close(footprint.emissions.best.grams(), 32.0 * 1.15 * 270.5), "{:?}", footprint.emissions);
     assert!(
         footprint.emissions.low < footprint.emissions.best
@@ -69,7 +69,7 @@ fn named_accelerator_draws_its_tdp() {
     assert_eq!(
         footprint.notes,
         [
-            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each for 10 h and from nothing else; when it ran is not known"
+            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each for 10 h; the time of the training is unknown"
         ]
     );
     assert_eq!(Footprint::from_json(&footprint.to_json().unwrap()).unwrap(), footprint);
@@ -79,20 +79,20 @@ fn named_accelerator_draws_its_tdp() {
 fn year_selects_its_own_intensity() {
     let estimate =
         || Estimate::new(Accelerator::from_name("T4").unwrap(), 1.0, 1).unwrap().place("FR".parse().unwrap());
-    let footprint = estimate().year(2019).footprint_with_env(&silent_env()).unwrap();
+    let footprint = estimate().year(2019).footprint_with_env(&empty_env()).unwrap();
     assert_eq!((footprint.grid.year, footprint.run.started.as_str()), (Some(2019), "2019-01-01T00:00:00Z"));
-    assert_eq!(estimate().footprint_with_env(&silent_env()).unwrap().grid.year, Some(2025));
+    assert_eq!(estimate().footprint_with_env(&empty_env()).unwrap().grid.year, Some(2025));
 }
 
 #[test]
 fn local_time_zone_is_ignored() {
     let estimate = Estimate::new(Accelerator::from_name("T4").unwrap(), 1.0, 1).unwrap();
-    let footprint = estimate.footprint_with_env(&silent_env()).unwrap();
+    let footprint = estimate.footprint_with_env(&empty_env()).unwrap();
     assert_eq!(
         (footprint.grid.origin, footprint.grid.method),
         (LocationSource::Unknown, IntensityKind::Table)
     );
-    assert!(footprint.notes.iter().any(|note| note.contains("nobody said where the run is")));
+    assert!(footprint.notes.iter().any(|note| note.contains("location unknown")));
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! The parts of the machine, as a footprint lists them.
+//! The components of a footprint and their sums.
 
-use sootprint_core::{ComponentKind, Energy, Power};
+use sootprint_core::{ComponentKind, ComponentSummary, Energy, EnergySummary, Power, Pue};
 use sootprint_power::{ComponentInfo, ComponentTotal};
 
-use super::super::ComponentSummary;
+use super::idle::IdleEnergy;
 
-/// What one component used.
+/// The summary of one component. Unmeasured time adds its power limit to the high bound.
 pub(super) fn component_summary(component: &ComponentInfo, total: ComponentTotal) -> ComponentSummary {
     let was_read = total.measured > 0.0 || total.unmeasured <= 0.0;
     let unread = component.limit.unwrap_or_default().watts() * total.unmeasured;
@@ -28,7 +28,7 @@ pub(super) fn component_summary(component: &ComponentInfo, total: ComponentTotal
     }
 }
 
-/// A device that the framework trained on and no source knows.
+/// A device that the framework trained on and that no source measures.
 pub(super) fn unmapped_device(device: &str) -> ComponentSummary {
     ComponentSummary {
         kind: ComponentKind::Gpu,
@@ -46,12 +46,37 @@ pub(super) fn unmapped_device(device: &str) -> ComponentSummary {
         unmeasured_s: 0.0,
         resets: 0,
         note: Some(
-            "it was trained on and no source of this machine measures it; see `sootprint doctor`".to_owned(),
+            "used by the training but not measured by any source of this machine; see `sootprint doctor`"
+                .to_owned(),
         ),
     }
 }
 
-/// Boards of one name are counted; processors are named where there is no board.
+/// The energy of all components, in total and by kind. Without a PUE, the factor is 1.
+pub(super) fn energy_summary<'a>(
+    components: impl Iterator<Item = &'a ComponentSummary> + Clone,
+    idle: Option<IdleEnergy>,
+    pue: Option<Pue>,
+    facility: Energy,
+) -> EnergySummary {
+    let of_kind = |kind| components.clone().filter(|it| it.kind == kind).map(|it| it.energy).sum::<Energy>();
+    EnergySummary {
+        total: components.clone().map(|component| component.energy).sum(),
+        low: components.clone().map(|component| component.low).sum(),
+        high: components.clone().map(|component| component.high).sum(),
+        gpu: of_kind(ComponentKind::Gpu),
+        cpu: of_kind(ComponentKind::Cpu),
+        memory: of_kind(ComponentKind::Memory),
+        idle: idle.as_ref().map(|idle| idle.energy),
+        idle_method: idle.map(|idle| idle.method.to_owned()),
+        pue: pue.map_or(1.0, |pue| pue.factor()),
+        pue_origin: pue.map_or_else(String::new, |pue| pue.origin().as_str().to_owned()),
+        pue_year: pue.and_then(|pue| pue.year()),
+        facility,
+    }
+}
+
+/// The number and name of the GPUs, grouped by name; of the CPUs if there is no GPU.
 pub(super) fn hardware_description(components: &[ComponentSummary]) -> String {
     let kind = if components.iter().any(|it| it.kind == ComponentKind::Gpu) {
         ComponentKind::Gpu

@@ -1,8 +1,12 @@
-use sootprint_core::{CarbonIntensity, GridIntensity, LocationSource, MeasurementMethod, Power, Pue};
-use sootprint_power::GpuUsers;
+use sootprint_core::{
+    CarbonIntensity, ComponentKind, Energy, GridIntensity, LocationSource, MeasurementMethod, Power, Pue,
+    RunStatus,
+};
+use sootprint_power::{ComponentInfo, ComponentTotal, GpuUsers};
 
+use super::FootprintBuilder;
 use super::trace::MAX_POWER_POINTS;
-use super::*;
+use crate::ledger::{LedgerEntry, OpenEpoch, RunHeader, WorkCounts};
 
 fn component(kind: ComponentKind, name: &str, limit: Option<f64>) -> ComponentInfo {
     ComponentInfo {
@@ -34,7 +38,7 @@ fn footprint_builder(components: Vec<ComponentInfo>, pue: Pue) -> FootprintBuild
         },
         pue,
         components,
-        gaps: vec!["a board that cannot be read".into()],
+        gaps: vec!["a GPU that cannot be read".into()],
         task: crate::ledger::ProcessInfo::default(),
     }))
 }
@@ -51,7 +55,7 @@ fn is_close(left: f64, right: f64) -> bool {
 #[test]
 fn unmeasured_time_raises_high_bound() {
     let mut builder =
-        footprint_builder(vec![component(ComponentKind::Gpu, "Board", Some(700.0))], Pue::ASSUMED);
+        footprint_builder(vec![component(ComponentKind::Gpu, "GPU", Some(700.0))], Pue::ASSUMED);
     builder.apply(LedgerEntry::End {
         at: 20.0,
         outcome: RunStatus::Completed,
@@ -80,8 +84,8 @@ fn hardware_groups_gpus_by_name() {
     let footprint = footprint_builder(gpus, Pue::ASSUMED).footprint(RunStatus::Killed);
     assert_eq!(footprint.hardware, "2 x NVIDIA H200, 1 x NVIDIA L4");
     assert_eq!(footprint.run.outcome, RunStatus::Killed);
-    assert!(footprint.notes.iter().any(|note| note == "a board that cannot be read"));
-    assert!(footprint.notes.iter().any(|note| note.starts_with("no framework said")));
+    assert!(footprint.notes.iter().any(|note| note == "a GPU that cannot be read"));
+    assert!(footprint.notes.iter().any(|note| note.starts_with("the training's GPUs are unknown")));
 }
 
 #[test]
@@ -95,14 +99,14 @@ fn own_gpus_count_without_declared_devices() {
         users: GpuUsers { own, foreign },
     };
     builder.apply(used(0, false, true));
-    assert_eq!(builder.footprint(RunStatus::Running).components.len(), 2, "none of ours was seen");
+    assert_eq!(builder.footprint(RunStatus::Running).components.len(), 2, "no process of ours was seen");
     builder.apply(used(1, true, true));
     builder.apply(used(1, true, false));
     let footprint = builder.footprint(RunStatus::Running);
     assert_eq!(footprint.components.len(), 1);
     assert_eq!((footprint.components[0].name.as_str(), footprint.components[0].shared), ("Second", true));
     assert!(
-        footprint.notes.iter().any(|note| note.contains("a process of ours used")),
+        footprint.notes.iter().any(|note| note.contains("a process of the run used")),
         "{:?}",
         footprint.notes
     );
@@ -110,7 +114,7 @@ fn own_gpus_count_without_declared_devices() {
 
 #[test]
 fn unread_component_has_no_method() {
-    let mut builder = footprint_builder(vec![component(ComponentKind::Gpu, "Board", None)], Pue::ASSUMED);
+    let mut builder = footprint_builder(vec![component(ComponentKind::Gpu, "GPU", None)], Pue::ASSUMED);
     builder.apply(LedgerEntry::End {
         at: 9.0,
         outcome: RunStatus::Completed,
@@ -132,7 +136,7 @@ fn thinned_power_keeps_total_energy() {
     }
     let power = builder.footprint(RunStatus::Running).power;
     assert!((200..=MAX_POWER_POINTS).contains(&power.len()), "{} points", power.len());
-    assert!(is_close(power.last().unwrap().0, 600_060.0), "the end is kept");
+    assert!(is_close(power.last().unwrap().0, 600_060.0), "the last point is kept");
     let mut then = 0.0;
     let sum: f64 = power.iter().map(|(at, watts)| watts * (at - std::mem::replace(&mut then, *at))).sum();
     assert!(is_close(sum, joules), "{sum} J of {joules} J");
@@ -176,7 +180,7 @@ fn late_heartbeat_keeps_epoch_closed() {
         epoch: Some(OpenEpoch { epoch, start, energy: energy(105.0 - 10.0 * start) }),
     };
     let epochs = |heartbeat| {
-        let mut builder = footprint_builder(vec![component(ComponentKind::Gpu, "Board", None)], Pue::ASSUMED);
+        let mut builder = footprint_builder(vec![component(ComponentKind::Gpu, "GPU", None)], Pue::ASSUMED);
         let (epoch, start, end) = (1, 0.0, 10.0);
         builder.apply(LedgerEntry::Epoch {
             epoch,
@@ -192,7 +196,7 @@ fn late_heartbeat_keeps_epoch_closed() {
         epochs.iter().map(|it| (it.epoch, it.energy.joules(), it.completed)).collect::<Vec<_>>()
     };
     assert_eq!(epochs(heartbeat(1, 0.0)), [(1, 100.0, true)]);
-    // The next one, and one that is trained again, are others.
+    // The next epoch, and a repetition of the same epoch, are separate.
     assert_eq!(epochs(heartbeat(2, 10.0)), [(1, 100.0, true), (2, 5.0, false)]);
     assert_eq!(epochs(heartbeat(1, 10.0)), [(1, 100.0, true), (1, 5.0, false)]);
 }

@@ -1,53 +1,59 @@
-//! Why a ledger cannot be written or read.
+//! Errors of ledgers.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a ledger could not be written or read.
+use super::entry::SCHEMA;
+use crate::error_chain::error_chain;
+
+/// Why a ledger cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
-    /// The folder cannot be made, listed or written to.
-    #[error("cannot use {} for the run's ledger: {source}; make it writable or choose another folder", path.display())]
+    /// The folder cannot be created, listed or written to.
+    #[error("cannot use {} for the run's ledger", path.display())]
     Folder {
-        /// The folder or the file in it.
+        /// The folder or a file in it.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Another process writes a run's record into the folder.
-    #[error("a run is still being recorded in {} ({run}); wait for its end, or choose another folder", dir.display())]
+    /// Another process is recording a run in the folder.
+    #[error("a run is still being recorded in {} ({run}); wait for its end or choose another folder", dir.display())]
     Busy {
-        /// The run's folder.
+        /// The folder of the run.
         dir: PathBuf,
-        /// The run.
+        /// The id of the run.
         run: String,
     },
-    /// The thread that writes the ledger does not start.
-    #[error("the thread that writes the ledger {} does not start: {source}", path.display())]
+    /// The thread that writes the ledger cannot be started.
+    #[error("cannot start the thread that writes the ledger {}", path.display())]
     Thread {
         /// The ledger.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// It cannot be read.
-    #[error("cannot read the ledger {}: {source}", path.display())]
+    /// The ledger cannot be read.
+    #[error("cannot read the ledger {}", path.display())]
     Read {
         /// The ledger.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// It was written by another major version.
-    #[error("the ledger {} has the schema `{found}`, this version reads `{}`; use the sootprint that wrote it", path.display(), super::SCHEMA)]
+    /// The ledger was written by an incompatible version.
+    #[error(
+        "unsupported schema `{found}` in the ledger {} (expected `{SCHEMA}`); use the sootprint that wrote it",
+        path.display()
+    )]
     Schema {
         /// The ledger.
         path: PathBuf,
         /// The schema that it names.
         found: String,
     },
-    /// Its first line is damaged or is not a run's beginning, and without it the rest means nothing.
+    /// The first line is damaged or is not a header, so the rest cannot be interpreted.
     #[error("the ledger {} has no readable first line", path.display())]
     MissingHeader {
         /// The ledger.
@@ -56,7 +62,7 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// The text without the path, which may have a user's name in it: for what is published.
+    /// The message with its cause, without the path, which may contain a user name: for text that may be published.
     pub(crate) fn without_path(&self) -> String {
         let (path, name) = match self {
             Self::Folder { path, .. } | Self::Busy { dir: path, .. } => (path, "the run's folder".into()),
@@ -65,6 +71,6 @@ impl LedgerError {
             | Self::Schema { path, .. }
             | Self::MissingHeader { path } => (path, path.file_name().unwrap_or_default().to_string_lossy()),
         };
-        self.to_string().replace(&path.display().to_string(), &name)
+        error_chain(self).replace(&path.display().to_string(), &name)
     }
 }

@@ -1,21 +1,17 @@
-//! What a run used up to the last second, in two slots that are written in turn.
+//! The heartbeat: the state of a run at its last second, in two slots that are written alternately.
 //!
-//! A process that dies while it writes one slot leaves the other whole. A slot begins at a multiple of the page's
-//! size, and what reads it looks at each of them: how large a slot is need not be known.
+//! A process that is killed while it writes one slot leaves the other intact. Slots start at multiples of the page
+//! size, and the reader tries each page, so it does not need the size of a slot.
 
 use std::fs;
 use std::path::Path;
 
-use super::{LedgerEntry, line};
+use super::entry::LedgerEntry;
+use super::line;
 
 const PAGE_SIZE: usize = 4096;
 
-/// How large a slot has to be for lines that may grow a little.
-pub(super) const fn slot_size(line: usize) -> usize {
-    (2 * line).div_ceil(PAGE_SIZE) * PAGE_SIZE
-}
-
-/// The newest whole slot; none where there is none.
+/// The newest intact slot; `None` if there is no file or no intact slot.
 pub(super) fn read_newest(path: &Path) -> Option<LedgerEntry> {
     let bytes = fs::read(path).ok()?;
     let slots = (0..bytes.len()).step_by(PAGE_SIZE).filter_map(|start| {
@@ -28,4 +24,9 @@ pub(super) fn read_newest(path: &Path) -> Option<LedgerEntry> {
         }
     });
     slots.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, entry)| entry)
+}
+
+/// The size of a slot in bytes: twice the first line, rounded up to whole pages, because lines may grow.
+pub(super) const fn slot_size(line: usize) -> usize {
+    (2 * line).div_ceil(PAGE_SIZE) * PAGE_SIZE
 }

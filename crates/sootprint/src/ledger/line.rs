@@ -1,11 +1,11 @@
-//! A line: an entry's text as it stands, and the CRC-32 of that text.
+//! The text of a line: the entry's JSON, and the CRC-32 of exactly that text.
 
 use std::io;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::LedgerEntry;
+use super::entry::LedgerEntry;
 
 #[derive(Serialize, Deserialize)]
 struct ChecksummedLine<'a> {
@@ -14,7 +14,7 @@ struct ChecksummedLine<'a> {
     line: &'a RawValue,
 }
 
-/// The entry as a line, with its end.
+/// An entry as a line, including the newline.
 pub(super) fn encode(entry: &LedgerEntry) -> io::Result<String> {
     let line = RawValue::from_string(serde_json::to_string(entry)?)?;
     let crc = crc32fast::hash(line.get().as_bytes());
@@ -23,7 +23,7 @@ pub(super) fn encode(entry: &LedgerEntry) -> io::Result<String> {
     Ok(text)
 }
 
-/// The entry of a whole line whose checksum holds.
+/// The entry of a line; `None` if the line is incomplete or its checksum is wrong.
 pub(super) fn decode(line: &[u8]) -> Option<LedgerEntry> {
     let text = str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let ChecksummedLine { crc, line } = serde_json::from_str(text).ok()?;

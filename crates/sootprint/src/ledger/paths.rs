@@ -1,7 +1,6 @@
-//! Where ledgers are: the names of their files, and which runs a folder holds.
+//! The files of ledgers: their names, and the runs that a folder contains.
 //!
-//! Each process of a run writes a file of its own, each time it is started: no two ever append to one file, and what
-//! a killed process left torn stays at the end of its own file.
+//! Run ids start with a number, so that the runs of a folder sort by it and do not depend on a clock.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -10,9 +9,9 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::LedgerError;
+use super::error::LedgerError;
 
-/// The folder of the ledgers, inside a run's folder.
+/// The folder of the ledgers, within the folder of a run.
 const LEDGER_DIR: &str = "sootprint";
 
 const LEDGER_EXTENSION: &str = "jsonl";
@@ -20,18 +19,18 @@ const HEARTBEAT_EXTENSION: &str = "beat";
 #[cfg(unix)]
 const SOCKET_EXTENSION: &str = "socket";
 
-/// Whose ledger it is: `<run>.jsonl` of a single process, `<run>.r3.jsonl` of rank 3, `<run>.a2.jsonl` of a second
-/// attempt.
+/// Identifies a ledger and determines its file name: `<run>.jsonl` for a single process, `<run>.r3.jsonl` for rank 3,
+/// `<run>.a2.jsonl` for the second attempt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LedgerId {
     pub(crate) run: String,
-    /// From 1.
+    /// Starts at 1.
     pub(crate) attempt: u32,
     pub(crate) rank: u32,
 }
 
 impl LedgerId {
-    /// From the name of a file; none of a file that is no ledger.
+    /// Parses the name of a file; `None` if it is not a ledger.
     fn parse(path: &Path) -> Option<Self> {
         Self::with_extension(path, LEDGER_EXTENSION)
     }
@@ -55,24 +54,24 @@ impl LedgerId {
         self.file_path(dir, LEDGER_EXTENSION)
     }
 
-    /// The file that is rewritten once or twice a second.
+    /// The heartbeat file, which is rewritten once or twice per second.
     pub(crate) fn heartbeat_path(&self, dir: &Path) -> PathBuf {
         self.file_path(dir, HEARTBEAT_EXTENSION)
     }
 
-    /// Where the process that records the run hears what runs inside it say.
+    /// The socket for the events of nested runs, opened by the process that records the run.
     #[cfg(unix)]
     pub(crate) fn socket_path(&self, dir: &Path) -> PathBuf {
         self.file_path(dir, SOCKET_EXTENSION)
     }
 
-    /// Those whose socket is there, newest first.
+    /// The ledgers with a socket, newest first.
     #[cfg(unix)]
     pub(crate) fn list_with_sockets(dir: &Path) -> Vec<Self> {
         let entries = fs::read_dir(ledger_dir(dir)).into_iter().flatten().flatten();
         let mut ids: Vec<Self> =
             entries.filter_map(|entry| Self::with_extension(&entry.path(), SOCKET_EXTENSION)).collect();
-        ids.sort_unstable_by_key(|name| Reverse((run_number(&name.run), name.clone())));
+        ids.sort_unstable_by_key(|id| Reverse((run_number(&id.run), id.clone())));
         ids
     }
 
@@ -83,18 +82,18 @@ impl LedgerId {
     }
 }
 
-/// The ids of the runs whose ledgers are in a run's folder, newest first.
+/// The ids of the runs that were recorded in a folder, newest first.
 ///
 /// # Errors
-/// [`LedgerError::Folder`] when there are none to be read, with the folder.
+/// [`LedgerError::Folder`] if the folder of the ledgers cannot be read, for example because nothing was recorded.
 pub fn list_runs(dir: &Path) -> Result<Vec<String>, LedgerError> {
     let mut runs: Vec<String> =
-        list_ledgers(dir)?.into_iter().map(|name| name.run).collect::<BTreeSet<_>>().into_iter().collect();
+        list_ledgers(dir)?.into_iter().map(|id| id.run).collect::<BTreeSet<_>>().into_iter().collect();
     runs.sort_unstable_by_key(|run: &String| Reverse((run_number(run), run.clone())));
     Ok(runs)
 }
 
-/// The ledgers of a folder, in whatever order a file system lists them, sorted by run, attempt and rank.
+/// The ledgers of a folder, sorted by run, attempt and rank.
 pub(crate) fn list_ledgers(dir: &Path) -> Result<Vec<LedgerId>, LedgerError> {
     let dir_path = ledger_dir(dir);
     let list = || -> io::Result<Vec<LedgerId>> {
@@ -112,26 +111,26 @@ pub(super) fn ledger_dir(dir: &Path) -> PathBuf {
     dir.join(LEDGER_DIR)
 }
 
-/// The number of the run that comes after these.
+/// The number of the next run.
 pub(super) fn next_run_number(ids: &[LedgerId]) -> u32 {
-    ids.iter().map(|name| run_number(&name.run)).max().unwrap_or(0) + 1
+    ids.iter().map(|id| run_number(&id.run)).max().unwrap_or(0) + 1
 }
 
-/// The run's number in its folder, by which runs sort whatever a clock says; its time, for people; and what tells
-/// apart two runs that start at once.
+/// A new run id: the number of the run in its folder, its start time, and a random suffix that distinguishes runs
+/// started at the same moment.
 pub(super) fn new_run_id(number: u32, now: jiff::Timestamp) -> String {
     let salt = RandomState::new().build_hasher().finish() as u16;
     format!("{number:05}-{}-{salt:04x}", now.strftime("%Y%m%dT%H%M%SZ"))
 }
 
-/// The id of a run of several ranks. Ranks that start at once find the same without asking each other: it has
-/// nothing of a clock in it.
+/// The id of a run of several ranks. It does not contain the time, so ranks that start simultaneously compute the same
+/// id without communication.
 pub(super) fn shared_run_id(number: u32, launch: &str) -> String {
     let launch: String = launch.chars().take(12).collect();
     format!("{number:05}-{launch}")
 }
 
-/// The number that an id begins with; 0 of a file that is none of ours.
+/// The number at the start of a run id; 0 if there is none.
 pub(super) fn run_number(run: &str) -> u32 {
     run.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }

@@ -1,28 +1,29 @@
-//! Which of a run's processes a ledger is of, and where and when on its host it began.
+//! The process that wrote a ledger.
 
 use serde::{Deserialize, Serialize};
 
-/// One process of a run, in one attempt. A ledger from before there were ranks is that of a single one.
+/// One process of a run in one attempt. The default is a process without a launcher.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ProcessInfo {
     pub(crate) rank: u32,
-    /// How many ranks the launcher announced.
+    /// The number of ranks announced by the launcher.
     pub(crate) ranks: u32,
-    /// From 1.
+    /// Starts at 1.
     pub(crate) attempt: u32,
-    /// Tells one launch of all ranks from the next one, where the launcher says so.
+    /// Distinguishes one launch of all ranks from the next; `None` if the launcher provides no such id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) launch: Option<String>,
-    /// A digest of the host's boot and the job: two ledgers with the same saw the same hardware by the same clock.
+    /// Digest of the host's boot id and the job. Ledgers with the same digest refer to the same hardware and clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) host: Option<String>,
-    /// Seconds from the host's boot to the run's beginning, sleep included. No clock that people set is in it.
+    /// Seconds from the host's boot to the start of the run, including sleep. Independent of the wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) booted: Option<f64>,
-    /// The part of the host's processors that it was given, and of its memory: what two ledgers of a host have in common
-    /// counts once.
+    /// The CPUs allocated to the process. Ledgers of one host with the same allocation share these CPUs, which count
+    /// once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) processors: Option<String>,
+    /// The memory allocated to the process, with the same rule as for CPUs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) memory: Option<String>,
 }

@@ -1,45 +1,54 @@
-//! Reading a ledger back, whatever happened to it.
+//! Reads ledgers, including incomplete and damaged ones.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::entry::{LedgerEntry, RunHeader, SCHEMA};
+use super::error::LedgerError;
+use super::file_lock::{LockState, lock_state};
 use super::paths::LedgerId;
-use super::{LedgerEntry, LedgerError, RunHeader, heartbeat, line};
+use super::{heartbeat, line};
 
-/// What a ledger holds.
+/// Longer than the last line of a machine with a hundred GPUs.
+const TAIL_LEN: u64 = 1 << 16;
+
+/// The contents of a ledger.
 #[derive(Debug)]
 pub(crate) struct LedgerContents {
     /// The first line.
     pub(crate) header: Box<RunHeader>,
-    /// All good lines after it, and the heartbeat where that is newer.
+    /// All intact lines after it, followed by the heartbeat if the ledger has no last line.
     pub(crate) entries: Vec<LedgerEntry>,
     pub(crate) corruption: Option<LedgerCorruption>,
-    /// Whether its process still writes.
+    /// Whether its process is still running.
     pub(crate) is_open: bool,
 }
 
-/// What cannot be read of a ledger. Each line says what came before it, so that little is lost with one.
+/// The damaged lines of a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LedgerCorruption {
-    /// The number of the first bad line, from 1.
+    /// The number of the first damaged line, starting at 1.
     pub(crate) first: usize,
-    /// How many are bad.
+    /// The number of damaged lines.
     pub(crate) lines: usize,
-    /// Whether the last line is the only bad one, as when a process is killed while it writes.
+    /// Whether only the last line is damaged, as after a process was killed while writing.
     pub(crate) is_tail: bool,
 }
 
 /// Reads the ledger of one process.
 pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, LedgerError> {
     let path = id.ledger_path(dir);
-    // The lock first: one that is free has all of its lines, and one that ends meanwhile may have its last.
-    let open = || -> io::Result<(bool, Vec<u8>)> { Ok((is_locked(&File::open(&path)?), fs::read(&path)?)) };
+    // The lock is tested before reading: once it is free, all lines are in the file.
+    let open = || -> io::Result<(bool, Vec<u8>)> {
+        let is_open = lock_state(&File::open(&path)?) == LockState::Held;
+        Ok((is_open, fs::read(&path)?))
+    };
     let (is_open, bytes) = open().map_err(|source| LedgerError::Read { path: path.clone(), source })?;
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
     let header = match lines.next().and_then(|(_, text)| line::decode(text)) {
-        Some(LedgerEntry::Header(header)) if header.schema == super::SCHEMA => header,
+        Some(LedgerEntry::Header(header)) if header.schema == SCHEMA => header,
         Some(LedgerEntry::Header(header)) => return Err(LedgerError::Schema { path, found: header.schema }),
         _ => return Err(LedgerError::MissingHeader { path }),
     };
@@ -49,9 +58,9 @@ pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, L
         match line::decode(text) {
             Some(entry) => {
                 entries.push(entry);
-                corruption.iter_mut().for_each(|damage| damage.is_tail = false);
+                corruption.iter_mut().for_each(|corruption| corruption.is_tail = false);
             }
-            // A writer begins anew after a line that may be torn.
+            // The writer starts a new line after one that may be torn.
             None if text == b"\n" => {}
             None => {
                 let corruption =
@@ -67,32 +76,25 @@ pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, L
     Ok(LedgerContents { header, entries, corruption, is_open })
 }
 
-/// Whether a process holds the ledger's lock.
-///
-/// A file system without locks only loses the difference between running and killed.
-pub(super) fn is_locked(file: &File) -> bool {
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
-}
-
-/// How a ledger stands that another process writes.
+/// The state of the process that writes a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriterState {
-    /// It has its last line.
+    /// The ledger has its last line.
     Closed,
-    /// Its process is at it.
+    /// The process is running.
     Active,
-    /// Its process is gone.
+    /// The process ended without writing the last line.
     Exited,
-    /// The file system knows no locks: so long the ledger was, and then the heartbeat was written.
+    /// The file system does not support locks: the length of the ledger, and the modification time of the heartbeat,
+    /// both of which change while the process runs.
     LockUnsupported(u64, Option<SystemTime>),
 }
 
-/// Looks at the end of a ledger alone; none where there is no ledger.
+/// Reads only the end of a ledger; `None` if there is no ledger.
 pub(crate) fn writer_state(dir: &Path, id: &LedgerId) -> Option<WriterState> {
     let mut file = File::open(id.ledger_path(dir)).ok()?;
     let length = file.metadata().ok()?.len();
-    // The last line of a machine with a hundred boards is shorter.
-    file.seek(SeekFrom::Start(length.saturating_sub(1 << 16))).ok()?;
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_LEN))).ok()?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail).ok()?;
     let last = tail.split_inclusive(|byte| *byte == b'\n').next_back().and_then(line::decode);
@@ -100,9 +102,9 @@ pub(crate) fn writer_state(dir: &Path, id: &LedgerId) -> Option<WriterState> {
         return Some(WriterState::Closed);
     }
     let heartbeat_time = || fs::metadata(id.heartbeat_path(dir)).and_then(|it| it.modified()).ok();
-    Some(match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => WriterState::Active,
-        Ok(()) => WriterState::Exited,
-        Err(TryLockError::Error(_)) => WriterState::LockUnsupported(length, heartbeat_time()),
+    Some(match lock_state(&file) {
+        LockState::Held => WriterState::Active,
+        LockState::Free => WriterState::Exited,
+        LockState::Unsupported => WriterState::LockUnsupported(length, heartbeat_time()),
     })
 }

@@ -1,35 +1,36 @@
-//! The two files of a ledger, as the writing thread uses them.
+//! The two files of a ledger, as used by the writer thread.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
-use super::LedgerError;
-use super::create::next_attempt;
+use super::error::LedgerError;
 use super::paths::{LedgerId, ledger_dir};
+use super::run_selection::next_attempt;
 use crate::distributed::RankInfo;
 
-/// What the writing thread needs of a disk.
+/// The storage of a ledger. Tests replace it with a faulty one.
 pub(super) trait LedgerStore: Send {
     /// Appends to the ledger.
     fn append(&mut self, text: &[u8]) -> io::Result<()>;
-    /// Writes a slot of the heartbeat, which begins at this byte.
+    /// Writes a heartbeat slot that starts at this byte.
     fn write_heartbeat(&mut self, start: u64, text: &[u8]) -> io::Result<()>;
-    /// Waits until the disk has both files.
+    /// Waits until both files are on disk.
     fn sync(&mut self) -> io::Result<()>;
-    /// Makes the ledger that of the next attempt of an earlier run, and says which; none when there is none.
+    /// Turns the ledger into the next attempt of an earlier run and returns its new id; `None` if there is no run to
+    /// resume. Burn reports only at launch that it continues from a checkpoint, when this ledger already exists.
     fn resume(&mut self) -> Result<Option<LedgerId>, LedgerError>;
-    /// Removes the heartbeat: the ledger says it all.
+    /// Removes the heartbeat, which is redundant once the ledger is complete.
     fn remove_heartbeat(&mut self);
 }
 
-/// The files. The system unlocks the ledger when its process ends, however that ends.
+/// A ledger and its heartbeat in the run's folder.
 #[derive(Debug)]
 pub(super) struct FileStore {
     ledger: File,
-    /// Made with the first beat.
+    /// Created with the first heartbeat.
     heartbeat: Option<File>,
-    /// Whether the disk has the names of both files too.
+    /// Whether the directory entries of both files are on disk.
     is_dir_synced: bool,
     dir: PathBuf,
     id: LedgerId,
@@ -37,12 +38,12 @@ pub(super) struct FileStore {
 }
 
 impl FileStore {
-    /// Of a ledger that is open for appending.
+    /// A store for a ledger that is open for appending.
     pub(super) const fn new(ledger: File, dir: PathBuf, id: LedgerId, launch: RankInfo) -> Self {
         Self { ledger, heartbeat: None, is_dir_synced: false, dir, id, launch }
     }
 
-    /// A file that was removed takes what is written, and nobody finds it again.
+    /// Writes to an unlinked file succeed but are lost.
     fn check_file_exists(&self) -> io::Result<()> {
         let (on_disk, opened) = (fs::metadata(self.id.ledger_path(&self.dir))?, self.ledger.metadata()?);
         if is_same_file(&on_disk, &opened) { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
@@ -71,7 +72,7 @@ impl LedgerStore for FileStore {
 
     fn sync(&mut self) -> io::Result<()> {
         if !std::mem::replace(&mut self.is_dir_synced, true) {
-            // Where the system synchronises no folders, it keeps their names by itself.
+            // Systems that cannot synchronise a folder keep directory entries durable themselves.
             let _ = File::open(ledger_dir(&self.dir)).and_then(|folder| folder.sync_all());
         }
         self.ledger.sync_data()?;
@@ -83,11 +84,11 @@ impl LedgerStore for FileStore {
             return Ok(None);
         };
         let (from, to) = (self.id.ledger_path(&self.dir), next.ledger_path(&self.dir));
-        // A link never takes the place of a file that is there, and the lock stays with the file.
+        // Unlike a rename, a hard link never replaces an existing file. The lock stays with the file.
         let moved = fs::hard_link(&from, &to).and_then(|()| fs::remove_file(&from));
         moved.map_err(|source| LedgerError::Folder { path: to, source })?;
         if self.heartbeat.is_some() {
-            // Without it the next beats go to a file that nobody finds; the lines are there all the same.
+            // If this fails, later heartbeats are not found by a reader; the ledger itself is complete.
             let _ = fs::rename(self.id.heartbeat_path(&self.dir), next.heartbeat_path(&self.dir));
         }
         self.id = next.clone();
@@ -97,7 +98,7 @@ impl LedgerStore for FileStore {
 
     fn remove_heartbeat(&mut self) {
         if self.heartbeat.take().is_some() {
-            // One that stays is older than the ledger's last line, and counts as nothing.
+            // A heartbeat that remains is older than the ledger's last line and is ignored.
             let _ = fs::remove_file(self.id.heartbeat_path(&self.dir));
         }
     }
@@ -110,6 +111,6 @@ fn is_same_file(on_disk: &fs::Metadata, opened: &fs::Metadata) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_same_file(_there: &fs::Metadata, _ours: &fs::Metadata) -> bool {
+fn is_same_file(_on_disk: &fs::Metadata, _opened: &fs::Metadata) -> bool {
     true
 }

@@ -1,4 +1,4 @@
-//! Ledgers that are written, torn, damaged and read again.
+//! Ledgers that are written, torn, damaged and read back.
 
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use jiff::Timestamp;
-use sootprint_core::{GridIntensity, Pue};
+use sootprint_core::{GridIntensity, Pue, RunStatus};
 
+use super::heartbeat;
 use super::store::LedgerStore;
 use super::*;
 use crate::distributed::RankInfo;
@@ -46,40 +47,40 @@ fn single_process_ledger(dir: &Path) -> OpenLedger {
     create_ledger(dir, Timestamp::UNIX_EPOCH, &RankInfo::default(), &test_header("", SCHEMA)).unwrap()
 }
 
-/// A ledger of three lines and the one that it begins with, and its bytes.
+/// Writes a ledger of a header and three more lines; returns its id, those entries and its bytes.
 fn write_ledger(dir: &Path) -> (LedgerId, Vec<LedgerEntry>, Vec<u8>) {
-    let OpenLedger { ledger, id: name } = single_process_ledger(dir);
+    let OpenLedger { ledger, id } = single_process_ledger(dir);
     let entries = vec![
-        header_entry(&name.run, SCHEMA),
+        header_entry(&id.run, SCHEMA),
         note_entry("a note with \"quotes\" and a\nnew line"),
         LedgerEntry::End { at: 1.5, outcome: RunStatus::Completed, totals: vec![] },
     ];
     entries.iter().for_each(|entry| ledger.append(entry));
     assert_eq!(ledger.close(TIMEOUT).0, WriteLoss::default());
-    let bytes = fs::read(name.ledger_path(dir)).unwrap();
-    (name, entries, bytes)
+    let bytes = fs::read(id.ledger_path(dir)).unwrap();
+    (id, entries, bytes)
 }
 
 #[test]
 fn written_entries_are_read_back() {
     let dir = tempfile::tempdir().unwrap();
-    let (name, entries, bytes) = write_ledger(dir.path());
-    let contents = read_ledger(dir.path(), &name).unwrap();
+    let (id, entries, bytes) = write_ledger(dir.path());
+    let contents = read_ledger(dir.path(), &id).unwrap();
     assert_eq!((contents.entries, contents.corruption), (entries, None));
-    assert_eq!(contents.header.run, name.run);
+    assert_eq!(contents.header.run, id.run);
     assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 4, "one line for each entry");
 }
 
 #[test]
 fn truncated_tail_keeps_earlier_entries() {
     let dir = tempfile::tempdir().unwrap();
-    let (name, entries, bytes) = write_ledger(dir.path());
+    let (id, entries, bytes) = write_ledger(dir.path());
     let ends: Vec<usize> =
         (0..bytes.len()).filter(|index| bytes[*index] == b'\n').map(|index| index + 1).collect();
     for cut in 0..bytes.len() {
-        fs::write(name.ledger_path(dir.path()), &bytes[..cut]).unwrap();
+        fs::write(id.ledger_path(dir.path()), &bytes[..cut]).unwrap();
         let whole = ends.iter().filter(|end| **end <= cut).count();
-        match read_ledger(dir.path(), &name) {
+        match read_ledger(dir.path(), &id) {
             Ok(contents) => {
                 assert_eq!(contents.entries, entries[..whole - 1]);
                 let torn = LedgerCorruption { first: whole + 1, lines: 1, is_tail: true };
@@ -93,11 +94,11 @@ fn truncated_tail_keeps_earlier_entries() {
 #[test]
 fn corrupt_line_keeps_other_lines() {
     let dir = tempfile::tempdir().unwrap();
-    let (name, entries, mut bytes) = write_ledger(dir.path());
+    let (id, entries, mut bytes) = write_ledger(dir.path());
     let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 30;
     bytes[second] ^= 1;
-    fs::write(name.ledger_path(dir.path()), &bytes).unwrap();
-    let contents = read_ledger(dir.path(), &name).unwrap();
+    fs::write(id.ledger_path(dir.path()), &bytes).unwrap();
+    let contents = read_ledger(dir.path(), &id).unwrap();
     assert_eq!(contents.entries, entries[1..]);
     assert_eq!(contents.corruption, Some(LedgerCorruption { first: 2, lines: 1, is_tail: false }));
 }
@@ -105,17 +106,17 @@ fn corrupt_line_keeps_other_lines() {
 #[test]
 fn torn_heartbeat_slot_keeps_other_slot() {
     let dir = tempfile::tempdir().unwrap();
-    let OpenLedger { ledger, id: name } = single_process_ledger(dir.path());
+    let OpenLedger { ledger, id } = single_process_ledger(dir.path());
     for at in [1.0, 2.0, 3.0] {
         ledger.write_heartbeat(&heartbeat_entry(at));
-        // An older one that is not written yet would be left out.
+        // A heartbeat that is not written yet would be replaced by the next.
         let deadline = Instant::now() + TIMEOUT;
-        while heartbeat::read_newest(&name.heartbeat_path(dir.path())) != Some(heartbeat_entry(at)) {
-            assert!(Instant::now() < deadline, "no beat at {at}");
+        while heartbeat::read_newest(&id.heartbeat_path(dir.path())) != Some(heartbeat_entry(at)) {
+            assert!(Instant::now() < deadline, "no heartbeat at {at}");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-    let path = name.heartbeat_path(dir.path());
+    let path = id.heartbeat_path(dir.path());
     let bytes = fs::read(&path).unwrap();
     let slot = heartbeat::slot_size(1);
     assert!(bytes.len() > slot && bytes.len() < 2 * slot, "{} bytes", bytes.len());
@@ -124,7 +125,7 @@ fn torn_heartbeat_slot_keeps_other_slot() {
         fs::write(&path, &bytes[..cut]).unwrap();
         let newest = heartbeat::read_newest(&path);
         assert_eq!(newest, (cut > line).then(|| heartbeat_entry(3.0)), "cut at {cut}");
-        // And the newest one torn: its slot begins anew, and ends with what stood there before.
+        // A torn write: the slot starts with new bytes and ends with those of an older heartbeat.
         if cut < line {
             let mut torn = bytes.clone();
             torn[cut..=line].fill(b'x');
@@ -133,20 +134,20 @@ fn torn_heartbeat_slot_keeps_other_slot() {
         }
     }
     fs::write(&path, &bytes).unwrap();
-    assert_eq!(read_ledger(dir.path(), &name).unwrap().entries, [heartbeat_entry(3.0)]);
+    assert_eq!(read_ledger(dir.path(), &id).unwrap().entries, [heartbeat_entry(3.0)]);
     assert_eq!(ledger.close(TIMEOUT).0, WriteLoss::default());
-    assert!(!path.exists(), "the ledger says it all");
+    assert!(!path.exists(), "redundant after the last line");
 }
 
 #[test]
 fn newer_schema_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let later = test_header("", "sootprint-ledger/3");
-    let OpenLedger { ledger, id: name } =
+    let OpenLedger { ledger, id } =
         create_ledger(dir.path(), Timestamp::UNIX_EPOCH, &RankInfo::default(), &later).unwrap();
     ledger.close(TIMEOUT);
-    let error = read_ledger(dir.path(), &name).unwrap_err().to_string();
-    assert!(error.contains("sootprint-ledger/3") && error.contains(&name.run), "{error}");
+    let error = read_ledger(dir.path(), &id).unwrap_err().to_string();
+    assert!(error.contains("sootprint-ledger/3") && error.contains(&id.run), "{error}");
 }
 
 #[test]
@@ -158,14 +159,14 @@ fn runs_are_listed_newest_first() {
     };
     let older = at(2_000).unwrap();
     older.ledger.close(TIMEOUT);
-    // A clock that was set back changes nothing.
-    let OpenLedger { ledger, id: name } = at(1_000).unwrap();
-    assert_eq!(list_runs(dir.path()).unwrap(), [name.run.clone(), older.id.run]);
+    // The order does not depend on the clock, which was set back here.
+    let OpenLedger { ledger, id } = at(1_000).unwrap();
+    assert_eq!(list_runs(dir.path()).unwrap(), [id.run.clone(), older.id.run]);
     let busy = at(3_000).unwrap_err();
-    assert!(matches!(&busy, LedgerError::Busy { run, .. } if *run == name.run), "{busy}");
-    assert!(read_ledger(dir.path(), &name).unwrap().is_open);
+    assert!(matches!(&busy, LedgerError::Busy { run, .. } if *run == id.run), "{busy}");
+    assert!(read_ledger(dir.path(), &id).unwrap().is_open);
     ledger.close(TIMEOUT);
-    assert!(!read_ledger(dir.path(), &name).unwrap().is_open);
+    assert!(!read_ledger(dir.path(), &id).unwrap().is_open);
     assert!(at(3_000).is_ok());
 }
 
@@ -190,18 +191,18 @@ fn removed_dir_is_counted_as_loss() {
     assert!(loss.reason.unwrap().contains("No such file"));
 }
 
-/// A disk that does as it is told.
+/// A disk with scripted faults.
 #[derive(Default)]
 struct FaultyStore {
-    /// What is on it.
+    /// The bytes written.
     disk: std::sync::Arc<std::sync::Mutex<Vec<u8>>>,
-    /// How many bytes of the next writes it takes; then it takes all.
+    /// How many bytes each of the next writes may store; later writes are unlimited.
     capacities: Vec<usize>,
-    /// It hangs until this says something, where there is one.
+    /// If set, each write blocks until a message arrives or the sender is dropped.
     release_rx: Option<Receiver<()>>,
-    /// Hears of each time that it is to keep all.
+    /// Receives a message for each synchronisation.
     sync_tx: Option<mpsc::Sender<()>>,
-    /// Hears when the heartbeat is not needed any more.
+    /// Receives a message when the heartbeat is removed.
     end_tx: Option<mpsc::Sender<()>>,
 }
 
@@ -241,7 +242,7 @@ fn heartbeat_is_kept_after_lost_lines() {
             Ledger::start(FaultyStore { capacities, end_tx: Some(end_tx), ..FaultyStore::default() })
                 .unwrap();
         ledger.append(&note_entry("written"));
-        ledger.append(&note_entry("lost, where there is no room"));
+        ledger.append(&note_entry("lost if the disk is full"));
         ledger.close(TIMEOUT);
         assert_eq!(end_rx.try_recv().is_err(), is_kept);
     }
@@ -250,7 +251,7 @@ fn heartbeat_is_kept_after_lost_lines() {
 #[test]
 fn full_disk_loses_only_its_lines() {
     let dir = tempfile::tempdir().unwrap();
-    let name = LedgerId { run: "00001-full".into(), attempt: 1, rank: 0 };
+    let id = LedgerId { run: "00001-full".into(), attempt: 1, rank: 0 };
     let text = std::sync::Arc::default();
     let disk = FaultyStore {
         disk: std::sync::Arc::clone(&text),
@@ -258,16 +259,16 @@ fn full_disk_loses_only_its_lines() {
         ..FaultyStore::default()
     };
     let ledger = Ledger::start(disk).unwrap();
-    let (first, last) = (header_entry(&name.run, SCHEMA), note_entry("there is room again"));
+    let (first, last) = (header_entry(&id.run, SCHEMA), note_entry("space again"));
     for entry in [&first, &note_entry("torn"), &note_entry("lost"), &last] {
         ledger.append(entry);
     }
     let (loss, _) = ledger.close(TIMEOUT);
     assert_eq!(loss.lines, 2, "{loss:?}");
     assert!(loss.reason.unwrap().contains("storage"));
-    fs::create_dir_all(name.ledger_path(dir.path()).parent().unwrap()).unwrap();
-    fs::write(name.ledger_path(dir.path()), text.lock().unwrap().as_slice()).unwrap();
-    let contents = read_ledger(dir.path(), &name).unwrap();
+    fs::create_dir_all(id.ledger_path(dir.path()).parent().unwrap()).unwrap();
+    fs::write(id.ledger_path(dir.path()), text.lock().unwrap().as_slice()).unwrap();
+    let contents = read_ledger(dir.path(), &id).unwrap();
     assert_eq!(contents.entries, [last]);
     assert_eq!(contents.corruption, Some(LedgerCorruption { first: 2, lines: 1, is_tail: false }));
 }
@@ -285,8 +286,8 @@ fn hung_disk_does_not_block_appends() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     drop(release_tx);
     let (loss, _) = ledger.close(TIMEOUT);
-    assert!((400..=600).contains(&loss.lines), "those that found room are written: {loss:?}");
-    assert_eq!(loss.reason.as_deref(), Some("the disk does not keep up"));
+    assert!((400..=600).contains(&loss.lines), "queued lines are written: {loss:?}");
+    assert_eq!(loss.reason.as_deref(), Some("disk too slow: write queue full"));
 }
 
 #[test]
@@ -298,7 +299,7 @@ fn short_epochs_share_disk_syncs() {
         ledger.append(&note_entry("an epoch"));
         ledger.sync();
     }
-    // Nobody asks again, and it does all the same.
+    // No further command arrives, and the ledger is synchronised nevertheless.
     sync_rx.recv_timeout(TIMEOUT).unwrap();
     assert_eq!(ledger.close(TIMEOUT).0, WriteLoss::default());
     let syncs = 1 + sync_rx.try_iter().count() as u64;

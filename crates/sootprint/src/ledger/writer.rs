@@ -1,42 +1,49 @@
-//! The thread that writes a ledger: neither a training nor the sampling waits for a disk.
+//! The thread that writes a ledger, so that neither the training nor the sampler waits for the disk.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::store::LedgerStore;
-use super::{LedgerEntry, LedgerId, heartbeat, line};
+use sootprint_core::sync::lock_ignoring_poison;
 
-/// So many lines wait for a slow disk: hours of a run's ordinary ones.
+use super::entry::LedgerEntry;
+use super::paths::LedgerId;
+use super::store::LedgerStore;
+use super::{heartbeat, line};
+use crate::error_chain::error_chain;
+
+/// Lines that may wait for a slow disk: hours of a typical run.
 const QUEUE_CAPACITY: usize = 512;
 
-/// How much a power cut may cost at most, and after the end of an epoch: a disk that had to keep each of many short epochs
-/// by itself would have no time for a training's own files.
+/// The most that a power cut may lose.
 const SYNC_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The most that a power cut may lose of an ended epoch. Epochs are not synchronised one by one: short ones would cause
+/// sixty synchronisations per second, which delay the training's own checkpoints.
 const EPOCH_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A ledger that is being written.
+/// Sends the entries of a run to the thread that writes its ledger.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     command_tx: SyncSender<WriterCommand>,
     shared: Arc<WriterShared>,
-    /// Whether it waits for the disk, as a run on a virtual clock does: its days pass in no time.
+    /// Set for runs on a virtual clock, where days pass in milliseconds and the disk cannot keep up.
     blocks_on_full_queue: bool,
 }
 
-/// What could not be written.
+/// The lines that could not be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct WriteLoss {
     pub(crate) lines: u64,
-    /// What the system said first.
+    /// The first error.
     pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Default)]
 struct WriterShared {
-    /// The newest heartbeat that is not written yet: an older one is of no use.
+    /// The newest heartbeat that is not written yet; it replaces an older one.
     pending_heartbeat: Mutex<Option<String>>,
     loss: Mutex<WriteLoss>,
     resumed_id: Mutex<Option<LedgerId>>,
@@ -47,13 +54,13 @@ enum WriterCommand {
     Heartbeat,
     Sync,
     Resume,
-    /// Says when all before it is written.
+    /// Replies when everything before it is written.
     Flush(Sender<()>),
     Close(Sender<()>),
 }
 
 impl Ledger {
-    /// Starts the thread, which ends with the ledger.
+    /// Starts the writer thread, which ends when the ledger is dropped.
     pub(super) fn start(store: impl LedgerStore + 'static) -> io::Result<Self> {
         let (command_tx, command_rx) = mpsc::sync_channel(QUEUE_CAPACITY);
         let shared = Arc::<WriterShared>::default();
@@ -70,12 +77,12 @@ impl Ledger {
         Ok(Self { command_tx, shared, blocks_on_full_queue: false })
     }
 
-    /// Lets the run wait for the disk rather than lose a line.
+    /// Makes a full queue block the sender instead of losing a line.
     pub(crate) const fn block_on_full_queue(&mut self) {
         self.blocks_on_full_queue = true;
     }
 
-    /// Hands over one line. One that finds no room because the disk hangs is lost, and counted.
+    /// Queues an entry. If the queue is full because the disk hangs, the entry is dropped and counted.
     pub(crate) fn append(&self, entry: &LedgerEntry) {
         match line::encode(entry) {
             Ok(text) => self.send(WriterCommand::Line(text)),
@@ -83,30 +90,30 @@ impl Ledger {
         }
     }
 
-    /// Replaces the heartbeat.
+    /// Queues a heartbeat, replacing one that is not written yet.
     pub(crate) fn write_heartbeat(&self, entry: &LedgerEntry) {
         if let Ok(text) = line::encode(entry)
             && lock_ignoring_poison(&self.shared.pending_heartbeat).replace(text).is_none()
         {
-            // Without room the next one takes the older one's place, and tries again.
+            // If the queue is full, this heartbeat is dropped, so that the next one is queued again.
             if self.command_tx.try_send(WriterCommand::Heartbeat).is_err() {
                 lock_ignoring_poison(&self.shared.pending_heartbeat).take();
             }
         }
     }
 
-    /// Has the disk keep all lines, within a second or so.
+    /// Requests that all lines are on disk within [`EPOCH_SYNC_INTERVAL`].
     pub(crate) fn sync(&self) {
         let _ = self.command_tx.try_send(WriterCommand::Sync);
     }
 
-    /// Waits until the disk has all lines, or for so long, and says what it does not have; and as what an earlier run
-    /// was resumed, if one was.
+    /// Waits until all lines are on disk, but at most for `timeout`. Returns the lost lines, and the new id of the
+    /// ledger if an earlier run was resumed.
     pub(crate) fn close(self, timeout: Duration) -> (WriteLoss, Option<LedgerId>) {
         let (done_tx, done_rx) = mpsc::channel();
         let deadline = Instant::now() + timeout;
         let mut close = WriterCommand::Close(done_tx);
-        // A queue that is full has a disk before it that hangs, and may come back.
+        // The queue is full because the disk hangs; it may recover before the deadline.
         while let Err(TrySendError::Full(command)) = self.command_tx.try_send(close) {
             if Instant::now() >= deadline {
                 return (self.loss_after_timeout(), self.resumed_id());
@@ -124,19 +131,19 @@ impl Ledger {
         lock_ignoring_poison(&self.shared.resumed_id).clone()
     }
 
-    /// Says when all that was handed over before is written, but for what is lost.
+    /// Replies on `done_tx` when all earlier entries are written or counted as lost.
     pub(crate) fn notify_when_written(&self, done_tx: Sender<()>) {
         self.send(WriterCommand::Flush(done_tx));
     }
 
-    /// Makes this the ledger of the next attempt of an earlier run, some time soon.
+    /// Turns this ledger into the next attempt of an earlier run. The writer thread does this after the queued lines.
     pub(crate) fn resume(&self) {
         self.send(WriterCommand::Resume);
     }
 
     fn loss_after_timeout(&self) -> WriteLoss {
         let loss = lock_ignoring_poison(&self.shared.loss).clone();
-        let reason = loss.reason.unwrap_or_else(|| "the disk does not answer".to_owned());
+        let reason = loss.reason.unwrap_or_else(|| "disk not responding".to_owned());
         WriteLoss { lines: loss.lines.max(1), reason: Some(reason) }
     }
 
@@ -146,25 +153,25 @@ impl Ledger {
             false => self.command_tx.try_send(command).is_ok(),
         };
         if !sent {
-            self.shared.count_lost_line(&io::Error::other("the disk does not keep up"));
+            self.shared.count_lost_line(&io::Error::other("disk too slow: write queue full"));
         }
     }
 }
 
 impl WriterShared {
-    /// Counts a line, and says the first loss.
+    /// Counts a lost line and logs the first loss.
     fn count_lost_line(&self, error: &io::Error) {
         lock_ignoring_poison(&self.loss).lines += 1;
         self.record_failure(error);
     }
 
-    /// Says the first failure.
+    /// Logs the first failure and keeps it as the reason.
     fn record_failure(&self, error: &io::Error) {
         let mut loss = lock_ignoring_poison(&self.loss);
         if loss.reason.is_none() {
             loss.reason = Some(error.to_string());
             tracing::warn!(
-                "the run's record cannot be written: {error}; the training goes on, and what is lost is counted"
+                "cannot write the run's ledger: {error}; lost lines are counted in the footprint's notes"
             );
         }
     }
@@ -174,12 +181,12 @@ struct LedgerWriter<S> {
     store: S,
     shared: Arc<WriterShared>,
     last_sync: Instant,
-    /// Whether an epoch has ended since.
+    /// Whether an epoch has ended since the last synchronisation.
     is_sync_pending: bool,
-    /// Whether the file may end within a line: the next one begins anew.
+    /// Whether the file may end in the middle of a line. The next line then starts with a newline.
     is_torn: bool,
     heartbeat_count: u64,
-    /// Bytes of a slot; zero until the first beat.
+    /// Bytes per slot; zero until the first heartbeat.
     slot_size: usize,
 }
 
@@ -194,13 +201,14 @@ impl<S: LedgerStore> LedgerWriter<S> {
                 Ok(WriterCommand::Flush(done_tx)) => drop(done_tx.send(())),
                 Ok(WriterCommand::Close(done_tx)) => {
                     self.sync();
-                    // Of lines that are lost the heartbeat knows the sum.
+                    // If lines were lost, the heartbeat has newer totals than the ledger.
                     if lock_ignoring_poison(&self.shared.loss).lines == 0 {
                         self.store.remove_heartbeat();
                     }
-                    // The lock goes with the files: who is told may begin another run in the folder at once.
+                    // Closes the file and so releases its lock: after the reply, the caller may start another run in
+                    // this folder.
                     drop(self);
-                    // Who waits may have lost patience.
+                    // The receiver may have timed out.
                     let _ = done_tx.send(());
                     return;
                 }
@@ -214,7 +222,7 @@ impl<S: LedgerStore> LedgerWriter<S> {
         }
     }
 
-    /// Waits for a command, but not longer than a disk may wait for what it is to keep.
+    /// Waits for a command, but no longer than until the next synchronisation is due.
     fn next_command(&self, command_rx: &Receiver<WriterCommand>) -> Result<WriterCommand, RecvTimeoutError> {
         match self.is_sync_pending {
             true => command_rx.recv_timeout(EPOCH_SYNC_INTERVAL.saturating_sub(self.last_sync.elapsed())),
@@ -222,7 +230,7 @@ impl<S: LedgerStore> LedgerWriter<S> {
         }
     }
 
-    /// After a loss each line is tried all the same: a disk may have room again, and totals say what came before.
+    /// Writes a line, even after earlier lines were lost: the disk may have space again.
     fn append(&mut self, text: &str) {
         let line = if self.is_torn { format!("\n{text}") } else { text.to_owned() };
         let written = self.store.append(line.as_bytes());
@@ -232,17 +240,17 @@ impl<S: LedgerStore> LedgerWriter<S> {
         }
     }
 
-    /// A run that cannot be resumed stays one by itself, and its record says why.
+    /// If the earlier run cannot be resumed, this one remains separate and gets a note.
     fn resume(&mut self) {
         let entry = match self.store.resume() {
-            Ok(Some(name)) => {
-                *lock_ignoring_poison(&self.shared.resumed_id) = Some(name.clone());
-                LedgerEntry::Resumed { run: name.run, attempt: name.attempt }
+            Ok(Some(id)) => {
+                *lock_ignoring_poison(&self.shared.resumed_id) = Some(id.clone());
+                LedgerEntry::Resumed { run: id.run, attempt: id.attempt }
             }
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!("the training was resumed and its earlier record is not: {error}");
-                let text = "the training was resumed; its earlier run is recorded apart".to_owned();
+                tracing::warn!("cannot continue the ledger of the resumed run: {}", error_chain(&error));
+                let text = "resumed training: the earlier run has its own, separate footprint".to_owned();
                 LedgerEntry::Note { at: 0.0, text }
             }
         };
@@ -256,11 +264,11 @@ impl<S: LedgerStore> LedgerWriter<S> {
         if self.slot_size == 0 {
             self.slot_size = heartbeat::slot_size(text.len());
         }
-        // One that has outgrown its slot leaves the minute's line to speak.
+        // A heartbeat that no longer fits its slot is skipped; the ledger has a line per minute.
         if text.len() <= self.slot_size {
             let start = (self.heartbeat_count % 2) * self.slot_size as u64;
             self.heartbeat_count += 1;
-            // What is lost with it is at most a minute, and the lines' losses are counted.
+            // A lost heartbeat costs at most a minute if the run is killed.
             let _ = self.store.write_heartbeat(start, text.as_bytes());
         }
     }
@@ -269,12 +277,7 @@ impl<S: LedgerStore> LedgerWriter<S> {
         if let Err(error) = self.store.sync() {
             self.shared.record_failure(&error);
         }
-        // A disk that took long for it is left alone for as long as any other.
+        // Measured from the end, so that a slow disk is not synchronised continuously.
         (self.last_sync, self.is_sync_pending) = (Instant::now(), false);
     }
-}
-
-/// A panic while the lock was held leaves a value that is still good: each is replaced whole.
-fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

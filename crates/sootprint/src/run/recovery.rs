@@ -103,7 +103,10 @@ pub(super) fn merge_ranks(
             footprint
         }
         Err(error) => {
-            tracing::warn!("the other parts of the run cannot be read: {error}");
+            tracing::warn!(
+                "the other parts of the run cannot be read: {}",
+                crate::error_chain::error_chain(&error)
+            );
             own_footprint
         }
     }

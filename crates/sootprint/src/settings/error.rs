@@ -1,17 +1,18 @@
-//! Settings that cannot be taken, each with where it was said and what to write instead.
+//! Invalid settings, with the variable or key that sets them.
 
 use std::fmt;
 
-use sootprint_core::{IntensityError, PlaceError, PueError, SeriesError};
+use sootprint_core::{IntensityError, PlaceError, PueError, RepoIdError, SeriesError};
 use sootprint_power::ReplayError;
 
-use super::file::SettingsFile;
+use super::settings_file::SettingsFile;
+use crate::error_chain::error_chain;
 
-/// Where something was said.
+/// Where a setting is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SettingSource {
-    /// A variable of the environment.
+    /// An environment variable.
     Variable(&'static str),
     /// A key of a settings file.
     Key {
@@ -31,103 +32,112 @@ impl fmt::Display for SettingSource {
     }
 }
 
-/// A setting that cannot be taken.
+/// An invalid setting.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingError {
-    /// It should be a number.
-    #[error("{setting} is `{value}`, which is no number that fits; write it with a point, as in 1.1")]
+    /// The value is not a number, or is out of range.
+    #[error("{setting}: invalid number `{value}` (expected e.g. 1.1)")]
     Number {
-        /// Where it was said.
+        /// The variable or key.
         setting: SettingSource,
-        /// Its value.
+        /// The value.
         value: String,
     },
-    /// It names no place.
-    #[error("{setting}: {source}")]
+    /// The value is not a known place.
+    #[error("{setting}: invalid value")]
     Place {
-        /// Where it was said.
+        /// The variable or key.
         setting: SettingSource,
-        /// What is wrong with it.
+        /// The reason.
         source: PlaceError,
     },
-    /// It is no carbon intensity.
-    #[error("{setting}: {source}")]
+    /// The value is not a carbon intensity.
+    #[error("{setting}: invalid value")]
     Intensity {
-        /// Where it was said.
+        /// The variable or key.
         setting: SettingSource,
-        /// What is wrong with it.
+        /// The reason.
         source: IntensityError,
     },
-    /// It names no series of intensities.
-    #[error("{setting}: {source}")]
+    /// The value is not the path of a series of intensities.
+    #[error("{setting}: invalid value")]
     Series {
-        /// Where it was said.
+        /// The variable or key.
         setting: SettingSource,
-        /// What is wrong with it.
+        /// The reason.
         source: SeriesError,
     },
-    /// It is no PUE.
-    #[error("{setting}: {source}")]
+    /// The value is not a PUE.
+    #[error("{setting}: invalid value")]
     Pue {
-        /// Where it was said.
+        /// The variable or key.
         setting: SettingSource,
-        /// What is wrong with it.
+        /// The reason.
         source: PueError,
     },
-    /// It names no script.
-    #[error("{setting}: {source}")]
-    Replay {
-        /// Where it was said.
+    /// The value is not a repository id.
+    #[error("{setting}: invalid value")]
+    Repository {
+        /// The variable or key.
         setting: SettingSource,
-        /// What is wrong with it.
+        /// The reason.
+        source: RepoIdError,
+    },
+    /// The value is not the path of a replay script.
+    #[error("{setting}: invalid value")]
+    Replay {
+        /// The variable or key.
+        setting: SettingSource,
+        /// The reason.
         source: ReplayError,
     },
-    /// It is of another kind than it should be.
-    #[error("{setting} should be {expected}")]
+    /// The value has the wrong type.
+    #[error("{setting}: expected {expected}")]
     WrongType {
-        /// Where it was said.
+        /// The variable or key.
         setting: SettingSource,
-        /// What it should be.
+        /// The expected type.
         expected: &'static str,
     },
-    /// Nothing is called so.
+    /// The key does not exist.
     #[error(
-        "{setting} is no setting{}; there are {known}",
+        "{setting}: unknown key{}; known keys: {known}",
         nearest.map_or_else(String::new, |nearest| format!(" (did you mean `{nearest}`?)"))
     )]
     UnknownKey {
-        /// Where it was said.
+        /// The key.
         setting: SettingSource,
-        /// What may have been meant.
+        /// The most similar key, if any is similar.
         nearest: Option<&'static str>,
-        /// All that there are.
+        /// All keys, separated by commas.
         known: String,
     },
     /// A settings file cannot be read.
-    #[error("cannot read {file}: {source}")]
+    #[error("cannot read {file}")]
     File {
         /// The file.
         file: SettingsFile,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A settings file is no TOML.
-    #[error("{file}, line {line}: {what}; write it as in place = \"France\"")]
+    /// A settings file is not valid TOML.
+    #[error("{file}, line {line}: {what} (expected e.g. place = \"France\")")]
     Toml {
         /// The file.
         file: SettingsFile,
-        /// The line, from 1.
+        /// The line, starting at 1.
         line: usize,
-        /// What is wrong there.
+        /// The message of the TOML parser.
         what: String,
     },
 }
 
 impl SettingError {
-    /// The text without the paths of files, which may have a user's name in them: for what is published.
+    /// The message with its causes, without the paths of files, which may contain a user name: for text that may be
+    /// published.
     pub(crate) fn without_path(&self) -> String {
-        let mut text = self.to_string();
+        let mut text = error_chain(self);
         if let Self::Series { source, .. } = self {
             let name = source.path().file_name().unwrap_or_default().to_string_lossy();
             text = text.replace(&source.path().display().to_string(), &name);
@@ -139,6 +149,7 @@ impl SettingError {
             | Self::Intensity { setting, .. }
             | Self::Series { setting, .. }
             | Self::Pue { setting, .. }
+            | Self::Repository { setting, .. }
             | Self::Replay { setting, .. }
             | Self::WrongType { setting, .. }
             | Self::UnknownKey { setting, .. } => match setting {

@@ -1,4 +1,4 @@
-//! What a machine has to say beside its user's arguments. All of it is a value, so that a test has a machine of its own.
+//! The environment of the process, as a value that tests can construct.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::file::{SettingsFile, SettingsScope};
+use super::settings_file::{SettingsFile, SettingsScope};
 
-/// The file of the whole machine's settings.
+/// The settings file of the whole machine.
 const SITE_FILE: &str = "/etc/sootprint.toml";
 
-/// The name of the project's file and of the user's.
+/// The name of the project's and the user's settings file.
 const SETTINGS_FILE_NAME: &str = "sootprint.toml";
 
-/// The variables, the settings files in their order, the time zone and the year.
+/// The environment variables, the settings files in order of precedence, the time zone and the year.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ProcessEnv {
-    /// Those that are set and not empty.
+    /// Variables with a non-empty value.
     pub(super) variables: Vec<(OsString, OsString)>,
     pub(super) files: Vec<SettingsFile>,
     /// As in `Europe/Paris`.
@@ -27,7 +27,8 @@ pub(crate) struct ProcessEnv {
 }
 
 impl ProcessEnv {
-    /// This one. The tests of this crate see its variables and its clock only, whoever's machine they are run on.
+    /// The environment of this process. In the tests of this crate it contains no settings files and no time zone, so
+    /// that they do not depend on the machine.
     pub(crate) fn current() -> Self {
         let year = Timestamp::now().to_zoned(TimeZone::UTC).year();
         let process_env = Self {
@@ -41,18 +42,18 @@ impl ProcessEnv {
         let time_zone = process_env.text("TZ").or_else(|| iana_time_zone::get_timezone().ok());
         Self {
             files: process_env.settings_files(env::current_dir().ok().as_deref(), Path::new(SITE_FILE)),
-            // `TZ` may name a file of the database, or begin with a colon.
+            // `TZ` may start with a colon.
             time_zone: time_zone.map(|zone| zone.trim_start_matches(':').to_owned()),
             ..process_env
         }
     }
 
-    /// The same settings for something that need not be here: the time zone says nothing of it.
+    /// Without the time zone, for trainings that did not necessarily run on this machine.
     pub(crate) fn without_time_zone(self) -> Self {
         Self { time_zone: None, ..self }
     }
 
-    /// Of this year, in this time zone, without variables and files.
+    /// An environment with this year and time zone, without variables and files.
     #[cfg(test)]
     pub(crate) fn without_variables(year: u16, time_zone: Option<&str>) -> Self {
         Self { year, time_zone: time_zone.map(str::to_owned), ..Self::default() }
@@ -71,14 +72,14 @@ impl ProcessEnv {
         self.variable(name).map(PathBuf::from)
     }
 
-    /// The files that are there: the project's, which is the nearest in the working folder or above it, the user's and
+    /// The existing files: the project's, which is the nearest one in the working directory or above it, the user's and
     /// the site's.
     pub(super) fn settings_files(&self, working: Option<&Path>, site: &Path) -> Vec<SettingsFile> {
         let nearest =
             |dir: &Path| dir.ancestors().map(|dir| dir.join(SETTINGS_FILE_NAME)).find(|path| path.is_file());
         let config = self
             .path("XDG_CONFIG_HOME")
-            // The specification asks to ignore a path that is not absolute.
+            // The XDG specification requires relative paths to be ignored.
             .filter(|path| path.is_absolute())
             .or_else(|| Some(self.path("HOME")?.join(".config")));
         let user = config.map(|config| config.join("sootprint").join(SETTINGS_FILE_NAME));
@@ -89,7 +90,7 @@ impl ProcessEnv {
         ];
         let mut files: Vec<SettingsFile> = Vec::new();
         for (scope, path) in candidates {
-            // A working folder inside the user's configuration makes one file two.
+            // In a working directory within the user's configuration, both scopes find the same file.
             let path = path.filter(|path| path.is_file() && files.iter().all(|file| file.path != *path));
             files.extend(path.map(|path| SettingsFile { scope, path }));
         }

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::file::SettingsScope;
-use super::*;
+use sootprint_core::{CarbonIntensity, LocationSource, Pue, PueOrigin};
 
-/// A machine of the year 2026 with these variables and nothing else.
+use super::settings_file::SettingsScope;
+use super::*;
+use crate::error_chain::error_chain;
+
+/// An environment of the year 2026 with only these variables.
 fn env_with(variables: &[(&str, &str)]) -> ProcessEnv {
     let variables = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
     ProcessEnv { variables, year: 2026, ..ProcessEnv::default() }
@@ -18,7 +22,7 @@ fn resolve(arguments: RunArguments, variables: &[(&str, &str)]) -> RunSettings {
     RunSettings::resolve(arguments, &env_with(variables))
 }
 
-/// The settings with one file, which a folder holds.
+/// The settings with one file, and the folder that contains it.
 fn settings_from_file(text: &str, variables: &[(&str, &str)]) -> (RunSettings, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("sootprint.toml");
@@ -28,7 +32,7 @@ fn settings_from_file(text: &str, variables: &[(&str, &str)]) -> (RunSettings, t
 }
 
 fn error_texts(settings: &RunSettings) -> Vec<String> {
-    settings.errors.iter().map(ToString::to_string).collect()
+    settings.errors.iter().map(|error| error_chain(error)).collect()
 }
 
 fn zone_and_origin(settings: &RunSettings) -> (Option<&str>, LocationSource) {
@@ -64,7 +68,7 @@ fn environment_overrides_files_in_order() {
         settings_from_file(text, &[("SOOTPRINT_PLACE", "FR"), ("SOOTPRINT_BASELINE", "3")]);
     assert_eq!(zone_and_origin(&settings), (Some("FR"), LocationSource::Environment));
     assert_eq!(settings.baseline, Some(Duration::from_secs(3)));
-    assert_eq!(settings.pue.origin(), PueOrigin::Settings, "each setting by itself");
+    assert_eq!(settings.pue.origin(), PueOrigin::Settings, "each key is resolved separately");
 }
 
 #[test]
@@ -76,19 +80,26 @@ fn user_defaults_prefer_environment_over_file() {
         let files = vec![SettingsFile { scope: SettingsScope::Project, path }];
         UserDefaults::from_env(&ProcessEnv { files, ..env_with(variables) })
     };
+    let repository_and_provider =
+        |found: &UserDefaults| (found.repository.as_ref().map(ToString::to_string), found.provider.clone());
+    let pair = |repository: &str, provider: &str| (Some(repository.to_owned()), Some(provider.to_owned()));
     let text = "repository = \"me/digits\"\nprovider = \"uk\"\nplace = \"GB\"\n";
     let found = load_defaults(text, &[]).unwrap();
-    assert_eq!((found.repository.as_deref(), found.provider.as_deref()), (Some("me/digits"), Some("uk")));
+    assert_eq!(repository_and_provider(&found), pair("me/digits", "uk"));
     let found = load_defaults(text, &[("SOOTPRINT_REPOSITORY", "you/digits")]).unwrap();
-    assert_eq!((found.repository.as_deref(), found.provider.as_deref()), (Some("you/digits"), Some("uk")));
+    assert_eq!(repository_and_provider(&found), pair("you/digits", "uk"));
     assert_eq!(load_defaults("", &[]).unwrap(), UserDefaults::default());
     for (text, variables, what) in [
         ("repository = \"digits\"", &[][..], "`repository` in "),
-        ("repository = 3", &[], "should be a text"),
-        ("", &[("SOOTPRINT_REPOSITORY", "me/digits/x")], "SOOTPRINT_REPOSITORY should be a repository"),
+        ("repository = 3", &[], "expected a quoted string"),
+        (
+            "",
+            &[("SOOTPRINT_REPOSITORY", "me/digits/x")],
+            "SOOTPRINT_REPOSITORY: invalid value: invalid repository `me/digits/x`: expected `owner/name`",
+        ),
         ("repositry = \"me/digits\"", &[], "did you mean `repository`?"),
     ] {
-        let error = load_defaults(text, variables).unwrap_err().to_string();
+        let error = error_chain(&load_defaults(text, variables).unwrap_err());
         assert!(error.contains(what), "{error}");
     }
 }
@@ -116,7 +127,7 @@ fn project_file_precedes_user_and_site() {
     assert_eq!(zone_and_origin(&settings), (Some("SE"), LocationSource::Settings));
     assert_eq!((settings.pue.factor(), settings.baseline), (1.3, Some(Duration::from_secs(2))));
 
-    // Nowhere is no file, and that is no problem.
+    // A missing file is not an error.
     assert!(self::env_with(&[]).settings_files(Some(Path::new("/")), Path::new("/nowhere")).is_empty());
     let relative_config = self::env_with(&[("HOME", &home), ("XDG_CONFIG_HOME", "relative")]);
     assert_eq!(
@@ -135,21 +146,21 @@ fn file_errors_keep_valid_keys() {
     let found = error_texts(&settings);
     let file = dir.path().join("sootprint.toml").display().to_string();
     for (key, what) in [
-        ("plase", "is no setting (did you mean `place`?)"),
-        ("intensity", "should be a number"),
+        ("plase", "unknown key (did you mean `place`?)"),
+        ("intensity", "expected a number"),
         ("pue", "invalid PUE 0.5"),
         ("place", "did you mean France?"),
-        ("baseline", "is `-1`, which is no number that fits"),
+        ("baseline", "invalid number `-1`"),
         ("series", "cannot read the series"),
     ] {
         let start = format!("`{key}` in {file}");
         assert!(found.iter().any(|it| it.starts_with(&start) && it.contains(what)), "{key}: {found:?}");
     }
     assert_eq!((found.len(), settings.nvml.is_some()), (6, true));
-    // No path of the user's is in what may be published.
+    // Text that may be published contains no paths.
     let folder = dir.path().display().to_string();
-    for problem in &settings.errors {
-        let text = problem.without_path();
+    for error in &settings.errors {
+        let text = error.without_path();
         assert!(text.contains("in the user's sootprint.toml") && !text.contains(&folder), "{text}");
     }
 }
@@ -157,9 +168,9 @@ fn file_errors_keep_valid_keys() {
 #[test]
 fn unreadable_file_is_reported_with_path() {
     let (settings, dir) = settings_from_file("pue = 1.2\nplace = France\n", &[]);
-    let [problem] = &error_texts(&settings)[..] else { panic!("{:?}", error_texts(&settings)) };
+    let [error] = &error_texts(&settings)[..] else { panic!("{:?}", error_texts(&settings)) };
     let file = dir.path().join("sootprint.toml");
-    assert!(problem.starts_with(&format!("{}, line 2: ", file.display())), "{problem}");
+    assert!(error.starts_with(&format!("{}, line 2: ", file.display())), "{error}");
     assert_eq!((zone_and_origin(&settings), settings.pue), ((None, LocationSource::Unknown), Pue::ASSUMED));
 
     let files = vec![SettingsFile { scope: SettingsScope::Site, path: dir.path().to_owned() }];
@@ -173,7 +184,7 @@ fn explicit_intensity_overrides_table() {
         resolve(RunArguments::default(), &[("SOOTPRINT_PLACE", "FR"), ("SOOTPRINT_INTENSITY", "12.5")]);
     assert_eq!(settings.grid.intensity.grams_per_kilowatt_hour(), 12.5);
     assert_eq!((settings.grid.zone.as_deref(), settings.grid.year), (Some("FR"), None));
-    // A place that was named in the call goes before a figure that is in the environment.
+    // A place given as an argument overrides an intensity in the environment.
     let arguments = RunArguments { place: "DE".parse().ok(), ..RunArguments::default() };
     let settings = resolve(arguments, &[("SOOTPRINT_INTENSITY", "12.5")]);
     assert_eq!(
@@ -193,7 +204,7 @@ fn series_overrides_table_and_disables_metadata() {
     assert_eq!(settings.series.as_ref().map(|series| series.periods().len()), Some(1));
     assert_eq!(zone_and_origin(&settings), (Some("FR"), LocationSource::Environment));
     assert!(!settings.query_cloud_metadata);
-    // A figure that was named in the call goes before a series that is in the environment.
+    // An intensity given as an argument overrides a series in the environment.
     let arguments = RunArguments {
         intensity: CarbonIntensity::try_from_grams_per_kilowatt_hour(5.0).ok(),
         ..RunArguments::default()
@@ -218,7 +229,7 @@ fn time_zone_is_last_resort() {
         |variables| ProcessEnv { time_zone: Some("Europe/Paris".to_owned()), ..env_with(variables) };
     let settings = RunSettings::resolve(RunArguments::default(), &in_paris(&[]));
     assert_eq!(zone_and_origin(&settings), (Some("FR"), LocationSource::TimeZone));
-    assert!(settings.query_cloud_metadata, "the cloud knows better");
+    assert!(settings.query_cloud_metadata, "the cloud region is more precise than the time zone");
     let settings = RunSettings::resolve(RunArguments::default(), &in_paris(&[("SOOTPRINT_PLACE", "DE")]));
     assert_eq!(
         (zone_and_origin(&settings), settings.query_cloud_metadata),

@@ -1,34 +1,38 @@
-//! Who supplies what: each moment of each component is counted from one ledger.
+//! Attributes each component's time to exactly one ledger.
 
 use std::collections::BTreeMap;
 
-use sootprint_core::{ComponentKind, Energy, MeasurementMethod};
+use sootprint_core::{ComponentKind, MeasurementMethod};
 use sootprint_power::{ComponentInfo, ComponentTotal};
 
-use super::PlacedLedger;
+use super::placed_ledger::PlacedLedger;
 
-/// What one ledger supplies of one component, from one moment to another of its own time.
+/// The part of one component's total that is taken from one ledger. Times are those of the ledger.
 pub(super) struct ComponentContribution {
+    /// Index of the ledger.
     pub(super) ledger: usize,
+    /// Index of the component within the ledger.
     pub(super) component: usize,
     pub(super) from: f64,
     pub(super) to: f64,
     pub(super) total: ComponentTotal,
 }
 
-/// What two ledgers have in common when they claim the same: the clock, the kind, the id and the allocation.
+/// Identifies the same hardware in several ledgers: clock domain, kind, id and allocation.
 pub(super) type CoverageKey = (String, ComponentKind, String, String);
 
-/// A span of time that a ledger claims of a component.
+/// A time span of a component that a ledger covers, by the clock of the key.
 pub(super) struct CoverageSpan {
+    /// Index of the ledger.
     pub(super) ledger: usize,
+    /// Index of the component within the ledger.
     pub(super) component: usize,
-    /// By the clock of the key.
     pub(super) start: f64,
     pub(super) end: f64,
 }
 
-pub(super) fn contributions(ledgers: &[PlacedLedger<'_>]) -> Vec<ComponentContribution> {
+/// All contributions, in the order of ledgers and components.
+pub(super) fn list_contributions(ledgers: &[PlacedLedger<'_>]) -> Vec<ComponentContribution> {
     let mut spans: BTreeMap<CoverageKey, Vec<CoverageSpan>> = BTreeMap::new();
     for (index, ledger) in ledgers.iter().enumerate() {
         for (position, component) in ledger.counted_components() {
@@ -47,20 +51,19 @@ pub(super) fn contributions(ledgers: &[PlacedLedger<'_>]) -> Vec<ComponentContri
             ComponentContribution { ledger: span.ledger, component: span.component, from, to, total }
         })
         .collect();
-    // As the ledgers list them.
     contributions.sort_by_key(|contribution| (contribution.ledger, contribution.component));
     contributions
 }
 
-/// Of claims of one thing, each with the moment from which it supplies what no earlier one does. The first one stands for
-/// the thing, however short it is.
+/// Removes overlaps from the spans of one component: each remaining span is paired with the time from which no earlier
+/// span covers it. The earliest span is always kept, even if it is empty, so that the component is listed.
 pub(super) fn resolve_overlaps(mut spans: Vec<CoverageSpan>) -> Vec<(CoverageSpan, f64)> {
     spans.sort_by(|one, other| one.start.total_cmp(&other.start).then(one.ledger.cmp(&other.ledger)));
-    let mut reached = f64::NEG_INFINITY;
+    let mut covered_until = f64::NEG_INFINITY;
     let mut resolved = Vec::new();
     for span in spans {
-        let from = span.start.max(reached);
-        reached = reached.max(span.end);
+        let from = span.start.max(covered_until);
+        covered_until = covered_until.max(span.end);
         if from < span.end || resolved.is_empty() {
             resolved.push((span, from));
         }
@@ -73,40 +76,12 @@ pub(super) fn coverage_key(ledger: &PlacedLedger<'_>, component: &ComponentInfo)
     (ledger.clock_domain.clone(), component.kind, component.id.clone(), allocation)
 }
 
-/// Of what part of its host a component is.
+/// The part of the host that a component was measured for; empty for a GPU.
 pub(super) fn allocation_id<'a>(ledger: &'a PlacedLedger<'_>, component: &ComponentInfo) -> &'a str {
     let task = &ledger.builder.header.task;
-    // RAPL measures the memory of a package, of which a job has the share that it has of the CPUs.
-    let is_share_of_memory =
+    // RAPL measures the memory of a whole package. A job's share of it is its share of the CPUs.
+    let has_memory_share =
         component.kind == ComponentKind::Memory && component.method != MeasurementMethod::Counter;
-    let share = if is_share_of_memory { &task.memory } else { &task.processors };
+    let share = if has_memory_share { &task.memory } else { &task.processors };
     share.as_deref().filter(|_| component.kind != ComponentKind::Gpu).unwrap_or_default()
-}
-
-impl PlacedLedger<'_> {
-    /// The energy of a component from one moment of the ledger's own time to another, on the lines between its readings.
-    pub(super) fn energy_between(&self, component: usize, from: f64, to: f64) -> Energy {
-        let [from, to] = [from, to].map(|at| self.builder.trace.energy_at(component, at));
-        if to < from { Energy::ZERO } else { to - from }
-    }
-
-    /// The totals of a span; the bounds and the times in their proportion.
-    fn total_between(&self, component: usize, from: f64, to: f64) -> ComponentTotal {
-        let total = self.builder.totals.get(component).copied().unwrap_or_default();
-        if from <= 0.0 {
-            return total;
-        }
-        let time = if to > 0.0 { ((to - from) / to).clamp(0.0, 1.0) } else { 0.0 };
-        let energy = self.energy_between(component, from, to);
-        let fraction =
-            if total.energy > Energy::ZERO { energy.joules() / total.energy.joules() } else { time };
-        ComponentTotal {
-            energy,
-            low: total.low * fraction,
-            high: total.high * fraction,
-            measured: total.measured * time,
-            unmeasured: total.unmeasured * time,
-            resets: 0,
-        }
-    }
 }

@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 
 use sootprint_core::{Energy, EpochSummary, GridIntensity};
 
-use super::LedgerMerge;
 use super::contributions::{CoverageKey, CoverageSpan, coverage_key, resolve_overlaps};
-use super::phases::{AttributedEnergy, merge_parallel_phases};
+use super::ledger_merge::LedgerMerge;
+use super::phases::AttributedEnergy;
+use crate::footprint::epochs::RecordedEpoch;
+use crate::footprint::phases::merge_parallel_phases;
 use crate::ledger::WorkCounts;
 
 /// An epoch of one ledger.
 struct LedgerEpoch<'a> {
+    /// Index of the ledger.
     ledger: usize,
-    epoch: &'a super::super::RecordedEpoch,
+    epoch: &'a RecordedEpoch,
 }
 
 impl LedgerMerge<'_> {
-    /// Each epoch of each attempt once, with what all ranks used in it. An epoch that one attempt trained twice is
+    /// One summary per epoch and attempt, with the energy of all ranks. An epoch that was trained twice in one attempt is
     /// listed twice.
     pub(super) fn epoch_summaries(&self, grid: &GridIntensity) -> Vec<EpochSummary> {
         let mut epochs: BTreeMap<(u32, u32, usize), Vec<LedgerEpoch<'_>>> = BTreeMap::new();
@@ -72,7 +75,7 @@ impl LedgerMerge<'_> {
             let total = epoch.energy.get(span.component).copied().unwrap_or_default();
             let ledger = &self.ledgers[ledger];
             let (start, end) = (epoch.start, epoch.start + epoch.duration);
-            // The edges of the epoch are measured; a cut within it is found between the readings.
+            // The energy at the epoch's boundaries is measured; at a cut within the epoch it is interpolated.
             let epoch_energy = ledger.energy_between(span.component, start, end);
             let remaining_energy = ledger.energy_between(span.component, from - ledger.start, end);
             let time_share = (span.end - from) / (span.end - span.start);
@@ -86,7 +89,7 @@ impl LedgerMerge<'_> {
         }
         let (energy, counts) = (attributed.energy, total_counts(ledger_epochs));
         let pue =
-            ledger_epochs.first().map_or(1.0, |own| self.ledgers[own.ledger].builder.header.pue.factor());
+            ledger_epochs.first().map_or(1.0, |first| self.ledgers[first.ledger].builder.header.pue.factor());
         EpochSummary {
             epoch: number,
             attempt,
@@ -94,7 +97,7 @@ impl LedgerMerge<'_> {
             duration_s: end - start,
             energy,
             emissions: energy * pue * grid.intensity,
-            completed: ledger_epochs.iter().all(|own| own.epoch.completed),
+            completed: ledger_epochs.iter().all(|it| it.epoch.completed),
             samples: counts.samples,
             tokens: counts.tokens,
             phases: merge_parallel_phases(ledger_epochs.iter().enumerate().map(
@@ -106,9 +109,9 @@ impl LedgerMerge<'_> {
     }
 }
 
-/// What all ranks counted in one epoch.
+/// The work of all ranks in one epoch.
 fn total_counts(ledger_epochs: &[LedgerEpoch<'_>]) -> WorkCounts {
     let mut counts = WorkCounts::default();
-    ledger_epochs.iter().for_each(|own| counts.add(own.epoch.counts));
+    ledger_epochs.iter().for_each(|it| counts.add(it.epoch.counts));
     counts
 }

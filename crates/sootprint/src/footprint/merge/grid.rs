@@ -1,20 +1,20 @@
-//! The electricity of all ledgers together: each has its own place and hours.
+//! The carbon intensity of all ledgers, which may differ in place and time.
 
 use std::collections::BTreeMap;
 
 use sootprint_core::{CarbonIntensity, EmissionScope, Energy, GridIntensity, Pue};
 
-use super::super::component_summary;
-use super::LedgerMerge;
+use super::ledger_merge::LedgerMerge;
+use crate::footprint::components::component_summary;
 
-/// What one ledger supplies, and at which intensity.
+/// The energy that is taken from one ledger, with its PUE and intensity.
 pub(super) struct LedgerEnergy {
     pub(super) energy: Energy,
     pub(super) low: Energy,
     pub(super) high: Energy,
     pub(super) pue: Pue,
     pub(super) grid: GridIntensity,
-    /// The energy that a live series does not cover.
+    /// The energy that a series does not cover.
     pub(super) uncovered: Energy,
 }
 
@@ -27,7 +27,7 @@ impl LedgerEnergy {
 impl LedgerMerge<'_> {
     pub(super) fn ledger_energy(&self, index: usize) -> LedgerEnergy {
         let builder = self.ledgers[index].builder;
-        let (grid, uncovered) = builder.grid_intensity(&builder.header);
+        let (grid, uncovered) = builder.grid_intensity();
         let (mut energy, mut low, mut high) = (Energy::ZERO, Energy::ZERO, Energy::ZERO);
         for contribution in self.contributions.iter().filter(|contribution| contribution.ledger == index) {
             let summary =
@@ -39,7 +39,7 @@ impl LedgerMerge<'_> {
         LedgerEnergy { energy, low, high, pue: builder.header.pue, grid, uncovered }
     }
 
-    /// Where all have the same electricity, that; else its mean, weighted with what each used.
+    /// The common intensity of all ledgers, or the mean weighted by energy if they differ.
     pub(super) fn merged_intensity(&self, ledger_energies: &[LedgerEnergy]) -> GridIntensity {
         let largest = |of: &[usize]| {
             let by_energy = |one: &&usize, other: &&usize| {
@@ -61,7 +61,7 @@ impl LedgerMerge<'_> {
                 |it: &LedgerEnergy| figure(&it.grid) * (it.facility_energy().joules() / energy.joules());
             ledger_energies.iter().map(weighted).sum::<CarbonIntensity>()
         };
-        // Of an attempt's ranks one tells the hours: they had the same.
+        // The ranks of an attempt had the same hours, so one of them is used.
         let mut attempts: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (index, ledger) in self.ledgers.iter().enumerate() {
             attempts.entry(ledger.attempt).or_default().push(index);

@@ -1,11 +1,11 @@
-//! What a reader of several ledgers' footprint should hear first.
+//! The notes of a merged footprint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::LedgerMerge;
 use super::grid::LedgerEnergy;
+use super::ledger_merge::LedgerMerge;
 
-/// So many distinct notes of single ranks are told; of a thousand ranks nobody reads more.
+/// The maximum number of notes that apply to only some of the ranks: a run may have a thousand ranks.
 const MAX_RANK_NOTES: usize = 20;
 
 impl LedgerMerge<'_> {
@@ -14,11 +14,11 @@ impl LedgerMerge<'_> {
         let attempts = self.ledgers.iter().map(|ledger| ledger.attempt).max().unwrap_or(1);
         for (attempt, ranks) in missing {
             let when = if attempts > 1 { format!(" in attempt {attempt}") } else { String::new() };
-            let (who, whose) = match ranks.as_slice() {
+            let (ranks, their) = match ranks.as_slice() {
                 [rank] => (format!("rank {rank} has"), "its"),
                 ranks => (format!("ranks {} have", format_ranges(ranks)), "their"),
             };
-            notes.push(format!("{who} no ledger{when}: {whose} energy is not in the total"));
+            notes.push(format!("{ranks} no ledger{when}: {their} energy is not in the total"));
         }
         for (rank, attempt) in self.unreadable {
             notes.push(format!(
@@ -30,7 +30,7 @@ impl LedgerMerge<'_> {
         if places.len() > 1 {
             let places: Vec<&str> = places.into_iter().collect();
             notes.push(format!(
-                "it ran at several places, each with its own electricity: {}",
+                "the run used several places, each with its own carbon intensity: {}",
                 places.join(", ")
             ));
         }
@@ -38,7 +38,7 @@ impl LedgerMerge<'_> {
         notes
     }
 
-    /// Epochs of several attempts, by their numbers.
+    /// A note about epochs that were trained in several attempts.
     fn repeated_epochs_note(&self) -> Option<String> {
         let mut epochs: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
         for ledger in &self.ledgers {
@@ -58,16 +58,12 @@ impl LedgerMerge<'_> {
         }
     }
 
-    /// What the ledgers say themselves, once; of which rank, where the others do not say it.
+    /// The notes of the ledgers, without duplicates. A note that does not apply to all ranks names its ranks.
     fn ledger_notes(&self, ledger_energies: &[LedgerEnergy]) -> Vec<String> {
         let mut notes_by_rank: Vec<(String, BTreeSet<u32>)> = Vec::new();
         let mut positions: BTreeMap<String, usize> = BTreeMap::new();
         for (ledger, ledger_energy) in self.ledgers.iter().zip(ledger_energies) {
-            for note in ledger.builder.ledger_notes(
-                &ledger.builder.header,
-                &ledger_energy.grid,
-                ledger_energy.uncovered,
-            ) {
+            for note in ledger.builder.ledger_notes(&ledger_energy.grid, ledger_energy.uncovered) {
                 let position = *positions.entry(note.clone()).or_insert(notes_by_rank.len());
                 match notes_by_rank.get_mut(position) {
                     Some((_, ranks)) => drop(ranks.insert(ledger.rank)),
@@ -80,8 +76,8 @@ impl LedgerMerge<'_> {
         let is_of_some_ranks = |it: &&(String, BTreeSet<u32>)| !is_of_all_ranks(it);
         let with_ranks = |(note, of): &(String, BTreeSet<u32>)| {
             let of: Vec<u32> = of.iter().copied().collect();
-            let who = if of.len() == 1 { "rank" } else { "ranks" };
-            format!("{who} {}: {note}", format_ranges(&of))
+            let word = if of.len() == 1 { "rank" } else { "ranks" };
+            format!("{word} {}: {note}", format_ranges(&of))
         };
         let mut notes: Vec<String> =
             notes_by_rank.iter().filter(is_of_all_ranks).map(|(note, _)| note.clone()).collect();
@@ -89,13 +85,13 @@ impl LedgerMerge<'_> {
         let more = rank_notes.len().saturating_sub(MAX_RANK_NOTES);
         notes.extend(rank_notes.into_iter().take(MAX_RANK_NOTES));
         if more > 0 {
-            notes.push(format!("{more} further notes of single ranks are in their ledgers"));
+            notes.push(format!("{more} more notes of individual ranks are in their ledgers"));
         }
         notes
     }
 }
 
-/// `1, 2, 3 and 7`, long ones in ranges.
+/// Formats ascending numbers as in `1, 2, 4 to 7`.
 fn format_ranges(numbers: &[u32]) -> String {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for &number in numbers {

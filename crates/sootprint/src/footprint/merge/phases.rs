@@ -4,26 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sootprint_core::{Energy, EpochSummary, GridIntensity, PhaseSummary};
 
-use super::super::epochs::sum_phases;
-use super::LedgerMerge;
+use super::ledger_merge::LedgerMerge;
+use crate::footprint::phases::{merge_parallel_phases, sum_phases};
 use crate::ledger::PhaseTotal;
 
-/// What each ledger supplies of what its components used over some time; the rest is another's claim.
+/// The energy attributed to each ledger over some time. Energy that another ledger already covers is excluded.
 #[derive(Default)]
 pub(super) struct AttributedEnergy {
     pub(super) energy: Energy,
-    /// By the ledger and the position of the component.
+    /// The attributed share of a component's energy, by indices of ledger and component.
     shares: BTreeMap<(usize, usize), f64>,
 }
 
 impl AttributedEnergy {
-    /// A ledger supplies this part of all that a component used.
+    /// Attributes a share of a component's total energy to a ledger.
     pub(super) fn add(&mut self, key: (usize, usize), total: Energy, share: f64) {
         self.energy += total * share;
         *self.shares.entry(key).or_default() += share;
     }
 
-    /// One ledger's phases, as far as it supplies what they used.
+    /// The phases of one ledger, with their attributed energy.
     pub(super) fn phase_summaries(
         &self,
         ledger: usize,
@@ -46,24 +46,8 @@ impl AttributedEnergy {
     }
 }
 
-/// Phases of ranks that trained at the same time: what they used adds up, how long they took does not.
-pub(super) fn merge_parallel_phases(ranks: impl IntoIterator<Item = Vec<PhaseSummary>>) -> Vec<PhaseSummary> {
-    let mut all: Vec<PhaseSummary> = Vec::new();
-    for phase in ranks.into_iter().flatten() {
-        match all.iter_mut().find(|known| known.name == phase.name) {
-            Some(known) => {
-                known.duration_s = known.duration_s.max(phase.duration_s);
-                known.energy += phase.energy;
-                known.emissions += phase.emissions;
-            }
-            None => all.push(phase),
-        }
-    }
-    all
-}
-
 impl LedgerMerge<'_> {
-    /// The phases of the whole run: those of all epochs, and those between them.
+    /// The phases of the whole run, within and outside of epochs.
     pub(super) fn phase_summaries(&self, epochs: &[EpochSummary], grid: &GridIntensity) -> Vec<PhaseSummary> {
         let within_epochs = epochs.iter().flat_map(|epoch| epoch.phases.iter().cloned());
         let mut attributed = AttributedEnergy::default();

@@ -1,12 +1,12 @@
-//! The power of all ledgers together.
+//! The power of all ledgers.
 
 use sootprint_core::Energy;
 
-use super::super::trace::MAX_POWER_POINTS;
-use super::LedgerMerge;
+use super::ledger_merge::LedgerMerge;
+use crate::footprint::trace::MAX_POWER_POINTS;
 
 impl LedgerMerge<'_> {
-    /// The mean power in each of at most 500 equal spans.
+    /// The mean power in watts in equal spans, at most [`MAX_POWER_POINTS`], each with the time of its end.
     pub(super) fn mean_power(&self, duration: f64) -> Vec<(f64, f64)> {
         if duration <= 0.0 {
             return Vec::new();

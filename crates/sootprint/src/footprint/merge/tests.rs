@@ -1,12 +1,15 @@
-//! Ranks and attempts against truths that are worked out apart from the code under test.
+//! Merged ranks and attempts, compared with results that were computed independently.
 
-use sootprint_core::{CarbonIntensity, Energy, GridIntensity, LocationSource, MeasurementMethod, Pue};
-use sootprint_power::{ComponentTotal, GpuInfo, SensorTolerance};
+use sootprint_core::{
+    CarbonIntensity, ComponentKind, Energy, GridIntensity, LocationSource, MeasurementMethod, Pue, RunStatus,
+};
+use sootprint_power::{ComponentInfo, ComponentTotal, GpuInfo, SensorTolerance};
 
-use super::*;
-use crate::ledger::{LedgerEntry, ProcessInfo, RunHeader};
+use super::merge_ledgers;
+use crate::footprint::FootprintBuilder;
+use crate::ledger::{LedgerEntry, ProcessInfo, RunHeader, WorkCounts};
 
-/// What a process of the scenarios sees and when: all powers are constant.
+/// A process with constant power.
 #[derive(Clone)]
 struct ScriptedRank {
     rank: u32,
@@ -15,15 +18,15 @@ struct ScriptedRank {
     host: &'static str,
     cpu_allocation: &'static str,
     memory_allocation: &'static str,
-    /// By the host's clock since boot.
+    /// By the host's clock since boot, in seconds.
     start: f64,
     end: f64,
-    /// What the host's wall clock is off.
+    /// The error of the host's wall clock, in seconds.
     clock_skew: i64,
     gpus: Vec<(&'static str, f64)>,
     cpu_watts: f64,
     memory_watts: f64,
-    /// Number, start and end on the host's clock.
+    /// Number, start and end, by the host's clock.
     epochs: Vec<(u32, f64, f64)>,
     status: Option<RunStatus>,
 }
@@ -141,7 +144,7 @@ impl ScriptedRank {
     }
 }
 
-/// A scenario: its ledgers, and the joules of boards, processors and memory as they are on paper.
+/// Ledgers, and the expected joules of GPUs, CPUs and memory.
 struct MergeScenario {
     name: &'static str,
     ranks: Vec<ScriptedRank>,
@@ -165,7 +168,7 @@ fn merge_scenarios() -> Vec<MergeScenario> {
     let done = RunStatus::Completed;
     vec![
         MergeScenario {
-            name: "4 ranks, a board each, one host",
+            name: "4 ranks, one GPU each, one host",
             ranks: four_ranks(|_| ()),
             expected_joules: [120_000.0, 10_000.0, 1_000.0],
             seconds: 100.0,
@@ -181,7 +184,7 @@ fn merge_scenarios() -> Vec<MergeScenario> {
             missing_ranks: &[],
         },
         MergeScenario {
-            name: "all ranks claim all boards",
+            name: "all ranks claim all GPUs",
             ranks: four_ranks(|it| it.gpus = vec![("GPU-0", 300.0), ("GPU-1", 200.0)]),
             expected_joules: [50_000.0, 10_000.0, 1_000.0],
             seconds: 100.0,
@@ -189,8 +192,8 @@ fn merge_scenarios() -> Vec<MergeScenario> {
             missing_ranks: &[],
         },
         MergeScenario {
-            // One board from 1000 s to 1130 s, however many claim it.
-            name: "one board, starts 10 s apart",
+            // One GPU from 1000 s to 1130 s, which all ranks claim.
+            name: "one GPU, starts 10 s apart",
             ranks: four_ranks(|it| {
                 it.gpus = vec![("GPU-0", 300.0)];
                 it.start += 10.0 * f64::from(it.rank);
@@ -202,7 +205,7 @@ fn merge_scenarios() -> Vec<MergeScenario> {
             missing_ranks: &[],
         },
         MergeScenario {
-            name: "a container each, with a quota and a limit",
+            name: "one container per rank, with a quota and a limit",
             ranks: four_ranks(|it| {
                 it.cpu_allocation = ["group 0:1", "group 0:2", "group 0:3", "group 0:4"][it.rank as usize];
                 it.memory_allocation = it.cpu_allocation;
@@ -214,7 +217,7 @@ fn merge_scenarios() -> Vec<MergeScenario> {
             missing_ranks: &[],
         },
         MergeScenario {
-            name: "two containers of two ranks, memory alone limited",
+            name: "two containers of two ranks, only memory limited",
             ranks: four_ranks(|it| {
                 it.memory_allocation = if it.rank < 2 { "group 0:1" } else { "group 0:2" };
                 it.memory_watts = 4.0;
@@ -253,7 +256,7 @@ fn merge_scenarios() -> Vec<MergeScenario> {
             missing_ranks: &[],
         },
         MergeScenario {
-            // Host `other` says an hour later, and counts its time since boot from elsewhere.
+            // The wall clock of host `other` is an hour ahead, and it booted at another time.
             name: "a clock an hour off",
             ranks: four_ranks(|it| {
                 if it.rank >= 2 {
@@ -266,7 +269,7 @@ fn merge_scenarios() -> Vec<MergeScenario> {
             missing_ranks: &[],
         },
         MergeScenario {
-            // 40 s, a minute of nothing, and 100 s.
+            // 40 s, a pause of 60 s, and 100 s.
             name: "killed, requeued, resumed",
             ranks: [1, 2]
                 .into_iter()
@@ -310,7 +313,7 @@ fn merge_scenarios() -> Vec<MergeScenario> {
     ]
 }
 
-/// Deterministic disorder, as a shared file system lists its files.
+/// A deterministic shuffle, because file systems list files in any order.
 fn shuffle<T>(mut items: Vec<T>, seed: usize) -> Vec<T> {
     for index in (1..items.len()).rev() {
         items.swap(index, (index * 7 + seed * 13) % (index + 1));
@@ -355,18 +358,17 @@ fn merged_footprint_matches_every_scenario() {
         assert!((merged.emissions.best.grams() - grams).abs() < 1e-6 * grams, "{name}");
         assert!((merged.energy.low.joules() - 0.9 * total).abs() < 1e-6 * total, "{name}");
         assert!((merged.energy.high.joules() - 1.1 * total).abs() < 1e-6 * total, "{name}");
-        // The curve is of the same energy.
+        // The power curve integrates to the same energy.
         let mut then = 0.0;
         let curve: f64 =
             merged.power.iter().map(|(at, watts)| watts * (at - std::mem::replace(&mut then, *at))).sum();
-        assert!((curve - total).abs() < 1e-6 * total, "{name}: a curve of {curve} J, {total} J");
+        assert!(
+            (curve - total).abs() < 1e-6 * total,
+            "{name}: the curve integrates to {curve} J, not {total} J"
+        );
         assert!(merged.power.len() <= 500);
         for seed in 2..5 {
-            assert_eq!(
-                super::merge_ledgers(&shuffle(ledgers.clone(), seed), &[]),
-                merged,
-                "{name}: another order"
-            );
+            assert_eq!(merge_ledgers(&shuffle(ledgers.clone(), seed), &[]), merged, "{name}: another order");
         }
     }
 }
@@ -389,13 +391,13 @@ fn each_host_component_counts_once() {
 #[test]
 fn epoch_sums_all_ranks() {
     let mut processes = four_ranks(|it| it.epochs = vec![(1, 1_000.0, 1_050.0), (2, 1_050.0, 1_100.0)]);
-    // A straggler: its second epoch begins and ends 5 s later.
+    // A straggler: its second epoch starts and ends 5 s later.
     processes[3].end = 1_105.0;
     processes[3].epochs = vec![(1, 1_000.0, 1_055.0), (2, 1_055.0, 1_105.0)];
     let merged = merge_ledgers(&processes.iter().map(ScriptedRank::ledger).collect::<Vec<_>>(), &[]);
     let each: Vec<_> =
         merged.epochs.iter().map(|it| (it.epoch, it.start_s, it.energy.joules().round())).collect();
-    // Boards: 3 × 300 W × 50 s + 300 W × 55 s; processor and memory: 110 W × 55 s.
+    // GPUs: 3 × 300 W × 50 s + 300 W × 55 s; CPU and memory: 110 W × 55 s.
     assert_eq!(each, [(1, Some(0.0), 61_500.0 + 6_050.0), (2, Some(50.0), 60_000.0 + 6_050.0)]);
 }
 

@@ -122,7 +122,10 @@ fn killed_run_keeps_initial_series() {
     assert!(run.handle().flush(Duration::from_secs(60)));
     // Nothing is closed: as after a kill.
     let recovered = load_footprint(dir.path(), None).unwrap();
-    assert_eq!((recovered.run.outcome, recovered.grid.method), (RunStatus::Running, IntensityKind::UserSeries));
+    assert_eq!(
+        (recovered.run.outcome, recovered.grid.method),
+        (RunStatus::Running, IntensityKind::UserSeries)
+    );
     assert!(approx_eq(recovered.grid.intensity.grams_per_kilowatt_hour(), 100.0));
     let entries = ledger_entries(dir.path(), &recovered.run.id);
     let kept = entries.iter().find_map(|entry| match entry {

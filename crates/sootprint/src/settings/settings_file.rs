@@ -1,0 +1,51 @@
+//! A settings file on this machine.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// An existing `sootprint.toml`: the project's, which is the nearest one in the working directory or above it; the
+/// user's, in `$XDG_CONFIG_HOME/sootprint` or `~/.config/sootprint`; or the site's, in `/etc`.
+///
+/// Files apply in this order, after arguments and environment variables, and separately for each key. The keys:
+///
+/// ```toml
+/// place = "US-VA"          # or a cloud region, as in "aws:us-east-1"
+/// intensity = 56           # in g CO2e per kWh, replaces the figure of the place
+/// series = "hours.csv"     # hourly intensities; the path is relative to this file
+/// provider = "uk"          # live provider for `sootprint run --live`
+/// pue = 1.2
+/// nvml = "/usr/lib/libnvidia-ml.so.1"
+/// baseline = 5             # seconds at rest that are measured before a run
+/// metadata = false         # never query the cloud's metadata service
+/// repository = "me/digits" # default repository; does not publish anything by itself
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsFile {
+    pub(super) scope: SettingsScope,
+    pub(super) path: PathBuf,
+}
+
+/// The scope of a settings file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SettingsScope {
+    Project,
+    User,
+    Site,
+}
+
+impl SettingsFile {
+    /// A description without the path, which may contain a user name.
+    pub(super) const fn description_without_path(&self) -> &'static str {
+        match self.scope {
+            SettingsScope::Project => "the project's sootprint.toml",
+            SettingsScope::User => "the user's sootprint.toml",
+            SettingsScope::Site => "the site's sootprint.toml",
+        }
+    }
+}
+
+impl fmt::Display for SettingsFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.display().fmt(f)
+    }
+}
