@@ -291,6 +291,35 @@ mod tests {
         assert_eq!(edited_yaml("dia_report: [{a: 1, b: [{c: 'x'}]}]\n", MAPPING), edited_yaml("", MAPPING));
     }
 
+    fn whole(key: &'static str, value: &str) -> KeyValue {
+        KeyValue::Whole { key, value: value.to_owned() }
+    }
+
+    #[test]
+    fn several_keys_are_written_in_order() {
+        let card = ModelCard::parse("---\nb: 1 # c\nk: 1\n---\nbody\n").unwrap();
+        let values = [whole("a", "\"x\""), whole("b", "\"y\""), whole("c", MAPPING)];
+        let edited = write_keys(&card, &values).unwrap();
+        assert_eq!(
+            edited.text(),
+            "---\nb: \"y\" # c\nk: 1\na: \"x\"\nc:\n  a: 1\n  b:\n    - c: \"x\"\n---\nbody\n"
+        );
+        assert_eq!(write_keys(&edited, &values).unwrap(), edited, "a second edit changes nothing");
+    }
+
+    #[test]
+    fn error_names_uneditable_key() {
+        let card =
+            ModelCard::parse("---\nb: 1\nco2_eq_emissions: {x: [1, # c\n  2], emissions: 1}\n---\n").unwrap();
+        let block = EmissionsBlock::new(sootprint_core::Co2e::from_grams(2.0));
+        let values = [whole("b", "\"y\""), KeyValue::emissions(&block).unwrap()];
+        let error = write_keys(&card, &values).unwrap_err();
+        assert!(
+            error.to_string().starts_with("line 3, column 1: cannot write `co2_eq_emissions`"),
+            "{error}"
+        );
+    }
+
     #[test]
     fn last_key_removes_front_matter() {
         let without = |text: &str| {

@@ -19,7 +19,7 @@ from hub_client import ROOT, TARGET, VERSION, run_with_client  # noqa: E402
 
 MANAGED = {"co2_eq_emissions", "dia_report", "dia_version"}
 # The client parses the text below an empty front matter as YAML. Adding a key corrects that.
-MISREAD_BEFORE = {"02-empty-block-with-a-rule-below": {"text": "body"}}
+MISREAD_BEFORE = {"02-empty-front-matter-above-rule": {"text": "body"}}
 
 
 def main():
