@@ -1,4 +1,4 @@
-//! Writes the corpus's cards before and after, and new ones, into a folder for another client to read.
+//! Writes the cards of the corpus before and after an edit, and new cards, into a folder for another client to read.
 //!
 //! `tests/hub_reads_cards.py` is that client: `cargo run -p sootprint-card --example write_cards -- FOLDER`.
 
@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use sootprint_card::{BaseModelRelation, CardOptions, CardTemplate, apply, apply_with};
+use sootprint_card::{BaseModelRelation, CardOptions, CardTemplate, CardWriter};
 use sootprint_core::{Co2e, Footprint};
 
-/// Grams between the least that a card can say and the most.
+/// Grams, from the smallest to the largest amount that a card can hold.
 const AMOUNTS: [f64; 10] =
     [1e-9, 0.000_049, 0.000_06, 0.001, 0.5, 7.125, 1_234.567_89, 98_765_432.1, 1e12, 9.9e15];
 
@@ -23,19 +23,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let before = fs::read_to_string(&path)?;
         fs::write(folder.join(format!("{name}.before.md")), &before)?;
-        fs::write(folder.join(format!("{name}.md")), apply(&before, &footprint)?.0)?;
+        fs::write(folder.join(format!("{name}.md")), CardWriter::new(&footprint).apply(&before)?.0)?;
         written.push(json!({"name": name, "grams": footprint.emissions.best, "has_before": true}));
     }
     for (number, grams) in AMOUNTS.into_iter().enumerate() {
         let name = format!("amount-{number}");
         let mut footprint = footprint.clone();
         footprint.emissions.best = Co2e::from_grams(grams);
-        let card = CardTemplate::default().title(&name).library("candle").tag("tests").render(&footprint)?;
+        let template = CardTemplate::default().title(&name).library("candle").tag("tests");
+        let card = CardWriter::new(&footprint).template(template).render()?;
         fs::write(folder.join(format!("{name}.md")), card)?;
         written.push(json!({"name": name, "grams": grams, "has_before": false}));
     }
     let options = CardOptions::default().relation(BaseModelRelation::Adapter);
-    let (card, _) = apply_with("# Fine-tuned\n", &fine_tuning_footprint()?, &options)?;
+    let fine_tuning = fine_tuning_footprint()?;
+    let (card, _) = CardWriter::new(&fine_tuning).options(options).apply("# Fine-tuned\n")?;
     fs::write(folder.join("fine-tuning.md"), card)?;
     written.push(json!({
         "name": "fine-tuning", "grams": footprint.emissions.best, "has_before": false,

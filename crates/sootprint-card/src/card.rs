@@ -1,24 +1,15 @@
-//! A model card: its text, and what stands in its front matter.
+//! A model card: its text and its parsed front matter.
 
 use std::fs;
 use std::path::Path;
 
-use crate::emissions_block::{EMISSIONS_KEY, EmissionsBlock};
 use crate::error::{CardError, Position};
 use crate::front_matter::{self, FrontMatterSpan};
-use crate::text::double_quote;
 use crate::yaml::YamlDocument;
-use crate::{emissions, keys, managed_section, splice};
 
-/// The key under which the Hub looks for the model that was fine-tuned.
-pub(crate) const BASE_MODEL_KEY: &str = "base_model";
-
-/// The key that says how the model came from it.
-pub(crate) const BASE_MODEL_RELATION_KEY: &str = "base_model_relation";
-
-/// A model card that was read and found sound: a Markdown text, most often with a front matter of YAML.
+/// A parsed model card: a Markdown text, usually with YAML front matter.
 ///
-/// A card is never changed in place: an edit gives another card, or an error and no card.
+/// A card is immutable: an edit returns a new card, or an error.
 ///
 /// ```
 /// use sootprint_core::Co2e;
@@ -38,7 +29,7 @@ pub struct ModelCard {
     front_matter: Option<FrontMatter>,
 }
 
-/// A front matter and what its YAML says.
+/// The front matter of a card: its position and its parsed YAML.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FrontMatter {
     pub(crate) span: FrontMatterSpan,
@@ -46,11 +37,11 @@ pub(crate) struct FrontMatter {
 }
 
 impl ModelCard {
-    /// Reads and checks a card's text. A text without front matter is a card; an empty one is, too.
+    /// Parses the text of a card. A text without front matter is valid, and so is an empty one.
     ///
     /// # Errors
-    /// Everything that keeps the Hub's parsers from reading the front matter, or that they read in different ways,
-    /// with line and column.
+    /// Reports, with line and column, everything in the front matter that the Hub's parsers reject or interpret
+    /// differently.
     pub fn parse(text: impl Into<String>) -> Result<Self, CardError> {
         let text = text.into();
         let front_matter = match front_matter::locate(&text)? {
@@ -63,20 +54,20 @@ impl ModelCard {
         Ok(Self { text, front_matter })
     }
 
-    /// Reads and checks a card's file.
+    /// Reads and parses the file of a card.
     ///
     /// # Errors
-    /// [`CardError::Io`] when it cannot be read, else [`CardError::InFile`] with the problem.
+    /// [`CardError::Io`] if the file cannot be read; otherwise [`CardError::InFile`] with the problem.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CardError> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|source| CardError::io(path, source))?;
         Self::from_bytes(bytes).map_err(|error| error.with_path(path))
     }
 
-    /// Reads and checks a card that came as bytes.
+    /// Parses the bytes of a card.
     ///
     /// # Errors
-    /// [`CardError::NotUtf8`] when they are not UTF-8, and those of [`ModelCard::parse`].
+    /// [`CardError::NotUtf8`] if the bytes are not UTF-8, and the errors of [`ModelCard::parse`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, CardError> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let offset = error.utf8_error().valid_up_to();
@@ -94,66 +85,16 @@ impl ModelCard {
         &self.text
     }
 
-    /// The whole text of the card, given away.
+    /// Consumes the card and returns its whole text.
     #[must_use]
     pub fn into_text(self) -> String {
         self.text
     }
 
-    /// The emissions that the card names; none when it names none.
-    ///
-    /// It may name them as a number, as a text with a unit (`17g`) or as a mapping. Of a text the first number
-    /// counts, as it does for the Hub's own filter, which knows no units: `0.5 kg` is read as half a gram, since the
-    /// Hub documents the value to be in grams.
-    ///
-    /// # Errors
-    /// [`CardError::UnreadableEmissions`] when there is a value without any number in it.
-    pub fn emissions(&self) -> Result<Option<EmissionsBlock>, CardError> {
-        emissions::parse_emissions(self)
-    }
-
-    /// The card with these emissions in place of those that it names, or as a new key.
-    ///
-    /// Only the value of `co2_eq_emissions` changes, and in it only the keys of [`EmissionsBlock`]: what else
-    /// stands in the old value is kept, and so is a comment on the key's line. Writing the same block again changes
-    /// nothing. A card without front matter gets one.
-    ///
-    /// # Errors
-    /// [`CardError::InvalidAmount`] for a figure that a card cannot carry, [`CardError::AnchorInUse`] and
-    /// [`CardError::UnsupportedLayout`] when the value cannot be changed without touching others.
-    pub fn with_emissions(&self, block: &EmissionsBlock) -> Result<Self, CardError> {
-        splice::with_emissions(self, block)
-    }
-
-    /// The card without `co2_eq_emissions` and without whatever stands in it.
-    ///
-    /// It undoes [`ModelCard::with_emissions`] on a card that had none. A front matter that holds nothing else goes,
-    /// too, because the Hub takes an empty one and the text below it for YAML; a blank line is left in it where the
-    /// text below begins like a front matter itself.
-    ///
-    /// # Errors
-    /// [`CardError::AnchorInUse`] and [`CardError::UnsupportedLayout`], as [`ModelCard::with_emissions`].
-    pub fn without_emissions(&self) -> Result<Self, CardError> {
-        keys::without_key(self, EMISSIONS_KEY)
-    }
-
-    /// The card with this text for a key, unless it has the key already.
-    pub(crate) fn with_key_if_absent(&self, key: &'static str, text: &str) -> Result<Self, CardError> {
-        if self.has_key(key) { Ok(self.clone()) } else { keys::with_key(self, key, &double_quote(text)) }
-    }
-
-    /// The text of a key; none when it is not a scalar, or not there.
+    /// The text of a key; `None` if the key is missing or its value is not a scalar.
     pub(crate) fn key_text(&self, key: &str) -> Option<&str> {
         let document = &self.front_matter()?.document;
         document.scalar_text(document.resolve_alias(document.find_entry(key)?.value))
-    }
-
-    /// The card without the marked region in its body; the template's lines that were filled in are as before.
-    ///
-    /// # Errors
-    /// [`CardError::UnpairedMarkers`] when a mark has lost its other half.
-    pub fn without_section(&self) -> Result<Self, CardError> {
-        managed_section::without_managed_section(self)
     }
 
     pub(crate) fn front_matter(&self) -> Option<&FrontMatter> {
@@ -165,7 +106,7 @@ impl ModelCard {
         self.front_matter().is_some_and(|front| front.document.find_entry(key).is_some())
     }
 
-    /// What follows the front matter, or the whole text without its byte order mark.
+    /// The text below the front matter; without front matter, the whole text except a byte order mark.
     pub(crate) fn body(&self) -> &str {
         match &self.front_matter {
             Some(front) => &self.text[front.span.full.end..],
@@ -173,26 +114,27 @@ impl ModelCard {
         }
     }
 
-    /// Where a key stands; the card's first line when it has none.
+    /// The card with a text that differs only in the body. The front matter is not parsed again.
+    pub(crate) fn with_edited_body(&self, text: String) -> Self {
+        let mut front_matter = self.front_matter.clone();
+        if let Some(FrontMatter { span, .. }) = &mut front_matter
+            && !text[..span.full.end].ends_with('\n')
+        {
+            // The closing `---` ended the file, and the edit added its line break.
+            span.full.end += ["\r\n", "\n"]
+                .iter()
+                .find(|it| text[span.full.end..].starts_with(**it))
+                .map_or(0, |it| it.len());
+        }
+        Self { text, front_matter }
+    }
+
+    /// The position of a key; the start of the card if the key is missing.
     pub(crate) fn key_position(&self, key: &str) -> Position {
         let node = self
             .front_matter()
             .and_then(|front| front.document.nodes.get(front.document.find_entry(key)?.key));
         Position::at_offset(&self.text, node.map_or(0, |node| node.span.start))
-    }
-
-    /// Whether the emissions that the card names were written by this crate.
-    pub(crate) fn has_generated_emissions(&self) -> bool {
-        self.emissions().is_ok_and(|block| block.is_some_and(|block| block.is_generated()))
-    }
-
-    /// The emissions that somebody else wrote, in one line, for a log.
-    pub(crate) fn foreign_emissions(&self) -> Option<String> {
-        if self.has_generated_emissions() || !self.has_key(EMISSIONS_KEY) {
-            None
-        } else {
-            splice::replaced_text(self, EMISSIONS_KEY)
-        }
     }
 }
 
@@ -214,12 +156,12 @@ mod tests {
     #[test]
     fn missing_file_is_named_in_error() {
         let error = ModelCard::open("nowhere/README.md").unwrap_err();
-        assert!(error.to_string().starts_with("cannot read or write nowhere/README.md: "), "{error}");
+        assert_eq!(error.to_string(), "cannot read or write nowhere/README.md");
     }
 
     #[test]
     fn error_line_counts_from_file_start() {
         let error = ModelCard::parse("\u{feff}\n---\na: 1\na: 2\n---\n").unwrap_err().to_string();
-        assert_eq!(error, "line 4, column 1: `a` stands here and at line 3, column 1; keep one of them");
+        assert_eq!(error, "line 4, column 1: duplicate key `a` (first defined at line 3, column 1)");
     }
 }

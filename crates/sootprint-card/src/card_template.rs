@@ -1,21 +1,16 @@
-//! The card of a model that has none.
+//! The content of a new card, for a model that has none.
 
 use std::fs;
 use std::path::{self, Path};
 
-use sootprint_core::Footprint;
-
-use crate::card_writer::apply_with;
-use crate::error::CardError;
 use crate::format::single_line;
-use crate::options::CardOptions;
-use crate::text::double_quote;
 use crate::usage_snippet::{is_weights_file, usage_snippet};
+use crate::yaml_quote::double_quote;
 
-/// What a new card says beside the footprint. Everything is optional.
+/// The content of a new card apart from the footprint. All parts are optional.
 ///
-/// Where the library is `burn` or `candle`, or the weights are in a file that one of them reads, the card says how to
-/// load them.
+/// If the library is `burn` or `candle`, or the weights file has a format that one of them reads, the card explains how
+/// to load the weights. [`CardWriter::template`](crate::CardWriter::template) uses it.
 ///
 /// ```
 /// use sootprint_card::CardTemplate;
@@ -33,80 +28,49 @@ pub struct CardTemplate {
 }
 
 impl CardTemplate {
-    /// The heading. Without one it is the name of the card's folder.
+    /// Sets the heading. The default is the name of the card's folder.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// The framework, as the Hub's `library_name` has it: `burn`, `candle`.
+    /// Sets the framework, which becomes the Hub's `library_name`: `burn`, `candle`.
     #[must_use]
     pub fn library(mut self, name: impl Into<String>) -> Self {
         self.library = Some(name.into());
         self
     }
 
-    /// One more of the Hub's `tags`. `sootprint` is always one, so that measured models can be found.
+    /// Adds one of the Hub's `tags`. The tag `sootprint` is always included, so that measured models can be found.
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
         self
     }
 
-    /// The name of the file of weights, as in `model.safetensors`. Without one it is that in the card's folder.
+    /// Sets the name of the weights file, such as `model.safetensors`. The default is the only one in the card's folder.
     #[must_use]
     pub fn weights(mut self, file: impl Into<String>) -> Self {
         self.weights = Some(file.into());
         self
     }
 
-    /// Markdown that says how to load the model, instead of what the card would say of itself.
+    /// Sets the Markdown that explains how to load the model, in place of the generated text.
     #[must_use]
     pub fn usage_snippet(mut self, markdown: impl Into<String>) -> Self {
         self.usage_snippet = Some(markdown.into());
         self
     }
 
-    /// The text of the card.
-    ///
-    /// The licence is not ours to choose: the card leaves it out, and says where to write it.
-    ///
-    /// # Errors
-    /// Those of [`EmissionsBlock::from_footprint`](crate::EmissionsBlock::from_footprint).
-    pub fn render(&self, footprint: &Footprint) -> Result<String, CardError> {
-        self.render_with(footprint, &CardOptions::default())
-    }
-
-    /// As [`CardTemplate::render`], with options.
-    ///
-    /// # Errors
-    /// Those of [`CardTemplate::render`].
-    pub fn render_with(&self, footprint: &Footprint, options: &CardOptions) -> Result<String, CardError> {
-        let library = self.library.as_deref().map(|name| format!("library_name: {}\n", double_quote(name)));
-        let mut tags = vec!["sootprint"];
-        tags.extend(self.tags.iter().map(String::as_str).filter(|tag| *tag != "sootprint"));
-        let tags: String = tags.into_iter().map(|tag| format!("- {}\n", double_quote(tag))).collect();
-        let title = self.title.as_deref().map(single_line).filter(|title| !title.is_empty());
-        let usage_snippet = match &self.usage_snippet {
-            Some(markdown) => Some(markdown.trim().to_owned()),
-            None => usage_snippet(self.library.as_deref(), self.weights.as_deref()),
-        };
-        let mut body =
-            vec![format!("# {}", title.as_deref().unwrap_or(DEFAULT_TITLE)), LICENSE_COMMENT.to_owned()];
-        body.extend(usage_snippet.map(|loading| format!("## How to load the weights\n\n{loading}")));
-        let card = format!("---\n{}tags:\n{tags}---\n\n{}\n", library.unwrap_or_default(), body.join("\n\n"));
-        Ok(apply_with(&card, footprint, options)?.0)
-    }
-
-    /// This heading, if there is none.
+    /// Sets the heading if there is none.
     #[must_use]
     pub fn title_or(mut self, title: impl Into<String>) -> Self {
         self.title.get_or_insert_with(|| title.into());
         self
     }
 
-    /// With a heading and a file of weights from the folder of the card, where they are missing.
+    /// Takes a missing heading and weights file from the folder of the card.
     #[must_use]
     pub fn with_defaults_from(&self, card: &Path) -> Self {
         let Some(folder) = path::absolute(card).ok().and_then(|card| Some(card.parent()?.to_owned())) else {
@@ -119,15 +83,32 @@ impl CardTemplate {
             ..self.clone()
         }
     }
+
+    /// The text of the card, without a footprint. It has no `license`, which only the author can choose.
+    pub(crate) fn render(&self) -> String {
+        let library = self.library.as_deref().map(|name| format!("library_name: {}\n", double_quote(name)));
+        let mut tags = vec!["sootprint"];
+        tags.extend(self.tags.iter().map(String::as_str).filter(|tag| *tag != "sootprint"));
+        let tags: String = tags.into_iter().map(|tag| format!("- {}\n", double_quote(tag))).collect();
+        let title = self.title.as_deref().map(single_line).filter(|title| !title.is_empty());
+        let usage_snippet = match &self.usage_snippet {
+            Some(markdown) => Some(markdown.trim().to_owned()),
+            None => usage_snippet(self.library.as_deref(), self.weights.as_deref()),
+        };
+        let mut body =
+            vec![format!("# {}", title.as_deref().unwrap_or(DEFAULT_TITLE)), LICENSE_COMMENT.to_owned()];
+        body.extend(usage_snippet.map(|loading| format!("## How to load the weights\n\n{loading}")));
+        format!("---\n{}tags:\n{tags}---\n\n{}\n", library.unwrap_or_default(), body.join("\n\n"))
+    }
 }
 
 const DEFAULT_TITLE: &str = "Model card";
 
 const LICENSE_COMMENT: &str =
-    "<!-- The licence is yours to choose: add a line such as `license: mit` between the two `---`.
-     https://huggingface.co/docs/hub/repositories-licenses lists the names. -->";
+    "<!-- Choose a licence: add a line such as `license: mit` between the two `---`.
+     Names: https://huggingface.co/docs/hub/repositories-licenses -->";
 
-/// The folder's only file of weights; of several nobody knows which one is meant.
+/// The folder's only weights file; `None` if there are several.
 fn find_weights_file(folder: &Path) -> Option<String> {
     let names = fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut weights = names.filter(|name| is_weights_file(name));
@@ -137,7 +118,8 @@ fn find_weights_file(folder: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ModelCard;
+    use crate::card::ModelCard;
+    use crate::card_writer::CardWriter;
     use crate::emissions_block::SHORT_VERSION;
     use crate::fixtures;
 
@@ -149,7 +131,7 @@ mod tests {
             .tag("mnist")
             .tag("sootprint")
             .weights("model.safetensors");
-        let card = template.render(&fixtures::fine_tuning("org/base")).unwrap();
+        let card = CardWriter::new(&fixtures::fine_tuning("org/base")).template(template).render().unwrap();
         insta::assert_snapshot!(card.replace(SHORT_VERSION, "X.Y"), @r#"
         ---
         library_name: "burn"
@@ -189,8 +171,8 @@ mod tests {
 
         # Digits 2
 
-        <!-- The licence is yours to choose: add a line such as `license: mit` between the two `---`.
-             https://huggingface.co/docs/hub/repositories-licenses lists the names. -->
+        <!-- Choose a licence: add a line such as `license: mit` between the two `---`.
+             Names: https://huggingface.co/docs/hub/repositories-licenses -->
 
         ## How to load the weights
 
@@ -210,20 +192,20 @@ mod tests {
 
         - **Hardware Type:** 2 x NVIDIA H200
         - **Hours used:** 1 (device-hours of 2 GPUs)
-        - **Cloud Provider:** not known
+        - **Cloud Provider:** unknown
         - **Compute Region:** France
         - **Carbon Emitted:** 40.6823 g CO2eq
         - **Energy:** 0.726469444 kWh (GPU 666.67 Wh, CPU 50.00 Wh and memory 9.80 Wh)
-        - **Range:** 30 to 70 g CO2eq around 40.6823 g; 666.67 Wh to 805.56 Wh in the hardware. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
+        - **Range:** 30 to 70 g CO2e around 40.6823 g; 666.67 Wh to 805.56 Wh at the components. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
         - **Measured:** 2 x GPU (NVIDIA H200) by their energy counters, 91.8 % of the energy
-        - **Modelled:** CPU (a processor), the 50 % of it that the job was given, 6.88 % of the energy; memory (64 GiB), the 50 % of it that the job was given, 1.35 % of the energy
-        - **Carbon intensity:** 56 g CO2eq/kWh (47.6 to 64.4), France, yearly mean of 2024; it counts the life cycle of the electricity generated there; source: Ember
-        - **PUE:** 1.00, assumed, since nobody said; the range above allows for 1.56
+        - **Modelled:** CPU (a processor), 50 % allocated to the job, 6.88 % of the energy; memory (64 GiB), 50 % allocated to the job, 1.35 % of the energy
+        - **Carbon intensity:** 56 g CO2e/kWh (47.6 to 64.4), France, yearly average of 2024; counts the life cycle of the electricity generated; source: Ember
+        - **PUE:** 1.00, assumed; the range above allows for 1.56
         - **Training:** fine-tuning, 30.0 min
-        - **Base model:** org/base; its own footprint is separate and not in these figures
-        - **Not included:** fans, disks, network and losses of power supplies, making and disposal of the hardware, other runs and experiments, the training of the base model
+        - **Base model:** org/base; its own footprint is separate and not included in these figures
+        - **Not included:** fans, disks, network and power supply losses; manufacture and disposal of the hardware; other runs and experiments; training of the base model
 
-        Accounted for by [sootprint](https://github.com/sootprint/sootprint) X.Y; the same figures are in this card's metadata.
+        Generated by [sootprint](https://github.com/sootprint/sootprint) X.Y; the same figures are in this card's metadata.
 
         <!-- sootprint:end -->
         "#);
@@ -231,12 +213,12 @@ mod tests {
 
     #[test]
     fn empty_template_renders_footprint_only() {
-        let card = CardTemplate::default().render(&fixtures::footprint()).unwrap();
+        let card = CardWriter::new(&fixtures::footprint()).render().unwrap();
         assert!(
             card.starts_with("---\ntags:\n- \"sootprint\"\nco2_eq_emissions:\n  emissions: 40.6823\n"),
             "{card}"
         );
-        assert!(card.contains("\n---\n\n# Model card\n\n<!-- The licence"), "{card}");
+        assert!(card.contains("\n---\n\n# Model card\n\n<!-- Choose a licence"), "{card}");
         assert!(!card.contains("license:\n") && !card.contains("How to load"), "{card}");
         assert!(ModelCard::parse(card).unwrap().has_generated_emissions());
     }
@@ -257,7 +239,7 @@ mod tests {
         assert_eq!(
             CardTemplate::default().with_defaults_from(&folder.join("README.md")).weights,
             None,
-            "two of them"
+            "two weights files"
         );
     }
 }

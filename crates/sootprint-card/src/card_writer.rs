@@ -1,214 +1,164 @@
-//! A footprint into a card: its text, or its file.
+//! Writes a footprint into the text or the file of a card.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
-use sootprint_core::{Footprint, TrainingType};
+use sootprint_core::Footprint;
+use sootprint_core::file::{resolve_link, write_atomic};
 
-use crate::atomic_file::{DirLock, LOCK_TIMEOUT, resolve_link, write_atomic};
-use crate::card::{BASE_MODEL_KEY, BASE_MODEL_RELATION_KEY, ModelCard};
+use crate::base_model::{added_base_model, base_model_repo_id, base_model_values};
+use crate::card::ModelCard;
 use crate::card_template::CardTemplate;
-use crate::dia_report::{REPORT_KEY, is_generated, with_dia_report};
+use crate::card_update::{CardUpdate, UpdateKind, foreign_emissions, foreign_report};
+use crate::dia_report::{report_values, without_generated_report};
+use crate::dir_lock::{DirLock, LOCK_TIMEOUT};
 use crate::emissions_block::EmissionsBlock;
 use crate::error::CardError;
-use crate::impact_section;
+use crate::impact_section::{render_section, template_values};
+use crate::keys::{KeyValue, write_keys};
 use crate::managed_section::with_managed_section;
 use crate::options::CardOptions;
 use crate::plot_file::prepare_plot;
-use crate::splice::replaced_text;
 
-/// What writing a footprint did to a card.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CardUpdate {
-    /// Whether the card is new, changed or as it was.
-    pub kind: UpdateKind,
-    /// The emissions of another author that made way, in one line, for the log and the commit's description.
-    pub replaced_emissions: Option<String>,
-    /// The `dia_report` of another author that made way, in one line.
-    pub replaced_report: Option<String>,
-    /// The `base_model` that was added.
-    pub base_model: Option<String>,
-    /// The picture that was drawn beside the card.
-    pub plot: Option<PathBuf>,
+/// Writes a footprint into a model card.
+///
+/// In the metadata, it writes `co2_eq_emissions` as [`ModelCard::with_emissions`] does, and `dia_report` with its
+/// `dia_version`. It adds the `base_model` if the run was a fine-tuning of a model named `owner/name` and the card names
+/// no base model. In the body, it writes a section "Environmental Impact" between two marker comments and fills in the
+/// empty lines of the Hub's own template; lines that an author has filled in are never changed.
+///
+/// ```
+/// use sootprint_card::{CardOptions, CardTemplate, CardWriter};
+///
+/// # let footprint = sootprint_core::Footprint::from_json(include_str!("../tests/footprint.json"))?;
+/// let writer = CardWriter::new(&footprint)
+///     .options(CardOptions::default().dia_report(false))
+///     .template(CardTemplate::default().title("Digits").library("burn"));
+/// let (edited, _) = writer.apply("---\nlicense: mit\n---\n# My digits\n")?;
+/// assert!(edited.starts_with("---\nlicense: mit\nco2_eq_emissions:\n"));
+/// assert!(writer.render()?.contains("\n# Digits\n"));
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("README.md");
+/// let update = writer.write(&path)?; // edits the card, or creates it from the template
+/// # assert_eq!(update.kind, sootprint_card::UpdateKind::Created);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a writer does nothing until `write`, `apply` or `render` is called"]
+pub struct CardWriter<'f> {
+    footprint: &'f Footprint,
+    options: CardOptions,
+    template: CardTemplate,
 }
 
-/// What became of a card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UpdateKind {
-    /// There was no card.
-    Created,
-    /// The card's text is another one.
-    Edited,
-    /// The card said all of it already; its file was not written.
-    Unchanged,
-}
+impl<'f> CardWriter<'f> {
+    /// Creates a writer for this footprint, with the default options and the default template.
+    pub fn new(footprint: &'f Footprint) -> Self {
+        Self { footprint, options: CardOptions::default(), template: CardTemplate::default() }
+    }
 
-/// The text of a card with this footprint in it, as [`CardOptions`] are by default.
-///
-/// # Errors
-/// Those of [`apply_with`].
-pub fn apply(text: &str, footprint: &Footprint) -> Result<(String, CardUpdate), CardError> {
-    apply_with(text, footprint, &CardOptions::default())
-}
+    /// Sets what is written in addition to the emissions.
+    pub fn options(mut self, options: CardOptions) -> Self {
+        self.options = options;
+        self
+    }
 
-/// The text of a card with this footprint in it.
-///
-/// In the metadata, `co2_eq_emissions` is written as [`ModelCard::with_emissions`] does, and `dia_report` with its
-/// `dia_version`. The `base_model` is added when the run was a fine-tuning of a model named `owner/name` and the card
-/// names none. In the body, a section "Environmental Impact" is written between two marks, which are comments; the
-/// empty lines of the Hub's own template are filled in, and a filled one is never changed.
-///
-/// # Errors
-/// Those of [`ModelCard::parse`], [`EmissionsBlock::from_footprint`] and [`ModelCard::with_emissions`], and
-/// [`CardError::UnpairedMarkers`].
-pub fn apply_with(
-    text: &str,
-    footprint: &Footprint,
-    options: &CardOptions,
-) -> Result<(String, CardUpdate), CardError> {
-    let block = EmissionsBlock::from_footprint(footprint)?;
-    let card = ModelCard::parse(text)?;
-    let base_model = base_model_repo_id(footprint).filter(|_| !card.has_key(BASE_MODEL_KEY));
-    let values = impact_section::template_values(footprint);
-    // Each edit of the front matter that fails is tried on the card as it is: its author knows no other lines.
-    let step = |edited: &ModelCard, edit: &dyn Fn(&ModelCard) -> Result<ModelCard, CardError>| {
-        edit(edited).map_err(|error| edit(&card).err().unwrap_or(error))
-    };
-    let edited = with_managed_section(&card, &values, |context| {
-        impact_section::render_section(footprint, options, context)
-    })?;
-    let edited = step(&edited, &|card| with_base_model(card, footprint, options))?;
-    let edited = step(&edited, &|card| card.with_emissions(&block))?;
-    let edited = step(&edited, &|card| with_dia_report(card, footprint, options))?;
-    let update = CardUpdate {
-        kind: if edited.text() == text { UpdateKind::Unchanged } else { UpdateKind::Edited },
-        replaced_emissions: card.foreign_emissions(),
-        replaced_report: replaced_report(&card, options),
-        base_model: base_model.map(str::to_owned),
-        plot: None,
-    };
-    Ok((edited.into_text(), update))
-}
+    /// Sets the content of a new card. Existing cards do not use it.
+    pub fn template(mut self, template: CardTemplate) -> Self {
+        self.template = template;
+        self
+    }
 
-/// Writes a footprint into the card at `path`, whole or not at all. Where there is no card, it makes a small one.
-///
-/// The file's permissions are kept, and a link is followed to its file. Two that write at once take turns, and the
-/// last one wins.
-///
-/// # Errors
-/// Those of [`apply`], with the path, [`CardError::Io`] and [`CardError::Locked`]. The file is then as it was.
-pub fn write_card(path: impl AsRef<Path>, footprint: &Footprint) -> Result<CardUpdate, CardError> {
-    write_card_from_template(path, footprint, &CardTemplate::default())
-}
-
-/// As [`write_card`], and says what a new card says.
-///
-/// # Errors
-/// Those of [`write_card`].
-pub fn write_card_from_template(
-    path: impl AsRef<Path>,
-    footprint: &Footprint,
-    template: &CardTemplate,
-) -> Result<CardUpdate, CardError> {
-    write_card_with(path, footprint, template, &CardOptions::default())
-}
-
-/// As [`write_card_from_template`], with options.
-///
-/// # Errors
-/// Those of [`write_card`].
-pub fn write_card_with(
-    path: impl AsRef<Path>,
-    footprint: &Footprint,
-    template: &CardTemplate,
-    options: &CardOptions,
-) -> Result<CardUpdate, CardError> {
-    let path = path.as_ref();
-    let file = |source| CardError::io(path, source);
-    let target = resolve_link(path).map_err(file)?;
-    // From the reading to the writing: what another one writes in between would be lost.
-    let _lock = DirLock::acquire(&target, LOCK_TIMEOUT).map_err(|source| match source.kind() {
-        io::ErrorKind::WouldBlock => CardError::Locked { path: path.to_owned() },
-        _ => file(source),
-    })?;
-    let old = match fs::read(&target) {
-        Ok(bytes) => Some(bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(file(source)),
-    };
-    let plot_file = prepare_plot(path, footprint, options)?;
-    let options = options.clone().plot(plot_file.is_shown());
-    let (text, mut update) = match old {
-        Some(bytes) => {
-            ModelCard::from_bytes(bytes).and_then(|card| apply_with(card.text(), footprint, &options))
+    /// Writes the footprint into the card at `path`, or creates the card from the template.
+    ///
+    /// The file is replaced as a whole or not at all. Its permissions are kept, and a symbolic link is followed to its
+    /// target. Writers of the same folder wait for each other; the last one wins.
+    ///
+    /// # Errors
+    /// Those of [`CardWriter::apply`] with the path, [`CardError::Io`] and [`CardError::Locked`]. The file is then
+    /// unchanged.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<CardUpdate, CardError> {
+        let path = path.as_ref();
+        let io_error = |source| CardError::io(path, source);
+        let target = resolve_link(path).map_err(io_error)?;
+        // Held from reading to writing: another writer's change in between would be lost.
+        let _lock = DirLock::acquire(&target, LOCK_TIMEOUT).map_err(|source| match source.kind() {
+            io::ErrorKind::WouldBlock => CardError::Locked { path: path.to_owned() },
+            _ => io_error(source),
+        })?;
+        let old = match fs::read(&target) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(io_error(source)),
+        };
+        let plot_file = prepare_plot(path, self.footprint, &self.options)?;
+        let writer = self.clone().options(self.options.clone().plot(plot_file.is_shown()));
+        let (text, mut update) = match old {
+            Some(bytes) => ModelCard::from_bytes(bytes).and_then(|card| writer.edit(&card)),
+            None => writer.create(&self.template.with_defaults_from(path)),
         }
-        None => template.with_defaults_from(path).render_with(footprint, &options).map(|text| {
-            let base_model = base_model_repo_id(footprint).map(str::to_owned);
-            (
-                text,
-                CardUpdate {
-                    kind: UpdateKind::Created,
-                    replaced_emissions: None,
-                    replaced_report: None,
-                    base_model,
-                    plot: None,
-                },
-            )
-        }),
-    }
-    .map_err(|error| error.with_path(path))?;
-    // The picture comes first, so that the card never shows one that is not there.
-    update.plot = plot_file.write().map_err(|(path, source)| CardError::io(&path, source))?;
-    if update.kind != UpdateKind::Unchanged {
-        write_atomic(&target, text.as_bytes()).map_err(file)?;
-    }
-    Ok(update)
-}
-
-fn with_base_model(
-    card: &ModelCard,
-    footprint: &Footprint,
-    options: &CardOptions,
-) -> Result<ModelCard, CardError> {
-    let Some(base_model) = base_model_repo_id(footprint) else { return Ok(card.clone()) };
-    let card = card.with_key_if_absent(BASE_MODEL_KEY, base_model)?;
-    match options.base_model_relation() {
-        // The relation is one to this base model; of another one that the card names we know nothing.
-        Some(relation) if card.key_text(BASE_MODEL_KEY) == Some(base_model) => {
-            card.with_key_if_absent(BASE_MODEL_RELATION_KEY, relation.as_str())
+        .map_err(|error| error.with_path(path))?;
+        // The plot is written first, so that the card never refers to a missing file.
+        update.plot = plot_file.write()?;
+        if update.kind != UpdateKind::Unchanged {
+            write_atomic(&target, text.as_bytes()).map_err(io_error)?;
         }
-        _ => Ok(card),
+        Ok(update)
     }
-}
 
-/// The report that another author wrote and that made way.
-fn replaced_report(card: &ModelCard, options: &CardOptions) -> Option<String> {
-    let is_foreign = options.includes_dia_report() && card.has_key(REPORT_KEY) && !is_generated(card);
-    is_foreign.then(|| replaced_text(card, REPORT_KEY)).flatten()
-}
+    /// Returns the text of a card with the footprint written into it.
+    ///
+    /// # Errors
+    /// Those of [`ModelCard::parse`], [`EmissionsBlock::from_footprint`] and [`ModelCard::with_emissions`], and
+    /// [`CardError::UnpairedMarkers`].
+    pub fn apply(&self, text: &str) -> Result<(String, CardUpdate), CardError> {
+        self.edit(&ModelCard::parse(text)?)
+    }
 
-/// The base model of a fine-tuning, when it has a name that the Hub could know. A path is nobody's business.
-pub(crate) fn base_model_repo_id(footprint: &Footprint) -> Option<&str> {
-    let name = footprint.run.base_model.as_deref()?;
-    (footprint.run.training_type == Some(TrainingType::FineTuning) && is_repo_id(name)).then_some(name)
-}
+    /// Returns the text of a new card.
+    ///
+    /// The card has no licence, which only the author can choose, but a comment on where to add it.
+    ///
+    /// # Errors
+    /// Those of [`EmissionsBlock::from_footprint`].
+    pub fn render(&self) -> Result<String, CardError> {
+        self.create(&self.template).map(|(text, _)| text)
+    }
 
-/// The Hub's rules for `owner/name`: at most 96 ASCII letters, digits, `-`, `_` and `.` in two parts that neither
-/// begin nor end with `-` or `.` and hold neither `--` nor `..`.
-fn is_repo_id(name: &str) -> bool {
-    let is_part = |part: &str| {
-        !part.is_empty()
-            && part
-                .chars()
-                .all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.'))
-            && !part.starts_with(['-', '.'])
-            && !part.ends_with(['-', '.'])
-            && !part.contains("--")
-            && !part.contains("..")
-    };
-    name.len() <= 96 && name.split_once('/').is_some_and(|(owner, name)| is_part(owner) && is_part(name))
+    fn create(&self, template: &CardTemplate) -> Result<(String, CardUpdate), CardError> {
+        let (text, update) = self.edit(&ModelCard::parse(template.render())?)?;
+        let base_model = base_model_repo_id(self.footprint).map(str::to_owned);
+        Ok((text, CardUpdate { kind: UpdateKind::Created, base_model, ..update }))
+    }
+
+    fn edit(&self, card: &ModelCard) -> Result<(String, CardUpdate), CardError> {
+        let (footprint, options) = (self.footprint, &self.options);
+        let block = EmissionsBlock::from_footprint(footprint)?;
+        let with_section = with_managed_section(card, &template_values(footprint), |context| {
+            render_section(footprint, options, context)
+        })?;
+        let mut values = base_model_values(card, footprint, options);
+        values.push(KeyValue::emissions(&block)?);
+        let edited = if options.includes_dia_report() {
+            values.extend(report_values(footprint, options)?);
+            write_keys(&with_section, &values)?
+        } else {
+            without_generated_report(&write_keys(&with_section, &values)?)?
+        };
+        // An edit of the front matter parses its result. If only the section changed, the card is parsed here.
+        if edited.text() != card.text() && edited.front_matter() == card.front_matter() {
+            ModelCard::parse(edited.text())?;
+        }
+        let update = CardUpdate {
+            kind: if edited.text() == card.text() { UpdateKind::Unchanged } else { UpdateKind::Edited },
+            replaced_emissions: foreign_emissions(card),
+            replaced_report: foreign_report(card, options),
+            base_model: added_base_model(card, footprint).map(str::to_owned),
+            plot: None,
+        };
+        Ok((edited.into_text(), update))
+    }
 }
 
 #[cfg(test)]

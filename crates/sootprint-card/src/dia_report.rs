@@ -1,45 +1,48 @@
-//! The `dia_report` of a card: Data and Impact Accounting, version 0.1, for programs that add up model families.
+//! The `dia_report` of a card: Data and Impact Accounting 0.1, for programs that sum up families of models.
 //!
-//! Its JSON schema and its prose are Vector Institute's (`ai-impact-accounting`, Apache-2.0).
+//! Its JSON schema and its description are by the Vector Institute (`ai-impact-accounting`, Apache-2.0).
 
 use sootprint_core::format::plain_decimal;
-use sootprint_core::{ComponentKind, Footprint, MeasurementMethod};
+use sootprint_core::{ComponentKind, Footprint, IntensityKind, MeasurementMethod};
 
+use crate::base_model::base_model_repo_id;
 use crate::card::ModelCard;
-use crate::card_writer::base_model_repo_id;
 use crate::emissions_block::{SHORT_VERSION, SOURCE_PREFIX, is_location_guessed};
 use crate::error::CardError;
-use crate::impact_section::device_seconds;
+use crate::impact_section::hardware::device_seconds;
+use crate::keys::{KeyValue, without_key};
 use crate::options::{BaseModelRelation, CardOptions};
-use crate::text::double_quote;
-use crate::{emissions_block, keys};
+use crate::yaml_quote::double_quote;
 
 /// The key of the report.
 pub(crate) const REPORT_KEY: &str = "dia_report";
 
-/// The key of its version, beside it.
+/// The key of the schema version, next to the report.
 pub(crate) const REPORT_VERSION_KEY: &str = "dia_version";
 
-/// The version of the schema; a text, since `0.10` would be another version and the same number.
+/// The schema version. It is a text, because as a number `0.10` would equal `0.1`.
 const QUOTED_SCHEMA_VERSION: &str = "\"0.1\"";
 
-/// The card with the report of this run, or without one of ours when it is switched off.
-pub(crate) fn with_dia_report(
-    card: &ModelCard,
+/// The version and the report of this run.
+pub(crate) fn report_values(
     footprint: &Footprint,
     options: &CardOptions,
-) -> Result<ModelCard, CardError> {
-    if options.includes_dia_report() {
-        let card = keys::with_key(card, REPORT_VERSION_KEY, QUOTED_SCHEMA_VERSION)?;
-        return keys::with_key(&card, REPORT_KEY, &render_report(footprint, options)?);
-    }
+) -> Result<[KeyValue; 2], CardError> {
+    Ok([
+        KeyValue::Whole { key: REPORT_VERSION_KEY, value: QUOTED_SCHEMA_VERSION.to_owned() },
+        KeyValue::Whole { key: REPORT_KEY, value: render_report(footprint, options)? },
+    ])
+}
+
+/// Returns the card without its report if this crate wrote it; another tool's report stays.
+pub(crate) fn without_generated_report(card: &ModelCard) -> Result<ModelCard, CardError> {
     match is_generated(card) {
-        true => keys::without_key(&keys::without_key(card, REPORT_KEY)?, REPORT_VERSION_KEY),
+        true => without_key(&without_key(card, REPORT_KEY)?, REPORT_VERSION_KEY),
         false => Ok(card.clone()),
     }
 }
 
-/// Whether this crate wrote the card's report, by its `tool`.
+/// Whether this crate wrote the card's report, judging by its `tool`.
 pub(crate) fn is_generated(card: &ModelCard) -> bool {
     let tool = || {
         let document = &card.front_matter()?.document;
@@ -52,8 +55,8 @@ pub(crate) fn is_generated(card: &ModelCard) -> bool {
 
 /// The report as the lines of a mapping, not indented.
 ///
-/// Only what this run added is in it (`scope: incremental`): the base model's footprint is its own card's to report.
-/// Water is left out, because nothing here measures it and a zero would be a claim.
+/// It contains only what this run added (`scope: incremental`); the base model's footprint belongs to its own card.
+/// Water is left out: it is not measured, and a zero would be a claim.
 fn render_report(footprint: &Footprint, options: &CardOptions) -> Result<String, CardError> {
     let mut lines = vec![format!("scope: {}", double_quote("incremental"))];
     if let Some(base_model) = base_model_repo_id(footprint) {
@@ -64,7 +67,7 @@ fn render_report(footprint: &Footprint, options: &CardOptions) -> Result<String,
     }
     lines.extend(compute_lines(footprint)?);
     let kilowatt_hours = format_number("energy_kwh", footprint.energy.facility.kilowatt_hours(), 9)?;
-    // The grams of the block, with the same digits.
+    // The same digits as the grams of `co2_eq_emissions`.
     let kilograms = format_number("carbon_kgco2eq", footprint.emissions.best.grams() / 1e3, 7)?;
     lines.push("footprint:".to_owned());
     for (metric, value, quality) in [
@@ -80,14 +83,11 @@ fn render_report(footprint: &Footprint, options: &CardOptions) -> Result<String,
     lines.extend(region.map(|region| format!("  region: {}", double_quote(region))));
     let intensity = format_number("carbon_intensity", grid.intensity.grams_per_kilowatt_hour(), 4)?;
     lines.push(format!("  carbon_intensity: {intensity}"));
-    lines.push(format!(
-        "tool: {}",
-        double_quote(&format!("{}{SHORT_VERSION}", emissions_block::SOURCE_PREFIX))
-    ));
+    lines.push(format!("tool: {}", double_quote(&format!("{SOURCE_PREFIX}{SHORT_VERSION}"))));
     Ok(lines.join("\n") + "\n")
 }
 
-/// The boards, in the first board's name when there are several kinds of them, and their hours.
+/// The GPUs and their device-hours. Several kinds of GPU are listed in one name.
 fn compute_lines(footprint: &Footprint) -> Result<Vec<String>, CardError> {
     let mut names: Vec<&str> = Vec::new();
     let gpus = footprint.components.iter().filter(|component| component.kind == ComponentKind::Gpu);
@@ -109,7 +109,7 @@ fn compute_lines(footprint: &Footprint) -> Result<Vec<String>, CardError> {
     ])
 }
 
-/// `measured` is said only where all of it was: a modelled processor makes the sum an estimate.
+/// `measured` only if every component was measured: a modelled CPU makes the sum an estimate.
 fn energy_quality(footprint: &Footprint) -> &'static str {
     let is_measured = |method: Option<MeasurementMethod>| {
         matches!(method, Some(MeasurementMethod::Counter | MeasurementMethod::Integrated))
@@ -120,11 +120,11 @@ fn energy_quality(footprint: &Footprint) -> &'static str {
     }
 }
 
-/// From the region's intensity; where nobody named a region, a guess or the world's mean fills the gap.
+/// Based on the intensity of the region; without a stated region, the location is guessed or the world average is used.
 fn carbon_quality(footprint: &Footprint) -> &'static str {
     let grid = &footprint.grid;
     let is_named = grid.place.is_some() && !is_location_guessed(footprint);
-    match is_named || grid.method == sootprint_core::IntensityKind::UserProvided {
+    match is_named || grid.method == IntensityKind::UserProvided {
         true => "estimated-from-region",
         false => "imputed",
     }
@@ -138,6 +138,7 @@ fn format_number(key: &'static str, value: f64, decimals: usize) -> Result<Strin
 mod tests {
     use super::*;
     use crate::fixtures;
+    use crate::keys::write_keys;
 
     fn rendered_report(footprint: &Footprint, options: &CardOptions) -> String {
         render_report(footprint, options).unwrap().replace(SHORT_VERSION, "X.Y")
@@ -207,13 +208,13 @@ mod tests {
     #[test]
     fn disabling_removes_generated_report_only() {
         let footprint = fixtures::footprint();
-        let off = CardOptions::default().dia_report(false);
         let card = ModelCard::parse("---\nlicense: mit # ours\n---\n# T\n").unwrap();
-        let with = with_dia_report(&card, &footprint, &CardOptions::default()).unwrap();
+        let values = report_values(&footprint, &CardOptions::default()).unwrap();
+        let with = write_keys(&card, &values).unwrap();
         assert!(is_generated(&with) && with.has_key(REPORT_VERSION_KEY));
-        assert_eq!(with_dia_report(&with, &footprint, &off).unwrap(), card);
+        assert_eq!(without_generated_report(&with).unwrap(), card);
         let foreign =
             ModelCard::parse("---\ndia_version: 0.1\ndia_report: {scope: incremental}\n---\n").unwrap();
-        assert_eq!(with_dia_report(&foreign, &footprint, &off).unwrap(), foreign);
+        assert_eq!(without_generated_report(&foreign).unwrap(), foreign);
     }
 }

@@ -1,4 +1,4 @@
-//! The emissions that a card names, in every form in which cards name them.
+//! Reads the emissions of a card, in every form that cards use.
 
 use saphyr_parser::ScalarStyle;
 use sootprint_core::{Co2e, Energy};
@@ -9,22 +9,38 @@ use crate::error::{CardError, Position};
 use crate::number::{first_number, scalar_number};
 use crate::yaml::{NodeKind, YamlDocument, YamlEntry};
 
-pub(crate) fn parse_emissions(card: &ModelCard) -> Result<Option<EmissionsBlock>, CardError> {
-    let Some(document) = card.front_matter().map(|front| &front.document) else { return Ok(None) };
-    let Some(entry) = document.find_entry(EMISSIONS_KEY) else { return Ok(None) };
-    let value = document.resolve_alias(entry.value);
-    if is_null(document, value) {
-        return Ok(None);
+impl ModelCard {
+    /// The emissions that the card states; `None` if it states none.
+    ///
+    /// They may be a number, a text with a unit (`17g`) or a mapping. In a text, the first number counts, as it does for
+    /// the Hub's own filter, which ignores units: `0.5 kg` is read as half a gram, because the Hub documents the value
+    /// to be in grams. [`CardLint`](crate::CardLint) finds such values.
+    ///
+    /// # Errors
+    /// [`CardError::UnreadableEmissions`] if the value contains no number.
+    pub fn emissions(&self) -> Result<Option<EmissionsBlock>, CardError> {
+        let Some(document) = self.front_matter().map(|front| &front.document) else { return Ok(None) };
+        let Some(entry) = document.find_entry(EMISSIONS_KEY) else { return Ok(None) };
+        let value = document.resolve_alias(entry.value);
+        if is_null(document, value) {
+            return Ok(None);
+        }
+        let block = match document.nodes.get(value).map(|node| &node.kind) {
+            Some(NodeKind::Mapping { .. }) => block_from_mapping(document, value),
+            _ => node_number(document, value).map(|grams| EmissionsBlock::new(Co2e::from_grams(grams))),
+        };
+        let at = document.nodes.get(entry.value).map_or(0, |node| node.span.start);
+        let at = Position::at_offset(self.text(), at);
+        block.map(Some).ok_or(CardError::UnreadableEmissions { at })
     }
-    let block = match document.nodes.get(value).map(|node| &node.kind) {
-        Some(NodeKind::Mapping { .. }) => block_from_mapping(document, value),
-        _ => node_number(document, value).map(|grams| EmissionsBlock::new(Co2e::from_grams(grams))),
-    };
-    let at = document.nodes.get(entry.value).map_or(0, |node| node.span.start);
-    block.map(Some).ok_or_else(|| CardError::UnreadableEmissions { at: Position::at_offset(card.text(), at) })
+
+    /// Whether this crate wrote the emissions of the card, judging by their `source`.
+    pub(crate) fn has_generated_emissions(&self) -> bool {
+        self.emissions().is_ok_and(|block| block.is_some_and(|block| block.is_generated()))
+    }
 }
 
-/// None when the mapping names no emissions in grams.
+/// The emissions of a mapping; `None` if it has no `emissions` with a number.
 fn block_from_mapping(document: &YamlDocument, mapping: usize) -> Option<EmissionsBlock> {
     let [emissions, source, training_type, location, hardware, energy] =
         MANAGED_KEYS.map(|key| mapping_value(document, mapping, key));
@@ -39,7 +55,7 @@ fn block_from_mapping(document: &YamlDocument, mapping: usize) -> Option<Emissio
     Some(block)
 }
 
-/// The value of a key of this mapping, unless it is null. Merged mappings (`<<`) are not looked into.
+/// The value of a key of this mapping, unless it is null. Merged mappings (`<<`) are not searched.
 fn mapping_value(document: &YamlDocument, mapping: usize, key: &str) -> Option<usize> {
     let YamlEntry { value, .. } =
         document.entries(mapping).find(|entry| document.entry_key(*entry) == Some(key))?;
@@ -60,7 +76,7 @@ fn is_null(document: &YamlDocument, node: usize) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "what is read is the literal of the card")]
+#[expect(clippy::float_cmp, reason = "the parsed number is the literal in the card")]
 mod tests {
     use super::*;
 

@@ -5,20 +5,26 @@ use sootprint_core::format::plain_decimal;
 use sootprint_core::{Co2e, ComponentKind, Energy, Footprint, LocationSource, MeasurementMethod};
 
 use crate::error::CardError;
-use crate::text::double_quote;
+use crate::yaml::{YamlDocument, YamlEntry};
+use crate::yaml_quote::double_quote;
 
-/// The key of the front matter under which the Hub looks for emissions.
+/// The key of the front matter from which the Hub reads the emissions.
 pub(crate) const EMISSIONS_KEY: &str = "co2_eq_emissions";
 
-/// The keys of the block that are ours to write, in the order of the Hub's documentation; `energy_consumed`, the
-/// name that CodeCarbon's users gave to the measured energy, comes last.
+/// The subkeys that this crate writes, in the order of the Hub's documentation. `energy_consumed`, which cards with
+/// figures from CodeCarbon use for the measured energy, comes last.
 pub(crate) const MANAGED_KEYS: [&str; 6] =
     ["emissions", "source", "training_type", "geographical_location", "hardware_used", "energy_consumed"];
 
-/// How the `source` of a block begins that this crate wrote.
+/// Whether an entry of the block has one of these keys.
+pub(crate) fn is_managed_key(document: &YamlDocument, entry: YamlEntry) -> bool {
+    document.entry_key(entry).is_some_and(|name| MANAGED_KEYS.contains(&name))
+}
+
+/// The prefix of the `source` of a block that this crate wrote.
 pub(crate) const SOURCE_PREFIX: &str = "sootprint ";
 
-/// The version as a card names it: figures do not change with a patch.
+/// The version in cards, without the patch version: it does not affect the figures.
 pub(crate) const SHORT_VERSION: &str =
     concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
 
@@ -28,16 +34,15 @@ pub(crate) const SHORT_VERSION: &str =
 /// | key | type | unit or form | left out |
 /// |---|---|---|---|
 /// | `emissions` | number | grams of CO2e, at most 4 decimals | never |
-/// | `source` | string | `sootprint X.Y (GPU counter; CPU, memory modelled)` | when nobody says |
-/// | `training_type` | string | `pre-training` or `fine-tuning` | when nobody said which |
+/// | `source` | string | `sootprint X.Y (GPU counter; CPU, memory modelled)` | when unknown |
+/// | `training_type` | string | `pre-training` or `fine-tuning` | when not stated |
 /// | `geographical_location` | string | the place of the grid, as in `France` | when unknown |
-/// | `hardware_used` | string | as in `2 x NVIDIA H200` | when none was seen |
-/// | `energy_consumed` | number | kWh at the facility's meter, at most 9 decimals | when nobody says |
+/// | `hardware_used` | string | as in `2 x NVIDIA H200` | when none was found |
+/// | `energy_consumed` | number | kWh at the facility's meter, at most 9 decimals | when unknown |
 ///
-/// The fields hold the figures as they were computed; they are rounded when a card is written. A positive number
-/// below the last decimal is written as one step of it, because the Hub reads zero as missing. Exactly zero grams,
-/// which a measured run has on a grid of 0 g/kWh, is written as `0`: it is the truth, although the Hub's filter by
-/// emissions passes such a model over.
+/// The fields contain the figures as computed; they are rounded when a card is written. A positive number that would
+/// round to zero is written as the smallest decimal, because the Hub treats zero as missing. Exactly zero grams, the
+/// result of a run on a grid of 0 g/kWh, is written as `0`, although the Hub's filter by emissions skips such a model.
 ///
 /// In JSON the fields have the same names and units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,25 +50,25 @@ pub(crate) const SHORT_VERSION: &str =
 pub struct EmissionsBlock {
     /// Grams of CO2e.
     pub emissions: Co2e,
-    /// Who found the figure, and how.
+    /// The tool that determined the figures, and its methods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// `pre-training` or `fine-tuning`; of another author's card whatever stands there.
+    /// `pre-training` or `fine-tuning`; in a card of another author, any text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_type: Option<String>,
-    /// Where the electricity came from.
+    /// The location of the grid that supplied the electricity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub geographical_location: Option<String>,
-    /// How much compute and of what kind.
+    /// The number and the kind of devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware_used: Option<String>,
-    /// The energy at the facility's meter; a number of kWh in the card and in JSON.
+    /// The energy at the facility's meter, in kWh in the card and in JSON.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "kilowatt_hours")]
     pub energy_consumed: Option<Energy>,
 }
 
 impl EmissionsBlock {
-    /// A block that says the emissions and nothing else.
+    /// Creates a block with only the emissions.
     ///
     /// ```
     /// use sootprint_core::Co2e;
@@ -86,11 +91,11 @@ impl EmissionsBlock {
         }
     }
 
-    /// The block of a run.
+    /// Creates the block of a run. A location that was guessed from the time zone is left out.
     ///
     /// # Errors
-    /// [`CardError::NotMeasured`] when no component has a figure, [`CardError::InvalidAmount`] when a figure is negative,
-    /// infinite, no number, or 1e16 and more.
+    /// [`CardError::NotMeasured`] if no component has a figure; [`CardError::InvalidAmount`] if a figure is negative,
+    /// infinite, NaN, or 1e16 and above.
     pub fn from_footprint(footprint: &Footprint) -> Result<Self, CardError> {
         if !footprint.is_measured() {
             return Err(CardError::NotMeasured);
@@ -113,12 +118,12 @@ impl EmissionsBlock {
         Ok(block)
     }
 
-    /// Whether this crate wrote it, by its `source`.
+    /// Whether this crate wrote the block, judging by its `source`.
     pub(crate) fn is_generated(&self) -> bool {
         self.source.as_deref().is_some_and(|source| source.starts_with(SOURCE_PREFIX))
     }
 
-    /// The keys that have a value, and their values as they stand in the card.
+    /// The subkeys with a value, and the values as written in YAML.
     pub(crate) fn yaml_entries(&self) -> Result<Vec<(&'static str, String)>, CardError> {
         let [emissions, source, training_type, location, hardware, energy] = MANAGED_KEYS;
         let number = |key, value, decimals| {
@@ -140,7 +145,7 @@ impl EmissionsBlock {
     }
 }
 
-/// `sootprint 0.1 (GPU counter; CPU, memory modelled)`: the kinds of component by method, best first.
+/// The kinds of component by method, best first: `sootprint 0.1 (GPU counter; CPU, memory modelled)`.
 fn source_text(footprint: &Footprint) -> String {
     let methods = [
         Some(MeasurementMethod::Counter),
@@ -164,12 +169,12 @@ fn source_text(footprint: &Footprint) -> String {
     format!("{SOURCE_PREFIX}{SHORT_VERSION} ({})", parts.collect::<Vec<_>>().join("; "))
 }
 
-/// Whether nobody said where the run was, and the machine's time zone let it be guessed: that is no fact to publish.
+/// Whether the location was guessed from the time zone. A guess is not published as the location.
 pub(crate) fn is_location_guessed(footprint: &Footprint) -> bool {
     footprint.grid.origin == LocationSource::TimeZone
 }
 
-/// An energy as a number of kilowatt-hours, which is what `energy_consumed` means on the Hub.
+/// Serialises an energy as kilowatt-hours, the unit of `energy_consumed` on the Hub.
 mod kilowatt_hours {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
     use sootprint_core::Energy;

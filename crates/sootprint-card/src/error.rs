@@ -1,161 +1,153 @@
-//! Why a card could not be read or written, with the place in it and the next step.
+//! The errors of reading and writing a card, each with its position in the card and the next step.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Why a card could not be read or written. The file is then as it was.
+/// A card that cannot be read or written. The file is then unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CardError {
-    /// A problem of the card in this file.
+    /// A problem in the card of this file. The message contains that of the problem, which is therefore not its source.
     #[error("{}: {problem}", path.display())]
     InFile {
         /// The file that was opened.
         path: PathBuf,
-        /// What is wrong in it.
-        #[source]
+        /// The problem in it.
         problem: Box<CardError>,
     },
-    /// The system could not read or write the file.
-    #[error("cannot read or write {}: {source}", path.display())]
+    /// The file cannot be read or written.
+    #[error("cannot read or write {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// Somebody else has been writing a card in the same folder for longer than that takes.
-    #[error("another program holds the folder of {} locked; wait for it or end it, and try again", path.display())]
+    /// Another process holds the lock on the card's folder for longer than writing a card takes.
+    #[error("{} is locked by another process", path.display())]
     Locked {
         /// The card.
         path: PathBuf,
     },
-    /// The file is not UTF-8, which is all that the Hub reads.
-    #[error("{at}: byte {offset} is not UTF-8; save the card as UTF-8 and try again")]
+    /// The file is not UTF-8, the only encoding that the Hub reads.
+    #[error("{at}: byte {offset} is not UTF-8; save the card as UTF-8")]
     NotUtf8 {
-        /// The first character that is not UTF-8.
+        /// The first invalid character.
         at: Position,
-        /// Bytes before it.
+        /// The number of bytes before it.
         offset: usize,
     },
-    /// Lines end in a bare carriage return. The Hub sees no front matter in such a card.
-    #[error(
-        "{at}: a line ends in a bare carriage return, which the Hub does not read; save it with LF or CRLF"
-    )]
+    /// A line ends with a bare carriage return. The Hub finds no front matter in such a card.
+    #[error("{at}: bare carriage return, which the Hub does not read; save the card with LF or CRLF")]
     BareCarriageReturn {
         /// The first one.
         at: Position,
     },
-    /// The opening `---` has blanks behind it, and so the Hub takes the front matter for a part of the body.
-    #[error("{at}: the Hub sees no front matter because blanks follow this `---`; remove them")]
+    /// Blanks follow the opening `---`, so the Hub treats the front matter as part of the body.
+    #[error("{at}: blanks after the opening `---` hide the front matter from the Hub; remove them")]
     BlanksAfterOpening {
         /// The first blank.
         at: Position,
     },
-    /// The front matter is opened and never closed.
-    #[error("{opening}: this `---` opens the front matter, and no line of `---` closes it; add one")]
+    /// The front matter has no closing `---`.
+    #[error("{opening}: front matter without a closing line of `---`; add one")]
     UnclosedFrontMatter {
         /// The opening `---`.
         opening: Position,
     },
-    /// A tab where YAML wants blanks. Parsers disagree about it, so nothing is written on top of it.
-    #[error("{at}: YAML allows no tab here; replace it by blanks")]
+    /// A tab where YAML requires spaces. Parsers disagree about it, so the card is not edited.
+    #[error("{at}: tab not allowed in YAML; replace it with spaces")]
     UnexpectedTab {
         /// The tab.
         at: Position,
     },
-    /// The front matter is not YAML.
-    #[error("{at}: the front matter is not YAML: {reason}")]
+    /// The front matter is not valid YAML.
+    #[error("{at}: invalid YAML: {reason}")]
     InvalidYaml {
         /// Where the parser stopped.
         at: Position,
-        /// What the parser says.
+        /// The message of the parser.
         reason: String,
     },
-    /// The front matter holds several YAML documents, or a `...` that ends the one.
-    #[error("{at}: the YAML ends here, before the front matter does; remove this line")]
+    /// The front matter contains several YAML documents, or a `...` that ends the first one.
+    #[error("{at}: end of the YAML document before the end of the front matter; remove this line")]
     MultipleDocuments {
         /// The end of the first document.
         at: Position,
     },
     /// The front matter is YAML, but not one `key: value` per line.
-    #[error("{at}: the front matter is {found}; write it as one `key: value` per line")]
+    #[error("{at}: expected one `key: value` per line, found {found}")]
     NotAMapping {
-        /// Where it begins.
+        /// The start of the value.
         at: Position,
-        /// What it is instead, with its article.
+        /// The kind of value, with its article.
         found: &'static str,
     },
-    /// A key stands twice in one mapping. Parsers disagree about which one counts.
-    #[error("{second}: `{key}` stands here and at {first}; keep one of them")]
+    /// A key is defined twice in one mapping. Parsers disagree about which value counts.
+    #[error("{second}: duplicate key `{key}` (first defined at {first})")]
     DuplicateKey {
         /// The key.
         key: String,
-        /// Its first place.
+        /// Its first position.
         first: Position,
-        /// Its second place.
+        /// Its second position.
         second: Position,
     },
-    /// Another key repeats (`*name`) what is anchored (`&name`) in the value that would be replaced.
-    #[error("{anchor}: `{key}` anchors a value here that {alias} repeats; write it out there")]
+    /// An alias (`*name`) refers to an anchor (`&name`) in the value that would be replaced.
+    #[error("{anchor}: anchor in `{key}` is used by the alias at {alias}; replace the alias by its value")]
     AnchorInUse {
         /// The key that would be written.
         key: &'static str,
         /// The anchor.
         anchor: Position,
-        /// The alias that needs it.
+        /// The alias that refers to it.
         alias: Position,
     },
-    /// The YAML is valid, but of a shape that cannot be changed without touching what is not ours.
-    #[error("{at}: `{key}` cannot be written here without touching other values; {next_step}")]
+    /// The YAML is valid, but its layout does not allow the edit without changing other values.
+    #[error("{at}: cannot write `{key}` without changing other values; {next_step}")]
     UnsupportedLayout {
-        /// Where it is.
+        /// The position of the key.
         at: Position,
         /// The key that would be written.
         key: &'static str,
-        /// What to do about it.
+        /// How to change the layout.
         next_step: &'static str,
     },
-    /// A mark of the region that this crate writes into the card's body has lost its other half, or stands twice.
-    #[error(
-        "{at}: `<!-- sootprint:begin -->` and `<!-- sootprint:end -->` belong together and stand once; remove what is \
-         left of them"
-    )]
+    /// A marker around the generated section has no counterpart, or there is more than one pair.
+    #[error("{at}: unmatched sootprint marker; remove it")]
     UnpairedMarkers {
-        /// The mark that is alone, or too many.
+        /// The first marker that is not part of the pair.
         at: Position,
     },
-    /// The card names no emissions that anybody could read as grams.
-    #[error("{at}: no number of grams in `co2_eq_emissions`; write `emissions: 12.3`")]
+    /// The emissions of the card contain no number.
+    #[error("{at}: no number in `co2_eq_emissions`; write grams, as in `emissions: 12.3`")]
     UnreadableEmissions {
         /// The value.
         at: Position,
     },
-    /// A number that a card cannot carry: negative, infinite, no number, or beyond 10^16.
-    #[error("`{key}: {value}` cannot be written: a card holds numbers from 0 to 1e16")]
+    /// A number that a card cannot hold: negative, infinite, NaN, or 1e16 and above.
+    #[error("invalid amount `{key}: {value}`: must be between 0 and 1e16")]
     InvalidAmount {
         /// The key.
         key: &'static str,
         /// The number.
         value: f64,
     },
-    /// The picture could not be drawn.
-    #[error("the picture of the run's power cannot be drawn: {source}; write the card without it")]
+    /// The plot for the card could not be rendered.
+    #[error("cannot create the plot for the card; write the card without a plot")]
     Plot {
-        /// What the drawing says.
+        /// The error of the renderer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Nothing was measured or modelled, so there is nothing to write.
-    #[error(
-        "the footprint has no component with a figure, so there is nothing to write; see `sootprint doctor`"
-    )]
+    /// The footprint contains no figures.
+    #[error("nothing to write: no component was measured or modelled; see `sootprint doctor`")]
     NotMeasured,
 }
 
 impl CardError {
-    /// The problem itself, without the file in which it was found.
+    /// The problem without its file: the content of a [`CardError::InFile`], any other error itself.
     ///
-    /// Match on this: what [`ModelCard::open`](crate::ModelCard::open) returns is wrapped in [`CardError::InFile`].
+    /// Use this to match on errors of [`ModelCard::open`](crate::ModelCard::open), which are wrapped in `InFile`.
     #[must_use]
     pub fn without_path(&self) -> &Self {
         match self {
@@ -168,7 +160,7 @@ impl CardError {
         Self::Io { path: path.to_owned(), source }
     }
 
-    /// Names the file, unless the error does so already.
+    /// Adds the file, unless the error already has one or is not about the card.
     pub(crate) fn with_path(self, path: &Path) -> Self {
         match self {
             Self::InFile { .. }
@@ -181,18 +173,18 @@ impl CardError {
     }
 }
 
-/// A place in the card's text: both numbers from 1, columns in characters, a byte order mark not counted.
+/// A position in a card's text. Lines and columns start at 1; columns count characters, without a byte order mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[non_exhaustive]
 pub struct Position {
-    /// The line.
+    /// The line number.
     pub line: usize,
-    /// The character in the line.
+    /// The column, in characters.
     pub column: usize,
 }
 
 impl Position {
-    /// The place of the byte at `offset`; beyond the end it is the end.
+    /// The position of the byte at `offset`, or the end of the text if `offset` is beyond it.
     pub(crate) fn at_offset(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -232,7 +224,7 @@ mod tests {
         let error = problem.with_path(Path::new("digits/README.md"));
         assert_eq!(
             error.to_string(),
-            "digits/README.md: line 3, column 5: YAML allows no tab here; replace it by blanks"
+            "digits/README.md: line 3, column 5: tab not allowed in YAML; replace it with spaces"
         );
         assert!(matches!(error.without_path(), CardError::UnexpectedTab { .. }));
     }

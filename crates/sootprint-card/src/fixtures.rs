@@ -1,14 +1,14 @@
-//! The footprint that the tests write into cards.
+//! Footprints for the tests.
 
 use serde_json::{Value, json};
 use sootprint_core::Footprint;
 
-/// Two boards in France, before training from random weights: 0.7264694 kWh at the facility, 40.68229 g.
+/// A pre-training on two GPUs in France: 0.7264694 kWh at the facility, 40.68229 g.
 pub(crate) fn footprint() -> Footprint {
     modified_footprint(|_| ())
 }
 
-/// The same run, fine-tuning this model.
+/// The same run as a fine-tuning of this model.
 pub(crate) fn fine_tuning(base_model: &str) -> Footprint {
     modified_footprint(|footprint| {
         footprint["run"]["training_type"] = "fine-tuning".into();
@@ -16,7 +16,7 @@ pub(crate) fn fine_tuning(base_model: &str) -> Footprint {
     })
 }
 
-/// The same run with three epochs, the last of which was not finished, and a trace of its power.
+/// The same run with three epochs, the last one incomplete, and a power curve.
 pub(crate) fn with_epochs() -> Footprint {
     modified_footprint(|footprint| {
         let epoch = |epoch: u32, start: f64, energy: f64| {

@@ -1,6 +1,6 @@
-//! Figures and names as people read them in the card's body.
+//! Escapes and cleans texts for the body of a card.
 
-/// A text of others in one line of Markdown, which neither formats nor links anything.
+/// Escapes a text for Markdown, in one line, so that it neither formats nor links anything.
 pub(crate) fn escape_markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in single_line(text).chars() {
@@ -12,14 +12,14 @@ pub(crate) fn escape_markdown(text: &str) -> String {
     escaped
 }
 
-/// Whatever breaks a line becomes a blank.
+/// The text in one line: control characters and line breaks become spaces.
 pub(crate) fn single_line(text: &str) -> String {
     let is_line_break =
         |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
     text.split(is_line_break).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// The text, unless it names a file or folder of a machine: a card is no place for that.
+/// The text, unless it contains a local path, which must not be published.
 pub(crate) fn without_paths(text: &str) -> Option<&str> {
     let is_path = |word: &str| {
         let word = word.trim_start_matches(['(', '"', '\'', '`', '[', '<']);

@@ -1,30 +1,30 @@
-//! Where the Hub finds the front matter of a card, by its own grammar.
+//! Locates the front matter of a card by the Hub's own grammar.
 
 use std::ops::Range;
 
 use crate::error::{CardError, Position};
 
-/// The front matter's place in a card's text. All offsets are bytes of the whole text.
+/// The position of the front matter in a card's text, as byte offsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FrontMatterSpan {
-    /// From the opening `---` up to and with the line break of the closing one.
+    /// From the opening `---` to the closing one, including its line break.
     pub(crate) full: Range<usize>,
-    /// The YAML between the two lines, its last line break included. Empty when there is none.
+    /// The YAML between the two lines, including its last line break; may be empty.
     pub(crate) yaml: Range<usize>,
     /// The line break of the opening line.
     pub(crate) line_break: &'static str,
 }
 
-/// Finds the front matter. None when the card has none, and one may be put in front of it.
+/// Locates the front matter; `None` if the card has none, so that one can be inserted.
 ///
 /// The Hub's grammar is `^(\s*---(?:\r\n|\r|\n))([\S\s]*?)((?:\r\n|\r|\n)---[ \t]*(\r\n|\n|$))`, and three things
-/// of it surprise. An empty block, two `---` one below the other, does not match, so that the Hub reads on to the
-/// next rule of the body; here it is an empty front matter, which a written one mends. Blanks behind the
-/// opening line hide the whole block. Bare carriage returns open a block and never close it.
+/// aspects of it are surprising. Two adjacent lines of `---` do not match, so the Hub continues to the next rule in the
+/// body; here they are an empty front matter, which writing a key corrects. Blanks after the opening `---` hide the whole
+/// block. Bare carriage returns open a block, but never close it.
 ///
 /// # Errors
-/// [`CardError::BareCarriageReturn`], [`CardError::BlanksAfterOpening`] and [`CardError::UnclosedFrontMatter`]: the author meant a front
-/// matter that the Hub does not see, and a second one in front of it would hide it for good.
+/// [`CardError::BareCarriageReturn`], [`CardError::BlanksAfterOpening`] and [`CardError::UnclosedFrontMatter`]: the author
+/// intended a front matter that the Hub does not find, and inserting a second one before it would hide it permanently.
 pub(crate) fn locate(text: &str) -> Result<Option<FrontMatterSpan>, CardError> {
     let trimmed =
         text.trim_start_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
@@ -53,7 +53,7 @@ pub(crate) fn locate(text: &str) -> Result<Option<FrontMatterSpan>, CardError> {
     Ok(Some(FrontMatterSpan { full: opening..closing.end, yaml, line_break }))
 }
 
-/// The line break that a card uses first; a line feed when it has none.
+/// The first line break in a text; a line feed if there is none.
 pub(crate) fn detect_line_break(text: &str) -> &'static str {
     match text.find('\n') {
         Some(newline) if text[..newline].ends_with('\r') => "\r\n",
@@ -61,7 +61,7 @@ pub(crate) fn detect_line_break(text: &str) -> &'static str {
     }
 }
 
-/// The first line from `from` on that is `---` and nothing but blanks, its line break included.
+/// The first line from `from` on that consists of `---` and blanks, including its line break.
 fn find_closing_line(text: &str, from: usize) -> Option<Range<usize>> {
     let mut start = from;
     for line in text[from..].split_inclusive('\n') {
@@ -76,7 +76,7 @@ fn find_closing_line(text: &str, from: usize) -> Option<Range<usize>> {
     None
 }
 
-/// No front matter, unless nothing but bare carriage returns ends the lines.
+/// A card without front matter, or an error if all its line breaks are bare carriage returns.
 fn no_front_matter(text: &str) -> Result<Option<FrontMatterSpan>, CardError> {
     match text.find('\r') {
         Some(at) if !text.contains('\n') => {
@@ -86,7 +86,8 @@ fn no_front_matter(text: &str) -> Result<Option<FrontMatterSpan>, CardError> {
     }
 }
 
-/// A `---` with something behind it: blanks in front of a block that is closed later, or ordinary text.
+/// Handles `---` that is followed by other characters: an error for blanks before a block that is closed later, otherwise
+/// ordinary text.
 fn check_opening_blanks(text: &str, after_dashes_at: usize) -> Result<Option<FrontMatterSpan>, CardError> {
     let (line, rest_at) = match text[after_dashes_at..].find('\n') {
         Some(newline) => (&text[after_dashes_at..after_dashes_at + newline], after_dashes_at + newline + 1),
@@ -136,11 +137,11 @@ mod tests {
     #[test]
     fn front_matter_unseen_by_hub_fails() {
         let refused = |text: &str| locate(text).unwrap_err().to_string();
-        assert!(refused("\n---\na: 1\n").starts_with("line 2, column 1: this `---` opens"));
-        assert!(refused("---\ra: 1\r---\r").starts_with("line 1, column 4: a line ends in a bare"));
-        assert!(refused("# Title\rtext\r").starts_with("line 1, column 8: a line ends in a bare"));
-        assert!(refused("---\na: 1\rb: 2\n---\n").starts_with("line 2, column 5: a line ends in a bare"));
-        assert!(refused("--- \na: 1\n---\n").starts_with("line 1, column 4: the Hub sees no front matter"));
+        assert!(refused("\n---\na: 1\n").starts_with("line 2, column 1: front matter without"));
+        assert!(refused("---\ra: 1\r---\r").starts_with("line 1, column 4: bare carriage return"));
+        assert!(refused("# Title\rtext\r").starts_with("line 1, column 8: bare carriage return"));
+        assert!(refused("---\na: 1\rb: 2\n---\n").starts_with("line 2, column 5: bare carriage return"));
+        assert!(refused("--- \na: 1\n---\n").starts_with("line 1, column 4: blanks after the opening"));
     }
 
     #[test]

@@ -1,18 +1,18 @@
-//! The lines of the Hub's own template for a model card, section "Environmental Impact".
+//! The lines of the section "Environmental Impact" in the Hub's model card template.
 
 use crate::markdown::{MarkdownLine, MarkdownSection, strip_indent};
 
 /// The section's heading.
 pub(crate) const SECTION_TITLE: &str = "Environmental Impact";
 
-/// The labels of its lines, in the template's order.
+/// The labels of the section's lines, in the order of the template.
 pub(crate) const FIELD_LABELS: [&str; 5] =
     ["Hardware Type", "Hours used", "Cloud Provider", "Compute Region", "Carbon Emitted"];
 
-/// What the template writes where nobody said anything.
+/// The template's text for a missing value.
 const PLACEHOLDER: &str = "[More Information Needed]";
 
-/// Around a value that we filled in; the first holds what stood there, so that nothing is lost.
+/// The comments around a filled-in value. The first one contains the previous value, so that it can be restored.
 const VALUE_MARKERS: (&str, &str, &str) = ("<!-- sootprint:", "-->", "<!-- /sootprint -->");
 
 /// A line of the template.
@@ -20,22 +20,22 @@ const VALUE_MARKERS: (&str, &str, &str) = ("<!-- sootprint:", "-->", "<!-- /soot
 pub(crate) struct TemplateField<'t> {
     /// The index of its label.
     pub(crate) label_index: usize,
-    /// The byte of the body at which its value begins, blanks included.
+    /// The byte of the body at which the value starts, including blanks.
     pub(crate) value_start: usize,
     pub(crate) value: &'t str,
-    /// What stood there before we filled it in; none for a value that is not ours to change.
+    /// The value before it was filled in; `None` if an author wrote the current one.
     pub(crate) original: Option<&'t str>,
 }
 
 impl TemplateField<'_> {
-    /// The value as it is written into the line, with what stood there.
+    /// The text to write for a value, including the previous value; `None` if the line must not be changed.
     pub(crate) fn render_value(&self, value: &str) -> Option<String> {
         let (open, after, close) = VALUE_MARKERS;
         self.original.map(|before| format!(" {open}{before}{after}{value}{close}"))
     }
 }
 
-/// Whether a section is the template's.
+/// Whether a section is that of the template.
 pub(crate) fn is_impact_section(section: &MarkdownSection<'_>) -> bool {
     let words: Vec<String> = section
         .title
@@ -49,7 +49,7 @@ pub(crate) fn is_impact_section(section: &MarkdownSection<'_>) -> bool {
     )
 }
 
-/// The template's lines among these.
+/// The lines of the template among these lines.
 pub(crate) fn template_fields<'t>(lines: &[MarkdownLine<'t>]) -> Vec<TemplateField<'t>> {
     let mut found = Vec::new();
     for (index, line) in lines.iter().enumerate() {
@@ -64,7 +64,7 @@ pub(crate) fn template_fields<'t>(lines: &[MarkdownLine<'t>]) -> Vec<TemplateFie
     found
 }
 
-/// The label that a line begins with, as in `- **Hours used:** 3`, and the byte behind its colon.
+/// The index of the label at the start of a line, as in `- **Hours used:** 3`, and the byte after its colon.
 fn parse_label(line: &MarkdownLine<'_>) -> Option<(usize, usize)> {
     let content = strip_indent(line.text).filter(|_| line.is_prose)?;
     let content =
@@ -75,24 +75,24 @@ fn parse_label(line: &MarkdownLine<'_>) -> Option<(usize, usize)> {
     })?;
     let rest = &content[FIELD_LABELS[label].len()..];
     let value = rest.trim_start_matches(['*', '_']).strip_prefix(':')?;
-    // A value may begin with an emphasis of its own, behind a blank.
+    // A value may start with its own emphasis, after a blank.
     Some((label, line.text.len() - value.trim_start_matches(['*', '_']).len()))
 }
 
-/// What we once filled in for; none when the value is not of our making.
+/// The previous value of a filled-in line; `None` if an author wrote the value.
 fn original_value(value: &str) -> Option<&str> {
     let (open, after, close) = VALUE_MARKERS;
     let inner = value.trim().strip_prefix(open)?.strip_suffix(close)?;
     inner.split_once(after).map(|(before, _)| before)
 }
 
-/// Whether a line belongs to the one above it, as a list under a label does.
+/// Whether a line continues the one above it, as a list under a label does.
 fn is_continuation(line: &MarkdownLine<'_>) -> bool {
     let content = line.text.trim_start();
     let is_indented = content.len() < line.text.len();
-    let begins_something =
+    let starts_construct =
         content.starts_with(['-', '*', '+', '#', '<', '`', '~']) || parse_label(line).is_some();
-    !content.is_empty() && (is_indented && parse_label(line).is_none() || !begins_something)
+    !content.is_empty() && (is_indented && parse_label(line).is_none() || !starts_construct)
 }
 
 #[cfg(test)]
@@ -126,8 +126,13 @@ mod tests {
     fn empty_fields_and_placeholders_are_fillable() {
         let body = "- **Hardware Type:** [More Information Needed]\n- **Hours used:**\n- **Cloud Provider:**  \r\n\
                     - **Compute Region:** unknown\n- **Carbon Emitted:**\n  - 3 kg\n";
-        let free: Vec<bool> = parse_fields(body).into_iter().map(|(_, _, is_free)| is_free).collect();
-        assert_eq!(free, [true, true, true, false, false], "the last one's value is the list below it");
+        let fillable: Vec<bool> =
+            parse_fields(body).into_iter().map(|(_, _, is_fillable)| is_fillable).collect();
+        assert_eq!(
+            fillable,
+            [true, true, true, false, false],
+            "the value of the last line is the list below it"
+        );
     }
 
     #[test]

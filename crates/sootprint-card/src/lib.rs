@@ -1,61 +1,75 @@
-//! Writes a footprint into a Hugging Face model card without touching a byte that is not its own.
+//! Writes a footprint into a Hugging Face model card and leaves every other byte of the card unchanged.
 //!
-//! In the metadata it writes `co2_eq_emissions`, as the Hub documents it, and a `dia_report` for programs that add up
-//! families of models; in the body a section "Environmental Impact" for people, on request with a picture of the
-//! run's power.
+//! In the metadata, it writes `co2_eq_emissions` as the Hub documents it, and a `dia_report` for programs that sum up
+//! families of models. In the body, it writes a section "Environmental Impact" for readers, optionally with a plot of
+//! the run's power.
+//!
+//! # Design
+//! - An edit is a splice: the bytes outside the edited ranges are those of the original, and the result is parsed and
+//!   compared with the original before it is written.
+//! - The front matter is parsed with `saphyr-parser`, because edits need the byte position of each value, which no
+//!   serde-based parser provides. A maintained fork of `serde_yaml` is the independent reference in the tests.
+//! - [`CardLint`] parses a card as the Hub's own client does, and compares the result with the text of the card. This
+//!   finds misreadings that no list of known bad notations would contain.
 //!
 //! # Limits
-//! - Inside an old `co2_eq_emissions` the keys of [`EmissionsBlock`] are replaced with their lines, and so a comment
-//!   on such a line goes with it. Comments on lines of their own, on the key's line and on other keys' lines stay.
-//! - An old value that is no mapping of one key per line (`12.3`, `{…}`, a list) is replaced as a whole. Foreign keys
-//!   of `{…}` move to lines of their own; comments inside the braces go. A list goes, and is named in
+//! - In an existing `co2_eq_emissions`, the keys of [`EmissionsBlock`] are replaced together with their lines, including
+//!   comments on them. Comments on separate lines, on the key's line and on the lines of other keys stay.
+//! - An old value that is not a mapping with one key per line (`12.3`, `{…}`, a list) is replaced as a whole. Foreign
+//!   keys of `{…}` move to lines of their own; comments inside the braces are lost. A list is lost, and reported in
 //!   [`CardUpdate::replaced_emissions`].
-//! - A `dia_report` that says something else is replaced as a whole, comments between its lines included; one of
-//!   another tool is named in [`CardUpdate::replaced_report`].
-//! - A front matter in braces, with explicit keys (`? key`) before ours, or with several YAML documents is refused.
-//! - YAML is read by version 1.2. What 1.1 and 1.2 read differently (`no`, `12:30`) is compared as text.
-//! - A new key goes in front of a last value in block style (`|`, `>`), not behind it: its line breaks would change.
-//! - Merged mappings (`<<`) are kept, and not looked into.
-//! - A number in a text is read as grams whatever its unit, as the Hub's own filter reads it.
-//! - Markdown is read line by line: headings, code between fences and comments are known, code fences inside of
-//!   lists and HTML are not. What is written between two comments of ours, the region's or a filled line's, is
-//!   replaced the next time.
-//! - The picture's font has Latin, Greek and Cyrillic letters only.
-//! - A file keeps its permissions, but not its owner, its access lists and its other hard links. Writers of this
-//!   crate take turns in a folder; another program that writes the card at the same moment may lose, and so may
-//!   writers on a file system that locks no folders. Every card is whole all the same.
+//! - A `dia_report` with other content is replaced as a whole, including comments between its lines. A replaced report
+//!   of another tool is reported in [`CardUpdate::replaced_report`].
+//! - Front matter in braces, with explicit keys (`? key`) before the edited one, or with several YAML documents is
+//!   rejected.
+//! - YAML is parsed as version 1.2. Values that YAML 1.1 and 1.2 interpret differently (`no`, `12:30`) are compared as
+//!   text.
+//! - A new key is inserted before a last value that is a block scalar (`|`, `>`), because inserting it after the value
+//!   would change the value's line breaks.
+//! - Merged mappings (`<<`) are kept, but not searched.
+//! - A number in a text is read as grams regardless of its unit, as the Hub's own filter does.
+//! - Markdown is parsed line by line: headings, fenced code and comments are recognised; fenced code inside lists, and
+//!   HTML, are not. Text between two generated comments, those of the section or of a filled-in line, is replaced by the
+//!   next edit.
+//! - The font of the plot has Latin, Greek and Cyrillic letters only.
+//! - A file keeps its permissions, but not its owner, access lists and other hard links. Writers that use this crate
+//!   wait for each other. A concurrent change by another program may be lost, and so may one of two writers on a file
+//!   system that does not lock folders. The card is always written as a whole.
 //!
 //! # Use
 //! ```
-//! use sootprint_card::{ModelCard, apply};
+//! use sootprint_card::{CardWriter, ModelCard};
 //!
 //! # let footprint = sootprint_core::Footprint::from_json(include_str!("../tests/footprint.json"))?;
 //! let readme = "---\nlicense: mit\nco2_eq_emissions: 12.3  # AutoTrain\n---\n# Digits\n";
-//! let (readme, written) = apply(readme, &footprint)?;
+//! let (readme, update) = CardWriter::new(&footprint).apply(readme)?;
 //! assert!(readme.starts_with("---\nlicense: mit\nco2_eq_emissions: # AutoTrain\n  emissions: 40.6823\n"));
 //! assert!(readme.contains("## Environmental Impact\n\n- **Hardware Type:** 2 x NVIDIA H200\n"));
-//! assert_eq!(written.replaced_emissions.as_deref(), Some("12.3  # AutoTrain"));
+//! assert_eq!(update.replaced_emissions.as_deref(), Some("12.3  # AutoTrain"));
 //! assert!(ModelCard::parse(readme)?.emissions()?.is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`write_card`] does the same to a file, or makes a small card where there is none. [`CardOptions`] has what may be
-//! chosen: the report, the relation to the base model, the base model's card, the picture.
+//! [`CardWriter::write`] does the same with a file, and creates a small card if there is none. [`CardOptions`] lists
+//! what can be chosen: the report, the relation to the base model, the base model's card, the plot.
 //!
 //! # Features
-//! - `plot`: the picture that [`CardOptions::plot`] asks for.
+//! - `plot`: renders the plot that [`CardOptions::plot`] requests.
 
 #![forbid(unsafe_code)]
 
-mod atomic_file;
+mod base_model;
 mod card;
 mod card_template;
+mod card_update;
 mod card_writer;
 mod dia_report;
+mod dir_lock;
 mod emissions;
 mod emissions_block;
+mod emissions_edit;
+mod entry_span;
 mod error;
-mod extent;
 mod format;
 mod front_matter;
 mod hub_template;
@@ -68,21 +82,20 @@ mod number;
 mod options;
 mod plot_file;
 mod splice;
-mod text;
 mod usage_snippet;
 mod verify;
 mod yaml;
+mod yaml_quote;
 
 #[cfg(test)]
 mod fixtures;
 
 pub use card::ModelCard;
 pub use card_template::CardTemplate;
-pub use card_writer::{
-    CardUpdate, UpdateKind, apply, apply_with, write_card, write_card_from_template, write_card_with,
-};
+pub use card_update::{CardUpdate, UpdateKind};
+pub use card_writer::CardWriter;
 pub use emissions_block::EmissionsBlock;
 pub use error::{CardError, Position};
-pub use impact_section::PLOT_FILE;
 pub use lint::{CardLint, Diagnostic, Severity};
 pub use options::{BaseModelRelation, CardOptions};
+pub use plot_file::PLOT_FILE;

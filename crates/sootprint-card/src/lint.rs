@@ -1,4 +1,4 @@
-//! What the Hub makes of the emissions in a card, against what stands there.
+//! Compares the emissions in a card with the values that the Hub reads from it.
 
 mod emissions_value;
 mod pyyaml;
@@ -14,21 +14,21 @@ use crate::yaml::{NodeKind, YamlDocument, YamlEntry};
 use emissions_value::EmissionsValue;
 use pyyaml::PyValue;
 
-/// What the Hub makes of the emissions in a card.
+/// The emissions in a card as the Hub reads them, and the values that it misreads.
 ///
-/// The Hub's clients filter models by the first number in Python's `str` of the value; and Python reads YAML by its
-/// version 1.1, in which `no` is false and `012` is ten. Where that is not what stands in the card, it is a fault.
+/// The Hub's clients filter models by the first number in Python's `str` of the value, and Python's parser implements
+/// YAML 1.1, in which `no` is false and `012` is ten. A value that is read differently from its text is a fault.
 ///
 /// ```
 /// use sootprint_card::{CardLint, ModelCard, Severity};
 ///
 /// let card = ModelCard::parse("---\nco2_eq_emissions:\n  emissions: 0.5 kg\n---\n")?;
-/// let check = CardLint::lint(&card);
-/// assert!(!check.is_clean());
-/// assert_eq!(check.filtered.map(|grams| grams.grams()), Some(0.5));
+/// let lint = CardLint::lint(&card);
+/// assert!(!lint.is_clean());
+/// assert_eq!(lint.filtered.map(|grams| grams.grams()), Some(0.5));
 /// assert_eq!(
-///     check.findings[0].to_string(),
-///     "line 3, column 14: the Hub's filter takes `emissions: 0.5 kg` for 0.5 g: it knows no units but grams; write 500"
+///     lint.findings[0].to_string(),
+///     "line 3, column 14: the Hub's filter reads `emissions: 0.5 kg` as 0.5 g: units other than grams are ignored; write 500"
 /// );
 /// # Ok::<(), sootprint_card::CardError>(())
 /// ```
@@ -37,36 +37,36 @@ use pyyaml::PyValue;
 pub struct CardLint {
     /// Whether the card has a value for `co2_eq_emissions`.
     pub is_there: bool,
-    /// The grams that the card's author means, where the text leaves no doubt.
+    /// The intended grams, if the text is unambiguous.
     pub meant: Option<Co2e>,
-    /// The grams that the Hub's filter by emissions compares; none when it passes the model over.
+    /// The grams that the Hub's filter by emissions compares; `None` if it skips the model.
     pub filtered: Option<Co2e>,
-    /// The keys of the block and their texts, as they stand in the card; lists and mappings have none.
+    /// The keys of the emissions and their texts, as written in the card, without lists and mappings.
     pub values: Vec<(String, String)>,
-    /// What is wrong, and what is to be known, in the order of the card.
+    /// Faults and notes, in the order of the card.
     pub findings: Vec<Diagnostic>,
 }
 
-/// One thing that was found.
+/// One finding in a card.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Diagnostic {
-    /// Whether it has to be mended.
+    /// Whether it has to be fixed.
     pub severity: Severity,
-    /// Where it is.
+    /// The position of the value.
     pub at: Position,
-    /// What it is, and what to write.
+    /// The problem and its fix.
     pub message: String,
 }
 
-/// Whether a finding has to be mended.
+/// Whether a finding has to be fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Severity {
-    /// It is read as something else than what stands there.
+    /// The value is read differently from its text.
     Fault,
-    /// It is read as it stands there, and may surprise.
+    /// The value is read as written, but may be unexpected.
     Note,
 }
 
@@ -76,12 +76,12 @@ impl std::fmt::Display for Diagnostic {
     }
 }
 
-/// Grams by kilowatt-hour that some grid has: below the first one a ratio is a figure in kilograms most often.
+/// The range of carbon intensities of real grids, in g/kWh. A ratio below it usually means a figure in kilograms.
 const MIN_PLAUSIBLE_INTENSITY: f64 = 2.0;
 const MAX_PLAUSIBLE_INTENSITY: f64 = 1_500.0;
 
 impl CardLint {
-    /// Of a card that was read. What keeps a card from being read is an error of [`ModelCard::parse`] already.
+    /// Checks a card. Problems that prevent parsing are errors of [`ModelCard::parse`] instead.
     #[must_use]
     pub fn lint(card: &ModelCard) -> Self {
         let mut linter = CardLinter { card, lint: Self::default() };
@@ -94,7 +94,7 @@ impl CardLint {
         linter.lint
     }
 
-    /// Whether the Hub reads all of it as it stands there.
+    /// Whether there is no fault: the Hub reads every value as written.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity != Severity::Fault)
@@ -109,8 +109,8 @@ struct CardLinter<'a> {
 impl CardLinter<'_> {
     fn check_byte_order_mark(&mut self) {
         if self.card.text().starts_with('\u{feff}') {
-            let message = "the file begins with a byte order mark, behind which older clients of the Hub see no \
-                           metadata; save it without";
+            let message = "the file starts with a byte order mark, after which older Hub clients find no metadata; \
+                           save it without one";
             self.add_diagnostic(Severity::Note, 0, message.to_owned());
         }
     }
@@ -124,8 +124,7 @@ impl CardLinter<'_> {
             NodeKind::Mapping { .. } => self.check_mapping(document, value, at),
             NodeKind::Sequence => {
                 let message = format!(
-                    "`{EMISSIONS_KEY}` is a list, of which the Hub reads no emissions; write `emissions: 12.3` \
-                                       below it"
+                    "`{EMISSIONS_KEY}` is a list, which has no emissions for the Hub; write `emissions: 12.3` below it"
                 );
                 self.add_diagnostic(Severity::Fault, at, message);
             }
@@ -165,12 +164,11 @@ impl CardLinter<'_> {
             }
         }
         if grams.is_none() && merges {
-            let message = "the emissions may be in the mapping that `<<` merges, which is not looked into";
+            let message = "the emissions may be in the mapping merged by `<<`, which is not checked";
             self.add_diagnostic(Severity::Note, at, message.to_owned());
         } else if grams.is_none() {
             let message = format!(
-                "`{EMISSIONS_KEY}` has no `emissions`, without which the Hub's filter ends with an error; add \
-                                   `emissions: 12.3`"
+                "`{EMISSIONS_KEY}` has no `emissions`, without which the Hub's filter fails; add `emissions: 12.3`"
             );
             self.add_diagnostic(Severity::Fault, at, message);
         }
@@ -197,18 +195,17 @@ impl CardLinter<'_> {
         self.lint.meant = amount.intended.map(Co2e::from_grams);
         self.lint.filtered = amount.hub_value.map(Co2e::from_grams);
         match (amount.mismatch, amount.hub_value) {
-            (Some(fault), Some(read)) => {
-                let message = format!("the Hub's filter takes `{key}: {text}` for {read} g: it {fault}");
+            (Some(reason), Some(read)) => {
+                let message = format!("the Hub's filter reads `{key}: {text}` as {read} g: {reason}");
                 self.add_diagnostic(Severity::Fault, at, message);
             }
-            (Some(fault), None) => {
-                let message = format!("the Hub's filter passes `{key}: {text}` over: it {fault}");
+            (Some(reason), None) => {
+                let message = format!("the Hub's filter skips `{key}: {text}`: {reason}");
                 self.add_diagnostic(Severity::Fault, at, message);
             }
             (None, None) => {
-                let message = format!(
-                    "the Hub's filter takes `{key}: {text}` for no figure, and passes the model over"
-                );
+                let message =
+                    format!("the Hub's filter treats `{key}: {text}` as missing and skips the model");
                 self.add_diagnostic(Severity::Note, at, message);
             }
             (None, Some(_)) if matches!(py_value, PyValue::Str(_)) => {
@@ -221,7 +218,7 @@ impl CardLinter<'_> {
         }
     }
 
-    /// The energy, where Python and the card agree on it.
+    /// The energy, if Python reads it as written.
     fn check_energy(
         &mut self,
         document: &YamlDocument,
@@ -239,9 +236,9 @@ impl CardLinter<'_> {
         if read.is_some() && read == written {
             return read.filter(|energy| *energy > 0.0).map(Energy::from_kilowatt_hours);
         }
-        let made = py_value.type_description().unwrap_or("a text");
+        let kind = py_value.type_description().unwrap_or("a text");
         let message = format!(
-            "Python reads {made} from `energy_consumed: {text}`; write kilowatt-hours with digits and a point"
+            "Python reads `energy_consumed: {text}` as {kind}; write kilowatt-hours with digits and a point"
         );
         self.add_diagnostic(Severity::Fault, at, message);
         None
@@ -260,7 +257,7 @@ impl CardLinter<'_> {
             return;
         }
         if let Some(kind) = py_value.type_description() {
-            let message = format!("Python reads {kind} from `{key}: {text}`; put the text in quotes");
+            let message = format!("Python reads `{key}: {text}` as {kind}; put the text in quotes");
             self.add_diagnostic(Severity::Fault, at, message);
         } else if key == "training_type" && !matches!(text, "pre-training" | "fine-tuning") {
             let message =
@@ -269,7 +266,7 @@ impl CardLinter<'_> {
         }
     }
 
-    /// A figure in kilograms is a thousandth of what it should be, and its energy tells.
+    /// Notes emissions that are a thousandth of a plausible value for their energy, and so probably in kilograms.
     fn check_implied_intensity(&mut self, at: usize, energy: Energy) {
         let Some(grams) = self.lint.meant.map(Co2e::grams).filter(|grams| *grams > 0.0) else { return };
         let ratio = grams / energy.kilowatt_hours();
@@ -278,8 +275,8 @@ impl CardLinter<'_> {
         {
             let intensity = CarbonIntensity::from_grams_per_kilowatt_hour(ratio);
             let message = format!(
-                "by `energy_consumed` the electricity had {intensity}, which no grid has: `emissions` \
-                                   looks like kilograms, and the Hub reads grams"
+                "`energy_consumed` implies {intensity}, which is less than any grid has: `emissions` looks like \
+                 kilograms, but the Hub reads grams"
             );
             self.add_diagnostic(Severity::Note, at, message);
         }
@@ -291,7 +288,7 @@ impl CardLinter<'_> {
     }
 }
 
-/// What Python makes of a node; none of a list or a mapping.
+/// The value that Python reads from a node; `None` for a list or a mapping.
 fn py_value(document: &YamlDocument, node: usize) -> Option<PyValue> {
     match &document.nodes.get(node)?.kind {
         NodeKind::Scalar(text, ScalarStyle::Plain) => Some(PyValue::from_plain_scalar(text)),

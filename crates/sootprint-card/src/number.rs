@@ -1,6 +1,6 @@
-//! Numbers as every YAML dialect and the Hub's own filter read them.
+//! Parses numbers as the Hub's filter and all YAML versions do.
 
-/// The number that the Hub's filter finds in a text: the first match of `\d+\.\d+|\d+`.
+/// The number that the Hub's filter reads from a text: the first match of `\d+\.\d+|\d+`.
 pub(crate) fn first_number(text: &str) -> Option<f64> {
     let from = text.find(|character: char| character.is_ascii_digit())?;
     let digits = |text: &str| text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
@@ -12,7 +12,7 @@ pub(crate) fn first_number(text: &str) -> Option<f64> {
     text[from..end].parse().ok()
 }
 
-/// The number that a plain scalar is, exponents and sign included; else the one that the Hub's filter finds.
+/// The number in a plain scalar, including sign and exponent; otherwise the one that the Hub's filter reads.
 pub(crate) fn scalar_number(text: &str) -> Option<f64> {
     let is_number =
         text.chars().all(|character| matches!(character, '0'..='9' | '.' | '-' | '+' | 'e' | 'E'));
@@ -21,7 +21,7 @@ pub(crate) fn scalar_number(text: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "what is read back is the written number, digit by digit")]
+#[expect(clippy::float_cmp, reason = "the parsed number has exactly the written digits")]
 mod tests {
     use proptest::prelude::*;
     use sootprint_core::format::plain_decimal;

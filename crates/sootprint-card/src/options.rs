@@ -1,15 +1,15 @@
-//! What a user may choose about the writing of a card.
+//! Options for writing a card.
 
 use crate::card::ModelCard;
 
-/// What is written beside the block, and what is known that the footprint does not say.
+/// What is written in addition to the emissions, and facts that the footprint does not contain.
 ///
 /// ```
-/// use sootprint_card::{CardOptions, ModelCard, BaseModelRelation, apply_with};
+/// use sootprint_card::{BaseModelRelation, CardOptions, CardWriter};
 ///
 /// # let footprint = sootprint_core::Footprint::from_json(include_str!("../tests/footprint.json"))?;
 /// let options = CardOptions::default().dia_report(false).relation(BaseModelRelation::Adapter);
-/// let (card, _) = apply_with("# Digits\n", &footprint, &options)?;
+/// let (card, _) = CardWriter::new(&footprint).options(options).apply("# Digits\n")?;
 /// assert!(!card.contains("dia_report"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -21,49 +21,50 @@ pub struct CardOptions {
     plot: bool,
 }
 
-/// How a fine-tuned model came from its base model, as the Hub's `base_model_relation` has it.
+/// How a model was derived from its base model: the Hub's `base_model_relation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BaseModelRelation {
     /// The weights were trained further.
     Finetune,
-    /// The weights are an adapter, such as of `LoRA`, that is loaded on top of the base model.
+    /// The weights are an adapter, such as `LoRA`, that is loaded on top of the base model.
     Adapter,
-    /// The base model with numbers of fewer bits.
+    /// The weights are those of the base model in a smaller number format.
     Quantized,
-    /// Several models in one.
+    /// Several models were merged into one.
     Merge,
 }
 
 impl CardOptions {
-    /// Whether the card gets a `dia_report` (Data and Impact Accounting 0.1) with its `dia_version`. It does, unless
-    /// this is false; then a report that this crate wrote earlier goes.
+    /// Sets whether the card gets a `dia_report` (Data and Impact Accounting 0.1) with its `dia_version`; on by default.
+    /// If it is off, a report that this crate wrote earlier is removed.
     #[must_use]
     pub const fn dia_report(mut self, enabled: bool) -> Self {
         self.omit_dia_report = !enabled;
         self
     }
 
-    /// How the model came from its base model. It is written where the card names this base model and no relation;
-    /// without it, or with none, the Hub guesses.
+    /// Sets how the model was derived from its base model. It is written if the card names this base model and no
+    /// relation. Without a relation, the Hub guesses one.
     #[must_use]
     pub fn relation(mut self, relation: impl Into<Option<BaseModelRelation>>) -> Self {
         self.relation = relation.into();
         self
     }
 
-    /// The base model's card. The section names the emissions that it publishes, as separate and not added.
+    /// Sets the base model's card. The section states the emissions that it publishes, as separate and not added.
     #[must_use]
     pub fn with_base_model_card(mut self, card: ModelCard) -> Self {
         self.base_model_card = Some(card);
         self
     }
 
-    /// Whether the section shows a picture of the run's power, `sootprint.png` beside the card, where the footprint
-    /// has a trace of its power.
+    /// Sets whether the section shows a plot of the run's power, `sootprint.png` next to the card, provided that the
+    /// footprint has a power curve; off by default, because a caller of [`CardWriter::apply`](crate::CardWriter::apply)
+    /// would otherwise refer to a file that does not exist.
     ///
-    /// [`write_card_with`](crate::write_card_with) draws it, with the feature `plot`; without the feature it shows
-    /// one that lies there. [`apply_with`](crate::apply_with) only names it: whoever takes the text sees to the file.
+    /// [`CardWriter::write`](crate::CardWriter::write) renders the plot with the feature `plot`; without the feature, an
+    /// existing file is shown. `apply` and `render` only refer to the file: the caller has to provide it.
     #[must_use]
     pub const fn plot(mut self, enabled: bool) -> Self {
         self.plot = enabled;
@@ -88,7 +89,7 @@ impl CardOptions {
 }
 
 impl BaseModelRelation {
-    /// The word that the Hub and the report use.
+    /// The word used by the Hub and in the `dia_report`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

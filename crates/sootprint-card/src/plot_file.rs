@@ -1,20 +1,22 @@
-//! The picture beside the card.
+//! The plot next to the card.
 
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use sootprint_core::Footprint;
+use sootprint_core::file::{parent_dir, write_atomic};
 
-use crate::atomic_file::{parent_dir, write_atomic};
 use crate::error::CardError;
-use crate::impact_section::PLOT_FILE;
 use crate::options::CardOptions;
 
-/// What the card may show, and what is to be written for it.
+/// The file name of the plot, next to the card.
+pub const PLOT_FILE: &str = "sootprint.png";
+
+/// The plot that a card shows, if any.
 #[derive(Debug)]
 pub(crate) enum PlotFile {
     None,
-    /// One that lies there already.
+    /// The file exists, and no plot can be rendered.
     Existing,
     New {
         path: PathBuf,
@@ -22,7 +24,22 @@ pub(crate) enum PlotFile {
     },
 }
 
-/// The picture that the card at this path shows: drawn, or the one that lies beside it where none can be drawn.
+impl PlotFile {
+    pub(crate) const fn is_shown(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    /// Writes a rendered plot, unless the file already has the same bytes, and returns its path.
+    pub(crate) fn write(self) -> Result<Option<PathBuf>, CardError> {
+        let Self::New { path, png } = self else { return Ok(None) };
+        if !fs::read(&path).is_ok_and(|old| old == png) {
+            write_atomic(&path, &png).map_err(|source| CardError::io(&path, source))?;
+        }
+        Ok(Some(path))
+    }
+}
+
+/// Renders the plot for the card at this path; without the feature `plot`, an existing file is used.
 pub(crate) fn prepare_plot(
     card: &Path,
     footprint: &Footprint,
@@ -45,23 +62,7 @@ fn render_plot(footprint: &Footprint) -> Result<Option<Vec<u8>>, CardError> {
 }
 
 #[cfg(not(feature = "plot"))]
-#[expect(clippy::unnecessary_wraps, reason = "drawing can fail where it is built in")]
+#[expect(clippy::unnecessary_wraps, reason = "rendering can fail with the feature `plot`")]
 fn render_plot(_: &Footprint) -> Result<Option<Vec<u8>>, CardError> {
     Ok(None)
-}
-
-impl PlotFile {
-    pub(crate) const fn is_shown(&self) -> bool {
-        !matches!(self, Self::None)
-    }
-
-    /// Writes what was drawn, unless the same lies there already. The path, or the error with it.
-    pub(crate) fn write(self) -> Result<Option<PathBuf>, (PathBuf, io::Error)> {
-        let Self::New { path, png } = self else { return Ok(None) };
-        let is_unchanged = std::fs::read(&path).is_ok_and(|old| old == png);
-        match if is_unchanged { Ok(()) } else { write_atomic(&path, &png) } {
-            Ok(()) => Ok(Some(path)),
-            Err(source) => Err((path, source)),
-        }
-    }
 }

@@ -1,8 +1,8 @@
-//! How to load a file of weights, with the calls of Burn and Candle.
+//! Explains how to load a weights file with Burn and Candle.
 
-/// The Markdown for a library and a file, as far as one of the two is known; none when neither says anything.
+/// The Markdown for a library and a weights file; `None` if both are unknown, or the library is another one.
 ///
-/// A file of safetensors without a library is explained for both.
+/// For a safetensors file without a library, both frameworks are explained.
 pub(crate) fn usage_snippet(library: Option<&str>, weights: Option<&str>) -> Option<String> {
     let weights = weights.filter(|name| is_weights_file(name));
     let (burn, candle) = match (library, weights) {
@@ -16,7 +16,7 @@ pub(crate) fn usage_snippet(library: Option<&str>, weights: Option<&str>) -> Opt
     Some(texts.into_iter().flatten().collect::<Vec<_>>().join("\n\n"))
 }
 
-/// Whether a file holds weights of a kind that Burn or Candle reads, and has a name that Rust and Markdown can quote.
+/// Whether Burn or Candle can read the file, and its name needs no escaping in Rust and Markdown.
 pub(crate) fn is_weights_file(name: &str) -> bool {
     let is_quotable = name.chars().all(|it| it.is_alphanumeric() || matches!(it, '.' | '-' | '_'));
     is_quotable && (is_safetensors(name) || name.ends_with(".bpk"))

@@ -1,49 +1,38 @@
-//! The check after each edit: the card says the same as before, except for what was to be changed.
+//! The check after each edit: apart from the edited keys, the card has the same content as before.
 
 use std::collections::HashMap;
 
 use saphyr_parser::ScalarStyle;
 
 use crate::card::{FrontMatter, ModelCard};
-use crate::emissions_block::EMISSIONS_KEY;
+use crate::emissions_block::{EMISSIONS_KEY, is_managed_key};
 use crate::error::CardError;
-use crate::splice::is_managed_key;
-use crate::text::double_quote;
 use crate::yaml::{NodeKind, YamlDocument, YamlEntry, YamlNode};
+use crate::yaml_quote::double_quote;
 
-/// Every other key has its place and its value, and the body is the same.
-pub(crate) fn check_only_key_changed(
+/// Whether every key except these has its place and its value, and the body is the same. With `keeps_foreign`, the
+/// subkeys of `co2_eq_emissions` that this crate does not write have to be the same, too.
+pub(crate) fn is_otherwise_equal(
     before: &ModelCard,
     after: &ModelCard,
-    key: &'static str,
-) -> Result<(), CardError> {
-    let others = |card| node_contents(card, |document| other_entries(document, key).collect());
-    let is_same = others(before) == others(after) && before.body() == after.body();
-    is_same.then_some(()).ok_or_else(|| unsupported_layout(before, key))
-}
-
-/// As [`only_changed`], and the emissions are these lines, followed by the foreign keys of the old value.
-pub(crate) fn check_emissions(
-    before: &ModelCard,
-    after: &ModelCard,
-    lines: &[(&'static str, String)],
-) -> Result<(), CardError> {
+    keys: &[&str],
+    keeps_foreign: bool,
+) -> bool {
     let kept = |card| {
         node_contents(card, |document| {
-            let emissions_entry =
-                document.find_entry(EMISSIONS_KEY).into_iter().flat_map(|own| document.entries(own.value));
-            other_entries(document, EMISSIONS_KEY)
-                .chain(emissions_entry.filter(|entry| !is_managed_key(document, *entry)))
-                .collect()
+            let others = document
+                .top_level_entries()
+                .filter(|entry| !document.entry_key(*entry).is_some_and(|key| keys.contains(&key)));
+            let emissions = document.find_entry(EMISSIONS_KEY).filter(|_| keeps_foreign);
+            let subkeys = emissions.into_iter().flat_map(|entry| document.entries(entry.value));
+            others.chain(subkeys.filter(|entry| !is_managed_key(document, *entry))).collect()
         })
     };
-    let is_written = after.front_matter().is_some_and(|front| emissions_match(&front.document, lines));
-    let is_same = kept(before) == kept(after) && before.body() == after.body();
-    (is_written && is_same).then_some(()).ok_or_else(|| unsupported_layout(before, EMISSIONS_KEY))
+    kept(before) == kept(after) && before.body() == after.body()
 }
 
-/// Whether a key has this value, which ends in a line break when it is a mapping. Numbers stand plain and texts
-/// quoted; which quotes, and whether in braces, is all the same.
+/// Whether a key has this value, which ends with a line break if it is a mapping. A number has to be plain and a text
+/// quoted; the style of the quotes, and braces, make no difference.
 pub(crate) fn value_equals(card: &ModelCard, key: &str, value: &str) -> bool {
     let (wanted, at) = match value.ends_with('\n') {
         true => (value.to_owned(), 0),
@@ -69,16 +58,16 @@ pub(crate) fn value_equals(card: &ModelCard, key: &str, value: &str) -> bool {
     found.len() == wanted_nodes.len() && found.iter().zip(wanted_nodes).enumerate().all(is_same)
 }
 
-/// The error for an edit that would touch more than its own key.
+/// The error for an edit that would change more than its own key.
 pub(crate) fn unsupported_layout(card: &ModelCard, key: &'static str) -> CardError {
     let next_step = match card.has_key(key) {
-        true => "write it as a plain mapping, one key per line, or delete it, and try again",
-        false => "write the keys as plain `key: value` lines, without `?`, and try again",
+        true => "write it as a plain mapping, one key per line, or delete it",
+        false => "write the keys as plain `key: value` lines, without `?`",
     };
     CardError::UnsupportedLayout { at: card.key_position(key), key, next_step }
 }
 
-/// What a node says, apart from where it stands and how its anchor happens to be numbered.
+/// The content of a node, without its position. Anchors are numbered by their first use.
 #[derive(Debug, PartialEq)]
 struct NodeContent<'d> {
     kind: &'d NodeKind,
@@ -104,11 +93,7 @@ fn node_contents(
         .collect()
 }
 
-fn other_entries<'d>(document: &'d YamlDocument, key: &'static str) -> impl Iterator<Item = YamlEntry> + 'd {
-    document.top_level_entries().filter(move |entry| document.entry_key(*entry) != Some(key))
-}
-
-/// Whether the emissions begin with these lines, in this order, and hold no second of our keys.
+/// Whether the emissions start with these lines, in this order, and contain no other managed key.
 pub(crate) fn emissions_match(document: &YamlDocument, lines: &[(&'static str, String)]) -> bool {
     let Some(emissions_entry) = document.find_entry(EMISSIONS_KEY) else { return false };
     let reads_as = |(entry, (key, value)): (YamlEntry, &(&str, String))| {
@@ -135,7 +120,7 @@ mod tests {
     #[test]
     fn change_of_other_key_is_detected() {
         let before = parse_card("license: mit\ntags: [a]\n");
-        let is_detected = |after: ModelCard| check_only_key_changed(&before, &after, EMISSIONS_KEY).is_err();
+        let is_detected = |after: ModelCard| !is_otherwise_equal(&before, &after, &[EMISSIONS_KEY], false);
         assert!(!is_detected(parse_card("co2_eq_emissions: 1\nlicense: mit\ntags: [a]\n")));
         assert!(is_detected(parse_card("license: mit\n")));
         assert!(is_detected(parse_card("license: mit\ntags: [b]\n")));
@@ -148,7 +133,7 @@ mod tests {
     fn anchors_compare_by_target() {
         let before = parse_card("a: &x [1]\nb: *x\n");
         let is_detected =
-            |after: &str| check_only_key_changed(&before, &parse_card(after), EMISSIONS_KEY).is_err();
+            |after: &str| !is_otherwise_equal(&before, &parse_card(after), &[EMISSIONS_KEY], false);
         assert!(!is_detected("co2_eq_emissions: &z 0\na: &y   [1] # c\nb: *y\n"));
         for different in
             ["a: &x [2]\nb: *x\n", "a: &x ['1']\nb: *x\n", "a: &x [1]\nb: [1]\n", "a: &x [[1]]\nb: *x\n"]
@@ -162,15 +147,17 @@ mod tests {
         let before = parse_card("co2_eq_emissions: {emissions: 1, gpu: T4}\n");
         let lines = [("emissions", "2.5".to_owned()), ("source", "\"x\"".to_owned())];
         let is_detected = |yaml: &str| {
-            check_emissions(&before, &parse_card(&format!("co2_eq_emissions: {yaml}\n")), &lines).is_err()
+            let after = parse_card(&format!("co2_eq_emissions: {yaml}\n"));
+            let document = &after.front_matter().unwrap().document;
+            !emissions_match(document, &lines) || !is_otherwise_equal(&before, &after, &[EMISSIONS_KEY], true)
         };
         assert!(!is_detected("{emissions: 2.5, source: \"x\", gpu: T4}"));
         assert!(is_detected("{emissions: 2.5, gpu: T4}"), "a line is missing");
         assert!(is_detected("{emissions: 2.5, source: \"x\"}"), "a foreign key is missing");
-        assert!(is_detected("{emissions: 2.5, source: \"x\", gpu: A100}"), "a foreign key is another");
-        assert!(is_detected("{emissions: 2.6, source: \"x\", gpu: T4}"), "a number is another");
+        assert!(is_detected("{emissions: 2.5, source: \"x\", gpu: A100}"), "a foreign key differs");
+        assert!(is_detected("{emissions: 2.6, source: \"x\", gpu: T4}"), "a number differs");
         assert!(is_detected("{emissions: \"2.5\", source: \"x\", gpu: T4}"), "a number is a text");
-        assert!(is_detected("{gpu: T4, emissions: 2.5, source: \"x\"}"), "the order is another");
+        assert!(is_detected("{gpu: T4, emissions: 2.5, source: \"x\"}"), "the order differs");
         assert!(
             is_detected("{emissions: 2.5, source: \"x\", gpu: T4, energy_consumed: 1}"),
             "an old line is left"

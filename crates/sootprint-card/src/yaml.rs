@@ -1,4 +1,4 @@
-//! The front matter's YAML: checked, and flattened into nodes that know their bytes.
+//! The YAML of the front matter, checked and flattened into nodes with byte positions.
 
 use std::collections::HashMap;
 use std::iter;
@@ -8,24 +8,24 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
 use crate::error::{CardError, Position};
 
-/// A YAML mapping, one key per line, as a list of nodes in the order of the text.
+/// A YAML mapping with one key per line, as a list of nodes in the order of the text.
 ///
-/// A collection's children follow it directly, up to its `end`: nothing recurses, however deep a card nests.
+/// The children of a collection follow it directly, up to its `end`, so nothing recurses, however deep the nesting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct YamlDocument {
     pub(crate) nodes: Vec<YamlNode>,
 }
 
-/// A scalar, an alias, or the head of a collection.
+/// A scalar, an alias, or the start of a collection.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct YamlNode {
     pub(crate) kind: NodeKind,
     pub(crate) tag: Option<String>,
-    /// The number of the anchor that it has, or that it repeats; 0 for none.
+    /// The number of the node's anchor, or for an alias, of the anchor it refers to; 0 for none.
     pub(crate) anchor: usize,
-    /// Its bytes in the card, anchor and tag included. Of a collection without braces only where it begins.
+    /// Its bytes in the card, including anchor and tag. For a collection without braces, only its start.
     pub(crate) span: Range<usize>,
-    /// The index behind its last child.
+    /// The index after its last child.
     pub(crate) end: usize,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct YamlNode {
 pub(crate) enum NodeKind {
     Scalar(String, ScalarStyle),
     Alias,
-    /// In braces or one key per line.
+    /// With braces (`flow`) or with one key per line.
     Mapping {
         flow: bool,
     },
@@ -49,10 +49,10 @@ pub(crate) struct YamlEntry {
 }
 
 impl YamlDocument {
-    /// Reads and checks the YAML at `yaml` in the card's text.
+    /// Parses and checks the YAML at `yaml` in the card's text.
     ///
     /// # Errors
-    /// Everything that the Hub's parsers refuse or read in different ways, with its place in the card.
+    /// Everything that the Hub's parsers reject or interpret differently, with its position in the card.
     pub(crate) fn parse(text: &str, yaml: Range<usize>) -> Result<Self, CardError> {
         let bytes = ByteOffsets::new(text, yaml.clone());
         let mut document = Self::default();
@@ -96,17 +96,17 @@ impl YamlDocument {
         Ok(document)
     }
 
-    /// The keys of the card.
+    /// The top-level entries.
     pub(crate) fn top_level_entries(&self) -> impl Iterator<Item = YamlEntry> + '_ {
         self.entries(0)
     }
 
-    /// The entry of a key of the card.
+    /// The top-level entry with this key.
     pub(crate) fn find_entry(&self, name: &str) -> Option<YamlEntry> {
         self.top_level_entries().find(|entry| self.entry_key(*entry) == Some(name))
     }
 
-    /// The entries of a mapping; none when the node is something else.
+    /// The entries of a mapping; empty for any other node.
     pub(crate) fn entries(&self, mapping: usize) -> impl Iterator<Item = YamlEntry> + '_ {
         let end = match self.nodes.get(mapping) {
             Some(node) if matches!(node.kind, NodeKind::Mapping { .. }) => node.end,
@@ -121,12 +121,12 @@ impl YamlDocument {
         })
     }
 
-    /// The text of the key; none when it is not a scalar.
+    /// The text of the key; `None` if it is not a scalar.
     pub(crate) fn entry_key(&self, entry: YamlEntry) -> Option<&str> {
         self.scalar_text(entry.key)
     }
 
-    /// The text of a scalar, whatever its style.
+    /// The text of a scalar of any style.
     pub(crate) fn scalar_text(&self, node: usize) -> Option<&str> {
         match &self.nodes.get(node)?.kind {
             NodeKind::Scalar(text, _) => Some(text),
@@ -134,7 +134,7 @@ impl YamlDocument {
         }
     }
 
-    /// The node that an alias repeats; any other node is itself.
+    /// The node that an alias refers to; any other node itself.
     pub(crate) fn resolve_alias(&self, node: usize) -> usize {
         match self.nodes.get(node) {
             Some(YamlNode { kind: NodeKind::Alias, anchor, .. }) => {
@@ -154,7 +154,8 @@ impl YamlDocument {
         self.nodes.push(node);
     }
 
-    /// Ends a collection: the braces end its span, and what else ends one lies behind comments that are not its own.
+    /// Ends a collection. Only a closing brace or bracket extends its span: any other end comes after comments that do not
+    /// belong to it.
     fn close_collection(&mut self, collection: Option<usize>, closing: &str, end: usize) {
         let next_index = self.nodes.len();
         if let Some(node) = collection.and_then(|index| self.nodes.get_mut(index)) {
@@ -176,7 +177,7 @@ impl YamlDocument {
         Err(CardError::NotAMapping { at: Position::at_offset(text, root.span.start), found })
     }
 
-    /// Refuses a key that stands twice in one mapping, at any depth. Only `<<` may: it merges both.
+    /// Rejects a duplicate key at any depth. Only `<<` may be repeated: each one is merged.
     fn check_duplicate_keys(&self, text: &str) -> Result<(), CardError> {
         for mapping in 0..self.nodes.len() {
             let mut seen = HashMap::new();
@@ -201,7 +202,7 @@ impl YamlDocument {
     }
 }
 
-/// The bytes of the parser's marks, which count characters.
+/// Converts the parser's marks, which count characters, to byte offsets.
 struct ByteOffsets {
     bytes: Vec<usize>,
     end: usize,
@@ -213,7 +214,7 @@ impl ByteOffsets {
         Self { bytes, end: yaml.end }
     }
 
-    /// The byte of a mark. An error at the end is marked one character beyond it.
+    /// The byte of a mark. The mark of an error at the end is one character beyond it.
     fn byte_at(&self, mark: Marker) -> usize {
         self.bytes.get(mark.index()).copied().unwrap_or(self.end)
     }
@@ -223,7 +224,7 @@ fn multiple_documents(text: &str, at: usize) -> CardError {
     CardError::MultipleDocuments { at: Position::at_offset(text, at) }
 }
 
-/// The parser's complaint; a tab, which hides behind several of them, gets its own name.
+/// The parser's error. Several of its messages are caused by a tab, which is reported as such.
 fn syntax_error(text: &str, bytes: &ByteOffsets, error: &ScanError) -> CardError {
     let byte = bytes.byte_at(*error.marker());
     let line_start = text[..byte].rfind('\n').map_or(0, |newline| newline + 1);
@@ -288,25 +289,36 @@ mod tests {
     fn errors_report_position() {
         assert_eq!(
             parse_error("a: 1\nb: 2\na: 3\n"),
-            "line 3, column 1: `a` stands here and at line 1, column 1; keep one of them"
+            "line 3, column 1: duplicate key `a` (first defined at line 1, column 1)"
         );
         assert!(
             parse_error("a:\n  b: {c: 1, c: 2}\n")
-                .starts_with("line 2, column 13: `c` stands here and at line 2, column 7")
+                .starts_with("line 2, column 13: duplicate key `c` (first defined at line 2, column 7)")
         );
         assert_eq!(
             parse_error("a:\n\tb: 1\n"),
-            "line 2, column 1: YAML allows no tab here; replace it by blanks"
+            "line 2, column 1: tab not allowed in YAML; replace it with spaces"
         );
-        assert_eq!(parse_error("a:\tb\n"), "line 1, column 3: YAML allows no tab here; replace it by blanks");
-        assert!(parse_error("a: b: c\n").starts_with("line 1, column 5: the front matter is not YAML: "));
-        assert!(parse_error("é: 'x\n").starts_with("line 1, column 4: the front matter is not YAML: "));
-        assert!(parse_error("- a\n").starts_with("line 1, column 1: the front matter is a list"));
+        assert_eq!(
+            parse_error("a:\tb\n"),
+            "line 1, column 3: tab not allowed in YAML; replace it with spaces"
+        );
+        assert!(parse_error("a: b: c\n").starts_with("line 1, column 5: invalid YAML: "));
+        assert!(parse_error("é: 'x\n").starts_with("line 1, column 4: invalid YAML: "));
         assert!(
-            parse_error("{a: 1}\n").starts_with("line 1, column 1: the front matter is a mapping in braces")
+            parse_error("- a\n")
+                .starts_with("line 1, column 1: expected one `key: value` per line, found a list")
         );
-        assert!(parse_error("just text\n").starts_with("line 1, column 1: the front matter is a text"));
-        assert!(parse_error("a: 1\n...\n").starts_with("line 2, column 1: the YAML ends here"));
+        assert!(
+            parse_error("{a: 1}\n").starts_with(
+                "line 1, column 1: expected one `key: value` per line, found a mapping in braces"
+            )
+        );
+        assert!(
+            parse_error("just text\n")
+                .starts_with("line 1, column 1: expected one `key: value` per line, found a text")
+        );
+        assert!(parse_error("a: 1\n...\n").starts_with("line 2, column 1: end of the YAML document"));
     }
 
     #[test]
@@ -318,7 +330,7 @@ mod tests {
     fn deep_nesting_does_not_overflow_stack() {
         let lists = format!("a:\n  {}x\n", "- ".repeat(5_000));
         assert_eq!(parse_document(&lists).nodes.len(), 5_003);
-        // The parser itself stops at 255 brackets.
+        // The parser itself allows at most 255 brackets.
         assert!(parse_error(&format!("a: {}{}\n", "[".repeat(5_000), "]".repeat(5_000))).contains("limit"));
     }
 }

@@ -1,24 +1,24 @@
-//! Cards of every shape that is known to be difficult, before and after, byte by byte.
+//! Cards of every layout that is known to be difficult, before and after an edit, byte by byte.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may stop at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers may panic")]
 
 mod cases;
 
 use std::fs;
 
 use serde_yaml::{Mapping, Value};
-use sootprint_card::{CardOptions, EmissionsBlock, ModelCard, apply, apply_with, write_card};
+use sootprint_card::{CardOptions, CardWriter, EmissionsBlock, ModelCard};
 
-use cases::{MANAGED_KEYS, cases_with_extension, editable_cards, footprint, front_matter_yaml};
+use cases::{MANAGED_KEYS, apply, cases_with_extension, editable_cards, footprint, front_matter_yaml};
 
 fn expected_block() -> EmissionsBlock {
     let mut block = EmissionsBlock::from_footprint(&footprint()).unwrap();
-    // The expected cards do not change with each version.
+    // The expected cards do not depend on the version of the crate.
     block.source = Some("sootprint 0.1 (GPU counter; CPU, memory modelled)".to_owned());
     block
 }
 
-/// A card as the version that the expected ones name would have written it.
+/// The card with the version number of the expected cards.
 fn with_fixed_version(card: &str) -> String {
     let version =
         concat!("sootprint ", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
@@ -64,14 +64,15 @@ fn full_edit_is_idempotent_and_reversible() {
         assert_eq!(once, twice, "{}", path.display());
         assert_eq!(once.matches("<!-- sootprint:end -->").count(), 1, "{}", path.display());
 
-        // What was there is there still, byte for byte: without what is ours it is the card that it was. Old values
-        // do not come back, nor does an empty front matter.
-        let had_ours = front_matter_yaml(&card).contains("co2_eq_emissions") || card.contains("dia_report");
-        if had_ours || card.starts_with("---") && front_matter_yaml(&card).trim().is_empty() {
+        // Removing the generated parts restores the card byte for byte, except for replaced values and an empty front
+        // matter.
+        let had_managed_keys =
+            front_matter_yaml(&card).contains("co2_eq_emissions") || card.contains("dia_report");
+        if had_managed_keys || card.starts_with("---") && front_matter_yaml(&card).trim().is_empty() {
             continue;
         }
         let no_report = CardOptions::default().dia_report(false);
-        let (block_and_section, _) = apply_with(&once, &footprint(), &no_report).unwrap();
+        let (block_and_section, _) = CardWriter::new(&footprint()).options(no_report).apply(&once).unwrap();
         assert_eq!(without_generated_parts(&block_and_section), card, "{}", path.display());
         compared += 1;
     }
@@ -87,8 +88,8 @@ fn serde_yaml_reads_same_other_keys() {
     for (path, card) in editable_cards() {
         let (written, _) = apply(&card, &footprint()).unwrap();
         let (mut before, mut after) = (parse_front_matter(&card), parse_front_matter(&written));
-        let old = before.shift_remove("co2_eq_emissions");
-        let ours = after.shift_remove("co2_eq_emissions").unwrap();
+        let old_emissions = before.shift_remove("co2_eq_emissions");
+        let emissions = after.shift_remove("co2_eq_emissions").unwrap();
         let report = after.get("dia_report").unwrap()["footprint"]["energy_kwh"]["value"].as_f64();
         assert_eq!(report, Some(0.726_469_444), "{}", path.display());
         for key in MANAGED_KEYS {
@@ -97,12 +98,12 @@ fn serde_yaml_reads_same_other_keys() {
         }
         assert_eq!(debug_text(&after), debug_text(&before), "{}", path.display());
 
-        assert_eq!(ours["emissions"].as_f64(), Some(40.6823), "{}", path.display());
-        assert_eq!(ours["energy_consumed"].as_f64(), Some(0.726_469_444), "{}", path.display());
-        assert_eq!(ours["training_type"], "pre-training", "{}", path.display());
-        assert_eq!(ours["geographical_location"], "France", "{}", path.display());
-        assert_eq!(ours["hardware_used"], "2 x NVIDIA H200", "{}", path.display());
-        let own = [
+        assert_eq!(emissions["emissions"].as_f64(), Some(40.6823), "{}", path.display());
+        assert_eq!(emissions["energy_consumed"].as_f64(), Some(0.726_469_444), "{}", path.display());
+        assert_eq!(emissions["training_type"], "pre-training", "{}", path.display());
+        assert_eq!(emissions["geographical_location"], "France", "{}", path.display());
+        assert_eq!(emissions["hardware_used"], "2 x NVIDIA H200", "{}", path.display());
+        let managed = [
             "emissions",
             "source",
             "training_type",
@@ -110,9 +111,9 @@ fn serde_yaml_reads_same_other_keys() {
             "hardware_used",
             "energy_consumed",
         ];
-        for (key, value) in old.as_ref().and_then(Value::as_mapping).into_iter().flatten() {
-            if !own.contains(&key.as_str().unwrap()) {
-                assert_eq!(ours[key], *value, "{}: {key:?}", path.display());
+        for (key, value) in old_emissions.as_ref().and_then(Value::as_mapping).into_iter().flatten() {
+            if !managed.contains(&key.as_str().unwrap()) {
+                assert_eq!(emissions[key], *value, "{}: {key:?}", path.display());
             }
         }
     }
@@ -125,24 +126,24 @@ fn uneditable_cards_are_left_untouched() {
         let card = dir.path().join("README.md");
         let bytes = fs::read(&path).unwrap();
         fs::write(&card, &bytes).unwrap();
-        let error = write_card(&card, &footprint()).unwrap_err();
+        let error = CardWriter::new(&footprint()).write(&card).unwrap_err();
         assert_eq!(error.without_path().to_string(), wanted.trim_end(), "{}", path.display());
         assert!(error.to_string().starts_with(&format!("{}: line ", card.display())), "{error}");
-        assert_eq!(fs::read(&card).unwrap(), bytes, "{} is touched", path.display());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{} leaves something", path.display());
+        assert_eq!(fs::read(&card).unwrap(), bytes, "{} is modified", path.display());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{} leaves a file behind", path.display());
     }
 }
 
-/// The front matter as another parser reads it.
+/// The front matter, parsed by another YAML parser.
 fn parse_front_matter(card: &str) -> Mapping {
     match serde_yaml::from_str(&front_matter_yaml(card)).unwrap() {
         Value::Null => Mapping::new(),
         Value::Mapping(mapping) => mapping,
-        other => panic!("{other:?} is no mapping"),
+        other => panic!("{other:?} is not a mapping"),
     }
 }
 
-/// As text, in which a number that is none equals itself.
+/// The mapping as text, in which NaN equals NaN.
 fn debug_text(mapping: &Mapping) -> String {
     format!("{mapping:?}")
 }

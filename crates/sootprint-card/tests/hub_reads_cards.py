@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Lets Hugging Face's own Python client read each card that the crate writes.
+"""Reads each card that the crate writes with Hugging Face's own Python client.
 
-It writes the cards (`cargo run --example write_cards`), makes a virtual environment with huggingface_hub beside them,
-loads each card, compares all keys that are not ours and the body, and asks the client's own filter by emissions
-whether it finds the value that was written. It fails when nothing was compared.
+Writes the cards (`cargo run --example write_cards`), creates a virtual environment with huggingface_hub next to them,
+loads each card, compares the body and all keys that the crate does not write, and checks that the client's own filter
+by emissions finds the written value. Fails if nothing was compared.
 
 Usage: python3 crates/sootprint-card/tests/hub_reads_cards.py
 """
@@ -17,9 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "python"))
 from hub_client import ROOT, TARGET, VERSION, run_with_client  # noqa: E402
 
-OURS = {"co2_eq_emissions", "dia_report", "dia_version"}
-# The client takes the text below an empty front matter for YAML, and no more once there is one.
-MISREAD_BEFORE = {"02-empty-block-with-a-rule-below": {"text": "body"}}
+MANAGED = {"co2_eq_emissions", "dia_report", "dia_version"}
+# The client parses the text below an empty front matter as YAML. Adding a key corrects that.
+MISREAD_BEFORE = {"02-empty-front-matter-above-rule": {"text": "body"}}
 
 
 def main():
@@ -44,14 +44,14 @@ def check(folder):
             failures.append(f"{card['name']}: {type(error).__name__}: {error}")
     for failure in failures:
         print(failure, file=sys.stderr)
-    print(f"huggingface_hub {VERSION} read {len(written)} cards and {keys} keys of others")
+    print(f"huggingface_hub {VERSION} read {len(written)} cards and {keys} keys of other authors")
     print(f"{len(written) - len(failures)} passed, {len(failures)} failed")
     if failures or len(written) < 60 or keys < 100:
-        sys.exit("the client disagrees, or there was too little to read")
+        sys.exit("the client disagrees, or too few cards were compared")
 
 
 def check_card(folder, card):
-    """The number of keys that were compared."""
+    """Compares a card and returns the number of compared keys."""
     from huggingface_hub import ModelCard
 
     path = folder / f"{card['name']}.md"
@@ -64,24 +64,24 @@ def check_card(folder, card):
     if not card["has_before"]:
         return 0
     before = ModelCard.load(folder / f"{card['name']}.before.md")
-    others = {key: value for key, value in data.items() if key not in OURS}
-    expected = {key: value for key, value in before.data.to_dict().items() if key not in OURS}
+    others = {key: value for key, value in data.items() if key not in MANAGED}
+    expected = {key: value for key, value in before.data.to_dict().items() if key not in MANAGED}
     if card["name"] in MISREAD_BEFORE:
         assert (expected, others) == (MISREAD_BEFORE[card["name"]], {}), f"{expected}, {others}"
         return 0
-    # As text, in which a number that is none equals itself; the order of the keys counts.
+    # As text, in which NaN equals NaN. The order of the keys counts.
     assert repr(others) == repr(expected), f"{others} is not {expected}"
-    assert without_ours(after.text) == without_ours(before.text), "the body is another"
+    assert without_generated(after.text) == without_generated(before.text), "the body differs"
     return len(others)
 
 
 def check_emissions(path, data, grams):
-    """The value in the file, the value that YAML gives and the one that the client's filter finds are one."""
+    """Checks that the file, the YAML parser and the client's filter give the same value."""
     from huggingface_hub import ModelInfo
     from huggingface_hub.utils.endpoint_helpers import _is_emission_within_threshold
 
     text = re.search(r"^ +\"?emissions\"?: (\S+)\s*$", path.read_text(encoding="utf-8"), re.MULTILINE).group(1)
-    assert re.fullmatch(r"\d+(\.\d{1,4})?", text), f"{text} is no plain decimal"
+    assert re.fullmatch(r"\d+(\.\d{1,4})?", text), f"{text} is not a plain decimal"
     value = float(text)
     assert value == max(round(grams, 4), 0.0001) or abs(value - grams) <= 1e-15 * grams, f"{text} for {grams}"
     assert data["co2_eq_emissions"]["emissions"] == value
@@ -91,8 +91,8 @@ def check_emissions(path, data, grams):
     assert not _is_emission_within_threshold(info, None, value * 0.999), f"the filter finds less than {text}"
 
 
-def without_ours(text):
-    """The body without the region and the values that were filled in, and without line breaks at its ends."""
+def without_generated(text):
+    """Returns the body without the section and the filled-in values, and without surrounding line breaks."""
     text = re.sub(r" <!-- sootprint:([^>]*)-->.*?<!-- /sootprint -->", r"\1", text)
     begin, end = "<!-- sootprint:begin -->", "<!-- sootprint:end -->"
     text = re.sub(f"{begin}(?:(?!{begin}).)*{end}", "", text, flags=re.DOTALL)

@@ -1,6 +1,6 @@
-//! What holds for every card and every block.
+//! Properties that hold for every card and every block.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may stop at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers may panic")]
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -8,7 +8,7 @@ use serde_yaml::Value;
 use sootprint_card::{EmissionsBlock, ModelCard};
 use sootprint_core::{Co2e, Energy};
 
-/// Keys with their lines, of the shapes that an editor stumbles over. Their names differ, so that any may meet.
+/// Entries that are difficult for an editor. Their names differ, so that they can be combined.
 const OTHER_ENTRIES: [&str; 14] = [
     "license: mit   # ours\n",
     "# a comment between\n",
@@ -26,7 +26,7 @@ const OTHER_ENTRIES: [&str; 14] = [
     "model-index:\n  - name: n\n    results:\n    - {task: t}\n",
 ];
 
-/// Values of our key that others have written, without its key.
+/// Values of `co2_eq_emissions` by other authors, without the key.
 const OLD_VALUES: [&str; 12] = [
     " 12.3 # scalar\n",
     "\n",
@@ -49,11 +49,11 @@ fn other_entries() -> impl Strategy<Value = Vec<&'static str>> {
     proptest::sample::subsequence(OTHER_ENTRIES.to_vec(), 0..6).prop_shuffle()
 }
 
-/// Lines without a common key, for in front of ours and behind it.
+/// Entries before and after `co2_eq_emissions`, without a common key.
 fn surrounding_entries() -> impl Strategy<Value = (String, String)> {
     (other_entries(), any::<prop::sample::Index>()).prop_map(|(pieces, index)| {
-        let (front, behind) = pieces.split_at(index.index(pieces.len() + 1));
-        (front.concat(), behind.concat())
+        let (front, rest) = pieces.split_at(index.index(pieces.len() + 1));
+        (front.concat(), rest.concat())
     })
 }
 
@@ -79,22 +79,22 @@ fn parse_front_matter(card: &str) -> Value {
 
 proptest! {
     #[test]
-    fn edit_preserves_surrounding_bytes((front, behind) in surrounding_entries(), old in select(OLD_VALUES.to_vec()), body in select(BODIES.to_vec()), block in arbitrary_block(), crlf: bool) {
+    fn edit_preserves_surrounding_bytes((front, rest) in surrounding_entries(), old in select(OLD_VALUES.to_vec()), body in select(BODIES.to_vec()), block in arbitrary_block(), crlf: bool) {
         let line_break = |text: &str| if crlf { text.replace('\n', "\r\n") } else { text.to_owned() };
-        let (before, after) = (line_break(&format!("---\n{front}co2_eq_emissions:")), line_break(&format!("{behind}---\n{body}")));
+        let (before, after) = (line_break(&format!("---\n{front}co2_eq_emissions:")), line_break(&format!("{rest}---\n{body}")));
         let card = ModelCard::parse(format!("{before}{}{after}", line_break(old))).unwrap();
         let written = card.with_emissions(&block).unwrap();
 
         prop_assert!(written.text().starts_with(&before), "{}", written.text());
         prop_assert!(written.text().ends_with(&after), "{}", written.text());
-        let ours = &written.text()[before.len()..written.text().len() - after.len()];
-        prop_assert!(!crlf || ours.matches('\n').count() == ours.matches("\r\n").count(), "{ours:?}");
+        let written_value = &written.text()[before.len()..written.text().len() - after.len()];
+        prop_assert!(!crlf || written_value.matches('\n').count() == written_value.matches("\r\n").count(), "{written_value:?}");
         prop_assert_eq!(written.with_emissions(&block).unwrap(), written);
     }
 
     #[test]
-    fn serde_yaml_reads_written_block((front, behind) in surrounding_entries(), old in select(OLD_VALUES.to_vec()), block in arbitrary_block()) {
-        let before = format!("---\n{front}co2_eq_emissions:{old}{behind}---\n");
+    fn serde_yaml_reads_written_block((front, rest) in surrounding_entries(), old in select(OLD_VALUES.to_vec()), block in arbitrary_block()) {
+        let before = format!("---\n{front}co2_eq_emissions:{old}{rest}---\n");
         let written = ModelCard::parse(before.as_str()).unwrap().with_emissions(&block).unwrap();
         let (mut old, mut new) = (parse_front_matter(&before), parse_front_matter(written.text()));
         let old_emissions = old.as_mapping_mut().unwrap().shift_remove("co2_eq_emissions").unwrap();
@@ -124,14 +124,14 @@ proptest! {
 
     #[test]
     fn removal_undoes_addition(yaml in other_entries(), body in select(BODIES.to_vec()), block in arbitrary_block(), bare: bool, crlf: bool, bom: bool) {
-        // A front matter of nothing at all is the one that does not come back: the Hub reads on behind it.
+        // Only an empty front matter is not restored: the Hub does not end it at the second `---`.
         let yaml = yaml.concat();
         let front = if bare || yaml.trim().is_empty() { String::new() } else { format!("---\n{yaml}---\n") };
         let body = if front.is_empty() { body.trim_start_matches("---\nco2") } else { body };
         let text = format!("{}{front}{body}", if bom { "\u{feff}" } else { "" });
         let text = if crlf { text.replace('\n', "\r\n") } else { text };
         let Ok(card) = ModelCard::parse(text.as_str()) else {
-            // Only a body that begins with a rule may be taken for a front matter.
+            // Only a body that starts with a rule can be parsed as front matter.
             prop_assert!(front.is_empty() && body.trim_start().starts_with("---"));
             return Ok(());
         };

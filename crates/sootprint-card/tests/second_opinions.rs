@@ -1,17 +1,17 @@
-//! What others say of the written cards: a lossless YAML editor, and the report's own schema.
+//! Checks written cards with independent tools: a lossless YAML editor, and the schema of the report.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may stop at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers may panic")]
 
 mod cases;
 
 use std::str::FromStr as _;
 
 use serde_json::{Value, json};
-use sootprint_card::{BaseModelRelation, CardOptions, apply, apply_with};
+use sootprint_card::{BaseModelRelation, CardOptions, CardWriter};
 use sootprint_core::Footprint;
 use yaml_edit::Document;
 
-use cases::{MANAGED_KEYS, editable_cards, footprint, front_matter_yaml};
+use cases::{MANAGED_KEYS, apply, editable_cards, footprint, front_matter_yaml};
 
 #[test]
 fn yaml_edit_reads_same_other_values() {
@@ -26,13 +26,13 @@ fn yaml_edit_reads_same_other_values() {
     assert!(compared > 120, "{compared} values of other keys");
 }
 
-/// The keys that are not ours and their values, as they are written, without the comments and blanks around them.
+/// The keys that the crate does not write and their values, as written, without surrounding comments and blanks.
 fn other_entries(yaml: &str) -> Vec<(String, String)> {
     if yaml.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Vec::new();
     }
     let document = Document::from_str(yaml).unwrap();
-    assert_eq!(document.to_string(), yaml, "the editor itself loses something");
+    assert_eq!(document.to_string(), yaml, "the YAML editor itself is lossless");
     let mapping = document.as_mapping().unwrap();
     let entries = mapping.entries().map(|entry| {
         let text = |node: Option<yaml_edit::YamlNode>| node.map_or_else(String::new, |node| node.to_string());
@@ -68,16 +68,16 @@ fn report_matches_schema_for_all_runs() {
     for (what, footprint) in run_variants() {
         for relation in relations {
             let options = CardOptions::default().relation(relation);
-            let (written, _) = apply_with("# T\n", &footprint, &options).unwrap();
+            let (written, _) = CardWriter::new(&footprint).options(options).apply("# T\n").unwrap();
             let report = parse_report(&written);
             assert!(validator.is_valid(&report), "{what}: {report}");
             assert_eq!(report["scope"], "incremental");
-            assert_eq!(report["footprint"].get("water_liters"), None, "nobody measured it");
+            assert_eq!(report["footprint"].get("water_liters"), None, "water is not measured");
         }
     }
     let (_, fine_tuning) = run_variants().remove(1);
     let options = CardOptions::default().relation(BaseModelRelation::Adapter);
-    let report = parse_report(&apply_with("# T\n", &fine_tuning, &options).unwrap().0);
+    let report = parse_report(&CardWriter::new(&fine_tuning).options(options).apply("# T\n").unwrap().0);
     assert_eq!(report["lineage"], json!([{"model": "org/base", "relation": "adapter"}]));
 }
 
@@ -124,7 +124,7 @@ fn run_variants() -> Vec<(&'static str, Footprint)> {
             }),
         ),
         (
-            "on a processor alone",
+            "on a CPU only",
             with(|it| {
                 it["components"].as_array_mut().unwrap().drain(..2);
             }),

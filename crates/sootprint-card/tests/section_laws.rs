@@ -1,13 +1,13 @@
-//! What holds for the section in every body.
+//! Properties of the section that hold for every body.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may stop at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers may panic")]
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use sootprint_card::{CardOptions, ModelCard, apply, apply_with};
+use sootprint_card::{CardError, CardOptions, CardUpdate, CardWriter, ModelCard};
 use sootprint_core::{Co2e, Footprint};
 
-/// Lines of Markdown over which an editor of one section stumbles.
+/// Lines of Markdown that are difficult for an editor of one section.
 const BODY_PIECES: [&str; 23] = [
     "# Title\n",
     "## Environmental Impact\n",
@@ -44,30 +44,42 @@ fn arbitrary_body() -> impl Strategy<Value = String> {
     )
 }
 
+fn apply(text: &str, footprint: &Footprint) -> Result<(String, CardUpdate), CardError> {
+    CardWriter::new(footprint).apply(text)
+}
+
+fn apply_with(
+    text: &str,
+    footprint: &Footprint,
+    options: &CardOptions,
+) -> Result<(String, CardUpdate), CardError> {
+    CardWriter::new(footprint).options(options.clone()).apply(text)
+}
+
 fn footprint_with_grams(grams: f64) -> Footprint {
     let mut footprint = Footprint::from_json(include_str!("footprint.json")).unwrap();
     footprint.emissions.best = Co2e::from_grams(grams);
     footprint
 }
 
-/// The card without what stands between our comments, by another reading than the crate's.
+/// The card without the generated parts, found by a second implementation.
 fn strip_generated(card: &str) -> String {
     let mut rest = String::new();
-    let mut behind = card;
-    while let Some((before, ours)) = behind.split_once(" <!-- sootprint:") {
-        let Some((old, value)) = ours.split_once("-->") else { break };
+    let mut after = card;
+    while let Some((before, generated)) = after.split_once(" <!-- sootprint:") {
+        let Some((old, value)) = generated.split_once("-->") else { break };
         let Some((_, next)) = value.split_once("<!-- /sootprint -->") else { break };
         rest += before;
         rest += old;
-        behind = next;
+        after = next;
     }
-    rest += behind;
-    let (before, region) = rest.split_once("<!-- sootprint:begin -->").unwrap();
-    let (_, behind) = region.split_once("<!-- sootprint:end -->").unwrap();
-    format!("{before}{behind}")
+    rest += after;
+    let (before, section) = rest.split_once("<!-- sootprint:begin -->").unwrap();
+    let (_, after) = section.split_once("<!-- sootprint:end -->").unwrap();
+    format!("{before}{after}")
 }
 
-/// Without its line breaks, of which the region brings its own.
+/// The text without line breaks: the section adds its own.
 fn strip_line_breaks(text: &str) -> String {
     text.replace(['\r', '\n'], "")
 }

@@ -6,8 +6,8 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use sootprint::Footprint;
 use sootprint_card::{
-    BaseModelRelation, CardLint, CardOptions, CardTemplate, CardUpdate, EmissionsBlock, ModelCard, Severity,
-    UpdateKind, write_card_with,
+    BaseModelRelation, CardLint, CardOptions, CardUpdate, CardWriter, EmissionsBlock, ModelCard, Severity,
+    UpdateKind,
 };
 
 use crate::args::{CardCheckArgs, CardCommand, CardShowArgs, CardWriteArgs};
@@ -36,7 +36,7 @@ fn write(arguments: &CardWriteArgs) -> anyhow::Result<()> {
         options = options.with_base_model_card(ModelCard::open(base)?);
     }
     let card = &arguments.card;
-    let update = write_card_with(card, &footprint, &CardTemplate::default(), &options)?;
+    let update = CardWriter::new(&footprint).options(options).write(card)?;
     if arguments.json {
         print(&to_pretty_json(&CardUpdateJson::new(card, &update))?)?;
         return Ok(());

@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use sootprint::{Footprint, Run, RunBuilder, RunStatus, list_runs};
-use sootprint_card::{BaseModelRelation, CardOptions, CardTemplate, write_card_with};
+use sootprint_card::{BaseModelRelation, CardOptions, CardWriter};
 use sootprint_hub::ModelUpload;
 use sootprint_live::InstanceMetadataClient;
 
@@ -143,7 +143,7 @@ fn finish_run(run: Run, arguments: &RunArgs, exit: CommandExit) {
 fn write_model_card(arguments: &RunArgs, footprint: &Footprint) {
     let Some(path) = &arguments.card else { return };
     let options = CardOptions::default().plot(true).relation(arguments.relation.map(BaseModelRelation::from));
-    match write_card_with(path, footprint, &CardTemplate::default(), &options) {
+    match CardWriter::new(footprint).options(options).write(path) {
         Ok(update) => {
             eprint_message(format_args!("{} has the emissions", path.display()));
             card::eprint_card_update(&update);

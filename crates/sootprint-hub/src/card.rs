@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use sootprint::Footprint;
-use sootprint_card::{CardError, CardOptions, CardTemplate, ModelCard, apply_with, write_card_with};
+use sootprint_card::{CardError, CardOptions, CardTemplate, CardWriter, ModelCard};
 
 use crate::error::PushError;
 use crate::files::CARD_FILE;
@@ -105,7 +105,8 @@ impl LocalCard {
             Some(edited) => MergedCard::new(edited, CardOrigin::Local, self),
             None => {
                 let new_card = new_card.title_or(&name.name).with_defaults_from(&self.path);
-                let text = new_card.render_with(footprint, options)?;
+                let writer = CardWriter::new(footprint).options(options.clone()).template(new_card);
+                let text = writer.render()?;
                 MergedCard::new(
                     EditedCard { text, replaced_emissions: None, replaced_report: None },
                     CardOrigin::New,
@@ -195,7 +196,7 @@ impl MergedCard {
         match (&self.origin, &self.local.original) {
             // What was added to the card since it was read stays in it.
             (CardOrigin::Local, _) => {
-                write_card_with(path, footprint, &CardTemplate::default(), options)?;
+                CardWriter::new(footprint).options(options.clone()).write(path)?;
                 Ok(true)
             }
             (CardOrigin::Remote | CardOrigin::New, None) => {
@@ -227,7 +228,9 @@ impl MergedCard {
 
 impl EditedCard {
     fn from_bytes(bytes: Vec<u8>, footprint: &Footprint, options: &CardOptions) -> Result<Self, CardError> {
-        let (text, written) = apply_with(ModelCard::from_bytes(bytes)?.text(), footprint, options)?;
+        let (text, written) = CardWriter::new(footprint)
+            .options(options.clone())
+            .apply(ModelCard::from_bytes(bytes)?.text())?;
         Ok(Self {
             text,
             replaced_emissions: written.replaced_emissions,
@@ -238,7 +241,7 @@ impl EditedCard {
 
 /// Whether a text is a card with exactly this footprint in it.
 fn is_up_to_date(text: &str, footprint: &Footprint, options: &CardOptions) -> bool {
-    apply_with(text, footprint, options).is_ok_and(|(again, _)| again == *text)
+    CardWriter::new(footprint).options(options.clone()).apply(text).is_ok_and(|(again, _)| again == *text)
 }
 
 #[cfg(test)]

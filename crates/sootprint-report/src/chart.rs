@@ -1,19 +1,35 @@
-//! A footprint drawn with letters: power over time, and the components' parts of the energy.
+//! A text chart of a footprint: power over time, and the energy share of each component.
 
 use sootprint_core::{ComponentKind, ComponentSummary, Footprint, MeasurementMethod, Power};
 
-/// Where the drawings begin, as the texts of a report do, and how wide they are.
+/// The column in which curve and bars start, the same as for the text of a report.
 const TEXT_COLUMN: usize = 8;
+
+/// The width of the curve in characters.
 const CURVE_WIDTH: usize = 72;
+
+/// The width of a bar of 100 % in characters.
 const BAR_WIDTH: usize = 40;
 
-/// From an eighth to the whole of a line's height.
+/// Block characters from one eighth to the full height of a line.
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// More bars than these say less than one for each kind.
+/// With more components than this, each kind gets one bar.
 const MAX_BARS: usize = 12;
 
-/// Power over time and the components' shares of the energy, as lines of text; empty without any figure.
+/// Returns power over time and the energy share of each component as lines of text, at most 80 characters wide. The text
+/// is empty if the footprint contains neither power nor energy.
+///
+/// Power is the sum of all components, from zero to the peak. Modelled energy has a lighter fill than measured energy.
+///
+/// ```
+/// # let json = include_str!("../tests/sample.json");
+/// let footprint = sootprint_core::Footprint::from_json(json)?;
+/// let text = sootprint_report::chart(&footprint);
+/// assert!(text.starts_with("Power   ████"));
+/// assert!(text.contains("87.5 %\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn chart(footprint: &Footprint) -> String {
     render_curve(&footprint.power) + &render_bars(footprint)
@@ -36,7 +52,7 @@ fn render_curve(trace: &[(f64, f64)]) -> String {
     )
 }
 
-/// The mean power of each of the curve's columns. A point of the trace is the mean since the point before.
+/// The mean power in each column of the curve. A point of the trace is the mean since the previous point.
 fn column_means(trace: &[(f64, f64)]) -> Vec<f64> {
     let end = trace.last().map_or(0.0, |(seconds, _)| *seconds);
     if end <= 0.0 {
@@ -60,7 +76,7 @@ fn level_char(share: f64) -> char {
     LEVELS[eighth as usize - 1]
 }
 
-/// The components' parts of the energy, in the order of the report.
+/// The energy share of each component, in the order of the report.
 fn render_bars(footprint: &Footprint) -> String {
     let components: Vec<&ComponentSummary> =
         footprint.components.iter().filter(|component| component.method.is_some()).collect();
@@ -106,7 +122,7 @@ fn bars_by_component(components: &[&ComponentSummary]) -> Vec<ChartBar> {
     components.iter().map(bar).collect()
 }
 
-/// One bar for all that are measured of a kind, and one for all that are modelled.
+/// One bar per kind for the measured components, and one for the modelled ones.
 fn bars_by_kind(components: &[&ComponentSummary]) -> Vec<ChartBar> {
     let mut bars: Vec<ChartBar> = Vec::new();
     for component in components {
@@ -137,7 +153,7 @@ mod tests {
 
     #[test]
     fn curve_columns_are_time_means() {
-        // A third of the time at 300 W, then 600 W, which is where the curve ends.
+        // 300 W for a third of the time, then 600 W until the end.
         let means = column_means(&[(10.0, 300.0), (30.0, 600.0)]);
         assert_eq!(means.len(), CURVE_WIDTH);
         let near = |one: f64, other: f64| (one - other).abs() < 1e-9;

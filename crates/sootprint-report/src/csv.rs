@@ -2,7 +2,7 @@
 
 use sootprint_core::{Footprint, RunStatus};
 
-/// One row for the whole run, then one for each component, epoch and phase. What a row has not is empty.
+/// The columns of every row. A value that a row does not have is empty.
 const COLUMNS: [&str; 15] = [
     "run",
     "row",
@@ -21,15 +21,28 @@ const COLUMNS: [&str; 15] = [
     "high_grams",
 ];
 
-/// The table could not be written.
+/// A table that cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the footprints as CSV")]
 pub struct CsvError(#[source] ::csv::Error);
 
-/// Footprints as CSV: a row for each run, then one for each of its components, epochs and phases.
+/// Returns footprints as CSV, with one row for each run, followed by one for each of its components, epochs and phases.
+///
+/// The column `row` contains the kind of row: `run`, `GPU`, `CPU`, `memory`, `epoch` or `phase`. Energies are in joules,
+/// power in watts, durations in seconds and emissions in grams of CO2e. A component that could not be measured has empty
+/// figures.
+///
+/// ```
+/// # let json = include_str!("../tests/sample.json");
+/// let footprint = sootprint_core::Footprint::from_json(json)?;
+/// let table = sootprint_report::to_csv(&[footprint])?;
+/// assert!(table.starts_with("run,row,name,id,method,"));
+/// assert_eq!(table.lines().filter(|line| line.contains(",epoch,")).count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// [`CsvError`] when the table cannot be written.
+/// [`CsvError`] if the table cannot be written.
 pub fn to_csv(footprints: &[Footprint]) -> Result<String, CsvError> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     writer.write_record(COLUMNS).map_err(CsvError)?;
@@ -64,7 +77,7 @@ fn csv_rows(footprint: &Footprint) -> Vec<CsvRow> {
     for component in &footprint.components {
         let mut row = start(component.kind.name());
         row.extend([("name", component.name.clone()), ("id", component.id.clone())]);
-        // What could not be measured has no figures.
+        // An unmeasured component has no figures, and no zeros.
         if let Some(method) = component.method {
             row.extend([
                 ("method", method.as_str().to_owned()),
@@ -119,7 +132,7 @@ mod tests {
         assert_eq!(rows.len(), 1 + components + footprint.epochs.len() + footprint.phases.len());
         assert_eq!(&rows[0][column("energy_j")], "2880000");
         let unmeasured = footprint.components.iter().position(|it| it.method.is_none()).unwrap();
-        assert_eq!(&rows[1 + unmeasured][column("energy_j")], "", "no figure is no zero");
+        assert_eq!(&rows[1 + unmeasured][column("energy_j")], "", "an unmeasured component has no figure");
         assert!(rows.iter().all(|row| row[column("run")] == footprint.run.id));
     }
 }

@@ -1,10 +1,12 @@
-//! Renders a footprint for people and for other tools: a chart for the terminal, CSV, and a plot as PNG.
+//! Renders footprints: a text chart for the terminal, CSV for spreadsheets, and a plot as PNG.
 //!
 //! # Limits
-//! - The plot's font has Latin, Greek and Cyrillic letters only.
+//! - A point of the power curve is a mean since the previous point; shorter peaks are not visible.
+//! - [`chart`] sums up components by kind if there are more than 12; the plot shows at most 10 bars.
+//! - The font of the plot has Latin, Greek and Cyrillic letters only.
 //!
 //! # Features
-//! - `plot`: [`render_plot`].
+//! - `plot`: adds `render_plot`, which needs a plotting crate, a PNG encoder and a font.
 
 #![forbid(unsafe_code)]
 

@@ -1,53 +1,47 @@
-//! The picture beside the card: power over time with the epochs marked, and energy by component.
+//! The plot next to a card: power over time with the epochs marked, and energy by component.
 
 mod bars;
 mod canvas;
 mod curve;
 
-use std::error::Error;
-
 use plotters::prelude::*;
 use sootprint_core::format::significant_digits;
 use sootprint_core::{Footprint, MeasurementMethod};
 
-use bars::{EnergyBar, draw_bars};
+use bars::{BAR_HEIGHT, EnergyBar, draw_bars};
 use canvas::{
-    MEASURED_COLOR, MIXED_COLOR, MODELLED_COLOR, MUTED_COLOR, PLOT_SIZE, PlotArea, TEXT_COLOR, TextAnchor,
-    draw_text, encode_png, register_plot_font,
+    BoxedError, MEASURED_COLOR, MIXED_COLOR, MODELLED_COLOR, MUTED_COLOR, PLOT_SIZE, PlotArea, TEXT_COLOR,
+    TextAnchor, draw_text, encode_png, register_plot_font, truncate_text,
 };
 use curve::{PowerCurve, draw_curve};
 
-/// Why a picture could not be drawn; the caller has no use for the details.
-type BoxedError = Box<dyn Error + Send + Sync>;
-
-/// The plot could not be rendered.
+/// A plot that cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot render the plot")]
 pub struct PlotError(#[source] BoxedError);
 
-/// Pixels above the curve, for what is shown.
+/// The height of the title in pixels.
 const TITLE_HEIGHT: u32 = 84;
 
-/// Pixels for a component's bar, and around all of them.
-const BAR_HEIGHT: u32 = 38;
+/// The space around the bars in pixels.
 const BARS_MARGIN: u32 = 84;
 
-/// The picture of a run as a PNG: power over time with the epochs marked, and energy by component. None when the
-/// footprint has no trace of its power.
+/// Returns the plot of a run as a PNG: power over time with the epochs marked, and energy by component. `None` if the
+/// footprint has no power curve.
 ///
-/// What was modelled has another colour than what was measured, and the curve, which is the sum of both, says how much
-/// of it was modelled. Boards are called gpu0, gpu1 and so on.
+/// Measured and modelled energy have different colours. The curve is the sum of both, and the subtitle states the
+/// modelled share. GPUs are numbered `gpu0`, `gpu1` and so on, because their UUIDs are not published.
 ///
 /// ```
 /// # let json = include_str!("../../sootprint-card/tests/footprint.json").replace("\"power\": []", "\"power\": [[60.0, 1400.0]]");
 /// # let footprint = sootprint_core::Footprint::from_json(&json)?;
-/// let png = sootprint_report::render_plot(&footprint)?.expect("the footprint has a trace of its power");
+/// let png = sootprint_report::render_plot(&footprint)?.expect("the footprint has a power curve");
 /// assert!(png.starts_with(b"\x89PNG"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
-/// [`PlotError`] when it cannot be drawn.
+/// [`PlotError`] if the plot cannot be rendered.
 pub fn render_plot(footprint: &Footprint) -> Result<Option<Vec<u8>>, PlotError> {
     let Some(curve) = PowerCurve::from_footprint(footprint) else { return Ok(None) };
     draw_plot(footprint, &curve).map(Some).map_err(PlotError)
@@ -61,7 +55,7 @@ fn draw_plot(footprint: &Footprint, curve: &PowerCurve) -> Result<Vec<u8>, Boxed
         let whole = BitMapBackend::with_buffer(&mut pixels, PLOT_SIZE).into_drawing_area();
         whole.fill(&WHITE)?;
         let (title_area, below) = whole.split_vertically(TITLE_HEIGHT);
-        // At most half of the picture: there are never more than a dozen bars.
+        // At most half of the plot: the number of bars is limited.
         let height = BARS_MARGIN + BAR_HEIGHT * u32::try_from(bars.len())?;
         let (curve_area, bars_area) = below.split_vertically(PLOT_SIZE.1 - TITLE_HEIGHT - height);
         draw_title(&title_area, footprint)?;
@@ -72,7 +66,7 @@ fn draw_plot(footprint: &Footprint, curve: &PowerCurve) -> Result<Vec<u8>, Boxed
     encode_png(&pixels)
 }
 
-/// The curve is the sum of all components: it has the colour of the measured ones only when all of them were.
+/// The colour of the curve, which is the sum of all components: a third colour if only some were measured.
 fn curve_color(footprint: &Footprint) -> RGBColor {
     let is_modelled = |method: MeasurementMethod| method == MeasurementMethod::Modelled;
     let mut methods = footprint.components.iter().filter_map(|component| component.method);
@@ -83,19 +77,11 @@ fn curve_color(footprint: &Footprint) -> RGBColor {
     }
 }
 
-/// As much of a text as fits.
-fn truncate_text(text: &str, max_chars: usize) -> String {
-    match text.chars().count() {
-        count if count <= max_chars => text.to_owned(),
-        _ => text.chars().take(max_chars - 3).chain("...".chars()).collect(),
-    }
-}
-
-/// The figures of the run, and how much of its energy nobody measured.
+/// The figures of the run, and the share of its energy that is modelled.
 fn draw_title(area: &PlotArea<'_>, footprint: &Footprint) -> Result<(), BoxedError> {
     let energy = &footprint.energy;
     let title = format!(
-        "{}: {} and {} CO2eq",
+        "{}: {} and {} CO2e",
         truncate_text(&footprint.hardware, 50),
         energy.facility,
         footprint.emissions.best

@@ -1,6 +1,11 @@
 use super::*;
-use crate::BaseModelRelation;
+use crate::base_model::BASE_MODEL_RELATION_KEY;
 use crate::fixtures;
+use crate::options::BaseModelRelation;
+
+fn apply(text: &str, footprint: &Footprint) -> Result<(String, CardUpdate), CardError> {
+    CardWriter::new(footprint).apply(text)
+}
 
 #[test]
 fn fine_tuning_names_base_model_once() {
@@ -44,7 +49,7 @@ fn replaced_foreign_emissions_are_reported() {
         assert_eq!(
             apply(&text, &fixtures::footprint()).unwrap().1.replaced_emissions,
             None,
-            "our own value is not foreign"
+            "a generated value is not foreign"
         );
         written.replaced_emissions
     };
@@ -69,7 +74,7 @@ fn card_is_created_edited_or_unchanged() {
     let folder = dir.path().join("digits");
     fs::create_dir(&folder).unwrap();
     let path = folder.join("README.md");
-    let write = |footprint: &Footprint| write_card(&path, footprint).unwrap().kind;
+    let write = |footprint: &Footprint| CardWriter::new(footprint).write(&path).unwrap().kind;
 
     assert_eq!(write(&fixtures::footprint()), UpdateKind::Created);
     assert!(fs::read_to_string(&path).unwrap().contains("\n# digits\n"));
@@ -85,7 +90,7 @@ fn unreadable_card_is_not_modified() {
     let path = dir.path().join("README.md");
     let broken = "---\na: 1\na: 2\n---\n";
     fs::write(&path, broken).unwrap();
-    let error = write_card(&path, &fixtures::footprint()).unwrap_err();
+    let error = CardWriter::new(&fixtures::footprint()).write(&path).unwrap_err();
     assert!(matches!(error.without_path(), CardError::DuplicateKey { .. }), "{error}");
     assert!(error.to_string().starts_with(&format!("{}: line 3, column 1: ", path.display())), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), broken);
@@ -96,7 +101,7 @@ fn unreadable_card_is_not_modified() {
 fn relation_requires_matching_base_model() {
     let options = CardOptions::default().relation(BaseModelRelation::Adapter);
     let relation = |card: &str, footprint: &Footprint| {
-        let (text, _) = apply_with(card, footprint, &options).unwrap();
+        let (text, _) = CardWriter::new(footprint).options(options.clone()).apply(card).unwrap();
         ModelCard::parse(text).unwrap().key_text(BASE_MODEL_RELATION_KEY).map(str::to_owned)
     };
     let adapter = Some("adapter".to_owned());
@@ -117,7 +122,7 @@ fn section_and_report_are_updated() {
     let body = |text: &str| text.split_once("# Digits").map(|(_, body)| body.to_owned());
     assert_eq!(body(&renewed), body(&expected));
     assert_eq!((renewed.matches("dia_report:").count(), renewed.matches("## Env").count()), (1, 1));
-    assert_eq!(written.replaced_report, None, "our own report is not foreign");
+    assert_eq!(written.replaced_report, None, "a generated report is not foreign");
     let foreign = "---\ndia_version: '0.1'\ndia_report: {tool: other}\n---\n";
     let (_, written) = apply(foreign, &fixtures::footprint()).unwrap();
     assert_eq!(written.replaced_report.as_deref(), Some("{tool: other}"));
@@ -130,12 +135,16 @@ fn plot_is_written_on_request() {
     let path = dir.path().join("README.md");
     let plot_path = dir.path().join(crate::PLOT_FILE);
     let write = |footprint: &Footprint, options: &CardOptions| {
-        let written = write_card_with(&path, footprint, &CardTemplate::default(), options).unwrap();
+        let written = CardWriter::new(footprint).options(options.clone()).write(&path).unwrap();
         (written.plot, fs::read_to_string(&path).unwrap().contains("](sootprint.png)"))
     };
     let with_plot = CardOptions::default().plot(true);
-    assert_eq!(write(&fixtures::footprint(), &with_plot), (None, false), "no trace of its power");
-    assert_eq!(write(&fixtures::with_epochs(), &CardOptions::default()), (None, false), "not asked for");
+    assert_eq!(write(&fixtures::footprint(), &with_plot), (None, false), "the footprint has no power curve");
+    assert_eq!(
+        write(&fixtures::with_epochs(), &CardOptions::default()),
+        (None, false),
+        "the plot is off by default"
+    );
     assert!(!plot_path.exists());
     assert_eq!(write(&fixtures::with_epochs(), &with_plot), (Some(plot_path.clone()), true));
     assert_eq!(
@@ -164,7 +173,7 @@ fn unmeasured_run_writes_no_card() {
     let dir = tempfile::tempdir().unwrap();
     let mut footprint = fixtures::footprint();
     footprint.components.clear();
-    let error = write_card(dir.path().join("README.md"), &footprint).unwrap_err();
+    let error = CardWriter::new(&footprint).write(dir.path().join("README.md")).unwrap_err();
     assert!(matches!(error, CardError::NotMeasured));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -3,11 +3,11 @@
 use sootprint_core::format::format_duration;
 use sootprint_core::{Energy, EpochSummary, Footprint};
 
-/// A table of at most this many epochs is read; a longer one is scrolled past.
+/// The maximum number of epochs in a table; more are summed up in a sentence.
 const MAX_TABLE_EPOCHS: usize = 20;
 
-/// A table when it is short, else the sum of it in a sentence.
-pub(super) fn epochs_text(footprint: &Footprint) -> Option<String> {
+/// A table, or for many epochs a sentence with their sum; `None` without epochs.
+pub(crate) fn epochs_text(footprint: &Footprint) -> Option<String> {
     let epochs = &footprint.epochs;
     match epochs.len() {
         0 => None,
@@ -18,8 +18,8 @@ pub(super) fn epochs_text(footprint: &Footprint) -> Option<String> {
                 .map(Energy::from_joules);
             let sum: Energy = epochs.iter().map(|epoch| epoch.energy).sum();
             Some(format!(
-                "The {count} epochs used {sum} in the hardware, each {least} to {most}; what is missing of the total \
-                 was used between and around them."
+                "The {count} epochs used {sum} at the components, {least} to {most} each; the rest of the total was used \
+                 before, between and after them."
             ))
         }
     }
@@ -29,14 +29,14 @@ fn epochs_table(epochs: &[EpochSummary]) -> String {
     let has_attempts = epochs.iter().any(|epoch| epoch.attempt > 1);
     let attempt = |text: String| if has_attempts { format!(" {text} |") } else { String::new() };
     let mut lines = vec![
-        format!("| Epoch |{} Time | Energy | CO2eq |", attempt("Attempt".to_owned())),
+        format!("| Epoch |{} Time | Energy | CO2e |", attempt("Attempt".to_owned())),
         format!("|---:|{}---:|---:|---:|", if has_attempts { "---:|" } else { "" }),
     ];
     lines.extend(epochs.iter().map(|epoch| {
         format!(
             "| {}{} |{} {} | {} | {} |",
             epoch.epoch,
-            if epoch.completed { "" } else { " (not finished)" },
+            if epoch.completed { "" } else { " (incomplete)" },
             attempt(epoch.attempt.to_string()),
             format_duration(epoch.duration_s),
             epoch.energy,

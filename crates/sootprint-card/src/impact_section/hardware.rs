@@ -1,12 +1,12 @@
-//! The hardware in the section: for how long it was in use, how its energy was found, what is missing.
+//! The hardware in the section: its time in use, how its energy was measured, and what is missing.
 
 use sootprint_core::format::{format_duration, join_list, significant_digits};
 use sootprint_core::{ComponentKind, ComponentSummary, Footprint, MeasurementMethod};
 
 use crate::format::escape_markdown;
 
-/// Device-hours: each board, or without boards each processor, for as long as it was in use.
-pub(super) fn device_hours_text(footprint: &Footprint) -> Option<String> {
+/// Device-hours: the time in use, summed over all GPUs, or over all CPUs if there is no GPU.
+pub(crate) fn device_hours_text(footprint: &Footprint) -> Option<String> {
     let of = |kind| footprint.components.iter().filter(move |component| component.kind == kind);
     let kind = if of(ComponentKind::Gpu).next().is_some() { ComponentKind::Gpu } else { ComponentKind::Cpu };
     let count = of(kind).count();
@@ -15,19 +15,19 @@ pub(super) fn device_hours_text(footprint: &Footprint) -> Option<String> {
     Some(format!("{hours} (device-hours of {count} {}{})", kind.name(), if count == 1 { "" } else { "s" }))
 }
 
-/// The seconds for which all components of a kind were in use, added up.
+/// The time in use in seconds, summed over all components of a kind.
 pub(crate) fn device_seconds(footprint: &Footprint, kind: ComponentKind) -> f64 {
     let components = footprint.components.iter().filter(|component| component.kind == kind);
     let seconds = components.map(|component| match component.measured_s + component.unmeasured_s {
-        // What was never read was in use all the same.
+        // A component without any reading was in use for the whole run.
         seconds if seconds <= 0.0 => footprint.run.duration_s,
         seconds => seconds,
     });
     seconds.sum()
 }
 
-/// The hardware whose energy was found in one of these ways, and its part of the total.
-pub(super) fn methods_text(
+/// The hardware whose energy was determined by one of these methods, and its share of the total.
+pub(crate) fn methods_text(
     footprint: &Footprint,
     includes_method: impl Fn(MeasurementMethod) -> bool,
 ) -> Option<String> {
@@ -67,15 +67,16 @@ fn method_text(component: &ComponentSummary, count: usize) -> String {
         Some(MeasurementMethod::Counter) if count > 1 => " by their energy counters",
         Some(MeasurementMethod::Counter) => " by its energy counter",
         Some(MeasurementMethod::Integrated) => " by power readings over time",
+        // Modelled components have a line of their own, and unmeasured ones are not listed here.
         _ => "",
     };
-    let part = (component.share < 1.0).then(|| significant_digits(100.0 * component.share)).flatten();
-    let part = part.map_or_else(String::new, |part| format!(", the {part} % of it that the job was given"));
-    format!("{by}{part}{}", if component.shared { ", used by others at the same time" } else { "" })
+    let share = (component.share < 1.0).then(|| significant_digits(100.0 * component.share)).flatten();
+    let share = share.map_or_else(String::new, |share| format!(", {share} % allocated to the job"));
+    format!("{by}{share}{}", if component.shared { ", shared with other processes" } else { "" })
 }
 
-/// What is not in the total although it was in use.
-pub(super) fn unmeasured_text(footprint: &Footprint) -> Option<String> {
+/// Hardware that was in use but is not in the total.
+pub(crate) fn unmeasured_text(footprint: &Footprint) -> Option<String> {
     let run = &footprint.run;
     let mut parts = Vec::new();
     if !run.missing_ranks.is_empty() {
@@ -85,7 +86,7 @@ pub(super) fn unmeasured_text(footprint: &Footprint) -> Option<String> {
         let of_kind = footprint.components.iter().filter(|component| component.kind == kind);
         let unread = of_kind.clone().filter(|component| component.method.is_none()).count();
         if unread > 0 {
-            parts.push(format!("{unread} x {} that could not be read", kind.name()));
+            parts.push(format!("{unread} x {} without readings", kind.name()));
         }
         let unmeasured: f64 = of_kind
             .filter(|component| component.method.is_some())
@@ -97,20 +98,20 @@ pub(super) fn unmeasured_text(footprint: &Footprint) -> Option<String> {
     }
     let parts = (!parts.is_empty()).then(|| join_list(&parts));
     match (parts, run.partial) {
-        (Some(parts), _) => Some(format!("{parts}; not in the figures above")),
-        (None, true) => Some("a part of the run; the figures above are too low by it".to_owned()),
+        (Some(parts), _) => Some(format!("{parts}; not included in the figures above")),
+        (None, true) => Some("part of the run; the figures above are too low".to_owned()),
         (None, false) => None,
     }
 }
 
-/// Beside the total, never subtracted from it.
-pub(super) fn idle_text(footprint: &Footprint) -> Option<String> {
+/// The idle energy, which is part of the total and never subtracted from it.
+pub(crate) fn idle_text(footprint: &Footprint) -> Option<String> {
     let how = match footprint.energy.idle_method.as_deref()? {
         "baseline" => "measured before the run",
-        _ => "at the lowest power that was seen",
+        _ => "at the lowest observed power",
     };
     Some(format!(
-        "the same hardware would have used {} in that time ({how}); it is included",
+        "the idle hardware would have used {} in the same time ({how}); included in the figures above",
         footprint.energy.idle?
     ))
 }

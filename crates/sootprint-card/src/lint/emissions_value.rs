@@ -1,11 +1,11 @@
-//! The grams that a card's author wrote, against those that the Hub's filter finds.
+//! Compares the grams that an author wrote with those that the Hub's filter finds.
 
 use sootprint_core::format::plain_decimal;
 
-use super::pyyaml::PyValue;
+use crate::lint::pyyaml::PyValue;
 use crate::number::first_number;
 
-/// Units that cards name, in grams: the whole word, without `CO2`, `eq` and the like behind it.
+/// Units in cards, in grams: the whole word, without a following `CO2`, `eq` or similar.
 const UNIT_FACTORS: [(&str, f64); 13] = [
     ("g", 1.0),
     ("gram", 1.0),
@@ -22,29 +22,31 @@ const UNIT_FACTORS: [(&str, f64); 13] = [
     ("tonnes", 1e6),
 ];
 
-/// An amount as it is written and as it is read.
+/// An amount as intended by its author and as read by the Hub.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct EmissionsValue {
-    /// The grams that the author means, where the text leaves no doubt.
-    pub(super) intended: Option<f64>,
-    /// The grams that the Hub's filter compares; none when it passes the model over.
-    pub(super) hub_value: Option<f64>,
-    /// Why the two differ, or why nobody knows what was meant.
-    pub(super) mismatch: Option<String>,
+pub(crate) struct EmissionsValue {
+    /// The intended grams, if the text is unambiguous.
+    pub(crate) intended: Option<f64>,
+    /// The grams that the Hub's filter compares; `None` if it skips the model.
+    pub(crate) hub_value: Option<f64>,
+    /// Why the two differ, or why the text is ambiguous.
+    pub(crate) mismatch: Option<String>,
 }
 
 impl EmissionsValue {
-    /// Of a scalar's text and of what Python makes of it.
-    pub(super) fn parse(text: &str, py_value: &PyValue) -> Self {
+    /// Compares the text of a scalar with the value that Python reads from it.
+    pub(crate) fn parse(text: &str, py_value: &PyValue) -> Self {
         let text = text.trim();
         let py_str = py_value.to_py_str();
         let hub_value = if py_value.is_falsy() { None } else { first_number(&py_str) };
         let intended = parse_intended_grams(text);
         let mismatch = match (&intended, hub_value) {
             (Ok(grams), Some(read)) if approx_equal(*grams, read) => None,
-            // Zero is written and read as nothing; that is the Hub's way and no mistake of the card's.
+            // The Hub treats zero as missing; the card is correct.
             (Ok(grams), None) if *grams == 0.0 => None,
-            (Ok(grams), _) if *grams < 0.0 => Some("knows no signs; emissions are not negative".to_owned()),
+            (Ok(grams), _) if *grams < 0.0 => {
+                Some("signs are ignored; emissions cannot be negative".to_owned())
+            }
             (Ok(grams), _) => Some(mismatch_reason(text, &py_str, *grams)),
             (Err(reason), _) => Some((*reason).to_owned()),
         };
@@ -52,17 +54,17 @@ impl EmissionsValue {
     }
 }
 
-/// The words behind "the filter …".
+/// Why the filter reads another number, and the number to write.
 fn mismatch_reason(text: &str, py_str: &str, grams: f64) -> String {
     let cause = if is_plain_number(text) && text != py_str {
-        format!("sees what Python prints, `{py_str}`")
+        format!("Python prints it as `{py_str}`")
     } else if text.contains(['e', 'E'])
         && text.contains(|it: char| it.is_ascii_digit())
         && unit_factor(text).is_none()
     {
-        "knows no exponents".to_owned()
+        "exponents are ignored".to_owned()
     } else {
-        "knows no units but grams".to_owned()
+        "units other than grams are ignored".to_owned()
     };
     match plain_decimal(grams, 4) {
         Some(plain) => format!("{cause}; write {plain}"),
@@ -70,41 +72,37 @@ fn mismatch_reason(text: &str, py_str: &str, grams: f64) -> String {
     }
 }
 
-/// The grams that a text says, or why it does not say them.
+/// The grams that a text states, or why they are ambiguous.
 fn parse_intended_grams(text: &str) -> Result<f64, &'static str> {
     let start = text.trim_start_matches(['~', '<', '>', '≈', '=', ' ']);
     let (number, rest) = start.split_at(number_end(start));
     if !number.contains(|it: char| it.is_ascii_digit()) {
-        return Err("finds no number; write grams, as in 12.3");
+        return Err("no number found; write grams, as in 12.3");
     }
     if number.contains(',') {
-        return Err("stops at the comma; write digits and a point alone");
+        return Err("parsing stops at the comma; write only digits and a point");
     }
     if number.contains('_') {
-        return Err(
-            "knows no underscores, and YAML's parsers disagree about them; write digits and a point alone",
-        );
+        return Err("YAML parsers disagree about underscores; write only digits and a point");
     }
     if number.contains(':') {
-        return Err("gets a number that Python's YAML counts in sixties; write grams, as in 12.3");
+        return Err("Python's YAML reads it as a sexagesimal number; write grams, as in 12.3");
     }
     if has_leading_zero(number) {
-        return Err(
-            "gets a number that Python's YAML takes for an octal one; write it without the leading 0",
-        );
+        return Err("Python's YAML reads it as an octal number; write it without the leading 0");
     }
     if rest.starts_with(['-', '–', '/', '.']) || contains_number(rest) {
-        return Err("takes the first of several numbers; write one");
+        return Err("only the first of several numbers is used; write one number");
     }
-    let value: f64 = number.parse().map_err(|_| "takes the first digits of it; write grams, as in 12.3")?;
+    let value: f64 = number.parse().map_err(|_| "only the first digits are used; write grams, as in 12.3")?;
     match (rest.trim().is_empty(), unit_factor(rest)) {
         (true, _) => Ok(value),
         (false, Some(factor)) => Ok(value * factor),
-        (false, None) => Err("knows no units; write grams, as in 12.3"),
+        (false, None) => Err("units are ignored; write grams, as in 12.3"),
     }
 }
 
-/// The end of what looks like a number: digits, separators, a sign in front, an exponent.
+/// The end of a number-like prefix: a sign, digits, separators, an exponent.
 fn number_end(text: &str) -> usize {
     let bytes = text.as_bytes();
     let is_digit = |index: usize| bytes.get(index).is_some_and(u8::is_ascii_digit);
@@ -123,13 +121,13 @@ fn number_end(text: &str) -> usize {
     end
 }
 
-/// `012`, which is ten to Python's YAML.
+/// Whether Python's YAML reads an octal number, such as `012` for ten.
 fn has_leading_zero(number: &str) -> bool {
     let digits = number.trim_start_matches(['-', '+']);
     digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|it| it.is_ascii_digit())
 }
 
-/// Whether another number follows: the 2 of `CO2` is none.
+/// Whether another number follows. The 2 of `CO2` does not count.
 fn contains_number(rest: &str) -> bool {
     let mut before = ' ';
     for letter in rest.chars() {
@@ -141,7 +139,7 @@ fn contains_number(rest: &str) -> bool {
     false
 }
 
-/// The factor of the first word, without the gas that may follow it directly.
+/// The factor of the first word, without a gas that follows it directly.
 fn unit_factor(rest: &str) -> Option<f64> {
     let words = rest.trim_start_matches(|it: char| !it.is_ascii_alphabetic()).to_ascii_lowercase();
     let word = words.split(|it: char| !it.is_ascii_alphanumeric()).next().unwrap_or_default();
@@ -153,7 +151,7 @@ fn is_plain_number(text: &str) -> bool {
     text.parse::<f64>().is_ok() && !text.contains(['e', 'E'])
 }
 
-/// Python and Rust read the same digits as the same number.
+/// Equal up to rounding in parsing and printing.
 fn approx_equal(one: f64, other: f64) -> bool {
     (one - other).abs() <= 1e-12 * one.abs()
 }
@@ -196,27 +194,27 @@ mod tests {
     #[test]
     fn misread_values_explain_the_fix() {
         for (text, filtered, fault) in [
-            ("0.00001", Some(1.0), "sees what Python prints, `1e-05`; write 0.0001"),
-            ("1.2e-05", Some(1.2), "knows no exponents; write 0.0001"),
-            ("1.2e3", Some(1.2), "knows no exponents; write 1200"),
-            ("2.5E3", Some(2.5), "knows no exponents; write 2500"),
+            ("0.00001", Some(1.0), "Python prints it as `1e-05`; write 0.0001"),
+            ("1.2e-05", Some(1.2), "exponents are ignored; write 0.0001"),
+            ("1.2e3", Some(1.2), "exponents are ignored; write 1200"),
+            ("2.5E3", Some(2.5), "exponents are ignored; write 2500"),
             ("1,234", Some(1.0), "stops at the comma"),
             ("1_000", Some(1000.0), "disagree"),
-            ("-3.5", Some(3.5), "knows no signs"),
-            ("0.5 kg", Some(0.5), "knows no units but grams; write 500"),
+            ("-3.5", Some(3.5), "signs are ignored"),
+            ("0.5 kg", Some(0.5), "units other than grams are ignored; write 500"),
             ("0.5kg CO2e", Some(0.5), "write 500"),
             ("24.7 t", Some(24.7), "write 24700000"),
             ("2 tonnes of CO2", Some(2.0), "write 2000000"),
             ("< 5 kg", Some(5.0), "write 5000"),
-            ("5 lbs", Some(5.0), "knows no units;"),
+            ("5 lbs", Some(5.0), "units are ignored;"),
             ("012", Some(10.0), "octal"),
-            ("0o14", Some(0.0), "knows no units;"),
-            ("1:30", Some(90.0), "sixties"),
+            ("0o14", Some(0.0), "units are ignored;"),
+            ("1:30", Some(90.0), "sexagesimal"),
             ("5-10 g", Some(5.0), "several numbers"),
-            ("between 5 and 10", Some(5.0), "finds no number"),
-            ("unknown", None, "finds no number"),
-            ("no", None, "finds no number"),
-            ("20000000000000000.0", Some(2.0), "sees what Python prints, `2e+16`"),
+            ("between 5 and 10", Some(5.0), "no number found"),
+            ("unknown", None, "no number found"),
+            ("no", None, "no number found"),
+            ("20000000000000000.0", Some(2.0), "Python prints it as `2e+16`"),
         ] {
             let found = parse_plain(text);
             assert_eq!(found.hub_value, filtered, "{text}");

@@ -1,20 +1,20 @@
-//! What Python's YAML makes of a scalar, and how Python prints that: PyYAML's rules, which are those of YAML 1.1.
+//! The value that Python reads from a YAML scalar, and its `str`, by PyYAML's rules, which are those of YAML 1.1.
 
-/// A value as Python has it.
+/// A value in Python.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum PyValue {
+pub(crate) enum PyValue {
     Str(String),
     Int(i128),
     Float(f64),
     Bool(bool),
     None,
-    /// A date or a moment; its text begins as it is written.
+    /// A date, possibly with a time. Its `str` starts with the text as written.
     Date(String),
 }
 
 impl PyValue {
-    /// Of a scalar without quotes.
-    pub(super) fn from_plain_scalar(text: &str) -> Self {
+    /// The value of a scalar without quotes.
+    pub(crate) fn from_plain_scalar(text: &str) -> Self {
         match text {
             "" | "~" | "null" | "Null" | "NULL" => return Self::None,
             "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return Self::Bool(true),
@@ -32,7 +32,7 @@ impl PyValue {
     }
 
     /// Python's `str(value)`.
-    pub(super) fn to_py_str(&self) -> String {
+    pub(crate) fn to_py_str(&self) -> String {
         match self {
             Self::Str(text) | Self::Date(text) => text.clone(),
             Self::Int(number) => number.to_string(),
@@ -43,8 +43,8 @@ impl PyValue {
         }
     }
 
-    /// Whether Python takes it for nothing: `if not value`.
-    pub(super) fn is_falsy(&self) -> bool {
+    /// Whether `not value` is true in Python.
+    pub(crate) fn is_falsy(&self) -> bool {
         match self {
             Self::Str(text) => text.is_empty(),
             Self::Int(number) => *number == 0,
@@ -55,20 +55,20 @@ impl PyValue {
         }
     }
 
-    /// What it is, with its article; none for a text.
-    pub(super) const fn type_description(&self) -> Option<&'static str> {
+    /// The type for messages, with its article; `None` for a text.
+    pub(crate) const fn type_description(&self) -> Option<&'static str> {
         match self {
             Self::Str(_) => None,
             Self::Int(_) | Self::Float(_) => Some("a number"),
-            Self::Bool(true) => Some("the truth value True"),
-            Self::Bool(false) => Some("the truth value False"),
-            Self::None => Some("nothing"),
+            Self::Bool(true) => Some("the boolean True"),
+            Self::Bool(false) => Some("the boolean False"),
+            Self::None => Some("null"),
             Self::Date(_) => Some("a date"),
         }
     }
 }
 
-/// A whole number: binary, octal (a leading zero is enough), decimal, hexadecimal, or counted in sixties.
+/// An integer: binary, octal (with just a leading zero), decimal, hexadecimal or sexagesimal.
 fn parse_int(text: &str) -> Option<PyValue> {
     let (is_negative, digits) = split_sign(text);
     let digits = digits.replace('_', "");
@@ -92,7 +92,7 @@ fn parse_int(text: &str) -> Option<PyValue> {
     number.map(|number| PyValue::Int(if is_negative { -number } else { number }))
 }
 
-/// A number with a point. An exponent has a sign, or it is a text.
+/// A number with a point. An exponent without a sign makes it a text.
 fn parse_float(text: &str) -> Option<PyValue> {
     let (is_negative, digits) = split_sign(text);
     let signed_float = |number: f64| Some(PyValue::Float(if is_negative { -number } else { number }));
@@ -120,20 +120,20 @@ fn parse_float(text: &str) -> Option<PyValue> {
             .try_fold(0.0, |sum, part| Some(sum * 60.0 + part.parse::<f64>().ok()?))?;
         return signed_float(whole + format!("0.{fraction}0").parse::<f64>().ok()?);
     }
-    // A sign in front of the bare point makes a text of it.
+    // A sign before a leading point makes it a text.
     if !all_digits(whole) || (whole.is_empty() && text.starts_with(['-', '+'])) {
         return None;
     }
     signed_float(digits.parse().ok()?)
 }
 
-/// Underscores may stand between and behind digits, but neither first nor in the parts of a number in sixties.
+/// Underscores are allowed between and after digits, but not at the start, and not in the parts of a sexagesimal number.
 fn has_misplaced_underscore(text: &str) -> bool {
     let digits = split_sign(text).1;
-    let in_sixties = digits
+    let is_in_sexagesimal = digits
         .split_once(':')
         .is_some_and(|(_, parts)| parts.split('.').next().is_some_and(|parts| parts.contains('_')));
-    in_sixties || digits.starts_with('_') || digits.starts_with("._")
+    is_in_sexagesimal || digits.starts_with('_') || digits.starts_with("._")
 }
 
 fn split_sign(text: &str) -> (bool, &str) {
@@ -143,7 +143,7 @@ fn split_sign(text: &str) -> (bool, &str) {
     }
 }
 
-/// The parts of `1:30:00`, each but the first below sixty; one part of a number without colons.
+/// The parts of `1:30:00`, all below sixty except the first; a number without colons is one part.
 fn sexagesimal_parts(digits: &str) -> Option<impl Iterator<Item = &str>> {
     let is_part = |(index, part): (usize, &str)| {
         let fits = index == 0 || (part.len() <= 2 && part.parse::<u8>().is_ok_and(|part| part < 60));
@@ -152,7 +152,7 @@ fn sexagesimal_parts(digits: &str) -> Option<impl Iterator<Item = &str>> {
     digits.split(':').enumerate().all(is_part).then(|| digits.split(':'))
 }
 
-/// `2026-11-23`, or with a time of the day `2026-1-3 10:20:30`.
+/// `2026-11-23`, or with a time `2026-1-3 10:20:30`.
 fn is_date(text: &str) -> bool {
     let (day, time) = match text.split_once(['T', 't', ' ']) {
         Some((day, time)) => (day, Some(time.trim_start())),
@@ -170,7 +170,7 @@ fn is_date(text: &str) -> bool {
         && time.is_none_or(is_time)
 }
 
-/// As Python prints a float: the fewest digits that mean it, with an exponent below 0.0001 and from 1e16 on.
+/// Python's `repr` of a float: the fewest digits that identify it, with an exponent below 0.0001 and from 1e16.
 fn float_repr(number: f64) -> String {
     if !number.is_finite() {
         return number.to_string().to_lowercase();
@@ -190,7 +190,7 @@ fn float_repr(number: f64) -> String {
 mod tests {
     use super::*;
 
-    /// What PyYAML 6.0.3 and `str` gave for each.
+    /// The expected texts were produced by PyYAML 6.0.3 and `str`.
     #[test]
     fn scalars_match_pyyaml() {
         for (text, expected) in [

@@ -4,7 +4,7 @@ fn lint_yaml(yaml: &str) -> CardLint {
     CardLint::lint(&ModelCard::parse(format!("---\n{yaml}\n---\n")).unwrap())
 }
 
-/// The findings, a fault with `!` in front.
+/// The findings, faults with a leading `!`.
 fn diagnostic_messages(yaml: &str) -> Vec<String> {
     let sign = |severity| if severity == Severity::Fault { "! " } else { "" };
     lint_yaml(yaml).findings.iter().map(|finding| format!("{}{finding}", sign(finding.severity))).collect()
@@ -13,16 +13,16 @@ fn diagnostic_messages(yaml: &str) -> Vec<String> {
 #[test]
 fn generated_card_is_clean() {
     let card = include_str!("../../tests/corpus/01-no-front-matter.expected.md");
-    let check = CardLint::lint(&ModelCard::parse(card).unwrap());
-    assert_eq!((check.is_there, check.is_clean(), check.findings), (true, true, vec![]));
-    assert_eq!(check.filtered, check.meant);
+    let lint = CardLint::lint(&ModelCard::parse(card).unwrap());
+    assert_eq!((lint.is_there, lint.is_clean(), lint.findings), (true, true, vec![]));
+    assert_eq!(lint.filtered, lint.meant);
 }
 
 #[test]
 fn card_without_emissions_is_clean() {
     for yaml in ["license: mit", "co2_eq_emissions:", "co2_eq_emissions: ~"] {
-        let check = lint_yaml(yaml);
-        assert_eq!((check.is_there, check.findings), (false, vec![]), "{yaml}");
+        let lint = lint_yaml(yaml);
+        assert_eq!((lint.is_there, lint.findings), (false, vec![]), "{yaml}");
     }
     assert!(CardLint::lint(&ModelCard::parse("# Title\n").unwrap()).is_clean());
 }
@@ -32,38 +32,35 @@ fn misread_emissions_are_faults() {
     assert_eq!(
         diagnostic_messages("co2_eq_emissions: 0.00001"),
         [
-            "! line 2, column 19: the Hub's filter takes `co2_eq_emissions: 0.00001` for 1 g: it sees what Python prints, \
+            "! line 2, column 19: the Hub's filter reads `co2_eq_emissions: 0.00001` as 1 g: Python prints it as \
           `1e-05`; write 0.0001"
         ]
     );
     assert_eq!(
         diagnostic_messages("co2_eq_emissions:\n  source: me\n  emissions: '1,234'"),
         [
-            "! line 4, column 14: the Hub's filter takes `emissions: 1,234` for 1 g: it stops at the comma; write digits \
-          and a point alone"
+            "! line 4, column 14: the Hub's filter reads `emissions: 1,234` as 1 g: parsing stops at the comma; write \
+          only digits and a point"
         ]
     );
     assert_eq!(
         diagnostic_messages("co2_eq_emissions:\n  source: me"),
-        [
-            "! line 3, column 3: `co2_eq_emissions` has no `emissions`, without which the Hub's filter ends with an error; \
-          add `emissions: 12.3`"
-        ]
+        ["! line 3, column 3: `co2_eq_emissions` has no `emissions`, without which the Hub's filter fails; \
+          add `emissions: 12.3`"]
     );
     assert!(
         diagnostic_messages("co2_eq_emissions: [1, 2]")[0]
             .starts_with("! line 2, column 19: `co2_eq_emissions` is a list")
     );
     assert!(
-        diagnostic_messages("co2_eq_emissions: unknown")[0]
-            .contains("passes `co2_eq_emissions: unknown` over")
+        diagnostic_messages("co2_eq_emissions: unknown")[0].contains("skips `co2_eq_emissions: unknown`")
     );
 }
 
 #[test]
 fn mistyped_text_is_a_fault() {
     for (line, kind) in [
-        ("geographical_location: no", "the truth value False"),
+        ("geographical_location: no", "the boolean False"),
         ("hardware_used: 8", "a number"),
         ("source: 2026-11-23", "a date"),
         ("hardware_used: 12:30", "a number"),
@@ -81,19 +78,19 @@ fn mistyped_text_is_a_fault() {
         );
     }
     let energy = diagnostic_messages("co2_eq_emissions:\n  emissions: 1\n  energy_consumed: 1e-05");
-    assert!(energy[0].contains("a text from `energy_consumed: 1e-05`"), "{energy:?}");
+    assert!(energy[0].contains("`energy_consumed: 1e-05` as a text"), "{energy:?}");
 }
 
 #[test]
 fn surprising_values_are_notes() {
-    assert!(diagnostic_messages("co2_eq_emissions: 0")[0].contains("for no figure"));
+    assert!(diagnostic_messages("co2_eq_emissions: 0")[0].contains("as missing"));
     assert!(diagnostic_messages("co2_eq_emissions: 17g")[0].contains("is a text"));
     assert!(
         diagnostic_messages("co2_eq_emissions:\n  emissions: 1\n  training_type: pretraining")[0]
             .contains("documents")
     );
     assert!(
-        diagnostic_messages("base: &b {emissions: 1}\nco2_eq_emissions:\n  <<: *b")[0].contains("merges")
+        diagnostic_messages("base: &b {emissions: 1}\nco2_eq_emissions:\n  <<: *b")[0].contains("merged by")
     );
     let kilograms = diagnostic_messages("co2_eq_emissions:\n  emissions: 0.045\n  energy_consumed: 0.123");
     assert!(kilograms[0].contains("looks like kilograms"), "{kilograms:?}");
@@ -107,7 +104,7 @@ fn written_emissions_are_clean() {
     for grams in [0.0, 1e-9, 0.00004, 0.1 + 0.2, 40.682_29, 1e6, 123_456_789.123_456, 9e15] {
         let block = crate::EmissionsBlock::new(Co2e::from_grams(grams));
         let card = ModelCard::parse("# Title\n").unwrap().with_emissions(&block).unwrap();
-        let check = CardLint::lint(&card);
-        assert!(check.is_clean(), "{grams}: {:?}", check.findings);
+        let lint = CardLint::lint(&card);
+        assert!(lint.is_clean(), "{grams}: {:?}", lint.findings);
     }
 }

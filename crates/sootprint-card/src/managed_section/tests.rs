@@ -18,8 +18,13 @@ fn edited_text(body: &str) -> String {
         format!("{}{}", if context.has_heading { "" } else { "## H\n" }, missing.join(", "))
     };
     let edited = with_managed_section(&card, &field_values(), content).unwrap();
-    assert_eq!(with_managed_section(&edited, &field_values(), content).unwrap(), edited, "twice is once");
-    assert_eq!(without_managed_section(&edited).unwrap(), card, "what was added can be taken away");
+    assert_eq!(
+        with_managed_section(&edited, &field_values(), content).unwrap(),
+        edited,
+        "a second edit changes nothing"
+    );
+    assert_eq!(edited.without_section().unwrap(), card, "removal restores the card");
+    assert_eq!(ModelCard::parse(edited.text()).unwrap(), edited, "the front matter needs no second parse");
     edited.into_text()
 }
 

@@ -1,19 +1,24 @@
-//! The cards of the corpus, for the tests that go through them.
+//! The cards of the corpus, for the tests that use them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sootprint_card::{CardError, CardUpdate, CardWriter};
 use sootprint_core::Footprint;
 
-/// The keys of the front matter that are ours.
+/// The keys of the front matter that the crate writes.
 pub(crate) const MANAGED_KEYS: [&str; 3] = ["co2_eq_emissions", "dia_version", "dia_report"];
 
-/// The footprint whose block, report and section the expected cards have.
+/// The footprint in the expected cards.
 pub(crate) fn footprint() -> Footprint {
     Footprint::from_json(include_str!("../footprint.json")).unwrap()
 }
 
-/// The cards of the corpus with this kind of file beside them, and what is in it.
+pub(crate) fn apply(text: &str, footprint: &Footprint) -> Result<(String, CardUpdate), CardError> {
+    CardWriter::new(footprint).apply(text)
+}
+
+/// The cards of the corpus with a file of this extension next to them, and its content.
 pub(crate) fn cases_with_extension(kind: &str) -> Vec<(PathBuf, String)> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let mut cases: Vec<_> = fs::read_dir(corpus)
@@ -36,7 +41,7 @@ pub(crate) fn editable_cards() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// The YAML of a card, with line feeds, found by another reading of the Hub's grammar.
+/// The YAML of a card, with line feeds, located by a second implementation of the Hub's grammar.
 pub(crate) fn front_matter_yaml(card: &str) -> String {
     let card = card.trim_start_matches('\u{feff}').trim_start().replace("\r\n", "\n");
     let Some(rest) = card.strip_prefix("---\n") else { return String::new() };

@@ -61,10 +61,10 @@ fn misread_values_fail_with_location() {
     geographical_location   no
     Hub     the model has the tag co2_eq_emissions, by which it is found; filters by
             emissions compare 0.5 g of CO2e
-    Fault   line 3, column 14: the Hub's filter takes `emissions: 0.5 kg` for 0.5 g:
-            it knows no units but grams; write 500
-    Fault   line 4, column 26: Python reads the truth value False from
-            `geographical_location: no`; put the text in quotes
+    Fault   line 3, column 14: the Hub's filter reads `emissions: 0.5 kg` as 0.5 g:
+            units other than grams are ignored; write 500
+    Fault   line 4, column 26: Python reads `geographical_location: no` as the
+            boolean False; put the text in quotes
     ");
     assert_eq!(stderr(&output), "sootprint: README.md: 2 values are misread\n");
 

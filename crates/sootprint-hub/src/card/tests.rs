@@ -31,7 +31,7 @@ fn merge_with_base(
 }
 
 fn with_footprint(text: &str) -> String {
-    apply_with(text, &test_footprint::sample_footprint(), &CardOptions::default()).unwrap().0
+    CardWriter::new(&test_footprint::sample_footprint()).apply(text).unwrap().0
 }
 
 /// What the folder holds afterwards is what was published.

@@ -92,7 +92,7 @@ fn base_model_emissions_named_on_request() {
         bench.upload(&footprint).include_base_model_emissions(true).push().unwrap();
         let card = bench.hub_card();
         assert!(
-            card.contains("me/base; its card publishes 1710 g CO2eq (1.71 kg), which is separate"),
+            card.contains("me/base; its card publishes 1710 g CO2e (1.71 kg), which is separate"),
             "{card}"
         );
         assert!(card.contains("  emissions: 40.6823\r\n"), "{card}");

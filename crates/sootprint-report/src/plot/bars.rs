@@ -1,38 +1,43 @@
-//! Energy by component: what was measured in one colour, what was modelled in another, bounds as lines.
+//! Energy by component as bars: measured and modelled energy in different colours, bounds as lines.
 
 use plotters::prelude::*;
 use sootprint_core::{ComponentKind, ComponentSummary, Energy, Footprint, MeasurementMethod};
 
-use super::canvas::{
-    MEASURED_COLOR, MODELLED_COLOR, MUTED_COLOR, PLOT_SIZE, PlotArea, TEXT_COLOR, TextAnchor, draw_text,
+use crate::plot::canvas::{
+    BoxedError, MEASURED_COLOR, MODELLED_COLOR, MUTED_COLOR, PLOT_SIZE, PlotArea, TEXT_COLOR, TextAnchor,
+    draw_text, truncate_text,
 };
-use super::{BAR_HEIGHT, BoxedError, truncate_text};
 
-/// With more components than these, those of one kind, name and method share a bar.
+/// The height of a bar and the space around it, in pixels.
+pub(crate) const BAR_HEIGHT: u32 = 38;
+
+/// With more components than this, those of the same kind, name and method share a bar.
 const MAX_UNGROUPED_BARS: usize = 8;
 
-/// So that the curve keeps its room; the rest is summed up.
+/// The maximum number of bars, so that enough space is left for the curve. Further ones are not drawn.
 const MAX_BARS: usize = 10;
 
-/// Pixels from the left to the bars, and from the longest bar to the right.
+/// The left end of the bars in pixels.
 const BARS_LEFT: i32 = 330;
+
+/// The space to the right of the longest bar, in pixels.
 const BARS_RIGHT_MARGIN: i32 = 250;
 
-/// Above the first bar.
+/// The space above the first bar, in pixels.
 const BARS_TOP: i32 = 54;
 
-/// One component, or several alike.
+/// The bar of one component, or of several of the same kind.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct EnergyBar {
-    pub(super) name: String,
-    pub(super) method: Option<MeasurementMethod>,
-    pub(super) energy: Energy,
-    pub(super) low: Energy,
-    pub(super) high: Energy,
+pub(crate) struct EnergyBar {
+    pub(crate) name: String,
+    pub(crate) method: Option<MeasurementMethod>,
+    pub(crate) energy: Energy,
+    pub(crate) low: Energy,
+    pub(crate) high: Energy,
 }
 
 impl EnergyBar {
-    pub(super) fn from_footprint(footprint: &Footprint) -> Vec<Self> {
+    pub(crate) fn from_footprint(footprint: &Footprint) -> Vec<Self> {
         let mut gpu_count = 0;
         let mut bars: Vec<(usize, &ComponentSummary, Self)> = Vec::new();
         let are_few = footprint.components.len() <= MAX_UNGROUPED_BARS;
@@ -74,14 +79,14 @@ impl EnergyBar {
     }
 }
 
-pub(super) fn draw_bars(area: &PlotArea<'_>, bars: &[EnergyBar]) -> Result<(), BoxedError> {
+pub(crate) fn draw_bars(area: &PlotArea<'_>, bars: &[EnergyBar]) -> Result<(), BoxedError> {
     draw_text(area, "Energy by component", (24, 8), 23, &TEXT_COLOR, TextAnchor::TOP_LEFT)?;
     draw_legend(area, bars)?;
     let max_joules = bars.iter().map(|bar| bar.high.joules().max(bar.energy.joules())).fold(0.0, f64::max);
     let max_width = f64::from(PLOT_SIZE.0) - f64::from(BARS_LEFT + BARS_RIGHT_MARGIN);
     let x = |energy: Energy| {
         let part = if max_joules > 0.0 { (energy.joules() / max_joules).clamp(0.0, 1.0) } else { 0.0 };
-        // A whole number of pixels, of at most some hundreds.
+        // The cast is safe: a whole number of at most some hundred pixels.
         BARS_LEFT + (part * max_width).round() as i32
     };
     for (row, bar) in (0..).zip(bars) {
@@ -124,7 +129,7 @@ pub(super) fn draw_bars(area: &PlotArea<'_>, bars: &[EnergyBar]) -> Result<(), B
     Ok(())
 }
 
-/// What the colours and the lines mean, as far as there are any.
+/// The meaning of the lines, and of the colours that are used.
 fn draw_legend(area: &PlotArea<'_>, bars: &[EnergyBar]) -> Result<(), BoxedError> {
     let has = |is_modelled: bool| {
         bars.iter().any(|bar| {

@@ -1,32 +1,33 @@
-//! Power over time, with the epochs marked.
+//! Power over time as a curve, with the epochs marked.
 
 use plotters::prelude::*;
 use sootprint_core::Footprint;
 use sootprint_core::format::significant_digits;
 
-use super::BoxedError;
-use super::canvas::{FONT_NAME, GRID_COLOR, MUTED_COLOR, PlotArea, TEXT_COLOR, TextAnchor, draw_text};
+use crate::plot::canvas::{
+    BoxedError, FONT_NAME, GRID_COLOR, MUTED_COLOR, PlotArea, TEXT_COLOR, TextAnchor, draw_text,
+};
 
-/// More names of epochs than these do not fit side by side.
+/// The maximum number of epoch labels that fit next to each other.
 const MAX_EPOCH_LABELS: usize = 16;
 
-/// No machine draws more; a figure beyond it is a mistake, and no axis is drawn for it.
+/// Larger values are errors and are not drawn: no machine has such a power.
 const MAX_PLAUSIBLE_WATTS: f64 = 1e9;
 
-/// The curve's points and the beginnings of epochs, in the units of the axes.
+/// The points of the curve and the starts of the epochs, in the units of the axes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct PowerCurve {
-    /// The end of a span of time and the mean power in it.
+pub(crate) struct PowerCurve {
+    /// The end of an interval and the mean power in it.
     segments: Vec<(f64, f64)>,
-    /// When each epoch began, and its number.
+    /// The start of each epoch, and its number.
     epoch_starts: Vec<(f64, u32)>,
     time_unit: &'static str,
     power_unit: &'static str,
 }
 
 impl PowerCurve {
-    /// None when no power was recorded.
-    pub(super) fn from_footprint(footprint: &Footprint) -> Option<Self> {
+    /// Creates the curve; `None` if no power was recorded.
+    pub(crate) fn from_footprint(footprint: &Footprint) -> Option<Self> {
         let mut end = 0.0;
         let mut segments = Vec::new();
         for (at, watts) in footprint.power.iter().copied() {
@@ -49,7 +50,7 @@ impl PowerCurve {
         let starts = footprint.epochs.iter().filter_map(|epoch| Some((epoch.start_s?, epoch.epoch)));
         let epochs = starts.filter(|(start, _)| (0.0..end).contains(start));
         let epoch_starts = epochs.map(|(start, number)| (start / seconds, number)).collect();
-        // Shorter than a thousandth of a second there is nothing to see.
+        // A curve of less than a millisecond would show nothing.
         (end > 1e-3).then_some(Self { segments, epoch_starts, time_unit, power_unit })
     }
 
@@ -62,14 +63,14 @@ impl PowerCurve {
         if highest > 0.0 { highest } else { 1.0 }
     }
 
-    /// Each span's power from its beginning to its end.
+    /// The power of each interval, from its start to its end.
     fn step_points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
         let starts = std::iter::once(0.0).chain(self.segments.iter().map(|(end, _)| *end));
         starts.zip(&self.segments).flat_map(|(start, (end, power))| [(start, *power), (*end, *power)])
     }
 }
 
-pub(super) fn draw_curve(area: &PlotArea<'_>, curve: &PowerCurve, color: RGBColor) -> Result<(), BoxedError> {
+pub(crate) fn draw_curve(area: &PlotArea<'_>, curve: &PowerCurve, color: RGBColor) -> Result<(), BoxedError> {
     let mut chart = ChartBuilder::on(area)
         .margin_top(30)
         .margin_right(30)
@@ -96,7 +97,7 @@ pub(super) fn draw_curve(area: &PlotArea<'_>, curve: &PowerCurve, color: RGBColo
     chart.draw_series(AreaSeries::new(curve.step_points(), 0.0, color.mix(0.16)))?;
     chart.draw_series(LineSeries::new(curve.step_points(), color.stroke_width(2)))?;
 
-    // A line where an epoch begins; of many only so many that their numbers fit.
+    // A line at the start of an epoch. With many epochs, only as many are marked as labels fit.
     let every = curve.epoch_starts.len().div_ceil(MAX_EPOCH_LABELS).max(1);
     for (index, (start, number)) in curve.epoch_starts.iter().enumerate().step_by(every) {
         let line = [(*start, 0.0), (*start, curve.peak_power() * 1.08)];

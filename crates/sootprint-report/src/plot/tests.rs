@@ -4,7 +4,7 @@ use sootprint_core::Energy;
 
 use super::*;
 
-/// The width, the height and the pixels of a picture, by another reader than the one that wrote it.
+/// The width, the height and the pixels of a PNG.
 fn decode_png(png: &[u8]) -> (u32, u32, Vec<u8>) {
     let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
@@ -31,12 +31,11 @@ fn run_with_epochs_renders_plot() {
             && count_pixels(&pixels, canvas::MEASURED_COLOR) > 5_000
             && count_pixels(&pixels, canvas::MODELLED_COLOR) > 500
     );
-    // For whoever wants to see it: SOOTPRINT_TEST_PICTURES=/tmp cargo test -p sootprint-report --features plot
+    // To view the plots: SOOTPRINT_TEST_PICTURES=/tmp cargo test -p sootprint-report --features plot
     if let Some(folder) = std::env::var_os("SOOTPRINT_TEST_PICTURES") {
         let folder = std::path::Path::new(&folder);
         std::fs::write(folder.join("few.png"), &png).unwrap();
-        for (name, footprint) in
-            [("many.png", footprint_with_many_gpus()), ("processor.png", modelled_footprint())]
+        for (name, footprint) in [("many.png", footprint_with_many_gpus()), ("cpu.png", modelled_footprint())]
         {
             std::fs::write(folder.join(name), render_plot(&footprint).unwrap().unwrap()).unwrap();
         }
@@ -81,7 +80,7 @@ fn many_gpus_share_bars() {
     assert_eq!(few[..2], ["gpu0 (NVIDIA H200)", "gpu1 (NVIDIA H200)"]);
 }
 
-/// 16 boards for three days, 100 epochs.
+/// 16 GPUs for three days, 100 epochs.
 fn footprint_with_many_gpus() -> Footprint {
     let mut footprint = with_epochs();
     let gpu = footprint.components[0].clone();
@@ -98,7 +97,7 @@ fn footprint_with_many_gpus() -> Footprint {
     footprint
 }
 
-/// A short run of which all is modelled, and a board that nobody could read.
+/// A short run with modelled components and an unmeasured GPU.
 fn modelled_footprint() -> Footprint {
     let mut footprint = with_epochs();
     footprint.components.remove(0);
@@ -113,7 +112,7 @@ fn modelled_footprint() -> Footprint {
 }
 
 proptest! {
-    // Each case draws a whole picture.
+    // Each case renders a whole plot.
     #![proptest_config(ProptestConfig::with_cases(4))]
 
     #[test]
@@ -135,14 +134,14 @@ proptest! {
     }
 }
 
-/// Two boards in France, before training from random weights: 0.7264694 kWh at the facility, 40.68229 g.
+/// A pre-training on two GPUs in France: 0.7264694 kWh at the facility, 40.68229 g.
 fn footprint() -> Footprint {
-    changed(|_| ())
+    modified_footprint(|_| ())
 }
 
-/// The same run with three epochs, the last of which was not finished, and a trace of its power.
+/// The same run with three epochs, the last one incomplete, and a power curve.
 fn with_epochs() -> Footprint {
-    changed(|footprint| {
+    modified_footprint(|footprint| {
         let epoch = |epoch: u32, start: f64, energy: f64| {
             json!({
                 "epoch": epoch, "attempt": 1, "start_s": start, "duration_s": 580.0, "energy_j": energy,
@@ -157,7 +156,7 @@ fn with_epochs() -> Footprint {
     })
 }
 
-fn changed(change: impl Fn(&mut serde_json::Value)) -> Footprint {
+fn modified_footprint(change: impl Fn(&mut serde_json::Value)) -> Footprint {
     let mut footprint: serde_json::Value =
         serde_json::from_str(include_str!("../../../sootprint-card/tests/footprint.json")).unwrap();
     change(&mut footprint);

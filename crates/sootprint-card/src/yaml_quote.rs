@@ -1,12 +1,12 @@
-//! Texts as every YAML dialect reads them: double-quoted, with JSON's escapes.
+//! Quotes texts so that all YAML versions read them alike: in double quotes, with the escapes of JSON.
 
 use std::fmt::Write as _;
 
-/// A text in double quotes that YAML 1.1, YAML 1.2 and JSON read alike.
+/// The text in double quotes, read alike by YAML 1.1, YAML 1.2 and JSON.
 ///
-/// Plain and single-quoted texts are read in as many ways as there are parsers: `no`, `12:30`, `2026-11-23`, NEL.
-/// What is not ASCII stands as it is, except for characters that some parser takes for a line break or refuses.
-/// Those are escaped; all of them lie below U+10000, so no surrogate pair is ever written, which YAML has not.
+/// Parsers disagree about plain and single-quoted texts such as `no`, `12:30`, `2026-11-23` and NEL. Non-ASCII characters
+/// are not escaped, except those that some parser rejects or treats as a line break. All of these are below U+10000, so
+/// no surrogate pair is written, which YAML does not support.
 pub(crate) fn double_quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -17,7 +17,7 @@ pub(crate) fn double_quote(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            // Controls, the other line breaks, the byte order mark and what YAML calls unprintable.
+            // Control characters, other line breaks, the byte order mark, and characters that YAML calls unprintable.
             '\0'..='\u{1f}'
             | '\u{7f}'..='\u{9f}'
             | '\u{2028}'
@@ -25,7 +25,7 @@ pub(crate) fn double_quote(text: &str) -> String {
             | '\u{feff}'
             | '\u{fffe}'
             | '\u{ffff}' => {
-                // Writing to a String does not fail.
+                // Writing to a String cannot fail.
                 let _ = write!(quoted, "\\u{:04x}", u32::from(character));
             }
             _ => quoted.push(character),
@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
 
-    /// Texts that some parser reads as something else when they are not quoted, or quoted carelessly.
+    /// Texts that some parser misreads if they are plain or quoted incorrectly.
     const AMBIGUOUS_TEXTS: [&str; 46] = [
         "",
         " ",

@@ -1,20 +1,20 @@
-//! Which lines of the card belong to a key.
+//! The lines of a card that belong to a key.
 
 use crate::yaml::{NodeKind, YamlDocument, YamlEntry};
 
-/// The lines of a key and its value. All offsets are bytes of the whole text.
+/// The lines of a key and its value, as byte offsets of the whole text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct EntrySpan {
     pub(crate) entry: YamlEntry,
     /// The start of the key's line.
     pub(crate) start: usize,
-    /// The end of the value's last line, its line break excluded. Blank lines and comments below do not belong to it.
+    /// The end of the value's last line, without its line break. Blank lines and comments below do not belong to it.
     pub(crate) end: usize,
     /// The start of the next key's line, or the end of the mapping around it.
     pub(crate) boundary: usize,
 }
 
-/// The lines of each entry of a mapping without braces that ends at `outer`.
+/// The lines of each entry of a mapping without braces. The mapping ends at `outer`.
 pub(crate) fn entry_spans(
     text: &str,
     document: &YamlDocument,
@@ -41,7 +41,7 @@ pub(crate) fn entry_spans(
 }
 
 impl EntrySpan {
-    /// The blanks before the key; none when something else stands before it, as in `? key`.
+    /// The spaces before the key; `None` if other characters precede it, as in `? key`.
     pub(crate) fn indent<'t>(&self, text: &'t str, document: &YamlDocument) -> Option<&'t str> {
         let key = document.nodes.get(self.entry.key)?;
         let indent = text.get(self.start..key.span.start)?;
@@ -49,14 +49,14 @@ impl EntrySpan {
     }
 }
 
-/// The byte behind the colon of an entry; none when there is none on the key's line.
+/// The byte after the colon of an entry; `None` if there is no colon on the key's line.
 pub(crate) fn value_start(text: &str, document: &YamlDocument, entry: YamlEntry) -> Option<usize> {
     let end = document.nodes.get(entry.key)?.span.end;
     let rest = text.get(end..)?.trim_start_matches(' ');
     rest.starts_with(':').then(|| text.len() - rest.len() + 1)
 }
 
-/// The start of the line below the one in which `at` lies.
+/// The start of the line after the one that contains `at`.
 pub(crate) fn next_line_start(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |newline| at + newline + 1)
 }
@@ -72,7 +72,7 @@ fn value_end(text: &str, document: &YamlDocument, entry: YamlEntry, start: usize
         }
         line_at += line.len();
     }
-    // A line of a text may look like a comment.
+    // A line of a block scalar may look like a comment.
     let scalars = document.nodes.get(entry.key..entry.end).unwrap_or_default();
     let texts =
         scalars.iter().filter(|node| matches!(&node.kind, NodeKind::Scalar(text, _) if !text.is_empty()));
@@ -86,7 +86,7 @@ fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |newline| newline + 1)
 }
 
-/// The end of the line in which `at` lies, before its line break.
+/// The end of the line that contains `at`, before its line break.
 fn line_end(text: &str, at: usize) -> usize {
     let line = text[at..].split('\n').next().unwrap_or_default();
     at + line.strip_suffix('\r').unwrap_or(line).len()
@@ -98,8 +98,8 @@ mod tests {
 
     fn entry_texts(yaml: &str) -> Vec<&str> {
         let document = YamlDocument::parse(yaml, 0..yaml.len()).unwrap();
-        let extents = entry_spans(yaml, &document, 0, yaml.len());
-        extents.iter().map(|extent| &yaml[extent.start..extent.end]).collect()
+        let spans = entry_spans(yaml, &document, 0, yaml.len());
+        spans.iter().map(|span| &yaml[span.start..span.end]).collect()
     }
 
     #[test]
