@@ -2,7 +2,7 @@
 //!
 //! The footprint is written into both cards and their common ancestor before the merge, so that they differ only in the
 //! text of their authors. The common ancestor of the next merge is saved after the card in the folder was written: if
-//! the push is interrupted in between, an edit on the Hub is merged again rather than mistaken for a deletion.
+//! the push is interrupted in between, an edit on the Hub is merged again rather than mistaken for a local deletion.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

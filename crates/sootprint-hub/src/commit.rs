@@ -1,8 +1,8 @@
 //! Makes the commit exactly once, on top of the current head, and verifies it.
 //!
 //! Each commit names its parent, so of several requests in flight the Hub accepts at most one. Its description contains
-//! an id, by which the commit is found if the response is lost; a commit can therefore be retried. For a pull request
-//! the Hub does not compare parents, so that one is looked up and never sent again.
+//! an id that finds the commit if the response is lost; a commit can therefore be retried. For a pull request the Hub
+//! does not compare parents, so that one is looked up and never sent again.
 
 use sha2::{Digest as _, Sha256};
 

@@ -1,4 +1,4 @@
-//! The hashes by which the Hub identifies the content of a file.
+//! The hashes that identify the content of a file on the Hub.
 
 use std::fs::File;
 use std::io::{self, Read};

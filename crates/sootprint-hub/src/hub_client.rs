@@ -74,7 +74,7 @@ impl HubClient {
             .token(token.expose())
             .cache_dir(cache_dir)
             .cache_enabled(false)
-            // hf-hub ignores long `Retry-After` values, and repeats a commit whose response was lost.
+            // hf-hub may wait for less than `Retry-After`, and repeats a commit although its response was lost.
             .retry_max_attempts(0)
             .build()
             .map_err(|error| setup_error(&error))?;

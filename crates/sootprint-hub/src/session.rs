@@ -41,7 +41,8 @@ pub(crate) struct PushSession<'a> {
 }
 
 impl<'a> PushSession<'a> {
-    /// Checks everything that needs no network except the base model's card, and hashes the files.
+    /// Checks run, folder and settings, reads the local card, and hashes the files. Only reading the base model's card
+    /// uses the network.
     pub(crate) async fn prepare(
         upload: &'a ModelUpload,
         progress: &'a ProgressSink,

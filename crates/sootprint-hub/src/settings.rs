@@ -69,7 +69,7 @@ impl HubSettings {
 /// Where a push would find its token: the name of a variable, or a description of a file. Never the token itself.
 ///
 /// # Errors
-/// [`PushError::NoToken`] if there is none, or the error with which a push would fail.
+/// [`PushError::NoToken`] if there is none, or another error that a push would return.
 pub fn token_origin() -> Result<&'static str, PushError> {
     token_origin_from(&|name| std::env::var(name).ok(), &|path| std::fs::read_to_string(path))
 }

@@ -142,9 +142,12 @@ fn places_map_to_api_zones() {
     );
 }
 
+/// A response, whether an error is the expected one, and a part of its message.
+type HttpErrorCase = (fn() -> FakeResponse, fn(&ProviderError) -> bool, &'static str);
+
 #[test]
 fn http_errors_are_distinguished() {
-    let cases: [(fn() -> FakeResponse, fn(&ProviderError) -> bool, &str); 7] = [
+    let cases: [HttpErrorCase; 7] = [
         // The body of a 401 may be empty.
         (
             || FakeResponse::Body(401, String::new()),
