@@ -12,7 +12,7 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 10] = [
     ("sootprint-live", &["sootprint-core"]),
     ("sootprint-report", &["sootprint-core"]),
     ("sootprint-card", &["sootprint-core", "sootprint-report"]),
-    ("sootprint-hub", &["sootprint", "sootprint-card", "sootprint-report"]),
+    ("sootprint-hub", &["sootprint-core", "sootprint", "sootprint-card", "sootprint-report"]),
     ("sootprint-burn", &["sootprint"]),
     ("sootprint-candle", &["sootprint"]),
     (

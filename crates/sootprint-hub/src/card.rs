@@ -1,70 +1,75 @@
-//! The card: one text for the folder and for the Hub.
+//! Merges the card in the folder with the card on the Hub.
+//!
+//! The footprint is written into both cards and their common ancestor before the merge, so that they differ only in the
+//! text of their authors. The common ancestor of the next merge is saved after the card in the folder was written: if
+//! the push is interrupted in between, an edit on the Hub is merged again rather than mistaken for a local deletion.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use sootprint::Footprint;
 use sootprint_card::{CardError, CardOptions, CardTemplate, CardWriter, ModelCard};
+use sootprint_core::RepoId;
+use sootprint_core::file::{create_atomic, write_atomic};
 
 use crate::error::PushError;
 use crate::files::CARD_FILE;
-use crate::repo_id::RepoId;
-use crate::staging::{create_atomic, write_atomic};
 use crate::text_merge::{MergeOutcome, merge_three_way};
 
 /// The card that is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MergedCard {
     pub(crate) text: String,
-    /// The emissions of another origin that made way, in one line.
+    /// Emissions from another tool that were replaced, in one line.
     pub(crate) replaced_emissions: Option<String>,
-    /// The `dia_report` of another origin that made way, in one line.
+    /// A `dia_report` from another tool that was replaced, in one line.
     pub(crate) replaced_report: Option<String>,
     origin: CardOrigin,
     local: LocalCard,
 }
 
-/// Where the text around the footprint comes from.
+/// The origin of the text around the footprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CardOrigin {
-    /// The folder's card has all of it.
+    /// The local card contains all of it.
     Local,
-    /// Some of it, or all, is the Hub's.
+    /// Some or all of it comes from the Hub.
     Remote,
+    /// It was generated.
     New,
 }
 
-/// The two cards of today, and the one that they come from.
+/// The local and the remote card, and their common ancestor.
 pub(crate) struct MergeInputs {
     pub(crate) local: LocalCard,
     pub(crate) remote: Option<Vec<u8>>,
-    /// None when nothing is known of a publication before.
+    /// `None` without an earlier push.
     pub(crate) base: Option<String>,
-    /// What a card says that there is not yet.
+    /// The card to create if neither exists.
     pub(crate) new_card: CardTemplate,
 }
 
-/// Why there is no one text.
+/// Why the cards cannot be merged.
 #[derive(Debug)]
 pub(crate) enum MergeFailure {
     /// A card cannot be edited.
     InvalidCard(PushError),
     /// Both were edited in the same place.
     Conflict {
-        /// The folder's card, for whoever wants to propose it.
+        /// The local card, which may still be proposed in a pull request.
         ours: Box<MergedCard>,
-        /// The Hub's card as it is there.
+        /// The unchanged remote card.
         theirs: String,
-        /// Both in one text, with marks.
+        /// Both in one text, with conflict markers.
         conflict_text: String,
     },
 }
 
-/// The card in the folder, with the footprint in it, if there is one.
+/// The card in the folder, if there is one, and the same card with the footprint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LocalCard {
     path: PathBuf,
-    /// The file as it was read, links resolved.
+    /// The file with links resolved, and its content when it was read.
     original: Option<(PathBuf, Vec<u8>)>,
     edited: Option<EditedCard>,
 }
@@ -77,7 +82,7 @@ struct EditedCard {
 }
 
 impl LocalCard {
-    /// Reads the card in `dir`, whose file is `found`, links resolved. Nothing is written.
+    /// Reads the card of `dir` from `card_file`, which is its path with links resolved. Writes nothing.
     pub(crate) fn read(
         dir: &Path,
         card_file: Option<&Path>,
@@ -93,7 +98,7 @@ impl LocalCard {
         Ok(Self { path, original: Some((file.to_owned(), bytes)), edited: Some(edited) })
     }
 
-    /// The folder's card alone; a small one where there is none.
+    /// The local card, or a minimal one if there is none.
     fn without_remote(
         self,
         new_card: CardTemplate,
@@ -104,7 +109,7 @@ impl LocalCard {
         Ok(match self.edited.clone() {
             Some(edited) => MergedCard::new(edited, CardOrigin::Local, self),
             None => {
-                let new_card = new_card.title_or(&name.name).with_defaults_from(&self.path);
+                let new_card = new_card.title_or(name.name()).with_defaults_from(&self.path);
                 let writer = CardWriter::new(footprint).options(options.clone()).template(new_card);
                 let text = writer.render()?;
                 MergedCard::new(
@@ -118,9 +123,7 @@ impl LocalCard {
 }
 
 impl MergedCard {
-    /// The one text of the folder's card and the Hub's. A model that has neither gets a small card.
-    ///
-    /// The footprint is put into all of them first, so that they differ in what is not sootprint's only.
+    /// Merges the local and the remote card. If neither exists, creates a minimal card.
     pub(crate) fn from_inputs(
         inputs: MergeInputs,
         name: &RepoId,
@@ -143,15 +146,15 @@ impl MergedCard {
             return Ok(Self::new(remote, CardOrigin::Remote, local));
         };
         if ours.text == remote.text {
-            let replaced = remote.replaced_emissions.or(ours.replaced_emissions);
+            let replaced_emissions = remote.replaced_emissions.or(ours.replaced_emissions);
             let replaced_report = remote.replaced_report.or(ours.replaced_report);
             return Ok(Self::new(
-                EditedCard { text: ours.text, replaced_emissions: replaced, replaced_report },
+                EditedCard { text: ours.text, replaced_emissions, replaced_report },
                 CardOrigin::Local,
                 local,
             ));
         }
-        // A base that cannot be edited any more is no base.
+        // An ancestor that cannot be edited is ignored.
         let base = base.and_then(|text| EditedCard::from_bytes(text.into_bytes(), footprint, options).ok());
         let base = base.as_ref().map(|base| base.text.as_str());
         match merge_three_way(base, &ours.text, &remote.text) {
@@ -161,31 +164,32 @@ impl MergedCard {
                 local,
             )),
             MergeOutcome::Theirs => Ok(Self::new(remote, CardOrigin::Remote, local)),
-            // Lines that do not touch may still make no card together.
+            // Edits in different lines may still combine to an invalid card.
             MergeOutcome::Merged(text) if is_up_to_date(&text, footprint, options) => {
                 Ok(Self::new(EditedCard { text, ..remote }, CardOrigin::Remote, local))
             }
-            MergeOutcome::Merged(marked) | MergeOutcome::Conflict(marked) => Err(MergeFailure::Conflict {
+            MergeOutcome::Merged(text) | MergeOutcome::Conflict(text) => Err(MergeFailure::Conflict {
                 ours: Box::new(Self::new(ours, CardOrigin::Local, local)),
                 theirs,
-                conflict_text: marked,
+                conflict_text: text,
             }),
         }
     }
 
     fn new(edited: EditedCard, origin: CardOrigin, local: LocalCard) -> Self {
-        let EditedCard { text, replaced_emissions: replaced, replaced_report } = edited;
-        Self { text, replaced_emissions: replaced, replaced_report, origin, local }
+        let EditedCard { text, replaced_emissions, replaced_report } = edited;
+        Self { text, replaced_emissions, replaced_report, origin, local }
     }
 
-    /// Where the card in the folder is or would be.
+    /// The path of the card in the folder, whether it exists or not.
     pub(crate) fn path(&self) -> &Path {
         &self.local.path
     }
 
-    /// Writes the text into the folder, and says whether the folder's card now has all of it.
+    /// Writes the text into the folder, and returns whether the card in the folder now contains all of it.
     ///
-    /// It has not when somebody wrote to it meanwhile, and the text has lines of the Hub's: his work is left alone.
+    /// Returns `false` and writes nothing if the file has changed since it was read and the text contains lines of the
+    /// remote card.
     pub(crate) fn write_local(
         &self,
         footprint: &Footprint,
@@ -194,7 +198,7 @@ impl MergedCard {
         let path = &self.local.path;
         let write_error = |source| CardError::Io { path: path.clone(), source };
         match (&self.origin, &self.local.original) {
-            // What was added to the card since it was read stays in it.
+            // Only the footprint is written, so text that was added since the card was read is kept.
             (CardOrigin::Local, _) => {
                 CardWriter::new(footprint).options(options.clone()).write(path)?;
                 Ok(true)
@@ -203,8 +207,8 @@ impl MergedCard {
                 create_atomic(path, self.text.as_bytes()).map_err(write_error)?;
                 Ok(true)
             }
-            (CardOrigin::Remote | CardOrigin::New, Some((file, read))) => match fs::read(file) {
-                Ok(now) if now == *read => {
+            (CardOrigin::Remote | CardOrigin::New, Some((file, original))) => match fs::read(file) {
+                Ok(current) if current == *original => {
                     write_atomic(file, self.text.as_bytes()).map_err(write_error)?;
                     Ok(true)
                 }
@@ -215,12 +219,12 @@ impl MergedCard {
         }
     }
 
-    /// Whether nothing in it was written by others on the Hub alone.
+    /// Whether it contains no edit that was made on the Hub only.
     pub(crate) fn is_local_only(&self) -> bool {
         self.origin != CardOrigin::Remote
     }
 
-    /// Whether there was no card anywhere.
+    /// Whether neither the folder nor the Hub had a card.
     pub(crate) fn is_new(&self) -> bool {
         self.origin == CardOrigin::New
     }
@@ -239,7 +243,7 @@ impl EditedCard {
     }
 }
 
-/// Whether a text is a card with exactly this footprint in it.
+/// Whether a text is a valid card that contains exactly this footprint.
 fn is_up_to_date(text: &str, footprint: &Footprint, options: &CardOptions) -> bool {
     CardWriter::new(footprint).options(options.clone()).apply(text).is_ok_and(|(again, _)| again == *text)
 }

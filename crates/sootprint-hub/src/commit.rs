@@ -1,24 +1,29 @@
-//! The commit: made once, on top of whatever the Hub has, and looked at afterwards.
+//! Makes the commit exactly once, on top of the current head, and verifies it.
+//!
+//! Each commit names its parent, so of several requests in flight the Hub accepts at most one. Its description contains
+//! an id that finds the commit if the response is lost; a commit can therefore be retried. For a pull request the Hub
+//! does not compare parents, so that one is looked up and never sent again.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::card::{MergeFailure, MergeInputs, MergedCard};
+use crate::digest::to_hex;
 use crate::error::PushError;
 use crate::hub_client::CommitParams;
 use crate::model_upload::ConflictPolicy;
 use crate::push_report::PushReport;
-use crate::session::{PushSession, short_hex};
+use crate::session::PushSession;
 use crate::staging::{MergeBase, PendingCommit};
-use crate::verify::UploadFile;
+use crate::upload_file::UploadFile;
 use crate::{commit_message, files, verify};
 
-/// How often a commit is made anew on a branch that has moved, the first time included.
+/// Attempts to commit to a branch that keeps moving, including the first.
 const MAX_COMMIT_ATTEMPTS: u32 = 5;
 
-/// What the Hub has.
+/// The commit on the Hub.
 struct CommitResult {
     commit: String,
-    /// None when everything was there.
+    /// `false` if the Hub already had everything.
     created_commit: bool,
     is_pull_request: bool,
     card: MergedCard,
@@ -26,28 +31,29 @@ struct CommitResult {
 }
 
 impl PushSession<'_> {
+    /// Recovers an interrupted commit, commits, and verifies.
     pub(crate) async fn push(&self) -> Result<PushReport, PushError> {
         self.recover_pending_commit().await?;
         let made = self.commit_until_accepted().await?;
         self.verify_and_finish(made).await
     }
 
-    /// Looks whether the last attempt, whose answer was lost with its process perhaps, was a commit after all.
+    /// Checks whether an earlier attempt whose response was lost did make its commit.
     async fn recover_pending_commit(&self) -> Result<(), PushError> {
-        let Some(attempt) = self.staging.pending_commit(&self.target) else { return Ok(()) };
-        // Looked for again when it is known what is sent now.
-        if attempt.pull_request {
+        let Some(pending) = self.staging.pending_commit(&self.target) else { return Ok(()) };
+        // A pull request is looked up later, by the content that is about to be sent.
+        if pending.pull_request {
             return Ok(());
         }
         self.branch_head().await?;
-        let trailer = commit_message::push_id_trailer(&attempt.id);
+        let trailer = commit_message::push_id_trailer(&pending.id);
         if let Some(commit) = self.retrier.retry(async || self.hub.find_commit(&trailer).await).await? {
-            // What was merged from the Hub did not get into the folder: the older base stays true then.
-            if attempt.is_local {
+            // Otherwise the remote edits never reached the folder, and the older base remains correct.
+            if pending.is_local {
                 self.staging.save_merge_base(&MergeBase {
                     target: self.target.clone(),
                     commit,
-                    card: attempt.card,
+                    card: pending.card,
                 });
             }
             self.staging.clear_pending_commit();
@@ -55,10 +61,7 @@ impl PushSession<'_> {
         Ok(())
     }
 
-    /// Makes the commit, once, on top of whatever the Hub has.
-    ///
-    /// Each try names its parent, so that of several requests that are under way the Hub takes one at most. Whether it
-    /// took one is seen in its list of commits, by the publication's id.
+    /// Commits on top of the current head, and repeats this while the branch moves.
     async fn commit_until_accepted(&self) -> Result<CommitResult, PushError> {
         let (mut attempts, mut commit_attempts) = (1, 1);
         loop {
@@ -67,12 +70,12 @@ impl PushSession<'_> {
             let (card, is_pull_request) = self.merge_card(remote)?;
             let mut upload_files = vec![UploadFile::from_bytes(files::CARD_FILE, card.text.clone())];
             upload_files.extend(self.other_files.iter().cloned());
-            let commit_result = |commit, is_new, card, sent| CommitResult {
+            let commit_result = |commit, created_commit, card, files| CommitResult {
                 commit,
-                created_commit: is_new,
+                created_commit,
                 is_pull_request,
                 card,
-                files: sent,
+                files,
             };
 
             let missing = self.missing_files(&upload_files, &head).await?;
@@ -111,7 +114,7 @@ impl PushSession<'_> {
                 return Ok(commit_result(commit, true, card, upload_files));
             }
             match error {
-                // The Hub does not compare parents here: a second request could open a second one.
+                // A second request could open a second pull request.
                 error if is_pull_request && is_ambiguous(&error) => return Err(error),
                 PushError::Conflict { .. } if commit_attempts < MAX_COMMIT_ATTEMPTS => commit_attempts += 1,
                 error => self.retrier.back_off(&mut attempts, error).await?,
@@ -119,14 +122,14 @@ impl PushSession<'_> {
         }
     }
 
-    /// Looks at what the Hub has, and makes the folder agree with it.
+    /// Verifies the commit, and writes the published card into the folder.
     async fn verify_and_finish(&self, result: CommitResult) -> Result<PushReport, PushError> {
-        let CommitResult { commit, created_commit: is_new, is_pull_request, card, files: sent } = result;
-        let paths: Vec<String> = sent.iter().map(|sent| sent.path.clone()).collect();
+        let CommitResult { commit, created_commit, is_pull_request, card, files: upload_files } = result;
+        let paths: Vec<String> = upload_files.iter().map(|file| file.path.clone()).collect();
         let entries = self.retrier.retry(async || self.hub.paths_info(paths.clone(), &commit).await).await?;
-        let stored = sent.iter().map(|sent| {
-            verify::verify_stored(sent, &entries)
-                .map_err(|problem| self.hub.verification_failed(&commit, sent, problem))
+        let stored = upload_files.iter().map(|file| {
+            verify::verify_stored(file, &entries)
+                .map_err(|problem| self.hub.verification_failed(&commit, file, problem))
         });
         let files = stored.collect::<Result<_, _>>()?;
         let pull_request = if is_pull_request {
@@ -139,20 +142,23 @@ impl PushSession<'_> {
         let write_error = |source| PushError::LocalCardNotWritten { url: url.clone(), source };
         let is_written = card.write_local(&self.footprint, &self.options).map_err(write_error)?;
         if !is_written {
-            tracing::warn!("{} was written meanwhile and is left as it is", files::CARD_FILE);
+            tracing::warn!(
+                "{} changed during the push and is left unchanged; the published card is at {url}",
+                files::CARD_FILE
+            );
         } else if !is_pull_request {
-            // Only now: the folder's card must have everything that its base has.
+            // Saved last, because the local card must contain everything that its base contains.
             let base =
                 MergeBase { target: self.target.clone(), commit: commit.clone(), card: card.text.clone() };
             self.staging.save_merge_base(&base);
         }
         self.staging.clear();
-        tracing::info!("{} is published at {commit}", self.hub.repo_id());
+        tracing::info!("published {} at {commit}", self.hub.repo_id());
         Ok(PushReport {
             repo: self.hub.repo_id().to_string(),
             url,
             commit,
-            created_commit: is_new,
+            created_commit,
             pull_request,
             files,
             skipped_files: self.skipped_files.clone(),
@@ -164,11 +170,11 @@ impl PushSession<'_> {
         self.retrier.retry(async || self.hub.head_or_create(self.upload.private).await).await
     }
 
-    /// The one card, and whether it goes into a pull request.
+    /// The merged card, and whether it goes into a pull request.
     fn merge_card(&self, remote: Option<Vec<u8>>) -> Result<(MergedCard, bool), PushError> {
         let resolved = self.staging.resolved_conflict(&self.target);
-        let settled = resolved.filter(|theirs| remote.as_deref() == Some(theirs.as_bytes()));
-        let base = settled.or_else(|| self.staging.merge_base(&self.target).map(|base| base.card));
+        let resolved = resolved.filter(|theirs| remote.as_deref() == Some(theirs.as_bytes()));
+        let base = resolved.or_else(|| self.staging.merge_base(&self.target).map(|base| base.card));
         let (local, new_card) = (self.local_card.clone(), self.upload.card_template.clone());
         let inputs = MergeInputs { local, remote, base, new_card };
         match MergedCard::from_inputs(inputs, self.hub.repo_id(), &self.footprint, &self.options) {
@@ -180,25 +186,23 @@ impl PushSession<'_> {
             {
                 Ok((*ours, true))
             }
-            Err(MergeFailure::Conflict { ours, theirs, conflict_text: marked }) => {
-                Err(PushError::CardConflict {
-                    local: ours.path().to_owned(),
-                    repo: self.hub.repo_id().to_string(),
-                    conflict_file: self.staging.save_conflict(&self.target, &theirs, &marked),
-                })
-            }
+            Err(MergeFailure::Conflict { ours, theirs, conflict_text }) => Err(PushError::CardConflict {
+                local: ours.path().to_owned(),
+                repo: self.hub.repo_id().to_string(),
+                conflict_file: self.staging.save_conflict(&self.target, &theirs, &conflict_text),
+            }),
         }
     }
 
-    /// What the Hub does not have at this commit.
+    /// The files that differ from the Hub's at this commit.
     async fn missing_files<'s>(
         &self,
         files: &'s [UploadFile],
         head: &str,
     ) -> Result<Vec<&'s UploadFile>, PushError> {
-        let paths: Vec<String> = files.iter().map(|sent| sent.path.clone()).collect();
+        let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
         let entries = self.retrier.retry(async || self.hub.paths_info(paths.clone(), head).await).await?;
-        Ok(files.iter().filter(|sent| verify::verify_stored(sent, &entries).is_err()).collect())
+        Ok(files.iter().filter(|file| verify::verify_stored(file, &entries).is_err()).collect())
     }
 
     async fn send_commit(
@@ -213,7 +217,7 @@ impl PushSession<'_> {
         {
             if let Some(old) = replaced {
                 tracing::warn!(
-                    "{} had a {key} of another origin, which is replaced: {old}",
+                    "replacing {key} of another tool in the card of {}: {old}",
                     self.hub.repo_id()
                 );
             }
@@ -230,18 +234,18 @@ impl PushSession<'_> {
             card.replaced_report.as_deref(),
             &commit_message::push_id_trailer(&self.push_id),
         );
-        let operations = missing.iter().map(|sent| sent.commit_operation()).collect();
-        let proposal = CommitParams {
+        let operations = missing.iter().map(|file| file.commit_operation()).collect();
+        let params = CommitParams {
             operations,
             title: &title,
             description: &description,
             parent,
             open_pull_request: pull_request,
         };
-        self.hub.create_commit(proposal, self.progress).await
+        self.hub.create_commit(params, self.progress).await
     }
 
-    /// Our own commit, when the Hub took it after all.
+    /// The commit of this push, if the Hub accepted it although no response arrived.
     async fn find_own_commit(&self, is_pull_request: bool) -> Result<Option<String>, PushError> {
         let trailer = commit_message::push_id_trailer(&self.push_id);
         self.retrier
@@ -252,14 +256,14 @@ impl PushSession<'_> {
             .await
     }
 
-    /// The commit of a pull request that an earlier publication opened with the same bytes.
+    /// The commit of a pull request that an earlier push opened with the same content.
     async fn find_open_pull_request(&self, content: &str) -> Result<Option<String>, PushError> {
-        let attempt = self.staging.pending_commit(&self.target);
-        let Some(attempt) = attempt.filter(|attempt| attempt.pull_request && attempt.content == content)
+        let pending = self.staging.pending_commit(&self.target);
+        let Some(pending) = pending.filter(|pending| pending.pull_request && pending.content == content)
         else {
             return Ok(None);
         };
-        let trailer = commit_message::push_id_trailer(&attempt.id);
+        let trailer = commit_message::push_id_trailer(&pending.id);
         self.retrier.retry(async || self.hub.find_pull_request_commit(&trailer).await).await
     }
 
@@ -273,7 +277,7 @@ impl PushSession<'_> {
     }
 }
 
-/// Whether the Hub may have made the commit although it did not say so.
+/// Whether the commit may exist in spite of the error.
 fn is_ambiguous(error: &PushError) -> bool {
     matches!(
         error,
@@ -284,11 +288,11 @@ fn is_ambiguous(error: &PushError) -> bool {
     )
 }
 
-/// A hash over all paths and bytes.
+/// A hash of all paths and contents.
 fn content_hash(files: &[UploadFile]) -> String {
     let mut hash = Sha256::new();
-    for sent in files {
-        hash.update(format!("{} {}\n", sent.digest.sha256, sent.path));
+    for file in files {
+        hash.update(format!("{} {}\n", file.digest.sha256, file.path));
     }
-    short_hex(&hash.finalize())
+    to_hex(&hash.finalize()[..16])
 }

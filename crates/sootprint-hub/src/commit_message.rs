@@ -1,8 +1,8 @@
-//! What the commit says about itself.
+//! Title and description of the commit.
 
 use sootprint::Footprint;
 
-/// The commit's first line: the energy at the facility's meter, and what it emitted.
+/// The title: the energy of the facility and the emissions.
 pub(crate) fn commit_title(footprint: &Footprint) -> String {
     format!(
         "Publish weights and footprint ({}, {} CO2e)",
@@ -10,12 +10,12 @@ pub(crate) fn commit_title(footprint: &Footprint) -> String {
     )
 }
 
-/// By which one of our own commits is known again.
+/// The line that identifies the commit of a push.
 pub(crate) fn push_id_trailer(id: &str) -> String {
     format!("Publication-Id: {id}")
 }
 
-/// What the caller says, the footprint in one line, what had to make way for it, and the commit's mark.
+/// The description: the caller's text, the footprint in one line, replaced metadata, and the trailer.
 pub(crate) fn commit_description(
     user_text: Option<&str>,
     footprint: &Footprint,
@@ -37,7 +37,7 @@ pub(crate) fn commit_description(
     let place = grid.place.as_deref().unwrap_or("an unknown place");
     parts.push(format!("{} in {place}", grid.intensity));
     if run.partial {
-        parts.push("partial: something is missing from the total".to_owned());
+        parts.push("partial: the total is incomplete".to_owned());
     }
     let mut paragraphs: Vec<String> = user_text.map(str::to_owned).into_iter().collect();
     paragraphs.push(parts.join("; "));
@@ -84,12 +84,12 @@ mod tests {
         footprint.grid.place = None;
         footprint.hardware = String::new();
         let text =
-            commit_description(None, &footprint, Some("12.3  # AutoTrain"), Some("{tool: other}"), "mark");
+            commit_description(None, &footprint, Some("12.3  # AutoTrain"), Some("{tool: other}"), "trailer");
         assert!(text.starts_with("1800 s, completed; "), "{text}");
         assert!(
             text.ends_with(
-                "in an unknown place; partial: something is missing from the total\n\n\
-                 Replaced `co2_eq_emissions`: 12.3  # AutoTrain\n\nReplaced `dia_report`: {tool: other}\n\nmark"
+                "in an unknown place; partial: the total is incomplete\n\n\
+                 Replaced `co2_eq_emissions`: 12.3  # AutoTrain\n\nReplaced `dia_report`: {tool: other}\n\ntrailer"
             ),
             "{text}"
         );

@@ -1,4 +1,4 @@
-//! The names that the Hub gives to a file's bytes.
+//! The hashes that identify the content of a file on the Hub.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,22 +7,23 @@ use std::path::Path;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-/// How much of a file is read at once.
+/// Bytes per read.
 const CHUNK_SIZE: usize = 1 << 20;
 
-/// A file's length and the hashes of its bytes.
+/// The length and the hashes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileDigest {
     /// Length in bytes.
     pub(crate) size: u64,
-    /// SHA-256 in hexadecimal, by which large files are known.
+    /// SHA-256 in hexadecimal, which identifies large files.
     pub(crate) sha256: String,
-    /// What `git hash-object` prints.
+    /// The object id that `git hash-object` prints, which identifies small files.
     pub(crate) git_oid: String,
 }
 
 impl FileDigest {
-    /// Of a file, read once and never held whole. Each chunk is shown, with the bytes before it and the length.
+    /// Reads a file once, in chunks. `on_chunk` gets each chunk, the number of bytes before it, and the length of the
+    /// file.
     pub(crate) fn from_file(path: &Path, on_chunk: &mut dyn FnMut(&[u8], u64, u64)) -> io::Result<Self> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
@@ -30,12 +31,12 @@ impl FileDigest {
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        let mut hashes = FileHasher::new(bytes.len() as u64);
-        hashes.update(bytes);
-        hashes.finish()
+        let mut hasher = FileHasher::new(bytes.len() as u64);
+        hasher.update(bytes);
+        hasher.finish()
     }
 
-    /// The id of the text that git keeps in place of a file whose bytes are in the Hub's storage.
+    /// The object id of the LFS pointer, which git keeps in place of a file in the Hub's storage.
     ///
     /// <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>
     pub(crate) fn lfs_pointer_oid(&self) -> String {
@@ -50,15 +51,15 @@ impl FileDigest {
         size: u64,
         on_chunk: &mut dyn FnMut(&[u8], u64, u64),
     ) -> io::Result<Self> {
-        let mut hashes = FileHasher::new(size);
+        let mut hasher = FileHasher::new(size);
         let mut chunk = vec![0; CHUNK_SIZE];
         let mut read = 0;
         loop {
             match source.read(&mut chunk) {
-                Ok(0) if read == size => return Ok(hashes.finish()),
-                Ok(0) => return Err(io::Error::other("it was written while it was read")),
+                Ok(0) if read == size => return Ok(hasher.finish()),
+                Ok(0) => return Err(io::Error::other("the file changed while it was read")),
                 Ok(length) => {
-                    hashes.update(&chunk[..length]);
+                    hasher.update(&chunk[..length]);
                     on_chunk(&chunk[..length], read, size);
                     read += length as u64;
                 }
@@ -69,7 +70,7 @@ impl FileDigest {
     }
 }
 
-/// Both hashes of bytes whose number is known beforehand, as git needs it.
+/// Computes both hashes. git's object id includes the length, which must therefore be given first.
 struct FileHasher {
     size: u64,
     sha256: Sha256,
@@ -95,7 +96,8 @@ impl FileHasher {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal; the array type of sha2 has no `LowerHex`.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

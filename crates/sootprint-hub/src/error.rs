@@ -1,4 +1,4 @@
-//! Why something could not be published, and what to do about it.
+//! Errors of a push, each with the next step.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,116 +6,110 @@ use std::time::Duration;
 
 use sootprint::{FootprintError, RunStatus};
 use sootprint_card::CardError;
+use sootprint_core::RepoIdError;
 
 use crate::failure::{HubOperation, RedactedError};
-use crate::settings::NO_IMPLICIT_TOKEN;
 use crate::token::TokenError;
-use crate::verify::VerificationError;
+use crate::verification_error::VerificationError;
 
-/// Why a model could not be published. The token is in none of the texts.
+/// Why a model could not be pushed to the Hub.
+///
+/// No message contains the token. A message does not repeat its [`source`](std::error::Error::source): print the whole
+/// chain to show the cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// Nothing was measured or modelled.
-    #[error(
-        "the footprint has no component with a figure, so there is nothing to publish; see `sootprint doctor`"
-    )]
+    /// No component of the footprint was measured or modelled.
+    #[error("nothing to publish: no component was measured or modelled; run `sootprint doctor` to see why")]
     NotMeasured,
-    /// The run failed, or is still going on: its footprint is not that of a model.
-    #[error(
-        "the run's outcome is `{}`, so its weights and footprint are not published; finish a run first",
-        status.as_str()
-    )]
+    /// The run failed or has not finished, so its footprint does not describe a trained model.
+    #[error("refusing to publish a run with the outcome `{}`; finish a run first", status.as_str())]
     UnsuccessfulRun {
-        /// How the run ended.
+        /// The outcome of the run.
         status: RunStatus,
     },
     /// The footprint cannot be written as JSON.
-    #[error("the footprint cannot be published: {0}")]
+    #[error("cannot serialize the footprint")]
     FootprintSerialization(#[source] FootprintError),
-    /// Of several processes of one training only the first publishes.
-    #[error("this is rank {rank}, as its launcher says, and only rank 0 publishes")]
+    /// This process is not the first of a distributed training; only rank 0 publishes.
+    #[error("rank {rank} does not publish; only rank 0 of a distributed training does")]
     NonZeroRank {
-        /// This process's rank.
+        /// The rank of this process.
         rank: u32,
     },
-    /// The weights are older than the run, which therefore cannot have made them.
+    /// All weights are older than the run, so the run cannot have produced them.
     #[error(
-        "{} and all other weights are older than the run; save the model after its training, or publish the folder of \
-         the run that made them",
+        "{} and all other weights are older than the run; save the model after the training, or push the folder of the \
+         run that produced them",
         path.display()
     )]
     StaleWeights {
         /// The newest file of weights.
         path: PathBuf,
     },
-    /// That is no pattern of names in the folder.
-    #[error("`{pattern}` is no pattern of files in the folder: {reason}; write it as `*.txt` or `onnx/*`")]
+    /// The pattern is malformed or leads out of the folder.
+    #[error("invalid file pattern `{pattern}`: {reason}; use a pattern such as `*.txt` or `onnx/*`")]
     InvalidPattern {
-        /// What was given.
+        /// The pattern as it was given.
         pattern: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// A file that would be published holds the token.
-    #[error("{} holds the token, and nothing was sent; take it out, and replace the token on the Hub", path.display())]
+    /// A file that would be published contains the token.
+    #[error("{} contains the Hub token, so nothing was uploaded; remove it there and create a new token", path.display())]
     TokenInFile {
         /// The file.
         path: PathBuf,
     },
-    /// That is no repository's name.
-    #[error(
-        "`{input}` is no name of a repository; write it as `owner/name`, with letters, digits, `-`, `_` and `.`"
-    )]
-    InvalidRepoId {
-        /// What was given.
-        input: String,
-    },
-    /// The environment forbids the network.
-    #[error("{variable} is set, so nothing is published; unset it and publish again")]
+    /// The repository is not `owner/name`.
+    #[error(transparent)]
+    InvalidRepoId(#[from] RepoIdError),
+    /// An environment variable forbids network access.
+    #[error("cannot push while {variable} is set; unset it and push again")]
     Offline {
-        /// The variable that says so.
+        /// The variable.
         variable: &'static str,
     },
-    /// That is no address of a Hub.
+    /// The endpoint is not the address of a Hub.
     #[error(
-        "`{endpoint}` is no address of a Hub; write it as `https://host`, without a user name (HF_ENDPOINT)"
+        "invalid Hub endpoint `{endpoint}`: expected `https://host` without a user name; check HF_ENDPOINT"
     )]
     InvalidEndpoint {
-        /// What was given, up to a user name cut off.
+        /// The endpoint as it was given, without a user name and password.
         endpoint: String,
     },
-    /// There is no token.
+    /// No token was given, and none was found.
     #[error(
-        "there is no token for the Hub; log in with `hf auth login` or set HF_TOKEN to a token of the role `write`"
+        "no Hub token found; log in with `hf auth login`, or set HF_TOKEN to a token with the role `write`"
     )]
     NoToken,
-    /// The environment forbids looking for a token, and none was given.
+    /// No token was given, and the environment forbids looking for one.
     #[error(
-        "no token was given, and {NO_IMPLICIT_TOKEN} forbids looking for one; give one or unset the variable"
+        "no Hub token given, and HF_HUB_DISABLE_IMPLICIT_TOKEN forbids looking for one; pass a token or unset the \
+         variable"
     )]
     ImplicitTokenDisabled,
-    /// What was found is no token.
-    #[error("{0}; log in again with `hf auth login`, or set HF_TOKEN")]
+    /// The text that was found is not a token.
+    #[error("invalid Hub token (log in again with `hf auth login`, or set HF_TOKEN)")]
     InvalidToken(#[source] TokenError),
-    /// The token's file is there and cannot be read.
-    #[error("cannot read the token in {}: {source}; log in again with `hf auth login`, or set HF_TOKEN", path.display())]
+    /// The token file exists and cannot be read.
+    #[error("cannot read the token file {} (log in again with `hf auth login`, or set HF_TOKEN)", path.display())]
     UnreadableTokenFile {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The folder, or a file in it, cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     UnreadableFile {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The folder has no weights.
-    #[error("{} has no weights; save the model there as .safetensors or .bpk and publish again", dir.display())]
+    /// The folder contains no weights.
+    #[error("no weights in {}; save the model there as .safetensors or .bpk, and push again", dir.display())]
     NoWeights {
         /// The folder.
         dir: PathBuf,
@@ -126,31 +120,32 @@ pub enum PushError {
         /// The file.
         path: PathBuf,
     },
-    /// A file that would be published is a link out of the folder, or to something hidden in it.
+    /// A file that would be published is a link out of the folder, or to a hidden file in it.
     #[error(
-        "{} is a link to {}, which is not for everybody to see; put a copy in its place, or remove the link",
+        "refusing to publish {}, a symbolic link to {}, which is hidden or outside the folder; replace the link with a \
+         copy, or remove it",
         path.display(),
         target.display()
     )]
     UnsafeSymlink {
         /// The link.
         path: PathBuf,
-        /// Where it leads.
+        /// Its target.
         target: PathBuf,
     },
-    /// A card cannot be edited.
-    #[error("{card}: {source}")]
+    /// A model card or its plot cannot be read or edited.
+    #[error("cannot process {card}")]
     InvalidCard {
-        /// Which card it is.
+        /// The file, and the repository if it is on the Hub.
         card: String,
-        /// What is wrong in it.
+        /// What is wrong with it.
         source: CardError,
     },
-    /// The folder's card and the Hub's were both edited, in the same place.
+    /// The card in the folder and the card on the Hub were both edited in the same place.
     #[error(
-        "{} and README.md of {repo} on the Hub were both edited, and nothing was sent; put into the one in the folder \
-         what you want of both, as {} shows them, delete that file and publish again (or delete the one in the folder \
-         to keep the Hub's, or open a pull request)",
+        "{} and README.md of {repo} on the Hub were both edited, so nothing was uploaded; edit the local card to keep \
+         what you need of both versions, shown in {}, then delete that file and push again (to keep the Hub's card, \
+         delete the local one; or open a pull request)",
         local.display(),
         conflict_file.display()
     )]
@@ -159,209 +154,204 @@ pub enum PushError {
         local: PathBuf,
         /// The repository.
         repo: String,
-        /// Both cards in one text, with git's marks where they disagree.
+        /// Both cards in one text, with git's conflict markers.
         conflict_file: PathBuf,
     },
-    /// No connection could be prepared, most often because the system's certificates cannot be read.
-    #[error(
-        "cannot prepare a connection to {endpoint}: {cause}; check the system's certificates and proxies"
-    )]
+    /// The HTTP client could not be created, usually because the system's certificates cannot be read.
+    #[error("cannot set up a connection to {endpoint} (check the system's certificates and proxies)")]
     ClientSetup {
-        /// The Hub's address.
+        /// The address of the Hub.
         endpoint: String,
-        /// What the client says.
+        /// The error of the client.
         #[source]
         cause: RedactedError,
     },
-    /// The Hub does not know the token.
+    /// The Hub rejected the token.
     #[error(
-        "the Hub at {endpoint} did not accept the token while {operation} {repo}: {cause}; make one of the role `write` \
-         at {endpoint}/settings/tokens and log in with `hf auth login`, or set HF_TOKEN"
+        "the Hub at {endpoint} rejected the token while {operation} {repo} (create one with the role `write` at \
+         {endpoint}/settings/tokens, then run `hf auth login` or set HF_TOKEN)"
     )]
     Unauthorized {
-        /// The Hub's address.
+        /// The address of the Hub.
         endpoint: String,
         /// The repository.
         repo: String,
-        /// What was being done.
+        /// The operation that failed.
         operation: HubOperation,
-        /// What the Hub says.
+        /// The response of the Hub.
         #[source]
         cause: RedactedError,
     },
-    /// The Hub knows the token, and it may not do this.
+    /// The token is valid and lacks the permission.
     #[error(
-        "the token may not write to {repo} (it was refused while {operation} it): {cause}; use one of the role `write`, \
-         or give yours write access to this repository, at {endpoint}/settings/tokens, and log in with `hf auth login`"
+        "the token may not write to {repo}: refused while {operation} it (use a token with the role `write`, or give \
+         yours write access to this repository, at {endpoint}/settings/tokens, then run `hf auth login` or set HF_TOKEN)"
     )]
     Forbidden {
-        /// The Hub's address.
+        /// The address of the Hub.
         endpoint: String,
         /// The repository.
         repo: String,
-        /// What was being done.
+        /// The operation that failed.
         operation: HubOperation,
-        /// What the Hub says.
+        /// The response of the Hub.
         #[source]
         cause: RedactedError,
     },
     /// The repository has no such branch.
-    #[error("{repo} has no branch `{branch}`; create it on the Hub, or publish to main")]
+    #[error("no branch `{branch}` in {repo}; create it on the Hub, or push to `main`")]
     BranchNotFound {
         /// The repository.
         repo: String,
         /// The branch.
         branch: String,
     },
-    /// Somebody else committed in between.
-    #[error("somebody committed to `{branch}` of {repo} meanwhile, and nothing was committed; publish again")]
+    /// Other commits moved the branch during each attempt.
+    #[error("branch `{branch}` of {repo} changed during the push, so nothing was committed; push again")]
     Conflict {
         /// The repository.
         repo: String,
         /// The branch.
         branch: String,
     },
-    /// The Hub has had too many requests.
-    #[error(
-        "the Hub has had too many requests{}: {cause}; publish again later",
-        retry_after_suffix(retry_after)
-    )]
+    /// The Hub received too many requests.
+    #[error("rate limited by the Hub ({})", retry_advice(retry_after))]
     RateLimited {
-        /// How long the Hub asks to wait, if it says so.
+        /// The wait that the Hub asks for, if it names one.
         retry_after: Option<Duration>,
-        /// What the Hub says.
+        /// The response of the Hub.
         #[source]
         cause: RedactedError,
     },
-    /// The Hub did not answer. When this happens while committing, the commit may be there.
+    /// The Hub did not answer. If this happens during the commit, the commit may exist.
     #[error(
-        "no answer from the Hub at {endpoint} while {operation} {repo}: {cause}; check the connection and HF_ENDPOINT, \
-         and publish again"
+        "no answer from the Hub at {endpoint} while {operation} {repo} (check the connection and HF_ENDPOINT, then push \
+         again)"
     )]
     Unreachable {
-        /// The Hub's address.
+        /// The address of the Hub.
         endpoint: String,
         /// The repository.
         repo: String,
-        /// What was being done.
+        /// The operation that failed.
         operation: HubOperation,
-        /// What the client says.
+        /// The error of the client.
         #[source]
         cause: RedactedError,
     },
-    /// The Hub answered with an error of its own. When this happens while committing, the commit may be there.
-    #[error("the Hub at {endpoint} is in trouble while {operation} {repo}: {cause}; publish again later")]
+    /// The Hub answered with a server error. If this happens during the commit, the commit may exist.
+    #[error("server error of the Hub at {endpoint} while {operation} {repo} (push again later)")]
     Unavailable {
-        /// The Hub's address.
+        /// The address of the Hub.
         endpoint: String,
         /// The repository.
         repo: String,
-        /// What was being done.
+        /// The operation that failed.
         operation: HubOperation,
-        /// What the Hub says.
+        /// The response of the Hub.
         #[source]
         cause: RedactedError,
     },
-    /// A pull request with weights needs the right to write.
+    /// A pull request with weights needs the permission to write.
     #[error(
-        "the token may not write to {repo}, and without that the Hub's client (hf-hub 1.0.0) cannot send weights in a \
-         pull request: {cause}; open one with the card alone, or ask for write access"
+        "the token may not write to {repo}, which the Hub's client (hf-hub 1.0.0) needs for weights in a pull request \
+         (open one with the card alone, or ask for write access)"
     )]
     PullRequestForbidden {
         /// The repository.
         repo: String,
-        /// What the Hub says.
+        /// The response of the Hub.
         #[source]
         cause: RedactedError,
     },
-    /// The Hub would take weights into git, which makes a repository heavy for ever.
+    /// The Hub would store weights in git, where they stay in the history of the repository forever.
     #[error(
-        "the Hub at {endpoint} offers no Xet storage for {path} of {repo}, and nothing was sent; ask whoever runs it to \
-         turn it on, or publish to another Hub"
+        "the Hub at {endpoint} offers no Xet storage for {path} of {repo}, so nothing was uploaded; ask its \
+         administrator to enable it, or push to another Hub"
     )]
     NoStorage {
-        /// The Hub's address.
+        /// The address of the Hub.
         endpoint: String,
         /// The repository.
         repo: String,
         /// The file.
         path: String,
     },
-    /// It took too long. The commit may be there; the next publication looks for it.
-    #[error("it took longer than {} s; publish again, and what has arrived does not travel again", deadline.as_secs_f64())]
+    /// The deadline passed. The commit may exist; the next push looks for it.
+    #[error("deadline of {} s exceeded; push again, files already uploaded are not sent again", deadline.as_secs_f64())]
     DeadlineExceeded {
-        /// How long it was allowed to take.
+        /// The time limit of the push.
         deadline: Duration,
     },
-    /// The caller did not wait for it to end.
-    #[error("it was stopped before its end; publish again")]
+    /// The caller dropped the future before the push ended.
+    #[error("upload cancelled; push again to resume")]
     Cancelled,
-    /// The system gave no thread to publish on.
-    #[error("no thread could be had to publish on: {source}; is there a limit on this user's processes?")]
+    /// The thread of the push could not be started, or panicked.
+    #[error("cannot run the upload thread (check the limit on this user's processes)")]
     WorkerThread {
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The weights did not get into the Hub's storage.
-    #[error("the files of {repo} could not be uploaded, and nothing was committed: {cause}; publish again")]
+    /// The weights could not be uploaded to the Hub's storage.
+    #[error("cannot upload the files of {repo}, so nothing was committed (push again)")]
     UploadFailed {
         /// The repository.
         repo: String,
-        /// What the storage's client says.
+        /// The error of the storage client.
         #[source]
         cause: RedactedError,
     },
-    /// The Hub refused, for a reason that it gives: a card whose metadata it does not like, a full quota.
-    #[error("the Hub refused while {operation} {repo}: {cause}; mend what it names and publish again")]
+    /// The Hub refused the request and gave a reason, such as invalid card metadata or an exceeded quota.
+    #[error("request refused by the Hub while {operation} {repo} (fix the reported problem and push again)")]
     Refused {
         /// The repository.
         repo: String,
-        /// What was being done.
+        /// The operation that failed.
         operation: HubOperation,
-        /// What the Hub says.
+        /// The response of the Hub.
         #[source]
         cause: RedactedError,
     },
-    /// What answered is no Hub, or one of another version.
-    #[error("{endpoint} did not answer as the Hub does while {operation} {repo}: {cause}; check HF_ENDPOINT")]
+    /// The server is not a Hub, or is one of another version.
+    #[error("unexpected response from {endpoint} while {operation} {repo} (check that HF_ENDPOINT is a Hub)")]
     UnexpectedResponse {
-        /// The address.
+        /// The address of the server.
         endpoint: String,
         /// The repository.
         repo: String,
-        /// What was being done.
+        /// The operation that failed.
         operation: HubOperation,
-        /// What was wrong with the answer.
+        /// What is wrong with the response.
         #[source]
         cause: RedactedError,
     },
-    /// The commit was made, and the Hub does not have in it what was sent.
-    #[error("commit {commit} of {repo} was made, and in it {path} {problem}")]
+    /// The commit exists, and a file in it differs from the file that was sent.
+    #[error("verification of {path} in commit {commit} of {repo} failed")]
     VerificationFailed {
         /// The repository.
         repo: String,
         /// The commit.
         commit: String,
-        /// The file's path.
+        /// The path of the file.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         #[source]
         problem: VerificationError,
     },
     /// The model is published, and the card in the folder could not be written.
     #[error(
-        "the model is published at {url}, and its card could not be written into the folder: {source}; download it"
+        "the model is published at {url}, but the card in the folder could not be written (download it from there)"
     )]
     LocalCardNotWritten {
-        /// The model's page.
+        /// The page of the model.
         url: String,
-        /// Why not.
+        /// Why the card could not be written.
         source: CardError,
     },
 }
 
 impl PushError {
-    /// Whether publishing again may help, so that the publication is kept for it.
+    /// Whether another push may succeed, so that this one is staged.
     pub(crate) fn is_retryable(&self) -> bool {
         !matches!(
             self,
@@ -375,8 +365,9 @@ impl PushError {
     }
 }
 
-fn retry_after_suffix(retry_after: &Option<Duration>) -> String {
-    retry_after.map_or_else(String::new, |time| format!(" and asks to wait {} s", time.as_secs()))
+fn retry_advice(retry_after: &Option<Duration>) -> String {
+    retry_after
+        .map_or_else(|| "push again later".to_owned(), |time| format!("retry after {} s", time.as_secs()))
 }
 
 #[cfg(test)]
@@ -385,7 +376,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_shown_in_seconds() {
-        assert_eq!(retry_after_suffix(&Some(Duration::from_secs(30))), " and asks to wait 30 s");
-        assert_eq!(retry_after_suffix(&None), "");
+        assert_eq!(retry_advice(&Some(Duration::from_secs(30))), "retry after 30 s");
+        assert_eq!(retry_advice(&None), "push again later");
     }
 }

@@ -1,4 +1,4 @@
-//! What the Hub's client said: in a text that can be shown, and as a kind that can be acted on.
+//! Failures of the Hub's client: as text without the token, and as a kind that decides how to continue.
 
 use std::error::Error;
 use std::fmt;
@@ -8,25 +8,16 @@ use hf_hub::HFError;
 
 use crate::token::HubToken;
 
-/// What the Hub or its client said, with the token blotted out.
+/// An error of the Hub or its client, as text in which the token is replaced by `…`.
 ///
-/// It is a text and not the client's own error, because that one shows its whole state to `Debug`.
+/// The client's own error is not kept, because its `Debug` output contains the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedactedError(String);
 
 impl RedactedError {
-    /// The error and what caused it, in one line.
+    /// The whole chain of the error in one line.
     pub(crate) fn new(error: &dyn Error, token: &HubToken) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let deeper = error.to_string();
-            if !text.contains(&deeper) {
-                text = format!("{text}: {deeper}");
-            }
-            cause = error.source();
-        }
-        Self(text.replace(token.expose(), "…"))
+        Self(error_chain(error).replace(token.expose(), "…"))
     }
 }
 
@@ -44,11 +35,11 @@ impl fmt::Debug for RedactedError {
 
 impl Error for RedactedError {}
 
-/// What was being done when the Hub failed.
+/// The operation during which the Hub failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HubOperation {
-    /// Asking whether the repository is there, and for its newest commit.
+    /// Looking up the repository and its newest commit.
     FindRepository,
     /// Creating the repository.
     CreateRepository,
@@ -56,26 +47,26 @@ pub enum HubOperation {
     ReadCard,
     /// Uploading and committing.
     Commit,
-    /// Looking for one of our own commits.
+    /// Searching for a commit of an earlier push.
     SearchCommits,
-    /// Looking at the commit's files.
+    /// Verifying the files of the commit.
     VerifyFiles,
 }
 
 impl fmt::Display for HubOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::FindRepository => "looking for",
+            Self::FindRepository => "looking up",
             Self::CreateRepository => "creating",
             Self::ReadCard => "reading",
             Self::Commit => "committing to",
-            Self::SearchCommits => "looking through the commits of",
-            Self::VerifyFiles => "checking",
+            Self::SearchCommits => "searching the commits of",
+            Self::VerifyFiles => "verifying",
         })
     }
 }
 
-/// Which kind of failure an error of the client is.
+/// The kind of a failure.
 pub(crate) enum HubFailureKind {
     Unauthorized,
     Forbidden,
@@ -93,12 +84,12 @@ impl HubFailureKind {
         match error {
             HFError::AuthRequired { .. } => Self::Unauthorized,
             HFError::Forbidden { .. } => Self::Forbidden,
-            // 412: the branch is not where the commit was to go on.
+            // 412: the parent of the commit is not the head of the branch.
             HFError::Http { context } if context.status == 412 => Self::Conflict,
             HFError::Http { context } if context.status.is_server_error() => Self::Unavailable,
             HFError::Conflict { .. } => Self::Conflict,
             HFError::RateLimited { retry_after, .. } => Self::RateLimited(*retry_after),
-            // An answer that was cut off is one that did not come; one that is no JSON is another server's.
+            // A truncated response counts as no answer; one that is not JSON comes from a server that is no Hub.
             HFError::Request { source, .. } if has_json_error(source) => Self::UnexpectedResponse,
             HFError::Request { .. } => Self::Unreachable,
             HFError::Json(_) | HFError::MalformedResponse { .. } => Self::UnexpectedResponse,
@@ -106,6 +97,20 @@ impl HubFailureKind {
             _ => Self::Refused,
         }
     }
+}
+
+/// The messages of an error and its causes in one line. Foreign errors may repeat their cause; it is shown once.
+pub(crate) fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn has_json_error(error: &(dyn Error + 'static)) -> bool {

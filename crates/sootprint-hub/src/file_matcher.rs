@@ -1,11 +1,11 @@
-//! Which files are sent beyond the usual ones, which are not, and which never are.
+//! Decides by name which files may be sent: allow and ignore patterns, and names that are never sent.
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::error::PushError;
 use crate::staging::SOOTPRINT_DIR;
 
-/// Names of files that hold credentials, whatever the patterns say.
+/// Names of files that contain credentials; no pattern allows them.
 const CREDENTIAL_PATTERNS: [&str; 15] = [
     "token",
     "token.*",
@@ -24,25 +24,25 @@ const CREDENTIAL_PATTERNS: [&str; 15] = [
     "kubeconfig*",
 ];
 
-/// What was asked for.
+/// The patterns of the caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FilePatterns {
     pub(crate) allow: Vec<String>,
     pub(crate) ignore: Vec<String>,
 }
 
-/// The patterns, read.
+/// The compiled patterns.
 pub(crate) struct FileMatcher {
     allow: Vec<GlobMatcher>,
     ignore: Vec<GlobMatcher>,
     credentials: Vec<GlobMatcher>,
-    /// Whether a pattern names the ledgers' folder: `*` alone does not ask for them.
+    /// Whether a pattern names the folder of the ledgers; `*` alone does not include them.
     includes_ledgers: bool,
 }
 
 impl FileMatcher {
     /// # Errors
-    /// [`PushError::InvalidPattern`] for what is no pattern, or leads out of the folder.
+    /// [`PushError::InvalidPattern`] for a pattern that is malformed or leads out of the folder.
     pub(crate) fn compile(patterns: &FilePatterns) -> Result<Self, PushError> {
         let compile_all = |patterns: &[String]| -> Result<Vec<GlobMatcher>, PushError> {
             patterns.iter().map(|pattern| compile_glob(pattern)).collect()
@@ -59,18 +59,18 @@ impl FileMatcher {
         })
     }
 
-    /// Whether files that are not on the usual list may be sent, so that folders are looked into.
+    /// Whether files outside the default list may be sent, so that subfolders must be searched.
     pub(crate) fn has_allow_patterns(&self) -> bool {
         !self.allow.is_empty()
     }
 
-    /// Whether a file is sent that is on the usual list, or is not. Its path has `/` between its parts.
+    /// Whether a file is sent. `is_default`: whether it is on the default list. `path` is separated by `/`.
     pub(crate) fn is_selected(&self, path: &str, is_default: bool) -> bool {
         let is_allowed = is_default || matches_any(&self.allow, path);
         is_allowed && !self.is_always_excluded(path) && !matches_any(&self.ignore, path)
     }
 
-    /// What is hidden (`.git`, `.env`), what holds credentials, and what sootprint keeps for itself.
+    /// Whether a file is hidden (`.git`, `.env`), contains credentials, or is one of sootprint's own.
     pub(crate) fn is_always_excluded(&self, path: &str) -> bool {
         let mut parts = path.split('/');
         let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
@@ -81,15 +81,15 @@ impl FileMatcher {
     }
 }
 
-/// As Python's client reads them: `*` goes over slashes, too, and `folder/` is everything in it.
+/// Compiles a pattern with the rules of Python's client: `*` also matches slashes, and `folder/` matches its contents.
 fn compile_glob(pattern: &str) -> Result<GlobMatcher, PushError> {
-    let refuse = |reason: String| PushError::InvalidPattern { pattern: pattern.to_owned(), reason };
+    let invalid = |reason: String| PushError::InvalidPattern { pattern: pattern.to_owned(), reason };
     if pattern.starts_with('/') || pattern.split(['/', '\\']).any(|part| part == "..") {
-        return Err(refuse("it leads out of the folder".to_owned()));
+        return Err(invalid("it leads out of the folder".to_owned()));
     }
     let whole = if pattern.ends_with('/') { format!("{pattern}*") } else { pattern.to_owned() };
     let glob = GlobBuilder::new(&whole).literal_separator(false).build();
-    glob.map(|glob| glob.compile_matcher()).map_err(|error| refuse(error.kind().to_string()))
+    glob.map(|glob| glob.compile_matcher()).map_err(|error| invalid(error.kind().to_string()))
 }
 
 fn matches_any(patterns: &[GlobMatcher], path: &str) -> bool {
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn ignore_patterns_override_allow_patterns() {
         let patterns = matcher(&["onnx/", "*.txt"], &["*.bpk", "onnx/old*"]);
-        for (path, is_usual, takes) in [
+        for (path, is_default, expected) in [
             ("model.safetensors", true, true),
             ("model.bpk", true, false),
             ("onnx/model.onnx", false, true),
@@ -116,7 +116,7 @@ mod tests {
             ("notes/vocabulary.txt", false, true),
             ("experiment.log", false, false),
         ] {
-            assert_eq!(patterns.is_selected(path, is_usual), takes, "{path}");
+            assert_eq!(patterns.is_selected(path, is_default), expected, "{path}");
         }
     }
 

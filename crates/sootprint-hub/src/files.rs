@@ -1,4 +1,4 @@
-//! Which files of a folder are published.
+//! Selects the files of a folder that are published.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,16 @@ use std::time::{Duration, SystemTime};
 use crate::error::PushError;
 use crate::file_matcher::FileMatcher;
 
-/// The card's name, in the folder and in the repository.
+/// The name of the model card, in the folder and in the repository.
 pub(crate) const CARD_FILE: &str = "README.md";
 
-/// How the names of weights end: safetensors, and Burn's own format.
+/// Weights: safetensors, and Burn's own format.
 const WEIGHT_SUFFIXES: [&str; 2] = [".safetensors", ".bpk"];
 
-/// How the name of the file ends that says which tensor lies in which of several files of weights.
+/// The index of weights that are split into several files.
 const WEIGHT_INDEX_SUFFIX: &str = ".safetensors.index.json";
 
-/// What a model needs beside its weights.
+/// Files that a model needs in addition to its weights.
 const COMPANION_FILES: [&str; 5] = [
     "config.json",
     "generation_config.json",
@@ -25,40 +25,40 @@ const COMPANION_FILES: [&str; 5] = [
     "tokenizer_config.json",
 ];
 
-/// The files of a folder, sorted out.
+/// The files of a folder, classified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SelectedFiles {
-    /// What is published as it is, in the order of the names: weights, at least one, and what belongs to them.
+    /// Files that are published unchanged, sorted by name: at least one file of weights, and the files that belong to it.
     pub(crate) files: Vec<LocalFile>,
-    /// The card, if the folder has one.
+    /// The card, if the folder contains one.
     pub(crate) card: Option<PathBuf>,
-    /// The names of the other files in the folder itself, in order.
+    /// Sorted names of the other files in the folder, without subfolders.
     pub(crate) skipped_files: Vec<String>,
 }
 
-/// A file that is published as it is.
+/// A file that is published unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LocalFile {
-    /// Its path in the folder and in the repository, with `/` between its parts.
+    /// Its path in the folder and in the repository, separated by `/`.
     pub(crate) name: String,
-    /// Where its bytes are, links resolved.
+    /// Its path on disk, with links resolved.
     pub(crate) path: PathBuf,
     /// Whether it is a file of weights.
     pub(crate) is_weights: bool,
 }
 
-/// What is wanted of a folder.
+/// Options of the selection.
 pub(crate) struct SelectOptions<'a> {
     pub(crate) matcher: &'a FileMatcher,
-    /// Whether only the card is sent: then the rest is neither looked at nor needed.
+    /// Whether only the card is sent, so that weights are neither read nor required.
     pub(crate) card_only: bool,
 }
 
-/// Sorts out what lies in a folder. Its own folders are looked into only when a pattern asks for more.
+/// Classifies the files of a folder. Subfolders are searched only if there are allow patterns.
 ///
 /// # Errors
-/// [`PushError::NoWeights`] and [`PushError::EmptyWeights`], [`PushError::UnsafeSymlink`] when a file that
-/// would be published is a link out of the folder, [`PushError::UnreadableFile`] when something cannot be read.
+/// [`PushError::NoWeights`] and [`PushError::EmptyWeights`], [`PushError::UnsafeSymlink`] if a file that would be
+/// published is a link out of the folder, [`PushError::UnreadableFile`] if a file or folder cannot be read.
 pub(crate) fn select_files(dir: &Path, options: &SelectOptions<'_>) -> Result<SelectedFiles, PushError> {
     let unreadable = |source| PushError::UnreadableFile { path: dir.to_owned(), source };
     let root = dir.canonicalize().map_err(unreadable)?;
@@ -68,7 +68,7 @@ pub(crate) fn select_files(dir: &Path, options: &SelectOptions<'_>) -> Result<Se
         for entry in fs::read_dir(root.join(&folder)).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let name = format!("{folder}{}", entry.file_name().to_string_lossy());
-            // A link to a folder is none: it could lead anywhere, also back here.
+            // Links to folders are not followed: they may lead anywhere, or in a circle.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 if options.matcher.has_allow_patterns() && !options.card_only && !name.starts_with('.') {
                     folders.push(format!("{name}/"));
@@ -93,14 +93,14 @@ fn classify_entry(
     name: String,
     options: &SelectOptions<'_>,
 ) -> Result<(), PushError> {
-    // What is made anew for each publication.
+    // Card and footprint are generated for each push.
     if [CARD_FILE, sootprint::Footprint::FILE_NAME].contains(&name.as_str()) {
         if name == CARD_FILE {
             selection.card = resolve_file(root, entry, options.matcher)?;
         }
         return Ok(());
     }
-    let is_weights = WEIGHT_SUFFIXES.iter().any(|ending| name.ends_with(ending));
+    let is_weights = WEIGHT_SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
     let is_default = !name.contains('/')
         && (is_weights || name.ends_with(WEIGHT_INDEX_SUFFIX) || COMPANION_FILES.contains(&name.as_str()));
     if !options.card_only && options.matcher.is_selected(&name, is_default) {
@@ -113,9 +113,9 @@ fn classify_entry(
     Ok(())
 }
 
-/// Refuses weights that no run can have made: none is newer than the run's start.
+/// Refuses weights that the run cannot have produced, because all of them are older than its start.
 ///
-/// Two seconds are the coarsest that a file system in use counts in (FAT).
+/// The tolerance of 2 s is the time resolution of FAT, the coarsest of the file systems in use.
 pub(crate) fn check_weights_age(files: &[LocalFile], started: Option<SystemTime>) -> Result<(), PushError> {
     let modified_at =
         |file: &LocalFile| fs::metadata(&file.path).and_then(|metadata| metadata.modified()).ok();
@@ -129,7 +129,7 @@ pub(crate) fn check_weights_age(files: &[LocalFile], started: Option<SystemTime>
     }
 }
 
-/// The file that an entry of the folder is or links to; none when it is a folder or something else.
+/// Resolves an entry to a regular file; `None` for a folder or a special file.
 fn resolve_file(root: &Path, entry: &Path, matcher: &FileMatcher) -> Result<Option<PathBuf>, PushError> {
     let unreadable = |source| PushError::UnreadableFile { path: entry.to_owned(), source };
     let path = entry.canonicalize().map_err(unreadable)?;
@@ -137,7 +137,7 @@ fn resolve_file(root: &Path, entry: &Path, matcher: &FileMatcher) -> Result<Opti
         return Ok(None);
     }
     match path.strip_prefix(root) {
-        // A link with a harmless name may lead to what nobody meant to publish: into `.git`, to a token.
+        // A link with a harmless name may lead into `.git` or to a token.
         Ok(inside) if !matcher.is_always_excluded(&inside.to_string_lossy().replace('\\', "/")) => {
             Ok(Some(path))
         }
@@ -230,8 +230,8 @@ mod tests {
             "sootprint/1-a.jsonl",
             "train.log",
         ]);
-        let asked = FilePatterns { allow: vec!["*".to_owned()], ignore: vec!["*.log".to_owned()] };
-        let selection = select_with(dir.path(), asked, false).unwrap();
+        let patterns = FilePatterns { allow: vec!["*".to_owned()], ignore: vec!["*.log".to_owned()] };
+        let selection = select_with(dir.path(), patterns, false).unwrap();
         assert_eq!(file_names(&selection), ["model.bpk", "onnx/model.onnx"]);
         assert_eq!(selection.skipped_files, ["train.log"]);
     }
@@ -252,7 +252,7 @@ mod tests {
         old.set_modified(now - Duration::from_secs(3_600)).unwrap();
         let files = select_default(dir.path()).unwrap().files;
         assert!(check_weights_age(&files, Some(now)).is_ok(), "one file is newer");
-        assert!(check_weights_age(&files, None).is_ok(), "nobody knows when the run began");
+        assert!(check_weights_age(&files, None).is_ok(), "unknown start of the run");
         let error = check_weights_age(&files, Some(now + Duration::from_secs(60))).unwrap_err();
         assert!(matches!(&error, PushError::StaleWeights { path } if path.ends_with("model.bpk")), "{error}");
     }

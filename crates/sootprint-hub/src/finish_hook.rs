@@ -1,4 +1,6 @@
-//! A run that publishes itself when it is finished.
+//! Pushes a run's folder when the run finishes.
+//!
+//! The core crate only defines the hook, so that it does not depend on this crate or on the network.
 
 use std::fmt;
 use std::path::Path;
@@ -6,14 +8,15 @@ use std::sync::Arc;
 
 use sootprint::{FinishHook, Footprint, RunBuilder};
 
+use crate::failure::error_chain;
 use crate::model_upload::ModelUpload;
 
-/// Lets a run publish its folder when it is finished.
+/// Pushes a run's folder to the Hub when the run finishes.
 ///
-/// [`Run::finish`](sootprint::Run::finish) then returns when the publication is made, or has failed: a failure fails no
-/// training. What was to be sent is [`staged`](crate::staged_push()), one warning says why and what to do, and the footprint
-/// is what it would have been. Save the weights before the finish, for they go into the same commit. A run that is
-/// dropped, or switched off, is not published.
+/// [`Run::finish`](sootprint::Run::finish) then returns after the push has succeeded or failed. A failed push does not
+/// fail the training or change the footprint: it is [`staged`](crate::staged_push()), and one warning names the error
+/// and the next step. Save the weights before `finish`, because they are part of the commit. A run that is dropped or
+/// disabled is not pushed.
 ///
 /// ```no_run
 /// use sootprint::Run;
@@ -25,13 +28,13 @@ use crate::model_upload::ModelUpload;
 /// # let _ = footprint;
 /// ```
 pub trait PushToHubExt: Sized {
-    /// Publishes as `repo`, which is `owner/name`, with everything else left as it is: see [`ModelUpload`].
+    /// Pushes to the repository `repo_id`, which is `owner/name`, with the defaults of [`ModelUpload`].
     #[must_use]
     fn push_to_hub(self, repo_id: &str) -> Self {
-        self.push_to_hub_with(repo_id, |publication| publication)
+        self.push_to_hub_with(repo_id, |upload| upload)
     }
 
-    /// Publishes as `repo`, with a publication that `with` has completed: a token, a branch, what a new card says.
+    /// Pushes to the repository `repo_id`, with the options that `configure` sets, such as a token or a branch.
     #[must_use]
     fn push_to_hub_with(
         self,
@@ -46,28 +49,28 @@ impl PushToHubExt for RunBuilder {
         repo_id: &str,
         configure: impl Fn(ModelUpload) -> ModelUpload + Send + Sync + 'static,
     ) -> Self {
-        self.on_finish(Arc::new(PushOnFinish { repo: repo_id.to_owned(), configure: Box::new(configure) }))
+        self.on_finish(Arc::new(PushOnFinish { repo_id: repo_id.to_owned(), configure: Box::new(configure) }))
     }
 }
 
 struct PushOnFinish {
-    repo: String,
+    repo_id: String,
     configure: Box<dyn Fn(ModelUpload) -> ModelUpload + Send + Sync>,
 }
 
 impl fmt::Debug for PushOnFinish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publisher").field("repo", &self.repo).finish_non_exhaustive()
+        f.debug_struct("PushOnFinish").field("repo_id", &self.repo_id).finish_non_exhaustive()
     }
 }
 
 impl FinishHook for PushOnFinish {
     fn on_finish(&self, footprint: &Footprint, dir: &Path) {
-        // What was published is told where it happens.
-        let Err(error) = (self.configure)(ModelUpload::new(footprint, dir, &self.repo)).push() else {
+        // A successful push logs its own message.
+        let Err(error) = (self.configure)(ModelUpload::new(footprint, dir, &self.repo_id)).push() else {
             return;
         };
-        let next = if error.is_retryable() { "; it is staged, and `sootprint push` sends it" } else { "" };
-        tracing::warn!("{} is not published: {error}{next}", self.repo);
+        let next = if error.is_retryable() { "; staged, run `sootprint push` to retry" } else { "" };
+        tracing::warn!("cannot push to {}: {}{next}", self.repo_id, error_chain(&error));
     }
 }

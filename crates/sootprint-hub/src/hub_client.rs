@@ -1,31 +1,30 @@
-//! The Hub, as far as a publication needs it, with errors in our words.
+//! Requests to the Hub that a push needs, with [`PushError`]s.
 
 use futures_util::TryStreamExt as _;
 use hf_hub::progress::Progress;
 use hf_hub::repository::{CommitOperation, GitCommitInfo, RepoTreeEntry};
 use hf_hub::{HFClient, HFClientBuilder, HFError, HFRepository, RepoTypeModel};
+use sootprint_core::RepoId;
 
 use crate::error::PushError;
 use crate::failure::{HubFailureKind, HubOperation, RedactedError};
 use crate::files::CARD_FILE;
+use crate::model_upload::DEFAULT_BRANCH;
 use crate::progress::ProgressSink;
 use crate::push_report::PullRequest;
-use crate::repo_id::RepoId;
 use crate::retry::RetryPolicy;
 use crate::settings::HubSettings;
-use crate::verify::{UploadFile, VerificationError};
+use crate::upload_file::UploadFile;
+use crate::verification_error::VerificationError;
 use crate::xet_storage::{self, StorageOffer};
 
-/// The branch that a repository shows first.
-pub(crate) const DEFAULT_BRANCH: &str = "main";
-
-/// How we call ourselves to the Hub.
+/// The user agent of all requests.
 const USER_AGENT: &str = concat!("sootprint-hub/", env!("CARGO_PKG_VERSION"));
 
-/// How far back one of our own commits is looked for; the Hub takes about 128 commits an hour.
+/// The number of commits that are searched for one of ours; the Hub accepts about 128 commits per hour.
 const COMMIT_SEARCH_LIMIT: usize = 200;
 
-/// In how many of the newest pull requests.
+/// The number of pull requests, newest first, that are searched.
 const PULL_REQUEST_SEARCH_LIMIT: usize = 20;
 
 /// A branch of a repository on the Hub.
@@ -38,25 +37,26 @@ pub(crate) struct HubClient {
     settings: HubSettings,
 }
 
-/// What is to be committed.
+/// The content of a commit.
 pub(crate) struct CommitParams<'a> {
     pub(crate) operations: Vec<CommitOperation>,
     pub(crate) title: &'a str,
     pub(crate) description: &'a str,
-    /// The commit that it was made for.
+    /// The commit that the content was prepared for.
     pub(crate) parent: &'a str,
     pub(crate) open_pull_request: bool,
 }
 
 impl HubClient {
-    /// A connection that is not opened yet. What hf-hub would look up by its own rules it is told here.
+    /// Creates the client without connecting. hf-hub gets explicit values for everything that it would otherwise look up
+    /// by its own rules.
     pub(crate) fn connect(
         settings: &HubSettings,
         repo_id: RepoId,
         branch: &str,
         policy: &RetryPolicy,
     ) -> Result<Self, PushError> {
-        let HubSettings { endpoint, token, cache_dir: cache } = settings;
+        let HubSettings { endpoint, token, cache_dir } = settings;
         let setup_error = |error: &dyn std::error::Error| PushError::ClientSetup {
             endpoint: endpoint.clone(),
             cause: RedactedError::new(error, token),
@@ -72,13 +72,13 @@ impl HubClient {
             .user_agent(USER_AGENT)
             .endpoint(endpoint)
             .token(token.expose())
-            .cache_dir(cache)
+            .cache_dir(cache_dir)
             .cache_enabled(false)
-            // It would not wait as long as the Hub asks to, and send a commit again whose answer was lost.
+            // hf-hub may wait for less than `Retry-After`, and repeats a commit although its response was lost.
             .retry_max_attempts(0)
             .build()
             .map_err(|error| setup_error(&error))?;
-        let repository = client.model(&*repo_id.owner, &*repo_id.name);
+        let repository = client.model(repo_id.owner(), repo_id.name());
         Ok(Self { client, http, repository, repo_id, branch: branch.to_owned(), settings: settings.clone() })
     }
 
@@ -86,14 +86,15 @@ impl HubClient {
         &self.repo_id
     }
 
-    /// The model's page.
+    /// The page of the model.
     pub(crate) fn model_url(&self) -> String {
         format!("{}/{}", self.settings.endpoint, self.repo_id)
     }
 
-    /// The branch's newest commit. The repository is created when it is missing.
+    /// The newest commit of the branch. Creates the repository if it does not exist.
     ///
-    /// It is looked for first: who may write to one repository alone may not create it, not even when it exists.
+    /// The lookup comes first, because a token with access to a single repository may not call the creating endpoint, even
+    /// if the repository exists.
     pub(crate) async fn head_or_create(&self, private: bool) -> Result<String, PushError> {
         let head = match self.repository.info().send().await {
             Err(HFError::RepoNotFound { .. }) => {
@@ -102,7 +103,7 @@ impl HubClient {
             }
             found => found,
         };
-        // A branch of a repository that is there: now a 404 means the branch.
+        // The repository exists, so a 404 means that the branch does not.
         let head = match (head, &*self.branch) {
             (Ok(_), branch) if branch != DEFAULT_BRANCH => {
                 self.repository.info().revision(branch).send().await
@@ -123,7 +124,7 @@ impl HubClient {
         }
     }
 
-    /// The card at a commit; none when there is none.
+    /// The card at a commit, if there is one.
     pub(crate) async fn read_card(&self, commit: &str) -> Result<Option<Vec<u8>>, PushError> {
         match self.repository.download_file_to_bytes().filename(CARD_FILE).revision(commit).send().await {
             Ok(bytes) => Ok(Some(bytes.into())),
@@ -132,10 +133,10 @@ impl HubClient {
         }
     }
 
-    /// Refuses a Hub that would take these files into git. Files that belong there are not asked about.
+    /// Fails if the Hub would store large files or weights in git. Other files are not checked.
     pub(crate) async fn check_xet_storage(&self, files: &[&UploadFile]) -> Result<(), PushError> {
         let lfs_files: Vec<&UploadFile> =
-            files.iter().copied().filter(|sent| sent.belongs_in_lfs()).collect();
+            files.iter().copied().filter(|file| file.belongs_in_lfs()).collect();
         if lfs_files.is_empty() {
             return Ok(());
         }
@@ -149,30 +150,31 @@ impl HubClient {
         }
     }
 
-    /// Uploads and commits on top of the parent, and returns the commit's id.
+    /// Uploads the files, commits them on top of the parent, and returns the id of the commit.
     pub(crate) async fn create_commit(
         &self,
         params: CommitParams<'_>,
         progress: &ProgressSink,
     ) -> Result<String, PushError> {
-        let CommitParams { operations, title, description, parent, open_pull_request: pull_request } = params;
+        let CommitParams { operations, title, description, parent, open_pull_request } = params;
         let commit = self.repository.create_commit().operations(operations).parent_commit(parent);
         let commit = commit.commit_message(title).commit_description(description).revision(&*self.branch);
-        let created = commit.create_pr(pull_request).progress(Progress::new(progress.clone())).send().await;
+        let created =
+            commit.create_pr(open_pull_request).progress(Progress::new(progress.clone())).send().await;
         created
             .and_then(|made| made.commit_oid.ok_or_else(|| HFError::malformed_response("the commit's id")))
             .map_err(|error| self.map_hf_error(HubOperation::Commit, &error))
     }
 
-    /// The commit on the branch whose description has this mark.
+    /// The commit on the branch whose description contains this trailer.
     pub(crate) async fn find_commit(&self, trailer: &str) -> Result<Option<String>, PushError> {
         self.find_commit_at(&self.branch, trailer, COMMIT_SEARCH_LIMIT).await
     }
 
-    /// The commit of a pull request whose description has this mark, among the newest pull requests.
+    /// The commit of one of the newest pull requests whose description contains this trailer.
     pub(crate) async fn find_pull_request_commit(&self, trailer: &str) -> Result<Option<String>, PushError> {
         for pull_request in self.list_pull_requests().await?.into_iter().take(PULL_REQUEST_SEARCH_LIMIT) {
-            // A pull request has few commits of its own, and ends in those of its branch.
+            // A pull request has few commits of its own, followed by those of its branch.
             if let Some(commit) = self.find_commit_at(&pull_request.reference, trailer, 10).await? {
                 return Ok(Some(commit));
             }
@@ -180,7 +182,8 @@ impl HubClient {
         Ok(None)
     }
 
-    /// hf-hub 1.0.0 does not say which pull request a commit opened: it reads another name than the Hub writes.
+    /// The pull request that a commit opened. hf-hub 1.0.0 does not return it, because it reads another field name than
+    /// the Hub writes.
     pub(crate) async fn pull_request_for_commit(
         &self,
         commit: &str,
@@ -192,7 +195,7 @@ impl HubClient {
         }))
     }
 
-    /// What the Hub says of these files at a commit.
+    /// The Hub's entries of these files at a commit.
     pub(crate) async fn paths_info(
         &self,
         paths: Vec<String>,
@@ -231,7 +234,7 @@ impl HubClient {
         Ok(commits.iter().find(is_ours).map(|commit| commit.id.clone()))
     }
 
-    /// The pull requests, the newest first.
+    /// All pull requests, newest first.
     async fn list_pull_requests(&self) -> Result<Vec<PullRequestRef>, PushError> {
         let references = self.repository.list_refs().include_pull_requests(true).send().await;
         let references =
@@ -244,14 +247,14 @@ impl HubClient {
                 Some(PullRequestRef { number, reference: found.git_ref, commit: found.target_commit })
             })
             .collect();
-        opened.sort_by_key(|opened| std::cmp::Reverse(opened.number));
+        opened.sort_by_key(|pull_request| std::cmp::Reverse(pull_request.number));
         Ok(opened)
     }
 
     async fn create_repository(&self, private: bool) -> Result<(), PushError> {
         let name = self.repo_id.to_string();
         let create = self.client.create_repository().repo_id(&name).repo_type(RepoTypeModel);
-        // Somebody may have been faster.
+        // Another client may have created it since the lookup.
         let created = create.private(private).exist_ok(true).send().await;
         created.map(drop).map_err(|error| self.map_hf_error(HubOperation::CreateRepository, &error))
     }
@@ -288,7 +291,7 @@ impl HubClient {
     }
 }
 
-/// A pull request, as the Hub lists it.
+/// A pull request in the Hub's list of references.
 struct PullRequestRef {
     number: u64,
     reference: String,

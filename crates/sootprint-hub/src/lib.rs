@@ -1,26 +1,25 @@
-//! Publishes a trained model on the Hugging Face Hub: weights, model card and footprint in one commit.
+//! Pushes a trained model to the Hugging Face Hub: weights, model card and footprint in one commit.
 //!
 //! # Limits
-//! - Unless patterns say otherwise, only these files of the folder are published, and none of its folders:
-//!   `*.safetensors` and their `*.safetensors.index.json`, `*.bpk`, `config.json`, `tokenizer.json`,
-//!   `tokenizer_config.json`, `generation_config.json`, `special_tokens_map.json`, `README.md` and `footprint.json`,
-//!   and the card's `sootprint.png` when [`ModelUpload::include_plot`] asks for it.
-//!   [`PushReport::skipped_files`] names the rest. Credentials are known by the files' names, and by the token itself in
-//!   them, weights excepted; a link to a folder is not followed.
-//! - Two cards are merged by lines against the card of the last publication, which is kept in the folder, in
-//!   `sootprint/publication`. Without it, cards that differ in anything that is not sootprint's are a conflict.
-//! - A pull request with weights needs a token that may write to the repository (hf-hub 1.0.0), and one whose answer
-//!   was lost is not sent again. One of our commits is looked for among the newest 200 of a branch, and in the newest
+//! - Without patterns, only these files of the folder are published, and no subfolders: `*.safetensors` and their
+//!   `*.safetensors.index.json`, `*.bpk`, `config.json`, `tokenizer.json`, `tokenizer_config.json`,
+//!   `generation_config.json`, `special_tokens_map.json`, `README.md` and `footprint.json`, and the card's
+//!   `sootprint.png` with [`ModelUpload::include_plot`]. [`PushReport::skipped_files`] lists the others.
+//! - Credentials are detected by file name, and by searching files other than weights for the token. Links to folders
+//!   are not followed.
+//! - Cards are merged by lines. The common ancestor is the card of the last push, kept in `sootprint/publication` of the
+//!   folder. Without it, any difference outside sootprint's own text is a conflict.
+//! - A pull request with weights needs a token that may write to the repository (hf-hub 1.0.0). A pull request whose
+//!   response was lost is not sent again. Earlier commits are searched among the newest 200 of a branch and in the newest
 //!   20 pull requests.
-//! - A file that is sent again after a conflict is read again by hf-hub, but does not travel again.
-//! - The card's metadata is checked by the Hub when it commits, not before.
-//! - The checksum is of the file as it was just before the upload; a file that is written meanwhile is found out
-//!   afterwards and reported as [`PushError::VerificationFailed`].
-//! - The deadline is looked at between two requests and while one is waited for, not while a file is hashed.
-//! - The storage's client, hf-xet, takes its settings from the environment alone: see [`RetryPolicy`]. It keeps a cache of
-//!   what it uploaded in `$HF_XET_CACHE`, by default `$HF_HOME/xet`, and posts figures about its transfers to Hugging
-//!   Face's storage unless `HF_HUB_DISABLE_TELEMETRY` or `DO_NOT_TRACK` is set. sootprint itself reports nothing to
-//!   anybody.
+//! - After a conflict hf-hub reads a file again, but does not upload it again.
+//! - The Hub validates the card's metadata during the commit, not before.
+//! - Checksums describe a file just before the upload. A file that changes during the upload is detected afterwards and
+//!   reported as [`PushError::VerificationFailed`].
+//! - The deadline is checked between and during requests, not while a file is hashed.
+//! - The storage client, hf-xet, reads its settings from the environment: see [`RetryPolicy`]. It keeps a cache of
+//!   uploads in `$HF_XET_CACHE` (default `$HF_HOME/xet`), and sends transfer statistics to Hugging Face's storage unless
+//!   `HF_HUB_DISABLE_TELEMETRY` or `DO_NOT_TRACK` is set. sootprint itself sends no telemetry.
 //!
 //! # Use
 //! ```no_run
@@ -28,12 +27,12 @@
 //! use sootprint_hub::push_to_hub;
 //!
 //! let footprint = Footprint::read("artifacts/digits/footprint.json".as_ref())?;
-//! let published = push_to_hub(&footprint, "artifacts/digits", "me/digits")?;
-//! println!("{} at {}", published.url, published.commit);
+//! let report = push_to_hub(&footprint, "artifacts/digits", "me/digits")?;
+//! println!("{} at {}", report.url, report.commit);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The token and the Hub's address are found as Hugging Face's own tools find them: see [`ModelUpload`].
+//! The token and the address of the Hub are found as in Hugging Face's own tools: see [`ModelUpload`].
 
 #![forbid(unsafe_code)]
 
@@ -49,30 +48,33 @@ mod finish_hook;
 mod hub_client;
 mod model_upload;
 mod progress;
+mod push;
 mod push_report;
 mod redacted;
-mod repo_id;
 mod retry;
 mod session;
 mod settings;
 mod staging;
 mod text_merge;
 mod token;
+mod upload_file;
+mod verification_error;
 mod verify;
 mod xet_storage;
 
 pub use error::PushError;
 pub use failure::{HubOperation, RedactedError};
 pub use finish_hook::PushToHubExt;
-pub use model_upload::{ConflictPolicy, ModelUpload, push_to_hub};
+pub use model_upload::{ConflictPolicy, ModelUpload};
 pub use progress::{PushEvent, PushProgressHandler};
+pub use push::push_to_hub;
 pub use push_report::{PullRequest, PushPlan, PushReport, UploadedFile};
 pub use retry::RetryPolicy;
 pub use settings::token_origin;
 pub use sootprint_card::{BaseModelRelation, CardTemplate};
 pub use staging::{StagedPush, staged_push};
 pub use token::{HubToken, TokenError};
-pub use verify::VerificationError;
+pub use verification_error::VerificationError;
 
 #[cfg(test)]
 mod test_footprint;

@@ -1,59 +1,60 @@
-//! What a publication tells while it works.
+//! Progress events of a push.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hf_hub::progress::{ProgressEvent, ProgressHandler, UploadEvent};
+use sootprint_core::sync::lock_ignoring_poison;
 
-/// Hears of a publication's progress, for a bar on a terminal or a line in a log.
+/// Receives the progress events of a push, for example for a progress bar.
 ///
 /// Contract:
-/// - It is called on threads of the publication, never on the caller's, one call at a time and in order.
-/// - The publication waits for it: it may take a lock or write a line, and should not wait for the network or for
-///   somebody who waits for the publication.
-/// - When it panics, the publication goes on and does not call it again.
-/// - After [`PushEvent::Finished`] nothing more comes.
+/// - The handler is called on threads of the push, never on the caller's, one call at a time and in order.
+/// - The push waits for it: it may take a lock or write a line, and should not wait for the network or for a thread that
+///   waits for the push.
+/// - If it panics, the push continues and does not call it again.
+/// - [`PushEvent::Finished`] is the last event.
 pub trait PushProgressHandler: Send + Sync {
-    /// Something happened.
+    /// Handles one event.
     fn on_progress(&self, event: &PushEvent);
 }
 
-/// What happened in a publication.
+/// A progress event of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushEvent {
-    /// A file is read for its hashes: once at its start, about every 16 MiB, and once at its end.
+    /// A file is being hashed. Sent at its start, about every 16 MiB, and at its end.
     Hashing {
         /// Its path in the repository.
         path: String,
         /// Bytes read so far.
         done: u64,
-        /// Bytes in all.
+        /// Total bytes.
         total: u64,
     },
-    /// Files travel to the Hub's storage, up to ten times a second. Small files travel with the commit and are not
-    /// counted, and bytes that the storage has already count as sent.
+    /// Files are being sent to the Hub's storage. Sent up to ten times per second. Small files are part of the commit and
+    /// not counted; bytes that the storage already has count as sent.
     Uploading {
-        /// Bytes so far.
+        /// Bytes sent so far.
         done: u64,
-        /// Bytes in all.
+        /// Total bytes.
         total: u64,
     },
-    /// All bytes have arrived; the commit is made.
+    /// All bytes have arrived; the commit is being made.
     Committing,
-    /// The Hub asked to wait, or did not answer, and is asked again later.
+    /// A request failed or was rate limited, and is retried after a wait.
     BackingOff {
-        /// For how long.
+        /// The wait.
         duration: Duration,
-        /// What went wrong.
+        /// The error.
         reason: String,
     },
-    /// The publication is over, well or not.
+    /// The push has ended, with or without success.
     Finished,
 }
 
-/// The handler and whether it may still be called.
+/// The handler, as long as it may be called.
 #[derive(Clone, Default)]
 pub(crate) struct ProgressSink(Arc<Mutex<Option<Arc<dyn PushProgressHandler>>>>);
 
@@ -63,19 +64,19 @@ impl ProgressSink {
     }
 
     pub(crate) fn emit(&self, event: &PushEvent) {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock_ignoring_poison(&self.0);
         if let Some(handler) = &*slot
             && catch_unwind(AssertUnwindSafe(|| handler.on_progress(event))).is_err()
         {
-            tracing::warn!("the handler of a publication's events panicked and is not called any more");
+            tracing::warn!("the progress handler panicked and is not called again");
             *slot = None;
         }
     }
 
-    /// The last event. hf-hub 1.0.0 goes on to report after an upload has failed, which then reaches nobody.
+    /// Sends the last event. hf-hub 1.0.0 may report progress after an upload has failed; such events are dropped.
     pub(crate) fn finish(&self) {
         self.emit(&PushEvent::Finished);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock_ignoring_poison(&self.0) = None;
     }
 }
 
@@ -108,28 +109,28 @@ mod tests {
 
     impl PushProgressHandler for PanickingHandler {
         fn on_progress(&self, _: &PushEvent) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            panic!("a handler's mistake");
+            *lock_ignoring_poison(&self.0) += 1;
+            panic!("bug in a handler");
         }
     }
 
     #[test]
     fn no_event_follows_finish() {
-        let heard = Arc::new(RecordingHandler::default());
-        let listener = ProgressSink::new(Some(heard.clone()));
-        listener.emit(&PushEvent::Committing);
-        listener.finish();
-        listener.emit(&PushEvent::Committing);
-        listener.finish();
-        assert_eq!(*heard.0.lock().unwrap(), [PushEvent::Committing, PushEvent::Finished]);
+        let handler = Arc::new(RecordingHandler::default());
+        let sink = ProgressSink::new(Some(handler.clone()));
+        sink.emit(&PushEvent::Committing);
+        sink.finish();
+        sink.emit(&PushEvent::Committing);
+        sink.finish();
+        assert_eq!(*handler.0.lock().unwrap(), [PushEvent::Committing, PushEvent::Finished]);
     }
 
     #[test]
     fn panicking_handler_is_called_once() {
-        let panics = Arc::new(PanickingHandler(Mutex::new(0)));
-        let listener = ProgressSink::new(Some(panics.clone()));
-        listener.emit(&PushEvent::Committing);
-        listener.emit(&PushEvent::Committing);
-        assert_eq!(*panics.0.lock().unwrap_or_else(PoisonError::into_inner), 1);
+        let handler = Arc::new(PanickingHandler(Mutex::new(0)));
+        let sink = ProgressSink::new(Some(handler.clone()));
+        sink.emit(&PushEvent::Committing);
+        sink.emit(&PushEvent::Committing);
+        assert_eq!(*lock_ignoring_poison(&handler.0), 1);
     }
 }

@@ -1,8 +1,6 @@
-//! What a publication gives, or would give.
+//! Results of a push and of its dry run.
 
-use crate::verify::UploadFile;
-
-/// What the Hub has now.
+/// The result of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PushReport {
@@ -10,17 +8,17 @@ pub struct PushReport {
     pub repo: String,
     /// The id of the commit.
     pub commit: String,
-    /// Whether this publication made the commit; not when the Hub had everything already.
+    /// Whether this push made the commit; `false` if the Hub already had all files.
     pub created_commit: bool,
-    /// The pull request, when one was opened.
+    /// The pull request, if one was opened.
     pub pull_request: Option<PullRequest>,
-    /// The model's page.
+    /// The page of the model.
     pub url: String,
-    /// What the commit has of the folder, whether it was sent now or had been there.
+    /// The files of the folder that the commit contains, whether this push sent them or an earlier one.
     pub files: Vec<UploadedFile>,
-    /// Names of files in the folder that are not on the list of what is published, in order.
+    /// Sorted names of the files in the folder that were not selected for publication.
     pub skipped_files: Vec<String>,
-    /// Whether there was no card, neither in the folder nor on the Hub, so that a small one was made.
+    /// Whether a minimal card was created because neither the folder nor the Hub had one.
     pub card_created: bool,
 }
 
@@ -34,7 +32,7 @@ pub struct PullRequest {
     pub url: String,
 }
 
-/// A file that the Hub was seen to have.
+/// A file that the Hub was verified to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadedFile {
@@ -42,19 +40,13 @@ pub struct UploadedFile {
     pub path: String,
     /// Its length in bytes.
     pub size: u64,
-    /// The SHA-256 of its bytes, in hexadecimal.
+    /// The SHA-256 of its content, in hexadecimal.
     pub sha256: String,
-    /// Whether it lies in the Hub's storage for large files; else it lies in git itself.
+    /// Whether it is in the Hub's storage for large files rather than in git.
     pub is_lfs: bool,
 }
 
-impl UploadedFile {
-    pub(crate) fn new(file: &UploadFile, is_lfs: bool) -> Self {
-        Self { path: file.path.clone(), size: file.digest.size, sha256: file.digest.sha256.clone(), is_lfs }
-    }
-}
-
-/// What a publication would send.
+/// What a push would send; see [`ModelUpload::plan`](crate::ModelUpload::plan).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PushPlan {
@@ -62,10 +54,10 @@ pub struct PushPlan {
     pub repo: String,
     /// The branch.
     pub branch: String,
-    /// The commit's first line.
+    /// The title of the commit.
     pub title: String,
-    /// The paths in the repository, in order. Those that the Hub has already would not be sent.
+    /// Sorted paths in the repository. Files that the Hub already has are listed too, although they would not be sent.
     pub files: Vec<String>,
-    /// Names of files in the folder that would not be published, in order.
+    /// Sorted names of the files in the folder that would not be published.
     pub skipped_files: Vec<String>,
 }

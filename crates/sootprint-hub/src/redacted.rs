@@ -1,19 +1,18 @@
-//! The footprint as anybody may read it.
+//! The public version of a footprint, without identifiers and paths of the machine.
 
 use serde_json::Value;
 use sootprint::{ComponentKind, Footprint, FootprintError, RunStatus};
+use sootprint_core::RepoId;
 
 use crate::error::PushError;
-use crate::repo_id::RepoId;
 
-/// Stands in for a note that names a place on this machine.
-const REDACTED_NOTE: &str = "a note is left out here: it names a file or folder of the machine";
+/// Replaces a note that contains a path.
+const REDACTED_NOTE: &str = "note removed: it contains a path of the machine";
 
-/// The footprint that is published: boards are called `gpu0`, `gpu1` and so on, and neither a UUID nor a path of this
-/// machine is left in it.
+/// The footprint that is published: GPUs are named `gpu0`, `gpu1` and so on, and all UUIDs and paths are removed.
 ///
 /// # Errors
-/// [`PushError::NotMeasured`] and [`PushError::UnsuccessfulRun`] for what is no account of a model's training.
+/// [`PushError::NotMeasured`] and [`PushError::UnsuccessfulRun`] if the footprint does not describe a trained model.
 pub(crate) fn redact_for_publication(footprint: &Footprint) -> Result<Footprint, PushError> {
     if !footprint.is_measured() {
         return Err(PushError::NotMeasured);
@@ -28,20 +27,21 @@ pub(crate) fn redact_for_publication(footprint: &Footprint) -> Result<Footprint,
 fn redact(footprint: &Footprint) -> Result<Footprint, FootprintError> {
     let mut footprint = footprint.clone();
     let names = rename_gpus(&mut footprint);
-    footprint.run.base_model = footprint.run.base_model.filter(|name| RepoId::parse(name).is_ok());
+    footprint.run.base_model = footprint.run.base_model.filter(|name| name.parse::<RepoId>().is_ok());
     let notes = footprint.components.iter_mut().filter_map(|component| component.note.as_mut());
     for note in notes.chain(&mut footprint.notes) {
         if contains_path(note) {
             REDACTED_NOTE.clone_into(note);
         }
     }
-    // All texts of the document, so that a field that comes later is not forgotten here.
+    // Redacting the JSON covers every text, including fields that are added later.
     let mut document: Value = serde_json::from_str(&footprint.to_json()?)?;
     redact_strings(&mut document, &names);
     Footprint::from_json(&document.to_string())
 }
 
-/// Gives the boards their public names and returns what they were called, the longest first: one may begin another.
+/// Gives the GPUs their public names, and returns pairs of old and new name. Longer names come first, because a name
+/// may be a prefix of another.
 fn rename_gpus(footprint: &mut Footprint) -> Vec<(String, String)> {
     let gpus = footprint.components.iter_mut().filter(|component| component.kind == ComponentKind::Gpu);
     let mut names: Vec<_> = gpus
@@ -72,7 +72,7 @@ fn has_uuid(text: &str) -> bool {
     text.char_indices().any(|(at, _)| uuid_len_at_start(&text[at..]) > 0)
 }
 
-/// The text with a dash for what is left of each UUID; `GPU-` or `MIG-` before it stay.
+/// Replaces each UUID by `…`; a prefix `GPU-` or `MIG-` is kept.
 fn redact_uuids(text: &str) -> String {
     let mut redacted = String::new();
     let mut rest = text;
@@ -91,9 +91,9 @@ fn redact_uuids(text: &str) -> String {
     redacted
 }
 
-/// The length of the UUID that a text begins with, or of a part of one behind `GPU-` or `MIG-`; 0 for none.
+/// The length of the UUID that a text begins with, or of a part of one after `GPU-` or `MIG-`; 0 if there is none.
 ///
-/// CUDA takes a board's UUID by its first digits, so a part of one may stand in a note, too.
+/// CUDA accepts the first digits of a GPU's UUID, so a note may contain a part of one.
 fn uuid_len_at_start(text: &str) -> usize {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
     let is_hexadecimal = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -103,12 +103,12 @@ fn uuid_len_at_start(text: &str) -> usize {
             return 36;
         }
     }
-    let behind = text.strip_prefix("GPU-").or_else(|| text.strip_prefix("MIG-")).unwrap_or_default();
-    let digits = behind.bytes().take_while(|byte| byte.is_ascii_hexdigit() || *byte == b'-').count();
+    let rest = text.strip_prefix("GPU-").or_else(|| text.strip_prefix("MIG-")).unwrap_or_default();
+    let digits = rest.bytes().take_while(|byte| byte.is_ascii_hexdigit() || *byte == b'-').count();
     if digits >= 4 { 4 + digits } else { 0 }
 }
 
-/// Whether a word of the text is a path that tells of this machine: not one of the kernel's, not a unit, not a link.
+/// Whether a word of the text is a path of this machine. Paths of the kernel, URLs and units (`g/kWh`) are public.
 fn contains_path(text: &str) -> bool {
     let is_public = |word: &str| {
         ["/proc/", "/sys/", "/dev/", "https://"].iter().any(|prefix| word.starts_with(prefix))
@@ -151,22 +151,22 @@ mod tests {
 
     #[test]
     fn full_and_partial_uuids_are_found() {
-        for (text, scrubbed) in [
+        for (text, redacted) in [
             ("5C1BD4F2-27d7-4d4c-9a64-0e6b7a2f9d31", "…"),
             ("é GPU-5c1bd4f2 and MIG-GPU-5c1bd4f2-27d7-4d4c-9a64-0e6b7a2f9d31/1/0.", "é … and MIG-…/1/0."),
             ("GPU-bound, MIG-3g", "GPU-bound, MIG-3g"),
             ("5c1bd4f2-27d7-4d4c-9a64", "5c1bd4f2-27d7-4d4c-9a64"),
         ] {
-            assert_eq!(redact_uuids(text), scrubbed);
+            assert_eq!(redact_uuids(text), redacted);
         }
     }
 
     #[test]
     fn prefix_gpu_ids_are_replaced_separately() {
         let mut footprint = test_footprint::sample_footprint();
-        "board1".clone_into(&mut footprint.components[0].id);
-        "board10".clone_into(&mut footprint.components[1].id);
-        footprint.components[1].note = Some("board10 waits for board1".to_owned());
+        "device1".clone_into(&mut footprint.components[0].id);
+        "device10".clone_into(&mut footprint.components[1].id);
+        footprint.components[1].note = Some("device10 waits for device1".to_owned());
         let public = redact_for_publication(&footprint).unwrap();
         assert_eq!(public.components[1].note.as_deref(), Some("gpu1 waits for gpu0"));
     }
@@ -180,7 +180,7 @@ mod tests {
             "artifacts/digits is full",
             "(~/digits) is full",
             "unknown: /proc/stat or /proc/meminfo cannot be read",
-            "the world's mean intensity, 36 to 802 g/kWh, stands in",
+            "location unknown: using the world average (480 g/kWh, range 36 to 802 g/kWh)",
         ]
         .map(str::to_owned)
         .to_vec();

@@ -1,15 +1,16 @@
-//! How long a publication waits, and for what.
+//! Timeouts, retries and the deadline of a push.
 
 use std::time::{Duration, Instant};
 
 use crate::error::PushError;
+use crate::failure::error_chain;
 use crate::progress::{ProgressSink, PushEvent};
 
-/// How long a publication waits for the Hub, and how often it asks again.
+/// Timeouts and retries of a push.
 ///
-/// The storage's client, hf-xet, has its own waits, in the environment alone: `HF_XET_CLIENT_CONNECT_TIMEOUT` (60 s),
+/// The storage client, hf-xet, reads its own settings from the environment: `HF_XET_CLIENT_CONNECT_TIMEOUT` (60 s),
 /// `HF_XET_CLIENT_READ_TIMEOUT` (300 s), `HF_XET_CLIENT_RETRY_MAX_ATTEMPTS` (5), `HF_XET_CLIENT_RETRY_BASE_DELAY`
-/// (3 s). [`RetryPolicy::deadline`] holds for it, too.
+/// (3 s). [`RetryPolicy::deadline`] limits it too.
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,17 +21,19 @@ use crate::progress::{ProgressSink, PushEvent};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// For a connection to the Hub. 30 s by default.
+    /// Timeout for connecting to the Hub. Default: 30 s.
     pub connect_timeout: Duration,
-    /// For the Hub's next byte; it also runs while a commit's small files are sent. 300 s by default, as in hf-xet.
+    /// Timeout for the next byte of a response; it includes sending the small files of a commit. Default: 300 s, as in
+    /// hf-xet.
     pub read_timeout: Duration,
-    /// How often one thing is asked for when the Hub does not answer, is in trouble or asks to wait, the first time
-    /// included. 4 by default.
+    /// Attempts per request, including the first, if the Hub does not answer, returns a server error or limits the rate.
+    /// Default: 4.
     pub max_attempts: u32,
-    /// Before the second try; each further one waits twice as long. What the Hub asks for with `Retry-After` goes
-    /// before it. 1 s by default.
+    /// Wait before the second attempt; it doubles with each further attempt. A `Retry-After` of the Hub takes precedence.
+    /// Default: 1 s.
     pub initial_backoff: Duration,
-    /// For the whole publication. 6 hours by default.
+    /// Time limit for the whole push. It is checked between and during requests, not while files are hashed. Default: 6
+    /// hours.
     pub deadline: Duration,
 }
 
@@ -46,7 +49,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The patience of a publication that has begun.
+/// Applies the policy to one push.
 pub(crate) struct Retrier {
     policy: RetryPolicy,
     deadline: Instant,
@@ -55,7 +58,7 @@ pub(crate) struct Retrier {
 
 impl Retrier {
     pub(crate) fn new(policy: RetryPolicy, progress: ProgressSink) -> Self {
-        // A deadline beyond the clock's end is none; a century stands in for it.
+        // `Instant` cannot represent every duration; a century is as good as no deadline.
         let century = Duration::from_secs(100 * 365 * 24 * 3600);
         let deadline = Instant::now() + policy.deadline.min(century);
         Self { policy, deadline, progress }
@@ -65,7 +68,7 @@ impl Retrier {
         self.deadline
     }
 
-    /// Asks again while that may help.
+    /// Repeats a request while a retry may help.
     pub(crate) async fn retry<T>(
         &self,
         mut request: impl AsyncFnMut() -> Result<T, PushError>,
@@ -79,7 +82,7 @@ impl Retrier {
         }
     }
 
-    /// Waits before the next try, or gives the error back when there is none.
+    /// Waits before the next attempt, or returns the error if there is none.
     pub(crate) async fn back_off(&self, attempt: &mut u32, error: PushError) -> Result<(), PushError> {
         let backoff = self.policy.initial_backoff.saturating_mul(1 << (*attempt - 1).min(10));
         let delay = match &error {
@@ -87,13 +90,14 @@ impl Retrier {
             PushError::Unreachable { .. } | PushError::Unavailable { .. } => backoff,
             _ => return Err(error),
         };
-        // A wait that the deadline would cut off is not begun.
+        // No wait that would exceed the deadline.
         if *attempt >= self.policy.max_attempts || Instant::now() + delay >= self.deadline {
             return Err(error);
         }
         *attempt += 1;
-        tracing::info!("waiting {} s: {error}", delay.as_secs_f64());
-        self.progress.emit(&PushEvent::BackingOff { duration: delay, reason: error.to_string() });
+        let reason = error_chain(&error);
+        tracing::info!("retrying in {} s: {reason}", delay.as_secs_f64());
+        self.progress.emit(&PushEvent::BackingOff { duration: delay, reason });
         tokio::time::sleep(delay).await;
         Ok(())
     }

@@ -1,85 +1,29 @@
-//! One publication, on a thread of its own.
+//! A prepared push: validated inputs, resolved settings and hashed files.
 
+use std::thread;
 use std::time::SystemTime;
-use std::{io, thread};
 
 use sha2::{Digest as _, Sha256};
 use sootprint::Footprint;
 use sootprint_card::{CardOptions, ModelCard, PLOT_FILE};
+use sootprint_core::RepoId;
 
 use crate::card::LocalCard;
+use crate::digest::to_hex;
 use crate::error::PushError;
+use crate::failure::error_chain;
 use crate::file_matcher::FileMatcher;
 use crate::files::{self, SelectOptions, SelectedFiles};
-use crate::hub_client::{DEFAULT_BRANCH, HubClient};
-use crate::model_upload::ModelUpload;
+use crate::hub_client::HubClient;
+use crate::model_upload::{DEFAULT_BRANCH, ModelUpload};
 use crate::progress::ProgressSink;
-use crate::push_report::PushReport;
 use crate::redacted;
-use crate::repo_id::RepoId;
 use crate::retry::Retrier;
 use crate::settings::HubSettings;
 use crate::staging::{PushTarget, StagingDir};
-use crate::verify::UploadFile;
-use tokio::runtime::Builder;
-use tokio::sync::oneshot;
+use crate::upload_file::UploadFile;
 
-/// Publishes and waits for it. The thread has a runtime of its own, so the caller may be inside of another one.
-pub(crate) fn push_blocking(upload: ModelUpload) -> Result<PushReport, PushError> {
-    let thread = spawn_thread(move || run_push(&upload, std::future::pending()))?;
-    thread.join().unwrap_or_else(|_| Err(thread_panicked()))
-}
-
-/// Publishes; whoever drops the future stops it.
-pub(crate) async fn push_async(upload: ModelUpload) -> Result<PushReport, PushError> {
-    let (mut result_tx, result_rx) = oneshot::channel();
-    spawn_thread(move || {
-        let result = run_push(&upload, result_tx.closed());
-        // Nobody waits for it when it was stopped.
-        let _ = result_tx.send(result);
-    })?;
-    result_rx.await.unwrap_or_else(|_| Err(thread_panicked()))
-}
-
-fn spawn_thread<T: Send + 'static>(
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<thread::JoinHandle<T>, PushError> {
-    let builder = thread::Builder::new().name("sootprint-publish".to_owned());
-    builder.spawn(body).map_err(|source| PushError::WorkerThread { source })
-}
-
-fn thread_panicked() -> PushError {
-    PushError::WorkerThread { source: io::Error::other("it died, which is a mistake in sootprint") }
-}
-
-/// Publishes within the time, and stages what fails.
-fn run_push(upload: &ModelUpload, cancelled: impl Future<Output = ()>) -> Result<PushReport, PushError> {
-    let progress = ProgressSink::new(upload.progress_handler.0.clone());
-    let retrier = Retrier::new(upload.retry_policy, progress.clone());
-    // Two threads: hf-xet, which carries the weights, works on this runtime, too.
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|source| PushError::WorkerThread { source })?;
-    let result = runtime.block_on(async {
-        let work = async { PushSession::prepare(upload, &progress, &retrier).await?.push().await };
-        tokio::select! {
-            done = tokio::time::timeout_at(retrier.deadline().into(), work) => {
-                done.unwrap_or(Err(PushError::DeadlineExceeded { deadline: upload.retry_policy.deadline }))
-            }
-            () = cancelled => Err(PushError::Cancelled),
-        }
-    });
-    progress.finish();
-    // A request that hangs is not waited for.
-    runtime.shutdown_background();
-    if let Err(error) = &result
-        && error.is_retryable()
-    {
-        StagingDir::new(&upload.dir).stage(&upload.repo_id, &upload.branch, &error.to_string());
-    }
-    result
-}
-
-/// A publication that may begin: the run is one, the files are there, the environment allows it.
+/// A push whose inputs are valid and whose environment allows it.
 pub(crate) struct PushSession<'a> {
     pub(crate) upload: &'a ModelUpload,
     pub(crate) hub: HubClient,
@@ -88,7 +32,7 @@ pub(crate) struct PushSession<'a> {
     pub(crate) staging: StagingDir,
     pub(crate) target: PushTarget,
     pub(crate) local_card: LocalCard,
-    /// Everything but the card.
+    /// All files except the card.
     pub(crate) other_files: Vec<UploadFile>,
     pub(crate) skipped_files: Vec<String>,
     pub(crate) push_id: String,
@@ -97,7 +41,9 @@ pub(crate) struct PushSession<'a> {
 }
 
 impl<'a> PushSession<'a> {
-    async fn prepare(
+    /// Checks run, folder and settings, reads the local card, and hashes the files. Only reading the base model's card
+    /// uses the network.
+    pub(crate) async fn prepare(
         upload: &'a ModelUpload,
         progress: &'a ProgressSink,
         retrier: &'a Retrier,
@@ -106,18 +52,18 @@ impl<'a> PushSession<'a> {
         if rank > 0 {
             return Err(PushError::NonZeroRank { rank });
         }
-        let repo_id = RepoId::parse(&upload.repo_id)?;
+        let repo_id: RepoId = upload.repo_id.parse()?;
         let PushInputs { footprint, files: selection } = select_inputs(upload)?;
         let settings = HubSettings::resolve(
             upload.explicit_settings.clone(),
             &|name| std::env::var(name).ok(),
             &|path| std::fs::read_to_string(path),
         )?;
-        let SelectedFiles { files, card, skipped_files: mut left_out } = selection;
+        let SelectedFiles { files, card, mut skipped_files } = selection;
         let include_plot = upload.include_plot && !upload.card_only;
         let plot = if include_plot { render_plot_file(&footprint)? } else { None };
-        // It is drawn anew, whatever lies in the folder.
-        left_out.retain(|name| plot.is_none() || name != PLOT_FILE);
+        // The plot is rendered again, so the file in the folder is replaced rather than skipped.
+        skipped_files.retain(|name| plot.is_none() || name != PLOT_FILE);
         let mut options = CardOptions::default().plot(plot.is_some());
         if upload.include_base_model_emissions
             && let Some(card) = fetch_base_card(upload, &footprint, &settings).await
@@ -152,20 +98,20 @@ impl<'a> PushSession<'a> {
             target,
             local_card,
             other_files,
-            skipped_files: left_out,
+            skipped_files,
             progress,
             retrier,
         })
     }
 }
 
-/// What a publication is made of, before anybody is asked.
+/// The validated inputs of a push.
 pub(crate) struct PushInputs {
     pub(crate) footprint: Footprint,
     pub(crate) files: SelectedFiles,
 }
 
-/// Checks the run and sorts out the folder.
+/// Checks the run and selects the files of the folder.
 pub(crate) fn select_inputs(upload: &ModelUpload) -> Result<PushInputs, PushError> {
     let matcher = FileMatcher::compile(&upload.file_patterns)?;
     let footprint = redacted::redact_for_publication(&upload.footprint)?;
@@ -176,7 +122,7 @@ pub(crate) fn select_inputs(upload: &ModelUpload) -> Result<PushInputs, PushErro
     Ok(PushInputs { footprint, files: selection })
 }
 
-/// The base model's card, when there is one and it can be read.
+/// The model card of the base model, if it exists and can be read.
 async fn fetch_base_card(
     upload: &ModelUpload,
     footprint: &Footprint,
@@ -184,7 +130,7 @@ async fn fetch_base_card(
 ) -> Option<ModelCard> {
     let base = footprint.run.base_model.as_deref()?;
     let read = async {
-        let hub = HubClient::connect(settings, RepoId::parse(base)?, DEFAULT_BRANCH, &upload.retry_policy)?;
+        let hub = HubClient::connect(settings, base.parse()?, DEFAULT_BRANCH, &upload.retry_policy)?;
         let bytes = hub.read_card(DEFAULT_BRANCH).await?;
         bytes.map(ModelCard::from_bytes).transpose().map_err(|source| PushError::InvalidCard {
             card: format!("{} of {base}", files::CARD_FILE),
@@ -192,12 +138,13 @@ async fn fetch_base_card(
         })
     };
     read.await.unwrap_or_else(|error| {
-        tracing::warn!("the base model's card is not read, and its emissions are not named: {error}");
+        let reason = error_chain(&error);
+        tracing::warn!("cannot read the card of the base model, so its emissions are left out: {reason}");
         None
     })
 }
 
-/// The picture that the card shows, beside it; none without the feature that draws it.
+/// The plot that the card shows, as PNG; `None` if the footprint has no power trace or the feature `plot` is disabled.
 #[cfg(feature = "plot")]
 fn render_plot_file(footprint: &Footprint) -> Result<Option<Vec<u8>>, PushError> {
     sootprint_report::render_plot(footprint)
@@ -206,21 +153,17 @@ fn render_plot_file(footprint: &Footprint) -> Result<Option<Vec<u8>>, PushError>
 }
 
 #[cfg(not(feature = "plot"))]
-#[expect(clippy::unnecessary_wraps, reason = "drawing can fail where it is built in")]
+#[expect(clippy::unnecessary_wraps, reason = "rendering can fail when it is compiled in")]
 fn render_plot_file(_: &Footprint) -> Result<Option<Vec<u8>>, PushError> {
     Ok(None)
 }
 
-/// An id that no other publication has: of this moment, this process and this thread.
+/// A unique id, derived from the time, the process, the thread and a random key.
 fn new_push_id() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let random = std::collections::hash_map::RandomState::new();
     let seed =
         format!("{now:?} {} {:?} {random:?} {:p}", std::process::id(), thread::current().id(), &random);
     let keyed = std::hash::BuildHasher::hash_one(&random, &seed);
-    short_hex(&Sha256::digest(format!("{seed} {keyed}")))
-}
-
-pub(crate) fn short_hex(hash: &[u8]) -> String {
-    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    to_hex(&Sha256::digest(format!("{seed} {keyed}"))[..16])
 }

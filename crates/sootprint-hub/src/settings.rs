@@ -1,7 +1,7 @@
-//! The Hub's address and the token, found where Hugging Face's Python client finds them.
+//! The address of the Hub and the token, resolved as in Hugging Face's Python client.
 //!
-//! hf-hub 1.0.0 looks into the same variables by other rules: it does not trim a token, takes
-//! `HF_HUB_DISABLE_IMPLICIT_TOKEN=0` for a yes and ignores `HF_HUB_OFFLINE`. So it is always told, and never asked.
+//! hf-hub 1.0.0 reads the same variables by other rules: it does not trim a token, takes
+//! `HF_HUB_DISABLE_IMPLICIT_TOKEN=0` for true and ignores `HF_HUB_OFFLINE`. It therefore always gets explicit values.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,40 +9,40 @@ use std::path::{Path, PathBuf};
 use crate::error::PushError;
 use crate::token::{HubToken, TokenError};
 
-/// The Hub that everybody means.
+/// The public Hub.
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
-/// Either says that no network may be used.
+/// Each of them forbids network access.
 const OFFLINE_VARIABLES: [&str; 2] = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
 
-/// A token itself, the first before the second.
+/// Variables that contain a token, in order of precedence.
 const TOKEN_VARIABLES: [&str; 2] = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
 
-/// Says that a token is to be given, not found.
-pub(crate) const NO_IMPLICIT_TOKEN: &str = "HF_HUB_DISABLE_IMPLICIT_TOKEN";
+/// Forbids looking for a token that was not given explicitly.
+const NO_IMPLICIT_TOKEN: &str = "HF_HUB_DISABLE_IMPLICIT_TOKEN";
 
-/// What is needed to speak with the Hub.
+/// Resolved settings for requests to the Hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HubSettings {
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub(crate) endpoint: String,
     pub(crate) token: HubToken,
-    /// Where the Hub's files are kept on this machine.
+    /// The cache folder of Hugging Face's tools.
     pub(crate) cache_dir: PathBuf,
 }
 
-/// What the caller said, which goes before everything else.
+/// Settings of the caller, which take precedence over the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ExplicitSettings {
     pub(crate) endpoint: Option<String>,
     pub(crate) token: Option<HubToken>,
 }
 
-/// The environment: a variable's value by its name.
+/// Looks up an environment variable.
 type HubEnvLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl HubSettings {
-    /// The settings of an environment whose files are read by `read`.
+    /// Resolves the settings. Environment and files are arguments, so that tests need neither.
     pub(crate) fn resolve(
         explicit: ExplicitSettings,
         variable: HubEnvLookup<'_>,
@@ -66,10 +66,10 @@ impl HubSettings {
     }
 }
 
-/// Where a publication would find its token: a variable's name, or a file in words. The token itself is shown to nobody.
+/// Where a push would find its token: the name of a variable, or a description of a file. Never the token itself.
 ///
 /// # Errors
-/// [`PushError::NoToken`] when there is none, and the others that a publication would end with.
+/// [`PushError::NoToken`] if there is none, or another error that a push would return.
 pub fn token_origin() -> Result<&'static str, PushError> {
     token_origin_from(&|name| std::env::var(name).ok(), &|path| std::fs::read_to_string(path))
 }
@@ -117,9 +117,10 @@ fn parse_token(text: &str) -> Result<Option<HubToken>, PushError> {
     }
 }
 
-/// The address as it is put in front of each path.
+/// Validates the prefix of all URLs.
 ///
-/// A user name in it would turn up in messages, and a missing scheme would be taken for the scheme `localhost`.
+/// A user name and password would appear in messages; without a scheme, `localhost:8080` would parse as a URL with the
+/// scheme `localhost`.
 fn resolve_endpoint(input: Option<String>) -> Result<String, PushError> {
     let given = input.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
     let endpoint = given.trim().trim_end_matches('/');
@@ -133,7 +134,7 @@ fn resolve_endpoint(input: Option<String>) -> Result<String, PushError> {
     }
 }
 
-/// The folder of Hugging Face's tools.
+/// The home folder of Hugging Face's tools.
 fn hf_home(variable: HubEnvLookup<'_>) -> PathBuf {
     match (variable("HF_HOME"), variable("XDG_CACHE_HOME")) {
         (Some(home), _) => expand_path(&home, variable),
@@ -142,7 +143,7 @@ fn hf_home(variable: HubEnvLookup<'_>) -> PathBuf {
     }
 }
 
-/// A path with the user's folder for `~` and the values of `$NAME` and `${NAME}`. An unknown name stays as it is.
+/// Expands `~`, `$NAME` and `${NAME}` in a path. An unknown variable is left as it is.
 fn expand_path(path: &str, variable: HubEnvLookup<'_>) -> PathBuf {
     let user = variable("HOME").or_else(|| variable("USERPROFILE"));
     let mut rest = path;
@@ -166,7 +167,7 @@ fn expand_path(path: &str, variable: HubEnvLookup<'_>) -> PathBuf {
     expanded.into()
 }
 
-/// The name behind a dollar sign, and what follows it.
+/// Splits the text after a dollar sign into the name and the rest.
 fn split_variable_name(text: &str) -> (&str, &str) {
     if let Some((name, after)) = text.strip_prefix('{').and_then(|braced| braced.split_once('}')) {
         return (name, after);
@@ -175,7 +176,7 @@ fn split_variable_name(text: &str) -> (&str, &str) {
     text.split_at(text.find(|letter| !is_name(letter)).unwrap_or(text.len()))
 }
 
-/// Whether a variable says yes in one of Python's ways.
+/// Whether a variable is true by the rules of the Python client.
 fn is_truthy(variable: HubEnvLookup<'_>, name: &str) -> bool {
     let value = variable(name).map(|value| value.to_ascii_uppercase());
     matches!(value.as_deref(), Some("1" | "ON" | "YES" | "TRUE"))
@@ -203,7 +204,7 @@ mod tests {
         HubSettings::resolve(given, &|name| find(variables, name), &read)
     }
 
-    /// The token that is found; `-` for none.
+    /// The token that is found, or `-`.
     fn resolve_token(variables: VariablePairs<'_>, files: VariablePairs<'_>) -> String {
         match resolve_settings(ExplicitSettings::default(), variables, files) {
             Ok(settings) => settings.token.expose().to_owned(),
@@ -212,7 +213,7 @@ mod tests {
         }
     }
 
-    /// What `huggingface_hub.get_token()` gives for the same environment.
+    /// Expected values: `huggingface_hub.get_token()` in the same environment.
     #[test]
     fn token_lookup_matches_python_client() {
         let home = ("HOME", "/u");

@@ -1,16 +1,18 @@
-//! What is kept in the run's folder between publications, in `sootprint/publication`.
+//! State that is kept between pushes, in `sootprint/publication` of the run's folder.
 //!
-//! Nothing here is ever published: see [`crate::files`]. A folder that takes no files costs the merge with the last
-//! publication and the memory of a commit whose answer was lost, and a warning says so; it fails no publication.
+//! None of these files is ever published: see [`crate::file_matcher`]. If the folder is not writable, a warning is
+//! logged and the push continues; the three-way merge and the search for a commit with a lost response are then not
+//! available.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sootprint_core::file::write_atomic;
 
-/// Beside the ledgers of the folder's runs.
+/// The folder of sootprint's own files; it also contains the ledgers.
 pub(crate) const SOOTPRINT_DIR: &str = "sootprint";
 const STAGING_SUBDIR: &str = "publication";
 
@@ -18,10 +20,10 @@ const STAGED_FILE: &str = "staged.json";
 const MERGE_BASE_FILE: &str = "base.json";
 const PENDING_COMMIT_FILE: &str = "attempt.json";
 const CONFLICT_FILE: &str = "conflict.json";
-/// For people: both cards in one text, with marks where they disagree.
+/// Both versions of the card in one text, with conflict markers, for the user to edit.
 const CONFLICT_TEXT_FILE: &str = "README.conflict.md";
 
-/// A publication that did not come about. The folder has everything that it needs: publish again.
+/// A push that failed. The folder contains everything that is needed to push again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StagedPush {
@@ -29,15 +31,15 @@ pub struct StagedPush {
     pub repo: String,
     /// The branch.
     pub branch: String,
-    /// Why it was not published.
+    /// The error of the push, with its causes.
     pub reason: String,
-    /// Since when, RFC 3339 in UTC.
+    /// When it failed, RFC 3339 in UTC.
     pub since: String,
 }
 
-/// What is staged in a run's folder, if anything is.
+/// The staged push of a run's folder, if there is one.
 ///
-/// A publication that fails is staged, and the next one that succeeds takes it away.
+/// A push that fails is staged, and the next one that succeeds clears it.
 ///
 /// ```
 /// assert_eq!(sootprint_hub::staged_push("a/folder/that/is/not/there"), None);
@@ -47,7 +49,7 @@ pub fn staged_push(dir: impl AsRef<Path>) -> Option<StagedPush> {
     StagingDir::new(dir.as_ref()).read(STAGED_FILE)
 }
 
-/// A branch of a repository of a Hub.
+/// A branch of a repository on a Hub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PushTarget {
     pub(crate) endpoint: String,
@@ -55,7 +57,7 @@ pub(crate) struct PushTarget {
     pub(crate) branch: String,
 }
 
-/// The card of the last publication, which both cards of today come from.
+/// The card of the last push: the common ancestor of the local and the remote card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MergeBase {
     pub(crate) target: PushTarget,
@@ -63,27 +65,27 @@ pub(crate) struct MergeBase {
     pub(crate) card: String,
 }
 
-/// A commit that is being made, written before it is sent: its answer may be lost, and this process with it.
+/// A commit that is about to be sent. It is saved first, because the response may be lost, and this process with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PendingCommit {
     pub(crate) target: PushTarget,
     pub(crate) id: String,
     pub(crate) pull_request: bool,
-    /// A hash over all paths and bytes.
+    /// A hash of all paths and contents.
     pub(crate) content: String,
     pub(crate) card: String,
-    /// Whether nothing in the card was written by others on the Hub alone.
+    /// Whether the card contains no edit that was made on the Hub only.
     pub(crate) is_local: bool,
 }
 
-/// A card of the Hub that could not be merged.
+/// A remote card that could not be merged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredConflict {
     target: PushTarget,
     theirs: String,
 }
 
-/// The place for all of them.
+/// The folder of these files.
 #[derive(Debug, Clone)]
 pub(crate) struct StagingDir {
     path: PathBuf,
@@ -94,7 +96,7 @@ impl StagingDir {
         Self { path: dir.join(SOOTPRINT_DIR).join(STAGING_SUBDIR) }
     }
 
-    /// Says that the publication waits for the next one, and why.
+    /// Records a push that failed, and why.
     pub(crate) fn stage(&self, repo: &str, branch: &str, reason: &str) {
         let since = jiff::Timestamp::now().to_string();
         let staged = StagedPush { repo: repo.into(), branch: branch.into(), reason: reason.into(), since };
@@ -106,102 +108,77 @@ impl StagingDir {
     }
 
     pub(crate) fn pending_commit(&self, target: &PushTarget) -> Option<PendingCommit> {
-        self.read(PENDING_COMMIT_FILE).filter(|attempt: &PendingCommit| attempt.target == *target)
+        self.read(PENDING_COMMIT_FILE).filter(|pending: &PendingCommit| pending.target == *target)
     }
 
-    pub(crate) fn save_pending_commit(&self, attempt: &PendingCommit) {
-        self.write(PENDING_COMMIT_FILE, attempt);
+    pub(crate) fn save_pending_commit(&self, pending: &PendingCommit) {
+        self.write(PENDING_COMMIT_FILE, pending);
     }
 
     pub(crate) fn save_merge_base(&self, base: &MergeBase) {
         self.write(MERGE_BASE_FILE, base);
     }
 
-    /// The commit was found, or is known not to have been made.
+    /// Call this once the commit was found, or is certain not to exist.
     pub(crate) fn clear_pending_commit(&self) {
         self.remove(PENDING_COMMIT_FILE);
     }
 
-    /// Everything is published: nothing is staged or in conflict any more.
+    /// Removes the state of failed attempts after a successful push.
     pub(crate) fn clear(&self) {
         [STAGED_FILE, PENDING_COMMIT_FILE, CONFLICT_FILE, CONFLICT_TEXT_FILE]
             .into_iter()
             .for_each(|name| self.remove(name));
     }
 
-    /// Keeps both texts for whoever mends the conflict, and returns the file to look at.
+    /// Saves both versions, and returns the file with the conflict markers.
     pub(crate) fn save_conflict(&self, target: &PushTarget, theirs: &str, conflict_text: &str) -> PathBuf {
         self.write(CONFLICT_FILE, &StoredConflict { target: target.clone(), theirs: theirs.into() });
-        let path = self.path.join(CONFLICT_TEXT_FILE);
-        log_write_error(&path, write_atomic(&path, conflict_text.as_bytes()));
-        path
+        self.write_bytes(CONFLICT_TEXT_FILE, conflict_text.as_bytes());
+        self.path.join(CONFLICT_TEXT_FILE)
     }
 
-    /// The card of the Hub that the folder's card has been made to agree with.
+    /// The remote card whose conflict with the local card the user has resolved.
     ///
-    /// Deleting the text of the conflict says that it has been looked at, and the folder's card has what is wanted of
-    /// both. A card that changed on the Hub since is another one.
+    /// The user confirms the resolution by deleting the file with the conflict markers; nothing in the card itself could
+    /// show that both versions were considered. A remote card that has changed since is a new conflict.
     pub(crate) fn resolved_conflict(&self, target: &PushTarget) -> Option<String> {
         let conflict: StoredConflict = self.read(CONFLICT_FILE)?;
         let is_open = self.path.join(CONFLICT_TEXT_FILE).exists();
         (!is_open && conflict.target == *target).then_some(conflict.theirs)
     }
 
-    /// What cannot be read is as if it were not there.
+    /// A file that cannot be read or parsed counts as missing.
     fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_slice(&fs::read(self.path.join(name)).ok()?).ok()
     }
 
     fn write<T: Serialize>(&self, name: &str, value: &T) {
-        let path = self.path.join(name);
-        let written = serde_json::to_vec_pretty(value).map_err(io::Error::other);
-        log_write_error(&path, written.and_then(|json| write_atomic(&path, &json)));
+        match serde_json::to_vec_pretty(value) {
+            Ok(json) => self.write_bytes(name, &json),
+            Err(error) => log_write_error(name, Err(error.into())),
+        }
+    }
+
+    fn write_bytes(&self, name: &str, bytes: &[u8]) {
+        let written =
+            fs::create_dir_all(&self.path).and_then(|()| write_atomic(&self.path.join(name), bytes));
+        log_write_error(name, written);
     }
 
     fn remove(&self, name: &str) {
-        let path = self.path.join(name);
-        match fs::remove_file(&path) {
+        match fs::remove_file(self.path.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            removed => log_write_error(&path, removed),
+            removed => log_write_error(name, removed),
         }
     }
 }
 
-/// The path itself is left out of the log, which may be shown to anybody.
-fn log_write_error(path: &Path, result: io::Result<()>) {
+/// Logs the name only: the path is private, and logs may be published.
+fn log_write_error(name: &str, result: io::Result<()>) {
     if let Err(error) = result {
-        let name = path.file_name().unwrap_or_default().display();
-        tracing::warn!("{name} in the run's folder cannot be written: {error}");
+        tracing::warn!("cannot write {name} in the run's folder: {error}");
     }
-}
-
-/// Creates or replaces a file whole or not at all. Permissions are kept; a new file gets those of any new file.
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let old = fs::metadata(path).ok().map(|metadata| metadata.permissions());
-    let file = write_temp_file(path, bytes)?;
-    if let Some(permissions) = old {
-        file.as_file().set_permissions(permissions)?;
-    }
-    file.persist(path).map(drop).map_err(|error| error.error)
-}
-
-/// Creates a file whole or not at all, and never over one that appeared meanwhile.
-pub(crate) fn create_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_temp_file(path, bytes)?.persist_noclobber(path).map(drop).map_err(|error| error.error)
-}
-
-fn write_temp_file(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".sootprint-");
-    // The user's umask takes away from it; temporary files are private otherwise.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    Ok(file)
 }
 
 #[cfg(test)]

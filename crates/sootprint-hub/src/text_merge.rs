@@ -1,15 +1,15 @@
-//! Two texts that come from one.
+//! Three-way merge of texts by lines.
 
-/// What the two make together.
+/// The result of a merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MergeOutcome {
-    /// Only the first was changed.
+    /// Only ours was changed.
     Ours,
-    /// Only the second was changed.
+    /// Only theirs was changed.
     Theirs,
     /// Both were changed, in different lines.
     Merged(String),
-    /// Both were changed in the same lines, or nobody knows what they come from: both texts, with git's marks.
+    /// Both were changed in the same lines, or there is no base: both texts, with git's conflict markers.
     Conflict(String),
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn merge_three_way(base: Option<&str>, ours: &str, theirs: &str) -> M
         Some(base) if theirs == base => MergeOutcome::Ours,
         Some(base) if ours == base => MergeOutcome::Theirs,
         base => match diffy::merge(base.unwrap_or_default(), ours, theirs) {
-            // Without a base, one text's lines behind the other's are no merge.
+            // Without a base, diffy may append one text to the other and report no conflict.
             Ok(text) if base.is_some() => MergeOutcome::Merged(text),
             Ok(marked) | Err(marked) => MergeOutcome::Conflict(marked),
         },

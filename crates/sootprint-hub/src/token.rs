@@ -1,13 +1,13 @@
-//! The token, which is shown to nobody.
+//! A Hub token that is never displayed.
 
 use std::fmt;
 
-/// A token of the Hub. Its `Debug` shows nothing of it, and it has no `Display`.
+/// A token of the Hub. `Debug` hides it, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HubToken(String);
 
 impl HubToken {
-    /// A token from its text. Blanks and line breaks around it, which files and pipes leave there, do not belong to it.
+    /// Parses a token. Surrounding whitespace and line breaks, as left by files and pipes, are removed.
     ///
     /// ```
     /// use sootprint_hub::HubToken;
@@ -18,7 +18,8 @@ impl HubToken {
     /// ```
     ///
     /// # Errors
-    /// [`TokenError::Empty`] when nothing is left, [`TokenError::InvalidCharacters`] for what no header could carry.
+    /// [`TokenError::Empty`] if nothing remains, [`TokenError::InvalidCharacters`] for text that an HTTP header cannot
+    /// carry.
     pub fn new(text: &str) -> Result<Self, TokenError> {
         let text: String = text.trim().chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
         if text.is_empty() {
@@ -30,7 +31,7 @@ impl HubToken {
         }
     }
 
-    /// The token itself, for the one place that sends it and the one that blots it out.
+    /// The token itself, for requests and for redaction only.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -42,15 +43,15 @@ impl fmt::Debug for HubToken {
     }
 }
 
-/// Why a text is no token.
+/// Why a text is not a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// There is nothing but blanks.
-    #[error("the token is empty")]
+    /// The text is empty or whitespace.
+    #[error("empty token")]
     Empty,
-    /// It has blanks inside or letters that are not ASCII.
-    #[error("the token has blanks or other characters that no token has; copy it again")]
+    /// The text contains spaces, control characters or characters that are not ASCII.
+    #[error("the token contains spaces or other invalid characters; copy it again")]
     InvalidCharacters,
 }
 

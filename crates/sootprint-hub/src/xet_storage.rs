@@ -1,7 +1,7 @@
-//! Whether the Hub offers a way to its storage.
+//! Checks that the Hub offers its Xet storage for large files.
 //!
-//! hf-hub 1.0.0 puts weights into the commit itself when it does not, with a line in the log and no error. So the Hub
-//! is asked first, with the two requests that hf-hub itself makes.
+//! Without it, hf-hub 1.0.0 puts weights into the commit itself; it logs this and returns no error. The check makes the
+//! same two requests as hf-hub before the upload.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use serde_json::{Value, json};
 
 use crate::failure::{HubFailureKind, RedactedError};
 use crate::settings::HubSettings;
-use crate::verify::UploadFile;
+use crate::upload_file::UploadFile;
 
 const LFS_CONTENT_TYPE: &str = "application/vnd.git-lfs+json";
 
-/// What the Hub answered, as far as it is no failure.
+/// Whether the storage may be used.
 pub(crate) enum StorageOffer {
     Available,
-    /// Files would lie in git, or in the commit.
+    /// This file would be stored in git.
     Unavailable {
         path: String,
     },
 }
 
-/// A request that failed, before it is said in our words.
+/// A failed request.
 pub(crate) type RequestFailure = (HubFailureKind, RedactedError);
 
-/// Asks for the files that belong into the storage, at least one.
+/// Checks the files that belong in the storage; there is at least one.
 pub(crate) async fn probe_xet_storage(
     http: &Client,
     settings: &HubSettings,
@@ -45,12 +45,12 @@ pub(crate) async fn probe_xet_storage(
             Ok(json!({ "path": file.path, "size": file.digest.size, "sample": sample }))
         })
         .collect();
-    let announced =
+    let preupload_files =
         preupload_files.map_err(|error| (HubFailureKind::Upload, RedactedError::new(&error, token)))?;
-    // A branch may have slashes in its name.
+    // The name of a branch may contain slashes.
     let url = format!("{endpoint}/api/models/{repo}/preupload/{}", branch.replace('/', "%2F"));
     let upload_modes =
-        post_json(http, settings, &url, "application/json", &json!({ "files": announced })).await?;
+        post_json(http, settings, &url, "application/json", &json!({ "files": preupload_files })).await?;
     let uses_lfs = |path: &str| {
         upload_modes["files"]
             .as_array()
@@ -108,11 +108,11 @@ async fn post_json(
         _ => HubFailureKind::Refused,
     };
     let message = serde_json::from_str::<Value>(&text).ok();
-    let message = message.and_then(|said| said["error"].as_str().map(str::to_owned)).unwrap_or_default();
+    let message = message.and_then(|json| json["error"].as_str().map(str::to_owned)).unwrap_or_default();
     Err((failure, RedactedError::new(&HubErrorMessage(format!("HTTP status {status}: {message}")), token)))
 }
 
-/// What a server said, as an error.
+/// The message of a server as an error.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct HubErrorMessage(String);

@@ -1,20 +1,23 @@
-//! What a provider answered, kept on this machine's disk.
+//! Caches the series of a provider on disk.
+//!
+//! Each query asks the provider for everything that is not known yet. Forecasts are therefore replaced by measured
+//! values, and the hours of an outage are filled later from the provider's history.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use sootprint_core::file::write_atomic;
 use sootprint_core::{IntensityProvider, IntensitySeries, Place, ProviderError};
 
-/// Two years of hours. Older ones are dropped.
+/// Two years of hours. Older periods are dropped.
 const MAX_PERIODS: usize = 17_520;
 
-/// A provider whose answers are kept on disk.
+/// A provider with a cache on disk.
 ///
-/// What was found for an hour is never asked for again; what was only foreseen is, until it is found. When the provider
-/// stays away, what is kept of the time that is asked for stands, and the rest is a gap. A file that cannot be read or
-/// written is as good as none.
+/// An hour with a measured value is never requested again; a forecast is, until the measured value arrives. If the
+/// provider fails, the cached part of the requested time is returned, and the rest is a gap. A cache file that cannot be
+/// read or written is ignored.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -30,12 +33,13 @@ const MAX_PERIODS: usize = 17_520;
 pub struct CachedProvider<P> {
     provider: P,
     label: String,
-    /// None where the machine has no folder for what may be lost.
+    /// `None` if the machine has no cache folder.
     cache_dir: Option<PathBuf>,
 }
 
 impl<P: IntensityProvider> CachedProvider<P> {
-    /// In `$XDG_CACHE_HOME/sootprint`, or `~/.cache/sootprint`. `label` tells this provider's answers from another's.
+    /// Caches in `$XDG_CACHE_HOME/sootprint`, or `~/.cache/sootprint`. `label` is part of the file name and must differ
+    /// between providers.
     #[must_use]
     pub fn new(provider: P, label: impl Into<String>) -> Self {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -43,7 +47,7 @@ impl<P: IntensityProvider> CachedProvider<P> {
         Self { provider, label: label.into(), cache_dir: cache.map(|cache| cache.join("sootprint")) }
     }
 
-    /// In this folder instead.
+    /// Caches in this folder instead.
     #[must_use]
     pub fn with_cache_dir(self, dir: impl Into<PathBuf>) -> Self {
         Self { cache_dir: Some(dir.into()), ..self }
@@ -75,10 +79,10 @@ impl<P: IntensityProvider> IntensityProvider for CachedProvider<P> {
             None => (from, to),
         };
         match (self.provider.intensity_between(place, first, last), known) {
-            (Ok(answer), known) => {
+            (Ok(fetched), known) => {
                 let series = match known {
-                    Some(known) => known.updated_with(answer),
-                    None => answer,
+                    Some(known) => known.updated_with(fetched),
+                    None => fetched,
                 };
                 if let Some(path) = path {
                     write_cache(&path, &series);
@@ -94,23 +98,20 @@ impl<P: IntensityProvider> IntensityProvider for CachedProvider<P> {
     }
 }
 
-/// What is kept; none when there is no file or not a series in it.
+/// The cached series; `None` if the file is missing or invalid.
 fn read_cache(path: &Path) -> Option<IntensitySeries> {
-    let kept: IntensitySeries = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    // Whatever stands in the file has to be as good as an answer.
-    IntensitySeries::new(kept.source(), kept.basis(), kept.periods().to_vec()).ok()
+    let cached: IntensitySeries = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    // The file is validated like a response.
+    IntensitySeries::new(cached.source(), cached.basis(), cached.periods().to_vec()).ok()
 }
 
-/// Whole or not at all. Without it the provider is asked again, which is why nothing is said.
+/// Errors are ignored: without the file, the provider is queried again.
 fn write_cache(path: &Path, series: &IntensitySeries) {
     let try_write = || {
-        let dir = path.parent()?;
-        fs::create_dir_all(dir).ok()?;
+        fs::create_dir_all(path.parent()?).ok()?;
         let newest = series.periods().iter().rev().nth(MAX_PERIODS).map(|period| period.end);
         let recent = newest.map_or_else(|| series.clone(), |end| series.overlapping(end, Timestamp::MAX));
-        let mut file = tempfile::Builder::new().prefix(".series-").tempfile_in(dir).ok()?;
-        file.write_all(serde_json::to_string(&recent).ok()?.as_bytes()).ok()?;
-        file.persist(path).ok()
+        write_atomic(path, &serde_json::to_vec(&recent).ok()?).ok()
     };
-    try_write();
+    let _ = try_write();
 }

@@ -1,4 +1,4 @@
-//! Most grids of the world, from Electricity Maps.
+//! Electricity Maps: most grids of the world.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -17,39 +17,38 @@ const PROVIDER_NAME: &str = "Electricity Maps";
 
 const SOURCE: &str = "Electricity Maps, hourly, lifecycle of what is consumed";
 
-/// The variable of the token, as its own clients call it.
+/// The variable of the token, as in the provider's own clients.
 const TOKEN_VARIABLE: &str = "ELECTRICITYMAPS_TOKEN";
 
-/// The variable of a zone that is named as Electricity Maps names it.
+/// The variable of a zone, named as in Electricity Maps.
 const ZONE_VARIABLE: &str = "ELECTRICITYMAPS_ZONE";
 
-/// All of an answer comes within this time, or none of it counts.
+/// The time limit for all requests of one query.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The API gives this much of its past in one request.
+/// The longest time span of one request for past hours.
 const MAX_REQUEST_SPAN: SignedDuration = SignedDuration::from_hours(10 * 24);
 
-/// Its figures are by the hour.
+/// The API's values are hourly.
 const PERIOD_LENGTH: SignedDuration = SignedDuration::from_hours(1);
 
-/// Where the API finds no zone it answers about where the caller's address seems to be, unless this forbids it; the first
-/// is the word of version 3, the second the newer one.
+/// Without a matching zone, the API guesses one from the caller's IP address, unless these parameters forbid it. The
+/// first is the name in version 3, the second the newer name.
 const NO_CALLER_LOOKUP: &str = "shouldUseFallbackCallerLookup=false&disableCallerLookup=true";
 
-/// The intensity of most of the world's grids by the hour, from Electricity Maps.
+/// Hourly carbon intensity of most of the world's grids, from Electricity Maps.
 ///
-/// It counts the life cycle of what a zone consumes, imports included, in grams of CO2e per kilowatt-hour:
-/// [`EmissionScope::LifecycleConsumption`]. An hour that is only estimated is marked as a forecast.
+/// The values count the life cycle of the electricity that a zone consumes, imports included, in grams of CO2e per
+/// kilowatt-hour: [`EmissionScope::LifecycleConsumption`]. Estimated hours are marked as forecasts.
 ///
-/// It asks for the last day's history, and for what lies before it from the past, where the token allows that; where it
-/// does not, those hours are a gap. A region of a cloud is asked about by its name. Only a grid's own answer counts: an
-/// answer about another zone is an error.
+/// A query requests the history of the last day, and earlier hours from the past range if the token allows it;
+/// otherwise those hours are a gap. Cloud regions are requested by name. A response about another zone is an error.
 ///
-/// The free plan is for personal and non-commercial use, and mostly for one zone. The token goes into the request's head
-/// and nowhere else.
+/// The free plan is for personal and non-commercial use, usually for one zone. The token is sent in a request header and
+/// never logged.
 ///
 /// # Limits
-/// Electricity Maps divides the United States by those who balance the grid, not by states: name its zone with
+/// Electricity Maps divides the United States by balancing authority, not by state: set its zone with
 /// [`zone`](Self::zone) or `ELECTRICITYMAPS_ZONE`, as in `US-MIDA-PJM`.
 ///
 /// ```
@@ -71,64 +70,64 @@ pub struct ElectricityMaps {
 }
 
 impl ElectricityMaps {
-    /// The public API with this token, with ten seconds for the whole answer.
+    /// Uses the public API with this token, and a time limit of ten seconds per query.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
         let token = token.into().trim().to_owned();
         Self { token, zone: None, endpoint: ENDPOINT.to_owned(), timeout: DEFAULT_TIMEOUT }
     }
 
-    /// With the token in `ELECTRICITYMAPS_TOKEN` and the zone in `ELECTRICITYMAPS_ZONE`; none without a token.
+    /// Uses the token in `ELECTRICITYMAPS_TOKEN` and the zone in `ELECTRICITYMAPS_ZONE`; `None` without a token.
     #[must_use]
     pub fn from_env() -> Option<Self> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         Some(Self { zone: variable(ZONE_VARIABLE), ..Self::new(variable(TOKEN_VARIABLE)?) })
     }
 
-    /// The zone as Electricity Maps names it, whatever the run's place is.
+    /// The zone as named by Electricity Maps; overrides the place of the run.
     #[must_use]
     pub fn zone(mut self, zone: impl Into<String>) -> Self {
         self.zone = Some(zone.into());
         self
     }
 
-    /// The zone that was named, if one was.
+    /// The configured zone, if there is one.
     #[must_use]
     pub fn configured_zone(&self) -> Option<&str> {
         self.zone.as_deref()
     }
 
-    /// Another address that speaks as the public API does, as in `http://127.0.0.1:8080`.
+    /// The address of another server with the same API, as in `http://127.0.0.1:8080`.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         url.into().trim_end_matches('/').clone_into(&mut self.endpoint);
         self
     }
 
-    /// The most time that a finish waits for the whole answer.
+    /// The time limit of a query; `finish` waits at most this long.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// What to ask about, and which zones an answer may be about.
+    /// The query for a place, and the zone that the response must be about.
     fn history_query(&self, place: Place) -> Result<HistoryQuery, ProviderError> {
         let zone = |zone: String| HistoryQuery {
             query: format!("zone={}", percent_encode(&zone)),
             zone,
             is_cloud_region: false,
         };
-        if let Some(named) = &self.zone {
-            return Ok(zone(named.clone()));
+        if let Some(configured) = &self.zone {
+            return Ok(zone(configured.clone()));
         }
-        // It knows the regions of the three large clouds.
+        // The API accepts the regions of the three large clouds.
         if let Some((provider @ ("aws" | "gcp" | "azure"), region)) = place.cloud_region() {
             let query = format!("dataCenterProvider={provider}&dataCenterRegion={}", percent_encode(region));
             return Ok(HistoryQuery { query, zone: place.country_code().to_owned(), is_cloud_region: true });
         }
         let grid = place.grid_code();
-        // It has a zone for each country, and for the provinces and states of these two.
+        // There is a zone for each country, and for the provinces or states of these two.
         let is_known = grid == place.country_code() || ["CA", "AU"].contains(&place.country_code());
         if is_known && grid.len() != 3 {
             Ok(zone(grid.to_owned()))
@@ -151,22 +150,20 @@ impl ElectricityMaps {
             serde_json::from_str(&body).map_err(|error| client.invalid_data_error(error.to_string()))?;
         let zones = response.hours.iter().filter_map(|hour| hour.zone.as_deref());
         if let Some(other) = zones.chain([response.zone.as_str()]).find(|zone| !history_query.covers(zone)) {
-            let (asked, answered) = (history_query.zone.clone(), other.to_owned());
             return Err(ProviderError::ZoneMismatch {
                 provider: PROVIDER_NAME.to_owned(),
-                requested: asked,
-                returned: answered,
+                requested: history_query.zone.clone(),
+                returned: other.to_owned(),
             });
         }
         if let Some(other) = response.hours.iter().find_map(HistoryHour::unexpected_factor_type) {
-            return Err(
-                client.invalid_data_error(format!("figures of the kind `{other}` instead of `lifecycle`"))
-            );
+            return Err(client
+                .invalid_data_error(format!("emission factors of type `{other}` instead of `lifecycle`")));
         }
         Ok(response.hours.iter().filter_map(HistoryHour::to_period).collect())
     }
 
-    /// The hours between two moments, in as many requests as the API wants.
+    /// The hours between two times, in as many requests as the API requires.
     fn fetch_past(
         &self,
         history_query: &HistoryQuery,
@@ -178,8 +175,9 @@ impl ElectricityMaps {
         let mut chunk_start = from;
         while chunk_start < to {
             let chunk_end = chunk_start.checked_add(MAX_REQUEST_SPAN).unwrap_or(to).min(to);
-            let minute = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            let path = format!("past-range?start={}&end={}&", minute(chunk_start), minute(chunk_end));
+            let format_time = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let path =
+                format!("past-range?start={}&end={}&", format_time(chunk_start), format_time(chunk_end));
             periods.extend(self.fetch_periods(&path, history_query, self.remaining_time(started_at))?);
             chunk_start = chunk_end;
         }
@@ -207,9 +205,9 @@ impl IntensityProvider for ElectricityMaps {
         let mut periods = self.fetch_periods("history?", &history_query, self.remaining_time(started_at))?;
         let known = periods.iter().map(|period| period.start).min().unwrap_or(to).min(to);
         if from < known {
-            // The hour that the run began in began before it.
+            // The run began within an hour that started earlier.
             let first = from.checked_sub(PERIOD_LENGTH).unwrap_or(from);
-            // A plan that does not give the past gives the last day: better than nothing, and the rest is a gap.
+            // A plan without past hours still includes the last day; the rest is a gap.
             match self.fetch_past(&history_query, first, known, started_at) {
                 Ok(past) => periods.extend(past),
                 Err(ProviderError::Unauthorised { .. } | ProviderError::RequestRejected { .. }) => {}
@@ -218,11 +216,11 @@ impl IntensityProvider for ElectricityMaps {
         }
         periods.retain(|period| period.end > from && period.start < to);
         periods.sort_by_key(|period| period.start);
-        // The past and the history may meet in an hour.
+        // The past range and the history may overlap by an hour.
         periods.dedup_by_key(|period| period.start);
         IntensitySeries::new(SOURCE, EmissionScope::LifecycleConsumption, periods).map_err(
             |error| match error {
-                ProviderError::InvalidData { reason: what, .. } => self.api_client().invalid_data_error(what),
+                ProviderError::InvalidData { reason, .. } => self.api_client().invalid_data_error(reason),
                 error => error,
             },
         )
@@ -240,7 +238,7 @@ impl fmt::Debug for ElectricityMaps {
 struct HistoryQuery {
     query: String,
     zone: String,
-    /// A region of a cloud is in some zone of the country.
+    /// A cloud region may be in any zone of its country.
     is_cloud_region: bool,
 }
 
@@ -251,7 +249,7 @@ impl HistoryQuery {
     }
 }
 
-/// The API's body. What else it says is of no use here.
+/// The response; other fields are ignored.
 #[derive(Deserialize)]
 struct HistoryResponse {
     zone: String,
@@ -270,7 +268,7 @@ struct HistoryHour {
 }
 
 impl HistoryHour {
-    /// None where the API has no figure, and at the end of the calendar.
+    /// `None` if the API has no value, or the end of the hour is out of range.
     fn to_period(&self) -> Option<IntensityPeriod> {
         let intensity = CarbonIntensity::from_grams_per_kilowatt_hour(self.carbon_intensity?);
         let end = self.datetime.checked_add(PERIOD_LENGTH).ok()?;
@@ -287,11 +285,11 @@ impl HistoryHour {
     }
 }
 
-/// As a part of a query. Names of zones and regions have nothing to be escaped; a user's may have.
+/// Encodes a query value. Known zones and regions need no escaping; a configured zone may.
 fn percent_encode(text: &str) -> String {
-    let letter = |byte: u8| match byte {
+    let encode = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
         other => format!("%{other:02X}"),
     };
-    text.bytes().map(letter).collect()
+    text.bytes().map(encode).collect()
 }

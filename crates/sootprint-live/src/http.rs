@@ -1,28 +1,29 @@
-//! One request with a time limit for everything, and what its failures are called.
+//! A GET request with a time limit, and the mapping of its failures to [`ProviderError`].
 
 use std::time::Duration;
 
 use sootprint_core::ProviderError;
 use ureq::Agent;
 
-/// Who does not take a connection by then takes none.
+/// The time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Thirteen days of half-hours are 90 kB.
+/// The size limit of a response; thirteen days of half-hours are 90 kB.
 const MAX_RESPONSE_BYTES: u64 = 1_000_000;
 
-/// Somebody who is asked for intensities.
+/// A client of one provider's API.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ApiClient {
     pub(crate) provider: &'static str,
-    /// The variable that holds the token, for who asks for one.
+    /// The variable of the token, if the provider requires one; part of the error message.
     pub(crate) token_variable: Option<&'static str>,
-    /// What was allowed in all, for the error.
+    /// The time limit of the whole query; part of the error message.
     pub(crate) timeout: Duration,
 }
 
 impl ApiClient {
-    /// The body of a good answer, whole within `left`. A token goes to no other host: nobody is followed elsewhere.
+    /// Returns the body of a response with status 200 that arrives completely within `timeout`. Redirects are not
+    /// followed, so that the token reaches no other host.
     pub(crate) fn get(
         &self,
         url: &str,
@@ -56,8 +57,8 @@ impl ApiClient {
         ProviderError::Timeout { provider: self.provider.to_owned(), timeout: self.timeout }
     }
 
-    pub(crate) fn invalid_data_error(&self, what: String) -> ProviderError {
-        ProviderError::InvalidData { provider: self.provider.to_owned(), reason: what }
+    pub(crate) fn invalid_data_error(&self, reason: String) -> ProviderError {
+        ProviderError::InvalidData { provider: self.provider.to_owned(), reason }
     }
 
     fn provider_error(&self, error: ureq::Error) -> ProviderError {

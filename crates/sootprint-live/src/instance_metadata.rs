@@ -1,4 +1,4 @@
-//! The metadata services of the large clouds: where a virtual machine is.
+//! The region of a virtual machine, from the metadata service of its cloud.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,26 @@ use sootprint_core::{CloudMetadata, CloudMetadataError, Place};
 use ureq::Agent;
 use ureq::http::Response;
 
-/// The address of all of them: link-local, so that no question leaves the machine's own host.
+/// The link-local address of all services; requests do not leave the host.
 const ENDPOINT: &str = "http://169.254.169.254";
 
-/// What the firmware says of the machine.
+/// The firmware's description of the machine.
 const DEFAULT_DMI_DIR: &str = "/sys/class/dmi/id";
 
-/// For everything together.
+/// The time limit for all requests.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// An identity document has less than a kilobyte.
+/// The size limit of a response; an identity document is smaller than 1 kB.
 const MAX_RESPONSE_BYTES: u64 = 64_000;
 
-/// The asset tag of every virtual machine in Azure; Hyper-V elsewhere and Microsoft's laptops have another.
+/// The asset tag of every virtual machine in Azure. Other Hyper-V machines and Microsoft laptops have another one.
 const AZURE_ASSET_TAG: &str = "7783-7084-3265-9085-8269-3286-77";
 
-/// Asks the cloud that this machine is in where it is.
+/// Looks up the cloud region of this machine in the instance metadata service.
 ///
-/// The firmware's tables (DMI) name the vendor, and only that vendor's service is asked: Amazon's (`IMDSv2`), Google's or
-/// Microsoft's. It is asked at its link-local address, for the region and nothing else, through no proxy, and without
-/// following anybody elsewhere; one second is enough for all of it. A machine that is in none of the three is not asked
-/// about at all.
+/// The firmware's tables (DMI) name the vendor, and only that vendor's service is queried: Amazon (`IMDSv2`), Google or
+/// Microsoft. The requests go to its link-local address, ask for the region only, use no proxy and follow no redirects.
+/// The time limit is one second in total. On a machine of another vendor nothing is sent.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -41,8 +40,8 @@ const AZURE_ASSET_TAG: &str = "7783-7084-3265-9085-8269-3286-77";
 /// ```
 ///
 /// # Limits
-/// In a container Amazon's service may be out of reach: its answers do not cross a second network hop unless the machine
-/// allows it.
+/// Amazon's service may be unreachable from a container, because its responses do not cross a second network hop unless
+/// the instance allows it.
 #[derive(Debug, Clone)]
 pub struct InstanceMetadataClient {
     dmi_dir: PathBuf,
@@ -50,7 +49,7 @@ pub struct InstanceMetadataClient {
 }
 
 impl InstanceMetadataClient {
-    /// Of this machine.
+    /// Uses the firmware and the metadata service of this machine.
     #[must_use]
     pub fn new() -> Self {
         Self { dmi_dir: PathBuf::from(DEFAULT_DMI_DIR), endpoint: ENDPOINT.to_owned() }
@@ -63,7 +62,7 @@ impl InstanceMetadataClient {
         self
     }
 
-    /// Another address that answers as the clouds' do, as in `http://127.0.0.1:8080`.
+    /// The address of another server with the same API, as in `http://127.0.0.1:8080`.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         url.into().trim_end_matches('/').clone_into(&mut self.endpoint);
@@ -81,9 +80,9 @@ impl CloudMetadata for InstanceMetadataClient {
     fn locate(&self) -> Result<Option<Place>, CloudMetadataError> {
         let Some(vendor) = CloudVendor::from_dmi(&self.dmi_dir) else { return Ok(None) };
         let service = MetadataService { endpoint: &self.endpoint, deadline: Instant::now() + TIMEOUT };
-        let region = service.query_region(vendor);
-        let region = region
-            .map_err(|what| CloudMetadataError::Unavailable { provider: vendor.name(), reason: what })?;
+        let region = service
+            .query_region(vendor)
+            .map_err(|reason| CloudMetadataError::Unavailable { provider: vendor.name(), reason })?;
         let code = format!("{}:{region}", vendor.code());
         code.parse().map(Some).map_err(|_| CloudMetadataError::UnknownRegion { region: code })
     }
@@ -97,15 +96,15 @@ enum CloudVendor {
 }
 
 impl CloudVendor {
-    /// What the firmware says; none for every other machine.
+    /// The vendor that the firmware names; `None` for other machines.
     fn from_dmi(dmi_dir: &Path) -> Option<Self> {
         let read_dmi =
             |name: &str| fs::read_to_string(dmi_dir.join(name)).unwrap_or_default().trim().to_owned();
         match read_dmi("sys_vendor").as_str() {
             "Amazon EC2" => Some(Self::Amazon),
-            // Amazon's older machines, which run on Xen.
+            // Older instance types of Amazon run on Xen.
             "Xen" if read_dmi("bios_version").ends_with("amazon") => Some(Self::Amazon),
-            // A Chromebook is Google's, too.
+            // A Chromebook also has the vendor Google.
             "Google" if read_dmi("product_name") == "Google Compute Engine" => Some(Self::Google),
             "Microsoft Corporation" if read_dmi("chassis_asset_tag") == AZURE_ASSET_TAG => {
                 Some(Self::Microsoft)
@@ -131,7 +130,7 @@ impl CloudVendor {
     }
 }
 
-/// One machine's service, until a deadline.
+/// The metadata service, with a deadline for all requests.
 struct MetadataService<'a> {
     endpoint: &'a str,
     deadline: Instant,
@@ -148,7 +147,7 @@ impl MetadataService<'_> {
         }
     }
 
-    /// `IMDSv2`: a token that is worth nothing elsewhere, then the document.
+    /// `IMDSv2`: requests a session token, then the identity document.
     fn query_amazon(&self) -> Result<String, String> {
         #[derive(Deserialize)]
         struct AmazonIdentityDocument {
@@ -164,18 +163,18 @@ impl MetadataService<'_> {
         Ok(region)
     }
 
-    /// The zone, whose region is all but its last part: `europe-west10-a` is in `europe-west10`.
+    /// Requests the zone. The region is the zone without its last part: `europe-west10-a` is in `europe-west10`.
     fn query_google(&self) -> Result<String, String> {
         let response = self.get("/computeMetadata/v1/instance/zone", "metadata-flavor", "Google");
-        if let Ok(reply) = &response
-            && reply.headers().get("metadata-flavor").is_none_or(|flavor| flavor != "Google")
+        if let Ok(response) = &response
+            && response.headers().get("metadata-flavor").is_none_or(|flavor| flavor != "Google")
         {
-            return Err("what answers is not Google's".to_owned());
+            return Err("the response is not Google's".to_owned());
         }
         let body = read_body(response)?;
         let zone = body.trim().rsplit('/').next().unwrap_or_default();
         let region = zone.rsplit_once('-').map(|(region, _)| region.to_owned());
-        region.ok_or_else(|| format!("`{zone}` is no zone"))
+        region.ok_or_else(|| format!("invalid zone `{zone}`"))
     }
 
     fn query_microsoft(&self) -> Result<String, String> {
@@ -196,14 +195,14 @@ impl MetadataService<'_> {
     }
 
     fn get(&self, path: &str, header: &str, value: &str) -> Result<Response<ResponseBody>, ureq::Error> {
-        let agent = self.http_agent().map_err(|what| ureq::Error::Io(std::io::Error::other(what)))?;
+        let agent = self.http_agent().map_err(|reason| ureq::Error::Io(std::io::Error::other(reason)))?;
         agent.get(format!("{}{path}", self.endpoint)).header(header, value).call()
     }
 
     fn http_agent(&self) -> Result<Agent, String> {
         let timeout = self.deadline.saturating_duration_since(Instant::now());
         if timeout.is_zero() {
-            return Err("it takes more than a second".to_owned());
+            return Err("no response within one second".to_owned());
         }
         let config = Agent::config_builder().timeout_global(Some(timeout)).max_redirects(0).proxy(None);
         Ok(config.build().new_agent())
@@ -211,8 +210,8 @@ impl MetadataService<'_> {
 }
 
 fn read_body(response: Result<Response<ResponseBody>, ureq::Error>) -> Result<String, String> {
-    let read = |mut reply: Response<ResponseBody>| {
-        reply.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_string()
+    let read = |mut response: Response<ResponseBody>| {
+        response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_string()
     };
     response.and_then(read).map_err(|error| error.to_string())
 }

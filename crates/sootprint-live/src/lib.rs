@@ -1,21 +1,22 @@
-//! The carbon intensity of a grid while a run was at work, from those who operate or watch the grid; and where a virtual
-//! machine is, from its cloud.
+//! Live carbon intensity from grid operators and data services, and the cloud region of a virtual machine.
 //!
-//! A run that is given a provider asks it every half hour and once more when it is finished; its grams are then the sum
-//! over its hours of the energy used in each times the intensity in each.
+//! A run with a provider queries it every half hour, and once more when it finishes. Its emissions are then the sum,
+//! over the hours of the run, of the energy times the intensity of each hour. The providers get a
+//! [`Place`](sootprint_core::Place) rather than a zone, because each of them names zones differently.
 //!
 //! | provider | where | what its figure counts | needs |
 //! |---|---|---|---|
-//! | [`UkCarbonIntensity`] | Great Britain | the stack, imports included | no token |
-//! | [`ElectricityMaps`] | most countries, regions of clouds | the life cycle, imports included | a token |
+//! | [`UkCarbonIntensity`] | Great Britain | direct emissions, imports included | no token |
+//! | [`ElectricityMaps`] | most countries, cloud regions | life cycle, imports included | a token |
 //!
-//! [`CachedProvider`] keeps what either answered. [`InstanceMetadataClient`] says in which region of a cloud the machine is.
+//! [`CachedProvider`] caches the results of either on disk. [`InstanceMetadataClient`] detects the cloud region of this
+//! machine.
 //!
 //! # Limits
-//! - A provider is told the run's place and times and nothing else; it sees the address of who asks, as every server
-//!   does.
-//! - Without an answer the table's yearly figure stands, and a note in the footprint says why.
-//! - Hours that just ended are often known by their forecast only. It stays in the footprint as a forecast.
+//! - A provider receives the place and the times of the run and nothing else. Like every server, it sees the IP address
+//!   of the client.
+//! - Without a response, the yearly figure of the embedded table is used, and a note in the footprint gives the reason.
+//! - For the most recent hours there is often only a forecast. It stays marked as a forecast in the footprint.
 //!
 //! ```no_run
 //! use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The grid of Great Britain.
+//! The grid of Great Britain, from its system operator.
 
 use std::time::{Duration, Instant};
 
@@ -14,32 +14,32 @@ const ENDPOINT: &str = "https://api.carbonintensity.org.uk";
 
 const PROVIDER_NAME: &str = "the Carbon Intensity API of Great Britain";
 
-/// The publication with the name that its licence asks for.
+/// The attribution that the licence requires.
 const SOURCE: &str = "NESO Carbon Intensity API, Great Britain (CC BY 4.0)";
 
-/// The only country that it knows.
+/// The only country of the API.
 const COUNTRY_CODE: &str = "GB";
 
-/// All of an answer comes within this time, or none of it counts.
+/// The time limit for all requests of one query.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The API refuses more than 14 days in one request.
+/// The longest time span of one request. The API refuses more than 14 days.
 const MAX_REQUEST_SPAN: SignedDuration = SignedDuration::from_hours(13 * 24);
 
-/// The intensity of Great Britain's grid by half-hours, from the National Energy System Operator.
+/// Half-hourly carbon intensity of Great Britain's grid, from the National Energy System Operator.
 ///
-/// It counts what power stations emit from their stacks, with imports and the losses of the network, in grams of
-/// CO2 per kilowatt-hour: [`EmissionScope::DirectConsumption`], to which the core's upper bound adds the rest of a life cycle.
-/// A half-hour that is not over yet, or only just, is known by its forecast and marked so.
+/// The values count the direct emissions of power stations, with imports and grid losses, in grams of CO2 per
+/// kilowatt-hour: [`EmissionScope::DirectConsumption`]. The upper bound of the emissions adds the rest of the life cycle.
+/// For the most recent half-hours there is only a forecast, which is marked as one.
 ///
-/// No token is needed. Each request names a beginning and an end to the half-hour, and a run of more than thirteen
-/// days takes several. It goes through the proxy that `HTTPS_PROXY` names.
+/// No token is needed. Each request names start and end, rounded to half-hours; a run of more than thirteen days takes
+/// several requests. Requests use the proxy in `HTTPS_PROXY`.
 ///
 /// The API is described at <https://carbon-intensity.github.io/api-definitions/>.
 ///
 /// # Limits
-/// The figure is the mean of all of Great Britain, whose north is much cleaner than its south. Northern Ireland has the
-/// same country's code and hangs on the Irish grid, of which this API knows nothing: give its intensity yourself.
+/// The value is the mean of Great Britain, although its north is much cleaner than its south. Northern Ireland has the
+/// same country code but belongs to the Irish grid, which this API does not cover: set its intensity explicitly.
 ///
 /// ```
 /// use sootprint::{IntensityProvider, ProviderError};
@@ -57,41 +57,41 @@ pub struct UkCarbonIntensity {
 }
 
 impl UkCarbonIntensity {
-    /// The public API, with ten seconds for the whole answer.
+    /// Uses the public API, with a time limit of ten seconds per query.
     #[must_use]
     pub fn new() -> Self {
         Self { endpoint: ENDPOINT.to_owned(), timeout: DEFAULT_TIMEOUT }
     }
 
-    /// Another address that speaks as the public API does, as in `http://127.0.0.1:8080`.
+    /// The address of another server with the same API, as in `http://127.0.0.1:8080`.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         url.into().trim_end_matches('/').clone_into(&mut self.endpoint);
         self
     }
 
-    /// The most time that a finish waits for the whole answer.
+    /// The time limit of a query; `finish` waits at most this long.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The half-hours that begin between two moments, in one request.
+    /// The half-hours that begin between two times, in one request.
     fn fetch_periods(
         &self,
         from: Timestamp,
         to: Timestamp,
         timeout: Duration,
     ) -> Result<Vec<IntensityPeriod>, ProviderError> {
-        let minute = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%MZ").to_string();
-        let url = format!("{}/intensity/{}/{}", self.endpoint, minute(from), minute(to));
+        let format_time = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%MZ").to_string();
+        let url = format!("{}/intensity/{}/{}", self.endpoint, format_time(from), format_time(to));
         let client = ApiClient { provider: PROVIDER_NAME, token_variable: None, timeout: self.timeout };
         let body = client.get(&url, None, timeout)?;
         let UkIntensityResponse { data } =
             serde_json::from_str(&body).map_err(|error| client.invalid_data_error(error.to_string()))?;
-        // An answer begins with the half-hour before the one that was asked for.
-        let requested = data.into_iter().filter(|it| (from..to).contains(&it.from));
+        // A response begins with the half-hour before the first requested one.
+        let requested = data.into_iter().filter(|half_hour| (from..to).contains(&half_hour.from));
         Ok(requested.filter_map(UkHalfHour::into_period).collect())
     }
 }
@@ -129,7 +129,7 @@ impl IntensityProvider for UkCarbonIntensity {
     }
 }
 
-/// The API's body. What else it says is of no use here.
+/// The response; other fields are ignored.
 #[derive(Deserialize)]
 struct UkIntensityResponse {
     data: Vec<UkHalfHour>,
@@ -150,7 +150,7 @@ struct UkIntensity {
 }
 
 impl UkHalfHour {
-    /// The actual figure, else the forecast; none when the API has neither.
+    /// The actual value if there is one, otherwise the forecast; `None` if there is neither.
     fn into_period(self) -> Option<IntensityPeriod> {
         let Self { from: start, to: end, intensity: UkIntensity { forecast, actual } } = self;
         let intensity = CarbonIntensity::from_grams_per_kilowatt_hour(actual.or(forecast)?);
@@ -158,9 +158,9 @@ impl UkHalfHour {
     }
 }
 
-/// The beginning of the half-hour that a moment lies in, or its end.
-fn round_to_half_hour(moment: Timestamp, mode: RoundMode) -> Timestamp {
+/// Rounds a time down or up to a half-hour.
+fn round_to_half_hour(time: Timestamp, mode: RoundMode) -> Timestamp {
     let rounding = TimestampRound::new().smallest(Unit::Minute).increment(30).mode(mode);
-    // Only the edge of jiff's calendar has no half-hour beside it.
-    moment.round(rounding).unwrap_or(moment)
+    // Rounding fails only at the ends of jiff's calendar.
+    time.round(rounding).unwrap_or(time)
 }

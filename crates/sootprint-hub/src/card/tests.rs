@@ -1,4 +1,5 @@
 use super::*;
+use crate::failure::error_chain;
 use crate::test_footprint;
 
 const USER_CARD: &str = "---\nlicense: mit # ours\n---\n# Digits\n";
@@ -22,7 +23,7 @@ fn merge_with_base(
     }
     let (footprint, options) = (test_footprint::sample_footprint(), CardOptions::default());
     let local = LocalCard::read(dir.path(), local.map(|_| path.as_path()), &footprint, &options).unwrap();
-    let name = RepoId::parse("me/digits").unwrap();
+    let name = "me/digits".parse().unwrap();
     let remote = remote.map(|text| text.as_bytes().to_vec());
     let (base, new_card) = (base.map(str::to_owned), CardTemplate::default());
     let sides = MergeInputs { local, remote, base, new_card };
@@ -34,7 +35,7 @@ fn with_footprint(text: &str) -> String {
     CardWriter::new(&test_footprint::sample_footprint()).apply(text).unwrap().0
 }
 
-/// What the folder holds afterwards is what was published.
+/// Writes the card, and checks that the folder contains the published text.
 fn write_and_read(dir: &Path, card: &MergedCard) -> String {
     assert!(card.write_local(&test_footprint::sample_footprint(), &CardOptions::default()).unwrap());
     let text = fs::read_to_string(dir.join(CARD_FILE)).unwrap();
@@ -75,9 +76,9 @@ fn different_cards_without_base_conflict() {
     let theirs = "---\nlicense: mit\n---\n# Digits\n";
     let (dir, card) = merge_cards(Some(USER_CARD), Some(theirs));
     match card.unwrap_err() {
-        MergeFailure::Conflict { ours, theirs: kept, conflict_text: marked } => {
-            assert_eq!((ours.text, kept.as_str()), (with_footprint(USER_CARD), theirs));
-            assert!(marked.contains("license: mit # ours"), "{marked}");
+        MergeFailure::Conflict { ours, theirs: remote, conflict_text } => {
+            assert_eq!((ours.text, remote.as_str()), (with_footprint(USER_CARD), theirs));
+            assert!(conflict_text.contains("license: mit # ours"), "{conflict_text}");
         }
         other => panic!("{other:?}"),
     }
@@ -119,8 +120,9 @@ fn invalid_remote_card_is_named() {
     let (_dir, card) = merge_cards(None, Some("---\nlicense: mit\n"));
     match card.unwrap_err() {
         MergeFailure::InvalidCard(error) => {
-            let error = error.to_string();
-            assert!(error.starts_with("README.md of me/digits on the Hub: line 1, column 1: "), "{error}");
+            let chain = error_chain(&error);
+            let expected = "cannot process README.md of me/digits on the Hub: line 1, column 1: ";
+            assert!(chain.starts_with(expected), "{chain}");
         }
         other => panic!("{other:?}"),
     }

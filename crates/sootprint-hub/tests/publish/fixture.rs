@@ -1,4 +1,4 @@
-//! A Hub, a folder, and what is in both.
+//! A fake Hub and a folder to push.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use fake_hub::FakeHub;
 use sootprint::Footprint;
-use sootprint_hub::{HubToken, ModelUpload, PushReport, RetryPolicy};
+use sootprint_hub::{HubToken, ModelUpload, PushError, PushReport, RetryPolicy};
 use tempfile::TempDir;
 
 pub(crate) const REPO: &str = "me/digits";
 
-/// A card with line breaks, comments and prose of its user's.
+/// A user's card with CRLF line breaks, comments and prose.
 pub(crate) const CARD: &str =
     "---\r\nlicense: mit  # ours\r\ntags: [digits]\r\n---\r\n# Digits\r\n\r\nTrained with love.\r\n";
 
@@ -27,7 +27,7 @@ impl PushFixture {
         Self::with_weights(incompressible_bytes((1 << 20) + 77))
     }
 
-    /// With a few bytes of weights, which travel through the storage all the same.
+    /// With 10 kB of weights, which use the storage too.
     pub(crate) fn with_small_weights() -> Self {
         Self::with_weights(incompressible_bytes(10_000))
     }
@@ -39,9 +39,9 @@ impl PushFixture {
     }
 
     pub(crate) fn with_card(card: &str) -> Self {
-        let bench = Self::new();
-        fs::write(bench.card_path(), card).unwrap();
-        bench
+        let fixture = Self::new();
+        fs::write(fixture.card_path(), card).unwrap();
+        fixture
     }
 
     pub(crate) fn upload(&self, footprint: &Footprint) -> ModelUpload {
@@ -52,7 +52,7 @@ impl PushFixture {
             .retry_policy(short_retry_policy())
     }
 
-    /// The commits of ours, the newest first.
+    /// Our commits, newest first.
     pub(crate) fn own_commits(&self) -> Vec<fake_hub::HubCommit> {
         let all = self.hub.commits(REPO).unwrap_or_default();
         all.into_iter().filter(|commit| commit.description.contains("Publication-Id: ")).collect()
@@ -94,6 +94,17 @@ pub(crate) fn footprint_with_emissions(grams: f64) -> Footprint {
     Footprint::from_json(&document.to_string()).unwrap()
 }
 
+/// The messages of an error and its causes, as the command prints them.
+pub(crate) fn error_chain(error: &PushError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// Bytes that do not compress, by Marsaglia's xorshift64 (13, 7, 17).
 pub(crate) fn incompressible_bytes(length: usize) -> Vec<u8> {
     let mut state = 88_172_645_463_325_252_u64;
@@ -106,7 +117,7 @@ pub(crate) fn incompressible_bytes(length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-/// Enough for a Hub on this machine, and over soon where it does not answer.
+/// Long enough for a Hub on this machine, and short if it does not answer.
 pub(crate) fn short_retry_policy() -> RetryPolicy {
     RetryPolicy {
         connect_timeout: Duration::from_secs(2),
@@ -117,14 +128,14 @@ pub(crate) fn short_retry_policy() -> RetryPolicy {
     }
 }
 
-/// The card without what is sootprint's: the lines of its keys, and the marked region with its blank line.
+/// The card without sootprint's keys and marked region.
 pub(crate) fn strip_generated(card: &str) -> String {
     let ours = ["co2_eq_emissions:", "dia_version:", "dia_report:"];
     let (before, region) = card.split_once("<!-- sootprint:begin -->").unwrap();
-    let (_, behind) = region.split_once("<!-- sootprint:end -->").unwrap();
-    let line_break = if behind.starts_with("\r\n") { "\r\n" } else { "\n" };
+    let (_, after) = region.split_once("<!-- sootprint:end -->").unwrap();
+    let line_break = if after.starts_with("\r\n") { "\r\n" } else { "\n" };
     let rest =
-        format!("{}{}", before.strip_suffix(line_break).unwrap(), behind.strip_prefix(line_break).unwrap());
+        format!("{}{}", before.strip_suffix(line_break).unwrap(), after.strip_prefix(line_break).unwrap());
     let mut is_inside = false;
     let mut kept = String::new();
     for line in rest.split_inclusive('\n') {

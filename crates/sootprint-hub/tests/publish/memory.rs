@@ -1,13 +1,13 @@
-//! How much memory a publication takes, whatever the weights weigh.
+//! Peak memory of a push, which does not depend on the size of the weights.
 //!
 //! ```sh
 //! cargo test -p sootprint-hub --test publish -- --ignored memory --nocapture
 //! ```
 //!
-//! `SOOTPRINT_TEST_MIB` is the size of the weights, 2048 unless it is set. In a debug build on two cores it took 197 s and
-//! 231 MB of memory at its peak.
+//! `SOOTPRINT_TEST_MIB` is the size of the weights, 2048 by default. A debug build on two cores took 197 s and a peak of
+//! 231 MB.
 
-#![allow(clippy::print_stdout, reason = "the figure is what it is for")]
+#![allow(clippy::print_stdout, reason = "prints the measured figure")]
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
@@ -22,7 +22,7 @@ use crate::fixture::sample_footprint;
 
 const TEST_NAME: &str = "memory::two_gib_push_under_300_mb";
 
-/// Which of three processes this is: the Hub, the publisher, or, without it, the one that starts both.
+/// The role of this process: Hub, publisher, or, if unset, the parent of both.
 const ROLE_VARIABLE: &str = "SOOTPRINT_HUB_TEST_ROLE";
 const DIR_VARIABLE: &str = "SOOTPRINT_HUB_TEST_FOLDER";
 const ENDPOINT_VARIABLE: &str = "SOOTPRINT_HUB_TEST_ENDPOINT";
@@ -58,14 +58,14 @@ fn run_measurement() {
     let peak = output.lines().find_map(|line| line.strip_prefix("peak ")).unwrap();
     let peak: u64 = peak.parse().unwrap();
     println!(
-        "publishing {mebibytes} MiB took {:.0} s and {:.0} MB of memory at its peak",
+        "pushing {mebibytes} MiB took {:.0} s and a peak of {:.0} MB",
         begin.elapsed().as_secs_f64(),
         peak as f64 / 1e6
     );
     assert!(peak < 300_000_000, "{peak} bytes");
 }
 
-/// Until its input ends; its storage lies on the disk.
+/// Runs a Hub with storage on disk until stdin ends.
 fn run_hub_process() {
     let folder = std::env::var(DIR_VARIABLE).unwrap();
     let hub = FakeHub::start_on_disk(Path::new(&folder).join("storage")).unwrap();
@@ -77,17 +77,17 @@ fn run_push_process() {
     let (folder, endpoint) =
         (std::env::var(DIR_VARIABLE).unwrap(), std::env::var(ENDPOINT_VARIABLE).unwrap());
     let policy = RetryPolicy { read_timeout: Duration::from_secs(900), ..RetryPolicy::default() };
-    let published = ModelUpload::new(&sample_footprint(), Path::new(&folder).join("model"), "me/digits")
+    let report = ModelUpload::new(&sample_footprint(), Path::new(&folder).join("model"), "me/digits")
         .endpoint(endpoint)
         .token(HubToken::new("hf_loopback").unwrap())
         .retry_policy(policy)
         .push()
         .unwrap();
-    assert!(published.files.iter().any(|file| file.is_lfs && file.path == "model.safetensors"));
+    assert!(report.files.iter().any(|file| file.is_lfs && file.path == "model.safetensors"));
     println!("\npeak {}", peak_rss_bytes());
 }
 
-/// The most memory that this process ever had, in bytes, as Linux counts it.
+/// The peak resident memory of this process, in bytes, from Linux.
 fn peak_rss_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

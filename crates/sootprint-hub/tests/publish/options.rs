@@ -1,4 +1,4 @@
-//! What is sent, where to, by whom, and who hears of it.
+//! Options of a push: files, targets, environment, cancellation and progress.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use crate::isolated;
 #[test]
 fn patterns_select_and_skip_files() {
     isolated::run("options::patterns_select_and_skip_files", || {
-        let bench = PushFixture::with_small_weights();
+        let fixture = PushFixture::with_small_weights();
         for (name, text) in [
             ("onnx/model.onnx", "graph"),
             ("config.json", "{}"),
@@ -22,66 +22,66 @@ fn patterns_select_and_skip_files() {
             ("credentials.json", "{}"),
             ("sootprint/1-run.jsonl", "{}"),
         ] {
-            let path = bench.dir.path().join(name);
+            let path = fixture.dir.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let publication = bench.upload(&sample_footprint()).allow_pattern("*").ignore_pattern("*.txt");
-        let plan = publication.plan().unwrap();
-        publication.push().unwrap();
+        let upload = fixture.upload(&sample_footprint()).allow_pattern("*").ignore_pattern("*.txt");
+        let plan = upload.plan().unwrap();
+        upload.push().unwrap();
         let expected = ["README.md", "config.json", "footprint.json", "model.safetensors", "onnx/model.onnx"];
         assert_eq!(plan.files, expected);
         assert_eq!(plan.skipped_files, [".env", "credentials.json", "notes.txt"]);
-        assert_eq!(bench.hub.files(REPO, "main").unwrap()[1..], expected);
+        assert_eq!(fixture.hub.files(REPO, "main").unwrap()[1..], expected);
     });
 }
 
 #[test]
 fn unchanged_files_are_not_resent() {
     isolated::run("options::unchanged_files_are_not_resent", || {
-        let bench = PushFixture::with_small_weights();
-        bench.push(&sample_footprint());
-        let again = bench.push(&sample_footprint());
+        let fixture = PushFixture::with_small_weights();
+        fixture.push(&sample_footprint());
+        let again = fixture.push(&sample_footprint());
         assert!(!again.created_commit);
-        assert_eq!((again.files.len(), bench.own_commits().len()), (3, 1));
-        fs::write(bench.dir.path().join("config.json"), "{}").unwrap();
-        let published = bench.push(&sample_footprint());
-        assert!(published.created_commit);
-        assert_eq!(bench.own_commits()[0].changed_paths, ["config.json"]);
-        assert_eq!(published.files.len(), 4, "all of them are looked at");
+        assert_eq!((again.files.len(), fixture.own_commits().len()), (3, 1));
+        fs::write(fixture.dir.path().join("config.json"), "{}").unwrap();
+        let report = fixture.push(&sample_footprint());
+        assert!(report.created_commit);
+        assert_eq!(fixture.own_commits()[0].changed_paths, ["config.json"]);
+        assert_eq!(report.files.len(), 4, "the report lists all files");
     });
 }
 
 #[test]
 fn file_containing_token_aborts_push() {
     isolated::run("options::file_containing_token_aborts_push", || {
-        let bench = PushFixture::with_small_weights();
-        fs::write(bench.dir.path().join("config.json"), format!("{{\"x\": \"{}\"}}", bench.hub.token()))
+        let fixture = PushFixture::with_small_weights();
+        fs::write(fixture.dir.path().join("config.json"), format!("{{\"x\": \"{}\"}}", fixture.hub.token()))
             .unwrap();
-        let error = bench.upload(&sample_footprint()).push().unwrap_err();
+        let error = fixture.upload(&sample_footprint()).push().unwrap_err();
         assert!(matches!(error, PushError::TokenInFile { .. }), "{error}");
-        assert!(bench.hub.head_commit(REPO).is_err());
-        let kept = fs::read_to_string(bench.dir.path().join("sootprint/publication/staged.json")).unwrap();
-        assert!(!kept.contains(bench.hub.token()));
+        assert!(fixture.hub.head_commit(REPO).is_err());
+        let kept = fs::read_to_string(fixture.dir.path().join("sootprint/publication/staged.json")).unwrap();
+        assert!(!kept.contains(fixture.hub.token()));
     });
 }
 
 #[test]
 fn no_local_file_contains_token() {
     isolated::run("options::no_local_file_contains_token", || {
-        let bench = PushFixture::with_small_weights();
-        bench.push(&sample_footprint());
-        let place = bench.dir.path().join("sootprint/publication");
-        fs::write(bench.dir.path().join("config.json"), "{}").unwrap();
-        bench.hub.add_fault(fake_hub::HubFault::on_path("/commit/", fake_hub::HubFaultKind::status(403)));
-        bench.upload(&sample_footprint()).push().unwrap_err();
+        let fixture = PushFixture::with_small_weights();
+        fixture.push(&sample_footprint());
+        let place = fixture.dir.path().join("sootprint/publication");
+        fs::write(fixture.dir.path().join("config.json"), "{}").unwrap();
+        fixture.hub.add_fault(fake_hub::HubFault::on_path("/commit/", fake_hub::HubFaultKind::status(403)));
+        fixture.upload(&sample_footprint()).push().unwrap_err();
         let mut files_checked = 0;
-        for entry in fs::read_dir(place).unwrap().chain(fs::read_dir(bench.dir.path()).unwrap()) {
+        for entry in fs::read_dir(place).unwrap().chain(fs::read_dir(fixture.dir.path()).unwrap()) {
             let path = entry.unwrap().path();
             if path.is_file() {
                 files_checked += 1;
                 let bytes = fs::read(&path).unwrap();
-                let token = bench.hub.token().as_bytes();
+                let token = fixture.hub.token().as_bytes();
                 assert!(!bytes.windows(token.len()).any(|window| window == token), "{}", path.display());
             }
         }
@@ -92,34 +92,27 @@ fn no_local_file_contains_token() {
 #[test]
 fn card_only_pull_request_works() {
     isolated::run("options::card_only_pull_request_works", || {
-        let bench = PushFixture::with_small_weights();
-        fs::write(bench.card_path(), CARD).unwrap();
-        fs::remove_file(bench.dir.path().join("model.safetensors")).unwrap();
-        let publication = bench.upload(&sample_footprint()).card_only(true).open_pull_request(true);
-        let published = publication
-            .commit_message("Add the footprint")
-            .commit_description("As talked about.")
-            .push()
-            .unwrap();
-        assert_eq!(published.pull_request.unwrap().number, 1);
-        let commit = bench.hub.commits_at(REPO, "refs/pr/1").unwrap().remove(0);
+        let fixture = PushFixture::with_small_weights();
+        fs::write(fixture.card_path(), CARD).unwrap();
+        fs::remove_file(fixture.dir.path().join("model.safetensors")).unwrap();
+        let upload = fixture.upload(&sample_footprint()).card_only(true).open_pull_request(true);
+        let report =
+            upload.commit_message("Add the footprint").commit_description("As discussed.").push().unwrap();
+        assert_eq!(report.pull_request.unwrap().number, 1);
+        let commit = fixture.hub.commits_at(REPO, "refs/pr/1").unwrap().remove(0);
         assert_eq!(commit.changed_paths, ["README.md"]);
         assert_eq!(commit.title, "Add the footprint");
-        assert!(
-            commit.description.starts_with("As talked about.\n\npre-training; "),
-            "{}",
-            commit.description
-        );
+        assert!(commit.description.starts_with("As discussed.\n\npre-training; "), "{}", commit.description);
     });
 }
 
 #[test]
 fn forbidden_pull_request_suggests_card_only() {
     isolated::run("options::forbidden_pull_request_suggests_card_only", || {
-        let bench = PushFixture::with_small_weights();
+        let fixture = PushFixture::with_small_weights();
         let fault = fake_hub::HubFaultKind::status(403);
-        bench.hub.add_fault(fake_hub::HubFault::on_path("/xet-write-token/", fault));
-        let error = bench.upload(&sample_footprint()).open_pull_request(true).push().unwrap_err();
+        fixture.hub.add_fault(fake_hub::HubFault::on_path("/xet-write-token/", fault));
+        let error = fixture.upload(&sample_footprint()).open_pull_request(true).push().unwrap_err();
         assert!(matches!(error, PushError::PullRequestForbidden { .. }), "{error}");
         assert!(error.to_string().contains("the card alone"), "{error}");
     });
@@ -129,13 +122,13 @@ fn forbidden_pull_request_suggests_card_only() {
 fn offline_push_is_staged() {
     let variables = [("HF_HUB_OFFLINE", "1")];
     isolated::run_with("options::offline_push_is_staged", &variables, || {
-        let bench = PushFixture::with_small_weights();
-        let error = bench.upload(&sample_footprint()).push().unwrap_err();
+        let fixture = PushFixture::with_small_weights();
+        let error = fixture.upload(&sample_footprint()).push().unwrap_err();
         assert!(matches!(error, PushError::Offline { .. }), "{error}");
-        let staged_push = staged_push(bench.dir.path()).unwrap();
+        let staged_push = staged_push(fixture.dir.path()).unwrap();
         assert_eq!((staged_push.repo.as_str(), staged_push.branch.as_str()), (REPO, "main"));
         assert_eq!(staged_push.reason, error.to_string());
-        assert!(bench.hub.head_commit(REPO).is_err());
+        assert!(fixture.hub.head_commit(REPO).is_err());
     });
 }
 
@@ -145,11 +138,11 @@ fn nonzero_rank_does_nothing() {
         "options::nonzero_rank_does_nothing",
         &[("OMPI_COMM_WORLD_RANK", "3"), ("OMPI_COMM_WORLD_SIZE", "4")],
         || {
-            let bench = PushFixture::with_small_weights();
-            let error = bench.upload(&sample_footprint()).push().unwrap_err();
+            let fixture = PushFixture::with_small_weights();
+            let error = fixture.upload(&sample_footprint()).push().unwrap_err();
             assert!(matches!(error, PushError::NonZeroRank { rank: 3 }), "{error}");
-            assert_eq!(staged_push(bench.dir.path()), None);
-            assert!(bench.hub.head_commit(REPO).is_err());
+            assert_eq!(staged_push(fixture.dir.path()), None);
+            assert!(fixture.hub.head_commit(REPO).is_err());
         },
     );
 }
@@ -157,56 +150,56 @@ fn nonzero_rank_does_nothing() {
 #[test]
 fn stale_weights_are_staged_with_reason() {
     isolated::run("options::stale_weights_are_staged_with_reason", || {
-        let bench = PushFixture::with_small_weights();
+        let fixture = PushFixture::with_small_weights();
         let weights =
-            fs::File::options().append(true).open(bench.dir.path().join("model.safetensors")).unwrap();
+            fs::File::options().append(true).open(fixture.dir.path().join("model.safetensors")).unwrap();
         let started: jiff::Timestamp = sample_footprint().run.started.parse().unwrap();
         weights.set_modified(std::time::SystemTime::from(started) - Duration::from_secs(60)).unwrap();
-        let error = bench.upload(&sample_footprint()).push().unwrap_err();
+        let error = fixture.upload(&sample_footprint()).push().unwrap_err();
         assert!(matches!(error, PushError::StaleWeights { .. }), "{error}");
-        assert!(staged_push(bench.dir.path()).unwrap().reason.contains("are older than the run"));
-        assert!(bench.hub.head_commit(REPO).is_err());
+        assert!(staged_push(fixture.dir.path()).unwrap().reason.contains("are older than the run"));
+        assert!(fixture.hub.head_commit(REPO).is_err());
         weights.set_modified(std::time::SystemTime::now()).unwrap();
-        bench.push(&sample_footprint());
+        fixture.push(&sample_footprint());
     });
 }
 
 #[test]
 fn unsuccessful_run_is_staged_with_reason() {
     isolated::run("options::unsuccessful_run_is_staged_with_reason", || {
-        let bench = PushFixture::with_small_weights();
+        let fixture = PushFixture::with_small_weights();
         for outcome in [sootprint::RunStatus::Failed, sootprint::RunStatus::Panicked] {
             let mut footprint = sample_footprint();
             footprint.run.outcome = outcome;
-            let error = bench.upload(&footprint).push().unwrap_err();
+            let error = fixture.upload(&footprint).push().unwrap_err();
             assert!(matches!(error, PushError::UnsuccessfulRun { .. }), "{error}");
-            assert!(staged_push(bench.dir.path()).unwrap().reason.contains(outcome.as_str()));
+            assert!(staged_push(fixture.dir.path()).unwrap().reason.contains(outcome.as_str()));
         }
-        assert!(bench.hub.head_commit(REPO).is_err());
+        assert!(fixture.hub.head_commit(REPO).is_err());
     });
 }
 
 #[test]
 fn dropping_async_push_cancels_it() {
     isolated::run("options::dropping_async_push_cancels_it", || {
-        let bench = PushFixture::with_small_weights();
+        let fixture = PushFixture::with_small_weights();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let published = runtime.block_on(bench.upload(&sample_footprint()).push_async()).unwrap();
-        assert!(published.created_commit);
+        let report = runtime.block_on(fixture.upload(&sample_footprint()).push_async()).unwrap();
+        assert!(report.created_commit);
 
         let time = Duration::from_secs(1);
         let hang = fake_hub::HubFaultKind::Delay { time, applied: true };
-        bench.hub.add_fault(fake_hub::HubFault::on_path("/commit/", hang));
-        let second = bench.upload(&footprint_with_emissions(7.0)).push_async();
+        fixture.hub.add_fault(fake_hub::HubFault::on_path("/commit/", hang));
+        let second = fixture.upload(&footprint_with_emissions(7.0)).push_async();
         let stopped = runtime.block_on(async { tokio::time::timeout(time / 2, second).await });
-        assert!(stopped.is_err(), "it was still at work");
+        assert!(stopped.is_err(), "the push was still running");
         let until = std::time::Instant::now() + Duration::from_secs(5);
-        while staged_push(bench.dir.path()).is_none() && std::time::Instant::now() < until {
+        while staged_push(fixture.dir.path()).is_none() && std::time::Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
-        assert!(staged_push(bench.dir.path()).unwrap().reason.contains("was stopped"));
-        bench.push(&footprint_with_emissions(7.0));
-        assert_eq!(bench.own_commits().len(), 2);
+        assert!(staged_push(fixture.dir.path()).unwrap().reason.contains("cancelled"));
+        fixture.push(&footprint_with_emissions(7.0));
+        assert_eq!(fixture.own_commits().len(), 2);
     });
 }
 
@@ -222,11 +215,11 @@ impl PushProgressHandler for EventCollector {
 #[test]
 fn progress_events_arrive_in_order() {
     isolated::run("options::progress_events_arrive_in_order", || {
-        let bench = PushFixture::new();
+        let fixture = PushFixture::new();
         let collector = EventCollector::default();
-        bench.upload(&sample_footprint()).with_progress_handler(collector.clone()).push().unwrap();
+        fixture.upload(&sample_footprint()).with_progress_handler(collector.clone()).push().unwrap();
         let events = collector.0.lock().unwrap().clone();
-        let size = bench.weights.len() as u64;
+        let size = fixture.weights.len() as u64;
         let hashing = |done| PushEvent::Hashing { path: "model.safetensors".to_owned(), done, total: size };
         assert_eq!(events[..2], [hashing(0), hashing(size)]);
         assert_eq!(events[events.len() - 2..], [PushEvent::Committing, PushEvent::Finished]);

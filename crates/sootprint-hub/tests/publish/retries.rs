@@ -1,6 +1,6 @@
-//! Faults in any order: whatever happens, the Hub has one commit with every byte, or none and the folder is staged.
+//! Random sequences of faults: afterwards the Hub has one complete commit, or none and the push is staged.
 
-#![allow(clippy::print_stdout, reason = "what was met is for people, too")]
+#![allow(clippy::print_stdout, reason = "prints a summary")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::isolated;
 
 const SEQUENCE_COUNT: u64 = 200;
 
-/// Hubs that work side by side.
+/// Hubs that run in parallel.
 const HUB_COUNT: u64 = 4;
 
-/// Where faults strike; the commit more often than the rest.
+/// Paths of the faults; the commit is more likely than the others.
 const FAULT_PATHS: [&str; 8] = [
     "/commit/",
     "/commit/",
@@ -39,26 +39,26 @@ fn fault_sequences_never_commit_twice() {
             }
             outcomes
         };
-        // Most of the time they wait.
+        // In parallel, because they mostly wait.
         let outcomes = std::thread::scope(|scope| {
             let hubs: Vec<_> = (0..HUB_COUNT).map(|first| scope.spawn(move || run_on_hub(first))).collect();
             hubs.into_iter()
                 .map(|hub| hub.join().unwrap())
-                .fold([0; 3], |sum, met| std::array::from_fn(|index| sum[index] + met[index]))
+                .fold([0; 3], |sum, counts| std::array::from_fn(|index| sum[index] + counts[index]))
         });
         let [pushed_immediately, staged, unknown] = outcomes;
         println!(
-            "| {SEQUENCE_COUNT} sequences of faults: {pushed_immediately} published at once, {staged} staged and then published, \
-                 {unknown} staged with the commit made |"
+            "| {SEQUENCE_COUNT} sequences of faults: {pushed_immediately} published immediately, {staged} staged and then published, \
+                 {unknown} staged after the commit was made |"
         );
         assert!(
             pushed_immediately > 20 && staged > 20 && unknown > 0,
-            "{outcomes:?}: the faults are too kind or too cruel"
+            "{outcomes:?}: too few or too many faults"
         );
     });
 }
 
-/// How it went: published at once, staged without a commit, staged with one.
+/// Returns 0 if published immediately, 1 if staged without a commit, 2 if staged with one.
 fn run_sequence(hub: &FakeHub, seed: u64) -> usize {
     let mut random = SplitMix64(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let repo = format!("me/sequence-{seed}");
@@ -77,7 +77,7 @@ fn run_sequence(hub: &FakeHub, seed: u64) -> usize {
     assert!(commits <= 1, "{seed}: {commits} commits after {first:?}");
     let is_staged = staged_push(dir.path()).is_some();
     assert_eq!(is_staged, first.is_err(), "{seed}: {first:?}");
-    let how = match first {
+    let outcome = match first {
         Ok(_) => {
             assert_eq!(commits, 1, "{seed}");
             0
@@ -92,13 +92,13 @@ fn run_sequence(hub: &FakeHub, seed: u64) -> usize {
     assert_eq!(second.created_commit, commits == 0, "{seed}");
     assert_eq!(count_own_commits(hub, &repo), 1, "{seed}");
     assert!(hub.read_file(&repo, "main", "model.safetensors").unwrap() == weights, "{seed}");
-    // What others committed meanwhile is still there, where its turn came.
+    // Concurrent commits that were applied are still there.
     let files = hub.files(&repo, "main").unwrap();
     let commits = hub.commits(&repo).unwrap().into_iter().map(|commit| commit.title);
     let theirs = commits.filter(|title| title.starts_with("Edit ")).collect::<BTreeSet<_>>().len();
     let kept = edits.iter().filter(|path| files.contains(path)).count();
     assert_eq!(kept, theirs, "{seed}: {files:?}");
-    how
+    outcome
 }
 
 fn push_once(hub: &FakeHub, dir: &std::path::Path, repo: &str) -> Result<PushReport, PushError> {
@@ -121,10 +121,10 @@ fn count_own_commits(hub: &FakeHub, repo: &str) -> usize {
 }
 
 fn random_fault(random: &mut SplitMix64, repo: &str, number: u64, edits: &mut Vec<String>) -> HubFault {
-    let place = FAULT_PATHS[random.below(FAULT_PATHS.len() as u64) as usize];
+    let path = FAULT_PATHS[random.below(FAULT_PATHS.len() as u64) as usize];
     let applied = random.below(2) == 0;
     let status = [401, 403, 404, 409, 412, 413, 429, 500, 502, 503, 504][random.below(11) as usize];
-    let what = match random.below(6) {
+    let kind = match random.below(6) {
         0 | 1 => HubFaultKind::Status { status, retry_after: None, applied },
         2 => HubFaultKind::TruncatedBody { applied },
         3 => HubFaultKind::DroppedConnection { applied },
@@ -135,7 +135,7 @@ fn random_fault(random: &mut SplitMix64, repo: &str, number: u64, edits: &mut Ve
             HubFaultKind::ConcurrentCommit { repository: repo.to_owned(), path, content: b"theirs".to_vec() }
         }
     };
-    HubFault::on_path(place, what).after_requests(random.below(2) as u32).repeat(1 + random.below(3) as u32)
+    HubFault::on_path(path, kind).after_requests(random.below(2) as u32).repeat(1 + random.below(3) as u32)
 }
 
 /// Steele and Vigna's splitmix64.

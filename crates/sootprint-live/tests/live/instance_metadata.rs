@@ -1,8 +1,4 @@
-//! The clouds' metadata services against a stand-in on this machine.
-
-#![allow(clippy::unwrap_used, reason = "helpers of tests may stop at the first surprise, too")]
-
-mod fake_server;
+//! [`InstanceMetadataClient`] against fake metadata services.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,14 +8,14 @@ use sootprint::{CloudMetadata, CloudMetadataError, Place};
 use sootprint_live::InstanceMetadataClient;
 use tempfile::TempDir;
 
-use fake_server::{FakeApiServer, FakeResponse, RecordedRequest};
+use crate::fake_server::{FakeApiServer, FakeResponse, RecordedRequest};
 
 const AMAZON: &[(&str, &str)] = &[("sys_vendor", "Amazon EC2\n")];
 const GOOGLE: &[(&str, &str)] = &[("sys_vendor", "Google\n"), ("product_name", "Google Compute Engine\n")];
 const MICROSOFT: &[(&str, &str)] =
     &[("sys_vendor", "Microsoft Corporation\n"), ("chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77\n")];
 
-/// A machine whose firmware says this, and the question to its cloud.
+/// A client on a machine with this firmware.
 fn client_with_firmware(
     firmware: &[(&str, &str)],
     fake_server: &FakeApiServer,
@@ -38,7 +34,7 @@ fn locate_machine(
     client_with_firmware(firmware, fake_server).0.locate()
 }
 
-/// All three services at one address, as strict as they are.
+/// All three services at one address, with their requirements.
 fn cloud_responses(request: &RecordedRequest) -> FakeResponse {
     let refused = || FakeResponse::Body(401, String::new());
     let token = request.header("x-aws-ec2-metadata-token");
@@ -49,7 +45,7 @@ fn cloud_responses(request: &RecordedRequest) -> FakeResponse {
             FakeResponse::Body(200, "a-token==\n".to_owned())
         }
         ("GET", "/latest/dynamic/instance-identity/document") if token == Some("a-token==") => {
-            FakeResponse::Body(200, include_str!("samples/aws_imds_identity_document.json").to_owned())
+            FakeResponse::Body(200, include_str!("../samples/aws_imds_identity_document.json").to_owned())
         }
         ("GET", "/computeMetadata/v1/instance/zone")
             if request.header("metadata-flavor") == Some("Google") =>
@@ -62,7 +58,7 @@ fn cloud_responses(request: &RecordedRequest) -> FakeResponse {
         ("GET", "/metadata/instance?api-version=2021-02-01")
             if request.header("metadata") == Some("true") =>
         {
-            FakeResponse::Body(200, include_str!("samples/azure_imds_instance.json").to_owned())
+            FakeResponse::Body(200, include_str!("../samples/azure_imds_instance.json").to_owned())
         }
         _ => refused(),
     }
@@ -104,7 +100,7 @@ fn unknown_vendor_sends_no_request() {
         &[("sys_vendor", "Dell Inc.")],
         &[("sys_vendor", "QEMU")],
         &[("sys_vendor", "Xen"), ("bios_version", "4.17")],
-        // A Chromebook, and a laptop of Microsoft's.
+        // A Chromebook, and a Microsoft laptop.
         &[("sys_vendor", "Google"), ("product_name", "Eve")],
         &[("sys_vendor", "Microsoft Corporation"), ("chassis_asset_tag", "0")],
     ] {
@@ -118,9 +114,13 @@ fn invalid_response_names_vendor() {
     for (firmware, reply, expected) in [
         (AMAZON, (|| FakeResponse::Body(401, String::new())) as fn() -> FakeResponse, "AWS"),
         (AMAZON, || FakeResponse::Body(200, "{}".to_owned()), "AWS"),
-        // Whoever else is at that address.
-        (GOOGLE, || FakeResponse::Body(200, "projects/1/zones/us-central1-a".to_owned()), "not Google's"),
-        (GOOGLE, || FakeResponse::WithHeader("Metadata-Flavor: Google", "nowhere".to_owned()), "no zone"),
+        // Another service at the same address.
+        (GOOGLE, || FakeResponse::Body(200, "projects/1/zones/us-central1-a".to_owned()), "not Google"),
+        (
+            GOOGLE,
+            || FakeResponse::WithHeader("Metadata-Flavor: Google", "nowhere".to_owned()),
+            "invalid zone",
+        ),
         (GOOGLE, || FakeResponse::Body(302, String::new()), "Google Cloud"),
         (MICROSOFT, || FakeResponse::Body(200, "<html>".to_owned()), "Azure"),
         (MICROSOFT, || FakeResponse::Body(429, String::new()), "Azure"),
@@ -139,7 +139,7 @@ fn invalid_response_names_vendor() {
 
 #[test]
 fn slow_service_times_out() {
-    // The token comes late, the document never.
+    // The token arrives late, the document never.
     let fake_server = FakeApiServer::start_with_handler(|request| match request.method.as_str() {
         "PUT" => {
             std::thread::sleep(Duration::from_millis(900));
@@ -149,7 +149,7 @@ fn slow_service_times_out() {
     });
     let started_at = Instant::now();
     assert!(matches!(locate_machine(AMAZON, &fake_server), Err(CloudMetadataError::Unavailable { .. })));
-    // With a second for each question it would be 1.9 s; a busy machine may add a little to the one second.
+    // One second per request would take 1.9 s; a busy machine may add a little to the total of one second.
     assert!(started_at.elapsed() < Duration::from_millis(1_800), "{:?}", started_at.elapsed());
 }
 

@@ -1,8 +1,4 @@
-//! Electricity Maps against a stand-in on this machine.
-
-#![allow(clippy::unwrap_used, reason = "helpers of tests may stop at the first surprise, too")]
-
-mod fake_server;
+//! [`ElectricityMaps`] against a fake API.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,11 +11,11 @@ use sootprint::{
 };
 use sootprint_live::{ElectricityMaps, UkCarbonIntensity};
 
-use fake_server::{FakeApiServer, FakeResponse};
+use crate::fake_server::{FakeApiServer, FakeResponse};
 
-/// As public clients of the API have it in their tests.
-const HISTORY: &str = include_str!("samples/em_v3_carbon_intensity_history.json");
-const LATEST: &str = include_str!("samples/em_v3_carbon_intensity_latest.json");
+/// Samples from the tests of public clients of the API.
+const HISTORY: &str = include_str!("../samples/em_v3_carbon_intensity_history.json");
+const LATEST: &str = include_str!("../samples/em_v3_carbon_intensity_latest.json");
 
 fn parse_time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -33,7 +29,7 @@ fn provider(fake_server: &FakeApiServer) -> ElectricityMaps {
     ElectricityMaps::new("secret-token\n").endpoint(fake_server.url())
 }
 
-/// Asks for the two hours of the sample, a little off.
+/// Requests the two hours of the sample, with bounds that are not on the hour.
 fn fetch_sample_hours(provider: &ElectricityMaps, name: &str) -> Result<IntensitySeries, ProviderError> {
     provider.intensity_between(
         parse_place(name),
@@ -96,7 +92,7 @@ fn estimated_hour_is_forecast() {
 #[test]
 fn response_for_other_zone_is_error() {
     for (name, reply) in [
-        // As where the API guessed from the caller's address.
+        // The API guessed the zone from the caller's address.
         ("DE", (|| ok_response(HISTORY)) as fn() -> FakeResponse),
         ("GB", || {
             ok_response(&HISTORY.replace(
@@ -122,7 +118,7 @@ fn places_map_to_api_zones() {
         ("AU-NSW", "?zone=AU-NSW&", "AU-NSW"),
         ("hetzner:fsn1", "?zone=DE&", "DE"),
         ("gcp:europe-west1", "?dataCenterProvider=gcp&dataCenterRegion=europe-west1&", "BE"),
-        // A region's zone is one of its country's.
+        // The zone of a cloud region is one of its country.
         ("aws:us-east-1", "?dataCenterProvider=aws&dataCenterRegion=us-east-1&", "US-MIDA-PJM"),
     ] {
         let reply = HISTORY.replace("\"GB\"", &format!("\"{zone}\""));
@@ -142,26 +138,59 @@ fn places_map_to_api_zones() {
     assert_eq!(
         fetch_sample_hours(&provider, "US-VA").unwrap().periods().len(),
         2,
-        "a zone that was named is asked about"
+        "a configured zone is requested"
     );
 }
 
+/// A response, whether an error is the expected one, and a part of its message.
+type HttpErrorCase = (fn() -> FakeResponse, fn(&ProviderError) -> bool, &'static str);
+
 #[test]
 fn http_errors_are_distinguished() {
-    for (reply, expected) in [
+    let cases: [HttpErrorCase; 7] = [
         // The body of a 401 may be empty.
-        ((|| FakeResponse::Body(401, String::new())) as fn() -> FakeResponse, "ELECTRICITYMAPS_TOKEN"),
-        (|| FakeResponse::Body(403, r#"{"error":"no access"}"#.to_owned()), "status 403"),
-        (|| FakeResponse::Body(429, r#"{"message":"slow down"}"#.to_owned()), "rate limited"),
-        (|| FakeResponse::Body(500, String::new()), "status 500"),
-        (|| FakeResponse::Body(503, "<html>".to_owned()), "status 503"),
-        // The token goes to nobody else.
-        (|| FakeResponse::Body(302, String::new()), "status 302"),
-        (|| FakeResponse::Raw(b""), "cannot reach"),
-    ] {
-        let (_fake_server, provider) = provider_replying(reply);
-        let error = fetch_sample_hours(&provider, "GB").unwrap_err().to_string();
-        assert!(error.contains(expected) && !error.contains("secret"), "{error}");
+        (
+            || FakeResponse::Body(401, String::new()),
+            |error| matches!(error, ProviderError::Unauthorised { variable: "ELECTRICITYMAPS_TOKEN", .. }),
+            "ELECTRICITYMAPS_TOKEN",
+        ),
+        (
+            || FakeResponse::Body(403, r#"{"error":"no access"}"#.to_owned()),
+            |error| matches!(error, ProviderError::Unauthorised { status: 403, .. }),
+            "403",
+        ),
+        (
+            || FakeResponse::Body(429, r#"{"message":"slow down"}"#.to_owned()),
+            |error| matches!(error, ProviderError::RateLimited { .. }),
+            "429",
+        ),
+        (
+            || FakeResponse::Body(500, String::new()),
+            |error| matches!(error, ProviderError::RequestRejected { status: 500, .. }),
+            "500",
+        ),
+        (
+            || FakeResponse::Body(503, "<html>".to_owned()),
+            |error| matches!(error, ProviderError::RequestRejected { status: 503, .. }),
+            "503",
+        ),
+        // A redirect is not followed, because it would pass on the token.
+        (
+            || FakeResponse::Body(302, String::new()),
+            |error| matches!(error, ProviderError::RequestRejected { status: 302, .. }),
+            "302",
+        ),
+        (
+            || FakeResponse::Raw(b""),
+            |error| matches!(error, ProviderError::Unreachable { .. }),
+            "Electricity Maps",
+        ),
+    ];
+    for (response, is_expected, text) in cases {
+        let (_fake_server, provider) = provider_replying(response);
+        let error = fetch_sample_hours(&provider, "GB").unwrap_err();
+        assert!(is_expected(&error) && error.to_string().contains(text), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
     }
 }
 
@@ -174,7 +203,7 @@ fn hanging_server_times_out() {
         let started_at = Instant::now();
         let error = fetch_sample_hours(&provider.timeout(limit), "GB").unwrap_err();
         assert!(matches!(error, ProviderError::Timeout { .. }), "{error}");
-        // Far below the ten seconds that stand without a limit, and far above what a busy machine may add.
+        // Well below the default of ten seconds, and well above the delay of a busy machine.
         assert!(started_at.elapsed() < Duration::from_secs(5), "{:?}", started_at.elapsed());
     }
 }
@@ -182,10 +211,10 @@ fn hanging_server_times_out() {
 #[test]
 fn malformed_response_is_an_error() {
     let replies: [fn() -> FakeResponse; 9] = [
-        || ok_response("<html>a hotel's door to the network</html>"),
+        || ok_response("<html>captive portal of a hotel</html>"),
         || ok_response(""),
         || ok_response(r#"{"status":"no-data"}"#),
-        // Of one moment, without a list.
+        // A single value instead of a list.
         || ok_response(LATEST),
         || ok_response(&HISTORY.replace("211", "-211")),
         || ok_response(&HISTORY.replace("211", "211000")),
@@ -200,13 +229,13 @@ fn malformed_response_is_an_error() {
     }
 }
 
-/// The hours from a question's start to its end, as the API has them of its past; at 100 g.
+/// The response of the API to a request for past hours, at 100 g.
 fn past_range_response(path: &str) -> FakeResponse {
-    let moment = |name: &str| {
+    let time = |name: &str| {
         let (_, rest) = path.split_once(&format!("{name}=")).unwrap();
         parse_time(rest.split('&').next().unwrap())
     };
-    let (mut start, end) = (moment("start"), moment("end"));
+    let (mut start, end) = (time("start"), time("end"));
     assert!(end.duration_since(start) <= SignedDuration::from_hours(240), "{path}");
     let mut hours = Vec::new();
     start = Timestamp::from_second(start.as_second().div_euclid(3_600) * 3_600).unwrap();
@@ -228,7 +257,7 @@ fn older_hours_come_from_past_range() {
     assert_eq!((periods[0].start, periods.len()), (parse_time("2024-10-15T00:00:00Z"), 13 * 24 + 15));
     assert!(periods.windows(2).all(|pair| pair[0].end == pair[1].start));
     assert_eq!(periods.last(), Some(&hourly_period("2024-10-28T14:00:00Z", 232.0, false)));
-    assert_eq!(fake_server.paths().len(), 3, "ten days in one question: {:?}", fake_server.paths());
+    assert_eq!(fake_server.paths().len(), 3, "ten days per request: {:?}", fake_server.paths());
 }
 
 #[test]
@@ -246,7 +275,7 @@ fn plan_without_past_returns_history() {
     assert_eq!(series.periods().len(), 2);
 }
 
-/// A run whose provider has the hour of now and nothing else.
+/// A run whose provider has the current hour and nothing else.
 #[test]
 fn run_uses_provider_hours_where_available() {
     let now = Timestamp::now();
@@ -285,7 +314,7 @@ fn run_uses_provider_hours_where_available() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Whatever a server says, a provider gives figures that a grid can have, or an error.
+    /// For any response, a provider returns plausible intensities or an error.
     #[test]
     fn any_response_gives_plausible_result(text in any::<String>(), grams in any::<f64>(), at in "[-0-9TZ:.+]{0,30}", cut in 0_usize..600) {
         let response_body = Arc::new(Mutex::new(String::new()));

@@ -1,16 +1,16 @@
-//! A test in a process of its own.
+//! Runs a test in its own process.
 //!
-//! The storage's client keeps a cache in `$HF_HOME/xet`, by the storage's address, and a later Hub may get the same
-//! port. The environment of whoever runs the tests may also hold a token, an address, or forbid the network. A process
-//! can safely change the environment of another one only.
+//! The storage client caches in `$HF_HOME/xet` by the address of the storage, and a later Hub may get the same port. The
+//! environment of the caller may contain a token or an address, or forbid the network. A process can change the
+//! environment of a child safely, but not its own.
 
 use std::io::Write as _;
 use std::process::Command;
 
-/// Set in the process that runs a test's body.
+/// Set in the child process that runs the body of a test.
 const IS_CHILD_VARIABLE: &str = "SOOTPRINT_HUB_TEST_IS_ISOLATED";
 
-/// What Hugging Face's tools and sootprint would read.
+/// Variables that Hugging Face's tools and sootprint read.
 const CLEARED_VARIABLES: [&str; 14] = [
     "HF_ENDPOINT",
     "HF_TOKEN",
@@ -28,7 +28,7 @@ const CLEARED_VARIABLES: [&str; 14] = [
     "SLURM_PROCID",
 ];
 
-/// The storage's client would wait for minutes for a storage that is not there.
+/// By default the storage client waits for minutes for a storage that does not answer.
 const XET_TEST_SETTINGS: [(&str, &str); 5] = [
     ("HF_HUB_DISABLE_TELEMETRY", "1"),
     ("HF_XET_CLIENT_RETRY_MAX_ATTEMPTS", "1"),
@@ -37,15 +37,14 @@ const XET_TEST_SETTINGS: [(&str, &str); 5] = [
     ("HF_XET_CLIENT_READ_TIMEOUT", "30s"),
 ];
 
-/// Runs the body of the test of this name in a new process of this program, with an empty `HF_HOME`.
+/// Runs the body of the test with this name in a new process of this program, with an empty `HF_HOME`.
 ///
-/// Lines that the body prints with a `|` in front are shown, whether the test passes or not.
+/// Lines of the body's output that begin with `|` are always shown.
 pub(crate) fn run(test: &str, body: impl FnOnce()) {
     run_with(test, &[], body);
 }
 
-/// As [`run`], with these variables.
-#[allow(dead_code, reason = "some of the test binaries that share this file have no use for it")]
+/// Like [`run`], with these environment variables.
 pub(crate) fn run_with(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) {
     if std::env::var_os(IS_CHILD_VARIABLE).is_some() {
         return body();
@@ -61,7 +60,7 @@ pub(crate) fn run_with(test: &str, variables: &[(&str, &str)], body: impl FnOnce
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let shown: String =
         out.lines().filter(|line| line.starts_with('|')).map(|line| format!("{line}\n")).collect();
-    // Not with `println`, which is kept back for a test that passes.
+    // `println!` is captured, and hidden if the test passes.
     std::io::stdout().write_all(shown.as_bytes()).unwrap();
     assert!(output.status.success() && out.contains("1 passed"), "{out}\n{err}");
 }

@@ -1,24 +1,22 @@
-//! A server on this machine that answers as a grid's API or a cloud does, or as badly as a test wants it to.
-
-#![allow(dead_code, reason = "each test uses a part of it")]
+//! A server on this machine that imitates the API of a provider or a cloud, including its failures.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Lives until the test's process ends.
+/// Runs until the test process ends.
 pub(crate) struct FakeApiServer {
     url: String,
     requests: Arc<Mutex<Vec<RecordedRequest>>>,
 }
 
-/// What somebody asked.
+/// A request that the server received.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordedRequest {
     pub(crate) method: String,
     pub(crate) path: String,
-    /// Each line with a name in lower case.
+    /// Names in lower case, and values.
     headers: Vec<(String, String)>,
 }
 
@@ -28,27 +26,27 @@ impl RecordedRequest {
     }
 }
 
-/// What is said to a request.
+/// A scripted response.
 pub(crate) enum FakeResponse {
     /// A status and a body.
     Body(u16, String),
-    /// A line of the head and a body, with status 200.
+    /// A header line and a body, with status 200.
     WithHeader(&'static str, String),
-    /// Bytes as they are, whether they are HTTP or not; then the connection is closed.
+    /// Raw bytes, HTTP or not; then the connection is closed.
     Raw(&'static [u8]),
-    /// Nothing, for as long as the other side waits.
+    /// Nothing, until the client closes the connection.
     Hang,
-    /// The beginning of a body, then nothing for as long as the other side waits.
+    /// The beginning of a body, then nothing until the client closes the connection.
     Truncated(&'static str),
 }
 
 impl FakeApiServer {
-    /// Answers each request by its path.
+    /// Answers requests by their path.
     pub(crate) fn start_by_path(respond: impl Fn(&str) -> FakeResponse + Send + 'static) -> Self {
         Self::start_with_handler(move |request| respond(&request.path))
     }
 
-    /// Answers each request.
+    /// Answers requests.
     pub(crate) fn start_with_handler(
         respond: impl Fn(&RecordedRequest) -> FakeResponse + Send + 'static,
     ) -> Self {
@@ -75,40 +73,40 @@ impl FakeApiServer {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The paths that were asked for, in order.
+    /// The paths of all requests, in order.
     pub(crate) fn paths(&self) -> Vec<String> {
         self.requests().into_iter().map(|request| request.path).collect()
     }
 }
 
-/// Reads a request to the end of its head.
+/// Reads a request up to the end of its headers.
 fn read_request(stream: &TcpStream) -> RecordedRequest {
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
     let first = lines.next().unwrap();
     let mut words = first.split(' ');
     let (method, path) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
-    let line = |line: String| {
+    let header = |line: String| {
         let (name, value) = line.split_once(':').unwrap();
         (name.to_lowercase(), value.trim().to_owned())
     };
-    let head = lines.take_while(|line| !line.is_empty()).map(line).collect();
-    RecordedRequest { method, path, headers: head }
+    let headers = lines.take_while(|line| !line.is_empty()).map(header).collect();
+    RecordedRequest { method, path, headers }
 }
 
-fn write_response(mut stream: TcpStream, reply: FakeResponse) {
+fn write_response(mut stream: TcpStream, response: FakeResponse) {
     let head = |status: u16, length: usize| {
-        format!("HTTP/1.1 {status} Said\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n")
+        format!("HTTP/1.1 {status} Scripted\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n")
     };
-    match reply {
+    match response {
         FakeResponse::Body(status, body) => {
-            // Who has read enough may be gone.
+            // The client may have closed the connection early.
             let _ = stream.write_all((head(status, body.len()) + &body).as_bytes());
         }
         FakeResponse::WithHeader(line, body) => {
             let head = head(200, body.len()).replacen("\r\n", &format!("\r\n{line}\r\n"), 1);
             stream.write_all((head + &body).as_bytes()).unwrap();
         }
-        // Who asks again may be gone, too.
+        // The client may have closed the connection early.
         FakeResponse::Raw(bytes) => {
             let _ = stream.write_all(bytes);
         }
@@ -120,7 +118,7 @@ fn write_response(mut stream: TcpStream, reply: FakeResponse) {
     }
 }
 
-/// Until the other side has gone.
+/// Waits until the client closes the connection.
 fn wait_for_close(stream: &mut TcpStream) {
     let _ = stream.read(&mut [0]);
 }

@@ -1,6 +1,4 @@
-//! Answers that are kept on disk.
-
-#![allow(clippy::unwrap_used, reason = "helpers of tests may stop at the first surprise, too")]
+//! The cache of a provider's series on disk.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +21,7 @@ fn period_at(number: i64, is_forecast: bool) -> IntensityPeriod {
     IntensityPeriod { start: timestamp_at(number), end: timestamp_at(number + 1), intensity, is_forecast }
 }
 
-/// Knows the hours up to a number, the last of them as a forecast; away without one.
+/// Returns the first `known_hours` hours, the last of them as a forecast; fails without a number.
 #[derive(Debug, Clone, Default)]
 struct ScriptedIntensityProvider {
     known_hours: Arc<Mutex<Option<i64>>>,
@@ -100,15 +98,15 @@ fn only_forecast_hours_are_refetched() {
 fn outage_falls_back_to_cache() {
     let dir = tempfile::tempdir().unwrap();
     let (cached, scripted) = scripted_cache(dir.path());
-    assert!(fetch_periods(&cached, 0, 2).is_err(), "nothing is kept");
+    assert!(fetch_periods(&cached, 0, 2).is_err(), "nothing is cached");
     scripted.set_known_hours(Some(10));
     fetch_periods(&cached, 0, 2).unwrap();
     scripted.set_known_hours(None);
     assert_eq!(fetch_periods(&cached, 0, 5).unwrap(), [period_at(0, false), period_at(1, false)]);
-    assert!(fetch_periods(&cached, 3, 5).is_err(), "nothing is kept of that time");
+    assert!(fetch_periods(&cached, 3, 5).is_err(), "nothing is cached for this time");
     scripted.set_known_hours(Some(10));
     assert_eq!(fetch_periods(&cached, 0, 5).unwrap().len(), 5);
-    // Another process finds what this one kept.
+    // Another process reads the same cache.
     let another =
         CachedProvider::new(scripted.clone(), "scripted").with_cache_dir(dir.path().join("made/when/needed"));
     scripted.take_requested_ranges();

@@ -1,8 +1,4 @@
-//! Great Britain's provider against a stand-in on this machine.
-
-#![allow(clippy::unwrap_used, reason = "helpers of tests may stop at the first surprise, too")]
-
-mod fake_server;
+//! [`UkCarbonIntensity`] against a fake API.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -17,10 +13,9 @@ use sootprint::{
 };
 use sootprint_live::UkCarbonIntensity;
 
-use fake_server::{FakeApiServer, FakeResponse};
+use crate::fake_server::{FakeApiServer, FakeResponse};
 
-/// A body as the API gives it: it begins with the half-hour before the first that was asked for, and the last one is
-/// not over yet.
+/// A typical response: it begins with the half-hour before the requested ones, and the last half-hour is not over yet.
 const BODY: &str = r#"{"data":[
     {"from":"2026-10-02T23:30Z","to":"2026-10-03T00:00Z","intensity":{"forecast":110,"actual":90,"index":"low"}},
     {"from":"2026-10-03T00:00Z","to":"2026-10-03T00:30Z","intensity":{"forecast":105,"actual":83,"index":"low"}},
@@ -35,7 +30,7 @@ fn provider(fake_server: &FakeApiServer) -> UkCarbonIntensity {
     UkCarbonIntensity::new().endpoint(fake_server.url())
 }
 
-/// Asks for an hour on 3 October 2026, a little off the half-hours.
+/// Requests an hour on 3 October 2026, with bounds that are not on the half-hour.
 fn fetch_sample_hour(provider: &UkCarbonIntensity) -> Result<IntensitySeries, ProviderError> {
     provider.intensity_between(
         "GB".parse().unwrap(),
@@ -73,15 +68,15 @@ fn actual_values_replace_forecasts() {
     assert_eq!(fake_server.paths(), ["/intensity/2026-10-03T00:00Z/2026-10-03T01:00Z"]);
 }
 
-/// As the API's own documentation has it.
+/// The sample of the API's documentation.
 #[test]
 fn documented_response_is_parsed() {
     let (_fake_server, provider) =
-        provider_replying(|| ok_response(include_str!("samples/uk_intensity.json")));
+        provider_replying(|| ok_response(include_str!("../samples/uk_intensity.json")));
     let series = fetch_sample_hour(&provider).unwrap();
     assert_eq!(series.periods().len(), 1);
     assert_eq!(series.periods()[0].intensity, CarbonIntensity::from_grams_per_kilowatt_hour(83.0));
-    // Every part of the island is one grid here, and so are the clouds' regions on it.
+    // All of Great Britain is one grid, including its cloud regions.
     let (from, to) = (parse_time("2026-10-03T00:00:00Z"), parse_time("2026-10-03T00:30:00Z"));
     assert_eq!(provider.intensity_between("aws:eu-west-2".parse().unwrap(), from, to).unwrap(), series);
 }
@@ -109,7 +104,7 @@ fn http_error_keeps_status() {
             400,
         ),
         (|| FakeResponse::Body(503, "<html>".to_owned()), 503),
-        // Nobody is followed elsewhere.
+        // Redirects are not followed.
         (|| FakeResponse::Body(302, String::new()), 302),
     ] {
         let (_fake_server, provider) = provider_replying(reply);
@@ -135,8 +130,8 @@ fn hanging_server_times_out() {
         let (_fake_server, provider) = provider_replying(reply);
         let started_at = Instant::now();
         let error = fetch_sample_hour(&provider.timeout(limit)).unwrap_err();
-        assert!(matches!(error, ProviderError::Timeout { timeout: said, .. } if said == limit), "{error}");
-        // Far below the ten seconds that stand without a limit, and far above what a busy machine may add.
+        assert!(matches!(error, ProviderError::Timeout { timeout, .. } if timeout == limit), "{error}");
+        // Well below the default of ten seconds, and well above the delay of a busy machine.
         assert!(started_at.elapsed() < Duration::from_secs(5), "{:?}", started_at.elapsed());
     }
 }
@@ -145,7 +140,7 @@ fn hanging_server_times_out() {
 fn closed_connection_is_unreachable() {
     let (_fake_server, provider) = provider_replying(|| FakeResponse::Raw(b""));
     let closed = fetch_sample_hour(&provider).unwrap_err();
-    // A port that was free a moment ago.
+    // A port on which nothing listens.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let absent = fetch_sample_hour(&UkCarbonIntensity::new().endpoint(format!("http://{port}"))).unwrap_err();
     for error in [closed, absent] {
@@ -162,10 +157,10 @@ fn malformed_response_is_an_error() {
     const FROM: &str = "2026-10-03T00:00Z";
     const TO: &str = "2026-10-03T00:30Z";
     let replies: [fn() -> FakeResponse; 10] = [
-        || ok_response("<html>a hotel's door to the network</html>"),
+        || ok_response("<html>captive portal of a hotel</html>"),
         || ok_response(""),
         || ok_response(r#"{"error":{"code":"no-data"}}"#),
-        // Good, were it not too long.
+        // Valid, but too long.
         || FakeResponse::Body(200, r#"{"data":[]}"#.to_owned() + &" ".repeat(1_000_000)),
         || FakeResponse::Raw(b"SSH-2.0-OpenSSH_9.9\r\n\r\n"),
         || figures(FROM, "soon", r#""actual":83"#),
@@ -204,7 +199,7 @@ fn missing_values_are_gaps() {
     }
 }
 
-/// Every half-hour that a path asks for and the one before them, as the API gives them, at one figure.
+/// The API's response to a path: the requested half-hours and the one before them, all with the same intensity.
 fn half_hours_response(path: &str, grams: u32) -> FakeResponse {
     let mut words = path.strip_prefix("/intensity/").unwrap().split('/');
     let (from, to) = (parse_time(words.next().unwrap()), parse_time(words.next().unwrap()));
@@ -268,16 +263,16 @@ fn run_emissions_use_half_hours() {
     let dir = tempfile::tempdir().unwrap();
     let fake_server = FakeApiServer::start_by_path(|path| half_hours_response(path, 120));
     let footprint = run_in_britain(dir.path(), provider(&fake_server));
-    // 1.2 kWh at the facility's meter, at 120 g.
+    // 1.2 kWh at the facility, at 120 g/kWh.
     assert!((footprint.emissions.best.grams() - 144.0).abs() < 1e-6, "{:?}", footprint.emissions);
-    // At most 1.15 × 120 g and 30 g for the rest of a life cycle.
+    // At most 1.15 × 120 g/kWh, plus 30 g/kWh for the rest of the life cycle.
     assert!((footprint.emissions.high.grams() - 1.2 * 168.0).abs() < 1e-6);
     assert_eq!(
         (footprint.grid.method, footprint.grid.basis),
         (IntensityKind::Live, EmissionScope::DirectConsumption)
     );
     assert!((4..=5).contains(&footprint.grid.hours.len()), "{:?}", footprint.grid.hours);
-    assert_eq!(fake_server.paths().len(), 1, "it asks once");
+    assert_eq!(fake_server.paths().len(), 1, "one request");
     assert!(footprint.notes.is_empty(), "{:?}", footprint.notes);
     assert_eq!(sootprint::load_footprint(dir.path(), None).unwrap(), footprint);
 }
