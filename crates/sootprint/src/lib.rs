@@ -58,8 +58,8 @@ pub use sootprint_core::{
     EmissionsSummary, Energy, EnergySummary, EpochSummary, FOOTPRINT_FILE_NAME, FOOTPRINT_SCHEMA, Footprint,
     FootprintError, GridIntensity, IntensityError, IntensityInterval, IntensityKind, IntensityPeriod,
     IntensityProvider, IntensitySeries, LocationSource, MeasurementMethod, PerItemUsage, PhaseSummary, Place,
-    PlaceError, Power, ProviderError, Pue, PueError, PueOrigin, RunStatus, RunSummary, SeriesContentError,
-    SeriesError, TrainingType,
+    PlaceError, Power, ProviderError, Pue, PueError, PueOrigin, RepoId, RepoIdError, RunStatus, RunSummary,
+    SeriesContentError, SeriesError, TrainingType,
 };
 pub use sootprint_power::{
     Accelerator, AcceleratorError, CrossCheck, DeviceId, GpuInfo, NvmlError, Replay, ReplayError,
