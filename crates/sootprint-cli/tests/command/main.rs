@@ -7,6 +7,7 @@ mod bad_input;
 mod carbon;
 mod cards;
 mod charts;
+mod docs;
 mod doctor;
 mod examples;
 mod exit_status;
