@@ -58,17 +58,6 @@ impl CliCommand {
     }
 }
 
-/// Exits with status 2, as clap does for an invalid argument of the subcommand.
-pub(crate) fn exit_with_usage_error(subcommand: &str, kind: ErrorKind, message: &str) -> ! {
-    let mut command = CliArgs::command();
-    // Completes the usage lines of the subcommands.
-    command.build();
-    if let Some(subcommand) = command.find_subcommand_mut(subcommand) {
-        subcommand.error(kind, message).exit();
-    }
-    command.error(kind, message).exit()
-}
-
 /// Print a completion script for a shell.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -89,6 +78,17 @@ pub(crate) struct CompletionsArgs {
 pub(crate) struct ManArgs {
     /// Print the page of this subcommand, such as `run` or `card write`.
     pub(crate) subcommand: Vec<String>,
+}
+
+/// Exits with status 2, as clap does for an invalid argument of the subcommand.
+pub(crate) fn exit_with_usage_error(subcommand: &str, kind: ErrorKind, message: &str) -> ! {
+    let mut command = CliArgs::command();
+    // Completes the usage lines of the subcommands.
+    command.build();
+    if let Some(subcommand) = command.find_subcommand_mut(subcommand) {
+        subcommand.error(kind, message).exit();
+    }
+    command.error(kind, message).exit()
 }
 
 const HELP: &str = "\

@@ -71,6 +71,7 @@ fn invalid_input_fails_without_changes() {
         let message = stderr(&output);
         assert_eq!(status(&output), Some(expected), "{words}: {message}");
         assert!(message.contains(reason), "{words}: {message}");
+        assert!(message.matches("os error").count() <= 1, "the cause is repeated: {message}");
         // The report is printed before the plot is written.
         assert!(output.stdout.is_empty() || words.contains("--plot nowhere"), "{words}");
     }
