@@ -1,9 +1,9 @@
-//! The version that `sootprint --version` tells: with the commit, where the build knows it.
+//! Sets `SOOTPRINT_VERSION`, which `sootprint --version` prints: the version, with the commit if one is found.
 
 use std::fs;
 use std::process::Command;
 
-/// A package from a registry has the commit that it was made of in this file.
+/// A package from a registry records its commit in this file.
 const VCS_INFO_FILE: &str = ".cargo_vcs_info.json";
 
 fn main() {
@@ -24,9 +24,9 @@ fn commit_from_package() -> Option<String> {
 }
 
 fn commit_from_git() -> Option<String> {
-    // A copy that lies in somebody else's repository has nothing to do with its commits.
+    // A copy of the source inside another repository must not report that repository's commit.
     run_git(&["ls-files", "--error-unmatch", "Cargo.toml"])?;
-    // The log of HEAD grows with each commit and each change of branch.
+    // The log of HEAD grows with each commit and each checkout, so rerun when it changes.
     let log = run_git(&["rev-parse", "--git-path", "logs/HEAD"])?;
     if fs::exists(&log).is_ok_and(|exists| exists) {
         println!("cargo::rerun-if-changed={log}");

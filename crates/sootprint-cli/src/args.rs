@@ -1,30 +1,31 @@
-//! What can be said on the command line. The comments here are the text of `--help`.
+//! The command line: arguments of every subcommand. Doc comments here are the text of `--help`.
 
 mod card;
 mod doctor;
 mod estimate;
 mod parsers;
 mod push;
+mod relation;
 mod report;
 mod run;
 #[cfg(test)]
 mod tests;
 
-use clap::{Args, Parser};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser};
 use clap_complete::Shell;
 
 pub(crate) use card::{CardArgs, CardCheckArgs, CardCommand, CardShowArgs, CardWriteArgs};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use estimate::{EstimateArgs, GridArgs};
-pub(crate) use parsers::current_year;
 pub(crate) use push::PushArgs;
 pub(crate) use report::{ReportArgs, VerifyArgs};
 pub(crate) use run::{ProviderArg, RunArgs};
 
-/// The version, and the commit where the build knew it.
+/// The version, with the commit if the build found one.
 const VERSION: &str = env!("SOOTPRINT_VERSION");
 
-/// Measure the energy and the CO2e of a training.
+/// Measure the energy and CO2e emissions of a training.
 #[derive(Debug, Parser)]
 #[command(name = "sootprint", version = VERSION, max_term_width = 80, after_long_help = HELP)]
 pub(crate) struct CliArgs {
@@ -47,7 +48,7 @@ pub(crate) enum CliCommand {
 }
 
 impl CliCommand {
-    /// Whether something may be sent to the Hub.
+    /// Whether the subcommand may upload to the Hub.
     pub(crate) fn may_publish(&self) -> bool {
         match self {
             Self::Run(arguments) => arguments.push.is_some(),
@@ -57,7 +58,7 @@ impl CliCommand {
     }
 }
 
-/// Print a shell's completions of this command.
+/// Print a completion script for a shell.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -69,38 +70,25 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
-/// Print a manual page in the format of man(1).
+/// Print a manual page in man(1) format.
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "Examples:\n  sootprint man > sootprint.1\n  sootprint man run > sootprint-run.1"
 )]
 pub(crate) struct ManArgs {
-    /// The page of a subcommand, as in `run` or `card write`; else that of the command.
+    /// Print the page of this subcommand, such as `run` or `card write`.
     pub(crate) subcommand: Vec<String>,
 }
 
-/// How a fine-tuned model comes from its base model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum RelationArg {
-    /// The weights were trained further.
-    Finetune,
-    /// The weights are an adapter, such as of `LoRA`.
-    Adapter,
-    /// The base model with numbers of fewer bits.
-    Quantized,
-    /// Several models in one.
-    Merge,
-}
-
-impl From<RelationArg> for sootprint_card::BaseModelRelation {
-    fn from(relation: RelationArg) -> Self {
-        match relation {
-            RelationArg::Finetune => Self::Finetune,
-            RelationArg::Adapter => Self::Adapter,
-            RelationArg::Quantized => Self::Quantized,
-            RelationArg::Merge => Self::Merge,
-        }
+/// Exits with status 2, as clap does for an invalid argument of the subcommand.
+pub(crate) fn exit_with_usage_error(subcommand: &str, kind: ErrorKind, message: &str) -> ! {
+    let mut command = CliArgs::command();
+    // Completes the usage lines of the subcommands.
+    command.build();
+    if let Some(subcommand) = command.find_subcommand_mut(subcommand) {
+        subcommand.error(kind, message).exit();
     }
+    command.error(kind, message).exit()
 }
 
 const HELP: &str = "\
@@ -110,11 +98,11 @@ Examples:
   sootprint report sootprint-run
 
 Environment:
-  NO_COLOR       no colours, which a terminal gets otherwise
-  SOOTPRINT=off  measures nothing
+  NO_COLOR       disable colours on a terminal
+  SOOTPRINT=off  disable measuring
 
 Exit status:
-  0  it is done; of run, that of the measured command
-  1  it failed, or verify or card check found something wrong
-  2  wrong arguments
-  More of run's are in `sootprint run --help`.";
+  0  success; for `run`, the status of the measured command
+  1  failure, or a problem found by `verify` or `card check`
+  2  invalid arguments
+  `sootprint run --help` lists the other statuses of `run`.";

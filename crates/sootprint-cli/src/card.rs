@@ -1,23 +1,24 @@
-//! `sootprint card`: the emissions in a model card, written, shown and checked.
+//! `sootprint card`: writes, shows and checks the emissions in a model card.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use sootprint::Footprint;
+use sootprint::{Footprint, FootprintError};
 use sootprint_card::{
     BaseModelRelation, CardLint, CardOptions, CardUpdate, CardWriter, EmissionsBlock, ModelCard, Severity,
     UpdateKind,
 };
 
 use crate::args::{CardCheckArgs, CardCommand, CardShowArgs, CardWriteArgs};
+use crate::error_text::describe_error;
 use crate::terminal::{eprint_message, print, print_titled, to_pretty_json};
 use crate::wrap::wrap_titled;
 
-/// Where the values of a block begin.
+/// The column where the values of a block start.
 const VALUE_COLUMN: usize = 24;
 
-/// Does what is asked for.
+/// Runs a subcommand of `card`.
 pub(crate) fn run_card(command: &CardCommand) -> anyhow::Result<()> {
     match command {
         CardCommand::Write(arguments) => write(arguments),
@@ -43,40 +44,39 @@ fn write(arguments: &CardWriteArgs) -> anyhow::Result<()> {
     }
     let name = card.display();
     print(&match update.kind {
-        UpdateKind::Created => format!("{name} is new and has the emissions\n"),
-        UpdateKind::Unchanged => format!("{name} had these emissions already\n"),
-        _ => format!("{name} has the emissions\n"),
+        UpdateKind::Created => format!("created {name} with the emissions\n"),
+        UpdateKind::Unchanged => format!("{name} already has these emissions\n"),
+        _ => format!("wrote the emissions into {name}\n"),
     })?;
     eprint_card_update(&update);
     Ok(())
 }
 
-/// Says what else happened to the card.
+/// Prints the other changes to the card on stderr.
 pub(crate) fn eprint_card_update(update: &CardUpdate) {
     if let Some(base) = &update.base_model {
-        eprint_message(format_args!("it names {base} as its base model"));
+        eprint_message(format_args!("added the base model {base} to the card"));
     }
     if let Some(picture) = &update.plot {
-        eprint_message(format_args!("{} shows the power, and the card shows it", picture.display()));
+        eprint_message(format_args!("wrote the power plot {}, shown in the card", picture.display()));
     }
     if let Some(replaced) = &update.replaced_emissions {
-        eprint_message(format_args!("it named emissions of another origin, which are replaced: {replaced}"));
+        eprint_message(format_args!("replaced emissions from another source: {replaced}"));
     }
     if let Some(replaced) = &update.replaced_report {
-        eprint_message(format_args!("it had a dia_report of another origin, which is replaced: {replaced}"));
+        eprint_message(format_args!("replaced a dia_report from another source: {replaced}"));
     }
 }
 
-/// A file, or the one in a folder.
+/// Reads a footprint file, or the `footprint.json` in a folder.
 fn read_footprint(path: &Path) -> anyhow::Result<Footprint> {
     let file = if path.is_dir() { path.join(Footprint::FILE_NAME) } else { path.to_owned() };
     match Footprint::read(&file) {
-        Err(error @ sootprint::FootprintError::File { .. }) => {
-            let next_step = "name the footprint.json of a run, or the folder that the run was given";
-            Err(error).context(next_step)
-        }
-        Err(error) => Err(error).with_context(|| format!("{} cannot be used", file.display())),
         Ok(footprint) => Ok(footprint),
+        Err(error @ FootprintError::File { .. }) => {
+            bail!("{}; pass the footprint.json of a run, or its folder", describe_error(&error))
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot use {}", file.display())),
     }
 }
 
@@ -117,7 +117,7 @@ fn show(arguments: &CardShowArgs) -> anyhow::Result<()> {
     }
     match block {
         Some(block) => print_titled(&render_block(&block))?,
-        None => print(&format!("{} names no emissions\n", arguments.card.display()))?,
+        None => print(&format!("{} has no emissions\n", arguments.card.display()))?,
     }
     Ok(())
 }
@@ -136,7 +136,7 @@ fn render_block(block: &EmissionsBlock) -> String {
 }
 
 /// # Errors
-/// When the card cannot be read, or the Hub misreads it.
+/// If the card cannot be parsed, or the Hub misreads a value.
 fn check(arguments: &CardCheckArgs) -> anyhow::Result<()> {
     let path = &arguments.card;
     let lint = CardLint::lint(&ModelCard::open(path)?);
@@ -147,8 +147,8 @@ fn check(arguments: &CardCheckArgs) -> anyhow::Result<()> {
     }
     match lint.findings.iter().filter(|diagnostic| diagnostic.severity == Severity::Fault).count() {
         0 => Ok(()),
-        1 => bail!("{}: one value is misread", path.display()),
-        errors => bail!("{}: {errors} values are misread", path.display()),
+        1 => bail!("{}: the Hub misreads 1 value", path.display()),
+        errors => bail!("{}: the Hub misreads {errors} values", path.display()),
     }
 }
 
@@ -161,7 +161,7 @@ struct CardLintJson<'a> {
 
 fn render_lint(path: &Path, lint: &CardLint) -> String {
     if !lint.is_there {
-        return format!("{} names no emissions, and so the Hub shows none\n", path.display());
+        return format!("{} has no emissions, so the Hub shows none\n", path.display());
     }
     let values = lint.values.iter().map(|(key, text)| wrap_titled(key, VALUE_COLUMN, text));
     let mut text = values.collect::<String>();
@@ -173,11 +173,11 @@ fn render_lint(path: &Path, lint: &CardLint) -> String {
     text
 }
 
-/// What the Hub makes of the block.
+/// How the Hub tags and filters the model.
 fn render_hub_view(lint: &CardLint) -> String {
-    let tag = "the model has the tag co2_eq_emissions, by which it is found";
+    let tag = "tagged co2_eq_emissions";
     match lint.filtered {
-        Some(grams) => format!("{tag}; filters by emissions compare {} g of CO2e", grams.grams()),
-        None => format!("{tag}; filters by emissions pass it over"),
+        Some(grams) => format!("{tag}; emission filters compare {} g CO2e", grams.grams()),
+        None => format!("{tag}; emission filters skip the model"),
     }
 }

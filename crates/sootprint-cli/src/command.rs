@@ -1,4 +1,4 @@
-//! The measured command: started, awaited, and how it ended.
+//! The measured command: starts it, waits for it and maps its exit status.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -6,29 +6,31 @@ use std::{fmt, io};
 
 use sootprint::RunStatus;
 
-/// sootprint itself failed before the command, as env(1) says it.
+/// Exit statuses as in env(1): sootprint failed before the command started.
 pub(crate) const EXIT_SETUP_FAILED: u8 = 125;
+/// The command exists and cannot be run.
 const EXIT_CANNOT_RUN: u8 = 126;
+/// The command was not found.
 const EXIT_NOT_FOUND: u8 = 127;
 
-/// Tells the command, and all that it starts, where the record of its run is.
+/// The folder of the record, for the command and the processes it starts.
 const RUN_DIR_VAR: &str = "SOOTPRINT_RUN_DIR";
 
 /// How the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CommandExit {
-    /// Its exit status, or 128 + n when signal n ended it.
+    /// The exit status, or 128 + n if signal n ended the command.
     pub(crate) status: u8,
-    /// Whether somebody asked it to stop while it ran.
+    /// Whether a stop signal arrived while the command ran.
     pub(crate) interrupted: bool,
 }
 
 impl CommandExit {
-    /// The worst that its status says; none when it went well.
+    /// The run status implied by the exit status; `None` for success.
     pub(crate) fn run_status(self) -> Option<RunStatus> {
         match self.status {
             0 => None,
-            // 128 + SIGHUP, SIGINT, SIGTERM: shells pass the end of their own commands on like this.
+            // 128 + SIGHUP, SIGINT, SIGTERM: shells report a signalled child like this.
             129 | 130 | 143 => Some(RunStatus::Interrupted),
             _ if self.interrupted => Some(RunStatus::Interrupted),
             _ => Some(RunStatus::Failed),
@@ -36,14 +38,14 @@ impl CommandExit {
     }
 }
 
-/// Runs the command to its end. Its standard streams are sootprint's own. Without a folder it finds the one that
-/// sootprint itself has found, of the run that measures both.
+/// Runs the command to its end, with sootprint's own standard streams. Without `run_dir` the command inherits the
+/// folder of the outer run that measures both.
 ///
 /// # Errors
-/// [`SpawnError`] with the exit status that says so.
+/// [`SpawnError`], with the exit status to use.
 pub(crate) fn run(mut command: Command, run_dir: Option<&Path>) -> Result<CommandExit, SpawnError> {
     if let Some(run_dir) = run_dir {
-        // The command may change its folder.
+        // Absolute, because the command may change its working folder.
         command.env(RUN_DIR_VAR, std::path::absolute(run_dir).map_err(SpawnError::setup)?);
     }
     crate::hf_env::remove_defaults(&mut command);
@@ -53,7 +55,7 @@ pub(crate) fn run(mut command: Command, run_dir: Option<&Path>) -> Result<Comman
 
 #[cfg(unix)]
 fn wait(command: &mut Command) -> Result<(ExitStatus, bool), SpawnError> {
-    // Before the command starts, so that no signal is lost and none ends sootprint alone.
+    // Installed before the command starts, so that no signal is lost and none ends sootprint only.
     let mut signals = crate::signals::SignalForwarder::install().map_err(SpawnError::setup)?;
     let mut child = command.spawn().map_err(|source| SpawnError::spawn(command, source))?;
     signals.wait_and_forward(&mut child).map_err(SpawnError::setup)
@@ -61,7 +63,7 @@ fn wait(command: &mut Command) -> Result<(ExitStatus, bool), SpawnError> {
 
 #[cfg(not(unix))]
 fn wait(command: &mut Command) -> Result<(ExitStatus, bool), SpawnError> {
-    let status = command.status().map_err(|source| SpawnError::unspawned(command, source))?;
+    let status = command.status().map_err(|source| SpawnError::spawn(command, source))?;
     Ok((status, false))
 }
 
@@ -77,9 +79,9 @@ fn exit_code(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
-/// From here on a signal ends sootprint at once, with the status of the command that has ended before.
+/// Makes stop signals end sootprint immediately, with the status of the finished command.
 ///
-/// A publication may take long, and whoever is tired of it may press Ctrl-C: the record is written.
+/// The record is complete at this point, and a push that takes long can be cancelled with Ctrl-C.
 pub(crate) fn restore_signal_handling(status: u8) {
     #[cfg(unix)]
     crate::signals::exit_on_signal(status);
@@ -87,28 +89,28 @@ pub(crate) fn restore_signal_handling(status: u8) {
     let _ = status;
 }
 
-/// Why the command does not run.
+/// The command could not be run.
 #[derive(Debug)]
 pub(crate) struct SpawnError {
-    /// The exit status that says so.
+    /// The exit status to use.
     pub(crate) status: u8,
     reason: String,
 }
 
 impl SpawnError {
     pub(crate) fn setup(source: io::Error) -> Self {
-        Self { status: EXIT_SETUP_FAILED, reason: format!("the command cannot be run and awaited: {source}") }
+        Self { status: EXIT_SETUP_FAILED, reason: format!("cannot start the command: {source}") }
     }
 
     pub(crate) fn spawn(command: &Command, source: io::Error) -> Self {
         let (status, next_step) = match source.kind() {
             io::ErrorKind::NotFound => {
-                (EXIT_NOT_FOUND, "check its name, PATH, and the first line of a script")
+                (EXIT_NOT_FOUND, "check its name, PATH, and the first line if it is a script")
             }
             io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
-                (EXIT_SETUP_FAILED, "the system has no room for another process; try again")
+                (EXIT_SETUP_FAILED, "no resources for another process; try again")
             }
-            _ => (EXIT_CANNOT_RUN, "make it executable, or name the program that runs it"),
+            _ => (EXIT_CANNOT_RUN, "make it executable, or pass the program that runs it"),
         };
         let program = command.get_program().display();
         Self { status, reason: format!("cannot run {program}: {source}; {next_step}") }
@@ -129,10 +131,10 @@ mod tests {
     fn status_follows_exit_code_and_signals() {
         let run_status = |status, interrupted| CommandExit { status, interrupted }.run_status();
         assert_eq!(run_status(0, false), None);
-        assert_eq!(run_status(0, true), None, "a command that ends well after a signal says so itself");
+        assert_eq!(run_status(0, true), None, "exit status 0 overrides a signal");
         assert_eq!(run_status(3, false), Some(RunStatus::Failed));
         assert_eq!(run_status(3, true), Some(RunStatus::Interrupted));
         assert_eq!(run_status(143, false), Some(RunStatus::Interrupted));
-        assert_eq!(run_status(137, false), Some(RunStatus::Failed), "whoever is killed was not asked");
+        assert_eq!(run_status(137, false), Some(RunStatus::Failed), "SIGKILL is no request to stop");
     }
 }

@@ -1,4 +1,4 @@
-//! `sootprint completions` and `sootprint man`: made from the description of the arguments.
+//! `sootprint completions` and `sootprint man`, generated from the arguments.
 
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
@@ -7,7 +7,7 @@ use clap_mangen::Man;
 use crate::args::{CliArgs, CompletionsArgs, ManArgs};
 use crate::terminal::print;
 
-/// Prints what a shell reads to complete the command's words.
+/// Prints the completion script of a shell.
 pub(crate) fn print_completions(arguments: &CompletionsArgs) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut CliArgs::command(), "sootprint", &mut script);
@@ -15,14 +15,14 @@ pub(crate) fn print_completions(arguments: &CompletionsArgs) -> anyhow::Result<(
     Ok(())
 }
 
-/// Prints the page of the command, or of the subcommand that the words name.
+/// Prints the manual page of the command or of a subcommand.
 pub(crate) fn print_man_page(arguments: &ManArgs) -> anyhow::Result<()> {
     let words = &arguments.subcommand;
     let mut command = CliArgs::command();
     command.build();
     for word in words {
         command = find_subcommand(&command, word)
-            .with_context(|| format!("there is no subcommand {}; see `sootprint --help`", words.join(" ")))?;
+            .with_context(|| format!("unknown subcommand `{}`; see `sootprint --help`", words.join(" ")))?;
     }
     let mut page = Vec::new();
     Man::new(command.disable_help_subcommand(true)).render(&mut page)?;

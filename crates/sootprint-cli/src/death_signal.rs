@@ -1,8 +1,8 @@
-//! A command that ends when sootprint is killed.
+//! `--kill-child`: the command is killed when sootprint is killed.
 //!
-//! The kernel forgets the wish with each fork, and keeps it when a process becomes another program. So sootprint starts
-//! itself, and the child says the wish before it becomes the command: with the same process id, so that signals and the
-//! exit status are the command's own.
+//! `PR_SET_PDEATHSIG` is cleared on fork but kept across exec. sootprint therefore re-executes itself, sets the signal in
+//! the child, and then execs the command there. The process id stays the same, so signals and the exit status are the
+//! command's own. Setting the signal between fork and exec would need unsafe code.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -10,13 +10,13 @@ use std::process::{Command, ExitCode};
 use crate::command::{EXIT_SETUP_FAILED, SpawnError};
 use crate::terminal::eprint_message;
 
-/// The first word of the child's own arguments: the process that it ends with and the command come after it.
+/// The first argument of the wrapper process, before the parent's process id and the command.
 const WRAPPER_ARG: &str = "__kill-child";
 
-/// The same command, which ends with this process.
+/// Wraps the command so that it is killed with this process.
 ///
 /// # Errors
-/// Where the system kills no children, and when this program cannot be found again.
+/// Outside Linux, or if the path of this program is unknown.
 pub(crate) fn with_death_signal(command: &Command) -> Result<Command, SpawnError> {
     if !cfg!(target_os = "linux") {
         return Err(SpawnError::setup(std::io::Error::other("--kill-child needs Linux")));
@@ -28,7 +28,7 @@ pub(crate) fn with_death_signal(command: &Command) -> Result<Command, SpawnError
     Ok(wrapper)
 }
 
-/// Becomes the command if this process was started for that; the exit status when it cannot.
+/// If this process is the wrapper, execs the command; returns the exit status if that fails, and `None` otherwise.
 pub(crate) fn exec_if_wrapper() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
     if args.next()? != WRAPPER_ARG {
@@ -47,9 +47,9 @@ fn exec_with_death_signal(mut command: Command, parent: u32) -> ExitCode {
     use rustix::process::{Signal, set_parent_process_death_signal};
 
     let is_armed = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
-    // Whoever was killed before that has left this process to another parent.
+    // If sootprint was killed before the signal was set, this process has another parent.
     if !is_armed || parent_id() != parent {
-        eprint_message("sootprint ended before the command could be started");
+        eprint_message("sootprint ended before the command started");
         return ExitCode::from(EXIT_SETUP_FAILED);
     }
     let error = command.exec();
@@ -58,7 +58,7 @@ fn exec_with_death_signal(mut command: Command, parent: u32) -> ExitCode {
     ExitCode::from(error.status)
 }
 
-/// Elsewhere nobody starts it.
+/// Never started outside Linux.
 #[cfg(not(target_os = "linux"))]
 fn exec_with_death_signal(_: Command, _: u32) -> ExitCode {
     eprint_message("--kill-child needs Linux");

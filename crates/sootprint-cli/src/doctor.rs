@@ -1,4 +1,4 @@
-//! `sootprint doctor`: what a run on this machine would be measured and computed with.
+//! `sootprint doctor`: the sources, GPUs and settings that a run on this machine would use.
 
 mod render;
 
@@ -16,12 +16,13 @@ use sootprint_hub::token_origin;
 use sootprint_live::InstanceMetadataClient;
 
 use crate::args::DoctorArgs;
+use crate::error_text::describe_error;
 use crate::terminal::{print, print_titled, to_pretty_json};
 
-/// Two readings of an energy counter, which are a second apart, and some room.
+/// Long enough for two readings of an energy counter, one second apart, with a margin.
 const MEASUREMENT_TIME: Duration = Duration::from_secs(2);
 
-/// Prints what can be measured, what not, and what mends it.
+/// Prints what can be measured, what cannot, and how to fix it.
 pub(crate) fn run_doctor(arguments: &DoctorArgs) -> anyhow::Result<()> {
     let report = DoctorReport::collect(arguments.check.map(Duration::from_secs))?;
     if arguments.json {
@@ -32,22 +33,23 @@ pub(crate) fn run_doctor(arguments: &DoctorArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was found.
+/// The machine as `doctor` found it. The field names are the keys of its JSON.
 #[derive(Debug, Serialize)]
 struct DoctorReport {
     sources: Vec<DoctorSource>,
-    boards: Vec<DoctorGpu>,
-    /// How long the components were read.
+    #[serde(rename = "boards")]
+    gpus: Vec<DoctorGpu>,
+    /// How long the components were measured, in seconds.
     measured_s: f64,
     components: Vec<DoctorComponent>,
-    /// Counters beside power readings, when that was asked for.
+    /// Energy counters compared with power readings; `None` without `--check`.
     checks: Option<Vec<CrossCheck>>,
     grid: GridIntensity,
     pue: f64,
     pue_origin: String,
-    /// Where a publication would find its token, and never the token.
+    /// Where a push would find its token; never the token itself.
     token: TokenLookup,
-    /// What is wrong besides.
+    /// Notes of the run that no source already lists as a problem.
     notes: Vec<String>,
 }
 
@@ -55,18 +57,18 @@ struct DoctorReport {
 struct DoctorSource {
     name: &'static str,
     state: DoctorSourceState,
-    /// What it cannot read, why, and what mends it.
+    /// What cannot be read, why, and how to fix it.
     problems: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum DoctorSourceState {
-    /// It reads all that it knows of.
+    /// All of its components can be read.
     Ready,
-    /// It reads some of it.
+    /// Some of its components can be read.
     Partial,
-    /// It reads nothing.
+    /// No component can be read.
     Absent,
 }
 
@@ -75,11 +77,12 @@ struct DoctorGpu {
     name: String,
     uuid: String,
     pci: String,
-    /// Its number for CUDA, after `CUDA_VISIBLE_DEVICES`.
+    /// The CUDA device number, after `CUDA_VISIBLE_DEVICES`.
     cuda: Option<usize>,
+    /// The ROCm device number.
     rocm: Option<usize>,
     limit_w: Option<Power>,
-    /// The usual time between two ticks of its energy counter; none when none was seen.
+    /// The median time between two ticks of the energy counter, in seconds; `None` if it did not tick.
     tick_s: Option<f64>,
 }
 
@@ -96,14 +99,14 @@ struct DoctorComponent {
 
 #[derive(Debug, Serialize)]
 struct TokenLookup {
-    /// A variable's name, or a file in words.
+    /// The variable, or a description of the file.
     origin: Option<&'static str>,
-    /// Why there is none, and what mends it.
+    /// Why there is no token, and how to fix it.
     problem: Option<String>,
 }
 
 impl DoctorReport {
-    /// Looks at the machine and measures it, as any run would. Meanwhile the counters are watched.
+    /// Probes the sources and measures a short run, during which the energy counters are checked.
     fn collect(check: Option<Duration>) -> anyhow::Result<Self> {
         let reports = probe_sources();
         let (footprint, checks) = measure_briefly(check.unwrap_or(MEASUREMENT_TIME))?;
@@ -121,7 +124,7 @@ impl DoctorReport {
         });
         Ok(Self {
             components: components.collect(),
-            boards: gpus,
+            gpus,
             checks: check.map(|_| checks),
             measured_s: footprint.run.duration_s,
             grid: footprint.grid,
@@ -134,14 +137,14 @@ impl DoctorReport {
     }
 }
 
-/// A short run, and the counters' ticks in it.
+/// Measures a short run, and the ticks of the energy counters during it.
 fn measure_briefly(check: Duration) -> anyhow::Result<(Footprint, Vec<CrossCheck>)> {
     let dir =
-        tempfile::tempdir().context("no temporary folder can be made; set TMPDIR to one that is writable")?;
+        tempfile::tempdir().context("cannot create a temporary folder; set TMPDIR to a writable one")?;
     let run = Run::untyped(dir.path()).cloud_metadata(Arc::new(InstanceMetadataClient::new())).start();
     let started = Instant::now();
     let checks = cross_check(check);
-    // Without a counter that ticks there was nothing to watch.
+    // Without a ticking counter, the check returns early.
     thread::sleep(MEASUREMENT_TIME.saturating_sub(started.elapsed()));
     Ok((run.finish(), checks))
 }
@@ -179,7 +182,7 @@ impl TokenLookup {
     fn locate() -> Self {
         match token_origin() {
             Ok(origin) => Self { origin: Some(origin), problem: None },
-            Err(error) => Self { origin: None, problem: Some(error.to_string()) },
+            Err(error) => Self { origin: None, problem: Some(describe_error(&error)) },
         }
     }
 }
@@ -191,10 +194,10 @@ mod tests {
     #[test]
     fn source_state_follows_its_components() {
         let [mut ready, mut partial, mut absent] = [(); 3].map(|()| probe_sources().swap_remove(0));
-        ready.components = vec![("board".to_owned(), MeasurementMethod::Counter)];
+        ready.components = vec![("GPU".to_owned(), MeasurementMethod::Counter)];
         partial.components.clone_from(&ready.components);
         ready.gaps.clear();
-        partial.gaps = vec!["the other board is lost".to_owned()];
+        partial.gaps = vec!["the other GPU is lost".to_owned()];
         absent.components.clear();
         let states = [ready, partial, absent].map(|report| DoctorSource::from(report).state);
         assert_eq!(states, [DoctorSourceState::Ready, DoctorSourceState::Partial, DoctorSourceState::Absent]);

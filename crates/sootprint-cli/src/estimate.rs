@@ -1,17 +1,17 @@
-//! `sootprint estimate`: the footprint of a training that nobody measured.
+//! `sootprint estimate`: the footprint of a training that was not measured.
 
-use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use sootprint::{Accelerator, AcceleratorError, Estimate, EstimateError, Power};
+use sootprint::{Accelerator, AcceleratorError, Estimate, Power};
 
-use crate::args::{CliArgs, EstimateArgs};
+use crate::args::{EstimateArgs, exit_with_usage_error};
+use crate::error_text::describe_error;
 use crate::terminal::{print, print_titled};
 
 /// Prints the estimate.
 pub(crate) fn print_estimate(arguments: &EstimateArgs) -> anyhow::Result<()> {
-    let device = accelerator(arguments).unwrap_or_else(|error| exit_with_usage_error(&error));
+    let device = accelerator(arguments).unwrap_or_else(|error| exit_with_invalid_value(&error));
     let mut estimate = Estimate::new(device, arguments.hours, arguments.count)
-        .unwrap_or_else(|error| exit_with_usage_error(&error));
+        .unwrap_or_else(|error| exit_with_invalid_value(&error));
     if let Some(place) = arguments.place {
         estimate = estimate.place(place);
     }
@@ -24,7 +24,7 @@ pub(crate) fn print_estimate(arguments: &EstimateArgs) -> anyhow::Result<()> {
     if let Some(year) = arguments.year {
         estimate = estimate.year(year);
     }
-    let footprint = estimate.footprint().map_err(|error: EstimateError| anyhow::anyhow!(error))?;
+    let footprint = estimate.footprint()?;
     if arguments.json {
         print(&footprint.to_json()?)?;
     } else {
@@ -33,7 +33,7 @@ pub(crate) fn print_estimate(arguments: &EstimateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// With a power the name is free.
+/// Looks up the device by name, unless its power is given.
 fn accelerator(arguments: &EstimateArgs) -> Result<Accelerator, AcceleratorError> {
     match arguments.power {
         Some(watts) => Accelerator::with_power(arguments.hardware.as_str(), Power::from_watts(watts)),
@@ -41,7 +41,7 @@ fn accelerator(arguments: &EstimateArgs) -> Result<Accelerator, AcceleratorError
     }
 }
 
-/// Ends as after any wrong argument: what is one depends on the others here.
-fn exit_with_usage_error(error: &dyn std::error::Error) -> ! {
-    CliArgs::command().error(ErrorKind::ValueValidation, error).exit()
+/// These arguments can only be validated together, so clap does not reject them.
+fn exit_with_invalid_value(error: &dyn std::error::Error) -> ! {
+    exit_with_usage_error("estimate", ErrorKind::ValueValidation, &describe_error(error))
 }

@@ -1,35 +1,37 @@
-//! `sootprint grid`: what a place's electricity emits, and who says so.
+//! `sootprint grid`: the carbon intensity of a place's electricity, with its source.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
-use sootprint::{EmissionScope, GridIntensity, LocationSource, Place, Pue};
+use sootprint::{GridIntensity, LocationSource, Place, Pue};
 
-use crate::args::{GridArgs, current_year};
-use crate::terminal::{self, print, print_titled};
+use crate::args::GridArgs;
+use crate::terminal::{print, print_titled, to_pretty_json};
 use crate::wrap::wrap_titled;
 
-/// Prints the figure that a run at the place would get.
+/// Prints the carbon intensity that a run at the place would use.
 pub(crate) fn print_grid(arguments: &GridArgs) -> anyhow::Result<()> {
     let GridArgs { place, year, json } = *arguments;
     let year = year.unwrap_or_else(current_year);
     let report =
         GridReport { place, grid: place.intensity(LocationSource::Argument, year), pue: place.pue(year) };
     if json {
-        print(&terminal::to_pretty_json(&report.to_json())?)?;
+        print(&to_pretty_json(&report.to_json())?)?;
     } else {
         print_titled(&report.render())?;
     }
     Ok(())
 }
 
-/// What the tables know of a place.
+/// The embedded tables' figures for a place.
 struct GridReport {
     place: Place,
     grid: GridIntensity,
-    /// None where nobody publishes it.
+    /// `None` if the place is no cloud region with a published PUE.
     pue: Option<Pue>,
 }
 
-/// The `grid` of a footprint, and the PUE of a cloud's region as a footprint's `energy` has it.
+/// The `grid` object of a footprint, and the PUE keys of its `energy` object.
 #[derive(Serialize)]
 struct GridJson<'a> {
     #[serde(flatten)]
@@ -48,9 +50,7 @@ impl GridReport {
             pue_year: self.pue.and_then(Pue::year),
         }
     }
-}
 
-impl GridReport {
     fn render(&self) -> String {
         let Self { place, grid, pue } = self;
         let in_year = |year: Option<u16>| year.map_or_else(String::new, |year| format!(" in {year}"));
@@ -59,7 +59,7 @@ impl GridReport {
                 "intensity",
                 format!("{} ({} to {}){}", grid.intensity, grid.low, grid.high, in_year(grid.year)),
             ),
-            ("counts", describe_scope(grid.basis).to_owned()),
+            ("counts", grid.basis.description().unwrap_or("not stated by the source").to_owned()),
             ("grid", place.grid_code().to_string()),
             ("source", grid.source.clone()),
         ];
@@ -73,12 +73,7 @@ impl GridReport {
     }
 }
 
-fn describe_scope(scope: EmissionScope) -> &'static str {
-    match scope {
-        EmissionScope::LifecycleGeneration => "the life cycle of what is generated, without imports",
-        EmissionScope::LifecycleConsumption => "the life cycle of what is used, with imports",
-        EmissionScope::DirectGeneration => "the stack only, of what is generated",
-        EmissionScope::DirectConsumption => "the stack only, of what is used, with imports",
-        _ => "the source does not say",
-    }
+fn current_year() -> u16 {
+    // The calendar of jiff ends with the year 9999.
+    u16::try_from(Timestamp::now().to_zoned(TimeZone::UTC).year()).unwrap_or_default()
 }

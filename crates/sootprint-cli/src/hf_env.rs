@@ -1,16 +1,16 @@
-//! The settings of the storage's client, which reads them from the environment alone.
+//! Default settings for the Hub's storage client, which reads them only from the environment.
 //!
-//! A process cannot safely change its own environment, so sootprint starts itself anew before its first thread: the
-//! same process, with more variables. What the user has chosen stays, and the measured command sees none of it.
+//! A process cannot safely change its own environment, so sootprint re-executes itself with more variables before it
+//! starts a thread. Variables that the user has set are kept, and the measured command does not get the defaults.
 
 #[cfg(any(unix, test))]
 use std::ffi::OsString;
 use std::process::Command;
 
-/// Names what was set here, with commas between.
+/// Lists the variables set here, separated by commas.
 const REEXEC_VAR: &str = "SOOTPRINT_SET_VARIABLES";
 
-/// A variable, its value, and the variables by any of which the user has chosen already.
+/// A variable, its default, and the variables that override the default if the user has set any of them.
 #[cfg(any(unix, test))]
 struct EnvDefault {
     name: &'static str,
@@ -18,7 +18,7 @@ struct EnvDefault {
     overridden_by: &'static [&'static str],
 }
 
-/// No figures about transfers are posted, and a storage that is not there is given up after seconds, not minutes.
+/// Disables transfer statistics, and gives up on an unreachable storage server after seconds instead of minutes.
 #[cfg(any(unix, test))]
 const ENV_DEFAULTS: [EnvDefault; 5] = [
     EnvDefault {
@@ -48,7 +48,7 @@ const ENV_DEFAULTS: [EnvDefault; 5] = [
     },
 ];
 
-/// Starts this program anew with what the user has not chosen; returns when nothing is to be set, or cannot be.
+/// Re-executes this program with the defaults; returns if there is nothing to set or the exec fails.
 #[cfg(unix)]
 pub(crate) fn reexec_with_defaults() {
     use std::os::unix::process::CommandExt as _;
@@ -63,15 +63,15 @@ pub(crate) fn reexec_with_defaults() {
     let mut command = Command::new(program);
     command.arg0(name).args(arguments).env(REEXEC_VAR, names.join(","));
     command.envs(missing.iter().map(|setting| (setting.name, setting.value)));
-    // It returns only when it failed; then the client's own settings hold.
+    // Returns only on failure; the client then uses its own defaults.
     let _ = command.exec();
 }
 
-/// Elsewhere a process cannot be replaced, and the client's own settings hold.
+/// Outside Unix a process cannot exec; the client uses its own defaults.
 #[cfg(not(unix))]
 pub(crate) fn reexec_with_defaults() {}
 
-/// Takes out of a command's environment what was put in for sootprint itself.
+/// Removes the defaults from the environment of the measured command.
 pub(crate) fn remove_defaults(command: &mut Command) {
     if let Ok(names) = std::env::var(REEXEC_VAR) {
         names.split(',').for_each(|name| {

@@ -1,4 +1,4 @@
-//! Who is asked for the carbon intensity of a run's hours.
+//! The live carbon-intensity provider of a run.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use sootprint_live::{CachedProvider, ElectricityMaps, UkCarbonIntensity};
 
 use crate::args::{ProviderArg, RunArgs};
 
-/// As --live says, else `SOOTPRINT_LIVE`, else `provider` in sootprint.toml. A figure or a series of the user's needs nobody.
+/// The provider of `--live`, or of `SOOTPRINT_LIVE`, or of `provider` in sootprint.toml; `None` if none of them is set.
 pub(crate) fn selected_provider(arguments: &RunArgs) -> anyhow::Result<Option<Arc<dyn IntensityProvider>>> {
     let configured = || Ok::<_, SettingError>(UserDefaults::load()?.provider);
     let choice = match arguments.live {
@@ -18,7 +18,7 @@ pub(crate) fn selected_provider(arguments: &RunArgs) -> anyhow::Result<Option<Ar
             Some(name) => match ProviderArg::from_str(&name, true) {
                 Ok(live) => Some(live),
                 Err(_) => bail!(
-                    "SOOTPRINT_LIVE, or `provider` in sootprint.toml, is `{name}`, which is no provider; write uk or \
+                    "unknown provider `{name}` in SOOTPRINT_LIVE or `provider` in sootprint.toml: expected uk or \
                      electricity-maps"
                 ),
             },
@@ -29,8 +29,8 @@ pub(crate) fn selected_provider(arguments: &RunArgs) -> anyhow::Result<Option<Ar
         Some(ProviderArg::Uk) => Some(Arc::new(CachedProvider::new(UkCarbonIntensity::new(), "uk"))),
         Some(ProviderArg::ElectricityMaps) => {
             let provider = ElectricityMaps::from_env()
-                .context("Electricity Maps wants a token; set ELECTRICITYMAPS_TOKEN to yours")?;
-            // A zone that was named is another grid than the place's.
+                .context("no token for Electricity Maps; set ELECTRICITYMAPS_TOKEN")?;
+            // An explicit zone overrides the grid of the place, so it gets its own cache.
             let label = match provider.configured_zone() {
                 Some(zone) => format!("electricity-maps-{zone}"),
                 None => "electricity-maps".to_owned(),

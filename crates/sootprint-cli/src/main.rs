@@ -1,16 +1,15 @@
-//! The command `sootprint`: measures any training, reports what was measured, estimates what was not, and says what can
-//! be.
+//! The command `sootprint`: measures a training, reports and publishes its footprint, estimates trainings that were not
+//! measured, and diagnoses what the machine can measure.
 //!
 //! # Limits
-//! - The boards count on which the driver lists a process of the command; where it lists none, all that the machine shows
-//!   to CUDA do.
-//! - While the command runs, a signal that one process sends to the whole process group reaches the command twice:
-//!   from its sender and from sootprint, which cannot see that it was sent to both.
-//! - The live line and the command share the terminal: each begins a new line after the other, and a line that the
-//!   command has not ended may be overwritten.
-//! - Outside Unix the client of the Hub's storage keeps its own settings: it posts figures about transfers, and is
-//!   slow to give up a storage that is not there.
-//! - Outside Unix no signal is passed on, and Ctrl-C ends sootprint without a last line in the record.
+//! - The GPUs counted are those where the driver lists a process of the command; if it lists none, all GPUs visible to
+//!   CUDA are counted.
+//! - While the command runs, a signal that another process sends to the whole process group reaches the command twice:
+//!   from its sender and from sootprint, which cannot detect that the group received it.
+//! - The status line and the command share the terminal: an unfinished line of the command may be overwritten.
+//! - Outside Unix, the Hub's storage client keeps its own settings: it posts transfer statistics and gives up slowly on
+//!   an unreachable server.
+//! - Outside Unix, no signal is forwarded, and Ctrl-C ends sootprint without a final entry in the ledger.
 
 #![forbid(unsafe_code)]
 
@@ -20,11 +19,13 @@ mod command;
 mod completions;
 mod death_signal;
 mod doctor;
+mod error_text;
 mod estimate;
 mod grid;
 mod hf_env;
 mod intensity_provider;
 mod push;
+mod records;
 mod report;
 mod run;
 #[cfg(unix)]
@@ -40,6 +41,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use args::{CliArgs, CliCommand};
+use error_text::describe_error;
 
 fn main() -> ExitCode {
     if let Some(status) = death_signal::exec_if_wrapper() {
@@ -50,9 +52,9 @@ fn main() -> ExitCode {
         hf_env::reexec_with_defaults();
     }
     let result = match subcommand {
-        // Its exit status is that of the command that it measures.
+        // Exits with the status of the measured command.
         CliCommand::Run(mut arguments) => {
-            arguments.push = arguments.push.map(|named| Some(push::repository_or_exit(named)));
+            arguments.push = arguments.push.map(|repo| Some(push::repository_or_exit("run", repo)));
             return run::run(&arguments);
         }
         CliCommand::Estimate(arguments) => estimate::print_estimate(&arguments),
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            terminal::eprint_message(format_args!("{error:#}"));
+            terminal::eprint_message(describe_error(error.as_ref()));
             ExitCode::FAILURE
         }
     }

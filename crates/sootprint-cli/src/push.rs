@@ -1,25 +1,25 @@
-//! `sootprint push`: publishes a folder, or says what would be published.
+//! `sootprint push`: pushes a folder to the Hub, or lists what would be pushed.
 
-use std::io;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
-use clap::CommandFactory as _;
+use anyhow::{Context as _, bail, ensure};
 use clap::error::ErrorKind;
 use serde::Serialize;
-use sootprint::{Footprint, LedgerError, UserDefaults, list_runs, load_footprint};
+use sootprint::{Footprint, RepoId, UserDefaults, load_footprint};
 use sootprint_card::BaseModelRelation;
 use sootprint_hub::{ModelUpload, PushError, PushPlan, PushReport, staged_push};
 
-use crate::args::{CliArgs, PushArgs};
+use crate::args::{PushArgs, exit_with_usage_error};
+use crate::error_text::describe_error;
+use crate::records::{no_run_message, recorded_runs};
 use crate::terminal::{eprint_message, log_warnings_to_stderr, print, to_pretty_json};
 use crate::upload_progress::UploadProgressBar;
 
-/// Publishes; an error is what is shown last.
+/// Pushes the folder and prints the result.
 pub(crate) fn push(arguments: &PushArgs) -> anyhow::Result<()> {
     log_warnings_to_stderr();
     let dir = &arguments.dir;
-    let repo = repository_or_exit(arguments.repo.clone());
+    let repo = repository_or_exit("push", arguments.repo.clone());
     let upload = build_upload(arguments, &repo, &newest_footprint(dir)?);
     if arguments.dry_run {
         let plan = upload.plan()?;
@@ -45,21 +45,21 @@ pub(crate) fn push(arguments: &PushArgs) -> anyhow::Result<()> {
     }
 }
 
-/// The repository that is named, else that of the environment or of the settings files. Without one it ends as after
-/// any wrong argument.
-pub(crate) fn repository_or_exit(named: Option<String>) -> String {
-    let from_settings = || -> anyhow::Result<String> {
-        UserDefaults::load()?.repository.map(|repository| repository.to_string()).context(
-            "no repository is named; write it as `owner/name`, or set SOOTPRINT_REPOSITORY or `repository` in \
-             sootprint.toml",
-        )
-    };
-    named.map_or_else(from_settings, Ok).unwrap_or_else(|error| {
-        CliArgs::command().error(ErrorKind::MissingRequiredArgument, format!("{error:#}")).exit()
+/// The repository of the argument, the environment or the settings files. Without one, exits with status 2.
+pub(crate) fn repository_or_exit(subcommand: &str, argument: Option<RepoId>) -> RepoId {
+    argument.map_or_else(repository_from_settings, Ok).unwrap_or_else(|error| {
+        exit_with_usage_error(subcommand, ErrorKind::MissingRequiredArgument, &describe_error(error.as_ref()))
     })
 }
 
-/// Publishes with a bar on the terminal.
+fn repository_from_settings() -> anyhow::Result<RepoId> {
+    let repository = UserDefaults::load()?.repository.context(
+        "no repository; pass `owner/name`, or set SOOTPRINT_REPOSITORY or `repository` in sootprint.toml",
+    )?;
+    Ok(repository.parse()?)
+}
+
+/// Pushes with a progress line on the terminal.
 pub(crate) fn push_with_progress(upload: ModelUpload, dir: &Path) -> Result<PushReport, PushError> {
     let upload = upload.include_plot(true);
     let result = match UploadProgressBar::start() {
@@ -67,38 +67,37 @@ pub(crate) fn push_with_progress(upload: ModelUpload, dir: &Path) -> Result<Push
         None => upload.push(),
     };
     if let Err(PushError::CardConflict { .. }) = &result {
-        eprint_message(format_args!("the card in {} is left as it is", dir.display()));
+        eprint_message(format_args!("card in {} left unchanged", dir.display()));
     }
     result
 }
 
-/// Says where the model is now.
+/// Prints where the model is now on stderr.
 pub(crate) fn eprint_push_report(report: &PushReport) {
-    let PushReport { url, commit, pull_request, skipped_files: left_out, created_commit: is_new, .. } =
-        report;
-    match (pull_request, is_new) {
-        (Some(pull_request), _) => {
-            eprint_message(format_args!("proposed at {} in commit {commit}", pull_request.url))
+    let PushReport { url, commit, pull_request, skipped_files, created_commit, .. } = report;
+    match pull_request {
+        Some(pull_request) => {
+            eprint_message(format_args!("opened {} with commit {commit}", pull_request.url));
         }
-        (None, true) => eprint_message(format_args!("published at {url} in commit {commit}")),
-        (None, false) => eprint_message(format_args!("everything was at {url} already, in commit {commit}")),
+        None if *created_commit => eprint_message(format_args!("pushed to {url} in commit {commit}")),
+        None => eprint_message(format_args!("{url} is up to date at commit {commit}")),
     }
-    if !left_out.is_empty() {
-        eprint_message(format_args!("not published: {}", left_out.join(", ")));
+    if !skipped_files.is_empty() {
+        eprint_message(format_args!("not pushed: {}", skipped_files.join(", ")));
     }
 }
 
-/// Says how a publication that failed goes on.
-pub(crate) fn eprint_staged_hint(dir: &Path, repo: &str) {
+/// Prints how to resume a failed push on stderr.
+pub(crate) fn eprint_staged_hint(dir: &Path, repo: &RepoId) {
     if staged_push(dir).is_some() {
         let dir = dir.display();
-        eprint_message(format_args!("it is staged; publish it with `sootprint push {dir} {repo}`"));
+        eprint_message(format_args!("push staged; resume it with `sootprint push {dir} {repo}`"));
     }
 }
 
-fn build_upload(arguments: &PushArgs, repo: &str, footprint: &Footprint) -> ModelUpload {
+fn build_upload(arguments: &PushArgs, repo: &RepoId, footprint: &Footprint) -> ModelUpload {
     let PushArgs { dir, private, revision, pr, card_alone, allow, ignore, .. } = arguments;
-    let mut upload = ModelUpload::new(footprint, dir, repo)
+    let mut upload = ModelUpload::new(footprint, dir, &repo.to_string())
         .private(*private)
         .open_pull_request(*pr)
         .card_only(*card_alone)
@@ -108,36 +107,33 @@ fn build_upload(arguments: &PushArgs, repo: &str, footprint: &Footprint) -> Mode
     if let Some(branch) = revision {
         upload = upload.branch(branch);
     }
-    upload = allow.iter().fold(upload, |publication, pattern| publication.allow_pattern(pattern));
-    ignore.iter().fold(upload, |publication, pattern| publication.ignore_pattern(pattern))
+    upload = allow.iter().fold(upload, |upload, pattern| upload.allow_pattern(pattern));
+    ignore.iter().fold(upload, |upload, pattern| upload.ignore_pattern(pattern))
 }
 
-/// Of the newest run that is recorded; a folder that was copied may have the footprint alone.
+/// The footprint of the newest recorded run; a copied folder may have only its `footprint.json`.
 fn newest_footprint(dir: &Path) -> anyhow::Result<Footprint> {
-    match list_runs(dir) {
-        Ok(runs) if !runs.is_empty() => return Ok(load_footprint(dir, None)?),
-        Ok(_) => {}
-        Err(LedgerError::Folder { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => bail!(error),
+    if !recorded_runs(dir)?.is_empty() {
+        return Ok(load_footprint(dir, None)?);
     }
-    Footprint::read(&dir.join(Footprint::FILE_NAME)).with_context(|| {
-        format!("no run was recorded in {}; name the folder that the run was given, its --out", dir.display())
-    })
+    let path = dir.join(Footprint::FILE_NAME);
+    ensure!(path.is_file(), no_run_message(dir));
+    Footprint::read(&path).with_context(|| format!("cannot use {}", path.display()))
 }
 
 fn render_plan(plan: &PushPlan) -> String {
-    let PushPlan { repo, branch, title, files, skipped_files: left_out, .. } = plan;
+    let PushPlan { repo, branch, title, files, skipped_files, .. } = plan;
     let mut text = format!("{repo}, branch {branch}: {title}\n");
     for file in files {
         text += &format!("  {file}\n");
     }
-    if !left_out.is_empty() {
-        text += &format!("not published: {}\n", left_out.join(", "));
+    if !skipped_files.is_empty() {
+        text += &format!("not pushed: {}\n", skipped_files.join(", "));
     }
     text
 }
 
-/// What would be sent.
+/// The result of `--dry-run`.
 #[derive(Serialize)]
 struct PushPlanJson<'a> {
     repo: &'a str,
@@ -149,12 +145,12 @@ struct PushPlanJson<'a> {
 
 impl<'a> From<&'a PushPlan> for PushPlanJson<'a> {
     fn from(plan: &'a PushPlan) -> Self {
-        let PushPlan { repo, branch, title, files, skipped_files: left_out, .. } = plan;
-        Self { repo, branch, title, files, left_out }
+        let PushPlan { repo, branch, title, files, skipped_files, .. } = plan;
+        Self { repo, branch, title, files, left_out: skipped_files }
     }
 }
 
-/// What the Hub has now.
+/// The result of a push.
 #[derive(Serialize)]
 struct PushReportJson<'a> {
     repo: &'a str,
@@ -175,27 +171,18 @@ struct UploadedFileJson<'a> {
 
 impl<'a> From<&'a PushReport> for PushReportJson<'a> {
     fn from(report: &'a PushReport) -> Self {
-        let PushReport {
-            repo,
-            url,
-            commit,
-            created_commit: is_new,
-            pull_request,
-            files,
-            skipped_files: left_out,
-            ..
-        } = report;
+        let PushReport { repo, url, commit, created_commit, pull_request, files, skipped_files, .. } = report;
         Self {
             repo,
             url,
             commit,
-            is_new: *is_new,
+            is_new: *created_commit,
             pull_request: pull_request.as_ref().map(|it| it.url.as_str()),
             files: files
                 .iter()
                 .map(|file| UploadedFileJson { path: &file.path, size: file.size, sha256: &file.sha256 })
                 .collect(),
-            left_out,
+            left_out: skipped_files,
         }
     }
 }

@@ -1,40 +1,30 @@
-//! `sootprint report`: the footprints of one folder or several, made again from their ledgers.
+//! `sootprint report`: footprints rebuilt from the ledgers of one or several folders.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::{fs, io, slice};
+use std::{fs, slice};
 
 use anyhow::{Context as _, bail, ensure};
-use sootprint::{Footprint, LedgerError, list_runs, load_footprint_from_dirs};
+use sootprint::{Footprint, load_footprint_from_dirs};
 use sootprint_report::{chart, render_plot, to_csv};
 
 use crate::args::ReportArgs;
+use crate::error_text::describe_error;
+use crate::records::{no_run_message, recorded_runs};
 use crate::terminal::{eprint_message, print, print_titled, to_pretty_json};
 
-/// Prints what was recorded; writes nothing.
+/// Prints the selected footprints. Writes nothing but the plot.
 pub(crate) fn print_report(arguments: &ReportArgs) -> anyhow::Result<()> {
     let dirs: Vec<&Path> = arguments.dirs.iter().map(PathBuf::as_path).collect();
-    let recorded_runs: Vec<Vec<String>> =
-        dirs.iter().map(|dir| recorded_runs(dir)).collect::<anyhow::Result<_>>()?;
+    let runs_per_dir: Vec<Vec<String>> =
+        dirs.iter().map(|dir| runs_or_error(dir)).collect::<anyhow::Result<_>>()?;
     if arguments.all {
-        return print_all(arguments, &dirs, &recorded_runs);
+        return print_all(arguments, &dirs, &runs_per_dir);
     }
-    let run = match &arguments.run {
-        Some(run) if !recorded_runs.iter().any(|runs| runs.contains(run)) => {
-            let [dirs, runs] = [
-                dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>(),
-                recorded_runs.concat(),
-            ];
-            bail!("{} has no run {run}; it has {}", dirs.join(", "), runs.join(", "))
-        }
-        Some(run) => run,
-        None => {
-            recorded_runs.first().and_then(|runs| runs.first()).with_context(|| no_run_message(dirs[0]))?
-        }
-    };
-    for (dir, runs) in dirs.iter().zip(&recorded_runs) {
-        if !runs.contains(run) {
-            eprint_message(format_args!("{} has no record of the run {run}", dir.display()));
+    let run = select_run(arguments, &dirs, &runs_per_dir)?;
+    for (dir, runs) in dirs.iter().zip(&runs_per_dir) {
+        if !runs.iter().any(|it| it == run) {
+            eprint_message(format_args!("{} has no record of run {run}", dir.display()));
         }
     }
     let footprint = load_footprint_from_dirs(&dirs, Some(run))?;
@@ -48,28 +38,45 @@ pub(crate) fn print_report(arguments: &ReportArgs) -> anyhow::Result<()> {
     arguments.plot.as_ref().map_or(Ok(()), |path| write_plot(&footprint, path))
 }
 
+/// The run of `--run`, or the newest one of the first folder.
+fn select_run<'a>(
+    arguments: &'a ReportArgs,
+    dirs: &[&Path],
+    runs_per_dir: &'a [Vec<String>],
+) -> anyhow::Result<&'a str> {
+    match &arguments.run {
+        Some(run) if !runs_per_dir.iter().any(|runs| runs.contains(run)) => {
+            let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+            bail!("no run {run} in {}; recorded: {}", dirs.join(", "), runs_per_dir.concat().join(", "))
+        }
+        Some(run) => Ok(run),
+        None => {
+            let newest = runs_per_dir.first().and_then(|runs| runs.first());
+            newest.map(String::as_str).with_context(|| no_run_message(dirs[0]))
+        }
+    }
+}
+
 fn render_report(footprint: &Footprint) -> String {
     footprint.to_string() + &chart(footprint)
 }
 
-/// Writes the picture that a card shows.
+/// Writes the plot of the model card.
 fn write_plot(footprint: &Footprint, path: &Path) -> anyhow::Result<()> {
-    let png = render_plot(footprint)?.context(
-        "the run has no record of its power over time, so there is nothing to plot; it was shorter than a second",
-    )?;
-    fs::write(path, png)
-        .with_context(|| format!("cannot write {}; name a file in a folder that is there", path.display()))
+    let png = render_plot(footprint)?
+        .context("nothing to plot: no power over time recorded, as for runs shorter than a second")?;
+    fs::write(path, png).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// A ledger that cannot be read hides none of the others.
-fn print_all(arguments: &ReportArgs, dirs: &[&Path], recorded_runs: &[Vec<String>]) -> anyhow::Result<()> {
+/// Prints all runs. A ledger that cannot be read does not hide the others.
+fn print_all(arguments: &ReportArgs, dirs: &[&Path], runs_per_dir: &[Vec<String>]) -> anyhow::Result<()> {
     let mut footprints = Vec::new();
     let mut seen = BTreeSet::new();
-    let all: Vec<&String> = recorded_runs.iter().flatten().filter(|run| seen.insert(*run)).collect();
+    let all: Vec<&String> = runs_per_dir.iter().flatten().filter(|run| seen.insert(*run)).collect();
     for run in &all {
         match load_footprint_from_dirs(dirs, Some(run)) {
             Ok(footprint) => footprints.push(footprint),
-            Err(error) => eprint_message(error),
+            Err(error) => eprint_message(describe_error(&error)),
         }
     }
     if arguments.json {
@@ -80,22 +87,16 @@ fn print_all(arguments: &ReportArgs, dirs: &[&Path], recorded_runs: &[Vec<String
         print_titled(&footprints.iter().map(render_report).collect::<Vec<_>>().join("\n"))?;
     }
     let unread = all.len() - footprints.len();
-    ensure!(unread == 0, "{unread} of {} runs are not shown: their ledgers cannot be read", all.len());
+    ensure!(unread == 0, "{unread} of {} runs not shown: unreadable ledgers", all.len());
     Ok(())
 }
 
-/// The runs of the folder, newest first; at least one.
-fn recorded_runs(dir: &Path) -> anyhow::Result<Vec<String>> {
-    match list_runs(dir) {
-        Ok(runs) if !runs.is_empty() => Ok(runs),
-        Ok(_) => bail!(no_run_message(dir)),
-        Err(LedgerError::Folder { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            bail!(no_run_message(dir))
-        }
-        Err(error) => bail!(error),
-    }
-}
-
-fn no_run_message(dir: &Path) -> String {
-    format!("no run was recorded in {}; name the folder that the run was given, its --out", dir.display())
+/// The runs of the folder, newest first.
+///
+/// # Errors
+/// If the folder has no run or cannot be read.
+fn runs_or_error(dir: &Path) -> anyhow::Result<Vec<String>> {
+    let runs = recorded_runs(dir)?;
+    ensure!(!runs.is_empty(), no_run_message(dir));
+    Ok(runs)
 }

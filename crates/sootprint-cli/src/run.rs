@@ -1,4 +1,4 @@
-//! `sootprint run`: measures a command, then records, writes and publishes what was asked for.
+//! `sootprint run`: measures a command, then writes the card and pushes the model if requested.
 
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -10,30 +10,31 @@ use sootprint_live::InstanceMetadataClient;
 
 use crate::args::RunArgs;
 use crate::command::{self, CommandExit, EXIT_SETUP_FAILED, SpawnError};
+use crate::error_text::describe_error;
 use crate::intensity_provider::selected_provider;
 use crate::status_line::StatusLine;
 use crate::terminal::{eprint_message, eprint_text, log_warnings_to_stderr};
 use crate::{card, death_signal, push};
 
-/// Measures the command; the exit status is the command's.
+/// Measures the command and returns its exit status.
 pub(crate) fn run(arguments: &RunArgs) -> ExitCode {
     log_warnings_to_stderr();
     let started = run_builder(arguments).and_then(|builder| Ok(builder.try_start()?));
     let run = match started {
         Ok(run) => run,
         Err(error) => {
-            eprint_message(error);
+            eprint_message(describe_error(error.as_ref()));
             return ExitCode::from(EXIT_SETUP_FAILED);
         }
     };
 
-    // A command inside another `sootprint run` is measured by that one, and so are the trainings in it.
+    // Inside another `sootprint run`, the outer one measures the command and the trainings in it.
     let is_nested = run.is_nested();
     let exit = {
         let _listener = if is_nested { None } else { start_nested_listener(&run) };
-        let _live_line = StatusLine::start(run.handle());
-        let folder = (!is_nested).then_some(arguments.out.as_path());
-        build_command(arguments).and_then(|command| command::run(command, folder))
+        let _status_line = StatusLine::start(run.handle());
+        let run_dir = (!is_nested).then_some(arguments.out.as_path());
+        build_command(arguments).and_then(|command| command::run(command, run_dir))
     };
 
     match exit {
@@ -43,7 +44,7 @@ pub(crate) fn run(arguments: &RunArgs) -> ExitCode {
         }
         Err(error) => {
             run.handle().add_note(error.to_string());
-            // A run that is dropped without a finish is recorded as failed.
+            // A run dropped without `finish` is recorded as failed.
             drop(run);
             eprint_message(&error);
             ExitCode::from(error.status)
@@ -56,16 +57,17 @@ fn build_command(arguments: &RunArgs) -> Result<Command, SpawnError> {
     if arguments.kill_child { death_signal::with_death_signal(&command) } else { Ok(command) }
 }
 
-/// Lets the trainings inside the command attach to the run.
+/// Lets trainings inside the command attach to the run.
 #[cfg(unix)]
 fn start_nested_listener(run: &Run) -> Option<sootprint::NestedRunListener> {
     match run.accept_nested_runs() {
         Ok(listener) => Some(listener),
-        // Without a record there is nothing to attach to.
+        // No folder, as with SOOTPRINT=off: there is no record to attach to.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
             eprint_message(format_args!(
-                "a training that uses sootprint itself will be measured a second time: {error}"
+                "cannot accept nested runs, a training that uses sootprint is measured twice: {}",
+                describe_error(&error)
             ));
             None
         }
@@ -106,10 +108,10 @@ fn run_builder(arguments: &RunArgs) -> anyhow::Result<RunBuilder> {
     Ok(builder)
 }
 
-/// Closes the record, shows it, and hands it on. Nothing here changes the exit status.
+/// Finishes the record, prints it, and writes and pushes the card. Failures do not change the exit status.
 fn finish_run(run: Run, arguments: &RunArgs, exit: CommandExit) {
-    if let Some(outcome) = exit.run_status() {
-        run.handle().set_status(outcome);
+    if let Some(status) = exit.run_status() {
+        run.handle().set_status(status);
     }
     let rank = run.rank();
     let footprint = run.finish();
@@ -117,22 +119,21 @@ fn finish_run(run: Run, arguments: &RunArgs, exit: CommandExit) {
     eprint_text(&footprint);
 
     let dir = &arguments.out;
-    // Nothing is on the disk when sootprint is off.
+    // With SOOTPRINT=off nothing is recorded.
     if list_runs(dir).is_ok_and(|runs| runs.contains(&footprint.run.id)) {
         let dir = dir.display();
         eprint_message(format_args!("recorded in {dir}; see it again with `sootprint report {dir}`"));
     }
-    // Of several ranks the first one speaks for all.
+    // Only rank 0 writes the card and pushes.
     if rank > 0 || (arguments.card.is_none() && arguments.push.is_none()) {
         return;
     }
-    // A training inside the command says that it stopped early and made its model all the same.
+    // A nested training may report an early stop, which still produces a model.
     if !matches!(footprint.run.outcome, RunStatus::Completed | RunStatus::StoppedEarly) {
-        // What a card says of a model must not become what an attempt used that made none.
+        // The card describes a model, and a failed attempt has produced none.
         let (status, outcome) = (exit.status, footprint.run.outcome.as_str());
         eprint_message(format_args!(
-            "the command ended with status {status} and its run as {outcome}, so no card is written and nothing is \
-             published; run it again"
+            "card not written, nothing pushed: the command exited with status {status}, its run is {outcome}"
         ));
         return;
     }
@@ -145,23 +146,23 @@ fn write_model_card(arguments: &RunArgs, footprint: &Footprint) {
     let options = CardOptions::default().plot(true).relation(arguments.relation.map(BaseModelRelation::from));
     match CardWriter::new(footprint).options(options).write(path) {
         Ok(update) => {
-            eprint_message(format_args!("{} has the emissions", path.display()));
+            eprint_message(format_args!("wrote the emissions into {}", path.display()));
             card::eprint_card_update(&update);
         }
-        Err(error) => eprint_message(format_args!("the card is not written: {error}")),
+        Err(error) => eprint_message(format_args!("card not written: {}", describe_error(&error))),
     }
 }
 
 fn push_model(arguments: &RunArgs, footprint: &Footprint) {
-    let Some(repo) = arguments.push.as_ref().and_then(Option::as_deref) else { return };
+    let Some(repo) = arguments.push.as_ref().and_then(Option::as_ref) else { return };
     let dir = &arguments.out;
-    let upload = ModelUpload::new(footprint, dir, repo)
+    let upload = ModelUpload::new(footprint, dir, &repo.to_string())
         .include_base_model_emissions(arguments.base_card)
         .relation(arguments.relation.map(BaseModelRelation::from));
     match push::push_with_progress(upload, dir) {
         Ok(report) => push::eprint_push_report(&report),
         Err(error) => {
-            eprint_message(format_args!("nothing is published: {error}"));
+            eprint_message(format_args!("nothing pushed: {}", describe_error(&error)));
             push::eprint_staged_hint(dir, repo);
         }
     }

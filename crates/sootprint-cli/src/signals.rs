@@ -1,4 +1,4 @@
-//! Signals while the command runs: the terminal's reach both, those of other processes are passed on.
+//! Signals while the command runs: those of the terminal reach both processes, those of other processes are forwarded.
 
 use std::fs;
 use std::io;
@@ -12,26 +12,26 @@ use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 
-/// Ask a program to stop.
+/// Signals that ask a program to stop.
 const STOP_SIGNALS: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
 
-/// Ask a training for something of its own, as for a checkpoint, and end a program that does not know them.
+/// Signals with a meaning of the training's own, such as writing a checkpoint. They end a program without a handler.
 const USER_SIGNALS: [i32; 2] = [SIGUSR1, SIGUSR2];
 
-/// The signals that do not end sootprint any more.
+/// Catches signals and forwards them to the command.
 pub(crate) struct SignalForwarder(SignalsInfo<WithOrigin>);
 
 impl SignalForwarder {
-    /// Catches all that would end sootprint before its record is written.
+    /// Installs handlers for all signals that would end sootprint before its record is written.
     pub(crate) fn install() -> io::Result<Self> {
         let signals = without_ignored(STOP_SIGNALS.into_iter().chain(USER_SIGNALS));
-        // Caught also because a status is lost where the parent has SIGCHLD ignored.
+        // If the parent ignores SIGCHLD, the child's status is lost unless the signal is caught here.
         SignalsInfo::new(signals.into_iter().chain([SIGCHLD])).map(Self)
     }
 
-    /// Waits for the child's end and passes signals on until then; says whether one asked to stop.
+    /// Waits for the child and forwards signals until then. Returns its status, and whether a stop signal arrived.
     ///
-    /// One thread does both, so that no signal is sent to a process that has taken the number of an ended child.
+    /// One thread does both, so a signal never goes to another process that has reused the child's id.
     pub(crate) fn wait_and_forward(&mut self, child: &mut Child) -> io::Result<(ExitStatus, bool)> {
         let mut interrupted = false;
         for origin in &mut self.0 {
@@ -42,30 +42,30 @@ impl SignalForwarder {
                 continue;
             }
             interrupted |= STOP_SIGNALS.contains(&origin.signal);
-            // What the terminal sends comes from no process and goes to the whole group: the child has it already.
+            // A signal from the terminal has no sending process and goes to the whole group, including the child.
             if origin.process.is_some()
                 && let Some(signal) = Signal::from_named_raw(origin.signal)
             {
-                // A child that ended meanwhile needs no signal.
+                // Fails if the child has just ended, which is fine.
                 let _ = kill_process(Pid::from_child(child), signal);
             }
         }
-        // Nobody closes the signals, so that this is never reached; if it were, it would be right.
+        // Unreachable, because the iterator is never closed; a plain wait would be correct.
         Ok((child.wait()?, interrupted))
     }
 }
 
-/// From here on a signal ends this process at once with the status.
+/// Makes stop signals end this process immediately with the given status.
 pub(crate) fn exit_on_signal(status: u8) {
     for signal in without_ignored(STOP_SIGNALS) {
-        // Without it only the patience of who waits is in danger.
+        // On failure the signal keeps its handler, and only the wait for a push gets longer.
         let _ = register_conditional_shutdown(signal, status.into(), Arc::new(AtomicBool::new(true)));
     }
 }
 
-/// Those signals that are not ignored on purpose, as nohup(1) and shells in the background have it.
+/// Drops signals that are ignored on purpose, as by nohup(1) and for background jobs of a shell.
 ///
-/// A handler would undo that for the command too.
+/// A handler would make the command stop ignoring them too.
 fn without_ignored(signals: impl IntoIterator<Item = i32>) -> Vec<i32> {
     let mask =
         fs::read_to_string("/proc/self/status").ok().and_then(|status| ignored_mask(&status)).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! One line on the terminal that says what the run has used so far.
+//! A status line on the terminal with the run's usage so far.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -7,18 +7,18 @@ use std::time::Duration;
 use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 use sootprint::{LiveUsage, RunHandle};
 
-/// The boards' counters are read once to five times a second; a faster line would show hardly more.
+/// GPU counters are read one to five times per second, so a faster refresh would show little more.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The live line; it is gone when this is dropped.
+/// The status line, removed on drop.
 pub(crate) struct StatusLine {
-    /// The thread ends when this does.
+    /// Dropping the sender stops the thread.
     stop_tx: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl StatusLine {
-    /// Begins the line if stderr is a terminal. A system that gives no thread for it costs no more than the line.
+    /// Starts the line if stderr is a terminal; returns `None` otherwise, or if no thread can be spawned.
     pub(crate) fn start(run: RunHandle) -> Option<Self> {
         let bar = ProgressBar::new_spinner();
         if bar.is_hidden() {
@@ -27,7 +27,7 @@ impl StatusLine {
         bar.set_style(ProgressStyle::with_template("{wide_msg}").ok()?);
         let (stop_tx, stop_rx) = mpsc::channel();
         let thread = thread::Builder::new()
-            .name("sootprint-live-line".to_owned())
+            .name("sootprint-status-line".to_owned())
             .spawn(move || refresh_until_stopped(&bar, &run, &stop_rx))
             .ok()?;
         Some(Self { stop_tx: Some(stop_tx), thread: Some(thread) })
@@ -38,7 +38,7 @@ impl Drop for StatusLine {
     fn drop(&mut self) {
         drop(self.stop_tx.take());
         if let Some(thread) = self.thread.take() {
-            // A line that could not be drawn is no loss.
+            // A panic while drawing must not fail the run.
             let _ = thread.join();
         }
     }
@@ -47,7 +47,7 @@ impl Drop for StatusLine {
 fn refresh_until_stopped(bar: &ProgressBar, run: &RunHandle, stop_rx: &Receiver<()>) {
     while stop_rx.recv_timeout(REFRESH_INTERVAL) == Err(RecvTimeoutError::Timeout) {
         let usage = run.usage();
-        // Where nothing is measured (SOOTPRINT=off) no time passes, and there is nothing to show.
+        // With SOOTPRINT=off the elapsed time stays zero.
         if usage.elapsed > Duration::ZERO {
             bar.set_message(status_text(&usage));
         }
@@ -56,7 +56,7 @@ fn refresh_until_stopped(bar: &ProgressBar, run: &RunHandle, stop_rx: &Receiver<
 }
 
 fn status_text(usage: &LiveUsage) -> String {
-    let power = usage.power.map_or_else(|| "power not known yet".to_owned(), |power| power.to_string());
+    let power = usage.power.map_or_else(|| "no power reading yet".to_owned(), |power| power.to_string());
     let elapsed = FormattedDuration(usage.elapsed);
     format!("sootprint  {elapsed}  {power}  {}  {} CO2e", usage.energy, usage.emissions)
 }
@@ -71,7 +71,7 @@ mod tests {
     fn status_text_has_all_figures() {
         let mut usage = LiveUsage::default();
         usage.elapsed = Duration::from_secs(3_725);
-        assert_eq!(status_text(&usage), "sootprint  01:02:05  power not known yet  0.000 J  0.000 mg CO2e");
+        assert_eq!(status_text(&usage), "sootprint  01:02:05  no power reading yet  0.000 J  0.000 mg CO2e");
         usage.power = Some(Power::from_watts(700.0));
         usage.energy = Energy::from_kilowatt_hours(0.7);
         usage.emissions = Co2e::from_grams(30.9);

@@ -1,4 +1,4 @@
-//! The only place that prints. Nothing here panics or fails a run: a terminal may go away before its programs do.
+//! All printing of the command. Nothing here panics or fails a run: the terminal may close before its programs end.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -18,7 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// Prints a command's result on stdout.
 ///
 /// # Errors
-/// When stdout does not take it. A reader that left early, as `head` does, has what it wanted.
+/// If writing to stdout fails; a closed pipe, as with `head`, is not an error.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -27,7 +27,7 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Prints a result whose lines begin with titles; on a terminal the titles stand out.
+/// Prints a result whose lines start with titles, which are bold on a terminal.
 ///
 /// # Errors
 /// As [`print`].
@@ -38,12 +38,12 @@ pub(crate) fn print_titled(text: &str) -> io::Result<()> {
     }
 }
 
-/// A value as JSON, with a final newline.
+/// The value as indented JSON with a final newline.
 pub(crate) fn to_pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
-/// The first word of each line that is not indented, in bold; what is wrong in a colour.
+/// Styles the first word of each line that is not indented: bold, and coloured for faults and notes.
 fn style_titles(text: &str) -> String {
     let line = |line: &str| {
         let end = line.find([' ', '\n']).unwrap_or(line.len());
@@ -59,33 +59,33 @@ fn style_titles(text: &str) -> String {
     text.split_inclusive('\n').map(line).collect()
 }
 
-/// Says on stderr what happened, under sootprint's name.
+/// Prints a message on stderr, prefixed with `sootprint:`.
 pub(crate) fn eprint_message(message: impl fmt::Display) {
     eprint_text(format_args!("sootprint: {message}\n"));
 }
 
-/// Shows a text on stderr as it stands.
+/// Prints a text on stderr unchanged.
 pub(crate) fn eprint_text(text: impl fmt::Display) {
-    // In one write, so that it stays whole beside what the command prints.
+    // One write, so that the command's own output cannot split it.
     let _ = io::stderr().write_all(text.to_string().as_bytes());
 }
 
-/// From now on the warnings of sootprint's libraries are shown on stderr.
+/// Prints the warnings of sootprint's libraries on stderr from here on.
 ///
-/// Those of other crates are not: they may hold addresses and paths that are nobody's business.
+/// Warnings of other crates are dropped, because they may contain addresses and paths.
 pub(crate) fn log_warnings_to_stderr() {
-    // `sootprint` is the beginning of the names of all our crates.
+    // The prefix `sootprint` matches all crates of this workspace.
     let own_targets = Targets::new().with_target("sootprint", LevelFilter::WARN);
     let lines = tracing_subscriber::fmt::layer()
         .event_format(WarningFormat)
         .with_writer(io::stderr)
-        // Else a broken stderr is reported to stderr, with a panic.
+        // Otherwise a failed write to stderr would panic while it is reported to stderr.
         .log_internal_errors(false);
-    // A subscriber that is there already shows them too.
+    // Fails if a subscriber is already installed, which prints them too.
     let _ = tracing_subscriber::registry().with(own_targets).with(lines).try_init();
 }
 
-/// A warning in one line, like all else that sootprint says.
+/// Formats a warning like the command's own messages.
 struct WarningFormat;
 
 impl<S, N> FormatEvent<S, N> for WarningFormat

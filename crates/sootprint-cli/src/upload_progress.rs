@@ -1,15 +1,15 @@
-//! One line on the terminal that says how far a publication is.
+//! A progress line on the terminal during a push.
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use sootprint_hub::{PushEvent, PushProgressHandler};
 
-/// The line; it is gone when the publication has ended.
+/// The progress line, removed when the push ends.
 pub(crate) struct UploadProgressBar {
     bar: ProgressBar,
 }
 
 impl UploadProgressBar {
-    /// Begins the line if stderr is a terminal.
+    /// Starts the line if stderr is a terminal.
     pub(crate) fn start() -> Option<Self> {
         let bar = ProgressBar::new_spinner();
         if bar.is_hidden() {
@@ -46,7 +46,7 @@ fn progress_message(event: &PushEvent) -> Option<String> {
         }
         PushEvent::Committing => "sootprint  committing".to_owned(),
         PushEvent::BackingOff { duration, reason } => {
-            format!("sootprint  asking again in {:.0} s: {reason}", duration.as_secs_f64().ceil())
+            format!("sootprint  retrying in {:.0} s: {reason}", duration.as_secs_f64().ceil())
         }
         _ => return None,
     })
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(progress_message(&uploading).unwrap(), "sootprint  uploading: 0 B of 3.00 MiB");
         let waiting =
             PushEvent::BackingOff { duration: Duration::from_millis(1_500), reason: "busy".to_owned() };
-        assert_eq!(progress_message(&waiting).unwrap(), "sootprint  asking again in 2 s: busy");
+        assert_eq!(progress_message(&waiting).unwrap(), "sootprint  retrying in 2 s: busy");
         assert_eq!(progress_message(&PushEvent::Finished), None);
     }
 }

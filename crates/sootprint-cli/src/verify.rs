@@ -1,7 +1,7 @@
-//! `sootprint verify`: the footprint again from the ledgers, against what was written of it.
+//! `sootprint verify`: compares `footprint.json` and the model card with a footprint rebuilt from the ledgers.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
@@ -12,71 +12,70 @@ use sootprint_card::{EmissionsBlock, ModelCard};
 use crate::args::VerifyArgs;
 use crate::terminal::{eprint_message, print, to_pretty_json};
 
-/// Figures that are computed again in another order may differ by so much of themselves.
+/// Allowed relative difference: the rebuilt figures may be summed in another order.
 const RELATIVE_TOLERANCE: f64 = 1e-9;
 
-/// Half a step of the card's last decimal.
+/// Half a unit of the card's last decimal.
 const GRAMS_TOLERANCE: f64 = 5e-5;
 const KILOWATT_HOURS_TOLERANCE: f64 = 5e-10;
 
-/// How the `source` of a block begins that sootprint wrote.
+/// The prefix of `source` in a block that sootprint wrote.
 const OWN_SOURCE_PREFIX: &str = "sootprint ";
 
-/// Prints what differs.
+/// Prints the differences.
 ///
 /// # Errors
-/// When anything differs, or when there is nothing to compare.
+/// If anything differs, or there is nothing to compare.
 pub(crate) fn verify(arguments: &VerifyArgs) -> anyhow::Result<()> {
     let dir = &arguments.dir;
     let path = dir.join(Footprint::FILE_NAME);
     let saved = Footprint::read(&path)?;
     let rebuilt = load_footprint(dir, Some(&saved.run.id))
-        .with_context(|| format!("the run of {} cannot be made again", path.display()))?;
-    let mut differences = Vec::new();
-    collect_differences("", &comparable_values(&saved)?, &comparable_values(&rebuilt)?, &mut differences);
-    let differences: Vec<String> =
-        differences.into_iter().map(|it| format!("{}: {it}", Footprint::FILE_NAME)).collect();
+        .with_context(|| format!("cannot rebuild the run of {}", path.display()))?;
+    let mut differences = footprint_differences(&saved, &rebuilt)?;
     let card = card_path(arguments);
-    let in_card = match &card {
-        Some(path) => card_differences(path, &rebuilt)?,
-        None => {
-            eprint_message(format_args!("{} has no card to compare", dir.display()));
-            Vec::new()
-        }
-    };
-    let all = [differences, in_card].concat();
+    match &card {
+        Some(path) => differences.extend(card_differences(path, &rebuilt)?),
+        None => eprint_message(format_args!("no card to compare in {}", dir.display())),
+    }
+
+    let run = saved.run.id.as_str();
     if arguments.json {
-        print(&to_pretty_json(&VerifyReport {
-            run: &saved.run.id,
-            card: card.as_deref(),
-            differences: &all,
-        })?)?;
-    } else if all.is_empty() {
-        print(&format!("{} is what its ledgers say\n", saved.run.id))?;
+        let report = VerifyReport { run, card: card.as_deref(), differences: &differences };
+        print(&to_pretty_json(&report)?)?;
+    } else if differences.is_empty() {
+        print(&format!("{run} matches its ledgers\n"))?;
     } else {
-        print(&(all.join("\n") + "\n"))?;
+        print(&(differences.join("\n") + "\n"))?;
     }
-    if all.is_empty() {
-        return Ok(());
+    match differences.len() {
+        0 => Ok(()),
+        1 => bail!("run {run} does not match its ledgers: 1 difference"),
+        count => bail!("run {run} does not match its ledgers: {count} differences"),
     }
-    bail!("of the run {} the ledgers say something else: differences {}", saved.run.id, all.len())
 }
 
 /// The outcome as JSON.
 #[derive(Serialize)]
 struct VerifyReport<'a> {
     run: &'a str,
-    /// The card that was compared; none when there is none.
+    /// The compared card, if one was found.
     card: Option<&'a Path>,
     differences: &'a [String],
 }
 
-fn card_path(arguments: &VerifyArgs) -> Option<std::path::PathBuf> {
+fn card_path(arguments: &VerifyArgs) -> Option<PathBuf> {
     let readme = arguments.dir.join("README.md");
     arguments.card.clone().or_else(|| readme.is_file().then_some(readme))
 }
 
-/// All but the notes: who writes a ledger hears of losses that who reads it cannot know.
+fn footprint_differences(saved: &Footprint, rebuilt: &Footprint) -> anyhow::Result<Vec<String>> {
+    let mut differences = Vec::new();
+    collect_differences("", &comparable_values(saved)?, &comparable_values(rebuilt)?, &mut differences);
+    Ok(differences.into_iter().map(|it| format!("{Footprint::FILE_NAME}: {it}")).collect())
+}
+
+/// The footprint without its notes: a recorder can note losses that the ledger does not show.
 fn comparable_values(footprint: &Footprint) -> anyhow::Result<Value> {
     let mut value = serde_json::to_value(footprint)?;
     if let Some(footprint) = value.as_object_mut() {
@@ -102,14 +101,14 @@ fn collect_differences(path: &str, saved: &Value, rebuilt: &Value, differences: 
         }
         (Value::Array(saved), Value::Array(rebuilt)) => {
             differences.push(format!(
-                "{path} has {} entries, the ledgers say {}",
+                "{path} has {} entries, the ledgers have {}",
                 saved.len(),
                 rebuilt.len()
             ));
         }
         (Value::Number(one), Value::Number(other)) if is_close(one.as_f64(), other.as_f64()) => {}
         (saved, rebuilt) if saved == rebuilt => {}
-        (saved, rebuilt) => differences.push(format!("{path} is {saved}, the ledgers say {rebuilt}")),
+        (saved, rebuilt) => differences.push(format!("{path} is {saved}, the ledgers have {rebuilt}")),
     }
 }
 
@@ -124,34 +123,29 @@ fn card_differences(path: &Path, rebuilt: &Footprint) -> anyhow::Result<Vec<Stri
     let Some(actual) =
         ModelCard::parse(text).and_then(|card| card.emissions()).with_context(|| format!("{name}"))?
     else {
-        eprint_message(format_args!("{name} has no emissions to compare"));
+        eprint_message(format_args!("no emissions to compare in {name}"));
         return Ok(Vec::new());
     };
     if !actual.source.as_deref().is_some_and(|source| source.starts_with(OWN_SOURCE_PREFIX)) {
-        return Ok(vec![format!("{name}: its emissions are not from sootprint")]);
+        return Ok(vec![format!("{name}: emissions not written by sootprint")]);
     }
     let expected = EmissionsBlock::from_footprint(rebuilt)?;
+    Ok(block_differences(&actual, &expected).into_iter().map(|it| format!("{name}: {it}")).collect())
+}
+
+fn block_differences(actual: &EmissionsBlock, expected: &EmissionsBlock) -> Vec<String> {
     let mut differences = Vec::new();
-    let mut number = |key: &str, actual: Option<f64>, expected: Option<f64>, rounding: f64| {
-        let is_same = match (actual, expected) {
-            // What is below the last decimal is written as one step of it.
-            (Some(actual), Some(expected)) => {
-                let tolerance = if expected < 2.0 * rounding { 2.0 * rounding } else { rounding };
-                (actual - expected).abs() <= tolerance * (1.0 + RELATIVE_TOLERANCE)
-            }
-            (actual, expected) => actual == expected,
-        };
-        if !is_same {
-            differences.push(format!(
-                "{name}: {key} is {}, the ledgers say {}",
-                number_or_nothing(actual),
-                number_or_nothing(expected)
-            ));
-        }
-    };
+    let grams = |block: &EmissionsBlock| Some(block.emissions.grams());
     let energy = |block: &EmissionsBlock| block.energy_consumed.map(|energy| energy.kilowatt_hours());
-    number("emissions", Some(actual.emissions.grams()), Some(expected.emissions.grams()), GRAMS_TOLERANCE);
-    number("energy_consumed", energy(&actual), energy(&expected), KILOWATT_HOURS_TOLERANCE);
+    for (key, actual, expected, tolerance) in [
+        ("emissions", grams(actual), grams(expected), GRAMS_TOLERANCE),
+        ("energy_consumed", energy(actual), energy(expected), KILOWATT_HOURS_TOLERANCE),
+    ] {
+        if !is_rounded_equal(actual, expected, tolerance) {
+            let [actual, expected] = [actual, expected].map(number_or_nothing);
+            differences.push(format!("{key} is {actual}, the ledgers have {expected}"));
+        }
+    }
     for (key, actual, expected) in [
         ("source", &actual.source, &expected.source),
         ("training_type", &actual.training_type, &expected.training_type),
@@ -160,10 +154,22 @@ fn card_differences(path: &Path, rebuilt: &Footprint) -> anyhow::Result<Vec<Stri
     ] {
         if actual != expected {
             let [actual, expected] = [actual, expected].map(|it| it.as_deref().unwrap_or("nothing"));
-            differences.push(format!("{name}: {key} is {actual}, the ledgers say {expected}"));
+            differences.push(format!("{key} is {actual}, the ledgers have {expected}"));
         }
     }
-    Ok(differences)
+    differences
+}
+
+/// Whether the value in the card is the expected one, rounded to the card's last decimal.
+fn is_rounded_equal(actual: Option<f64>, expected: Option<f64>, rounding: f64) -> bool {
+    match (actual, expected) {
+        (Some(actual), Some(expected)) => {
+            // A value below the last decimal is written as one unit of it.
+            let tolerance = if expected < 2.0 * rounding { 2.0 * rounding } else { rounding };
+            (actual - expected).abs() <= tolerance * (1.0 + RELATIVE_TOLERANCE)
+        }
+        (actual, expected) => actual == expected,
+    }
 }
 
 fn number_or_nothing(value: Option<f64>) -> String {

@@ -1,33 +1,27 @@
-//! Text for terminals of 80 columns, in two columns: a title, and what it says.
+//! Text in two columns, a title and its text, for terminals of 80 columns.
 
-/// Lines of at most this many characters, as terminals and mails have them.
-pub(crate) const TERMINAL_WIDTH: usize = 80;
+use textwrap::{Options, WordSplitter};
 
-/// A title and its text, broken between words; further lines begin under the first.
+/// The maximum line width, in columns.
+const TERMINAL_WIDTH: usize = 80;
+
+/// A title and its text, wrapped between words; the text starts at `column` on every line.
 ///
-/// `column` is where the text begins. A word that is longer than the line stays whole.
+/// A title that does not fit its column gets a line of its own. A word longer than the line is not broken.
 pub(crate) fn wrap_titled(title: &str, column: usize, text: &str) -> String {
-    let mut lines = format!("{title:<column$}");
-    let mut position = column;
-    if title.chars().count() >= column {
-        lines += &format!("\n{:column$}", "");
-    }
-    for (index, word) in text.split_whitespace().enumerate() {
-        let length = word.chars().count();
-        if index > 0 && position + 1 + length > TERMINAL_WIDTH {
-            lines += &format!("\n{:column$}", "");
-            position = column;
-        } else if index > 0 {
-            lines.push(' ');
-            position += 1;
-        }
-        lines += word;
-        position += length;
-    }
-    let end = lines.trim_end().len();
-    lines.truncate(end);
-    lines.push('\n');
-    lines
+    let indent = " ".repeat(column);
+    let options = Options::new(TERMINAL_WIDTH)
+        .initial_indent(&indent)
+        .subsequent_indent(&indent)
+        .break_words(false)
+        .word_splitter(WordSplitter::NoHyphenation);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let block = textwrap::fill(&words.join(" "), options);
+    let titled = match block.strip_prefix(&indent) {
+        Some(body) if title.chars().count() < column => format!("{title:<column$}{body}"),
+        _ => format!("{title}\n{block}"),
+    };
+    titled.trim_end().to_owned() + "\n"
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::RelationArg;
+use super::relation::RelationArg;
 
 /// Write, show or check the emissions in a model card.
 #[derive(Debug, Args)]
@@ -24,10 +24,11 @@ pub(crate) enum CardCommand {
     Check(CardCheckArgs),
 }
 
-/// Write a footprint into a model card, whole or not at all.
+/// Write the emissions of a footprint into a model card.
 ///
-/// The metadata gets `co2_eq_emissions`, `dia_report` and an absent `base_model`; the text gets the section
-/// "Environmental Impact". Nothing else in the card moves. A card that is not there is made.
+/// Sets `co2_eq_emissions` and `dia_report` in the metadata, adds `base_model` if it is absent, and writes the section
+/// "Environmental Impact". The rest of the card keeps its bytes. The card is replaced atomically, and created if it does
+/// not exist.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -38,32 +39,32 @@ pub(crate) struct CardWriteArgs {
     #[arg(value_name = "README.md")]
     pub(crate) card: PathBuf,
 
-    /// The footprint.json, or the folder that it is in.
+    /// The footprint.json, or its folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) footprint: PathBuf,
 
-    /// How the model comes from its base model; without it the Hub guesses.
+    /// How the model relates to its base model; if omitted, the Hub guesses.
     #[arg(long, value_name = "RELATION")]
     pub(crate) relation: Option<RelationArg>,
 
-    /// The base model's card, whose emissions the section names as separate.
+    /// The base model's card; its emissions are listed separately.
     #[arg(long, value_name = "FILE")]
     pub(crate) base_card: Option<PathBuf>,
 
-    /// Do not write the `dia_report`; one that sootprint wrote earlier goes.
+    /// Omit the `dia_report`, and remove one that sootprint wrote earlier.
     #[arg(long)]
     pub(crate) no_report: bool,
 
-    /// Do not draw the picture of the power beside the card.
+    /// Do not draw the power plot next to the card.
     #[arg(long)]
     pub(crate) no_picture: bool,
 
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Show the emissions that a model card names.
+/// Show the emissions in a model card.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:\n  sootprint card show README.md --json")]
 pub(crate) struct CardShowArgs {
@@ -71,15 +72,15 @@ pub(crate) struct CardShowArgs {
     #[arg(value_name = "README.md")]
     pub(crate) card: PathBuf,
 
-    /// As JSON; `null` when the card names none.
+    /// Print JSON; `null` if the card has no emissions.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Say what the Hub makes of the emissions in a model card, and fail on what it misreads.
+/// Check how the Hub reads the emissions in a model card.
 ///
-/// The exit status is 1 when the Hub, or one of the YAML parsers that read cards, takes something else than what is
-/// written, and when the card cannot be read at all.
+/// Exits with status 1 if the Hub, or a YAML parser that reads cards, reads a value other than the one written, or if the
+/// card cannot be parsed.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:\n  sootprint card check README.md")]
 pub(crate) struct CardCheckArgs {
@@ -87,7 +88,7 @@ pub(crate) struct CardCheckArgs {
     #[arg(value_name = "README.md")]
     pub(crate) card: PathBuf,
 
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

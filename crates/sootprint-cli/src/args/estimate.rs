@@ -6,46 +6,45 @@ use sootprint::{CarbonIntensity, Place, Pue};
 
 use super::parsers::{parse_intensity, parse_pue};
 
-/// Estimate the footprint of a training that nobody measured.
+/// Estimate the footprint of a training that was not measured.
 ///
-/// The estimate is of the named devices only, at the most that they draw unless --power says otherwise. Its range is in
-/// the result.
+/// Counts the given devices only, at their rated power unless --power is set. The result includes a range.
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
 pub(crate) struct EstimateArgs {
-    /// The device by its name or its driver's, as in `NVIDIA A100-SXM4-80GB`; with --power any name.
+    /// The device, such as `NVIDIA A100-SXM4-80GB`; any name if --power is set.
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) hardware: String,
 
-    /// Wall time of each device in hours.
+    /// Wall time of each device, in hours.
     #[arg(long, value_name = "H", allow_negative_numbers = true)]
     pub(crate) hours: f64,
 
-    /// How many devices there were.
+    /// Number of devices.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) count: u32,
 
-    /// What each device drew in the mean, in watts.
+    /// Mean power of each device, in watts.
     #[arg(long, value_name = "WATTS", allow_negative_numbers = true)]
     pub(crate) power: Option<f64>,
 
-    /// What the facility used per unit of its computers' energy, 1 or more.
+    /// Power usage effectiveness of the data centre, 1 or more.
     #[arg(long, value_name = "N", value_parser = parse_pue)]
     pub(crate) pue: Option<Pue>,
 
-    /// Where it was: a country, a state or province, or a cloud's region, as in France, US-VA or aws:us-east-1.
+    /// Location: a country, state, province or cloud region, as in France, US-VA or aws:us-east-1.
     #[arg(long)]
     pub(crate) place: Option<Place>,
 
-    /// The carbon intensity of the electricity in grams of CO2e per kilowatt-hour.
+    /// Carbon intensity of the electricity, in grams of CO2e per kilowatt-hour.
     #[arg(long, value_name = "G_PER_KWH", value_parser = parse_intensity, conflicts_with = "place")]
     pub(crate) intensity: Option<CarbonIntensity>,
 
-    /// The year of the training; else this year's figures are taken.
+    /// Year of the training [default: the current year].
     #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(u16).range(1990..=2100))]
     pub(crate) year: Option<u16>,
 
-    /// As the JSON of a footprint.json.
+    /// Print JSON in the format of footprint.json.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -55,25 +54,27 @@ Examples:
   sootprint estimate --hardware A100-SXM4-80GB --count 8 --hours 24
   sootprint estimate --hardware H200 --hours 24 --place gcp:europe-west4 --json
 
-Where the arguments leave it open, the place, the intensity and the PUE are
-those of SOOTPRINT_PLACE, SOOTPRINT_INTENSITY, SOOTPRINT_PUE and sootprint.toml.
-Neither the machine's cloud nor its time zone are asked: the training need not
-have been here.";
+If not given, the place, the intensity and the PUE are read from
+SOOTPRINT_PLACE, SOOTPRINT_INTENSITY, SOOTPRINT_PUE and sootprint.toml. The cloud
+metadata and the time zone of this machine are not used, because the training may
+have run elsewhere.";
 
-/// Show what a place's electricity emits, with its source, its year and what it counts.
+/// Show the carbon intensity of a place's electricity.
+///
+/// The result includes the source, the year and which emissions are counted, and for a cloud region its PUE.
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "Example:\n  sootprint grid aws:us-east-1\n  sootprint grid \"Quebec, Canada\" --json"
 )]
 pub(crate) struct GridArgs {
-    /// A country, a state or province, a subregion of the United States' grid, or a cloud's region.
+    /// A country, state, province, US grid subregion or cloud region.
     pub(crate) place: Place,
 
-    /// The figure for this year, or for the nearest that has one; else for this year.
+    /// Use the figure of this year, or of the nearest year that has one [default: the current year].
     #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(u16).range(1990..=2100))]
     pub(crate) year: Option<u16>,
 
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

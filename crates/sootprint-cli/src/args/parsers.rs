@@ -1,45 +1,32 @@
-//! From words to values, with the reason where there is none.
+//! Parsers of option values; a failure returns the reason that clap prints.
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
-use sootprint::{CarbonIntensity, IntensityError, IntensitySeries, Pue, PueError};
+use sootprint::{CarbonIntensity, IntensitySeries, Pue};
+
+use crate::error_text::describe_error;
 
 pub(crate) fn parse_intensity(text: &str) -> Result<CarbonIntensity, String> {
     let grams = parse_number(text)?;
-    CarbonIntensity::try_from_grams_per_kilowatt_hour(grams)
-        .map_err(|error: IntensityError| error.to_string())
+    CarbonIntensity::try_from_grams_per_kilowatt_hour(grams).map_err(|error| describe_error(&error))
 }
 
 pub(crate) fn parse_series(path: &str) -> Result<IntensitySeries, String> {
-    IntensitySeries::from_csv_file(path.as_ref()).map_err(|error| error.to_string())
-}
-
-pub(crate) fn current_year() -> u16 {
-    u16::try_from(Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).year()).unwrap_or_default()
+    IntensitySeries::from_csv_file(path.as_ref()).map_err(|error| describe_error(&error))
 }
 
 pub(crate) fn parse_pue(text: &str) -> Result<Pue, String> {
     let factor = parse_number(text)?;
-    Pue::new(factor).map_err(|error: PueError| error.to_string())
+    Pue::new(factor).map_err(|error| describe_error(&error))
 }
 
-fn parse_number(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| "it is no number; write it with a point, as in 1.1".to_owned())
+fn parse_number(text: &str) -> Result<f64, &'static str> {
+    text.parse().map_err(|_| "invalid number, expected e.g. 1.1")
 }
 
-/// A name of the wrong shape is found now rather than after days of training; the rest is the Hub's to say.
-pub(crate) fn parse_repository(text: &str) -> Result<String, &'static str> {
-    let is_part = |part: &str| !part.is_empty() && !part.contains('/');
-    match text.split_once('/') {
-        Some((owner, name)) if is_part(owner) && is_part(name) => Ok(text.to_owned()),
-        _ => Err("write it as `owner/name`"),
-    }
-}
-
-/// A picture of another kind than its name says would be opened by nobody.
+/// The plot is always a PNG; another extension would hide it from image viewers.
 pub(crate) fn parse_png_path(text: &str) -> Result<PathBuf, &'static str> {
     let path = PathBuf::from(text);
     let is_png = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
-    if is_png { Ok(path) } else { Err("the picture is a PNG; name it so, as in power.png") }
+    if is_png { Ok(path) } else { Err("the plot is written as PNG; use a name such as power.png") }
 }

@@ -3,35 +3,35 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sootprint::RepoId;
 
-use super::RelationArg;
-use super::parsers::parse_repository;
+use super::relation::RelationArg;
 
-/// Publish the weights and the card in DIR, with the emissions of its newest run, as REPO on the Hugging Face Hub.
+/// Push weights and model card to the Hugging Face Hub in one commit.
 ///
-/// One commit has all of it, or nothing is committed and the publication stays staged in DIR: push again, and what
-/// has arrived does not travel again. A card that was edited on the Hub, too, is merged with the one in DIR.
+/// The card gets the emissions of the newest run in DIR. If the push fails, nothing is committed and it stays staged in
+/// DIR: push again to resume, files already uploaded are not sent again. A card that was also edited on the Hub is merged
+/// with the one in DIR.
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
 pub(crate) struct PushArgs {
-    /// The folder of the weights, which the run was given.
+    /// The folder of the weights and of the run's record.
     pub(crate) dir: PathBuf,
 
-    /// The repository, `owner/name`, which is created when it is missing.
+    /// The repository, `owner/name`, created if it does not exist.
     ///
-    /// Without it the one of `SOOTPRINT_REPOSITORY` or of `repository` in sootprint.toml.
-    #[arg(value_parser = parse_repository)]
-    pub(crate) repo: Option<String>,
+    /// Defaults to `SOOTPRINT_REPOSITORY`, then to `repository` in sootprint.toml.
+    pub(crate) repo: Option<RepoId>,
 
-    /// Create the repository as a private one.
+    /// Create the repository as private.
     #[arg(long)]
     pub(crate) private: bool,
 
-    /// The branch to commit to instead of `main`; it must exist.
+    /// Commit to this existing branch instead of `main`.
     #[arg(long, value_name = "REV")]
     pub(crate) revision: Option<String>,
 
-    /// Open a pull request instead; with weights it needs a token that may write.
+    /// Open a pull request instead; weights need a token with write access.
     #[arg(long)]
     pub(crate) pr: bool,
 
@@ -39,27 +39,27 @@ pub(crate) struct PushArgs {
     #[arg(long)]
     pub(crate) card_alone: bool,
 
-    /// Also send the files that match, as in `*.txt` or `onnx/*`; may be repeated.
+    /// Also send matching files, as in `*.txt` or `onnx/*`; repeatable.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) allow: Vec<String>,
 
-    /// Do not send the files that match; may be repeated.
+    /// Do not send matching files; repeatable.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) ignore: Vec<String>,
 
-    /// How the model comes from its base model; without it the Hub guesses.
+    /// How the model relates to its base model; if omitted, the Hub guesses.
     #[arg(long, value_name = "RELATION")]
     pub(crate) relation: Option<RelationArg>,
 
-    /// Read the base model's card from the Hub and name its emissions in the card, as separate.
+    /// Download the base model's card and list its emissions separately.
     #[arg(long)]
     pub(crate) base_card: bool,
 
-    /// Show what would be sent, and send nothing.
+    /// Show what would be sent, without sending it.
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -70,8 +70,8 @@ Examples:
   sootprint push artifacts/digits me/digits --private
 
 Environment:
-  SOOTPRINT_REPOSITORY              the repository where none is named
+  SOOTPRINT_REPOSITORY              the default repository
   HF_TOKEN, HF_TOKEN_PATH, HF_HOME  the token, as for `hf auth login`
   HF_ENDPOINT                       the Hub's address
-  HF_HUB_OFFLINE                    stages the publication and sends nothing
-  SOOTPRINT_RANK                    as for sootprint run; only rank 0 publishes";
+  HF_HUB_OFFLINE                    stage the push without sending it
+  SOOTPRINT_RANK                    as for `sootprint run`; only rank 0 pushes";

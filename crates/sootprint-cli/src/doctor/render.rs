@@ -1,4 +1,4 @@
-//! What the doctor found, for people.
+//! The doctor's report as text.
 
 use std::fmt::{self, Write as _};
 
@@ -7,30 +7,32 @@ use sootprint::{ComponentKind, CrossCheck, LocationSource, MeasurementMethod};
 use super::{DoctorComponent, DoctorGpu, DoctorReport, DoctorSource, DoctorSourceState};
 use crate::wrap::wrap_titled;
 
-/// As NVIDIA documents it: two views of one sensor should not lie further apart than the sensor from the truth.
+/// The accuracy that NVIDIA documents for the sensor: two readings of it should not differ by more.
 const SENSOR_TOLERANCE: f64 = 0.05;
 
-/// Where the texts begin.
+/// The column where the text starts.
 const TEXT_COLUMN: usize = 13;
 
 impl fmt::Display for DoctorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Sources")?;
         self.sources.iter().try_for_each(|source| f.write_str(&render_source(source)))?;
-        if !self.boards.is_empty() {
-            writeln!(f, "Boards")?;
+        if !self.gpus.is_empty() {
+            writeln!(f, "GPUs")?;
         }
-        for (index, gpu) in self.boards.iter().enumerate() {
+        for (index, gpu) in self.gpus.iter().enumerate() {
             f.write_str(&render_gpu(index, gpu))?;
         }
-        writeln!(f, "Power, a mean over {:.1} s", self.measured_s)?;
+        writeln!(f, "Power, mean over {:.1} s", self.measured_s)?;
         if self.components.is_empty() {
-            writeln!(f, "  nothing can be measured")?;
+            writeln!(f, "  no component can be measured")?;
         }
         for component in &self.components {
-            f.write_str(&render_component(component, &self.boards))?;
+            f.write_str(&render_component(component, &self.gpus))?;
         }
-        self.checks.iter().try_for_each(|checks| f.write_str(&render_checks(checks)))?;
+        if let Some(checks) = &self.checks {
+            f.write_str(&render_checks(checks))?;
+        }
         writeln!(f, "Accounting")?;
         f.write_str(&self.render_accounting())?;
         writeln!(f, "Hub")?;
@@ -47,19 +49,19 @@ impl DoctorReport {
         let grid = &self.grid;
         let origin = match grid.origin {
             LocationSource::Environment => "place or intensity from the environment",
-            LocationSource::CloudMetadata => "the cloud that the machine is in",
-            LocationSource::TimeZone => "a guess from the machine's time zone",
-            LocationSource::Unknown => "nobody said where the machine is; set SOOTPRINT_PLACE",
+            LocationSource::CloudMetadata => "cloud metadata",
+            LocationSource::TimeZone => "guessed from the time zone",
+            LocationSource::Unknown => "location unknown; set SOOTPRINT_PLACE",
             _ => "place or intensity from the settings",
         };
-        let mut figure = format!("{} ({} to {})", grid.intensity, grid.low, grid.high);
+        let mut intensity = format!("{} ({} to {})", grid.intensity, grid.low, grid.high);
         if let Some(year) = grid.year {
-            // Writing to a String does not fail.
-            let _ = write!(figure, " in {year}");
+            // Writing to a String cannot fail.
+            let _ = write!(intensity, " in {year}");
         }
         let lines = [
             ("place", grid.place.as_deref().unwrap_or("unknown").to_owned()),
-            ("intensity", format!("{figure}; {}", grid.source)),
+            ("intensity", format!("{intensity}; {}", grid.source)),
             ("origin", origin.to_owned()),
             ("PUE", format!("{:.2} ({})", self.pue, self.pue_origin)),
         ];
@@ -79,8 +81,8 @@ impl DoctorReport {
 fn render_source(source: &DoctorSource) -> String {
     let state = match source.state {
         DoctorSourceState::Ready => "ready",
-        DoctorSourceState::Partial => "reads a part",
-        DoctorSourceState::Absent => "reads nothing",
+        DoctorSourceState::Partial => "partial",
+        DoctorSourceState::Absent => "unavailable",
     };
     let problems = source.problems.iter().map(|problem| wrap_titled("", TEXT_COLUMN, problem));
     wrap_titled(&format!("  {}", source.name), TEXT_COLUMN, state) + &problems.collect::<String>()
@@ -92,8 +94,8 @@ fn render_gpu(index: usize, gpu: &DoctorGpu) -> String {
     let address = format!("PCI {}{}", gpu.pci, numbers.collect::<String>());
     let limit = gpu.limit_w.map_or_else(String::new, |limit| format!("limit {limit}, "));
     let counter = match gpu.tick_s {
-        Some(tick) => format!("{limit}counter ticks every {:.0} ms", tick * 1e3),
-        None => format!("{limit}no counter was seen to tick"),
+        Some(tick) => format!("{limit}energy counter ticks every {:.0} ms", tick * 1e3),
+        None => format!("{limit}no ticking energy counter"),
     };
     let facts = [gpu.uuid.as_str(), &address, &counter].map(|fact| wrap_titled("", TEXT_COLUMN, fact));
     wrap_titled(&format!("  {index}"), TEXT_COLUMN, &gpu.name) + &facts.concat()
@@ -104,26 +106,26 @@ fn render_component(component: &DoctorComponent, gpus: &[DoctorGpu]) -> String {
     let power = component.mean_w.map_or_else(|| "no reading".to_owned(), |power| power.to_string());
     let method = component.method.map_or("not measured", MeasurementMethod::as_str);
     let mut line = format!("  {kind:<11}{power:<12}{method:<14}{}", component.name);
-    // Boards of one machine often share a name.
+    // GPUs of one machine often share a name.
     if component.kind == ComponentKind::Gpu
         && let Some(index) = gpus.iter().position(|gpu| gpu.uuid == component.id)
     {
-        line += &format!(" (board {index})");
+        line += &format!(" (GPU {index})");
     }
     let note = component.note.iter().map(|note| wrap_titled("", TEXT_COLUMN, note));
     line + "\n" + &note.collect::<String>()
 }
 
 fn render_checks(checks: &[CrossCheck]) -> String {
-    let mut text = "Energy counters beside power readings\n".to_owned();
+    let mut text = "Energy counters compared with power readings\n".to_owned();
     if checks.is_empty() {
-        text += "  no counter ticked on a board that tells its power\n";
+        text += "  no GPU with power readings has a ticking energy counter\n";
     }
     for check in checks {
         let verdict = match check.relative_difference() {
             Some(difference) if difference.abs() <= SENSOR_TOLERANCE => "agree",
-            Some(_) => "DIFFER: trust neither before the driver is updated or the board looked at",
-            None => "no power was told",
+            Some(_) => "MISMATCH: update the driver or check the GPU",
+            None => "no power reading",
         };
         text += &format!("  {} ({})\n", check.name, check.id);
         let figures = format!(

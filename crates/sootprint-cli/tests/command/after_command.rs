@@ -1,4 +1,4 @@
-//! Card and publication after the command: done for what succeeded, and never at the cost of the exit status.
+//! Card and push after the command: only for a successful command, and without changing the exit status.
 
 use std::fs;
 use std::io::Read as _;
@@ -43,7 +43,7 @@ fn failed_command_leaves_card_untouched() {
     let sandbox = TestSandbox::new();
     let output = sandbox.run(&CARD_OPTIONS, "exit 3");
     assert_eq!(status(&output), Some(3));
-    assert!(stderr(&output).contains("no card is written"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("card not written"), "{}", stderr(&output));
     assert!(!sandbox.path("README.md").exists());
 }
 
@@ -54,7 +54,7 @@ fn unwritable_card_is_reported() {
     let output = sandbox.run(&CARD_OPTIONS, "exit 0");
     assert_eq!(status(&output), Some(0));
     assert!(
-        stderr(&output).contains("sootprint: the card is not written: README.md: line 3"),
+        stderr(&output).contains("sootprint: card not written: README.md: line 3"),
         "{}",
         stderr(&output)
     );
@@ -63,14 +63,14 @@ fn unwritable_card_is_reported() {
 #[test]
 fn failed_push_suggests_next_step() {
     let sandbox = TestSandbox::new();
-    // A port where nobody listens: it was free a moment ago.
+    // A port without a listener: it was free a moment ago.
     let endpoint = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     let mut command = push_command(&sandbox, &endpoint);
     let output = with_timeout("the failure", move || command.output().unwrap());
     assert_eq!(status(&output), Some(0));
     let message = stderr(&output);
     assert!(
-        message.contains("sootprint: nothing is published: no answer from the Hub at http://127.0.0.1"),
+        message.contains("sootprint: nothing pushed: no answer from the Hub at http://127.0.0.1"),
         "{message}"
     );
     assert!(message.contains("HF_ENDPOINT"), "{message}");
@@ -83,8 +83,8 @@ fn signal_during_push_keeps_status() {
     let hub = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = push_command(&sandbox, &format!("http://{}", hub.local_addr().unwrap()));
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    // The Hub is asked and never answers.
-    let connection = with_timeout("the publication", move || {
+    // The server accepts the request and never responds.
+    let connection = with_timeout("the push", move || {
         let (mut connection, _) = hub.accept().unwrap();
         assert!(connection.read(&mut [0; 1]).unwrap() > 0);
         connection
@@ -96,7 +96,7 @@ fn signal_during_push_keeps_status() {
     assert_eq!(sandbox.report_json(&[])["run"]["outcome"], "completed");
 }
 
-/// A run that saves weights and publishes them at the address.
+/// A run that saves weights and pushes them to the endpoint.
 fn push_command(sandbox: &TestSandbox, endpoint: &str) -> Command {
     let script = r#"printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
     let arguments =

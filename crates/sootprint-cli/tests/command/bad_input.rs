@@ -1,4 +1,4 @@
-//! Whatever is wrong: a clear error on stderr, nothing on stdout, and nothing overwritten.
+//! Invalid input: an error on stderr, nothing on stdout, and no file overwritten.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::sandbox::{TestSandbox, status, stderr};
 
 const CARD: &str = "---\nlicense: mit\n---\n# Mine\n";
 
-/// A room with a finished run in `out`, and files of every wrong kind.
+/// A sandbox with a finished run in `out`, and an invalid file of each kind.
 fn invalid_input_sandbox() -> TestSandbox {
     let sandbox = TestSandbox::new();
     let output = sandbox.run(&["--out", "out", "--pre-training"], "exit 0");
@@ -29,7 +29,7 @@ fn invalid_input_sandbox() -> TestSandbox {
 fn invalid_input_fails_without_changes() {
     let sandbox = invalid_input_sandbox();
     for (words, expected, reason) in [
-        // Wrong arguments.
+        // Invalid arguments.
         ("", 2, "Usage"),
         ("measure", 2, "unrecognized subcommand"),
         ("report", 2, "DIR"),
@@ -48,16 +48,16 @@ fn invalid_input_fails_without_changes() {
         ("push out", 2, "SOOTPRINT_REPOSITORY"),
         ("run --pre-training --push -- true", 2, "SOOTPRINT_REPOSITORY"),
         ("completions cmd.exe", 2, "bash"),
-        // Files that are missing.
-        ("report nowhere", 1, "no run was recorded in nowhere"),
+        // Missing files.
+        ("report nowhere", 1, "no run recorded in nowhere"),
         ("verify nowhere", 1, "nowhere/footprint.json"),
-        ("push nowhere me/digits", 1, "no run was recorded in nowhere"),
+        ("push nowhere me/digits", 1, "no run recorded in nowhere"),
         ("card write README.md --footprint nowhere.json", 1, "nowhere.json"),
         ("card show nowhere.md", 1, "nowhere.md"),
         ("card check nowhere.md", 1, "nowhere.md"),
         ("report out --plot nowhere/power.png", 1, "power"),
         ("man march", 1, "march"),
-        // Files of another kind.
+        // Invalid files.
         ("card write README.md --footprint foreign.json", 1, "foreign.json"),
         ("card write README.md --footprint words.json", 1, "words.json"),
         ("card write README.md --footprint future.json", 1, "sootprint/2"),
@@ -71,7 +71,8 @@ fn invalid_input_fails_without_changes() {
         let message = stderr(&output);
         assert_eq!(status(&output), Some(expected), "{words}: {message}");
         assert!(message.contains(reason), "{words}: {message}");
-        // A report is made before it is plotted.
+        assert!(message.matches("os error").count() <= 1, "the cause is repeated: {message}");
+        // The report is printed before the plot is written.
         assert!(output.stdout.is_empty() || words.contains("--plot nowhere"), "{words}");
     }
     assert_eq!(fs::read_to_string(sandbox.path("README.md")).unwrap(), CARD);

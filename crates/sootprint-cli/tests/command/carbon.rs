@@ -1,4 +1,4 @@
-//! Places, series, settings files, and estimates on the command line.
+//! Places, series, settings files and estimates.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ fn grid_shows_source_year_and_scope() {
         String::from_utf8(output.stdout).unwrap(),
         "Ashburn, Northern Virginia, United States (aws:us-east-1)\n  \
            intensity  270.5 g CO2e/kWh (229.9 g CO2e/kWh to 341.1 g CO2e/kWh) in 2023\n  \
-           counts     the stack only, of what is generated\n  \
+           counts     direct emissions of the electricity generated\n  \
            grid       EGRID-SRVC\n  \
            source     US EPA eGRID2023; of SERC Virginia/Carolina, United States, the\n             \
              region's part of the country\n  \
@@ -159,9 +159,9 @@ fn unavailable_provider_fails_before_run() {
     assert_eq!((status(&output), output.stdout.is_empty()), (Some(125), true));
     assert!(stderr(&output).contains("ELECTRICITYMAPS_TOKEN"), "{}", stderr(&output));
     let mut command = sandbox.sootprint_command(&["run", "--out", "out", "--", "sh", "-c", "exit 0"]);
-    let output = command.env("SOOTPRINT_LIVE", "nobody").output().unwrap();
+    let output = command.env("SOOTPRINT_LIVE", "unknown").output().unwrap();
     assert!(
-        stderr(&output).contains("sootprint: SOOTPRINT_LIVE, or `provider` in sootprint.toml, is `nobody`"),
+        stderr(&output).contains("sootprint: unknown provider `unknown` in SOOTPRINT_LIVE"),
         "{}",
         stderr(&output)
     );

@@ -1,4 +1,4 @@
-//! Cards by hand: written, shown, checked.
+//! `card write`, `card show` and `card check`.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::sandbox::{TestSandbox, status, stderr, stdout};
 
-/// A room with a footprint of a run that lost a board.
+/// A sandbox with the footprint of a run that lost a GPU.
 fn sandbox_with_footprint() -> TestSandbox {
     let sandbox = TestSandbox::new();
     fs::write(sandbox.path("footprint.json"), include_str!("../../../sootprint-report/tests/sample.json"))
@@ -21,9 +21,9 @@ fn card_is_written_shown_and_valid() {
     let write = ["card", "write", "README.md", "--footprint", "footprint.json", "--no-picture"];
     let output = sandbox.output(&write);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
-    assert_eq!(stdout(&output), "README.md is new and has the emissions\n");
-    assert_eq!(stderr(&output), "sootprint: it names me/digits-base as its base model\n");
-    assert_eq!(stdout(&sandbox.output(&write)), "README.md had these emissions already\n");
+    assert_eq!(stdout(&output), "created README.md with the emissions\n");
+    assert_eq!(stderr(&output), "sootprint: added the base model me/digits-base to the card\n");
+    assert_eq!(stdout(&sandbox.output(&write)), "README.md already has these emissions\n");
 
     assert_snapshot!(stdout(&sandbox.output(&["card", "show", "README.md"])), @"
     emissions               35.36 g CO2e
@@ -44,8 +44,7 @@ fn card_is_written_shown_and_valid() {
     geographical_location   France
     hardware_used           1 x NVIDIA H200
     energy_consumed         0.8
-    Hub     the model has the tag co2_eq_emissions, by which it is found; filters by
-            emissions compare 35.36 g of CO2e
+    Hub     tagged co2_eq_emissions; emission filters compare 35.36 g CO2e
     ");
 }
 
@@ -59,14 +58,13 @@ fn misread_values_fail_with_location() {
     assert_snapshot!(stdout(&output), @"
     emissions               0.5 kg
     geographical_location   no
-    Hub     the model has the tag co2_eq_emissions, by which it is found; filters by
-            emissions compare 0.5 g of CO2e
+    Hub     tagged co2_eq_emissions; emission filters compare 0.5 g CO2e
     Fault   line 3, column 14: the Hub's filter reads `emissions: 0.5 kg` as 0.5 g:
             units other than grams are ignored; write 500
     Fault   line 4, column 26: Python reads `geographical_location: no` as the
             boolean False; put the text in quotes
     ");
-    assert_eq!(stderr(&output), "sootprint: README.md: 2 values are misread\n");
+    assert_eq!(stderr(&output), "sootprint: README.md: the Hub misreads 2 values\n");
 
     let output = sandbox.output(&["card", "check", "README.md", "--json"]);
     assert_eq!(status(&output), Some(1));
@@ -76,19 +74,19 @@ fn misread_values_fail_with_location() {
         (&false.into(), &500.0.into(), &0.5.into())
     );
     assert_eq!(found["findings"][1]["at"], serde_json::json!({"line": 4, "column": 26}));
-    assert_eq!(fs::read_to_string(sandbox.path("README.md")).unwrap(), card, "it is only looked at");
+    assert_eq!(fs::read_to_string(sandbox.path("README.md")).unwrap(), card, "check does not write");
 }
 
 #[test]
 fn card_without_emissions_is_valid() {
     let sandbox = TestSandbox::new();
     fs::write(sandbox.path("README.md"), "---\nlicense: mit\n---\n").unwrap();
-    assert_eq!(stdout(&sandbox.output(&["card", "show", "README.md"])), "README.md names no emissions\n");
+    assert_eq!(stdout(&sandbox.output(&["card", "show", "README.md"])), "README.md has no emissions\n");
     assert_eq!(stdout(&sandbox.output(&["card", "show", "README.md", "--json"])), "null\n");
     let output = sandbox.output(&["card", "check", "README.md"]);
     assert_eq!(
         (status(&output), stdout(&output)),
-        (Some(0), "README.md names no emissions, and so the Hub shows none\n".to_owned())
+        (Some(0), "README.md has no emissions, so the Hub shows none\n".to_owned())
     );
 }
 

@@ -1,10 +1,10 @@
-//! Reports as pictures and tables.
+//! Charts, plots and CSV tables of `report`.
 
 use std::fs;
 
 use crate::sandbox::{TestSandbox, WATTS, status, stderr, stdout};
 
-/// A room with a run of two seconds, so that its power has a course.
+/// A sandbox with a run of two seconds, long enough for power over time.
 fn sandbox_with_run() -> TestSandbox {
     let sandbox = TestSandbox::new();
     let output = sandbox.run(&["--out", "out", "--pre-training"], "sleep 2");
@@ -18,7 +18,7 @@ fn report_draws_and_plots_power() {
     let output = sandbox.output(&["report", "out", "--plot", "power.png"]);
     let text = stdout(&output);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
-    // A script of one component draws the same all the time.
+    // The scripted power is constant.
     let full = "█".repeat(72);
     assert!(text.contains(&format!("Power   {full}\n")) && text.contains("up to 100.0 W"), "{text}");
     assert!(text.contains(&format!("Parts   CPU      {} 100.0 %", "█".repeat(40))), "{text}");
@@ -28,7 +28,7 @@ fn report_draws_and_plots_power() {
     assert!(plotted.starts_with(b"\x89PNG"));
     let write = ["card", "write", "README.md", "--footprint", "out"];
     assert_eq!(status(&sandbox.output(&write)), Some(0));
-    assert!(plotted == fs::read(sandbox.path("sootprint.png")).unwrap(), "it is the card's picture");
+    assert!(plotted == fs::read(sandbox.path("sootprint.png")).unwrap(), "equals the plot of the card");
 }
 
 #[test]

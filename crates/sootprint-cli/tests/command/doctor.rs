@@ -1,4 +1,4 @@
-//! What the doctor finds, and which warnings a run shows.
+//! `sootprint doctor`, and the warnings of a run.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn doctor_json_has_sources_and_power() {
     assert_eq!(nvml["state"], "absent");
     let problem = nvml["problems"][0].as_str().unwrap();
     assert!(problem.contains(MISSING_NVML) && problem.contains("SOOTPRINT_NVML"), "{problem}");
-    // A machine with counters for all of it has no need of the model.
+    // A machine with counters for every component does not use the model.
     assert!(
         sources.iter().any(|source| source["name"] == "model" || source["name"] == "RAPL"),
         "{sources:?}"
@@ -42,10 +42,10 @@ fn doctor_text_names_problems() {
     let output = sandbox.sootprint_command(&["doctor"]).env("SOOTPRINT_PLACE", "Atlantis").output().unwrap();
     assert_eq!(status(&output), Some(0));
     let text = String::from_utf8_lossy(&output.stdout);
-    for part in ["NVML", "100.0 W", "nobody said where the machine is", "PUE", "Atlantis"] {
+    for part in ["NVML", "100.0 W", "location unknown", "PUE", "Atlantis"] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    assert!(output.stderr.is_empty(), "all of it is in the report: {}", stderr(&output));
+    assert!(output.stderr.is_empty(), "warnings belong in the report: {}", stderr(&output));
 }
 
 #[cfg(target_os = "linux")]
@@ -76,13 +76,13 @@ fn doctor_check_compares_counter_and_power() {
     let output = command.env("SOOTPRINT_NVML", library).output().unwrap();
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     let text = String::from_utf8_lossy(&output.stdout);
-    let (_, check) = text.split_once("Energy counters beside power readings\n").unwrap();
+    let (_, check) = text.split_once("Energy counters compared with power readings\n").unwrap();
     let [gpu, figures, verdict] = check.lines().take(3).collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert_eq!(gpu, "  NVIDIA H200 (GPU-aaaaaaaa-0000-0000-0000-000000000000)");
     assert!(figures.starts_with("    counter "), "{figures}");
     let (_, tick) = figures.split_once("a tick every ").unwrap();
     let tick: f64 = tick.trim_end_matches(" ms").parse().unwrap();
-    // A busy machine reads late.
+    // Reads are late on a busy machine.
     assert!((18.0..=40.0).contains(&tick), "{figures}");
     assert_eq!(verdict, "    agree");
 }
@@ -105,11 +105,11 @@ fn doctor_lists_gpus_and_token_source() {
         String::from_utf8(output.stdout).unwrap()
     };
     let text = doctor(&["doctor"]);
-    let (_, gpu) = text.split_once("\nBoards\n  0          NVIDIA H200\n").unwrap();
+    let (_, gpu) = text.split_once("\nGPUs\n  0          NVIDIA H200\n").unwrap();
     let facts: Vec<&str> = gpu.lines().take(3).map(str::trim).collect();
     assert_eq!(facts[..2], [uuid, "PCI 00000000:07:00.0, CUDA 0"]);
-    assert!(facts[2].starts_with("limit 700.0 W, counter ticks every "), "{facts:?}");
-    assert!(text.contains("NVIDIA H200 (board 0)"), "{text}");
+    assert!(facts[2].starts_with("limit 700.0 W, energy counter ticks every "), "{facts:?}");
+    assert!(text.contains("NVIDIA H200 (GPU 0)"), "{text}");
     assert!(text.contains("\n  token      found in HF_TOKEN\n") && !text.contains("hf_secret"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 

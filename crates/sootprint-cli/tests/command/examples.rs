@@ -1,4 +1,4 @@
-//! Every example of the README, of the pages in docs and of `--help` runs as it stands there.
+//! Every example in the README, in docs and in `--help` runs as written.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -27,9 +27,9 @@ const SUBCOMMANDS: [&str; 11] = [
 fn documented_examples_run() {
     let (sandbox, hub) = (sandbox_with_models(), FakeHub::start().unwrap());
     let examples = examples(&sandbox);
-    assert!(examples.len() > 30, "where are they? {examples:?}");
+    assert!(examples.len() > 30, "too few examples: {examples:?}");
     for (origin, example) in &examples {
-        // What an example needs lies there; what it changes, the next one may change again.
+        // The examples share one folder, so they run in the order of the documents.
         let mut command = sandbox.sootprint_command(&[]);
         let variables: Vec<_> = command
             .get_envs()
@@ -47,16 +47,16 @@ fn documented_examples_run() {
         let message = stderr(&output);
         assert_eq!(status(&output), Some(0), "{origin}: {example}\n{message}{}", stdout(&output));
         assert!(
-            !message.contains("nothing is published") && !message.contains("not written"),
+            !message.contains("nothing pushed") && !message.contains("not written"),
             "{example}\n{message}"
         );
     }
 }
 
-/// Saves a model where it is measured.
+/// Saves a model in the folder of the run.
 const TRAINING_SCRIPT: &str = "#!/bin/sh\nprintf weights > \"$SOOTPRINT_RUN_DIR/model.safetensors\"\n";
 
-/// The lines of code blocks and of helps that call the command, each once.
+/// The lines in code blocks and help texts that call the command, without duplicates.
 fn examples(sandbox: &TestSandbox) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
@@ -88,22 +88,22 @@ fn examples(sandbox: &TestSandbox) -> Vec<(String, String)> {
     found
 }
 
-/// From the command's name on, when the line calls it: launchers and variables may stand in front, and a `$`.
+/// The call of the command in a line, if there is one. Launchers, variables and a `$` may precede it.
 fn extract_call(line: &str) -> Option<String> {
     let line = line.trim().trim_start_matches("$ ");
-    let in_front = |before: &str| {
+    let is_prefix = |before: &str| {
         before.is_empty()
             || before.starts_with("srun ")
             || before.starts_with("mpirun ")
             || before.contains("SOOTPRINT_")
     };
-    let (at, _) = line.match_indices("sootprint ").find(|(at, _)| in_front(&line[..*at]))?;
+    let (at, _) = line.match_indices("sootprint ").find(|(at, _)| is_prefix(&line[..*at]))?;
     let is_call = line[at..].split_whitespace().nth(1).is_some_and(|word| SUBCOMMANDS.contains(&word));
-    // The synopses of a page are no examples.
+    // Synopses are no examples.
     (is_call && !line.contains(['[', '…']) && !line.contains("DIR")).then(|| line[at..].to_owned())
 }
 
-/// A room with what the examples name: trained models, a card, scripts.
+/// A sandbox with the files that the examples use: trained models, a card, scripts.
 fn sandbox_with_models() -> TestSandbox {
     let sandbox = TestSandbox::new();
     fs::create_dir_all(sandbox.path("bin")).unwrap();

@@ -1,4 +1,4 @@
-//! The exit status is the command's own, or says why there is none.
+//! The exit status is the command's own, or the reason why it did not run.
 
 use std::fs;
 use std::process::Stdio;

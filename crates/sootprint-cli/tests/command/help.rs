@@ -1,8 +1,10 @@
-//! Help, version, completions, the manual page, and how the command looks in a terminal.
+//! Help, version, completions, the manual page, and colours.
 
 use crate::sandbox::{TestSandbox, status, stderr, stdout};
 
-const SUBCOMMANDS: [&str; 13] = [
+/// All subcommands; the empty one is the command itself.
+pub(crate) const SUBCOMMANDS: [&str; 14] = [
+    "",
     "run",
     "estimate",
     "report",
@@ -21,7 +23,7 @@ const SUBCOMMANDS: [&str; 13] = [
 #[test]
 fn help_has_example_and_fits_terminal() {
     let sandbox = TestSandbox::new();
-    for subcommand in SUBCOMMANDS.iter().chain(&[""]) {
+    for subcommand in SUBCOMMANDS {
         let words: Vec<&str> = subcommand.split_whitespace().chain(["--help"]).collect();
         let output = sandbox.output(&words);
         let help = stdout(&output);
@@ -36,11 +38,24 @@ fn help_has_example_and_fits_terminal() {
 }
 
 #[test]
+fn short_help_fits_screen() {
+    let sandbox = TestSandbox::new();
+    for subcommand in SUBCOMMANDS {
+        let words: Vec<&str> = subcommand.split_whitespace().chain(["-h"]).collect();
+        let help = stdout(&sandbox.output(&words));
+        let lines = help.lines().count();
+        assert!(lines <= 40, "{subcommand}: {lines} lines\n{help}");
+        let about = help.lines().next().unwrap();
+        assert!(help.starts_with(&format!("{about}\n\nUsage:")), "{subcommand}: summary in one line: {help}");
+    }
+}
+
+#[test]
 fn version_names_commit() {
     let output = TestSandbox::new().output(&["--version"]);
     let version = stdout(&output);
     let rest = version.strip_prefix(concat!("sootprint ", env!("CARGO_PKG_VERSION"))).unwrap();
-    // A copy of the source without its history has no commit to name.
+    // A copy of the source without its history has no commit.
     let is_commit = |text: &str| text.len() >= 9 && text.chars().all(|it| it.is_ascii_hexdigit());
     let commit = rest.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
     assert!(rest == "\n" || commit.is_some_and(is_commit), "{version}");
@@ -88,7 +103,7 @@ fn colours_follow_terminal_and_environment() {
     assert_eq!(stdout(&refused), stdout(&plain));
 }
 
-/// libc, libm and `libgcc_s` are in every Debian, however small; anything else would be a package to install first.
+/// libc, libm and `libgcc_s` are in every Debian image; any other library would be a package to install first.
 #[cfg(target_os = "linux")]
 #[test]
 fn binary_needs_only_base_libraries() {

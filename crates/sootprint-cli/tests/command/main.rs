@@ -1,12 +1,13 @@
-//! The command as its users run it: the real binary on a scripted power source and the real clock.
+//! Tests of the real binary, with a scripted power source and the real clock.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests may fail them")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers may panic")]
 
 mod after_command;
 mod bad_input;
 mod carbon;
 mod cards;
 mod charts;
+mod docs;
 mod doctor;
 mod examples;
 mod exit_status;

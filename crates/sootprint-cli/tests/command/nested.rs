@@ -1,4 +1,4 @@
-//! A training that uses sootprint itself, inside the command: two real processes, one meter.
+//! A training that uses the sootprint library inside `sootprint run`: two real processes, one sampler.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -11,10 +11,10 @@ use sootprint::{Footprint, Run};
 
 use crate::sandbox::{RunningCommand, TestSandbox, WATTS, status, stderr, with_timeout};
 
-/// Two epochs, and in the second a word on the descriptor 3 and one from the standard input. This program is started
-/// again for it, by the command that is measured.
+/// Two epochs; the second writes `started` to file descriptor 3 and waits for a line on stdin. The measured command
+/// starts this test binary again to run it.
 #[test]
-#[ignore = "a part of the other tests, in a process of its own"]
+#[ignore = "run by the other tests in a separate process"]
 fn nested_training() {
     let run = Run::fine_tuning("training", "me/base").start();
     println!("attached: {}", run.is_nested());
@@ -23,7 +23,7 @@ fn nested_training() {
         run.add_samples(10);
         std::thread::sleep(Duration::from_millis(20));
         if epoch == 2 {
-            // Whoever is killed now has said all of this.
+            // Flushed, so that a kill from here on loses none of this.
             assert!(run.handle().flush(Duration::from_secs(60)));
             let message = format!("started\n{}\n", std::process::id());
             OpenOptions::new().write(true).open("/dev/fd/3").unwrap().write_all(message.as_bytes()).unwrap();
@@ -33,7 +33,7 @@ fn nested_training() {
     let _ = run.finish();
 }
 
-/// A line of the shell that runs the training. What the tests' harness prints is nobody's business.
+/// A shell line that runs the training, with the output of the test harness in a file.
 const TRAINING_COMMAND: &str =
     r#""$TRAINING" --ignored --exact nested::nested_training --nocapture >training.txt"#;
 
@@ -44,19 +44,19 @@ fn measured_command(sandbox: &TestSandbox, script: &str) -> Command {
     command
 }
 
-/// Ends the standard input, and with it what waits for a word.
+/// Closes stdin, which ends the process that waits for a line.
 fn close_stdin_and_wait(running: &mut RunningCommand) {
     drop(running.child.stdin.take());
     assert!(running.wait_for_exit().success());
 }
 
-/// Number and completeness of each epoch.
+/// The number and completeness of each epoch.
 fn epoch_completion(footprint: &Value) -> Vec<(u64, bool)> {
     let epochs = footprint["epochs"].as_array().unwrap();
     epochs.iter().map(|it| (it["epoch"].as_u64().unwrap(), it["completed"].as_bool().unwrap())).collect()
 }
 
-/// Every joule of the scripted machine is there once, over the whole and over each epoch.
+/// Asserts that each joule of the scripted machine is counted once, in total and per epoch.
 fn assert_counted_once(footprint: &Value) {
     let is_near = |section: &Value, joules: &str| {
         let (joules, seconds) = (section[joules].as_f64().unwrap(), section["duration_s"].as_f64().unwrap());
@@ -88,7 +88,7 @@ fn nested_training_is_counted_once() {
     assert_eq!(epoch_completion(&inner), [(1, true), (2, true)]);
     assert_counted_once(&inner);
     assert!(inner["energy"]["total_j"].as_f64() <= outer["energy"]["total_j"].as_f64());
-    assert!(!sandbox.path("training/sootprint").exists(), "it keeps no record of its own");
+    assert!(!sandbox.path("training/sootprint").exists(), "the nested run writes no ledger");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn killed_training_leaves_epoch_incomplete() {
 #[test]
 fn first_nested_rank_reports_epochs() {
     let sandbox = TestSandbox::new();
-    // The second one comes to its end whenever it likes.
+    // The second rank ends at any time.
     let ranks = format!(
         "export SOOTPRINT_WORLD_SIZE=2; (export SOOTPRINT_RANK=1; {TRAINING_COMMAND}) 3>/dev/null </dev/null & \
          SOOTPRINT_RANK=0 {TRAINING_COMMAND}; wait"
@@ -140,7 +140,7 @@ fn kill_child_ends_command_with_sootprint() {
     let words = ["run", "--kill-child", "--out", "out", "--", "sh", "-c", script];
     let mut running = sandbox.start(sandbox.sootprint_command(&words));
     kill_process(Pid::from_child(&running.child), Signal::KILL).unwrap();
-    // Its output ends with it, and it has said nothing more.
+    // Its output ends, and it has printed nothing more.
     assert_eq!(running.read_line(), "");
     assert!(!running.wait_for_exit().success());
 }

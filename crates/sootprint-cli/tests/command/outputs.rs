@@ -1,4 +1,4 @@
-//! Whole outputs, as they stand in a terminal: of a run that was recorded once, and of one that is measured here.
+//! Snapshots of whole outputs: of a recorded run, and of one measured here.
 
 use std::fs;
 use std::path::Path;
@@ -7,8 +7,8 @@ use insta::assert_snapshot;
 
 use crate::sandbox::{TestSandbox, status, stderr, stdout};
 
-/// A room with a run of seven seconds in `digits`, which a script of two components drew, and its weights.
-fn sandbox_with_recorded_run() -> TestSandbox {
+/// A sandbox with weights and a recorded run of seven seconds in `digits`, from a script with two components.
+pub(crate) fn sandbox_with_recorded_run() -> TestSandbox {
     let sandbox = TestSandbox::new();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded");
     fs::create_dir_all(sandbox.path("digits/sootprint")).unwrap();
@@ -19,7 +19,7 @@ fn sandbox_with_recorded_run() -> TestSandbox {
     sandbox
 }
 
-/// What stands on stdout; nothing else may have been said.
+/// The stdout of a successful command that prints nothing on stderr.
 fn stdout_of(sandbox: &TestSandbox, words: &[&str]) -> String {
     let output = sandbox.output(words);
     assert_eq!((status(&output), stderr(&output)), (Some(0), String::new()), "{words:?}");
@@ -57,7 +57,7 @@ fn report_text_and_csv_output() {
 fn card_and_verify_output() {
     let sandbox = sandbox_with_recorded_run();
     let write = ["card", "write", "digits/README.md", "--footprint", "digits", "--no-picture"];
-    assert_snapshot!(stdout_of(&sandbox, &write), @"digits/README.md is new and has the emissions");
+    assert_snapshot!(stdout_of(&sandbox, &write), @"created digits/README.md with the emissions");
     assert_snapshot!(stdout_of(&sandbox, &["card", "check", "digits/README.md"]), @"
     emissions               0.0431
     source                  sootprint 0.1 (GPU, CPU counter)
@@ -65,10 +65,9 @@ fn card_and_verify_output() {
     geographical_location   France
     hardware_used           1 x Scripted H200
     energy_consumed         0.001039084
-    Hub     the model has the tag co2_eq_emissions, by which it is found; filters by
-            emissions compare 0.0431 g of CO2e
+    Hub     tagged co2_eq_emissions; emission filters compare 0.0431 g CO2e
     ");
-    assert_snapshot!(stdout_of(&sandbox, &["verify", "digits"]), @"00001-20261126T023344Z-415d is what its ledgers say");
+    assert_snapshot!(stdout_of(&sandbox, &["verify", "digits"]), @"00001-20261126T023344Z-415d matches its ledgers");
     assert_snapshot!(stdout_of(&sandbox, &["verify", "digits", "--json"]), @r#"
     {
       "run": "00001-20261126T023344Z-415d",
@@ -109,7 +108,7 @@ fn estimate_and_grid_output() {
     assert_snapshot!(stdout_of(&sandbox, &["grid", "Quebec, Canada", "--year", "2024"]), @"
     Quebec, Canada (CA-QC)
       intensity  2.6 g CO2e/kWh (2.2 g CO2e/kWh to 33.0 g CO2e/kWh) in 2024
-      counts     the stack only, of what is used, with imports
+      counts     direct emissions of the electricity consumed
       grid       CA-QC
       source     Environment and Climate Change Canada, emission factors v4.0
     ");
@@ -130,7 +129,7 @@ fn run_summary_output() {
     ");
 }
 
-/// Each figure as `#`, and one blank where the columns depend on it.
+/// Replaces each number by `#` and collapses blanks, because the columns depend on the numbers.
 fn mask_numbers(text: &str) -> String {
     let word = |word: &str| {
         let is_figure = word.chars().next().is_some_and(|it| it.is_ascii_digit() || it == '(')

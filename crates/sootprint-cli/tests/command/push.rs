@@ -1,4 +1,4 @@
-//! Publishing a folder by hand.
+//! `sootprint push` against a fake Hub.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use fake_hub::{FakeHub, HubFault, HubFaultKind};
 
 use crate::sandbox::{TestSandbox, status, stderr, with_timeout};
 
-/// A room with a finished run and weights in `out`.
+/// A sandbox with a finished run and weights in `out`.
 fn sandbox_with_weights() -> TestSandbox {
     let sandbox = TestSandbox::new();
     let script = r#"printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
@@ -21,7 +21,7 @@ fn run_push(sandbox: &TestSandbox, hub: &FakeHub, arguments: &[&str]) -> std::pr
         .env("HF_ENDPOINT", hub.endpoint())
         .env("HF_TOKEN", hub.token())
         .env("HF_HOME", sandbox.path("home"));
-    with_timeout("the publication", move || command.output().unwrap())
+    with_timeout("the push", move || command.output().unwrap())
 }
 
 #[test]
@@ -30,14 +30,14 @@ fn folder_is_pushed_once() {
     let output = run_push(&sandbox, &hub, &["--private"]);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     let head = hub.head_commit("me/digits").unwrap();
-    let message = format!("sootprint: published at {}/me/digits in commit {head}\n", hub.endpoint());
+    let message = format!("sootprint: pushed to {}/me/digits in commit {head}\n", hub.endpoint());
     assert_eq!(stderr(&output), message);
     assert_eq!(hub.read_file("me/digits", "main", "model.safetensors").unwrap(), b"weights");
     let card = String::from_utf8(hub.read_file("me/digits", "main", "README.md").unwrap()).unwrap();
     assert!(card.contains("co2_eq_emissions:"), "{card}");
 
     let output = run_push(&sandbox, &hub, &[]);
-    assert!(stderr(&output).contains("everything was at"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("is up to date at commit"), "{}", stderr(&output));
     assert_eq!(hub.head_commit("me/digits").unwrap(), head);
 }
 
@@ -50,7 +50,7 @@ fn dry_run_lists_without_sending() {
     let message = String::from_utf8(output.stdout).unwrap();
     assert!(message.starts_with("me/digits, branch next: Publish weights and footprint ("), "{message}");
     assert!(message.contains("\n  README.md\n  footprint.json\n  model.safetensors\n"), "{message}");
-    assert!(message.ends_with("not published: train.log\n"), "{message}");
+    assert!(message.ends_with("not pushed: train.log\n"), "{message}");
     assert!(hub.head_commit("me/digits").is_err());
 }
 
@@ -65,7 +65,7 @@ fn rejected_push_is_staged_with_hint() {
         message.contains("the token may not write to me/digits") && message.contains("hf auth login"),
         "{message}"
     );
-    assert!(message.contains("it is staged; publish it with `sootprint push out me/digits`"), "{message}");
+    assert!(message.contains("push staged; resume it with `sootprint push out me/digits`"), "{message}");
     assert!(!message.contains(hub.token()), "{message}");
     assert_eq!(status(&run_push(&sandbox, &hub, &[])), Some(0));
 }
@@ -75,10 +75,7 @@ fn pull_request_url_is_printed() {
     let (sandbox, hub) = (sandbox_with_weights(), FakeHub::start().unwrap());
     let output = run_push(&sandbox, &hub, &["--pr", "--card-alone"]);
     let message = stderr(&output);
-    assert!(
-        message.contains(&format!("proposed at {}/me/digits/discussions/1", hub.endpoint())),
-        "{message}"
-    );
+    assert!(message.contains(&format!("opened {}/me/digits/discussions/1", hub.endpoint())), "{message}");
 }
 
 #[test]
@@ -95,7 +92,7 @@ fn hf_defaults_hidden_from_command() {
     command.env("HF_XET_CLIENT_READ_TIMEOUT", "7s");
     let output = with_timeout("the run", move || command.output().unwrap());
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
-    assert!(stderr(&output).contains("published at"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("pushed to"), "{}", stderr(&output));
     let seen = fs::read_to_string(sandbox.path("out/env")).unwrap();
     assert!(seen.contains("HF_XET_CLIENT_READ_TIMEOUT=7s"), "{seen}");
     assert!(

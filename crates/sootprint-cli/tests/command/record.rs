@@ -1,4 +1,4 @@
-//! What a run records, and what the command notices of being measured.
+//! The record of a run, and what the measured command can observe.
 
 use std::fs;
 use std::io::Write as _;
@@ -32,7 +32,7 @@ fn command_streams_are_untouched() {
         message.contains("\nEnergy ") && message.contains("\nCO2e "),
         "the summary is on stderr: {message}"
     );
-    assert!(!message.contains('\r'), "no live line where nobody watches: {message:?}");
+    assert!(!message.contains('\r'), "no status line without a terminal: {message:?}");
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn footprint_json_keeps_schema() {
     let footprint = sandbox.report_json(&[]);
     let file: Value =
         serde_json::from_str(&fs::read_to_string(sandbox.path("out/footprint.json")).unwrap()).unwrap();
-    assert_eq!(footprint, file, "the ledger tells what the run told");
-    assert!(footprint["run"]["training_type"].is_null(), "without a label there is none");
+    assert_eq!(footprint, file, "the footprint rebuilt from the ledger equals the one that the run wrote");
+    assert!(footprint["run"]["training_type"].is_null(), "null without a label");
 
     let types = [
         ("/schema", "text"),

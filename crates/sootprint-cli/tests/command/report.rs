@@ -28,7 +28,11 @@ fn report_selects_newest_named_or_all() {
 
     let output = sandbox.output(&["report", "out", "--run", "another"]);
     assert_eq!(status(&output), Some(1));
-    assert!(stderr(&output).starts_with("sootprint: out has no run another; it has "), "{}", stderr(&output));
+    assert!(
+        stderr(&output).starts_with("sootprint: no run another in out; recorded: "),
+        "{}",
+        stderr(&output)
+    );
     assert!(stderr(&output).contains(&first));
 }
 
@@ -52,7 +56,7 @@ fn folder_without_runs_is_reported() {
         let output = sandbox.output(&["report", dir, "--json"]);
         assert_eq!((status(&output), output.stdout.is_empty()), (Some(1), true));
         assert!(
-            stderr(&output).starts_with(&format!("sootprint: no run was recorded in {dir}; ")),
+            stderr(&output).starts_with(&format!("sootprint: no run recorded in {dir}; ")),
             "{}",
             stderr(&output)
         );
@@ -111,12 +115,12 @@ fn verify_detects_changes_to_resumed_run() {
     let output = sandbox.output(&["verify", "out"]);
     assert!(output.status.success(), "{} {}", String::from_utf8_lossy(&output.stdout), stderr(&output));
     for (file, from, to, difference) in [
-        ("out/footprint.json", "\"attempts\": 2", "\"attempts\": 1", "run.attempts is 1, the ledgers say 2"),
+        ("out/footprint.json", "\"attempts\": 2", "\"attempts\": 1", "run.attempts is 1, the ledgers have 2"),
         (
             "out/README.md",
             "pre-training",
             "fine-tuning",
-            "training_type is fine-tuning, the ledgers say pre-training",
+            "training_type is fine-tuning, the ledgers have pre-training",
         ),
     ] {
         let path = sandbox.path(file);

@@ -1,4 +1,4 @@
-//! A folder of its own for each test, in which the machine draws 100 W, and waiting that ends.
+//! A temporary folder per test with a scripted machine that draws 100 W, and waits with a timeout.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -11,10 +11,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What the scripted machine draws, all the time.
+/// Constant power of the scripted machine.
 pub(crate) const WATTS: f64 = 100.0;
 
-/// No event of these tests takes a second; a machine that is busy with other things may take its time.
+/// No event of these tests takes a second, but a busy machine may be much slower.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) struct TestSandbox {
@@ -35,7 +35,7 @@ impl TestSandbox {
         self.dir.path().join(name)
     }
 
-    /// sootprint in this room, with nothing of the tester's environment but the search path.
+    /// sootprint in this folder, with an empty environment except for the search path.
     pub(crate) fn sootprint_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sootprint"));
         command
@@ -43,7 +43,7 @@ impl TestSandbox {
             .current_dir(self.dir.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            // Whose machine this is says nothing of where it is.
+            // The test machine's time zone must not determine the place.
             .env("TZ", "UTC")
             .env("HOME", self.dir.path())
             .env("SOOTPRINT_REPLAY", self.path("script.json"))
@@ -56,19 +56,19 @@ impl TestSandbox {
         with_timeout("the command's end", move || command.output().unwrap())
     }
 
-    /// Measures a script of the shell.
+    /// Measures a shell script.
     pub(crate) fn run(&self, options: &[&str], script: &str) -> Output {
         self.output(&[&["run"], options, &["--", "sh", "-c", script]].concat())
     }
 
-    /// What `report` says of the folder `out`, as JSON.
+    /// The JSON report of the folder `out`.
     pub(crate) fn report_json(&self, options: &[&str]) -> Value {
         let output = self.output(&[&["report", "out", "--json"], options].concat());
         assert_eq!(status(&output), Some(0), "{}", stderr(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Starts measuring a script of the shell that first says `started`, and waits until it has.
+    /// Starts measuring a shell script, and waits for the line `started` that it prints first.
     pub(crate) fn start_script(&self, script: &str) -> RunningCommand {
         self.start(self.sootprint_command(&["run", "--out", "out", "--", "sh", "-c", script]))
     }
@@ -102,7 +102,7 @@ impl RunningCommand {
         line
     }
 
-    /// sootprint's exit status. The command's input stays open.
+    /// Waits for sootprint's exit status. The command's stdin stays open.
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         let pid = self.child.id();
         let deadline = std::time::Instant::now() + TIMEOUT;
@@ -110,17 +110,17 @@ impl RunningCommand {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(std::time::Instant::now() < deadline, "sootprint ({pid}) does not end");
+            assert!(std::time::Instant::now() < deadline, "sootprint ({pid}) did not exit");
             thread::sleep(Duration::from_millis(5));
         }
     }
 }
 
-/// What `act` gives; a failure when it takes longer than anything here may take.
+/// Returns the result of `action`; panics after the timeout.
 pub(crate) fn with_timeout<T: Send + 'static>(event: &str, action: impl FnOnce() -> T + Send + 'static) -> T {
     let (done_tx, done_rx) = mpsc::channel();
     thread::spawn(move || done_tx.send(action()));
-    done_rx.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("{event} does not come"))
+    done_rx.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("timeout waiting for {event}"))
 }
 
 pub(crate) fn status(output: &Output) -> Option<i32> {

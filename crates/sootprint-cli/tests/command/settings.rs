@@ -1,4 +1,4 @@
-//! The keys of sootprint.toml that are the command's: who is asked, and where it is published.
+//! The keys of sootprint.toml that only the command uses: `provider` and `repository`.
 
 use std::fs;
 
@@ -44,7 +44,7 @@ fn push_uses_repository_from_settings() {
 #[test]
 fn unknown_provider_setting_prevents_start() {
     let sandbox = TestSandbox::new();
-    fs::write(sandbox.path("sootprint.toml"), "provider = \"nobody\"\n").unwrap();
+    fs::write(sandbox.path("sootprint.toml"), "provider = \"unknown\"\n").unwrap();
     let output = sandbox.run(&["--out", "out"], "touch ran");
     assert_eq!(status(&output), Some(125));
     let message = stderr(&output);

@@ -1,4 +1,4 @@
-//! Signals reach the command, and sootprint writes its record all the same.
+//! Signals reach the command, and sootprint still writes its record.
 
 use std::os::unix::process::CommandExt as _;
 
@@ -42,7 +42,7 @@ fn group_interrupt_keeps_record() {
 #[test]
 fn ignored_signals_stay_ignored() {
     let sandbox = TestSandbox::new();
-    // As nohup(1) does it.
+    // Like nohup(1).
     let mut command = sandbox.sootprint_command(&[]);
     let sootprint = command.get_program().to_owned();
     command = std::process::Command::new("sh");
