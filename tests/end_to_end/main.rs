@@ -8,6 +8,6 @@
 )]
 
 mod gpus;
-#[path = "../../crates/sootprint-hub/tests/isolated/mod.rs"]
+#[path = "../../crates/sootprint-hub/tests/publish/isolated.rs"]
 mod isolated;
 mod push;

@@ -53,10 +53,9 @@ pub(crate) fn repository_or_exit(subcommand: &str, argument: Option<RepoId>) -> 
 }
 
 fn repository_from_settings() -> anyhow::Result<RepoId> {
-    let repository = UserDefaults::load()?.repository.context(
+    UserDefaults::load()?.repository.context(
         "no repository; pass `owner/name`, or set SOOTPRINT_REPOSITORY or `repository` in sootprint.toml",
-    )?;
-    Ok(repository.parse()?)
+    )
 }
 
 /// Pushes with a progress line on the terminal.

@@ -72,7 +72,7 @@ fn card_path(arguments: &VerifyArgs) -> Option<PathBuf> {
 fn footprint_differences(saved: &Footprint, rebuilt: &Footprint) -> anyhow::Result<Vec<String>> {
     let mut differences = Vec::new();
     collect_differences("", &comparable_values(saved)?, &comparable_values(rebuilt)?, &mut differences);
-    Ok(differences.into_iter().map(|it| format!("{Footprint::FILE_NAME}: {it}")).collect())
+    Ok(differences.into_iter().map(|it| format!("{}: {it}", Footprint::FILE_NAME)).collect())
 }
 
 /// The footprint without its notes: a recorder can note losses that the ledger does not show.

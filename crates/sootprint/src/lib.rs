@@ -37,7 +37,6 @@
 #![forbid(unsafe_code)]
 
 mod distributed;
-mod error_chain;
 mod estimate;
 mod footprint;
 mod ledger;
@@ -59,7 +58,8 @@ pub use sootprint_core::{
     EmissionsSummary, Energy, EnergySummary, EpochSummary, Footprint, FootprintError, GridIntensity,
     IntensityError, IntensityInterval, IntensityKind, IntensityPeriod, IntensityProvider, IntensitySeries,
     LocationSource, MeasurementMethod, PerItemUsage, PhaseSummary, Place, PlaceError, Power, ProviderError,
-    Pue, PueError, PueOrigin, RepoId, RepoIdError, RunStatus, RunSummary, SeriesContentError, SeriesError, TrainingType,
+    Pue, PueError, PueOrigin, RepoId, RepoIdError, RunStatus, RunSummary, SeriesContentError, SeriesError,
+    TrainingType,
 };
 pub use sootprint_power::{
     Accelerator, AcceleratorError, CrossCheck, DeviceId, GpuInfo, NvmlError, Replay, ReplayError,

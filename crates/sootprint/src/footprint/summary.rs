@@ -1,8 +1,8 @@
 //! Summarises one ledger as a footprint.
 
 use sootprint_core::{
-    ComponentSummary, EmissionsSummary, Energy, EpochSummary, Footprint::SCHEMA, Footprint, GridIntensity,
-    PhaseSummary, RunStatus, RunSummary, energy_weighted,
+    ComponentSummary, EmissionsSummary, Energy, EpochSummary, Footprint, GridIntensity, PhaseSummary,
+    RunStatus, RunSummary, energy_weighted,
 };
 
 use super::builder::FootprintBuilder;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::entry::SCHEMA;
-use crate::error_chain::error_chain;
+use sootprint_core::format::error_chain;
 
 /// Why a ledger cannot be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use super::entry::LedgerEntry;
 use super::paths::LedgerId;
 use super::store::LedgerStore;
 use super::{heartbeat, line};
-use crate::error_chain::error_chain;
+use sootprint_core::format::error_chain;
 
 /// Lines that may wait for a slow disk: hours of a typical run.
 const QUEUE_CAPACITY: usize = 512;

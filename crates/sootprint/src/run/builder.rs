@@ -240,7 +240,7 @@ impl RunBuilder {
         let settings = self.resolve_settings();
         let (run, errors) = self.start_with(settings, false);
         for error in errors {
-            tracing::warn!("{}", crate::error_chain::error_chain(&error));
+            tracing::warn!("{}", sootprint_core::format::error_chain(&error));
         }
         run
     }

@@ -105,7 +105,7 @@ pub(super) fn merge_ranks(
         Err(error) => {
             tracing::warn!(
                 "the other parts of the run cannot be read: {}",
-                crate::error_chain::error_chain(&error)
+                sootprint_core::format::error_chain(&error)
             );
             own_footprint
         }

@@ -6,7 +6,7 @@ use sootprint_core::{IntensityError, PlaceError, PueError, RepoIdError, SeriesEr
 use sootprint_power::ReplayError;
 
 use super::settings_file::SettingsFile;
-use crate::error_chain::error_chain;
+use sootprint_core::format::error_chain;
 
 /// Where a setting is set.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use sootprint_core::{CarbonIntensity, LocationSource, Pue, PueOrigin};
 
 use super::settings_file::SettingsScope;
 use super::*;
-use crate::error_chain::error_chain;
+use sootprint_core::format::error_chain;
 
 /// An environment of the year 2026 with only these variables.
 fn env_with(variables: &[(&str, &str)]) -> ProcessEnv {

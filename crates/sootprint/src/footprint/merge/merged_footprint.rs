@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sootprint_core::{
-    ComponentSummary, EmissionsSummary, Energy, EnergySummary, Footprint::SCHEMA, Footprint, RunStatus,
-    RunSummary,
+    ComponentSummary, EmissionsSummary, Energy, EnergySummary, Footprint, RunStatus, RunSummary,
 };
 
 use super::contributions::ComponentContribution;
