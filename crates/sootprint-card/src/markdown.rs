@@ -1,8 +1,8 @@
 //! The lines of a card's body: which ones are prose, and where sections start and end.
 //!
-//! A line scanner, not a CommonMark parser. With pulldown-cmark, the property tests fail on bodies with a bare carriage
-//! return: CommonMark ends a line there, the Hub's grammar and an edit do not, so a second edit differs from the first.
-//! Its events also do not report whether a code block is closed, which decides where a new section goes.
+//! This is a line scanner instead of a Markdown parser. With `pulldown-cmark`, the property tests fail on bodies with a
+//! bare carriage return: the parser ends a line there, the Hub's grammar and an edit do not, so a second edit differs from
+//! the first. Its events also do not report whether a code block is closed, which decides where a new section goes.
 
 use std::ops::Range;
 
