@@ -46,6 +46,8 @@ pub(crate) struct RunSettings {
     /// `SOOTPRINT=off`: nothing is read, written or started.
     pub(crate) is_disabled: bool,
     pub(crate) grid: GridIntensity,
+    /// The configured place, or the guess from the time zone.
+    pub(crate) place: Option<Place>,
     /// The user's own figures for the hours; `grid` stands where there are none.
     pub(crate) series: Option<IntensitySeries>,
     pub(crate) pue: Pue,
@@ -105,6 +107,7 @@ impl RunSettings {
                 && series.is_none()
                 && matches!(grid.origin, LocationSource::TimeZone | LocationSource::Unknown),
             grid,
+            place: place.or_else(|| Place::from_time_zone(env.time_zone.as_deref()?)),
             series,
             pue: pue.unwrap_or(Pue::ASSUMED),
             replay,

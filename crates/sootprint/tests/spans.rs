@@ -1,5 +1,5 @@
-//! What who listens through `tracing` hears of a run. Alone in its process: what a place in the code may say is settled
-//! for all threads at once, and a test that listens for itself would race with others that do not.
+//! The `tracing` spans of a run. This test has its own process: `tracing` caches per callsite, for all threads, whether a
+//! subscriber is interested, so it would race with tests without a subscriber.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -16,7 +16,7 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The fields of each span, under its name and its order; the spans that are closed.
+/// The spans in order of creation, their fields, and the closed ones.
 #[derive(Debug, Default)]
 struct RecordedSpans {
     names: Vec<(Id, &'static str, Option<Id>)>,
@@ -46,7 +46,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanRecorder {
         let parent = context.span(id).and_then(|span| span.parent()).map(|parent| parent.id());
         assert_eq!(attributes.metadata().level(), &Level::INFO);
         let mut recorded = self.recorded();
-        // A registry gives the id of a closed span to a later one.
+        // A registry reuses the ids of closed spans.
         let key = u64::try_from(recorded.names.len()).unwrap();
         attributes.record(&mut FieldRecorder(recorded.fields.entry(key).or_default()));
         recorded.names.push((id.clone(), attributes.metadata().name(), parent));
@@ -93,7 +93,7 @@ fn run_and_epochs_become_spans() {
     assert!(recorded.names[1..].iter().all(|(.., parent)| parent.as_ref() == Some(run)), "{recorded:?}");
     assert_eq!(recorded.closed.len(), 4, "a span is left open: {recorded:?}");
     let number = |position: u64, field: &str| recorded.fields[&position][field].parse::<f64>().unwrap();
-    // 400 W at a PUE of 1.5 and 360 g/kWh: a joule emits 1.5e-4 g.
+    // 400 W at a PUE of 1.5 and 360 g/kWh: one joule emits 1.5e-4 g.
     for (position, seconds) in [(1, 10.0), (2, 20.0), (3, 5.0), (0, 35.0)] {
         assert!(is_close(number(position, "duration_s"), seconds), "{:?}", recorded.fields);
         assert!(is_close(number(position, "energy_j"), 400.0 * seconds), "{:?}", recorded.fields);
