@@ -37,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod distributed;
+mod error_chain;
 mod estimate;
 mod footprint;
 mod ledger;

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use sootprint_core::{Footprint, IntensityProvider, RunStatus};
 
+use crate::error_chain::error_chain;
 use background::BackgroundQueries;
 pub use budget::{Budget, BudgetExceeded, RunForecast};
 pub use builder::RunBuilder;
@@ -200,7 +201,7 @@ impl Run {
             _ => return footprint,
         };
         if let Err(error) = footprint.write(&self.dir) {
-            tracing::warn!("cannot save the footprint: {error}");
+            tracing::warn!("cannot save the footprint: {}", error_chain(&error));
         }
         footprint
     }

@@ -9,6 +9,7 @@ use sootprint_core::{CloudMetadata, IntensityProvider};
 use super::handle::RunHandle;
 use super::threads::spawn_thread;
 use super::timeouts::METADATA_TIMEOUT;
+use crate::error_chain::error_chain;
 
 /// How often the provider is queried. Intensities are published per hour or per fraction of an hour, and the shortest
 /// history of a provider is one day.
@@ -74,7 +75,8 @@ fn spawn_provider_queries(
             if let Some(Err(error)) = handle.query_provider_so_far(&*intensity_provider)
                 && !std::mem::replace(&mut warned, true)
             {
-                tracing::warn!("cannot query the live intensity provider, will retry: {error}");
+                let cause = error_chain(&error);
+                tracing::warn!("cannot query the live intensity provider, will retry: {cause}");
             }
         }
     };

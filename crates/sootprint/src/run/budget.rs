@@ -61,7 +61,7 @@ pub struct BudgetExceeded {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct RunForecast {
-    /// The number of completed epochs on which the forecast is based.
+    /// The number of completed epochs that the forecast uses.
     pub completed_epochs: u32,
     /// The number of planned epochs that are not complete.
     pub remaining_epochs: u32,
@@ -156,8 +156,8 @@ impl BudgetTracker {
         self.epoch_start_energy = Some(used);
     }
 
-    /// Ends the open epoch, if there is one. Returns the position of a complete epoch, with which
-    /// [`correct_epoch`](Self::correct_epoch) replaces its energy.
+    /// Ends the open epoch, if there is one. Returns the position of a complete epoch, for
+    /// [`correct_epoch`](Self::correct_epoch).
     pub(crate) fn end_epoch(&mut self, completed: bool, used: Energy) -> Option<usize> {
         let start_energy = self.epoch_start_energy.take()?;
         let energy = if used > start_energy { used - start_energy } else { Energy::ZERO };

@@ -46,7 +46,7 @@ pub struct RunBuilder {
 }
 
 impl Run {
-    /// Configures a training from random weights. Its artifacts are in `dir`, to which the run's record is written too.
+    /// Configures a training from random weights. Its artifacts are in `dir`; the run's record is written there too.
     pub fn pre_training(dir: impl Into<PathBuf>) -> RunBuilder {
         RunBuilder::new(dir.into(), Some(TrainingType::PreTraining), None)
     }
@@ -218,7 +218,7 @@ impl RunBuilder {
         self
     }
 
-    /// Measures the idle power for this long before the run begins, from which the footprint reports the idle energy. The
+    /// Measures the idle power for this long before the run begins, so that the footprint can report the idle energy. The
     /// start blocks for this time; a few seconds are enough. It does not count towards the run.
     pub fn idle_baseline(mut self, duration: Duration) -> Self {
         self.arguments.baseline = Some(duration);
@@ -269,7 +269,7 @@ impl RunBuilder {
         let settings = self.resolve_settings();
         let (run, errors) = self.start_with(settings, false);
         for error in errors {
-            tracing::warn!("{error}");
+            tracing::warn!("{}", crate::error_chain::error_chain(&error));
         }
         run
     }

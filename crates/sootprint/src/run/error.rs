@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::error_chain::error_chain;
 use crate::ledger::LedgerError;
 use crate::settings::SettingError;
 
@@ -26,7 +27,7 @@ impl StartError {
         match self {
             Self::Ledger(error) => error.without_path(),
             Self::Setting(error) => error.without_path(),
-            Self::Thread(source) => format!("{self}: {source}"),
+            Self::Thread(_) => error_chain(self),
         }
     }
 }

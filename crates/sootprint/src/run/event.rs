@@ -44,7 +44,8 @@ pub(crate) enum HookEvent {
 }
 
 impl HookEvent {
-    /// How precisely the energy at the event's timestamp is determined.
+    /// How precisely the energy at the event's timestamp is determined. Phases use the low precision, because a training
+    /// may have several in each step.
     pub(crate) const fn boundary_precision(&self) -> BoundaryPrecision {
         if self.may_end_epoch() { BoundaryPrecision::High } else { BoundaryPrecision::Low }
     }

@@ -194,10 +194,10 @@ impl RunHandle {
         match lock_ignoring_poison(&self.0.backend).as_ref() {
             Some(MeasurementBackend::Local(session)) => {
                 let (recorder, usage) = (Arc::clone(&self.0.recorder), Arc::clone(&self.0.usage));
-                session.query_energy(session.now(), BoundaryPrecision::Immediate, move |moment| {
-                    let (energy, emissions) = lock_ignoring_poison(&recorder).usage_at(moment);
+                session.query_energy(session.now(), BoundaryPrecision::Immediate, move |sample| {
+                    let (energy, emissions) = lock_ignoring_poison(&recorder).usage_at(sample);
                     let power = lock_ignoring_poison(&usage).usage.power;
-                    on_usage(LiveUsage { elapsed: moment.now, energy, power, emissions });
+                    on_usage(LiveUsage { elapsed: sample.now, energy, power, emissions });
                 });
             }
             Some(MeasurementBackend::Remote(remote)) => remote.sample(on_usage),
@@ -265,8 +265,8 @@ impl RunHandle {
         on_epoch_end: impl FnOnce(Option<EpochTotals>) + Send + 'static,
     ) {
         let recorder = Arc::clone(&self.0.recorder);
-        session.query_energy(at, event.boundary_precision(), move |moment| {
-            let totals = lock_ignoring_poison(&recorder).handle_event(event, moment);
+        session.query_energy(at, event.boundary_precision(), move |sample| {
+            let totals = lock_ignoring_poison(&recorder).handle_event(event, sample);
             on_epoch_end(totals);
         });
     }

@@ -112,7 +112,7 @@ impl RunRecorder {
     }
 
     /// Records an event from a hook of this process or of a nested run. Returns the totals of the epoch that it ends.
-    pub(crate) fn handle_event(&mut self, event: HookEvent, moment: &SampleView<'_>) -> Option<EpochTotals> {
+    pub(crate) fn handle_event(&mut self, event: HookEvent, sample: &SampleView<'_>) -> Option<EpochTotals> {
         match event {
             HookEvent::TrainingTypeSet { training_type, base_model } => {
                 self.set_label(training_type, base_model)
@@ -120,18 +120,18 @@ impl RunRecorder {
             HookEvent::EpochsPlanned(epochs) => self.record(LedgerEntry::EpochsPlanned { epochs }),
             HookEvent::WindowLengthSet(every) => self.record(LedgerEntry::WindowLength { every }),
             HookEvent::EpochStarted { number, counts } => {
-                return self.start_epoch(number, moment, counts);
+                return self.start_epoch(number, sample, counts);
             }
-            HookEvent::EpochEnded { completed, counts } => return self.end_epoch(completed, moment, counts),
-            HookEvent::PhaseStarted { id, name } => self.start_phase(id, name, moment),
-            HookEvent::PhaseEnded(id) => self.end_phase(id, moment),
-            HookEvent::TrainingLeft(counts) => return self.leave_training(moment, counts),
+            HookEvent::EpochEnded { completed, counts } => return self.end_epoch(completed, sample, counts),
+            HookEvent::PhaseStarted { id, name } => self.start_phase(id, name, sample),
+            HookEvent::PhaseEnded(id) => self.end_phase(id, sample),
+            HookEvent::TrainingLeft(counts) => return self.leave_training(sample, counts),
             HookEvent::WorkCounted { epoch, counts } => self.record(LedgerEntry::Work { epoch, counts }),
-            HookEvent::DevicesAdded(devices) => self.add_devices(moment, &devices),
+            HookEvent::DevicesAdded(devices) => self.add_devices(sample, &devices),
             HookEvent::StatusSet(status) => self.status = self.status.max(Some(status)),
             HookEvent::Resumed => self.mark_resumed(),
             HookEvent::NoteAdded(text) => {
-                self.record(LedgerEntry::Note { at: moment.now.as_secs_f64(), text })
+                self.record(LedgerEntry::Note { at: sample.now.as_secs_f64(), text })
             }
         }
         None
@@ -144,8 +144,8 @@ impl RunRecorder {
         }
     }
 
-    fn add_devices(&mut self, moment: &SampleView<'_>, devices: &[DeviceId]) {
-        let gpus: Vec<(usize, &GpuInfo)> = moment
+    fn add_devices(&mut self, sample: &SampleView<'_>, devices: &[DeviceId]) {
+        let gpus: Vec<(usize, &GpuInfo)> = sample
             .components
             .iter()
             .enumerate()
@@ -159,7 +159,7 @@ impl RunRecorder {
                 None => unresolved.push(device.display_name()),
             }
         }
-        self.record(LedgerEntry::Devices { at: moment.now.as_secs_f64(), components, unresolved });
+        self.record(LedgerEntry::Devices { at: sample.now.as_secs_f64(), components, unresolved });
     }
 
     /// The final sample is requested; samples from here on may be later than the end of the run.
@@ -170,30 +170,30 @@ impl RunRecorder {
     /// Records the final sample. Later hook events are ignored.
     pub(crate) fn record_final_sample(
         &mut self,
-        moment: &SampleView<'_>,
+        sample: &SampleView<'_>,
         counts: WorkCounts,
     ) -> Option<EpochTotals> {
-        let epoch_totals = self.leave_training(moment, counts);
-        self.record_final_totals(totals_entry(moment));
+        let epoch_totals = self.leave_training(sample, counts);
+        self.record_final_totals(totals_entry(sample));
         epoch_totals
     }
 
     /// The training loop ended. Work counted since the last boundary belongs to the open epoch, if there is one.
-    fn leave_training(&mut self, moment: &SampleView<'_>, counts: WorkCounts) -> Option<EpochTotals> {
+    fn leave_training(&mut self, sample: &SampleView<'_>, counts: WorkCounts) -> Option<EpochTotals> {
         let (epoch_counts, outside_counts) = if self.epoch.is_some() {
             (counts, WorkCounts::default())
         } else {
             (WorkCounts::default(), counts)
         };
-        let epoch_totals = self.end_epoch(false, moment, epoch_counts);
-        self.close_outside_epochs(moment, outside_counts);
+        let epoch_totals = self.end_epoch(false, sample, epoch_counts);
+        self.close_outside_epochs(sample, outside_counts);
         epoch_totals
     }
 
     /// Writes a line with the totals so far.
     #[cfg(unix)]
-    pub(crate) fn record_totals(&mut self, moment: &SampleView<'_>) {
-        self.record(totals_entry(moment));
+    pub(crate) fn record_totals(&mut self, sample: &SampleView<'_>) {
+        self.record(totals_entry(sample));
     }
 
     /// Ends the measurement without a final sample, because nothing is measured or the sampler hangs. The last totals
@@ -267,8 +267,8 @@ impl RunRecorder {
     }
 
     /// The energy of the counted components, and its emissions.
-    pub(crate) fn usage_at(&self, moment: &SampleView<'_>) -> (Energy, Co2e) {
-        let energy = self.builder.total_energy(moment.components, &moment.accumulator.energy_at(moment.now));
+    pub(crate) fn usage_at(&self, sample: &SampleView<'_>) -> (Energy, Co2e) {
+        let energy = self.builder.total_energy(sample.components, &sample.accumulator.energy_at(sample.now));
         (energy, self.builder.emissions(energy))
     }
 
@@ -309,8 +309,8 @@ impl RunRecorder {
     }
 }
 
-fn totals_entry(moment: &SampleView<'_>) -> LedgerEntry {
-    LedgerEntry::Totals { at: moment.now.as_secs_f64(), totals: moment.accumulator.totals(moment.now) }
+fn totals_entry(sample: &SampleView<'_>) -> LedgerEntry {
+    LedgerEntry::Totals { at: sample.now.as_secs_f64(), totals: sample.accumulator.totals(sample.now) }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use sootprint_core::{Footprint, RunStatus};
 use super::error::LoadError;
 use super::recorder::LEDGER_LOSS_NOTE;
 use super::timeouts::HEARTBEAT_TIMEOUT;
+use crate::error_chain::error_chain;
 use crate::footprint::{FootprintBuilder, merge_ledgers};
 use crate::ledger::{
     LedgerContents, LedgerCorruption, LedgerError, LedgerId, WriterState, list_ledgers, list_runs,
@@ -105,7 +106,7 @@ pub(crate) fn merge_ranks(
             footprint
         }
         Err(error) => {
-            tracing::warn!("cannot read the other ledgers of the run: {error}");
+            tracing::warn!("cannot read the other ledgers of the run: {}", error_chain(&error));
             own_footprint
         }
     }

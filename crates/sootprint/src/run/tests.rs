@@ -13,8 +13,10 @@ use sootprint_core::{CarbonIntensity, ComponentKind, FOOTPRINT_FILE_NAME, Place,
 use sootprint_power::{Replay, VirtualClock};
 
 use super::*;
-use crate::ledger::{LedgerEntry, LedgerError, LedgerId};
+use crate::ledger::{LedgerEntry, LedgerError, LedgerId, WriterState, list_ledgers, writer_state};
 use crate::settings::{RunArguments, RunSettings};
+
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A run on a scripted CPU of 100 W and a scripted GPU of 300 W, and their clock.
 fn scripted_run(dir: &Path) -> (Run, VirtualClock) {
@@ -30,6 +32,19 @@ fn scripted_run(dir: &Path) -> (Run, VirtualClock) {
         .pue(Pue::new(1.5).unwrap())
         .start();
     (run, clock)
+}
+
+/// Ends a run as if its process were killed: no end is recorded, and the lock is released.
+pub(crate) fn kill_run(run: Run, dir: &Path) {
+    let handle = run.handle();
+    assert!(handle.flush(TIMEOUT));
+    handle.kill();
+    std::mem::forget(run);
+    let deadline = Instant::now() + TIMEOUT;
+    while list_ledgers(dir).unwrap().iter().any(|name| writer_state(dir, name) == Some(WriterState::Active)) {
+        assert!(Instant::now() < deadline, "the ledger is still locked");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn approx_eq(left: f64, right: f64) -> bool {

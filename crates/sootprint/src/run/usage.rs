@@ -59,16 +59,16 @@ pub(crate) struct UsageTracker {
 }
 
 impl UsageTracker {
-    pub(crate) fn update(&mut self, recorder: &RunRecorder, moment: &SampleView<'_>) {
-        let (energy, emissions) = recorder.usage_at(moment);
-        let (window_start, start_energy) = *self.window_start.get_or_insert((moment.now, energy));
-        let window = moment.now.saturating_sub(window_start);
+    pub(crate) fn update(&mut self, recorder: &RunRecorder, sample: &SampleView<'_>) {
+        let (energy, emissions) = recorder.usage_at(sample);
+        let (window_start, start_energy) = *self.window_start.get_or_insert((sample.now, energy));
+        let window = sample.now.saturating_sub(window_start);
         if window >= POWER_WINDOW || self.usage.power.is_none() {
             self.usage.power = (energy - start_energy) / window;
         }
         if window >= POWER_WINDOW {
-            self.window_start = Some((moment.now, energy));
+            self.window_start = Some((sample.now, energy));
         }
-        self.usage = LiveUsage { elapsed: moment.now, energy, emissions, power: self.usage.power };
+        self.usage = LiveUsage { elapsed: sample.now, energy, emissions, power: self.usage.power };
     }
 }

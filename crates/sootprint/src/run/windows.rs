@@ -104,7 +104,7 @@ impl WindowLength {
         Self(WindowLimit::Steps(if steps == 0 { 1 } else { steps }))
     }
 
-    /// A window that ends with the first step boundary at which it has lasted at least this long.
+    /// A window that ends at the first step boundary after this duration.
     #[must_use]
     pub const fn duration(duration: Duration) -> Self {
         Self(WindowLimit::Duration(duration))

@@ -91,10 +91,10 @@ impl RunHandle {
     /// The callback that records each sample.
     pub(crate) fn sample_callback(&self) -> SampleCallback {
         let (recorder, usage) = (Arc::clone(&self.0.recorder), Arc::clone(&self.0.usage));
-        Box::new(move |moment: &SampleView<'_>, events: &[_]| {
+        Box::new(move |sample: &SampleView<'_>, events: &[_]| {
             let mut recorder = lock_ignoring_poison(&recorder);
-            recorder.on_sample(moment, events);
-            lock_ignoring_poison(&usage).update(&recorder, moment);
+            recorder.on_sample(sample, events);
+            lock_ignoring_poison(&usage).update(&recorder, sample);
         })
     }
 
@@ -134,8 +134,8 @@ impl RunHandle {
             let recorder = Arc::clone(&self.0.recorder);
             let (counts, report_totals) = self.close_epoch(false, self.usage().energy, None);
             lock_ignoring_poison(&recorder).expect_final_sample();
-            session.query_energy(session.now(), BoundaryPrecision::Final, move |moment| {
-                let totals = lock_ignoring_poison(&recorder).record_final_sample(moment, counts);
+            session.query_energy(session.now(), BoundaryPrecision::Final, move |sample| {
+                let totals = lock_ignoring_poison(&recorder).record_final_sample(sample, counts);
                 report_totals(totals);
                 // The receiver may have timed out.
                 let _ = done_tx.send(());
@@ -211,9 +211,9 @@ fn measure_idle_power(
     let (session, _) = sampler.start_session(config, Box::new(|_, _| ())).ok()?;
     std::thread::sleep(duration);
     let (power_tx, power_rx) = mpsc::channel();
-    session.query_energy(session.now(), BoundaryPrecision::Final, move |moment| {
-        let energy = moment.accumulator.energy_at(moment.now);
-        let power: Option<Vec<Power>> = energy.into_iter().map(|energy| energy / moment.now).collect();
+    session.query_energy(session.now(), BoundaryPrecision::Final, move |sample| {
+        let energy = sample.accumulator.energy_at(sample.now);
+        let power: Option<Vec<Power>> = energy.into_iter().map(|energy| energy / sample.now).collect();
         // The receiver may have timed out.
         let _ = power_tx.send(power);
     });

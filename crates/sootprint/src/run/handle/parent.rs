@@ -54,8 +54,8 @@ impl RunHandle {
         let (done_tx, done_rx) = mpsc::channel();
         if let Some(MeasurementBackend::Local(session)) = lock_ignoring_poison(&self.0.backend).as_ref() {
             let recorder = Arc::clone(&self.0.recorder);
-            session.query_energy(session.now(), BoundaryPrecision::Final, move |moment| {
-                lock_ignoring_poison(&recorder).record_totals(moment);
+            session.query_energy(session.now(), BoundaryPrecision::Final, move |sample| {
+                lock_ignoring_poison(&recorder).record_totals(sample);
                 // The receiver may have timed out.
                 let _ = done_tx.send(());
             });

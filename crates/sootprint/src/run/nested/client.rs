@@ -35,14 +35,14 @@ pub(crate) struct RemoteSampler {
     /// Messages for the writer thread.
     message_tx: Sender<NestedClientMessage>,
     state: Arc<ClientState>,
-    /// The folder in which the other process records its run.
+    /// The other process's run folder.
     dir: PathBuf,
     welcome: ServerWelcome,
 }
 
 #[derive(Debug)]
 struct ServerWelcome {
-    /// The run id under which the training is measured.
+    /// The run id of the training.
     run_id: String,
     /// When the handshake ended. `None` if the other process uses a virtual clock.
     attached_at: Option<Instant>,
@@ -205,8 +205,8 @@ fn handshake(
     Ok((stream, reader, ServerWelcome { run_id, attached_at: (!uses_virtual_time).then(Instant::now) }))
 }
 
-/// Writes messages until the last sender is dropped, then closes the connection, by which the other process detects the
-/// end of this training.
+/// Writes messages until the last sender is dropped, then closes the connection. The other process takes this as the end
+/// of the training.
 fn write_messages(mut stream: UnixStream, messages: &Receiver<NestedClientMessage>) {
     while let Ok(message) = messages.recv() {
         let written = encode_line(&message).and_then(|text| stream.write_all(text.as_bytes()));

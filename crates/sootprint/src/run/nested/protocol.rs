@@ -58,7 +58,7 @@ pub(crate) struct ClientHello {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum NestedServerMessage {
-    /// The connection is accepted; the training is measured under this run id.
+    /// The connection is accepted, with this run id.
     Welcome {
         run_id: String,
         uses_virtual_time: bool,

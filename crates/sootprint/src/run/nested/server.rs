@@ -1,4 +1,4 @@
-//! The socket on which a measuring run accepts nested runs.
+//! The socket of a run that measures nested runs.
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};

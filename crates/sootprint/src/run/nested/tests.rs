@@ -12,6 +12,7 @@ use crate::ledger::{LedgerEntry, WorkCounts, read_ledger};
 use crate::run::event::HookEvent;
 use crate::run::label::RunLabel;
 use crate::run::nested::NestedRunConfig;
+use crate::run::tests::kill_run;
 use crate::run::{Budget, Run, RunBuilder, WindowLength, load_footprint};
 use crate::settings::{ProcessEnv, RunArguments, RunSettings};
 
@@ -254,8 +255,7 @@ fn resumed_nested_run_resumes_parent_ledger() {
     let (run, clock) = parent_run(dir.path());
     clock.advance(Duration::from_secs(1));
     // The first attempt is killed.
-    run.handle().kill();
-    drop(run);
+    kill_run(run, dir.path());
     let (run, clock) = parent_run(dir.path());
     let listener = run.accept_nested_runs().unwrap();
     let training = start_nested(dir.path(), Run::fine_tuning(own.path(), "me/base").resume());

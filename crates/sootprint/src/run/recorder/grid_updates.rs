@@ -7,13 +7,14 @@ use sootprint_core::{
 };
 
 use super::{RecorderState, RunRecorder};
+use crate::error_chain::error_chain;
 use crate::ledger::LedgerEntry;
 
 /// How much of the user's series is written to the ledger at the start, in case the run is killed. A series may cover
 /// years, so the rest is written at the end.
 const INITIAL_SERIES_SPAN: SignedDuration = SignedDuration::from_hours(48);
 
-/// A place and a time range for which the intensity is queried.
+/// The place and the time range of an intensity query.
 #[derive(Debug)]
 pub(crate) struct IntensityQuery {
     pub(crate) place: Place,
@@ -63,10 +64,12 @@ impl RunRecorder {
         match answer {
             Ok(series) => self.append(LedgerEntry::Intensity(series)),
             Err(error) if self.builder.has_intensity_series() => {
-                self.add_note(format!("last query of the live intensity provider failed: {error}"));
+                let cause = error_chain(&error);
+                self.add_note(format!("last query of the live intensity provider failed: {cause}"));
             }
             Err(error) => {
-                self.add_note(format!("no live intensity, using the yearly value: {error}"));
+                let cause = error_chain(&error);
+                self.add_note(format!("no live intensity, using the yearly value: {cause}"));
             }
         }
     }
@@ -118,7 +121,7 @@ impl RunRecorder {
                 self.append(LedgerEntry::Location { grid, pue: pue.unwrap_or(current_pue) });
             }
             Ok(None) => {}
-            Err(error) => self.add_note(error.to_string()),
+            Err(error) => self.add_note(error_chain(&error)),
         }
     }
 

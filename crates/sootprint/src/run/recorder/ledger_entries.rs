@@ -27,43 +27,43 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_PENDING_SECONDS: f64 = 2.0;
 
 impl RunRecorder {
-    pub(crate) fn on_sample(&mut self, moment: &SampleView<'_>, events: &[SensorEvent]) {
+    pub(crate) fn on_sample(&mut self, sample: &SampleView<'_>, events: &[SensorEvent]) {
         if self.state != RecorderState::Recording {
             return;
         }
         for event in events {
             if let SensorEvent::UsersChanged { component, users } = *event {
-                self.record(LedgerEntry::GpuUsers { at: moment.now.as_secs_f64(), component, users });
+                self.record(LedgerEntry::GpuUsers { at: sample.now.as_secs_f64(), component, users });
                 continue;
             }
             self.record(LedgerEntry::Note {
-                at: moment.now.as_secs_f64(),
-                text: describe_event(event, moment.components),
+                at: sample.now.as_secs_f64(),
+                text: describe_event(event, sample.components),
             });
         }
         if self.is_finishing {
             return;
         }
-        let interval = if moment.now <= INITIAL_PERIOD { INITIAL_ENTRY_INTERVAL } else { ENTRY_INTERVAL };
-        if self.last_entry_at.is_none_or(|last| moment.now >= last + interval) {
-            self.last_entry_at = Some(moment.now);
-            let entry = self.next_totals_entry(moment);
+        let interval = if sample.now <= INITIAL_PERIOD { INITIAL_ENTRY_INTERVAL } else { ENTRY_INTERVAL };
+        if self.last_entry_at.is_none_or(|last| sample.now >= last + interval) {
+            self.last_entry_at = Some(sample.now);
+            let entry = self.next_totals_entry(sample);
             self.record(entry);
             if self.epoch.is_none() {
-                self.write_outside_epochs(moment, WorkCounts::default());
+                self.write_outside_epochs(sample, WorkCounts::default());
             }
         }
-        if self.last_heartbeat_at.is_none_or(|last| moment.now >= last + HEARTBEAT_INTERVAL) {
-            self.last_heartbeat_at = Some(moment.now);
-            self.write_heartbeat(moment);
+        if self.last_heartbeat_at.is_none_or(|last| sample.now >= last + HEARTBEAT_INTERVAL) {
+            self.last_heartbeat_at = Some(sample.now);
+            self.write_heartbeat(sample);
         }
     }
 
     /// A line with the totals so far, or with the energies alone.
-    fn next_totals_entry(&mut self, moment: &SampleView<'_>) -> LedgerEntry {
-        let (at, totals) = (moment.now.as_secs_f64(), moment.accumulator.totals(moment.now));
+    fn next_totals_entry(&mut self, sample: &SampleView<'_>) -> LedgerEntry {
+        let (at, totals) = (sample.now.as_secs_f64(), sample.accumulator.totals(sample.now));
         let (_, previous, compact_count) = &self.last_entry;
-        let is_full = moment.now <= INITIAL_PERIOD || *compact_count >= COMPACT_ENTRIES_PER_FULL;
+        let is_full = sample.now <= INITIAL_PERIOD || *compact_count >= COMPACT_ENTRIES_PER_FULL;
         let energy = if is_full { None } else { compact_energies(previous, &totals) };
         self.last_entry = (at, totals.clone(), if energy.is_some() { compact_count + 1 } else { 0 });
         match energy {
@@ -72,12 +72,12 @@ impl RunRecorder {
         }
     }
 
-    fn write_heartbeat(&mut self, moment: &SampleView<'_>) {
-        let (at, totals) = (moment.now.as_secs_f64(), moment.accumulator.totals(moment.now));
+    fn write_heartbeat(&mut self, sample: &SampleView<'_>) {
+        let (at, totals) = (sample.now.as_secs_f64(), sample.accumulator.totals(sample.now));
         self.latest_totals = Some((at, totals.clone()));
         let Some(OpenLedger { ledger, .. }) = &self.ledger else { return };
         let epoch = self.epoch.as_ref().map(|open| {
-            let energy = energy_between(&open.start_energy, &moment.accumulator.energy_at(moment.now));
+            let energy = energy_between(&open.start_energy, &sample.accumulator.energy_at(sample.now));
             OpenEpoch { epoch: open.number, start: open.start.as_secs_f64(), energy }
         });
         ledger.write_heartbeat(&LedgerEntry::Heartbeat { at, totals, epoch });

@@ -3,9 +3,6 @@
 use sootprint_power::ReplaySensor;
 
 use super::*;
-use crate::ledger::{list_ledgers, writer_state};
-
-const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A builder for a run on a scripted GPU of 300 W, and its clock.
 fn gpu_run_builder(dir: &Path) -> (RunBuilder, VirtualClock) {
@@ -14,23 +11,6 @@ fn gpu_run_builder(dir: &Path) -> (RunBuilder, VirtualClock) {
     let replay =
         Replay::new().with_component(ComponentKind::Gpu, "Scripted GPU", steady).with_clock(clock.clone());
     (Run::pre_training(dir).replay(replay), clock)
-}
-
-/// Ends a run as if its process were killed: no end is recorded, and the lock is released.
-fn kill_run(run: Run, dir: &Path) {
-    let handle = run.handle();
-    assert!(handle.flush(TIMEOUT));
-    handle.kill();
-    std::mem::forget(run);
-    let deadline = std::time::Instant::now() + TIMEOUT;
-    while list_ledgers(dir)
-        .unwrap()
-        .iter()
-        .any(|name| writer_state(dir, name) == Some(crate::ledger::WriterState::Active))
-    {
-        assert!(std::time::Instant::now() < deadline, "the ledger is still locked");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]
@@ -148,7 +128,7 @@ fn late_resume_makes_run_next_attempt() {
     let found = footprint.energy.total.joules();
     assert!(found <= 4_500.0 + 1e-6 && 4_500.0 - found <= 600.0, "{found} J");
     assert_eq!(list_ledgers(dir.path()).unwrap(), [ledger_id(&id, 0, 1), ledger_id(&id, 0, 2)]);
-    assert_eq!(writer_state(dir.path(), &ledger_id(&id, 0, 2)), Some(crate::ledger::WriterState::Closed));
+    assert_eq!(writer_state(dir.path(), &ledger_id(&id, 0, 2)), Some(WriterState::Closed));
 }
 
 #[test]
@@ -222,7 +202,7 @@ fn first_rank_merges_all_ranks() {
 fn missing_rank_is_noted_after_timeout() {
     let dir = tempfile::tempdir().unwrap();
     let run = rank_builder(dir.path(), 0, 3).start();
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let footprint = run.finish();
     assert!(began.elapsed() >= Duration::from_millis(1_500), "{:?}", began.elapsed());
     assert_eq!((footprint.run.missing_ranks.as_slice(), footprint.run.partial), (&[1, 2][..], true));

@@ -4,8 +4,6 @@ use sootprint_core::{Co2e, Energy};
 
 use super::*;
 
-const TIMEOUT: Duration = Duration::from_secs(120);
-
 /// A scripted run of 400 W with these budgets; one joule emits 1.5e-4 g.
 fn run_with_budgets(dir: &Path, budgets: &[Budget]) -> (Run, VirtualClock) {
     let clock = VirtualClock::default();
