@@ -58,11 +58,8 @@ impl FootprintBuilder {
 /// What a reader should hear of the energy that a series does not cover.
 fn uncovered_note(series: &IntensitySeries, table: &GridIntensity, uncovered: Energy) -> Option<String> {
     let series_name = if series.is_user_provided() { "the user's series" } else { "the live provider" };
-    let fallback = if table.method == IntensityKind::UserProvided {
-        "the given figure"
-    } else {
-        "the table's yearly figure"
-    };
+    let fallback =
+        if table.method == IntensityKind::UserProvided { "the given figure" } else { "the table's yearly figure" };
     let scope_warning =
         if series.basis() == table.basis { "" } else { ", though the two do not count the same" };
     (uncovered > Energy::ZERO).then(|| {
