@@ -34,9 +34,9 @@ impl StopController {
     /// Checks the budget. Once exceeded, it stays exceeded.
     pub(crate) fn should_stop(&self) -> bool {
         if let Some(reason) = self.0.run.budget_exceeded()
-            && self.0.budget_stop_reason.set(reason.clone()).is_ok()
+            && self.0.budget_stop_reason.set(reason.to_string()).is_ok()
         {
-            self.0.run.record_early_stop(&reason);
+            self.0.run.record_early_stop(reason);
         }
         self.is_over_budget()
     }

@@ -4,23 +4,23 @@
 //! # Limits
 //! - The total is GPU + CPU + memory at the component. Fans, disks, network and power supplies are in neither the
 //!   total nor its bounds.
-//! - Processor and memory are measured through RAPL where the system lets it be read, else modelled, with wide bounds;
-//!   both on Linux only.
-//! - A board's energy is the whole board's: another process on it is not told apart. A slice of it (MIG) has its part
-//!   of that by the number of slices, bounded by nothing and the whole board.
-//! - The error of a sensor is not ours to know; what its maker states, or an assumption, is in the bounds
+//! - CPU and memory are measured through RAPL if it is readable, otherwise modelled with wide bounds; both on Linux only.
+//! - A GPU's energy is that of the whole GPU, including other processes on it. A MIG device gets a share in proportion to
+//!   its compute slices; its bounds are zero and the whole GPU.
+//! - Sensor errors are unknown. The bounds include what the manufacturer specifies, or an assumption
 //!   (`docs/uncertainty.md`).
-//! - The intensity of a place is a mean of a year, unless a series or a live provider has the hours. Figures of states
-//!   and provinces count the stack only, those of countries the life cycle.
-//! - Where nobody names the place the machine's time zone is a guess, and the footprint says so.
-//! - A run that is killed loses the energy of its last two seconds at most; a power cut may cost the last thirty.
-//! - A signal that ends the process leaves no last word: such a run is `killed`, whichever signal it was. The command
-//!   `sootprint run` tells an interrupted training from a killed one.
+//! - The intensity of a place is a yearly mean, unless a series or a live provider supplies hourly values. The values of
+//!   states and provinces cover direct emissions only, those of countries the life cycle.
+//! - If no location is configured, it is guessed from the time zone, and the footprint marks it as a guess.
+//! - A killed run loses at most the energy of its last two seconds; a power failure may lose the last thirty.
+//! - If a signal terminates the process, the run is recorded as `killed`. Only `sootprint run` can distinguish an
+//!   interrupted run from a killed one.
 //!
-//! # The way of the data
-//! source → meter → tally → ledger → footprint; the card and the commit are made by `sootprint-card` and
-//! `sootprint-hub`.
+//! # Data flow
+//! Source → sampler → accumulator → ledger → footprint. The first three are in `sootprint-power`; the model card and the
+//! commit follow in `sootprint-card` and `sootprint-hub`.
 //!
+//! # Example
 //! ```
 //! use sootprint::Run;
 //!
@@ -49,8 +49,8 @@ pub use ledger::{LedgerError, list_runs};
 #[cfg(unix)]
 pub use run::NestedRunListener;
 pub use run::{
-    Budget, Epochs, FinishHook, LiveUsage, LoadError, Phase, Run, RunBuilder, RunForecast, RunHandle,
-    StartError, WindowLength, Windows, load_footprint, load_footprint_from_dirs,
+    Budget, BudgetExceeded, Epochs, FinishHook, LiveUsage, LoadError, Phase, Run, RunBuilder, RunForecast,
+    RunHandle, StartError, WindowLength, Windows, load_footprint, load_footprint_from_dirs,
 };
 pub use settings::{SettingError, SettingSource, SettingsFile, UserDefaults};
 pub use sootprint_core::{

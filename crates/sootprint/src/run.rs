@@ -1,18 +1,23 @@
-//! A training run: started, cut into epochs, finished.
+//! A training run: its start, its epochs and its end.
 
 mod background;
 mod budget;
 mod builder;
-mod device_sync;
 mod epochs;
+mod error;
 mod event;
 mod finish_hook;
 mod handle;
+mod label;
+mod loop_epoch;
 mod nested;
 mod phase;
 mod recorder;
 mod recovery;
 mod spans;
+mod threads;
+mod timeouts;
+mod usage;
 mod windows;
 
 use std::path::PathBuf;
@@ -20,33 +25,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sootprint_core::format::error_chain;
-use sootprint_core::{Footprint, IntensityProvider, RunStatus, TrainingType};
+use sootprint_core::{Footprint, IntensityProvider, RunStatus};
 
 use background::BackgroundQueries;
-pub use budget::{Budget, RunForecast};
-pub use builder::{RunBuilder, StartError};
+pub use budget::{Budget, BudgetExceeded, RunForecast};
+pub use builder::RunBuilder;
 pub use epochs::Epochs;
+pub use error::{LoadError, StartError};
 pub use finish_hook::FinishHook;
-pub use handle::{LiveUsage, RunHandle};
+pub use handle::RunHandle;
 #[cfg(unix)]
 pub use nested::NestedRunListener;
 pub use phase::Phase;
-pub use recovery::{LoadError, load_footprint, load_footprint_from_dirs};
+pub use recovery::{load_footprint, load_footprint_from_dirs};
+use timeouts::{DROP_TIMEOUT, FINISH_TIMEOUT};
+pub use usage::LiveUsage;
 pub use windows::{WindowLength, Windows};
-
-/// How long a finish waits for the boards; a driver that hangs must not keep a training from ending.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the first rank waits for the last lines of the others.
-const RANK_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a run that is dropped without a finish waits for its last line.
-const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A training run whose energy is being measured.
 ///
-/// Measuring never fails a training: what cannot be measured is a named gap in the footprint and one warning
-/// (through `tracing`). Dropped without [`finish`](Run::finish) the run is recorded as failed, or as panicked.
+/// A run is configured with [`pre_training`](Run::pre_training), [`fine_tuning`](Run::fine_tuning) or
+/// [`untyped`](Run::untyped), and ends with [`finish`](Run::finish). A run that is dropped without `finish` is recorded
+/// as failed, or as panicked while unwinding.
+///
+/// A measurement error never fails a training: what cannot be measured becomes a named gap in the footprint and one
+/// warning through `tracing`.
 ///
 /// ```
 /// use sootprint::{RunStatus, Run};
@@ -70,48 +73,33 @@ pub struct Run {
     finish_hooks: Vec<Arc<dyn FinishHook>>,
     background: BackgroundQueries,
     rank: u32,
-    /// The number of ranks, and how long the first one waits for the others.
+    /// The number of ranks, and how long rank 0 waits for the others.
     ranks: u32,
     rank_timeout: Duration,
     is_finished: bool,
 }
 
 impl Run {
-    /// A training from random weights, whose artifacts are in `dir`. The run's record goes there too.
-    pub fn pre_training(dir: impl Into<PathBuf>) -> RunBuilder {
-        RunBuilder::new(dir.into(), Some(TrainingType::PreTraining), None)
-    }
-
-    /// A training that starts from the weights of `base_model`, as in `owner/name`.
-    pub fn fine_tuning(dir: impl Into<PathBuf>, base_model: impl Into<String>) -> RunBuilder {
-        RunBuilder::new(dir.into(), Some(TrainingType::FineTuning), Some(base_model.into()))
-    }
-
-    /// Something of which nobody says whether it is pre-training or fine-tuning; its card will not say it either.
-    pub fn untyped(dir: impl Into<PathBuf>) -> RunBuilder {
-        RunBuilder::new(dir.into(), None, None)
-    }
-
-    /// A handle for hooks, which may outlive the run and be shared between threads.
+    /// A handle for training hooks. It can outlive the run and be shared between threads.
     #[must_use]
     pub fn handle(&self) -> RunHandle {
         self.handle.clone()
     }
 
-    /// Which rank this process is, from 0. Of several the first one publishes: its footprint has them all.
+    /// The rank of this process, from 0. Only rank 0 publishes; its footprint includes all ranks.
     #[must_use]
     pub const fn rank(&self) -> u32 {
         self.rank
     }
 
-    /// Whether this run is one inside `sootprint run`, which measures it: then the figures are those of its own time, and
-    /// the command's record has its epochs. See [`finish`](Self::finish).
+    /// Whether an enclosing `sootprint run` measures this run. The footprint then covers the time of this run, and the
+    /// command's record includes its epochs too. See [`finish`](Self::finish).
     #[must_use]
     pub fn is_nested(&self) -> bool {
         self.handle.is_nested()
     }
 
-    /// Goes through the epochs with these numbers and measures each; see [`Epochs`].
+    /// Returns an iterator over these epoch numbers that measures each epoch; see [`Epochs`].
     pub fn epochs<I>(&self, numbers: I) -> Epochs<I::IntoIter>
     where
         I: IntoIterator<Item: Copy + TryInto<u32>>,
@@ -119,15 +107,15 @@ impl Run {
         Epochs::new(self.handle(), numbers.into_iter())
     }
 
-    /// Runs one epoch; it is complete when `train` returns `Ok`.
+    /// Runs and measures one epoch. It is complete if `train` returns `Ok`.
     ///
     /// # Errors
-    /// Those of `train`.
+    /// The error of `train`.
     pub fn epoch<T, E>(&self, number: u32, train: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        epochs::run_epoch(&self.handle, number, train)
+        epochs::run_epoch(self.handle(), number, train)
     }
 
-    /// Goes through the steps of a loop that has no epochs and measures it slice by slice; see [`Windows`].
+    /// Returns an iterator over the steps of a loop without epochs that measures it window by window; see [`Windows`].
     ///
     /// ```
     /// use sootprint::{WindowLength, Run};
@@ -147,41 +135,41 @@ impl Run {
         Windows::new(self.handle(), length, steps.into_iter())
     }
 
-    /// A named part of an epoch begins now and ends when what is returned is dropped; see [`Phase`].
+    /// Starts a phase, a named part of an epoch, which ends when the returned [`Phase`] is dropped.
     pub fn phase(&self, name: impl Into<String>) -> Phase {
         self.handle.phase(name)
     }
 
-    /// So many more samples were trained on: then the footprint tells what one used, over the epochs in which any were
-    /// counted.
+    /// Counts training samples. The footprint then reports the energy per sample, over the epochs with counted samples.
     pub fn add_samples(&self, samples: u64) {
         self.handle.add_samples(samples);
     }
 
-    /// So many more tokens were trained on.
+    /// Counts training tokens. The footprint then reports the energy per token, over the epochs with counted tokens.
     pub fn add_tokens(&self, tokens: u64) {
         self.handle.add_tokens(tokens);
     }
 
-    /// What the whole run will come to, once an epoch is complete and their number is known.
+    /// The expected total of the run. `None` until an epoch is complete, or if the planned number of epochs is unknown.
     #[must_use]
     pub fn forecast(&self) -> Option<RunForecast> {
         self.handle.forecast()
     }
 
-    /// Ends the run, writes `footprint.json` into its folder and gives the footprint.
+    /// Ends the run, writes `footprint.json` to its folder and returns the footprint.
     ///
-    /// It waits for one last reading of the boards, in bounds, and for the live provider's answer if there is one; a run
-    /// of less than a second also for the cloud's word.
+    /// This waits up to 10 s for a final reading of the hardware, then for the intensity provider if one is configured, and
+    /// in the first second of a run for the cloud metadata.
     ///
-    /// The footprint has all attempts of a run that was resumed. Of several ranks the first waits up to a minute for the
-    /// others, and its footprint has them all, with those that are missing by name; every other rank's is its own part,
-    /// and it writes no `footprint.json`.
+    /// The footprint includes all attempts of a resumed run. With several ranks, rank 0 waits up to one minute for the
+    /// others; its footprint includes all ranks and names those that are missing. The footprint of every other rank is
+    /// its own part, and no `footprint.json` is written for it.
     ///
-    /// Inside `sootprint run` the footprint is what was used from this run's start to its finish, and the command's has
-    /// that too: the two are not to be added, and a note says so. Of several ranks inside one command it is that of the
-    /// whole command so far. It is written into this run's folder if that is not the command's, which has the record.
-    #[must_use = "the footprint is what the run was measured for"]
+    /// Inside `sootprint run` the footprint covers the time from this run's start to its end. The command's footprint
+    /// includes the same energy, so the two must not be added; a note in the footprint mentions this. For one of several
+    /// ranks inside one command it is the footprint of the whole command so far. It is written to this run's folder unless
+    /// the command records there.
+    #[must_use = "the footprint is the result of the measurement"]
     pub fn finish(mut self) -> Footprint {
         let provider = self.intensity_provider.take();
         let footprint = self.finish_with(None, FINISH_TIMEOUT, provider.as_deref());
@@ -198,10 +186,10 @@ impl Run {
         intensity_provider: Option<&dyn IntensityProvider>,
     ) -> Footprint {
         self.is_finished = true;
-        // Who only drops a run waits for nobody else's word.
+        // Dropping a run does not wait for background queries or other ranks.
         let mut background = std::mem::take(&mut self.background);
         let awaited_queries = status.is_none().then_some(&mut background);
-        // A run around this one that is recorded in the same folder writes its own footprint there.
+        // An enclosing run that is recorded in the same folder writes its own footprint there.
         let is_recorded_elsewhere = self.rank == 0 && self.handle.is_recorded_elsewhere(&self.dir);
         let (footprint, ledger_id) = self.handle.close(status, timeout, awaited_queries, intensity_provider);
         let footprint = match ledger_id {
@@ -213,7 +201,7 @@ impl Run {
             _ => return footprint,
         };
         if let Err(error) = footprint.write(&self.dir) {
-            tracing::warn!("the footprint is not saved: {}", error_chain(&error));
+            tracing::warn!("cannot save the footprint: {}", error_chain(&error));
         }
         footprint
     }

@@ -1,5 +1,5 @@
-//! Tests the `tracing` spans of a run. The test has a process of its own: `tracing` caches for all threads whether
-//! a call site is enabled, so concurrent tests without a subscriber would interfere.
+//! The `tracing` spans of a run. This test has its own process: `tracing` caches per callsite, for all threads, whether a
+//! subscriber is interested, so it would race with tests without a subscriber.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -17,7 +17,7 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The names of the spans, the fields of each by its order, and the closed spans.
+/// The spans in order of creation, their fields, and the closed ones.
 #[derive(Debug, Default)]
 struct RecordedSpans {
     names: Vec<(Id, &'static str, Option<Id>)>,
@@ -47,7 +47,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanRecorder {
         let parent = context.span(id).and_then(|span| span.parent()).map(|parent| parent.id());
         assert_eq!(attributes.metadata().level(), &Level::INFO);
         let mut recorded = self.recorded();
-        // A registry reuses the id of a closed span.
+        // A registry reuses the ids of closed spans.
         let key = u64::try_from(recorded.names.len()).unwrap();
         attributes.record(&mut FieldRecorder(recorded.fields.entry(key).or_default()));
         recorded.names.push((id.clone(), attributes.metadata().name(), parent));
@@ -94,7 +94,7 @@ fn run_and_epochs_become_spans() {
     assert!(recorded.names[1..].iter().all(|(.., parent)| parent.as_ref() == Some(run)), "{recorded:?}");
     assert_eq!(recorded.closed.len(), 4, "a span is left open: {recorded:?}");
     let number = |position: u64, field: &str| recorded.fields[&position][field].parse::<f64>().unwrap();
-    // 400 W at a PUE of 1.5 and 360 g/kWh: a joule emits 1.5e-4 g.
+    // 400 W at a PUE of 1.5 and 360 g/kWh: one joule emits 1.5e-4 g.
     for (position, seconds) in [(1, 10.0), (2, 20.0), (3, 5.0), (0, 35.0)] {
         assert!(is_close(number(position, "duration_s"), seconds), "{:?}", recorded.fields);
         assert!(is_close(number(position, "energy_j"), 400.0 * seconds), "{:?}", recorded.fields);

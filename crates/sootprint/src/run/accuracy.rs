@@ -1,6 +1,7 @@
-//! How near the figures come to the truth of a script, for each kind of sensor and wherever the edges fall.
+//! Accuracy against the exact energy of a script, for each kind of sensor and for arbitrary epoch boundaries.
 //!
-//! The goals are the design's; the same script as the benchmarks' is played: 100 W for 700 ms, 400 W for 330 ms.
+//! The script is the one of the benchmarks, 100 W for 700 ms and 400 W for 330 ms, and the limits are the accuracy goals of
+//! the project.
 
 use std::time::Duration;
 
@@ -12,21 +13,21 @@ use super::Run;
 
 const PERIOD_SECONDS: f64 = 1.03;
 
-/// The truth, worked out apart from the code under test: the script's integral from its beginning.
+/// The exact energy of the script from its start to `time`, computed independently of the code under test.
 fn true_energy(time: f64) -> f64 {
     let periods = (time / PERIOD_SECONDS).floor();
     let remainder = time - periods * PERIOD_SECONDS;
     periods * 202.0 + 100.0 * remainder.min(0.7) + 400.0 * (remainder - 0.7).max(0.0)
 }
 
-/// The relative error of a run from `start` to `start + length` on such a sensor; of its only epoch, too.
+/// The relative errors of a run from `start` to `start + length`, and of its only epoch.
 fn relative_errors(sensor: ReplaySensor, start: f64, length: f64) -> [f64; 2] {
     let dir = tempfile::tempdir().unwrap();
     let clock = VirtualClock::default();
     let script = [(0.7, 100.0), (0.33, 400.0)]
         .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
     let replay = Replay::new()
-        .with_component(ComponentKind::Gpu, "board", script)
+        .with_component(ComponentKind::Gpu, "GPU", script)
         .with_sensor(sensor)
         .with_clock(clock.clone());
     clock.advance(Duration::from_secs_f64(start));
@@ -53,13 +54,13 @@ fn assert_errors_within(
     Ok(())
 }
 
-/// Boards of one script, each at a multiple of its power and with a sensor of its own.
+/// GPUs that follow one script, each at a multiple of its power and with its own sensor.
 fn gpus_with_sensors(sensors: &[ReplaySensor]) -> Replay {
     sensors.iter().zip(1_u32..).fold(Replay::new(), |replay, (sensor, factor)| {
         let script = [(0.7, 100.0), (0.33, 400.0)].map(|(seconds, watts)| {
             (Duration::from_secs_f64(seconds), Power::from_watts(watts * f64::from(factor)))
         });
-        replay.with_component(ComponentKind::Gpu, format!("board {factor}"), script).with_sensor(*sensor)
+        replay.with_component(ComponentKind::Gpu, format!("GPU {factor}"), script).with_sensor(*sensor)
     })
 }
 
@@ -103,10 +104,10 @@ proptest! {
 }
 
 proptest! {
-    // Each plays hours.
+    // Each case lasts hours of virtual time.
     #![proptest_config(ProptestConfig::with_cases(16))]
 
-    /// Epochs that touch add up to the run, however short or long each is.
+    /// Adjacent epochs of any length add up to the run.
     #[test]
     fn epoch_energies_sum_to_run(
         sensors in sensor_lists(),
@@ -121,15 +122,15 @@ proptest! {
         let footprint = run.finish();
         let sum: f64 = footprint.epochs.iter().map(|epoch| epoch.energy.joules()).sum();
         let total = footprint.energy.total.joules();
-        prop_assert!((sum / total - 1.0).abs() < 1e-9, "{sum} J in epochs, {total} J in all");
+        prop_assert!((sum / total - 1.0).abs() < 1e-9, "{sum} J in epochs, {total} J in total");
         prop_assert!(footprint.epochs.iter().all(|epoch| epoch.energy.joules() > 0.0));
         let times: f64 = (1..=sensors.len()).map(|times| times as f64).sum();
         let used = true_energy(lengths.iter().sum()) * times;
-        // The clock counts whole nanoseconds.
+        // The clock has a resolution of 1 ns.
         let [low, high] = [footprint.energy.low, footprint.energy.high].map(|bound| bound.joules());
         prop_assert!(
             low <= used * (1.0 + 1e-6) && used <= high * (1.0 + 1e-6),
-            "{low} J to {high} J, {used} J in truth"
+            "{low} J to {high} J, exact {used} J"
         );
     }
 }

@@ -1,33 +1,31 @@
-//! What a run asks others while it goes on, each on a thread of its own: where the machine is, and the intensity so far.
+//! Queries while a run continues, each on its own thread: the cloud metadata and the carbon intensity so far.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use sootprint_core::format::error_chain;
 use sootprint_core::{CloudMetadata, IntensityProvider};
 
-use super::RunHandle;
+use super::handle::RunHandle;
+use super::threads::spawn_thread;
+use super::timeouts::METADATA_TIMEOUT;
 
-/// How often the provider is asked. Grids are settled by the hour or by a part of it, and the shortest history that a
-/// provider keeps is a day.
-pub(super) const QUERY_INTERVAL: Duration = Duration::from_secs(30 * 60);
+/// How often the provider is queried. Intensities are published per hour or per fraction of an hour, and the shortest
+/// history of a provider is one day.
+pub(crate) const QUERY_INTERVAL: Duration = Duration::from_secs(30 * 60);
 
-/// From its start a run waits so long for the cloud's word, and only if it ends before.
-const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The threads of a run. Dropped, it ends them at their next step and waits for none.
+/// The background queries of a run. Dropping it stops them at their next step, without waiting.
 #[derive(Debug, Default)]
-pub(super) struct BackgroundQueries {
-    /// Closed when the run ends.
+pub(crate) struct BackgroundQueries {
+    /// Closed at the end of the run.
     provider_stop_tx: Option<Sender<()>>,
     location_rx: Option<(Receiver<()>, Instant)>,
 }
 
 impl BackgroundQueries {
-    /// Asks for what the run does not know.
-    pub(super) fn start(
+    /// Starts the configured queries.
+    pub(crate) fn start(
         handle: &RunHandle,
         cloud_metadata: Option<Arc<dyn CloudMetadata>>,
         intensity_provider: Option<Arc<dyn IntensityProvider>>,
@@ -40,11 +38,11 @@ impl BackgroundQueries {
         }
     }
 
-    /// Waits for the cloud's word, in bounds, and ends the questions.
-    pub(super) fn stop(&mut self) {
+    /// Waits for the cloud metadata, up to [`METADATA_TIMEOUT`] after the start of the run, and stops the queries.
+    pub(crate) fn stop(&mut self) {
         self.provider_stop_tx = None;
         if let Some((done_rx, deadline)) = self.location_rx.take() {
-            // Without a word by then the place stays as it was said or guessed.
+            // After a timeout the place remains as configured or guessed.
             let _ = done_rx.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
     }
@@ -58,10 +56,10 @@ fn spawn_location_query(
     let deadline = Instant::now() + METADATA_TIMEOUT;
     let query = move || {
         handle.apply_location(cloud_metadata.locate());
-        // Who waits may have lost patience.
+        // The receiver may have timed out.
         let _ = done_tx.send(());
     };
-    spawn_background("sootprint-place", query).then_some((done_rx, deadline))
+    spawn_query("sootprint-cloud-metadata", query).then_some((done_rx, deadline))
 }
 
 fn spawn_provider_queries(
@@ -73,24 +71,21 @@ fn spawn_provider_queries(
     let query = move || {
         let mut warned = false;
         while stop_rx.recv_timeout(query_interval) == Err(RecvTimeoutError::Timeout) {
-            // An outage is filled from the provider's history later; it is said once, and again at the end if it stays.
+            // A later query fills an outage from the provider's history: warn once, and again at the end if it lasts.
             if let Some(Err(error)) = handle.query_provider_so_far(&*intensity_provider)
                 && !std::mem::replace(&mut warned, true)
             {
-                tracing::warn!("no live intensity for now: {}", error_chain(&error));
+                let cause = error_chain(&error);
+                tracing::warn!("cannot query the live intensity provider, will retry: {cause}");
             }
         }
     };
-    spawn_background("sootprint-live", query).then_some(stop_tx)
+    spawn_query("sootprint-intensity", query).then_some(stop_tx)
 }
 
-/// Without a thread nobody is asked, and the run is none the worse.
-fn spawn_background(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
-    match thread::Builder::new().name(name.to_owned()).spawn(work) {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::warn!("the thread {name} does not start: {error}");
-            false
-        }
-    }
+/// Starts a query thread. If that fails, the run continues without the query.
+fn spawn_query(name: &str, query: impl FnOnce() + Send + 'static) -> bool {
+    spawn_thread(name, query)
+        .inspect_err(|error| tracing::warn!("cannot start the thread {name}: {error}"))
+        .is_ok()
 }

@@ -1,12 +1,16 @@
-//! How much a run may use, and what it will come to.
+//! Energy and emission budgets, and the forecast of a run's total.
+
+use std::fmt;
 
 use sootprint_core::{Co2e, Energy};
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// A limit on what a run may use or emit.
+/// A limit on the energy or emissions of a run.
 ///
-/// Reached, it is told as a warning; with [`stop_when_exceeded`](Self::stop_when_exceeded) the loop ends too, cleanly: between epochs when the next
-/// one, at the mean of those before, would go beyond the limit, and within a loop that asks
-/// [`RunHandle::budget_exceeded`](super::RunHandle::budget_exceeded) when the limit is reached.
+/// When the limit is reached, or the forecast exceeds it, one warning is logged. With
+/// [`stop_when_exceeded`](Self::stop_when_exceeded) the training loop also ends: between two epochs if the next one, at
+/// the mean of the completed ones, would exceed the limit, and within an epoch if the loop checks
+/// [`RunHandle::budget_exceeded`](super::RunHandle::budget_exceeded) and the limit has been reached.
 ///
 /// ```
 /// use sootprint::{Budget, Co2e, Energy, Run};
@@ -21,10 +25,13 @@ use sootprint_core::{Co2e, Energy};
 /// ```
 ///
 /// # Limits
-/// It is held against the live figures: at the table's intensity or the given one, of this process and this attempt alone;
-/// of a rank of several inside `sootprint run` against those of the command.
+/// The limit applies to the live usage: this process and this attempt only, at the yearly or user-provided intensity.
+/// For one of several ranks inside `sootprint run` it applies to the usage of the whole command.
+///
+/// No sensor is read for a check, so the loop never waits for the hardware. What an epoch used is corrected when its
+/// boundary energies are known.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[must_use = "a budget holds for the run that is given it"]
+#[must_use = "a budget takes effect only when passed to `RunBuilder::budget`"]
 pub struct Budget {
     limit: BudgetLimit,
     stop_when_exceeded: bool,
@@ -36,35 +43,45 @@ enum BudgetLimit {
     Emissions(Co2e),
 }
 
-/// What a run will have used and emitted when all of its planned epochs are done.
+/// Why a training loop should stop now: a [`Budget`] with [`stop_when_exceeded`](Budget::stop_when_exceeded).
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct BudgetExceeded {
+    /// The budget.
+    pub budget: Budget,
+    /// The expected energy of the next epoch, if the budget has not been reached but does not cover that epoch.
+    pub next_epoch: Option<Energy>,
+}
+
+/// The expected total of a run once all planned epochs are done.
 ///
-/// The expected figure is what was used so far and the mean of the completed epochs for each that is to come. `low` and
-/// `high` are the 95 % prediction interval (Student's t) of what is to come, taking the epochs as alike: a training whose
-/// epochs grow or whose machine changes will leave it. They say nothing of what the figures so far are off by.
+/// The expected total is the usage so far plus the mean of the completed epochs for each remaining epoch. The intervals
+/// are 95 % prediction intervals (Student's t) for the remaining epochs, assuming that all epochs are alike: they do not
+/// hold if epochs become longer or the machine changes. They do not include the measurement error of the usage so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct RunForecast {
-    /// The completed epochs that it rests on.
+    /// The number of completed epochs that the forecast uses.
     pub completed_epochs: u32,
-    /// The epochs that are to come.
+    /// The number of planned epochs that are not complete.
     pub remaining_epochs: u32,
     /// The expected energy of the whole run.
     pub energy: Energy,
-    /// Its interval; none after one epoch, whose spread nobody knows.
+    /// The low and high bound of `energy`. `None` after a single epoch, whose spread is unknown.
     pub energy_interval: Option<(Energy, Energy)>,
-    /// The expected emissions of the whole run, at the table's intensity or the given one.
+    /// The expected emissions of the whole run, at the yearly or user-provided intensity.
     pub emissions: Co2e,
-    /// Their interval; none after one epoch.
+    /// The low and high bound of `emissions`. `None` after a single epoch.
     pub emissions_interval: Option<(Co2e, Co2e)>,
 }
 
-/// What the epochs of a run have used so far, as far as a loop has to know it: no reading is waited for.
+/// The epoch energies of a run, and the budgets that are checked against them.
 #[derive(Debug, Default)]
-pub(super) struct BudgetTracker {
+pub(crate) struct BudgetTracker {
     planned_epochs: Option<u32>,
-    /// What the run had used when the open epoch began.
+    /// What the run had used when the open epoch started.
     epoch_start_energy: Option<Energy>,
-    /// Each completed epoch: the live figure at first, then what the readings say.
+    /// Each completed epoch: its live usage at first, replaced by the measured energy once known.
     epoch_energies: Vec<Energy>,
     alerts: Vec<BudgetAlert>,
 }
@@ -77,23 +94,23 @@ struct BudgetAlert {
 }
 
 impl Budget {
-    /// So much energy: GPU, CPU and memory, as in [`EnergySummary::total`](crate::EnergySummary::total).
+    /// A limit on the energy of GPU, CPU and memory, as in [`EnergySummary::total`](crate::EnergySummary::total).
     pub const fn max_energy(limit: Energy) -> Self {
         Self { limit: BudgetLimit::Energy(limit), stop_when_exceeded: false }
     }
 
-    /// So many grams of CO2e.
+    /// A limit on the emissions.
     pub const fn max_emissions(limit: Co2e) -> Self {
         Self { limit: BudgetLimit::Emissions(limit), stop_when_exceeded: false }
     }
 
-    /// Ends the loop, too.
+    /// Ends the training loop when the limit is reached, or when the next epoch would exceed it.
     pub const fn stop_when_exceeded(mut self) -> Self {
         self.stop_when_exceeded = true;
         self
     }
 
-    /// The limit as energy, where a joule emits so many grams; none where it emits nothing.
+    /// The limit as energy. `None` for an emission limit if the energy has no emissions.
     fn as_energy(&self, grams_per_joule: f64) -> Option<Energy> {
         match self.limit {
             BudgetLimit::Energy(limit) => Some(limit),
@@ -111,53 +128,64 @@ impl Budget {
     }
 }
 
+impl fmt::Display for BudgetExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let budget = self.budget.description();
+        match self.next_epoch {
+            None => write!(f, "{budget} is used up"),
+            Some(energy) => write!(f, "{budget} is not enough for another epoch of {energy}"),
+        }
+    }
+}
+
 impl BudgetTracker {
-    pub(super) fn new(budgets: Vec<Budget>) -> Self {
+    pub(crate) fn new(budgets: Vec<Budget>) -> Self {
         let alert = |budget| BudgetAlert { budget, exceeded: false, forecast_exceeded: false };
         Self { alerts: budgets.into_iter().map(alert).collect(), ..Self::default() }
     }
 
-    pub(super) fn has_budget(&self) -> bool {
+    pub(crate) fn has_budget(&self) -> bool {
         !self.alerts.is_empty()
     }
 
-    pub(super) fn set_planned_epochs(&mut self, epochs: u32) {
+    pub(crate) fn set_planned_epochs(&mut self, epochs: u32) {
         self.planned_epochs = Some(epochs);
     }
 
-    pub(super) fn start_epoch(&mut self, used: Energy) {
+    pub(crate) fn start_epoch(&mut self, used: Energy) {
         self.epoch_start_energy = Some(used);
     }
 
-    /// The open epoch ends; its position when it is complete, under which its energy can be corrected.
-    pub(super) fn end_epoch(&mut self, completed: bool, used: Energy) -> Option<usize> {
+    /// Ends the open epoch, if there is one. Returns the position of a complete epoch, for
+    /// [`correct_epoch`](Self::correct_epoch).
+    pub(crate) fn end_epoch(&mut self, completed: bool, used: Energy) -> Option<usize> {
         let start_energy = self.epoch_start_energy.take()?;
         let energy = if used > start_energy { used - start_energy } else { Energy::ZERO };
         completed.then(|| self.epoch_energies.push(energy))?;
         Some(self.epoch_energies.len() - 1)
     }
 
-    /// The readings say what a completed epoch used.
-    pub(super) fn correct_epoch(&mut self, position: usize, energy: Energy) {
+    /// Replaces the live usage of a completed epoch by its measured energy.
+    pub(crate) fn correct_epoch(&mut self, position: usize, energy: Energy) {
         if let Some(epoch) = self.epoch_energies.get_mut(position) {
             *epoch = energy;
         }
     }
 
-    pub(super) fn forecast(&self, used: Energy, grams_per_joule: f64) -> Option<RunForecast> {
+    pub(crate) fn forecast(&self, used: Energy, grams_per_joule: f64) -> Option<RunForecast> {
         let (mean, deviation) = self.epoch_mean_and_deviation()?;
         let completed_epochs = u32::try_from(self.epoch_energies.len()).ok()?;
         let remaining_epochs = self.planned_epochs?.saturating_sub(completed_epochs);
         let (completed, remaining) = (f64::from(completed_epochs), f64::from(remaining_epochs));
-        // What an open epoch has used so far is a part of its mean.
+        // The open epoch counts as a remaining one: its usage so far is part of its mean.
         let completed_energy = self.epoch_start_energy.unwrap_or(used);
         let energy = Energy::from_joules((completed_energy + mean * remaining).joules().max(used.joules()));
-        let energy_interval = deviation.map(|deviation| {
-            let spread = student_t_975(completed_epochs - 1)
+        let energy_interval = deviation.and_then(|deviation| {
+            let spread = student_t_975(completed - 1.0)?
                 * deviation.joules()
                 * (remaining + remaining * remaining / completed).sqrt();
             let low = (energy.joules() - spread).max(used.joules());
-            (Energy::from_joules(low), energy + Energy::from_joules(spread))
+            Some((Energy::from_joules(low), energy + Energy::from_joules(spread)))
         });
         let to_emissions = |energy: Energy| Co2e::from_grams(energy.joules() * grams_per_joule);
         Some(RunForecast {
@@ -170,35 +198,32 @@ impl BudgetTracker {
         })
     }
 
-    /// Why the loop is to stop now. An epoch that is open goes on until a limit is reached; another one is not begun
-    /// when its mean would go beyond.
-    pub(super) fn stop_reason(&self, used: Energy, grams_per_joule: f64) -> Option<String> {
+    /// Why the loop should stop now. An open epoch continues until a limit is reached; a new epoch is not started if its
+    /// expected energy would exceed a limit.
+    pub(crate) fn exceeded(&self, used: Energy, grams_per_joule: f64) -> Option<BudgetExceeded> {
         let next_epoch_energy = if self.epoch_start_energy.is_none() {
             self.epoch_mean_and_deviation().map(|(mean, _)| mean)
         } else {
             None
         };
-        let exceeded_reason = |alert: &BudgetAlert| {
-            let limit = alert.budget.as_energy(grams_per_joule)?;
-            let name = alert.budget.description();
-            if used >= limit {
-                return Some(format!("{name} is used up"));
-            }
-            let needed = next_epoch_energy.filter(|next| used + *next > limit)?;
-            Some(format!("{name} is not enough for another epoch of {needed}"))
+        let exceeded = |BudgetAlert { budget, .. }: &BudgetAlert| {
+            let limit = budget.as_energy(grams_per_joule)?;
+            let is_reached = used >= limit;
+            let next_epoch = next_epoch_energy.filter(|next| !is_reached && used + *next > limit);
+            (is_reached || next_epoch.is_some()).then_some(BudgetExceeded { budget: *budget, next_epoch })
         };
-        self.alerts.iter().filter(|alert| alert.budget.stop_when_exceeded).find_map(exceeded_reason)
+        self.alerts.iter().filter(|alert| alert.budget.stop_when_exceeded).find_map(exceeded)
     }
 
-    /// What is to be told of the budgets now; each is told of once when it is foreseen and once when it is reached.
-    pub(super) fn take_warnings(&mut self, used: Energy, grams_per_joule: f64) -> Vec<String> {
+    /// The warnings that are due now. Each budget gives one when the forecast exceeds it and one when it is reached.
+    pub(crate) fn take_warnings(&mut self, used: Energy, grams_per_joule: f64) -> Vec<String> {
         let forecast = self.forecast(used, grams_per_joule);
         let mut warnings = Vec::new();
         for alert in &mut self.alerts {
             let Some(limit) = alert.budget.as_energy(grams_per_joule) else { continue };
             if used >= limit && !std::mem::replace(&mut alert.exceeded, true) {
                 alert.forecast_exceeded = true;
-                warnings.push(format!("{} is used up", alert.budget.description()));
+                warnings.push(BudgetExceeded { budget: alert.budget, next_epoch: None }.to_string());
             }
             if let Some(RunForecast { energy, completed_epochs, .. }) = forecast
                 && energy > limit
@@ -218,7 +243,7 @@ impl BudgetTracker {
         warnings
     }
 
-    /// The mean of the completed epochs and their standard deviation, which one alone does not have.
+    /// The mean of the completed epochs, and their standard deviation if there are at least two.
     fn epoch_mean_and_deviation(&self) -> Option<(Energy, Option<Energy>)> {
         let count = f64::from(u32::try_from(self.epoch_energies.len()).ok().filter(|count| *count > 0)?);
         let mean = self.epoch_energies.iter().map(|epoch| epoch.joules()).sum::<f64>() / count;
@@ -228,17 +253,8 @@ impl BudgetTracker {
     }
 }
 
-/// The 0.975 quantile of Student's t (tables of it are in every textbook); beyond thirty degrees of freedom Cornish and
-/// Fisher's expansion, which is right to a thousandth there.
-fn student_t_975(degrees_of_freedom: u32) -> f64 {
-    const TABLE: [f64; 30] = [
-        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
-        2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048,
-        2.045, 2.042,
-    ];
-    let position = degrees_of_freedom.max(1) as usize - 1;
-    TABLE.get(position).copied().unwrap_or_else(|| {
-        let normal = 1.959_964_f64;
-        normal + (normal.powi(3) + normal) / (4.0 * f64::from(degrees_of_freedom))
-    })
+/// The 0.975 quantile of Student's t distribution. `None` if there are no degrees of freedom.
+fn student_t_975(degrees_of_freedom: f64) -> Option<f64> {
+    let distribution = StudentsT::new(0.0, 1.0, degrees_of_freedom).ok()?;
+    Some(distribution.inverse_cdf(0.975))
 }

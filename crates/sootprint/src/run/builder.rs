@@ -1,4 +1,4 @@
-//! What a run is told before it starts, and its start.
+//! Configuration and start of a run.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,14 +10,23 @@ use sootprint_core::{
 };
 use sootprint_power::{Replay, VirtualClock};
 
+use super::Run;
 use super::background::{self, BackgroundQueries};
-use super::nested::RemoteSampler;
-use super::recorder::{NestedRunConfig, RecorderOptions, RunLabel, RunRecorder};
-use super::{Budget, DROP_TIMEOUT, FinishHook, RANK_TIMEOUT, Run, RunHandle};
+use super::budget::Budget;
+use super::error::StartError;
+use super::finish_hook::FinishHook;
+use super::handle::RunHandle;
+use super::label::RunLabel;
+use super::nested::{NestedRunConfig, RemoteSampler};
+use super::recorder::{RecorderOptions, RunRecorder};
+use super::timeouts::{DROP_TIMEOUT, RANK_TIMEOUT};
 use crate::ledger::LedgerError;
 use crate::settings::{RunArguments, RunSettings, SettingError};
 
-/// What a run is told before it starts.
+/// Configures a [`Run`] before it starts.
+///
+/// Each option falls back to an environment variable and then to a `sootprint.toml`: of the project (the nearest one in the
+/// working folder or above it), of the user (in `~/.config/sootprint`) or of the site (in `/etc`).
 #[must_use = "a run measures nothing until it is started"]
 #[derive(Debug, Clone)]
 pub struct RunBuilder {
@@ -27,17 +36,34 @@ pub struct RunBuilder {
     arguments: RunArguments,
     cloud_metadata: Option<Arc<dyn CloudMetadata>>,
     intensity_provider: Option<Arc<dyn IntensityProvider>>,
-    /// How often the provider is asked while the run goes on.
-    pub(super) query_interval: Duration,
+    /// How often the provider is queried while the run continues.
+    pub(crate) query_interval: Duration,
     resume: bool,
-    /// How long the first rank waits for the others' last lines.
-    pub(super) rank_timeout: Duration,
+    /// How long rank 0 waits for the other ranks to end.
+    pub(crate) rank_timeout: Duration,
     budgets: Vec<Budget>,
     finish_hooks: Vec<Arc<dyn FinishHook>>,
 }
 
+impl Run {
+    /// Configures a training from random weights. Its artifacts are in `dir`; the run's record is written there too.
+    pub fn pre_training(dir: impl Into<PathBuf>) -> RunBuilder {
+        RunBuilder::new(dir.into(), Some(TrainingType::PreTraining), None)
+    }
+
+    /// Configures a training that starts from the weights of `base_model`, a Hub repo id such as `owner/name`.
+    pub fn fine_tuning(dir: impl Into<PathBuf>, base_model: impl Into<String>) -> RunBuilder {
+        RunBuilder::new(dir.into(), Some(TrainingType::FineTuning), Some(base_model.into()))
+    }
+
+    /// Configures a run without a training type. The model card's `training_type` is left out.
+    pub fn untyped(dir: impl Into<PathBuf>) -> RunBuilder {
+        RunBuilder::new(dir.into(), None, None)
+    }
+}
+
 impl RunBuilder {
-    pub(super) fn new(dir: PathBuf, training_type: Option<TrainingType>, base_model: Option<String>) -> Self {
+    fn new(dir: PathBuf, training_type: Option<TrainingType>, base_model: Option<String>) -> Self {
         let arguments = RunArguments::default();
         Self {
             dir,
@@ -54,76 +80,78 @@ impl RunBuilder {
         }
     }
 
-    /// Goes on with the newest run of the folder, as after a restart from a checkpoint: the footprint is that of all
-    /// attempts, and epochs that are trained again count as often as they were. The time in between counts nothing.
+    /// Continues the newest unfinished run in the folder, as after a restart from a checkpoint. The footprint includes all
+    /// attempts, and repeated epochs count each time. The time between attempts is not counted.
     ///
-    /// A run that is complete is never appended to. Where there is none to go on with a new one is started, and a note
-    /// in the footprint says so.
+    /// A completed run is never continued. If there is no unfinished run, a new one is started, with a note in the
+    /// footprint.
     ///
     /// # Errors
-    /// [`try_start`](Self::try_start) gives [`LedgerError::Busy`] when another process still records that run.
+    /// [`try_start`](Self::try_start) returns [`LedgerError::Busy`] if another process is still recording that run.
     pub fn resume(mut self) -> Self {
         self.resume = true;
         self
     }
 
-    /// Says that this process is one of several that train together, and which: `rank` counts from 0. Each writes its own
-    /// record in the folder, which all of them share, and the footprint has them all.
+    /// Sets which of several processes that train together this one is: `rank` counts from 0, and there are `of` ranks.
+    /// Each rank writes its own ledger into the shared folder, and the footprint includes all of them.
     ///
-    /// Else `SOOTPRINT_RANK` and `SOOTPRINT_WORLD_SIZE` say it, else the launcher: `torchrun`'s `RANK` and `WORLD_SIZE`, Open
-    /// MPI, PMI, and Slurm within a task of a step. `SOOTPRINT_JOB` tells one launch from another where no launcher does.
+    /// Without this, `SOOTPRINT_RANK` and `SOOTPRINT_WORLD_SIZE` are used, then the variables of the launcher: `RANK` and
+    /// `WORLD_SIZE` of `torchrun`, those of Open MPI and PMI, and those of Slurm within a step's task. `SOOTPRINT_JOB`
+    /// distinguishes launches if the launcher does not.
     pub fn rank(mut self, rank: u32, of: u32) -> Self {
         self.arguments.rank = Some((rank, of));
         self
     }
 
-    /// Where the run is. Else `SOOTPRINT_PLACE` says it, else a `sootprint.toml` (of the project, which is the nearest in
-    /// the working folder or above it; of the user, in `~/.config/sootprint`; of the site, in `/etc`), else the
-    /// machine's [cloud](Self::cloud_metadata); else the machine's time zone is a guess, and the footprint says so.
+    /// Sets where the run is, which determines the carbon intensity.
+    ///
+    /// Without this, `SOOTPRINT_PLACE` is used, then a `sootprint.toml`, then the [cloud metadata](Self::cloud_metadata),
+    /// then the country of the machine's time zone, which the footprint marks as a guess.
     pub fn place(mut self, place: Place) -> Self {
         self.arguments.place = Some(place);
         self
     }
 
-    /// Asks the cloud that the machine is in where it is, when nobody else says so: a provider's region, and with it
-    /// what the provider's data centres add.
+    /// Looks up the cloud region from the instance metadata service if no location was configured. The region also
+    /// determines the PUE.
     ///
-    /// Nobody is asked unless this is called, as `sootprint_live::CloudMetadata` does over the network; the command
-    /// calls it. `SOOTPRINT_METADATA=off` forbids it, as `metadata = false` in a `sootprint.toml` does.
+    /// No lookup happens unless this is called, with `sootprint_live::CloudMetadata` for example; the command calls it.
+    /// `SOOTPRINT_METADATA=off`, or `metadata = false` in a `sootprint.toml`, disables the lookup.
     pub fn cloud_metadata(mut self, metadata: Arc<dyn CloudMetadata>) -> Self {
         self.cloud_metadata = Some(metadata);
         self
     }
 
-    /// Figures of one's own for the hours of the run; see [`IntensitySeries::from_csv_file`]. Else `SOOTPRINT_SERIES` names the
-    /// file.
+    /// Sets the carbon intensity for the hours of the run; see [`IntensitySeries::from_csv_file`]. Without this,
+    /// `SOOTPRINT_SERIES` names a CSV file.
     ///
-    /// Where the series has no figure, the [intensity](Self::intensity) that was given stands, or the table's.
+    /// Hours that the series does not cover use the configured [intensity](Self::intensity), or the table's.
     pub fn intensity_series(mut self, series: IntensitySeries) -> Self {
         self.arguments.series = Some(series);
         self
     }
 
-    /// The carbon intensity of the electricity, instead of a table's figure for the place.
+    /// Sets the carbon intensity of the electricity, instead of the table's value for the [place](Self::place). Without
+    /// this, `SOOTPRINT_INTENSITY` is used, in g CO2e/kWh.
     pub fn intensity(mut self, intensity: CarbonIntensity) -> Self {
         self.arguments.intensity = Some(intensity);
         self
     }
 
-    /// Asks this provider for the intensity of each hour when the run is finished, instead of a table's figure for
-    /// the year.
+    /// Queries this provider for the intensity of each hour of the run, instead of using the table's yearly value.
     ///
-    /// It is asked about the run's [place](Self::place) every half hour, on a thread of its own, and once more by
-    /// [`Run::finish`], which waits for the answer. Each time it is asked about all that was not found yet, so that an
-    /// outage leaves no hole that its history can fill. The footprint's intensity is then the mean over the run's hours, each weighted with the energy that was used in
-    /// it, and every epoch's grams use that mean. Where the provider has no answer the table's figure stands, and a
-    /// note in the footprint says so. An [intensity](Self::intensity) or a [series](Self::intensity_series) that was given
-    /// stands: then nobody is asked, nor when nobody said where the run is.
+    /// The provider is queried for the run's [place](Self::place) every half hour, on a separate thread, and once more by
+    /// [`Run::finish`], which waits for the answer. Each query covers the whole time without an answer so far, so that
+    /// the provider's history fills the gap after an outage. The footprint's intensity is the mean over the run's hours,
+    /// weighted with the energy used in each, and all epochs use that mean. Hours without an answer use the yearly value,
+    /// with a note in the footprint. The provider is not queried if an [intensity](Self::intensity) or a
+    /// [series](Self::intensity_series) was set, or if the location is unknown.
     ///
     /// # Limits
-    /// The hours are counted from the system's time at the start, on a clock that stands still while the machine
-    /// sleeps. On a run of more than eleven days the readings that tell one hour's energy from the next one's are kept
-    /// more than half an hour apart; in between, power is taken as even.
+    /// Hours are counted from the system time at the start, on a clock that stops while the machine is suspended. In runs
+    /// of more than eleven days the stored samples are more than half an hour apart; constant power is assumed between
+    /// them.
     ///
     /// # Example
     ///
@@ -137,7 +165,7 @@ impl RunBuilder {
     ///     ProviderError, Replay, Run, VirtualClock,
     /// };
     ///
-    /// /// A site with its own turbine and a record of what it emits.
+    /// /// A site with its own turbine and a log of its emissions.
     /// #[derive(Debug)]
     /// struct OwnTurbine;
     ///
@@ -150,7 +178,7 @@ impl RunBuilder {
     ///     ) -> Result<IntensitySeries, ProviderError> {
     ///         let intensity = CarbonIntensity::from_grams_per_kilowatt_hour(500.0);
     ///         let period = IntensityPeriod { start: from, end: to, intensity, is_forecast: false };
-    ///         IntensitySeries::new("our turbine's record", EmissionScope::DirectGeneration, vec![period])
+    ///         IntensitySeries::new("turbine log", EmissionScope::DirectGeneration, vec![period])
     ///     }
     /// }
     ///
@@ -168,7 +196,7 @@ impl RunBuilder {
     /// // Two hours at a kilowatt.
     /// let footprint = run.finish();
     /// assert!((footprint.emissions.best.grams() - 1_000.0).abs() < 1e-6);
-    /// assert_eq!(footprint.grid.source, "our turbine's record");
+    /// assert_eq!(footprint.grid.source, "turbine log");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn intensity_provider(mut self, provider: Arc<dyn IntensityProvider>) -> Self {
@@ -176,45 +204,46 @@ impl RunBuilder {
         self
     }
 
-    /// What the facility adds; else `SOOTPRINT_PUE` says it, else a `sootprint.toml`, else the provider of the cloud's
-    /// region, else 1.0 is assumed, up to 1.56.
+    /// Sets the power usage effectiveness (PUE) of the facility. Without this, `SOOTPRINT_PUE` is used, then a
+    /// `sootprint.toml`, then the known value of the cloud region, then an assumed 1.0 with a high bound of 1.56.
     pub fn pue(mut self, pue: Pue) -> Self {
         self.arguments.pue = Some(pue);
         self
     }
 
-    /// Reads NVIDIA boards through the NVML library at this path; else `SOOTPRINT_NVML` names it, else the system's.
+    /// Reads NVIDIA GPUs through the NVML library at this path. Without this, `SOOTPRINT_NVML` is used, then the system's
+    /// library.
     pub fn nvml_library(mut self, library: impl Into<PathBuf>) -> Self {
         self.arguments.nvml = Some(library.into().into_os_string());
         self
     }
 
-    /// Measures the hardware at rest for this long before the run begins, so that the footprint can say what the run
-    /// would have used idle. The start waits for it; a few seconds are enough. Nothing of it counts as the run's.
+    /// Measures the idle power for this long before the run begins, so that the footprint can report the idle energy. The
+    /// start blocks for this time; a few seconds are enough. It does not count towards the run.
     pub fn idle_baseline(mut self, duration: Duration) -> Self {
         self.arguments.baseline = Some(duration);
         self
     }
 
-    /// Holds the run against a limit; several may be given.
+    /// Adds a budget; a run can have several.
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budgets.push(budget);
         self
     }
 
-    /// Calls this when the run is finished; several may be given, and each is called.
+    /// Adds a callback for the end of the run; a run can have several.
     pub fn on_finish(mut self, hook: Arc<dyn FinishHook>) -> Self {
         self.finish_hooks.push(hook);
         self
     }
 
-    /// Measures time by a virtual clock, as hardware that follows a script on that clock has to be measured.
+    /// Uses a virtual clock, for fake hardware that follows the same clock.
     pub fn virtual_clock(mut self, clock: VirtualClock) -> Self {
         self.arguments.clock = Some(clock);
         self
     }
 
-    /// Measures a script instead of this machine.
+    /// Measures a scripted power source instead of this machine.
     ///
     /// ```
     /// use std::time::Duration;
@@ -235,7 +264,7 @@ impl RunBuilder {
         self
     }
 
-    /// Starts the run, whatever is missing: each lack is a note in the footprint and one warning.
+    /// Starts the run. It does not fail: each error becomes a note in the footprint and one warning.
     pub fn start(self) -> Run {
         let settings = self.resolve_settings();
         let (run, errors) = self.start_with(settings, false);
@@ -245,11 +274,11 @@ impl RunBuilder {
         run
     }
 
-    /// Starts the run if nothing is missing.
+    /// Starts the run, or returns the first error.
     ///
     /// # Errors
-    /// The first [`StartError`]: a variable that cannot be taken, a folder that cannot be written or in which another
-    /// process records a run, no thread.
+    /// [`StartError`] if a setting is invalid, if the folder cannot be written or another process is recording the run to
+    /// resume, or if the sampler thread cannot be started.
     pub fn try_start(self) -> Result<Run, StartError> {
         let mut settings = self.resolve_settings();
         if !settings.errors.is_empty() {
@@ -269,7 +298,7 @@ impl RunBuilder {
         RunSettings::from_environment(self.arguments.clone())
     }
 
-    pub(super) fn start_with(self, mut settings: RunSettings, fail_if_busy: bool) -> (Run, Vec<StartError>) {
+    pub(crate) fn start_with(self, mut settings: RunSettings, fail_if_busy: bool) -> (Run, Vec<StartError>) {
         let Self {
             dir,
             training_type,
@@ -287,13 +316,13 @@ impl RunBuilder {
         let label = RunLabel { training_type, base_model };
         let ignored = ignored_options(intensity_provider.is_some(), &self.arguments);
         let remote_sampler = connect_to_parent(&settings, &label, ignored);
-        // Who measures asks the others.
+        // Inside `sootprint run` the command makes the queries.
         let is_query_allowed = !is_disabled && remote_sampler.is_none();
         let (handle, errors) = if settings.is_disabled {
             (RunHandle::without_sampler(RunRecorder::disabled(label, settings)), Vec::new())
         } else if let Some(remote_sampler) = remote_sampler {
             let mut errors: Vec<StartError> = settings.errors.drain(..).map(StartError::from).collect();
-            // Where there is a ledger its folder is made for it.
+            // Without a ledger, the folder for the footprint is created here.
             let created = fs::create_dir_all(&dir);
             errors
                 .extend(created.err().map(|source| LedgerError::Folder { path: dir.clone(), source }.into()));
@@ -331,7 +360,7 @@ impl RunBuilder {
     }
 }
 
-/// The way to the run of `sootprint run` that this process is inside of, if it is inside of one that answers.
+/// Connects to the enclosing `sootprint run`, if this process is inside one that answers.
 fn connect_to_parent(settings: &RunSettings, label: &RunLabel, ignored: Vec<&str>) -> Option<RemoteSampler> {
     let parent_run_dir = settings.parent_run_dir.as_deref().filter(|_| !settings.is_disabled)?;
     let mut gaps: Vec<String> = settings.errors.iter().map(SettingError::without_path).collect();
@@ -347,48 +376,21 @@ fn connect_to_parent(settings: &RunSettings, label: &RunLabel, ignored: Vec<&str
     Some(remote_sampler)
 }
 
-/// What a training inside `sootprint run` asks for and does not get, because the command measures.
+/// Notes on configured options that are ignored inside `sootprint run`, because the command measures.
 fn ignored_options(has_provider: bool, arguments: &RunArguments) -> Vec<&'static str> {
     let options = [
         (
             has_provider,
-            "inside `sootprint run` the command asks its live provider, as --live says, and not the training's",
+            "intensity provider ignored inside `sootprint run`: the command queries the provider of --live",
         ),
         (
             arguments.baseline.is_some(),
-            "inside `sootprint run` the rest before the command is measured, as SOOTPRINT_BASELINE says, and none before \
-             the training",
+            "idle baseline ignored inside `sootprint run`: the command measures one if SOOTPRINT_BASELINE is set",
         ),
         (
             arguments.nvml.is_some(),
-            "inside `sootprint run` the command reads the boards, with the library that SOOTPRINT_NVML names",
+            "NVML library ignored inside `sootprint run`: the command uses the one of SOOTPRINT_NVML",
         ),
     ];
     options.into_iter().filter(|(is_set, _)| *is_set).map(|(_, text)| text).collect()
-}
-
-/// Why a run cannot start as it was asked to.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// Its record cannot be written.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// A variable of the environment is wrong.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
-    /// The system gives no thread for the sampler.
-    #[error("the sampler thread does not start: {0}")]
-    Thread(#[source] std::io::Error),
-}
-
-impl StartError {
-    /// The text without the paths of the user's files, for the footprint, which may be published.
-    pub(super) fn without_path(&self) -> String {
-        match self {
-            Self::Ledger(error) => error.without_path(),
-            Self::Setting(error) => error.without_path(),
-            Self::Thread(_) => self.to_string(),
-        }
-    }
 }

@@ -1,53 +1,52 @@
-//! The guard around a loop over epochs.
+//! An iterator that measures the epochs of a training loop.
 
-use super::device_sync::DeviceSync;
 use super::handle::RunHandle;
+use super::loop_epoch::LoopEpoch;
 
-/// Goes through epochs and measures each: epoch k ends when epoch k + 1 is asked for.
+/// An iterator over epoch numbers that measures each epoch: epoch k ends when the loop asks for epoch k + 1.
 ///
-/// | the loop | its last epoch |
+/// | how the loop ends | its last epoch |
 /// |---|---|
-/// | comes to its end | is complete |
-/// | is left by `break`, `?` or a panic | is not complete |
+/// | the iterator is exhausted | complete |
+/// | `break`, `?` or a panic | incomplete |
 ///
-/// A [`Budget`](super::Budget) that stops ends it too, between two epochs; the run is then stopped early.
+/// A [`Budget`](super::Budget) with [`stop_when_exceeded`](super::Budget::stop_when_exceeded) also ends the loop,
+/// between two epochs; the status of the run is then [`StoppedEarly`](sootprint_core::RunStatus::StoppedEarly).
 ///
-/// It is made by [`Run::epochs`](super::Run::epochs).
+/// Created by [`Run::epochs`](super::Run::epochs).
 #[must_use = "epochs are measured as the iterator is consumed"]
 #[derive(Debug)]
 pub struct Epochs<I> {
-    handle: RunHandle,
     numbers: I,
-    device_sync: DeviceSync,
-    is_open: bool,
+    epoch: LoopEpoch,
 }
 
 impl<I> Epochs<I>
 where
     I: Iterator<Item: Copy + TryInto<u32>>,
 {
-    pub(super) fn new(handle: RunHandle, numbers: I) -> Self {
+    pub(crate) fn new(handle: RunHandle, numbers: I) -> Self {
         if let (lower, Some(upper)) = numbers.size_hint()
             && lower == upper
             && let Ok(planned) = u32::try_from(upper)
         {
             handle.set_planned_epochs(planned);
         }
-        Self { handle, numbers, device_sync: DeviceSync::default(), is_open: false }
+        Self { numbers, epoch: LoopEpoch::new(handle) }
     }
 }
 
 impl<I> Epochs<I> {
-    /// The run's handle, for wrappers that know more than the loop does.
+    /// A handle to the run, for integrations that wrap the loop.
     #[must_use]
     pub const fn handle(&self) -> &RunHandle {
-        &self.handle
+        self.epoch.handle()
     }
 
-    /// Calls `wait` before each edge of an epoch: to wait for the devices that train, so that what they were given
-    /// belongs to the epoch that ends. It is not called after a panic.
+    /// Calls `wait` before each epoch boundary. It should wait for the training devices, so that work queued in an epoch
+    /// is counted in that epoch. It is not called after a panic.
     pub fn sync_with(mut self, wait: impl FnMut() + Send + 'static) -> Self {
-        self.device_sync.add_wait(wait);
+        self.epoch.sync_with(wait);
         self
     }
 }
@@ -59,51 +58,27 @@ where
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
-        self.device_sync.wait_for_devices();
-        if std::mem::take(&mut self.is_open) {
-            self.handle.end_epoch(true);
-        }
-        // Who has done all epochs has nothing left to stop.
+        self.epoch.end(true);
+        // The budget is checked only if an epoch remains: a finished loop cannot stop early.
         let number = self.numbers.next()?;
-        if let Some(reason) = self.handle.budget_exceeded() {
-            self.handle.record_early_stop(&reason);
+        if self.epoch.stop_if_budget_exceeded() {
             return None;
         }
-        // A number that no epoch has is better than none: the epoch is measured all the same.
-        self.handle.start_epoch(number.try_into().unwrap_or(u32::MAX));
-        self.is_open = true;
+        // An epoch whose number does not fit is still measured.
+        self.epoch.start(number.try_into().unwrap_or(u32::MAX));
         Some(number)
     }
 }
 
-impl<I> Drop for Epochs<I> {
-    fn drop(&mut self) {
-        if self.is_open {
-            if !std::thread::panicking() {
-                self.device_sync.wait_for_devices();
-            }
-            self.handle.end_epoch(false);
-        }
-    }
-}
-
-/// Runs one epoch, which is complete when `train` returns `Ok`; a panic leaves it open and incomplete.
-pub(super) fn run_epoch<T, E>(
-    handle: &RunHandle,
+/// Runs one epoch. It is complete if `train` returns `Ok`, and incomplete after an error or a panic.
+pub(crate) fn run_epoch<T, E>(
+    handle: RunHandle,
     number: u32,
     train: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
-    struct EpochGuard<'a>(&'a RunHandle, bool);
-
-    impl Drop for EpochGuard<'_> {
-        fn drop(&mut self) {
-            self.0.end_epoch(self.1);
-        }
-    }
-
-    handle.start_epoch(number);
-    let mut guard = EpochGuard(handle, false);
+    let mut epoch = LoopEpoch::new(handle);
+    epoch.start(number);
     let result = train();
-    guard.1 = result.is_ok();
+    epoch.end(result.is_ok());
     result
 }

@@ -1,58 +1,68 @@
-//! What a hook says of a run: the one way from all hooks to the record, in this process or in another.
+//! Events from training hooks.
+//!
+//! All hooks emit [`HookEvent`]s, which one function, `RunRecorder::handle_event`, handles. A run inside `sootprint run`
+//! serialises the same enum over a Unix socket, and the exhaustive match guarantees that no event is missed.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sootprint_core::{RunStatus, TrainingType};
+use sootprint_core::{Co2e, Energy, RunStatus, TrainingType};
 use sootprint_power::{BoundaryPrecision, DeviceId};
 
-use super::recorder::PhaseId;
 use crate::ledger::WorkCounts;
 
-/// One word of a hook. When it was said goes with it; what it used up to then is found by whoever measures.
+/// An event from a training hook. It carries its timestamp; the sampler later computes the energy used up to that time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum HookEvent {
-    /// What kind of training it is.
+pub(crate) enum HookEvent {
+    /// The training type and base model of a nested run.
     TrainingTypeSet { training_type: Option<TrainingType>, base_model: Option<String> },
-    /// How many epochs there will be.
+    /// The planned number of epochs.
     EpochsPlanned(u32),
-    /// What it calls epochs are slices of a loop without any, each as long as this.
+    /// The epochs of this run are windows of a loop without epochs, each of this length.
     WindowLengthSet(String),
-    /// An epoch begins; what was counted before belongs to the one that is open, or to none.
+    /// An epoch starts. The counts belong to the epoch that is still open, or to no epoch.
     EpochStarted { number: u32, counts: WorkCounts },
     /// The open epoch ends, complete or not.
     EpochEnded { completed: bool, counts: WorkCounts },
-    /// A phase begins.
+    /// A phase starts.
     PhaseStarted { id: PhaseId, name: String },
     /// A phase ends.
     PhaseEnded(PhaseId),
-    /// The training is over: an epoch that is open is not complete. What was counted belongs to it, or to none.
+    /// The training ended; an open epoch is incomplete. The counts belong to that epoch, or to no epoch.
     TrainingLeft(WorkCounts),
-    /// Another rank counted this in an epoch, or outside of any.
+    /// Work that another rank counted, in an epoch or outside of all epochs.
     WorkCounted { epoch: Option<u32>, counts: WorkCounts },
-    /// Which boards the framework trains on.
+    /// The devices that the framework trains on.
     DevicesAdded(Vec<DeviceId>),
     /// How the training ended.
     StatusSet(RunStatus),
-    /// It goes on from a checkpoint.
+    /// The training continues from a checkpoint.
     Resumed,
-    /// What a reader should hear.
+    /// A note for readers of the footprint.
     NoteAdded(String),
 }
 
 impl HookEvent {
-    /// How closely its moment has to be known.
-    pub(super) const fn boundary_precision(&self) -> BoundaryPrecision {
-        match self {
-            Self::EpochStarted { .. } | Self::EpochEnded { .. } | Self::TrainingLeft(_) => {
-                BoundaryPrecision::High
-            }
-            _ => BoundaryPrecision::Low,
-        }
+    /// How precisely the energy at the event's timestamp is determined. Phases use the low precision, because a training
+    /// may have several in each step.
+    pub(crate) const fn boundary_precision(&self) -> BoundaryPrecision {
+        if self.may_end_epoch() { BoundaryPrecision::High } else { BoundaryPrecision::Low }
     }
 
-    /// Whether an epoch may end by it, so that who says it wants to hear what that epoch used.
-    #[cfg(unix)]
-    pub(super) const fn may_end_epoch(&self) -> bool {
+    /// Whether this event may end an epoch, so that the sender expects [`EpochTotals`] in return.
+    pub(crate) const fn may_end_epoch(&self) -> bool {
         matches!(self, Self::EpochStarted { .. } | Self::EpochEnded { .. } | Self::TrainingLeft(_))
     }
+}
+
+/// Identifies an open phase; several open phases may have the same name.
+pub(crate) type PhaseId = u64;
+
+/// Duration, energy and emissions of an epoch that has ended.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct EpochTotals {
+    pub(crate) duration: Duration,
+    pub(crate) energy: Energy,
+    pub(crate) emissions: Co2e,
 }

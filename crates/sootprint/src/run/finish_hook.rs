@@ -1,19 +1,19 @@
-//! What other crates do when a run is finished.
+//! Callbacks for finished runs.
 
 use std::fmt;
 use std::path::Path;
 
 use sootprint_core::Footprint;
 
-/// Is told of a finished run, as `sootprint_hub` is to publish it; see [`RunBuilder::on_finish`](super::RunBuilder::on_finish).
+/// A callback for a finished run, registered with [`RunBuilder::on_finish`](super::RunBuilder::on_finish). `sootprint_hub`
+/// uses it to push the run to the Hub, so that this crate needs no network code.
 pub trait FinishHook: fmt::Debug + Send + Sync {
-    /// The run is finished and its footprint is written into its folder.
+    /// Called when the run has finished and its footprint is written to its folder.
     ///
-    /// It is called by [`Run::finish`](super::Run::finish) on the thread that finishes, of several ranks by the first
-    /// alone, and not for a run that was dropped or is switched off. It has no way to fail a training: what goes wrong is
-    /// told through `tracing`.
+    /// [`Run::finish`](super::Run::finish) calls it on its own thread, on rank 0 only, and not for a run that was dropped
+    /// or is disabled. It cannot fail a training: implementations log their errors through `tracing`.
     ///
-    /// Inside `sootprint run` the footprint is that of the training's own time, and it is in the folder unless the command
-    /// records there; what the command itself publishes is the whole command's.
+    /// Inside `sootprint run` the footprint covers the training only, and is written to the folder unless the command
+    /// records there. The command itself publishes the footprint of the whole command.
     fn on_finish(&self, footprint: &Footprint, dir: &Path);
 }

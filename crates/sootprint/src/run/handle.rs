@@ -1,83 +1,77 @@
-//! What hooks hold of a run.
+//! The handle through which training hooks report to a run.
 
 mod lifecycle;
-mod nested;
-mod usage;
+#[cfg(unix)]
+mod parent;
+mod remote_backend;
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use sootprint_core::RunStatus;
+use sootprint_core::sync::lock_ignoring_poison;
+use sootprint_core::{Energy, RunStatus};
 use sootprint_power::{BoundaryPrecision, DeviceId, SamplerSession};
 
-use super::budget::{BudgetTracker, RunForecast};
-use super::event::HookEvent;
+use super::budget::{BudgetExceeded, BudgetTracker, RunForecast};
+use super::event::{EpochTotals, HookEvent, PhaseId};
 use super::nested::RemoteSampler;
-use super::phase::Phase;
-use super::recorder::{EpochTotals, PhaseId, RunRecorder};
+use super::recorder::RunRecorder;
 use super::spans::{self, RunSpans};
+use super::usage::{LiveUsage, UsageTracker};
 use crate::ledger::WorkCounts;
-use usage::UsageTracker;
 
-pub use usage::LiveUsage;
-
-/// A run as hooks see it: cheap to clone, safe to share, harmless after the run's end.
+/// A handle to a run for training hooks: cheap to clone, `Send` and `Sync`. Calls after the end of the run have no
+/// effect.
 ///
-/// Each call posts a timestamp to the meter's thread and returns; none waits for a board, and none fails.
+/// A call that reports something posts an event with a timestamp to the sampler thread and returns; it does not wait for
+/// the hardware and does not fail.
 #[derive(Debug, Clone)]
 pub struct RunHandle(Arc<RunHandleInner>);
 
 #[derive(Debug)]
 struct RunHandleInner {
-    /// None when nothing is measured, and after the end.
+    /// `None` if nothing is measured, and after the end of the run.
     backend: Mutex<Option<MeasurementBackend>>,
     recorder: Arc<Mutex<RunRecorder>>,
     usage: Arc<Mutex<UsageTracker>>,
     budgets: Arc<Mutex<BudgetTracker>>,
-    /// What was counted since the last edge of an epoch.
+    /// The work counted since the last epoch boundary.
     counts: Mutex<WorkCounts>,
     spans: RunSpans,
     next_phase_id: AtomicU64,
 }
 
-/// Who finds the energy at the moments of which the hooks speak.
+/// Determines the energy at the timestamps of hook events.
 #[derive(Debug)]
 enum MeasurementBackend {
-    /// The meter of this process.
+    /// The sampler of this process.
     Local(SamplerSession),
-    /// The process that measures the command which this one is part of.
+    /// The enclosing `sootprint run`.
     Remote(RemoteSampler),
 }
 
 impl RunHandle {
-    /// Says how many epochs there will be; a finish with fewer is an early stop.
+    /// Sets the planned number of epochs. A run that finishes after fewer complete epochs is recorded as stopped early.
     pub fn set_planned_epochs(&self, epochs: u32) {
         lock_ignoring_poison(&self.0.budgets).set_planned_epochs(epochs);
         self.emit(HookEvent::EpochsPlanned(epochs));
     }
 
-    /// An epoch begins now. One that is still open ends here and is not complete.
+    /// Starts an epoch now. An epoch that is still open ends here, incomplete.
     pub fn start_epoch(&self, number: u32) {
-        let counts = self.take_counts();
-        lock_ignoring_poison(&self.0.budgets).start_epoch(self.usage().energy);
-        let span = self.0.spans.start_epoch(number);
-        let event = HookEvent::EpochStarted { number, counts };
-        self.emit_with(event, move |totals| spans::close_epoch_span(span, false, totals));
+        let used = self.usage().energy;
+        let (counts, report_totals) = self.close_epoch(false, used, Some(number));
+        lock_ignoring_poison(&self.0.budgets).start_epoch(used);
+        self.emit_with(HookEvent::EpochStarted { number, counts }, report_totals);
     }
 
-    /// The open epoch ends now.
+    /// Ends the open epoch now.
     pub fn end_epoch(&self, completed: bool) {
-        let (counts, span) = (self.take_counts(), self.0.spans.end_epoch());
         let usage = self.usage();
-        let position = lock_ignoring_poison(&self.0.budgets).end_epoch(completed, usage.energy);
-        let budgets = Arc::clone(&self.0.budgets);
-        self.emit_with(HookEvent::EpochEnded { completed, counts }, move |totals| {
-            spans::close_epoch_span(span, completed, totals);
-            if let (Some(position), Some(totals)) = (position, totals) {
-                lock_ignoring_poison(&budgets).correct_epoch(position, totals.energy);
-            }
-        });
+        let (counts, report_totals) = self.close_epoch(completed, usage.energy, None);
+        self.emit_with(HookEvent::EpochEnded { completed, counts }, report_totals);
         let warnings =
             lock_ignoring_poison(&self.0.budgets).take_warnings(usage.energy, usage.grams_per_joule());
         for warning in warnings {
@@ -85,97 +79,89 @@ impl RunHandle {
         }
     }
 
-    /// A named part of an epoch begins now, and ends when what is returned is dropped; see [`Phase`].
-    pub fn phase(&self, name: impl Into<String>) -> Phase {
-        let (id, name) = (self.next_phase_id(), name.into());
-        self.emit(HookEvent::PhaseStarted { id, name });
-        Phase::new(self.clone(), id)
-    }
-
-    pub(super) fn end_phase(&self, id: PhaseId) {
-        self.emit(HookEvent::PhaseEnded(id));
-    }
-
-    /// So many more samples were trained on, in the open epoch if there is one. Validation's do not belong here.
+    /// Counts training samples, in the open epoch if there is one. Validation samples should not be counted.
     pub fn add_samples(&self, samples: u64) {
         lock_ignoring_poison(&self.0.counts).add(WorkCounts { samples: Some(samples), tokens: None });
     }
 
-    /// So many more tokens were trained on, in the open epoch if there is one.
+    /// Counts training tokens, in the open epoch if there is one.
     pub fn add_tokens(&self, tokens: u64) {
         lock_ignoring_poison(&self.0.counts).add(WorkCounts { samples: None, tokens: Some(tokens) });
     }
 
-    /// What the whole run will come to, once an epoch is complete and their number is known.
+    /// The expected total of the run. `None` until an epoch is complete, or if the planned number of epochs is unknown.
     #[must_use]
     pub fn forecast(&self) -> Option<RunForecast> {
         let usage = self.usage();
         lock_ignoring_poison(&self.0.budgets).forecast(usage.energy, usage.grams_per_joule())
     }
 
-    /// Why the loop is to stop now, when a [`Budget`](super::Budget) says so: for hooks that stop a loop by their own
-    /// means and tell it by [`stop_early`](Self::record_early_stop).
+    /// Why the training loop should stop now, if a [`Budget`](super::Budget) with
+    /// [`stop_when_exceeded`](super::Budget::stop_when_exceeded) requires it. A hook that then stops the loop reports it
+    /// with [`record_early_stop`](Self::record_early_stop).
     ///
-    /// Within an epoch the reason is that the budget is used up; between epochs also that the next one, at the mean of
-    /// those before, would go beyond it.
+    /// Within an epoch, the reason is that a budget has been reached; between epochs also that the next epoch, at the
+    /// mean of the completed ones, would exceed it.
     #[must_use]
-    pub fn budget_exceeded(&self) -> Option<String> {
+    pub fn budget_exceeded(&self) -> Option<BudgetExceeded> {
         if !lock_ignoring_poison(&self.0.budgets).has_budget() {
             return None;
         }
         let usage = self.usage();
-        lock_ignoring_poison(&self.0.budgets).stop_reason(usage.energy, usage.grams_per_joule())
+        lock_ignoring_poison(&self.0.budgets).exceeded(usage.energy, usage.grams_per_joule())
     }
 
-    /// Says that the loop ends before its time, and why; one warning, a note in the footprint, and its outcome.
-    pub fn record_early_stop(&self, reason: &str) {
-        tracing::warn!("the training stops early: {reason}");
-        self.add_note(format!("the training stopped early: {reason}"));
+    /// Records that the training loop stops early, and why: one warning, a note in the footprint, and the status
+    /// [`StoppedEarly`](RunStatus::StoppedEarly).
+    pub fn record_early_stop(&self, reason: impl fmt::Display) {
+        tracing::warn!("training stopped early: {reason}");
+        self.add_note(format!("training stopped early: {reason}"));
         self.set_status(RunStatus::StoppedEarly);
     }
 
-    /// The time since the run began, on the run's clock; nothing after its end, and in a run that is switched off.
+    /// The time since the run began, on the run's clock. Zero after the end of the run, and for a disabled run.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.now().unwrap_or_default()
     }
 
-    /// What the loop calls epochs are slices of one without any.
-    pub(super) fn set_window_length(&self, length: String) {
+    /// Records that the epochs are windows of a loop without epochs.
+    pub(crate) fn set_window_length(&self, length: String) {
         self.emit(HookEvent::WindowLengthSet(length));
     }
 
-    /// Says which boards the framework trains on; without any, that it trains on none.
+    /// Adds devices that the framework trains on; an empty list means that it trains on no GPU.
     ///
-    /// Boards that no one claims are left out of the footprint. Claims add up.
+    /// GPUs that are never added are left out of the footprint. Devices of several calls add up.
     pub fn add_devices(&self, devices: impl IntoIterator<Item = DeviceId>) {
         self.emit(HookEvent::DevicesAdded(devices.into_iter().collect()));
     }
 
-    /// Says how the training ended, when the hook knows; the worst of several words stands.
+    /// Sets how the training ended. Of several statuses, the worst one is recorded.
     pub fn set_status(&self, status: RunStatus) {
         self.emit(HookEvent::StatusSet(status));
     }
 
-    /// Says that the training goes on from a checkpoint of an earlier one: the run becomes the next attempt of the
-    /// folder's newest unfinished run, and their footprint is one.
+    /// Records that the training continues from a checkpoint: the run becomes the next attempt of the newest unfinished
+    /// run in its folder, and both share one footprint.
     ///
-    /// For hooks that hear of it after the start; who knows before says [`RunBuilder::resume`](super::RunBuilder::resume).
-    /// Where there is no such run, or another process records it, this run stays one by itself.
+    /// Use this if resumption becomes known only after the run has started; otherwise call
+    /// [`RunBuilder::resume`](super::RunBuilder::resume). If there is no such run, or another process is recording it,
+    /// this run stays separate.
     pub fn mark_resumed(&self) {
         self.emit(HookEvent::Resumed);
     }
 
-    /// Adds what a reader of the footprint should hear.
+    /// Adds a note for readers of the footprint.
     pub fn add_note(&self, text: impl Into<String>) {
         self.emit(HookEvent::NoteAdded(text.into()));
     }
 
-    /// Waits until the meter has taken a reading after all that was posted before, and the ledger is written; whether it
-    /// was within `patience`.
+    /// Waits until the sampler has handled all earlier events and the ledger is written. Returns whether this happened
+    /// within `timeout`.
     ///
-    /// Not for a training, which need not wait for anything: for tests, and for who reads a ledger beside the run.
-    #[must_use = "the meter may not have come to it"]
+    /// A training does not need this. It is for tests, and for programs that read the ledger while the run continues.
+    #[must_use = "`false` means that the timeout was reached"]
     pub fn flush(&self, timeout: Duration) -> bool {
         let (done_tx, done_rx) = mpsc::channel();
         match lock_ignoring_poison(&self.0.backend).as_ref() {
@@ -191,7 +177,7 @@ impl RunHandle {
         done_rx.recv_timeout(timeout).is_ok()
     }
 
-    /// What the run has used so far.
+    /// What the run has used so far, extrapolated from the last sample.
     #[must_use]
     pub fn usage(&self) -> LiveUsage {
         let last_usage = || lock_ignoring_poison(&self.0.usage).usage;
@@ -202,16 +188,16 @@ impl RunHandle {
         }
     }
 
-    /// Asks for what the run has used up to this very moment: `tell` hears it as soon as the boards are read, on the
-    /// meter's thread, which should not be kept. It is not called where nothing is measured, nor after the run's end.
+    /// Requests the usage up to now, from a new sample. `on_usage` is called on the sampler thread once the hardware has
+    /// been read, and should return quickly. It is not called if nothing is measured, or after the end of the run.
     pub fn sample(&self, on_usage: impl FnOnce(LiveUsage) + Send + 'static) {
         match lock_ignoring_poison(&self.0.backend).as_ref() {
             Some(MeasurementBackend::Local(session)) => {
                 let (recorder, usage) = (Arc::clone(&self.0.recorder), Arc::clone(&self.0.usage));
-                session.query_energy(session.now(), BoundaryPrecision::Immediate, move |moment| {
-                    let (energy, emissions) = lock_ignoring_poison(&recorder).usage_at(moment);
+                session.query_energy(session.now(), BoundaryPrecision::Immediate, move |sample| {
+                    let (energy, emissions) = lock_ignoring_poison(&recorder).usage_at(sample);
                     let power = lock_ignoring_poison(&usage).usage.power;
-                    on_usage(LiveUsage { elapsed: moment.now, energy, power, emissions });
+                    on_usage(LiveUsage { elapsed: sample.now, energy, power, emissions });
                 });
             }
             Some(MeasurementBackend::Remote(remote)) => remote.sample(on_usage),
@@ -219,15 +205,11 @@ impl RunHandle {
         }
     }
 
-    fn take_counts(&self) -> WorkCounts {
-        std::mem::take(&mut *lock_ignoring_poison(&self.0.counts))
-    }
-
-    pub(super) fn next_phase_id(&self) -> PhaseId {
+    pub(crate) fn next_phase_id(&self) -> PhaseId {
         self.0.next_phase_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The time since the run began; none when nothing is measured.
+    /// The time since the run began. `None` if nothing is measured.
     fn now(&self) -> Option<Duration> {
         match lock_ignoring_poison(&self.0.backend).as_ref()? {
             MeasurementBackend::Local(session) => Some(session.now()),
@@ -235,27 +217,57 @@ impl RunHandle {
         }
     }
 
-    fn emit(&self, event: HookEvent) {
+    /// Closes the open epoch, if there is one, at a usage of `used`. Every end of an epoch goes through here.
+    ///
+    /// Returns the work counted up to here, which belongs into the event that ends the epoch, and the callback that
+    /// reports the epoch's totals to its span and to the budgets once the sampler has computed them.
+    fn close_epoch(
+        &self,
+        completed: bool,
+        used: Energy,
+        next: Option<u32>,
+    ) -> (WorkCounts, impl FnOnce(Option<EpochTotals>) + Send + use<>) {
+        let counts = std::mem::take(&mut *lock_ignoring_poison(&self.0.counts));
+        let span = self.0.spans.replace_epoch(next);
+        let position = lock_ignoring_poison(&self.0.budgets).end_epoch(completed, used);
+        let budgets = Arc::clone(&self.0.budgets);
+        let report_totals = move |totals: Option<EpochTotals>| {
+            spans::close_epoch_span(span, completed, totals);
+            if let (Some(position), Some(totals)) = (position, totals) {
+                lock_ignoring_poison(&budgets).correct_epoch(position, totals.energy);
+            }
+        };
+        (counts, report_totals)
+    }
+
+    pub(crate) fn emit(&self, event: HookEvent) {
         self.emit_with(event, |_| ());
     }
 
-    /// What a hook says, to whoever measures. `then` hears what the epoch came to that ends by it, once it is known.
+    /// Sends an event, with the current time, to the sampler of this process or of the enclosing `sootprint run`.
+    /// `on_epoch_end` receives the totals of the epoch that the event ends, once they are known.
     fn emit_with(&self, event: HookEvent, on_epoch_end: impl FnOnce(Option<EpochTotals>) + Send + 'static) {
         match lock_ignoring_poison(&self.0.backend).as_ref() {
             Some(MeasurementBackend::Local(session)) => {
-                let recorder = Arc::clone(&self.0.recorder);
-                session.query_energy(session.now(), event.boundary_precision(), move |moment| {
-                    let totals = lock_ignoring_poison(&recorder).handle_event(event, moment);
-                    on_epoch_end(totals);
-                });
+                self.record_event(session, session.now(), event, on_epoch_end);
             }
             Some(MeasurementBackend::Remote(remote)) => remote.send_event(event, on_epoch_end),
             None => {}
         }
     }
-}
 
-/// A panic while the lock was held leaves figures that are still good: each is replaced whole.
-fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Records an event once the sampler has determined the energy at its time.
+    fn record_event(
+        &self,
+        session: &SamplerSession,
+        at: Duration,
+        event: HookEvent,
+        on_epoch_end: impl FnOnce(Option<EpochTotals>) + Send + 'static,
+    ) {
+        let recorder = Arc::clone(&self.0.recorder);
+        session.query_energy(at, event.boundary_precision(), move |sample| {
+            let totals = lock_ignoring_poison(&recorder).handle_event(event, sample);
+            on_epoch_end(totals);
+        });
+    }
 }

@@ -1,12 +1,14 @@
-//! A named part of an epoch.
+//! Named parts of an epoch.
 
+use super::event::{HookEvent, PhaseId};
 use super::handle::RunHandle;
-use super::recorder::PhaseId;
 
-/// A named part of an epoch, or of the time between epochs, from [`Run::phase`](super::Run::phase) until it is dropped.
+/// A named part of an epoch, or of the time between epochs. It lasts from [`Run::phase`](super::Run::phase) until it is
+/// dropped.
 ///
-/// What it took and used is added to all phases of its name in the epoch; one that is open when its epoch ends is cut
-/// there. Phases may lie within each other and on several threads: each counts all that the hardware used in its time.
+/// Durations and energies of phases with the same name are added up per epoch. A phase that is open when its epoch ends
+/// is split there. Phases may be nested and may run on several threads; each phase counts everything that the hardware
+/// used while it was open.
 ///
 /// ```
 /// use sootprint::Run;
@@ -28,9 +30,10 @@ use super::recorder::PhaseId;
 /// ```
 ///
 /// # Limits
-/// Its edges are timestamps of the thread that calls: what a device does later is in the next phase, unless the thread
-/// waits for the device first, which this does not. A phase that is shorter than a counter's tick (20 to 100 ms), or
-/// than the second between readings of hardware without one, has its part of that time's energy by its length.
+/// The boundaries of a phase are timestamps of the calling thread. Work that a device does later is counted in the next
+/// phase, unless the caller synchronises the device before it ends the phase. A phase that is shorter than the update
+/// interval of the energy counter (20 to 100 ms), or than the 1 s between power readings of hardware without a counter,
+/// gets a share of that interval's energy in proportion to its length.
 #[must_use = "a phase lasts until it is dropped"]
 #[derive(Debug)]
 pub struct Phase {
@@ -38,17 +41,22 @@ pub struct Phase {
     id: PhaseId,
 }
 
-impl Phase {
-    pub(super) const fn new(handle: RunHandle, id: PhaseId) -> Self {
-        Self { handle, id }
+impl RunHandle {
+    /// Starts a phase, a named part of an epoch, which ends when the returned [`Phase`] is dropped.
+    pub fn phase(&self, name: impl Into<String>) -> Phase {
+        let (id, name) = (self.next_phase_id(), name.into());
+        self.emit(HookEvent::PhaseStarted { id, name });
+        Phase { handle: self.clone(), id }
     }
+}
 
-    /// Ends the phase here, as dropping it does.
+impl Phase {
+    /// Ends the phase now, as dropping it does.
     pub fn end(self) {}
 }
 
 impl Drop for Phase {
     fn drop(&mut self) {
-        self.handle.end_phase(self.id);
+        self.handle.emit(HookEvent::PhaseEnded(self.id));
     }
 }

@@ -1,84 +1,79 @@
-//! What a run knows of itself: its ledger and the sum of it. The meter's thread writes here.
+//! Records a run: appends entries to its ledger and keeps the running footprint. Called on the sampler thread.
 
 mod create;
-mod epochs;
+mod epochs_and_phases;
 mod grid_updates;
 mod ledger_entries;
+mod open_intervals;
 
 use std::sync::mpsc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use sootprint_core::{Co2e, Energy, Footprint, IntensitySeries, Power, RunStatus, TrainingType};
+use sootprint_core::{Co2e, Energy, Footprint, IntensitySeries, Place, Power, RunStatus, TrainingType};
 use sootprint_power::{ComponentInfo, ComponentTotal, DeviceId, GpuInfo, SampleView};
 
 use crate::distributed::seconds_since_boot;
 use crate::footprint::FootprintBuilder;
-use crate::ledger::{
-    LedgerContents, LedgerCorruption, LedgerEntry, LedgerId, OpenLedger, ProcessInfo, RunHeader, WorkCounts,
-};
-use crate::run::event::HookEvent;
-use epochs::{ActiveEpoch, PhaseAccumulator};
+use crate::ledger::{LedgerEntry, LedgerId, OpenLedger, ProcessInfo, RunHeader, WorkCounts};
+use crate::run::event::{EpochTotals, HookEvent};
+use open_intervals::{ActiveEpoch, PhaseAccumulator};
 
-pub(super) use create::NestedRunConfig;
-pub(super) use epochs::{EpochTotals, PhaseId};
-pub(super) use grid_updates::IntensityQuery;
+pub(crate) use grid_updates::IntensityQuery;
 
-/// Whose run it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct RunLabel {
-    pub(super) training_type: Option<TrainingType>,
-    pub(super) base_model: Option<String>,
-}
-
-/// What is asked of the folder.
+/// How the ledger is opened.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct RecorderOptions {
-    /// To go on with the newest run.
-    pub(super) resume: bool,
-    /// Not to record beside a run that another process records.
-    pub(super) fail_if_busy: bool,
+pub(crate) struct RecorderOptions {
+    /// Continue the newest unfinished run of the folder.
+    pub(crate) resume: bool,
+    /// Fail if another process records that run, instead of recording a new one.
+    pub(crate) fail_if_busy: bool,
 }
 
+/// How a note about lost ledger lines starts. Only the process that lost them knows of it, not the ledger.
+pub(crate) const LEDGER_LOSS_NOTE: &str = "ledger incomplete: ";
+
+/// Records a run: its ledger, and the footprint so far.
 #[derive(Debug)]
-pub(super) struct RunRecorder {
-    /// None when the folder cannot be written; then the sum is in memory only.
+pub(crate) struct RunRecorder {
+    /// `None` if the folder cannot be written; the run is then recorded in memory only.
     ledger: Option<OpenLedger>,
     builder: FootprintBuilder,
     epoch: Option<ActiveEpoch>,
     phases: PhaseAccumulator,
     last_entry_at: Option<Duration>,
-    /// The last line's moment and totals, and how many lines since the last that had all of them.
+    /// The time and totals of the last line, and the number of compact lines since the last full one.
     last_entry: (f64, Vec<ComponentTotal>, u32),
     last_heartbeat_at: Option<Duration>,
-    /// What the last heartbeat said, whether or not it was written.
+    /// The time and totals of the last heartbeat, written or not.
     latest_totals: Option<(f64, Vec<ComponentTotal>)>,
-    /// Whether the last reading is asked for: none after it counts.
+    /// Whether the final sample has been requested; later samples do not count.
     is_finishing: bool,
     status: Option<RunStatus>,
     state: RecorderState,
-    /// The user's own figures for the hours.
+    /// Where the run is, if known.
+    place: Option<Place>,
+    /// The user's intensity series.
     series: Option<IntensitySeries>,
     year: u16,
-    /// What is to be noted once the record has begun.
+    /// Notes to record once the header is written.
     pending_notes: Vec<String>,
-    /// Whether its time is none that another process's could be compared with.
+    /// Whether time comes from a virtual clock, which cannot be compared with that of other processes.
     uses_virtual_time: bool,
 }
 
-/// The meter takes its first reading before the first line can be written, and hooks may speak after the last.
+/// The sampler takes its first sample before the header can be written, and hooks may emit events after the last line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum RecorderState {
     New,
     Recording,
-    /// The last reading is taken; the closing lines come.
+    /// The final sample is taken; the closing lines follow.
     Finalizing,
     Closed,
 }
 
 impl RunRecorder {
-    /// Writes what the run consists of, once the boards are known; it began so many seconds ago.
-    pub(super) fn start(&mut self, components: Vec<ComponentInfo>, gaps: Vec<String>, elapsed: f64) {
+    /// Writes the complete header once the hardware is known. The run began `elapsed` seconds ago.
+    pub(crate) fn start(&mut self, components: Vec<ComponentInfo>, gaps: Vec<String>, elapsed: f64) {
         self.state = RecorderState::Recording;
         let header = self.builder.header().clone();
         let booted_at = seconds_since_boot().filter(|_| !self.uses_virtual_time).map(|now| now - elapsed);
@@ -92,65 +87,65 @@ impl RunRecorder {
     }
 
     #[cfg(unix)]
-    pub(super) fn ledger_id(&self) -> Option<&LedgerId> {
+    pub(crate) fn ledger_id(&self) -> Option<&LedgerId> {
         self.ledger.as_ref().map(|open| &open.id)
     }
 
     #[cfg(unix)]
-    pub(super) fn components(&self) -> &[ComponentInfo] {
+    pub(crate) fn components(&self) -> &[ComponentInfo] {
         &self.builder.header().components
     }
 
     #[cfg(unix)]
-    pub(super) const fn uses_virtual_time(&self) -> bool {
+    pub(crate) const fn uses_virtual_time(&self) -> bool {
         self.uses_virtual_time
     }
 
-    /// The run's id and its label.
-    pub(super) fn id_and_training_type(&self) -> (&str, Option<TrainingType>) {
+    /// The id and the training type of the run.
+    pub(crate) fn id_and_training_type(&self) -> (&str, Option<TrainingType>) {
         let header = self.builder.header();
         (&header.run, header.training_type)
     }
 
-    pub(super) fn record_idle_power(&mut self, power: Vec<Power>) {
+    pub(crate) fn record_idle_power(&mut self, power: Vec<Power>) {
         self.record(LedgerEntry::IdlePower { power });
     }
 
-    /// What a hook says, of this process or of one that is attached; what the epoch came to that ends by it.
-    pub(super) fn handle_event(&mut self, event: HookEvent, moment: &SampleView<'_>) -> Option<EpochTotals> {
+    /// Records an event from a hook of this process or of a nested run. Returns the totals of the epoch that it ends.
+    pub(crate) fn handle_event(&mut self, event: HookEvent, sample: &SampleView<'_>) -> Option<EpochTotals> {
         match event {
             HookEvent::TrainingTypeSet { training_type, base_model } => {
                 self.set_label(training_type, base_model)
             }
             HookEvent::EpochsPlanned(epochs) => self.record(LedgerEntry::EpochsPlanned { epochs }),
             HookEvent::WindowLengthSet(every) => self.record(LedgerEntry::WindowLength { every }),
-            HookEvent::EpochStarted { number, counts: before } => {
-                return self.start_epoch(number, moment, before);
+            HookEvent::EpochStarted { number, counts } => {
+                return self.start_epoch(number, sample, counts);
             }
-            HookEvent::EpochEnded { completed, counts } => return self.end_epoch(completed, moment, counts),
-            HookEvent::PhaseStarted { id, name } => self.start_phase(id, name, moment),
-            HookEvent::PhaseEnded(id) => self.end_phase(id, moment),
-            HookEvent::TrainingLeft(counts) => return self.leave_training(moment, counts),
+            HookEvent::EpochEnded { completed, counts } => return self.end_epoch(completed, sample, counts),
+            HookEvent::PhaseStarted { id, name } => self.start_phase(id, name, sample),
+            HookEvent::PhaseEnded(id) => self.end_phase(id, sample),
+            HookEvent::TrainingLeft(counts) => return self.leave_training(sample, counts),
             HookEvent::WorkCounted { epoch, counts } => self.record(LedgerEntry::Work { epoch, counts }),
-            HookEvent::DevicesAdded(claims) => self.add_devices(moment, &claims),
-            HookEvent::StatusSet(outcome) => self.status = self.status.max(Some(outcome)),
+            HookEvent::DevicesAdded(devices) => self.add_devices(sample, &devices),
+            HookEvent::StatusSet(status) => self.status = self.status.max(Some(status)),
             HookEvent::Resumed => self.mark_resumed(),
             HookEvent::NoteAdded(text) => {
-                self.record(LedgerEntry::Note { at: moment.now.as_secs_f64(), text })
+                self.record(LedgerEntry::Note { at: sample.now.as_secs_f64(), text })
             }
         }
         None
     }
 
-    /// A training that is attached says what it is; what the command was told stands.
+    /// Sets the training type of a nested run, unless the command was started with one.
     fn set_label(&mut self, training_type: Option<TrainingType>, base_model: Option<String>) {
         if self.builder.header().training_type.is_none() {
             self.record(LedgerEntry::TrainingType { training_type, base_model });
         }
     }
 
-    fn add_devices(&mut self, moment: &SampleView<'_>, devices: &[DeviceId]) {
-        let gpus: Vec<(usize, &GpuInfo)> = moment
+    fn add_devices(&mut self, sample: &SampleView<'_>, devices: &[DeviceId]) {
+        let gpus: Vec<(usize, &GpuInfo)> = sample
             .components
             .iter()
             .enumerate()
@@ -164,48 +159,48 @@ impl RunRecorder {
                 None => unresolved.push(device.display_name()),
             }
         }
-        self.record(LedgerEntry::Devices { at: moment.now.as_secs_f64(), components, unresolved });
+        self.record(LedgerEntry::Devices { at: sample.now.as_secs_f64(), components, unresolved });
     }
 
-    /// The last reading is asked for, and what is read from now on may be of later.
-    pub(super) const fn expect_final_sample(&mut self) {
+    /// The final sample is requested; samples from here on may be later than the end of the run.
+    pub(crate) const fn expect_final_sample(&mut self) {
         self.is_finishing = true;
     }
 
-    /// Takes the last reading; nothing that hooks say later counts.
-    pub(super) fn record_final_sample(
+    /// Records the final sample. Later hook events are ignored.
+    pub(crate) fn record_final_sample(
         &mut self,
-        moment: &SampleView<'_>,
+        sample: &SampleView<'_>,
         counts: WorkCounts,
     ) -> Option<EpochTotals> {
-        let epoch_totals = self.leave_training(moment, counts);
-        self.record_final_totals(totals_entry(moment));
+        let epoch_totals = self.leave_training(sample, counts);
+        self.record_final_totals(totals_entry(sample));
         epoch_totals
     }
 
-    /// The training is over. Who leaves it within an epoch counted what he counted in that epoch.
-    fn leave_training(&mut self, moment: &SampleView<'_>, counts: WorkCounts) -> Option<EpochTotals> {
+    /// The training loop ended. Work counted since the last boundary belongs to the open epoch, if there is one.
+    fn leave_training(&mut self, sample: &SampleView<'_>, counts: WorkCounts) -> Option<EpochTotals> {
         let (epoch_counts, outside_counts) = if self.epoch.is_some() {
             (counts, WorkCounts::default())
         } else {
             (WorkCounts::default(), counts)
         };
-        let epoch_totals = self.end_epoch(false, moment, epoch_counts);
-        self.close_outside_epochs(moment, outside_counts);
+        let epoch_totals = self.end_epoch(false, sample, epoch_counts);
+        self.close_outside_epochs(sample, outside_counts);
         epoch_totals
     }
 
-    /// A line of the totals so far.
+    /// Writes a line with the totals so far.
     #[cfg(unix)]
-    pub(super) fn record_totals(&mut self, moment: &SampleView<'_>) {
-        self.record(totals_entry(moment));
+    pub(crate) fn record_totals(&mut self, sample: &SampleView<'_>) {
+        self.record(totals_entry(sample));
     }
 
-    /// Ends the measuring of a run that no meter serves, or whose meter hangs: the last totals stand, and nobody knows
-    /// what was used since.
-    pub(super) fn finish_without_sample(&mut self, at: f64) {
+    /// Ends the measurement without a final sample, because nothing is measured or the sampler hangs. The last totals
+    /// remain, and the time since counts as unmeasured.
+    pub(crate) fn finish_without_sample(&mut self, at: f64) {
         if !self.builder.header().components.is_empty() {
-            let text = "the boards did not answer at the end: the last readings stand".to_owned();
+            let text = "the hardware did not answer at the end: using the last samples".to_owned();
             self.record(LedgerEntry::Note { at, text });
         }
         let (last_at, mut totals) = self.latest_totals.take().unwrap_or_else(|| self.builder.last_totals());
@@ -220,7 +215,7 @@ impl RunRecorder {
         }
     }
 
-    /// The training goes on from a checkpoint: this is the next attempt of the folder's newest unfinished run.
+    /// Makes this run the next attempt of the newest unfinished run in the folder: the ledger file is renamed.
     fn mark_resumed(&self) {
         if self.state == RecorderState::Recording
             && self.builder.header().task.attempt == 1
@@ -230,8 +225,8 @@ impl RunRecorder {
         }
     }
 
-    /// Writes the last line; the name of the record, where there is one. The disk has so long to take it.
-    pub(super) fn close(&mut self, status: Option<RunStatus>, timeout: Duration) -> Option<LedgerId> {
+    /// Writes the last line, waiting up to `timeout` for the disk. Returns the id of the ledger, if there is one.
+    pub(crate) fn close(&mut self, status: Option<RunStatus>, timeout: Duration) -> Option<LedgerId> {
         let status = self.final_status(status);
         if self.state == RecorderState::Finalizing {
             let (at, totals) = self.builder.last_totals();
@@ -241,12 +236,12 @@ impl RunRecorder {
         let OpenLedger { ledger, id } = self.ledger.take()?;
         let (loss, resumed_id) = ledger.close(timeout);
         if let Some(reason) = loss.reason {
-            let lines = match loss.lines {
-                0 => "the disk may not keep all of the run's record".to_owned(),
-                1 => "1 line of the run's record is not written".to_owned(),
-                lines => format!("{lines} lines of the run's record are not written"),
+            let lost = match loss.lines {
+                0 => "the last lines may not be on disk".to_owned(),
+                1 => "1 line was not written".to_owned(),
+                lines => format!("{lines} lines were not written"),
             };
-            self.builder.add_note(format!("{lines}: {reason}"));
+            self.builder.add_note(format!("{LEDGER_LOSS_NOTE}{lost}: {reason}"));
         }
         if let Some(LedgerId { run, attempt, .. }) = resumed_id.clone() {
             self.builder.apply(LedgerEntry::Resumed { run, attempt });
@@ -254,42 +249,42 @@ impl RunRecorder {
         Some(resumed_id.unwrap_or(id))
     }
 
-    /// How a run ends that ends now: the worst word stands.
+    /// The status of a run that ends now: the worst one reported.
     fn final_status(&self, status: Option<RunStatus>) -> RunStatus {
         status.max(self.status).unwrap_or(RunStatus::Completed).max(self.builder.default_status())
     }
 
-    /// The footprint up to now, for who ends while the run goes on.
+    /// The footprint up to now, with the status of a nested training that ends while this run continues.
     #[cfg(unix)]
-    pub(super) fn footprint_now(&self, status: Option<RunStatus>) -> Footprint {
+    pub(crate) fn footprint_now(&self, status: Option<RunStatus>) -> Footprint {
         let mut footprint = self.footprint();
         footprint.run.outcome = self.final_status(status);
         footprint
     }
 
-    pub(super) fn footprint(&self) -> Footprint {
+    pub(crate) fn footprint(&self) -> Footprint {
         self.builder.footprint(RunStatus::Running)
     }
 
-    /// The energy of what counts, and its emissions.
-    pub(super) fn usage_at(&self, moment: &SampleView<'_>) -> (Energy, Co2e) {
-        let energy = self.builder.total_energy(moment.components, &moment.accumulator.energy_at(moment.now));
+    /// The energy of the counted components, and its emissions.
+    pub(crate) fn usage_at(&self, sample: &SampleView<'_>) -> (Energy, Co2e) {
+        let energy = self.builder.total_energy(sample.components, &sample.accumulator.energy_at(sample.now));
         (energy, self.builder.emissions(energy))
     }
 
     #[cfg(test)]
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let (done_tx, done_rx) = mpsc::channel();
         self.notify_when_written(done_tx);
         self.ledger = None;
         assert!(done_rx.recv().is_ok());
     }
 
-    /// Says when all so far is written.
-    pub(super) fn notify_when_written(&self, done_tx: mpsc::Sender<()>) {
+    /// Sends a message once all entries so far are written.
+    pub(crate) fn notify_when_written(&self, done_tx: mpsc::Sender<()>) {
         match &self.ledger {
             Some(OpenLedger { ledger, .. }) => ledger.notify_when_written(done_tx),
-            // Who waits may have lost patience.
+            // The receiver may have timed out.
             None => drop(done_tx.send(())),
         }
     }
@@ -314,32 +309,8 @@ impl RunRecorder {
     }
 }
 
-/// The sum of a ledger's lines.
-pub(super) fn builder_from_ledger(contents: LedgerContents) -> FootprintBuilder {
-    let mut builder = FootprintBuilder::new(contents.header);
-    contents.entries.into_iter().for_each(|entry| builder.apply(entry));
-    match contents.corruption {
-        // The process is about to write the rest of it.
-        Some(LedgerCorruption { is_tail: true, .. }) if contents.is_open => {}
-        Some(LedgerCorruption { is_tail: true, first, .. }) => {
-            builder.add_note(format!(
-                "the ledger is cut in line {first}: what it would have said is not counted"
-            ));
-        }
-        Some(LedgerCorruption { first, lines, .. }) => {
-            let lines =
-                if lines == 1 { "line".to_owned() } else { format!("{lines} lines, the first in line") };
-            builder.add_note(format!(
-                "the ledger is damaged in {lines} {first}: what it said of epochs and events is not counted"
-            ));
-        }
-        None => {}
-    }
-    builder
-}
-
-fn totals_entry(moment: &SampleView<'_>) -> LedgerEntry {
-    LedgerEntry::Totals { at: moment.now.as_secs_f64(), totals: moment.accumulator.totals(moment.now) }
+fn totals_entry(sample: &SampleView<'_>) -> LedgerEntry {
+    LedgerEntry::Totals { at: sample.now.as_secs_f64(), totals: sample.accumulator.totals(sample.now) }
 }
 
 #[cfg(test)]

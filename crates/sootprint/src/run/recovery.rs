@@ -1,26 +1,29 @@
-//! From the ledgers of a folder to one footprint: all ranks, all attempts.
+//! Loading the footprint of a run from its ledgers: all ranks and all attempts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sootprint_core::sync::lock_ignoring_poison;
 use sootprint_core::{Footprint, RunStatus};
 
-use super::recorder;
+use super::error::LoadError;
+use super::recorder::LEDGER_LOSS_NOTE;
+use super::timeouts::HEARTBEAT_TIMEOUT;
 use crate::footprint::{FootprintBuilder, merge_ledgers};
-use crate::ledger::{LedgerError, LedgerId, WriterState, list_ledgers, list_runs, read_ledger, writer_state};
+use crate::ledger::{
+    LedgerContents, LedgerCorruption, LedgerError, LedgerId, WriterState, list_ledgers, list_runs,
+    read_ledger, writer_state,
+};
+use sootprint_core::format::error_chain;
 
-/// How often the first rank looks whether the others have ended.
+/// How often rank 0 checks whether the other ranks have ended.
 const RANK_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A ledger without a lock that nobody writes to for so long is that of a process that is gone. Heartbeats come each
-/// second; on a shared file system they may be seen late.
-const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Makes the footprint of a run again from its ledgers, of all ranks and attempts; of the newest run when `run` is none.
+/// Loads the footprint of a run from its ledgers, with all ranks and attempts. Loads the newest run if `run` is `None`.
 ///
 /// ```no_run
 /// let footprint = sootprint::load_footprint("artifacts/digits".as_ref(), None)?;
@@ -29,17 +32,17 @@ const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 ///
 /// # Errors
-/// [`LedgerError`] with the folder or the file when there is no readable ledger. One that cannot be read beside others
-/// is a note in the footprint, which is then partial.
+/// [`LoadError::Ledger`] with the folder or the file if no ledger can be read, [`LoadError::NoRun`] if there is none. If
+/// only some of the ledgers can be read, the footprint is partial and has a note.
 pub fn load_footprint(dir: &Path, run: Option<&str>) -> Result<Footprint, LoadError> {
     load_footprint_from_dirs(&[dir], run)
 }
 
-/// As [`load_footprint`], from several folders, where the ranks of a run have no folder in common. Of the newest run of the
-/// first folder when `run` is none.
+/// Like [`load_footprint`], for a run whose ranks do not share a folder. Loads the newest run of the first folder if `run`
+/// is `None`.
 ///
 /// # Errors
-/// Those of [`load_footprint`].
+/// The errors of [`load_footprint`].
 pub fn load_footprint_from_dirs(dirs: &[&Path], run: Option<&str>) -> Result<Footprint, LoadError> {
     let first = dirs.first().copied().unwrap_or(Path::new("."));
     let no_run = || LoadError::NoRun { dir: first.to_owned() };
@@ -50,13 +53,13 @@ pub fn load_footprint_from_dirs(dirs: &[&Path], run: Option<&str>) -> Result<Foo
     let mut ledgers: BTreeMap<LedgerId, PathBuf> = BTreeMap::new();
     for dir in dirs {
         let ids = list_ledgers(dir)?.into_iter().filter(|id| id.run == run);
-        // A folder that is named twice has the same ledgers twice.
+        // The same folder may be passed twice.
         for id in ids {
             ledgers.entry(id).or_insert_with(|| (*dir).to_owned());
         }
     }
     if ledgers.is_empty() {
-        // Names the file that was looked for.
+        // The error names the missing file.
         let id = LedgerId { run, attempt: 1, rank: 0 };
         read_ledger(first, &id)?;
         return Err(no_run());
@@ -82,8 +85,8 @@ pub fn load_footprint_from_dirs(dirs: &[&Path], run: Option<&str>) -> Result<Foo
     }
 }
 
-/// The footprint at a run's end: that of this process where it was alone, else that of all ranks and attempts.
-pub(super) fn merge_ranks(
+/// The footprint at the end of a run: of this process if it is the only one, otherwise of all ranks and attempts.
+pub(crate) fn merge_ranks(
     dir: &Path,
     ledger_id: &LedgerId,
     ranks: u32,
@@ -96,23 +99,20 @@ pub(super) fn merge_ranks(
         return own_footprint;
     }
     match load_footprint(dir, Some(&ledger_id.run)) {
-        // What was lost of the record is in the notes of this process alone.
+        // Lost lines are noted in this process only.
         Ok(mut footprint) => {
-            let losses = own_footprint.notes.into_iter().filter(|note| note.contains("of the run's record"));
+            let losses = own_footprint.notes.into_iter().filter(|note| note.starts_with(LEDGER_LOSS_NOTE));
             footprint.notes.extend(losses);
             footprint
         }
         Err(error) => {
-            tracing::warn!(
-                "the other parts of the run cannot be read: {}",
-                sootprint_core::format::error_chain(&error)
-            );
+            tracing::warn!("cannot read the other ledgers of the run: {}", error_chain(&error));
             own_footprint
         }
     }
 }
 
-/// Waits until the other ranks of this attempt have ended, however they ended.
+/// Waits until the other ranks of this attempt have ended, in any way.
 fn wait_for_ranks(dir: &Path, ledger_id: &LedgerId, ranks: u32, timeout: Duration) {
     let deadline = Instant::now() + timeout;
     let mut pending_ranks: BTreeSet<u32> = (0..ranks).filter(|rank| *rank != ledger_id.rank).collect();
@@ -136,15 +136,15 @@ fn wait_for_ranks(dir: &Path, ledger_id: &LedgerId, ranks: u32, timeout: Duratio
     }
 }
 
-/// Reads the ledgers on all processors: a thousand of a day each are a fifth of a gigabyte of text.
+/// Reads the ledgers on all CPUs: a thousand ledgers of a day are 200 MB of text.
 fn read_all_ledgers(
     ledgers: &[(LedgerId, PathBuf)],
 ) -> Vec<Result<(FootprintBuilder, RunStatus), LedgerError>> {
     let read_one = |(id, dir): &(LedgerId, PathBuf)| {
         let contents = read_ledger(dir, id)?;
         let unclosed_status = if contents.is_open { RunStatus::Running } else { RunStatus::Killed };
-        let mut builder = recorder::builder_from_ledger(contents);
-        // The file's name is what the run was found by.
+        let mut builder = builder_from_ledger(contents);
+        // A resumed run's file was renamed after its header was written, so the file name is authoritative.
         builder.header_mut().task.attempt = id.attempt;
         builder.header_mut().task.rank = id.rank;
         Ok((builder, unclosed_status))
@@ -157,32 +157,39 @@ fn read_all_ledgers(
             Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, ledgers.get(index)?)))
         {
             let result = read_one(ledger);
-            results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, result));
+            lock_ignoring_poison(&results).push((index, result));
         }
     };
     thread::scope(|scope| {
         for _ in 0..helpers {
-            // Without a further thread this one does it all.
+            // If no thread can be started, the current one reads all ledgers.
             let _ = thread::Builder::new().name("sootprint-merge".to_owned()).spawn_scoped(scope, work);
         }
         work();
     });
-    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_unstable_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Why no footprint can be made from a folder.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The ledger cannot be read.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// There is no ledger.
-    #[error("no run was recorded in {}; name the folder that the run was given", dir.display())]
-    NoRun {
-        /// The folder.
-        dir: PathBuf,
-    },
+/// The sum of a ledger's entries.
+fn builder_from_ledger(contents: LedgerContents) -> FootprintBuilder {
+    let mut builder = FootprintBuilder::new(contents.header);
+    contents.entries.into_iter().for_each(|entry| builder.apply(entry));
+    match contents.corruption {
+        // The process is still writing that line.
+        Some(LedgerCorruption { is_tail: true, .. }) if contents.is_open => {}
+        Some(LedgerCorruption { is_tail: true, first, .. }) => {
+            builder.add_note(format!("ledger truncated in line {first}: that line is not counted"));
+        }
+        Some(LedgerCorruption { first, lines, .. }) => {
+            let lines =
+                if lines == 1 { "line".to_owned() } else { format!("{lines} lines, starting at line") };
+            builder.add_note(format!(
+                "ledger damaged in {lines} {first}: epochs and events in damaged lines are not counted"
+            ));
+        }
+        None => {}
+    }
+    builder
 }

@@ -1,29 +1,31 @@
-//! What a run tells through `tracing`: a span for itself and one for each epoch.
+//! `tracing` spans: one for the run and one for each epoch.
 //!
-//! | span | fields from its beginning | fields at its end |
+//! | span | fields set at its start | fields set at its end |
 //! |---|---|---|
 //! | `sootprint.run` | `run`, `training_type` | `duration_s`, `energy_j`, `grams`, `power_w`, `outcome` |
 //! | `sootprint.epoch` | `epoch` | `duration_s`, `energy_j`, `grams`, `power_w`, `completed` |
 //!
-//! Their level is INFO, their target `sootprint`. Nobody enters them: a guest's spans do not come between the training's
-//! own. `grams` are at the table's intensity or the given one.
+//! The level is INFO and the target is `sootprint`. `grams` uses the yearly or user-provided intensity. The spans are
+//! never entered: they are siblings of the training's own spans, recorded on the sampler thread and closed under the
+//! subscriber that created them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use sootprint_core::sync::lock_ignoring_poison;
 use sootprint_core::{Footprint, TrainingType};
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::recorder::EpochTotals;
+use super::event::EpochTotals;
 
 #[derive(Debug)]
-pub(super) struct RunSpans {
+pub(crate) struct RunSpans {
     run: Span,
     epoch: Mutex<Span>,
 }
 
 impl RunSpans {
-    pub(super) fn for_run(id: &str, training_type: Option<TrainingType>) -> Self {
+    pub(crate) fn for_run(id: &str, training_type: Option<TrainingType>) -> Self {
         let run = tracing::info_span!(
             target: "sootprint",
             "sootprint.run",
@@ -38,14 +40,20 @@ impl RunSpans {
         Self { run, epoch: Mutex::new(Span::none()) }
     }
 
-    /// For a run that is switched off.
-    pub(super) fn none() -> Self {
+    /// The spans of a disabled run.
+    pub(crate) fn none() -> Self {
         Self { run: Span::none(), epoch: Mutex::new(Span::none()) }
     }
 
-    /// An epoch begins; the span of one that was open, which ends here.
-    pub(super) fn start_epoch(&self, number: u32) -> Span {
-        let epoch = tracing::info_span!(
+    /// Replaces the open epoch's span by one for epoch `next`, or by none. Returns the span of the epoch that ends; it
+    /// is closed by [`close_epoch_span`] once the epoch's energy is known.
+    pub(crate) fn replace_epoch(&self, next: Option<u32>) -> Span {
+        let span = next.map_or_else(Span::none, |number| self.epoch_span(number));
+        std::mem::replace(&mut *lock_ignoring_poison(&self.epoch), span)
+    }
+
+    fn epoch_span(&self, number: u32) -> Span {
+        tracing::info_span!(
             target: "sootprint",
             parent: &self.run,
             "sootprint.epoch",
@@ -55,16 +63,10 @@ impl RunSpans {
             grams = Empty,
             power_w = Empty,
             completed = Empty,
-        );
-        self.replace_epoch_span(epoch)
+        )
     }
 
-    /// The span of the epoch that ends now; its figures come when the boards have been read.
-    pub(super) fn end_epoch(&self) -> Span {
-        self.replace_epoch_span(Span::none())
-    }
-
-    pub(super) fn end_run(&self, footprint: &Footprint) {
+    pub(crate) fn end_run(&self, footprint: &Footprint) {
         let total = footprint.energy.total.joules();
         let seconds = footprint.run.duration_s;
         record_usage(&self.run, seconds, total, footprint.emissions.best.grams());
@@ -74,26 +76,22 @@ impl RunSpans {
             parent: &self.run,
             energy_j = total,
             grams = footprint.emissions.best.grams(),
-            "{} used {} and emitted {}",
+            "{} used {} and emitted {} CO2e",
             footprint.run.id,
             footprint.energy.total,
             footprint.emissions.best,
         );
     }
-
-    fn replace_epoch_span(&self, epoch: Span) -> Span {
-        std::mem::replace(&mut *self.epoch.lock().unwrap_or_else(PoisonError::into_inner), epoch)
-    }
 }
 
-/// The figures of an epoch, once they are known; its span closes here.
-pub(super) fn close_epoch_span(span: Span, completed: bool, totals: Option<EpochTotals>) {
+/// Records an epoch's totals in its span and closes it.
+pub(crate) fn close_epoch_span(span: Span, completed: bool, totals: Option<EpochTotals>) {
     let Some(totals) = totals else { return };
     record_usage(&span, totals.duration.as_secs_f64(), totals.energy.joules(), totals.emissions.grams());
     span.record("completed", completed);
-    // The meter's thread need not have the training's subscriber, and a registry closes a span's parent through its
-    // thread's.
-    if let Some(dispatch) = span.with_subscriber(|(_, listens)| listens.clone()) {
+    // The sampler thread may have another subscriber than the training, and a registry closes a span's parent through
+    // the subscriber of the current thread.
+    if let Some(dispatch) = span.with_subscriber(|(_, subscriber)| subscriber.clone()) {
         tracing::dispatcher::with_default(&dispatch, || drop(span));
     }
 }
@@ -102,7 +100,6 @@ fn record_usage(span: &Span, seconds: f64, joules: f64, grams: f64) {
     span.record("duration_s", seconds);
     span.record("energy_j", joules);
     span.record("grams", grams);
-    // No time has no power.
     if seconds > 0.0 {
         span.record("power_w", joules / seconds);
     }

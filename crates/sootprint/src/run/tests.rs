@@ -13,16 +13,18 @@ use sootprint_core::{CarbonIntensity, ComponentKind, Place, Power, Pue};
 use sootprint_power::{Replay, VirtualClock};
 
 use super::*;
-use crate::ledger::{LedgerEntry, LedgerError, LedgerId};
+use crate::ledger::{LedgerEntry, LedgerError, LedgerId, WriterState, list_ledgers, writer_state};
 use crate::settings::{RunArguments, RunSettings};
 
-/// A run on a scripted processor of 100 W and a scripted board of 300 W, and the clock that moves both.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A run on a scripted CPU of 100 W and a scripted GPU of 300 W, and their clock.
 fn scripted_run(dir: &Path) -> (Run, VirtualClock) {
     let clock = VirtualClock::default();
     let steady = |watts| [(Duration::from_secs(1), Power::from_watts(watts))];
     let replay = Replay::new()
         .with_component(ComponentKind::Cpu, "Scripted CPU", steady(100.0))
-        .with_component(ComponentKind::Gpu, "Scripted board", steady(300.0))
+        .with_component(ComponentKind::Gpu, "Scripted GPU", steady(300.0))
         .with_clock(clock.clone());
     let run = Run::pre_training(dir)
         .replay(replay)
@@ -32,11 +34,24 @@ fn scripted_run(dir: &Path) -> (Run, VirtualClock) {
     (run, clock)
 }
 
+/// Ends a run as if its process were killed: no end is recorded, and the lock is released.
+pub(crate) fn kill_run(run: Run, dir: &Path) {
+    let handle = run.handle();
+    assert!(handle.flush(TIMEOUT));
+    handle.kill();
+    std::mem::forget(run);
+    let deadline = Instant::now() + TIMEOUT;
+    while list_ledgers(dir).unwrap().iter().any(|name| writer_state(dir, name) == Some(WriterState::Active)) {
+        assert!(Instant::now() < deadline, "the ledger is still locked");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 fn approx_eq(left: f64, right: f64) -> bool {
     (left - right).abs() <= 1e-6 * right.abs().max(1.0)
 }
 
-/// Number, joules and completeness of each epoch.
+/// Number, energy in J and completeness of each epoch.
 fn epoch_tuples(footprint: &Footprint) -> Vec<(u32, f64, bool)> {
     let rounded = |joules: f64| (joules * 1e3).round() / 1e3;
     footprint.epochs.iter().map(|it| (it.epoch, rounded(it.energy.joules()), it.completed)).collect()
@@ -68,7 +83,7 @@ fn run_matches_hand_computed_energy() {
     assert_eq!(footprint.run.outcome, RunStatus::Completed);
     assert!(approx_eq(footprint.run.duration_s, 65.0));
     assert!(footprint.power.iter().all(|(_, watts)| approx_eq(*watts, 400.0)), "{:?}", footprint.power);
-    assert_eq!(footprint.hardware, "1 x Scripted board");
+    assert_eq!(footprint.hardware, "1 x Scripted GPU");
 }
 
 #[test]
@@ -105,7 +120,6 @@ fn second_run_keeps_first_run_readable() {
     assert_eq!(load_footprint(dir.path(), Some(&first.run.id)).unwrap(), first);
 }
 
-/// How the loop is left, and what the footprint says of it.
 #[test]
 fn loop_exit_determines_run_status() {
     fn train(run: &Run, clock: &VirtualClock, fail_in: Option<i32>) -> Result<(), i32> {
@@ -198,7 +212,7 @@ fn usage_is_unchanged_after_finish() {
     assert!(approx_eq(usage.emissions.grams(), footprint.emissions.best.grams()), "{usage:?}");
     assert_eq!(usage.power.map(|power| power.watts().round()), Some(400.0));
     handle.start_epoch(2);
-    assert!(handle.usage() == usage, "nothing counts after the end");
+    assert!(handle.usage() == usage, "events after the end have no effect");
 }
 
 #[test]
@@ -214,7 +228,7 @@ fn requested_sample_uses_request_time() {
     assert_eq!(usage.elapsed, Duration::from_millis(1_234));
     assert!(approx_eq(usage.energy.joules(), 400.0 * 1.234), "{usage:?}");
     let _ = run.finish();
-    handle.sample(|_| panic!("there is nothing to read after the end"));
+    handle.sample(|_| panic!("called after the end"));
 }
 
 #[test]
@@ -230,7 +244,7 @@ fn unwritable_dir_still_measures_run() {
     clock.advance(Duration::from_secs(1));
     let footprint = run.finish();
     assert!(approx_eq(footprint.energy.total.joules(), 400.0), "measured all the same");
-    // Without the path, for the notes may be published.
+    // Notes may be published and contain no path.
     let expected = "cannot use the run's folder for the run's ledger: ";
     assert!(footprint.notes.iter().any(|note| note.starts_with(expected)), "{:?}", footprint.notes);
     assert_eq!(fs::read_to_string(&file).unwrap(), "a file where a folder should be");
@@ -266,7 +280,7 @@ fn current_machine_reports_component_methods() {
 #[test]
 fn baseline_gives_idle_energy_only() {
     let dir = tempfile::tempdir().unwrap();
-    // At rest for the first quarter of a second of any session, at work after it.
+    // Idle for the first 0.25 s of each session, busy after that.
     let script = [(0.25, 50.0), (3_600.0, 450.0)]
         .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
     let replay = Replay::new().with_component(ComponentKind::Cpu, "Scripted CPU", script);
@@ -278,16 +292,16 @@ fn baseline_gives_idle_energy_only() {
     let length = footprint.run.duration_s;
     assert_eq!(footprint.energy.idle_method.as_deref(), Some("baseline"));
     assert!((footprint.energy.idle.unwrap().joules() - 50.0 * length).abs() < 1e-6 * length);
-    // The script begins a little before the first reading: a part of its rest, and no longer than what the run's own
-    // length leaves of all the time, belongs to nobody.
-    let truth = 50.0 * 0.25 + 450.0 * (length - 0.25);
-    let most = truth + 400.0 * (all - length);
+    // The script starts slightly before the first sample, so a part of the idle time is not measured; it is at most the
+    // difference between the elapsed time and the length of the run.
+    let exact = 50.0 * 0.25 + 450.0 * (length - 0.25);
+    let most = exact + 400.0 * (all - length);
     let total = footprint.energy.total.joules();
-    assert!((0.99 * truth..1.01 * most).contains(&total), "{total} J, not within {truth} to {most} J");
+    assert!((0.99 * exact..1.01 * most).contains(&total), "{total} J, not within {exact} to {most} J");
     assert_eq!(load_footprint(dir.path(), None).unwrap(), footprint);
 }
 
-/// The lines of a run's only ledger, but for the first.
+/// The entries of a run's only ledger, without the header.
 fn ledger_entries(dir: &Path, run: &str) -> Vec<LedgerEntry> {
     crate::ledger::read_ledger(dir, &ledger_id(run, 0, 1)).unwrap().entries
 }

@@ -54,6 +54,8 @@ impl RunArguments {
 pub(crate) struct RunSettings {
     /// `SOOTPRINT=off`: no hardware is read, no file is written and no thread is started.
     pub(crate) is_disabled: bool,
+    /// The configured place, or the guess from the time zone.
+    pub(crate) place: Option<Place>,
     pub(crate) grid: GridIntensity,
     /// The user's own hourly intensities; `grid` applies to hours that it does not cover.
     pub(crate) series: Option<IntensitySeries>,
@@ -114,6 +116,7 @@ impl RunSettings {
             query_cloud_metadata: query_cloud_metadata.unwrap_or(true)
                 && series.is_none()
                 && matches!(grid.origin, LocationSource::TimeZone | LocationSource::Unknown),
+            place: place.or_else(|| Place::from_time_zone(env.time_zone.as_deref()?)),
             grid,
             series,
             pue: pue.unwrap_or(Pue::ASSUMED),

@@ -1,6 +1,6 @@
-//! Processes that end in every possible way: each leaves a footprint on disk with nearly all of the energy.
+//! Processes that end in any possible way leave a readable footprint that lacks at most two seconds.
 //!
-//! The test starts its own executable as the training process; see [`train`].
+//! The test binary starts itself as the training process; see [`train`].
 
 #![cfg(unix)]
 #![allow(
@@ -17,19 +17,19 @@ use std::time::{Duration, Instant};
 
 use sootprint::{ComponentKind, Footprint, Power, Replay, Run, RunStatus, load_footprint};
 
-/// Variables for the child process of a test: its folder, and how it ends.
+/// The folder of a training process, and how it ends.
 const DIR_VARIABLE: &str = "SOOTPRINT_TEST_TRAINS_IN";
 const ENDING_VARIABLE: &str = "SOOTPRINT_TEST_ENDS";
 
 const WATTS: f64 = 250.0;
 
-/// The maximum loss of a killed process.
+/// The most that a kill may lose.
 const MAX_LOSS_SECONDS: f64 = 2.0;
 
 const KILL_COUNT: usize = 100;
 const PARALLEL_KILLS: usize = 50;
 
-/// Not a test: the training process that the other tests start. Does nothing without its variables.
+/// Not a test: the training process that the tests start. It does nothing without its environment variables.
 #[test]
 fn train() {
     let Some(dir) = std::env::var_os(DIR_VARIABLE) else { return };
@@ -60,7 +60,7 @@ fn spawn_training(dir: tempfile::TempDir, ending: &str) -> SpawnedTraining {
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(&program);
     if cfg!(target_os = "linux") {
-        // A shell makes background processes ignore Ctrl-C, which the trainings of these tests would inherit.
+        // Background jobs of a shell ignore Ctrl-C, and the child processes of this test would inherit that.
         command = Command::new("env");
         command.arg("--default-signal=INT,TERM,HUP").arg(&program);
     }
@@ -72,7 +72,7 @@ fn spawn_training(dir: tempfile::TempDir, ending: &str) -> SpawnedTraining {
     SpawnedTraining { child, dir }
 }
 
-/// Waits until the ledger of a training exists, and returns the time when it was seen.
+/// Waits until a training has a ledger. Returns the time at which it was seen.
 fn wait_for_ledger(dir: &Path) -> Instant {
     let deadline = Instant::now() + Duration::from_secs(60);
     while load_footprint(dir, None).is_err() {
@@ -92,14 +92,14 @@ impl SpawnedTraining {
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
-    /// The footprint after the process has ended.
+    /// Waits for the process and loads its footprint.
     fn footprint(&mut self) -> Footprint {
         self.child.wait().unwrap();
         load_footprint(self.dir.path(), None).unwrap()
     }
 }
 
-/// A xorshift generator: the moments are the same in each run, so a failure can be reproduced.
+/// A xorshift generator, so that failures can be reproduced.
 fn random(state: &mut u64) -> f64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -133,7 +133,7 @@ fn sigkill_loses_at_most_two_seconds() {
             let joules = footprint.energy.total.joules();
             let lost = lived - joules / WATTS;
             assert!(lost <= MAX_LOSS_SECONDS, "{lost} s lost of {lived} s");
-            // The energy cannot exceed that of its whole duration, which includes the time before it was seen.
+            // The upper limit is the run's own duration, which includes the time before the ledger was seen.
             assert!(joules <= WATTS * (footprint.run.duration_s + 1e-6), "{joules} J in {footprint:?}");
             max_loss = max_loss.max(lost);
             epochs += footprint.epochs.len();
@@ -172,7 +172,7 @@ fn each_ending_has_its_outcome() {
                 "{what}: {joules} J"
             );
             if outcome == RunStatus::Panicked {
-                // Nothing is missing: three epochs, of which the last one is not complete.
+                // Nothing is lost: three epochs, the last one incomplete.
                 assert_eq!(footprint.epochs.len(), 3, "{what}");
                 assert!(joules >= WATTS * 1.05, "{what}: {joules} J");
             }
@@ -188,7 +188,7 @@ fn resumed_training_is_one_run() {
     let mut second = Command::new(std::env::current_exe().unwrap());
     second.args(["--exact", "train"]).env(DIR_VARIABLE, training.dir.path()).env(ENDING_VARIABLE, "resume");
     let output = second.output().unwrap();
-    assert!(!output.status.success(), "another process records it");
+    assert!(!output.status.success(), "another process is recording the run");
     let output_text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output_text.contains("Busy"), "{output_text}");
@@ -203,7 +203,7 @@ fn resumed_training_is_one_run() {
     assert_eq!((&footprint.run.id, footprint.run.attempts), (&killed.run.id, 2));
     assert_eq!(footprint.run.outcome, RunStatus::StoppedEarly, "three epochs of a thousand");
     let used = footprint.energy.total.joules() - killed.energy.total.joules();
-    // Three epochs of 0.35 s; the time between the attempts does not count.
+    // Three epochs of 0.35 s; the time between the attempts is not counted.
     assert!((WATTS..WATTS * 2.0).contains(&used), "{used} J");
     assert!(lived - killed.energy.total.joules() / WATTS <= MAX_LOSS_SECONDS);
     let again = footprint.notes.iter().any(|note| note.contains("trained in more than one attempt"));
@@ -239,7 +239,7 @@ fn ledger_cut_anywhere_stays_readable() {
         assert!(cut >= first && joules >= before, "cut at {cut}");
         before = joules;
     }
-    // There are zeros between the two slots, so a cut within them changes nothing.
+    // Cuts within the zeros between the two slots are equivalent, so they are skipped.
     let is_written = |cut: &usize| slots[cut.saturating_sub(2)..*cut].iter().any(|byte| *byte != 0);
     for cut in (0..=slots.len()).filter(is_written) {
         std::fs::write(&heartbeat, &slots[..cut]).unwrap();

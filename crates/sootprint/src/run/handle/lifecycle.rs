@@ -1,10 +1,11 @@
-//! How a run begins and ends: with this process's meter, or with none.
+//! Start and end of a run that this process measures.
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use sootprint_core::sync::lock_ignoring_poison;
 use sootprint_core::{
     CloudMetadataError, Footprint, IntensityProvider, Place, Power, ProviderError, RunStatus,
 };
@@ -12,17 +13,21 @@ use sootprint_power::{
     BoundaryPrecision, SampleCallback, SampleView, Sampler, SamplerSession, SessionStart, SourceConfig,
 };
 
-use super::{MeasurementBackend, RunHandle, RunHandleInner, UsageTracker, lock_ignoring_poison};
+use super::{MeasurementBackend, RunHandle, RunHandleInner};
 use crate::ledger::LedgerId;
 use crate::run::background::BackgroundQueries;
 use crate::run::budget::{Budget, BudgetTracker};
-use crate::run::recorder::{IntensityQuery, RecorderOptions, RunLabel, RunRecorder};
+use crate::run::error::StartError;
+use crate::run::label::RunLabel;
+use crate::run::recorder::{IntensityQuery, RecorderOptions, RunRecorder};
 use crate::run::spans::RunSpans;
-use crate::run::{FINISH_TIMEOUT, StartError, spans};
+use crate::run::timeouts::FINISH_TIMEOUT;
+use crate::run::usage::UsageTracker;
 use crate::settings::RunSettings;
 
 impl RunHandle {
-    pub(in crate::run) fn open(
+    /// Opens the ledger, then the hardware, and starts measuring. Each error is also a gap in the record.
+    pub(crate) fn open(
         dir: &Path,
         label: RunLabel,
         mut settings: RunSettings,
@@ -66,12 +71,12 @@ impl RunHandle {
         (handle, errors)
     }
 
-    /// A handle that no meter serves.
-    pub(in crate::run) fn without_sampler(recorder: RunRecorder) -> Self {
+    /// Creates a handle that measures nothing until a session is started.
+    pub(crate) fn without_sampler(recorder: RunRecorder) -> Self {
         Self::from_parts(recorder, BudgetTracker::default(), RunSpans::none())
     }
 
-    pub(super) fn from_parts(recorder: RunRecorder, budgets: BudgetTracker, spans: RunSpans) -> Self {
+    pub(crate) fn from_parts(recorder: RunRecorder, budgets: BudgetTracker, spans: RunSpans) -> Self {
         Self(Arc::new(RunHandleInner {
             backend: Mutex::new(None),
             recorder: Arc::new(Mutex::new(recorder)),
@@ -83,18 +88,18 @@ impl RunHandle {
         }))
     }
 
-    /// What is done with each reading.
-    pub(super) fn sample_callback(&self) -> SampleCallback {
+    /// The callback that records each sample.
+    pub(crate) fn sample_callback(&self) -> SampleCallback {
         let (recorder, usage) = (Arc::clone(&self.0.recorder), Arc::clone(&self.0.usage));
-        Box::new(move |moment: &SampleView<'_>, events: &[_]| {
+        Box::new(move |sample: &SampleView<'_>, events: &[_]| {
             let mut recorder = lock_ignoring_poison(&recorder);
-            recorder.on_sample(moment, events);
-            lock_ignoring_poison(&usage).update(&recorder, moment);
+            recorder.on_sample(sample, events);
+            lock_ignoring_poison(&usage).update(&recorder, sample);
         })
     }
 
-    /// The boards are known, and the hooks can speak.
-    pub(super) fn start_session(
+    /// Starts the record once the hardware has been opened; from here on hook events are handled.
+    pub(crate) fn start_session(
         &self,
         session: SamplerSession,
         session_start: SessionStart,
@@ -105,16 +110,16 @@ impl RunHandle {
         *lock_ignoring_poison(&self.0.backend) = Some(MeasurementBackend::Local(session));
     }
 
-    /// Ends the run: a last reading, what the provider knows, the last line, the footprint of this process; and the name
-    /// of its record, if the folder has one.
-    pub(in crate::run) fn close(
+    /// Ends the run: takes the final sample, queries the intensity provider and writes the ledger's last line. Returns the
+    /// footprint of this process, and the id of its ledger, if there is one.
+    pub(crate) fn close(
         &self,
         status: Option<RunStatus>,
         timeout: Duration,
         background: Option<&mut BackgroundQueries>,
         intensity_provider: Option<&dyn IntensityProvider>,
     ) -> (Footprint, Option<LedgerId>) {
-        // Without the lock: what waits for an answer may be asked for the live figures.
+        // The lock is released here: `usage` must not block while this function waits.
         let backend = lock_ignoring_poison(&self.0.backend).take();
         let session = match backend {
             Some(MeasurementBackend::Local(session)) => Some(session),
@@ -127,12 +132,12 @@ impl RunHandle {
         let is_sampled = session.is_some_and(|session| {
             let (done_tx, done_rx) = mpsc::channel();
             let recorder = Arc::clone(&self.0.recorder);
-            let (counts, span) = (self.take_counts(), self.0.spans.end_epoch());
+            let (counts, report_totals) = self.close_epoch(false, self.usage().energy, None);
             lock_ignoring_poison(&recorder).expect_final_sample();
-            session.query_energy(session.now(), BoundaryPrecision::Final, move |moment| {
-                let totals = lock_ignoring_poison(&recorder).record_final_sample(moment, counts);
-                spans::close_epoch_span(span, false, totals);
-                // Who waits may have lost patience.
+            session.query_energy(session.now(), BoundaryPrecision::Final, move |sample| {
+                let totals = lock_ignoring_poison(&recorder).record_final_sample(sample, counts);
+                report_totals(totals);
+                // The receiver may have timed out.
                 let _ = done_tx.send(());
             });
             done_rx.recv_timeout(timeout).is_ok()
@@ -155,7 +160,8 @@ impl RunHandle {
         (footprint, ledger_id)
     }
 
-    /// Asks on this thread, and without the book's lock: the meter's thread may take it and has other runs to serve.
+    /// Queries the provider on this thread, without holding the recorder's lock: the sampler thread needs it, and also
+    /// serves other runs.
     fn query_provider(&self, intensity_provider: &dyn IntensityProvider) {
         let query = lock_ignoring_poison(&self.0.recorder).provider_query();
         if let Some(IntensityQuery { place, from, to }) = query {
@@ -164,8 +170,8 @@ impl RunHandle {
         }
     }
 
-    /// Asks about the run so far, and keeps what is new; none where there is nothing to ask about.
-    pub(in crate::run) fn query_provider_so_far(
+    /// Queries the provider for the run so far and records new periods. `None` if there is nothing to query.
+    pub(crate) fn query_provider_so_far(
         &self,
         intensity_provider: &dyn IntensityProvider,
     ) -> Option<Result<(), ProviderError>> {
@@ -175,20 +181,20 @@ impl RunHandle {
         Some(answer.map(|series| lock_ignoring_poison(&self.0.recorder).apply_interim_answer(series)))
     }
 
-    /// The machine's cloud said where it is, or why not.
-    pub(in crate::run) fn apply_location(&self, location: Result<Option<Place>, CloudMetadataError>) {
+    /// Records the result of the cloud metadata query.
+    pub(crate) fn apply_location(&self, location: Result<Option<Place>, CloudMetadataError>) {
         lock_ignoring_poison(&self.0.recorder).apply_location(location);
     }
 
-    /// As when the process is killed: nothing more is written, and the ledger's lock is gone.
+    /// Simulates a killed process: nothing more is written, and the ledger's lock is released.
     #[cfg(test)]
-    pub(in crate::run) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         lock_ignoring_poison(&self.0.backend).take();
         lock_ignoring_poison(&self.0.recorder).kill();
     }
 }
 
-/// What a run is measured with.
+/// The energy sources of the run.
 fn source_config(settings: &RunSettings) -> SourceConfig {
     match &settings.replay {
         Some(replay) => SourceConfig::Replay(replay.clone()),
@@ -196,7 +202,7 @@ fn source_config(settings: &RunSettings) -> SourceConfig {
     }
 }
 
-/// The power of each component over a rest; none when no time passes, as on a virtual clock.
+/// Measures the mean power of each component over `duration`. `None` if no time passes, as on a virtual clock.
 fn measure_idle_power(
     sampler: &Arc<Sampler>,
     config: SourceConfig,
@@ -205,10 +211,10 @@ fn measure_idle_power(
     let (session, _) = sampler.start_session(config, Box::new(|_, _| ())).ok()?;
     std::thread::sleep(duration);
     let (power_tx, power_rx) = mpsc::channel();
-    session.query_energy(session.now(), BoundaryPrecision::Final, move |moment| {
-        let energy = moment.accumulator.energy_at(moment.now);
-        let power: Option<Vec<Power>> = energy.into_iter().map(|energy| energy / moment.now).collect();
-        // Who waits may have lost patience.
+    session.query_energy(session.now(), BoundaryPrecision::Final, move |sample| {
+        let energy = sample.accumulator.energy_at(sample.now);
+        let power: Option<Vec<Power>> = energy.into_iter().map(|energy| energy / sample.now).collect();
+        // The receiver may have timed out.
         let _ = power_tx.send(power);
     });
     power_rx.recv_timeout(FINISH_TIMEOUT).ok()?

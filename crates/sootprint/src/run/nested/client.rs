@@ -1,4 +1,4 @@
-//! The run that attaches: what its hooks say goes to the one that measures.
+//! The client side of a nested run: sends its hook events to the run that measures it.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -13,45 +13,46 @@ use std::{fmt, fs};
 
 use sootprint_core::{Footprint, RunStatus};
 
+use sootprint_core::sync::lock_ignoring_poison;
+
+use super::config::NestedRunConfig;
 use super::device_visibility::DeviceVisibilityEnv;
 use super::protocol::{
     ClientHello, NestedClientMessage, NestedReply, NestedServerMessage, PROTOCOL_VERSION, encode_line,
     message_time,
 };
-use super::server::{lock_ignoring_poison, spawn_thread, with_short_path};
+use super::socket::with_short_path;
 use crate::distributed::RankInfo;
 use crate::ledger::LedgerId;
-use crate::run::LiveUsage;
-use crate::run::event::HookEvent;
-use crate::run::recorder::{EpochTotals, NestedRunConfig};
+use crate::run::event::{EpochTotals, HookEvent};
+use crate::run::threads::spawn_thread;
+use crate::run::timeouts::HANDSHAKE_TIMEOUT;
+use crate::run::usage::LiveUsage;
 
-/// So long the start waits for an answer, before which the boards are read; a process that is stopped does not give one.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The connection to the process that measures.
+/// The connection to the process that measures this run.
 #[derive(Debug)]
-pub(in crate::run) struct RemoteSampler {
-    /// To the thread that writes.
+pub(crate) struct RemoteSampler {
+    /// Messages for the writer thread.
     message_tx: Sender<NestedClientMessage>,
     state: Arc<ClientState>,
-    /// Where the other process records its run.
+    /// The other process's run folder.
     dir: PathBuf,
     welcome: ServerWelcome,
 }
 
 #[derive(Debug)]
 struct ServerWelcome {
-    /// The name under which the training is measured.
+    /// The run id of the training.
     run_id: String,
-    /// When it came; none where time is a script's.
+    /// When the handshake ended. `None` if the other process uses a virtual clock.
     attached_at: Option<Instant>,
 }
 
-/// What the other process says.
+/// State updated by messages from the other process.
 #[derive(Default)]
 struct ClientState {
     usage: Mutex<LiveUsage>,
-    /// Who waits for which answer; nobody is left to answer when it is none.
+    /// The callbacks of pending requests. `None` once the connection is closed.
     pending_replies: Mutex<Option<HashMap<u64, ReplyCallback>>>,
     last_request_id: AtomicU64,
     is_finished: AtomicBool,
@@ -60,8 +61,8 @@ struct ClientState {
 type ReplyCallback = Box<dyn FnOnce(NestedReply) + Send>;
 
 impl RemoteSampler {
-    /// Attaches to the run that is being recorded in `dir`; none when nobody listens there.
-    pub(in crate::run) fn connect(dir: &Path, launch: &RankInfo, config: NestedRunConfig) -> Option<Self> {
+    /// Connects to the run that is being recorded in `dir`. `None` if no process accepts the connection.
+    pub(crate) fn connect(dir: &Path, launch: &RankInfo, config: NestedRunConfig) -> Option<Self> {
         let RankInfo { rank, ranks, .. } = *launch;
         let visibility = DeviceVisibilityEnv::of_current_process();
         let hello = NestedClientMessage::Hello(Box::new(ClientHello {
@@ -71,7 +72,7 @@ impl RemoteSampler {
             visibility,
             config,
         }));
-        // Of the ranks that share a folder each has its own command, if each was measured by one.
+        // If each rank of a shared folder has its own `sootprint run`, each connects to its own.
         let ids = LedgerId::list_with_sockets(dir);
         let (own, others): (Vec<LedgerId>, Vec<LedgerId>) = ids.into_iter().partition(|id| id.rank == rank);
         let (stream, reader, welcome) = own.into_iter().chain(others).find_map(|id| {
@@ -79,7 +80,7 @@ impl RemoteSampler {
             let handshake_result = handshake(stream, &hello);
             if let Err(error) = &handshake_result {
                 tracing::warn!(
-                    "the `sootprint run` around this training does not answer, so that both measure it: {error}"
+                    "the enclosing `sootprint run` does not answer, so this training is measured twice: {error}"
                 );
             }
             handshake_result.ok()
@@ -90,18 +91,18 @@ impl RemoteSampler {
             ..ClientState::default()
         });
         let reader_state = Arc::clone(&state);
-        spawn_thread("sootprint-says", move || write_messages(stream, &message_rx)).ok()?;
-        spawn_thread("sootprint-hears", move || reader_state.read_replies(reader)).ok()?;
+        spawn_thread("sootprint-nested-writer", move || write_messages(stream, &message_rx)).ok()?;
+        spawn_thread("sootprint-nested-reader", move || reader_state.read_replies(reader)).ok()?;
         Some(Self { message_tx, state, dir: dir.to_owned(), welcome })
     }
 
-    /// The name of the training's part of the other's run.
-    pub(in crate::run) fn run_id(&self) -> &str {
+    /// The id of the training's part of the enclosing run.
+    pub(crate) fn run_id(&self) -> &str {
         &self.welcome.run_id
     }
 
-    /// Hands over what a hook says, with the time. Returns at once.
-    pub(in crate::run) fn send_event(
+    /// Sends a hook event with the current time, without waiting.
+    pub(crate) fn send_event(
         &self,
         event: HookEvent,
         on_epoch_end: impl FnOnce(Option<EpochTotals>) + Send + 'static,
@@ -119,8 +120,8 @@ impl RemoteSampler {
         );
     }
 
-    /// Asks for what was used up to now.
-    pub(in crate::run) fn sample(&self, on_usage: impl FnOnce(LiveUsage) + Send + 'static) {
+    /// Requests the usage up to now.
+    pub(crate) fn sample(&self, on_usage: impl FnOnce(LiveUsage) + Send + 'static) {
         let on_reply = |reply| {
             if let NestedReply::Sampled(snapshot) = reply {
                 on_usage(snapshot.into());
@@ -129,38 +130,38 @@ impl RemoteSampler {
         self.request(|request_id| NestedClientMessage::Sample { request_id }, on_reply);
     }
 
-    /// Asks to hear when the other process's record has all that was said before.
-    pub(in crate::run) fn flush(&self, done_tx: Sender<()>) {
+    /// Requests a message once the other process has written all earlier events.
+    pub(crate) fn flush(&self, done_tx: Sender<()>) {
         let on_reply = move |_| {
-            // Who waits may have lost patience.
+            // The receiver may have timed out.
             let _ = done_tx.send(());
         };
         self.request(|request_id| NestedClientMessage::Flush { request_id }, on_reply);
     }
 
-    /// What the training has used so far.
-    pub(in crate::run) fn usage(&self) -> LiveUsage {
+    /// What the training has used so far, extrapolated from the last message.
+    pub(crate) fn usage(&self) -> LiveUsage {
         let usage = *lock_ignoring_poison(&self.state.usage);
         self.welcome.attached_at.map_or(usage, |at| usage.extrapolate_to(at.elapsed()))
     }
 
-    /// Ends the training's part, and gives its footprint if the other process does.
-    pub(in crate::run) fn finish(&self, status: Option<RunStatus>, timeout: Duration) -> Option<Footprint> {
+    /// Ends the training's part and returns its footprint. `None` if the other process does not answer in time.
+    pub(crate) fn finish(&self, status: Option<RunStatus>, timeout: Duration) -> Option<Footprint> {
         self.state.is_finished.store(true, Ordering::Release);
         let (footprint_tx, footprint_rx) = mpsc::channel();
         let on_reply = move |reply| {
             if let NestedReply::Footprint(footprint) = reply {
-                // Who waits may have lost patience.
+                // The receiver may have timed out.
                 let _ = footprint_tx.send(*footprint);
             }
         };
         self.request(|request_id| NestedClientMessage::Finish { status, request_id }, on_reply);
-        // The other process waits for its record, its boards and its provider.
+        // The other process may itself wait for its ledger, for the hardware and for its intensity provider.
         footprint_rx.recv_timeout(timeout * 3).ok()
     }
 
-    /// Whether the other process's folder is this one.
-    pub(in crate::run) fn records_in(&self, dir: &Path) -> bool {
+    /// Whether the other process records in `dir`.
+    pub(crate) fn records_in(&self, dir: &Path) -> bool {
         match (fs::canonicalize(&self.dir), fs::canonicalize(dir)) {
             (Ok(recorded), Ok(own)) => recorded == own,
             _ => false,
@@ -180,12 +181,12 @@ impl RemoteSampler {
     }
 
     fn send(&self, message: NestedClientMessage) {
-        // The thread that hears says it when the other process is gone.
+        // The reader thread logs the end of the connection.
         let _ = self.message_tx.send(message);
     }
 }
 
-/// Says hello, and waits for the answer.
+/// Sends the hello message and waits for the answer.
 fn handshake(
     stream: UnixStream,
     hello: &NestedClientMessage,
@@ -196,17 +197,16 @@ fn handshake(
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut reply = String::new();
     reader.read_line(&mut reply)?;
-    let NestedServerMessage::Welcome { run_id: run, uses_virtual_time: is_virtual } =
-        serde_json::from_str(&reply)?
-    else {
+    let NestedServerMessage::Welcome { run_id, uses_virtual_time } = serde_json::from_str(&reply)? else {
         return Err(io::ErrorKind::InvalidData.into());
     };
     stream.set_read_timeout(None)?;
     stream.set_write_timeout(None)?;
-    Ok((stream, reader, ServerWelcome { run_id: run, attached_at: (!is_virtual).then(Instant::now) }))
+    Ok((stream, reader, ServerWelcome { run_id, attached_at: (!uses_virtual_time).then(Instant::now) }))
 }
 
-/// Ends with the last sender; then the other process reads to its end and knows that this training is over.
+/// Writes messages until the last sender is dropped, then closes the connection. The other process takes this as the end
+/// of the training.
 fn write_messages(mut stream: UnixStream, messages: &Receiver<NestedClientMessage>) {
     while let Ok(message) = messages.recv() {
         let written = encode_line(&message).and_then(|text| stream.write_all(text.as_bytes()));
@@ -228,23 +228,23 @@ impl ClientState {
                 Ok(NestedServerMessage::Reply(request_id, reply)) => {
                     let callback = lock_ignoring_poison(&self.pending_replies)
                         .as_mut()
-                        .and_then(|waiting| waiting.remove(&request_id));
+                        .and_then(|pending| pending.remove(&request_id));
                     if let Some(on_reply) = callback {
                         on_reply(reply);
                     }
                 }
-                // A later version may say more.
+                // A later version may send other messages.
                 Ok(NestedServerMessage::Welcome { .. }) | Err(_) => {}
             }
             text.clear();
         }
         if !self.is_finished.load(Ordering::Acquire) {
             tracing::warn!(
-                "the `sootprint run` that measures this training has ended: nothing is measured any more, and no \
-                 budget is held"
+                "the enclosing `sootprint run` has ended: this training is no longer measured, and its budgets have no \
+                 effect"
             );
         }
-        // Who still waits hears by this that there is no answer; without the lock, since it may be somebody's code.
+        // Dropping the callbacks ends all pending requests. The lock is released first: a callback may own user code.
         let pending_replies = lock_ignoring_poison(&self.pending_replies).take();
         drop(pending_replies);
     }
@@ -252,6 +252,6 @@ impl ClientState {
 
 impl fmt::Debug for ClientState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Heard").field("live", &self.usage).finish_non_exhaustive()
+        f.debug_struct("ClientState").field("usage", &self.usage).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! One training inside the run: its words go into the run's record, and into a sum of its own.
+//! The server side of one nested run: its events go into the enclosing run's record, and into a separate sum.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -8,47 +8,50 @@ use std::time::Duration;
 
 use sootprint_core::{Footprint, RunStatus};
 
+use super::config::NestedRunConfig;
 use super::device_visibility::DeviceVisibilityEnv;
 use super::protocol::{
     ClientHello, NestedClientMessage, NestedReply, NestedServerMessage, PROTOCOL_VERSION, encode_line,
     message_age,
 };
-use super::server::{ServerContext, spawn_thread};
+use super::server_context::ServerContext;
 use crate::ledger::WorkCounts;
-use crate::run::event::HookEvent;
-use crate::run::recorder::{EpochTotals, NestedRunConfig, PhaseId};
-use crate::run::{FINISH_TIMEOUT, RunHandle};
+use crate::run::event::{EpochTotals, HookEvent, PhaseId};
+use crate::run::handle::RunHandle;
+use crate::run::threads::spawn_thread;
+use crate::run::timeouts::FINISH_TIMEOUT;
 
-/// How often a training hears what it has used.
+/// How often a nested run receives its usage.
 const USAGE_INTERVAL: Duration = Duration::from_secs(1);
 
 const NOTE_NESTED: &str =
-    "measured by the `sootprint run` around the training, whose footprint counts this energy as well";
-const NOTE_THIS_ATTEMPT: &str = "the training went on from a checkpoint: what earlier attempts used is in the record of `sootprint run` alone";
+    "measured by the enclosing `sootprint run`, whose footprint counts this energy as well";
+const NOTE_THIS_ATTEMPT: &str =
+    "resumed from a checkpoint: the usage of earlier attempts is in the record of `sootprint run` only";
 const NOTE_FIRST_RANK: &str =
-    "several ranks trained inside the command: the epochs and their phases are those of the first one";
+    "several ranks inside the command: the epochs and their phases are those of the first one";
 const NOTE_SHARED: &str =
-    "a rank of several inside `sootprint run`: the figures are those of the whole command so far";
+    "one of several ranks inside `sootprint run`: the figures are those of the whole command so far";
 
-/// A run that is attached, as the one that measures knows it.
+/// The measuring side of one nested run.
 struct NestedConnection<'a> {
     server: &'a ServerContext,
     id: u64,
-    /// Sums up the training alone; none for a rank of several, which are measured as one: the command.
+    /// The separate sum of this training. `None` for one of several ranks, which are measured as one, the command.
     nested_run: Option<RunHandle>,
     config: NestedRunConfig,
-    /// Whether it may speak of epochs: of several ranks in one command the first one does.
+    /// Whether its epochs may be recorded: of several ranks inside one command, those of the first one are.
     records_epochs: bool,
     visibility: DeviceVisibilityEnv,
-    /// The epoch that is open in a rank that is not heard.
+    /// The open epoch of a rank whose epochs are not recorded.
     unrecorded_epoch: Option<u32>,
-    /// The phases that are open, by their numbers in the training, and those in the run.
+    /// The open phases: ids in the training, and in the enclosing run.
     phase_ids: BTreeMap<PhaseId, PhaseId>,
     message_tx: Sender<NestedServerMessage>,
 }
 
-/// From hello to the end of one connection.
-pub(super) fn serve_connection(server: &ServerContext, id: u64, stream: UnixStream) {
+/// Serves one connection from the hello message to its end.
+pub(crate) fn serve_connection(server: &ServerContext, id: u64, stream: UnixStream) {
     let Ok(write_stream) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
     let Some(ClientHello { rank, ranks, visibility, config, .. }) = read_hello(&mut reader) else { return };
@@ -59,12 +62,14 @@ pub(super) fn serve_connection(server: &ServerContext, id: u64, stream: UnixStre
         return;
     }
     let (message_tx, message_rx) = mpsc::channel();
-    // Who waits for it may be gone.
+    // The client may be gone.
     let _ = message_tx
         .send(NestedServerMessage::Welcome { run_id, uses_virtual_time: server.run.uses_virtual_time() });
     let usage_source = nested_run.as_ref().unwrap_or(&server.run).clone();
-    if spawn_thread("sootprint-tells", move || write_messages(write_stream, &message_rx, &usage_source))
-        .is_err()
+    if spawn_thread("sootprint-nested-writer", move || {
+        write_messages(write_stream, &message_rx, &usage_source)
+    })
+    .is_err()
     {
         return;
     }
@@ -83,7 +88,7 @@ pub(super) fn serve_connection(server: &ServerContext, id: u64, stream: UnixStre
     connection.start();
     let mut text = String::new();
     while reader.read_line(&mut text).is_ok_and(|length| length > 0) {
-        // A later version may say more than this one understands.
+        // Unknown messages of later versions are ignored.
         if let Ok(message) = serde_json::from_str(&text) {
             connection.handle_message(message);
         }
@@ -106,11 +111,11 @@ impl NestedConnection<'_> {
         if !self.records_epochs {
             self.server.run.add_note(NOTE_FIRST_RANK);
         }
-        // Who is told may be gone.
+        // The client may be gone.
         let _ = self.message_tx.send(NestedServerMessage::Usage(self.measuring_run().usage().into()));
     }
 
-    /// What measures the training: a sum of its own, or the run's.
+    /// The handle that measures the training: its separate sum, or the enclosing run.
     fn measuring_run(&self) -> &RunHandle {
         self.nested_run.as_ref().unwrap_or(&self.server.run)
     }
@@ -123,7 +128,7 @@ impl NestedConnection<'_> {
             NestedClientMessage::Sample { request_id } => {
                 let message_tx = self.message_tx.clone();
                 self.measuring_run().sample(move |usage| {
-                    // Who is told may be gone.
+                    // The client may be gone.
                     let _ = message_tx.send(NestedServerMessage::Usage(usage.into()));
                     let _ = message_tx
                         .send(NestedServerMessage::Reply(request_id, NestedReply::Sampled(usage.into())));
@@ -144,7 +149,7 @@ impl NestedConnection<'_> {
         }
     }
 
-    /// Into the sum of its own, and into the run's record where this training is the one that is heard there.
+    /// Records an event in the training's sum, and in the enclosing run if this training's events are recorded there.
     fn handle_event(&mut self, age: Duration, event: HookEvent, request_id: Option<u64>) {
         let event = self.translate_devices(event);
         let reply = self.epoch_reply(request_id);
@@ -167,7 +172,7 @@ impl NestedConnection<'_> {
         let (message_tx, run) = (self.message_tx.clone(), self.measuring_run().clone());
         move |totals| {
             if let Some(request_id) = request_id {
-                // Who is told may be gone.
+                // The client may be gone.
                 let _ = message_tx.send(NestedServerMessage::Usage(run.usage().into()));
                 let _ =
                     message_tx.send(NestedServerMessage::Reply(request_id, NestedReply::EpochEnded(totals)));
@@ -175,7 +180,7 @@ impl NestedConnection<'_> {
         }
     }
 
-    /// What the run's record hears of it; nothing of a training that is not heard.
+    /// The event to record in the enclosing run. `None` if this training's epochs are not recorded there.
     fn event_for_parent(&mut self, event: HookEvent) -> Option<HookEvent> {
         if !self.records_epochs
             && let Some(work) = self.unrecorded_work(&event)
@@ -183,7 +188,7 @@ impl NestedConnection<'_> {
             return Some(work);
         }
         if let HookEvent::TrainingLeft(counts) = event {
-            // Who only counted speaks now for the first time.
+            // A training that only counted work has not claimed the epochs yet.
             let _ = counts != WorkCounts::default() && self.server.acquire_epochs(self.id);
             self.end_phases();
             return self.server.release_epochs(self.id).then_some(event);
@@ -199,7 +204,7 @@ impl NestedConnection<'_> {
         if !is_recorded {
             return None;
         }
-        // Two trainings may number their phases alike.
+        // Two trainings may use the same phase ids.
         match event {
             HookEvent::PhaseStarted { id, name } => {
                 let parent_id = self.server.run.next_phase_id();
@@ -211,12 +216,10 @@ impl NestedConnection<'_> {
         }
     }
 
-    /// What a rank has counted that is not heard of its epochs.
+    /// The work counted by a rank whose epochs are not recorded.
     fn unrecorded_work(&mut self, event: &HookEvent) -> Option<HookEvent> {
         let (epoch, counts) = match event {
-            HookEvent::EpochStarted { number, counts: before } => {
-                (self.unrecorded_epoch.replace(*number), *before)
-            }
+            HookEvent::EpochStarted { number, counts } => (self.unrecorded_epoch.replace(*number), *counts),
             HookEvent::EpochEnded { counts, .. } | HookEvent::TrainingLeft(counts) => {
                 (self.unrecorded_epoch.take(), *counts)
             }
@@ -225,7 +228,7 @@ impl NestedConnection<'_> {
         (counts != WorkCounts::default()).then_some(HookEvent::WorkCounted { epoch, counts })
     }
 
-    /// A claim in words that hold in this process.
+    /// Translates device ids into those of this process.
     fn translate_devices(&self, event: HookEvent) -> HookEvent {
         let HookEvent::DevicesAdded(devices) = event else { return event };
         let (own_visibility, components) =
@@ -235,13 +238,13 @@ impl NestedConnection<'_> {
         HookEvent::DevicesAdded(devices.into_iter().map(translate).collect())
     }
 
-    /// The training is finished: its footprint, when the run's record has all that it said.
+    /// Finishes the training and returns its footprint, once the enclosing run has recorded all its events.
     fn finish(&self, status: Option<RunStatus>) -> Footprint {
         let is_flushed = self.server.run.flush(FINISH_TIMEOUT);
         let (mut footprint, note) = match &self.nested_run {
             Some(nested_run) => {
                 nested_run.inherit_location(&self.server.run, &self.config);
-                // Who only drops a run waits for nobody else's word.
+                // A dropped run does not wait for the intensity provider.
                 let provider = self.server.intensity_provider.as_deref().filter(|_| status.is_none());
                 (nested_run.close(status, FINISH_TIMEOUT, None, provider).0, NOTE_NESTED)
             }
@@ -249,18 +252,20 @@ impl NestedConnection<'_> {
         };
         footprint.notes.push(note.to_owned());
         if !is_flushed {
-            footprint.notes.push("the record of the run around it may lack its end".to_owned());
+            footprint
+                .notes
+                .push("the record of the enclosing run may lack the end of this training".to_owned());
         }
         footprint
     }
 
     fn send_reply(&self, request_id: u64, reply: NestedReply) {
-        // Who is told may be gone.
+        // The client may be gone.
         let _ = self.message_tx.send(NestedServerMessage::Usage(self.measuring_run().usage().into()));
         let _ = self.message_tx.send(NestedServerMessage::Reply(request_id, reply));
     }
 
-    /// The other process is gone; an epoch that it left open is not complete.
+    /// The connection has ended; an epoch that is still open is incomplete.
     fn on_disconnect(mut self) {
         if let Some(event) = self.event_for_parent(HookEvent::TrainingLeft(WorkCounts::default())) {
             self.server.run.handle_event(Duration::ZERO, event, |_| ());
@@ -283,7 +288,7 @@ fn read_hello(reader: &mut BufReader<UnixStream>) -> Option<ClientHello> {
     }
 }
 
-/// Tells what is to be told, and each second what the training has used.
+/// Writes messages, and the training's usage every second.
 fn write_messages(
     mut stream: UnixStream,
     messages: &Receiver<NestedServerMessage>,

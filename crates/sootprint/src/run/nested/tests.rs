@@ -8,23 +8,25 @@ use super::RemoteSampler;
 use super::device_visibility::DeviceVisibilityEnv;
 use crate::ledger::{LedgerEntry, WorkCounts, read_ledger};
 use crate::run::event::HookEvent;
-use crate::run::recorder::{NestedRunConfig, RunLabel};
+use crate::run::label::RunLabel;
+use crate::run::nested::NestedRunConfig;
+use crate::run::tests::kill_run;
 use crate::run::{Budget, Run, RunBuilder, WindowLength, load_footprint};
 use crate::settings::{ProcessEnv, RunArguments, RunSettings};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A run without a label on a scripted board of 300 W, and the clock that moves it. A joule emits 1e-4 g.
+/// An untyped run on a scripted GPU of 300 W, and its clock. One joule emits 1e-4 g.
 fn parent_run(dir: &Path) -> (Run, VirtualClock) {
     let clock = VirtualClock::default();
     let steady = [(Duration::from_secs(1), Power::from_watts(300.0))];
     let replay =
-        Replay::new().with_component(ComponentKind::Gpu, "Scripted board", steady).with_clock(clock.clone());
+        Replay::new().with_component(ComponentKind::Gpu, "Scripted GPU", steady).with_clock(clock.clone());
     let intensity = CarbonIntensity::from_grams_per_kilowatt_hour(360.0);
     (Run::untyped(dir).replay(replay).intensity(intensity).start(), clock)
 }
 
-/// A training of its own folder that attaches to what is recorded in `dir`.
+/// A training in the folder `own`, nested in the run that is recorded in `dir`.
 fn nested_run(dir: &Path, own: &Path) -> Run {
     start_nested(dir, Run::fine_tuning(own, "me/base"))
 }
@@ -56,7 +58,7 @@ fn connect(dir: &Path) -> Option<RemoteSampler> {
     )
 }
 
-/// So many seconds pass, after all that was said before was heard.
+/// Advances the clock once all earlier events are handled.
 fn flush_and_advance(run: &Run, clock: &VirtualClock, seconds: u64) {
     assert!(run.handle().flush(TIMEOUT));
     clock.advance(Duration::from_secs(seconds));
@@ -79,7 +81,7 @@ fn rounded_joules(energy: Energy) -> f64 {
     (energy.joules() * 1e3).round() / 1e3
 }
 
-/// Number, joules and completeness of each epoch.
+/// Number, energy in J and completeness of each epoch.
 fn epoch_tuples(footprint: &Footprint) -> Vec<(u32, f64, bool)> {
     footprint.epochs.iter().map(|it| (it.epoch, rounded_joules(it.energy), it.completed)).collect()
 }
@@ -102,22 +104,26 @@ fn nested_footprint_is_part_of_parent() {
     drop(listener);
     let outer = run.finish();
 
-    // 300 W: thirty of forty seconds are the training's.
+    // 300 W: the training takes 30 of 40 s.
     let expected = [(1, 3_000.0, true), (2, 6_000.0, true)];
     assert_eq!((epoch_tuples(&inner), epoch_tuples(&outer)), (expected.to_vec(), expected.to_vec()));
     assert!(is_joules(inner.energy.total, 9_000.0), "{:?}", inner.energy);
     assert!(is_joules(outer.energy.total, 12_000.0), "{:?}", outer.energy);
-    assert!((inner.emissions.best.grams() - 0.9).abs() < 1e-9, "at the figure of the run around it");
+    assert!((inner.emissions.best.grams() - 0.9).abs() < 1e-9, "at the intensity of the enclosing run");
     assert_eq!((inner.run.outcome, inner.run.base_model.as_deref()), (RunStatus::Completed, Some("me/base")));
     assert!(has_note(&inner, "counts this energy as well"), "{:?}", inner.notes);
     assert_eq!(inner.run.id, format!("{}-t{}", outer.run.id, inner.run.id.rsplit_once("-t").unwrap().1));
     assert_eq!(Footprint::read(&own.path().join(Footprint::FILE_NAME)).unwrap(), inner);
-    assert_eq!(std::fs::read_dir(own.path()).unwrap().count(), 1, "it has no ledger of its own");
+    assert_eq!(std::fs::read_dir(own.path()).unwrap().count(), 1, "a nested run has no ledger");
 
-    assert_eq!(outer.run.training_type, Some(TrainingType::FineTuning), "what the training said of itself");
+    assert_eq!(outer.run.training_type, Some(TrainingType::FineTuning), "set by the training");
     assert_eq!(outer.run.outcome, RunStatus::Completed);
     assert_eq!(load_footprint(dir.path(), None).unwrap(), outer);
-    assert_eq!(std::fs::read_dir(dir.path().join("sootprint")).unwrap().count(), 1, "the ledger alone stays");
+    assert_eq!(
+        std::fs::read_dir(dir.path().join("sootprint")).unwrap().count(),
+        1,
+        "only the ledger remains"
+    );
 }
 
 #[test]
@@ -149,7 +155,7 @@ fn hook_events_reach_both_records() {
         flush_and_advance(&training, &clock, 1);
     }
     training.add_samples(7);
-    training.handle().add_note("what a reader should hear");
+    training.handle().add_note("a note for readers");
     let inner = training.finish();
     drop(listener);
     for footprint in [&inner, &run.finish()] {
@@ -162,7 +168,7 @@ fn hook_events_reach_both_records() {
             assert_eq!(phases, [("forward", 600.0)]);
             assert_eq!(epoch.samples, Some(20));
         }
-        assert!(has_note(footprint, "what a reader should hear"), "{:?}", footprint.notes);
+        assert!(has_note(footprint, "a note for readers"), "{:?}", footprint.notes);
     }
 }
 
@@ -183,7 +189,7 @@ fn nested_budget_counts_own_energy_only() {
     let (dir, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (run, clock) = parent_run(dir.path());
     let listener = run.accept_nested_runs().unwrap();
-    // More than the whole budget is used before the training begins, and is not its.
+    // More than the whole budget is used before the training starts, and does not count towards it.
     clock.advance(Duration::from_secs(100));
     let budget = Budget::max_energy(Energy::from_joules(14_000.0)).stop_when_exceeded();
     let training = start_nested(dir.path(), Run::pre_training(own.path()).budget(budget));
@@ -193,7 +199,7 @@ fn nested_budget_counts_own_energy_only() {
         flush_and_advance(&training, &clock, 10);
         assert!(training.handle().flush(TIMEOUT));
     }
-    // Of epochs of 3 kJ four fit into 14 kJ.
+    // Four epochs of 3 kJ fit into 14 kJ.
     let inner = training.finish();
     assert_eq!(inner.epochs.len(), 4);
     assert_eq!(forecasts, [None, Some(30_000.0), Some(30_000.0), Some(30_000.0)]);
@@ -246,9 +252,8 @@ fn resumed_nested_run_resumes_parent_ledger() {
     let (dir, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (run, clock) = parent_run(dir.path());
     clock.advance(Duration::from_secs(1));
-    // Let the first attempt be one that was killed.
-    run.handle().kill();
-    drop(run);
+    // The first attempt is killed.
+    kill_run(run, dir.path());
     let (run, clock) = parent_run(dir.path());
     let listener = run.accept_nested_runs().unwrap();
     let training = start_nested(dir.path(), Run::fine_tuning(own.path(), "me/base").resume());
@@ -293,9 +298,9 @@ fn disconnected_run_leaves_epoch_incomplete() {
     flush_and_advance(&training, &clock, 4);
     training.handle().kill();
     let ledger_id = run.handle().ledger_id().unwrap();
-    // Until the other side has seen it go, the epochs of the next one are not its.
+    // Until the server has noticed the disconnect, the epochs of the next training are not recorded.
     for attempt in 0.. {
-        assert!(attempt < 10_000, "nobody notices that the training has gone");
+        assert!(attempt < 10_000, "the server does not notice the disconnect");
         assert!(run.handle().flush(TIMEOUT));
         let entries = read_ledger(dir.path(), &ledger_id).unwrap().entries;
         if entries.iter().any(|entry| matches!(entry, LedgerEntry::Epoch { .. })) {
@@ -324,14 +329,14 @@ fn concurrent_nested_runs_are_noted() {
     assert_eq!(
         epoch_tuples(&second.finish()),
         [(1, 300.0, true), (2, 300.0, true)],
-        "it has them all the same"
+        "it has its own epochs all the same"
     );
     first.handle().end_epoch(true);
     let _ = first.finish();
     drop(listener);
     let footprint = run.finish();
     assert_eq!(epoch_tuples(&footprint), [(1, 600.0, true)]);
-    assert!(has_note(&footprint, "several trainings ran at once"), "{:?}", footprint.notes);
+    assert!(has_note(&footprint, "several trainings ran concurrently"), "{:?}", footprint.notes);
 }
 
 #[test]
@@ -346,7 +351,7 @@ fn nested_ranks_are_measured_together() {
     first.add_samples(1);
     run_epochs(&first, &clock, &[3]);
     second.handle().end_epoch(true);
-    // The first one may come later, too.
+    // Rank 0 may also connect later.
     second.handle().start_epoch(2);
     second.add_samples(20);
     second.handle().end_epoch(true);
@@ -367,7 +372,7 @@ fn nested_ranks_are_measured_together() {
     assert_eq!(load_footprint(dir.path(), None).unwrap(), outer);
     assert!(has_note(&outer, "those of the first one"), "{:?}", outer.notes);
     assert!(has_note(&inner, "of the whole command so far"), "{:?}", inner.notes);
-    assert!(!has_note(&outer, "several trainings ran at once"), "{:?}", outer.notes);
+    assert!(!has_note(&outer, "several trainings ran concurrently"), "{:?}", outer.notes);
     assert_eq!(outer.run.outcome, RunStatus::Interrupted, "the worst of all ranks");
 }
 
@@ -385,7 +390,7 @@ fn nested_run_finishes_after_parent() {
     let inner = training.finish();
     assert!(!inner.is_measured());
     assert!(has_note(&inner, "did not answer"), "{:?}", inner.notes);
-    assert!(connect(dir.path()).is_none(), "nobody listens any more");
+    assert!(connect(dir.path()).is_none(), "no process accepts connections any more");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Systems without Unix sockets have no nested runs: each run is measured on its own.
+//! Nested runs on systems without Unix sockets: none, each run measures itself.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -7,24 +7,24 @@ use std::time::Duration;
 
 use sootprint_core::{Footprint, RunStatus};
 
+use super::config::NestedRunConfig;
 use crate::distributed::RankInfo;
-use crate::run::LiveUsage;
-use crate::run::event::HookEvent;
-use crate::run::recorder::{EpochTotals, NestedRunConfig};
+use crate::run::event::{EpochTotals, HookEvent};
+use crate::run::usage::LiveUsage;
 
 #[derive(Debug)]
-pub(in crate::run) struct RemoteSampler(Infallible);
+pub(crate) struct RemoteSampler(Infallible);
 
 impl RemoteSampler {
-    pub(in crate::run) fn connect(_dir: &Path, _launch: &RankInfo, _config: NestedRunConfig) -> Option<Self> {
+    pub(crate) fn connect(_dir: &Path, _launch: &RankInfo, _config: NestedRunConfig) -> Option<Self> {
         None
     }
 
-    pub(in crate::run) fn run_id(&self) -> &str {
+    pub(crate) fn run_id(&self) -> &str {
         match self.0 {}
     }
 
-    pub(in crate::run) fn send_event(
+    pub(crate) fn send_event(
         &self,
         _event: HookEvent,
         _on_epoch_end: impl FnOnce(Option<EpochTotals>) + Send + 'static,
@@ -32,23 +32,23 @@ impl RemoteSampler {
         match self.0 {}
     }
 
-    pub(in crate::run) fn sample(&self, _on_usage: impl FnOnce(LiveUsage) + Send + 'static) {
+    pub(crate) fn sample(&self, _on_usage: impl FnOnce(LiveUsage) + Send + 'static) {
         match self.0 {}
     }
 
-    pub(in crate::run) fn flush(&self, _done_tx: Sender<()>) {
+    pub(crate) fn flush(&self, _done_tx: Sender<()>) {
         match self.0 {}
     }
 
-    pub(in crate::run) fn usage(&self) -> LiveUsage {
+    pub(crate) fn usage(&self) -> LiveUsage {
         match self.0 {}
     }
 
-    pub(in crate::run) fn finish(&self, _status: Option<RunStatus>, _timeout: Duration) -> Option<Footprint> {
+    pub(crate) fn finish(&self, _status: Option<RunStatus>, _timeout: Duration) -> Option<Footprint> {
         match self.0 {}
     }
 
-    pub(in crate::run) fn records_in(&self, _dir: &Path) -> bool {
+    pub(crate) fn records_in(&self, _dir: &Path) -> bool {
         match self.0 {}
     }
 }

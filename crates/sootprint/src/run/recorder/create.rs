@@ -1,23 +1,27 @@
-//! How a run's record begins: which run it is of, and what is known before the boards are.
+//! Creating the recorder: the ledger, and the header before the hardware is known.
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-use sootprint_core::{GridIntensity, IntensitySeries, LocationSource, Pue, PueOrigin};
+use sootprint_core::{IntensitySeries, Place};
 use sootprint_power::HostShareId;
 
-use super::{PhaseAccumulator, RecorderOptions, RecorderState, RunLabel, RunRecorder};
+use super::open_intervals::PhaseAccumulator;
+use super::{RecorderOptions, RecorderState, RunRecorder};
 use crate::distributed::host_digest;
 use crate::footprint::FootprintBuilder;
 use crate::ledger::{
     LedgerEntry, LedgerError, OpenLedger, ProcessInfo, RunHeader, SCHEMA, create_alongside, create_ledger,
     resume_ledger,
 };
+use crate::run::label::RunLabel;
+#[cfg(unix)]
+use crate::run::nested::NestedRunConfig;
 use crate::settings::RunSettings;
 
 impl RunRecorder {
-    /// Begins the record of a run in `dir`; without a ledger when there can be none, and why.
-    pub(in crate::run) fn open(
+    /// Creates the recorder of a run in `dir`. If no ledger can be created, the recorder works without one and the error
+    /// is returned too.
+    pub(crate) fn open(
         dir: &Path,
         label: RunLabel,
         settings: RunSettings,
@@ -32,42 +36,43 @@ impl RunRecorder {
             resumed.and_then(|found| found.map_or_else(|| create_ledger(dir, now, launch, &header), Ok));
         let (mut ledger, error) = match ledger_result {
             Ok(ledger) => (Some(ledger), None),
-            // The run is recorded all the same, but for who asked for an error.
+            // Another process is recording the run to resume: record a new one, unless the caller wants the error.
             Err(error @ LedgerError::Busy { .. }) if !options.fail_if_busy => {
                 (create_alongside(dir, now, launch, &header).ok(), Some(error))
             }
             Err(error) => (None, Some(error)),
         };
         if settings.uses_virtual_time() {
-            ledger.iter_mut().for_each(|begun| begun.ledger.block_on_full_queue());
+            ledger.iter_mut().for_each(|open| open.ledger.block_on_full_queue());
         }
         let mut recorder = Self::new(ledger, header, settings);
         if options.resume && is_new && error.is_none() {
-            recorder
-                .pending_notes
-                .push("there was no unfinished run to resume: this is a new one".to_owned());
+            recorder.pending_notes.push("no unfinished run to resume: started a new run".to_owned());
         }
         (recorder, error)
     }
 
-    /// The record of a run that is switched off: nothing is in it.
-    pub(in crate::run) fn disabled(label: RunLabel, settings: RunSettings) -> Self {
+    /// Creates the recorder of a disabled run, which records nothing.
+    pub(crate) fn disabled(label: RunLabel, settings: RunSettings) -> Self {
         let header = initial_header(label, &settings, jiff::Timestamp::now());
         let mut recorder = Self::new(None, RunHeader { run: "off".to_owned(), ..header }, settings);
         recorder.start(Vec::new(), vec!["SOOTPRINT=off: nothing was measured".to_owned()], 0.0);
         recorder
     }
 
-    /// No record: another process's has it all.
-    pub(in crate::run) fn unrecorded(run: &str, label: RunLabel, settings: RunSettings) -> Self {
+    /// Creates a recorder without a record, for a run that another process records.
+    pub(crate) fn unrecorded(run: &str, label: RunLabel, settings: RunSettings) -> Self {
         let header = initial_header(label, &settings, jiff::Timestamp::now());
         Self::new(None, RunHeader { run: run.to_owned(), ..header }, settings)
     }
 
-    /// The sum of a training inside the run of this book, without a record of its own. What the training does not say of
-    /// its electricity is what the run says.
+    /// Creates the recorder of a training nested in this run. It has no ledger. Electricity settings that the training
+    /// does not specify are this run's.
+    ///
+    /// A nested training is summed up separately, from the same samples: its footprint, its budgets and what it
+    /// publishes cover its own time only, not what the command did before it or another training in the command.
     #[cfg(unix)]
-    pub(in crate::run) fn nested_recorder(&self, run: String, config: &NestedRunConfig) -> Self {
+    pub(crate) fn nested_recorder(&self, run: String, config: &NestedRunConfig) -> Self {
         let parent = self.builder.header();
         let header = RunHeader {
             run,
@@ -86,29 +91,33 @@ impl RunRecorder {
         let series = if config.grid.is_some() { config.series.clone() } else { self.series.clone() };
         Self {
             uses_virtual_time: self.uses_virtual_time,
+            place: config.grid.as_ref().map_or(self.place, Place::from_intensity),
             year: self.year,
             ..Self::from_parts(None, builder, series)
         }
     }
 
-    /// What another's run has learnt of its place is this training's place, unless it says that itself.
+    /// Adopts the location and PUE of the enclosing run, unless the training specifies its own.
     #[cfg(unix)]
-    pub(in crate::run) fn inherit_location(&mut self, parent: &Self, config: &NestedRunConfig) {
-        let (own, parent) = (self.builder.header(), parent.builder.header());
-        let grid = if config.grid.is_some() { own.grid.clone() } else { parent.grid.clone() };
-        let pue = if config.pue.is_some() { own.pue } else { parent.pue };
+    pub(crate) fn inherit_location(&mut self, parent: &Self, config: &NestedRunConfig) {
+        let (own, inherited) = (self.builder.header(), parent.builder.header());
+        let grid = if config.grid.is_some() { own.grid.clone() } else { inherited.grid.clone() };
+        let pue = if config.pue.is_some() { own.pue } else { inherited.pue };
         if (&grid, pue) != (&own.grid, own.pue) {
             self.record(LedgerEntry::Location { grid: Box::new(grid), pue });
+        }
+        if config.grid.is_none() {
+            self.place = parent.place;
         }
     }
 
     fn new(ledger: Option<OpenLedger>, header: RunHeader, settings: RunSettings) -> Self {
         let mut builder = FootprintBuilder::new(Box::new(header));
-        if let Some(OpenLedger { id: name, .. }) = &ledger {
-            builder.apply(LedgerEntry::Resumed { run: name.run.clone(), attempt: name.attempt });
+        if let Some(OpenLedger { id, .. }) = &ledger {
+            builder.apply(LedgerEntry::Resumed { run: id.run.clone(), attempt: id.attempt });
         }
-        let (is_virtual, year) = (settings.uses_virtual_time(), settings.year);
-        Self { uses_virtual_time: is_virtual, year, ..Self::from_parts(ledger, builder, settings.series) }
+        let (uses_virtual_time, place, year) = (settings.uses_virtual_time(), settings.place, settings.year);
+        Self { uses_virtual_time, place, year, ..Self::from_parts(ledger, builder, settings.series) }
     }
 
     fn from_parts(
@@ -129,6 +138,7 @@ impl RunRecorder {
             status: None,
             state: RecorderState::New,
             uses_virtual_time: false,
+            place: None,
             series,
             year: 0,
             pending_notes: Vec::new(),
@@ -136,31 +146,13 @@ impl RunRecorder {
     }
 }
 
-/// What a training says of itself to the run that measures it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in crate::run) struct NestedRunConfig {
-    pub(in crate::run) label: RunLabel,
-    /// What its own program says of the electricity; all else the run knows as well.
-    pub(in crate::run) grid: Option<GridIntensity>,
-    pub(in crate::run) series: Option<IntensitySeries>,
-    pub(in crate::run) pue: Option<Pue>,
-    /// What it asked for and does not get.
-    pub(in crate::run) gaps: Vec<String>,
-}
-
-impl NestedRunConfig {
-    pub(in crate::run) fn from_settings(label: RunLabel, settings: &RunSettings, gaps: Vec<String>) -> Self {
-        let series = settings.series.clone().filter(IntensitySeries::is_from_argument);
-        let is_grid_explicit = series.is_some() || settings.grid.origin == LocationSource::Argument;
-        let pue = Some(settings.pue).filter(|pue| pue.origin() == PueOrigin::Argument);
-        Self { label, grid: is_grid_explicit.then(|| settings.grid.clone()), series, pue, gaps }
-    }
-}
-
-/// What is known before the boards are. The run and the attempt are the ledger's to say.
+/// The header before the hardware is known. The run id and the attempt are set when the ledger is created.
+///
+/// It is written before the hardware is opened, which can take a second with NVML, because other ranks need the run id;
+/// the complete header follows.
 fn initial_header(label: RunLabel, settings: &RunSettings, now: jiff::Timestamp) -> RunHeader {
     let launch = &settings.launch;
-    // A script's processor is everybody's.
+    // A replay's CPU belongs to no host.
     let is_measured = settings.replay.is_none() && !settings.is_disabled;
     let host_share = is_measured.then(HostShareId::current).flatten();
     RunHeader {
@@ -181,8 +173,8 @@ fn initial_header(label: RunLabel, settings: &RunSettings, now: jiff::Timestamp)
             launch: launch.is_launch_known().then(|| launch.launch_id()),
             host: host_digest(&launch.job),
             booted: None,
-            processors: host_share.as_ref().map(|given| given.cpus.clone()),
-            memory: host_share.map(|given| given.memory),
+            processors: host_share.as_ref().map(|share| share.cpus.clone()),
+            memory: host_share.map(|share| share.memory),
         },
     }
 }

@@ -1,4 +1,4 @@
-//! What a run learns beside its measurements: where it is, and the intensity of its hours.
+//! Location and intensity series that become known while the run is recorded.
 
 use jiff::{SignedDuration, Timestamp};
 use sootprint_core::format::error_chain;
@@ -10,22 +10,22 @@ use sootprint_core::{
 use super::{RecorderState, RunRecorder};
 use crate::ledger::LedgerEntry;
 
-/// So much of the user's series is in the ledger from the start, for a run that is killed; more would be too much for a
-/// series of years. A run that is finished has all of its hours.
+/// How much of the user's series is written to the ledger at the start, in case the run is killed. A series may cover
+/// years, so the rest is written at the end.
 const INITIAL_SERIES_SPAN: SignedDuration = SignedDuration::from_hours(48);
 
-/// Where the run was, and when.
+/// The place and the time range of an intensity query.
 #[derive(Debug)]
-pub(in crate::run) struct IntensityQuery {
-    pub(in crate::run) place: Place,
-    pub(in crate::run) from: Timestamp,
-    pub(in crate::run) to: Timestamp,
+pub(crate) struct IntensityQuery {
+    pub(crate) place: Place,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
 }
 
 impl RunRecorder {
-    /// The question at a run's end. None where an answer would change nothing: a figure that the user gave stands, all
-    /// hours are found, or no energy emits nothing.
-    pub(in crate::run) fn provider_query(&mut self) -> Option<IntensityQuery> {
+    /// The query at the end of the run. `None` if the answer would change nothing: the user set an intensity or a
+    /// series, all hours are known, or no energy was used.
+    pub(crate) fn provider_query(&mut self) -> Option<IntensityQuery> {
         let Footprint { run, energy, .. } = self.footprint();
         if self.state != RecorderState::Finalizing
             || !self.accepts_provider_series()
@@ -33,22 +33,23 @@ impl RunRecorder {
         {
             return None;
         }
-        if Place::from_intensity(&self.builder.header().grid).is_none() {
-            self.add_note("the live provider was not asked, because nobody said where the run is".to_owned());
+        if self.place.is_none() {
+            self.add_note("live intensity provider not queried: location unknown".to_owned());
         }
         self.provider_query_until(run.duration_s)
     }
 
-    /// The question while the run goes on.
-    pub(in crate::run) fn interim_provider_query(&self, seconds: f64) -> Option<IntensityQuery> {
+    /// The query while the run continues.
+    pub(crate) fn interim_provider_query(&self, seconds: f64) -> Option<IntensityQuery> {
         let is_due =
             self.state == RecorderState::Recording && self.accepts_provider_series() && seconds > 0.0;
         is_due.then(|| self.provider_query_until(seconds)).flatten()
     }
 
-    /// About the time that nothing was found for yet.
+    /// The query for the time that no series covers yet. Forecasts count as not covered, so a forecast is queried again
+    /// until it is final, and an outage is filled from the provider's history.
     fn provider_query_until(&self, seconds: f64) -> Option<IntensityQuery> {
-        let place = Place::from_intensity(&self.builder.header().grid)?;
+        let place = self.place?;
         let from = self.start_time()?;
         let (from, to) = self.builder.uncovered_range(from, timestamp_at(from, seconds)?)?;
         Some(IntensityQuery { place, from, to })
@@ -58,24 +59,23 @@ impl RunRecorder {
         self.builder.header().grid.method != IntensityKind::UserProvided && self.series.is_none()
     }
 
-    /// Keeps the answer; without one what was answered before stands, and beyond it the table's figure.
-    pub(in crate::run) fn apply_answer(&mut self, answer: Result<IntensitySeries, ProviderError>) {
+    /// Records the answer. After an error the earlier answers remain in use, and the yearly value where there are none.
+    pub(crate) fn apply_answer(&mut self, answer: Result<IntensitySeries, ProviderError>) {
         match answer {
             Ok(series) => self.append(LedgerEntry::Intensity(series)),
             Err(error) if self.builder.has_intensity_series() => {
-                self.add_note(format!("the live provider's last answer is missing: {}", error_chain(&error)));
+                let cause = error_chain(&error);
+                self.add_note(format!("last query of the live intensity provider failed: {cause}"));
             }
             Err(error) => {
-                self.add_note(format!(
-                    "no live intensity, the table's yearly figure stands: {}",
-                    error_chain(&error)
-                ));
+                let cause = error_chain(&error);
+                self.add_note(format!("no live intensity, using the yearly value: {cause}"));
             }
         }
     }
 
-    /// Keeps an answer from before the end, as far as it is new.
-    pub(in crate::run) fn apply_interim_answer(&mut self, series: IntensitySeries) {
+    /// Records the new periods of an answer that arrived while the run continues.
+    pub(crate) fn apply_interim_answer(&mut self, series: IntensitySeries) {
         if self.state == RecorderState::Recording {
             let new_periods = self.builder.new_periods(series);
             if !new_periods.periods().is_empty() {
@@ -84,14 +84,14 @@ impl RunRecorder {
         }
     }
 
-    /// The first hours of the user's own series.
-    pub(super) fn record_initial_series(&mut self) {
+    /// Records the first hours of the user's series.
+    pub(crate) fn record_initial_series(&mut self) {
         let Some(from) = self.start_time() else { return };
         self.record_series(from, from.saturating_add(INITIAL_SERIES_SPAN).unwrap_or(from));
     }
 
-    /// All hours of the user's own series.
-    pub(in crate::run) fn record_full_series(&mut self) {
+    /// Records the user's series for the whole run.
+    pub(crate) fn record_full_series(&mut self) {
         let (at, _) = self.builder.last_totals();
         if let Some((from, to)) = self.start_time().and_then(|from| Some((from, timestamp_at(from, at)?))) {
             self.record_series(from, to);
@@ -106,13 +106,14 @@ impl RunRecorder {
         }
     }
 
-    /// The machine's cloud said where it is, or why not. What it adds is known with it, if nobody said that.
-    pub(in crate::run) fn apply_location(&mut self, found: Result<Option<Place>, CloudMetadataError>) {
+    /// Records the result of the cloud metadata query. The region also determines the PUE, unless that is configured.
+    pub(crate) fn apply_location(&mut self, found: Result<Option<Place>, CloudMetadataError>) {
         if !matches!(self.state, RecorderState::Recording | RecorderState::Finalizing) {
             return;
         }
         match found {
             Ok(Some(place)) => {
+                self.place = Some(place);
                 let current_pue = self.builder.header().pue;
                 let pue =
                     if current_pue.origin() == PueOrigin::Assumed { place.pue(self.year) } else { None };
@@ -120,7 +121,7 @@ impl RunRecorder {
                 self.append(LedgerEntry::Location { grid, pue: pue.unwrap_or(current_pue) });
             }
             Ok(None) => {}
-            Err(error) => self.add_note(error.to_string()),
+            Err(error) => self.add_note(error_chain(&error)),
         }
     }
 

@@ -4,14 +4,15 @@ use sootprint_core::{ComponentKind, MeasurementMethod};
 use sootprint_power::{EnergyAccumulator, SensorReading, SensorTolerance};
 
 use super::*;
+use crate::run::label::RunLabel;
 use crate::settings::{ProcessEnv, RunArguments, RunSettings};
 
-/// A board of 100 W with a limit of 700 W.
+/// A GPU of 100 W with a power limit of 700 W.
 fn test_gpu() -> ComponentInfo {
     ComponentInfo {
         kind: ComponentKind::Gpu,
         id: "gpu".into(),
-        name: "Board".into(),
+        name: "GPU".into(),
         method: MeasurementMethod::Counter,
         gpu: None,
         limit: Some(Power::from_watts(700.0)),
@@ -21,7 +22,7 @@ fn test_gpu() -> ComponentInfo {
     }
 }
 
-/// The book of a run on the board, which was read at these seconds.
+/// The recorder of a run on that GPU.
 struct RecorderFixture {
     recorder: RunRecorder,
     accumulator: EnergyAccumulator,
@@ -48,17 +49,15 @@ impl RecorderFixture {
     fn sample(&mut self, second: f64) {
         let reading = SensorReading::Counter(Energy::from_joules(100.0 * second));
         self.accumulator.record_reading(Duration::from_secs_f64(second), 0, Ok(reading));
-        let Self { recorder: book, accumulator: tally, components } = self;
-        book.on_sample(
-            &SampleView { now: Duration::from_secs_f64(second), accumulator: tally, components },
-            &[],
-        );
+        let Self { recorder, accumulator, components } = self;
+        recorder
+            .on_sample(&SampleView { now: Duration::from_secs_f64(second), accumulator, components }, &[]);
     }
 
     fn end_at(&mut self, second: f64) {
-        let Self { recorder: book, accumulator: tally, components } = self;
-        book.record_final_sample(
-            &SampleView { now: Duration::from_secs_f64(second), accumulator: tally, components },
+        let Self { recorder, accumulator, components } = self;
+        recorder.record_final_sample(
+            &SampleView { now: Duration::from_secs_f64(second), accumulator, components },
             WorkCounts::default(),
         );
     }
@@ -72,13 +71,13 @@ impl RecorderFixture {
 #[test]
 fn hung_driver_gap_counts_at_limit() {
     let dir = tempfile::tempdir().unwrap();
-    // After a minute a line is written each minute, and a heartbeat with each reading.
+    // After one minute a line is written every minute, and a heartbeat with each sample.
     let mut fixture = RecorderFixture::sampled_at(dir.path(), (0..=90).map(f64::from));
     fixture.recorder.finish_without_sample(100.0);
     let footprint = fixture.close();
     let energy = &footprint.energy;
     let joules = [energy.total, energy.high].map(|energy| format!("{:.0} J", energy.joules()));
-    // Ten seconds at 700 W.
+    // The high bound adds 10 s at 700 W.
     assert_eq!(joules, ["9000 J", "16000 J"]);
     assert!((footprint.run.duration_s - 100.0).abs() < 1e-9, "{:?}", footprint.run);
     assert!(footprint.notes.iter().any(|note| note.contains("did not answer at the end")));
@@ -89,7 +88,7 @@ fn late_sample_does_not_extend_run() {
     let dir = tempfile::tempdir().unwrap();
     let mut fixture = RecorderFixture::sampled_at(dir.path(), (0..=3).map(f64::from));
     fixture.recorder.expect_final_sample();
-    // The counter is waited for after the end.
+    // The sampler waits for a counter update after the end of the run.
     fixture.sample(4.2);
     fixture.end_at(4.0);
     let footprint = fixture.close();

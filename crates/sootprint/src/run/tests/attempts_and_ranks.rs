@@ -1,36 +1,16 @@
-//! What is on the disk: how much of it, and which attempts and processes it is of.
+//! Ledgers on disk: their size, and the attempts and ranks that they belong to.
 
 use sootprint_power::ReplaySensor;
 
 use super::*;
-use crate::ledger::{list_ledgers, writer_state};
 
-const TIMEOUT: Duration = Duration::from_secs(120);
-
-/// A run on a scripted board of 300 W, not started, and its clock.
+/// A builder for a run on a scripted GPU of 300 W, and its clock.
 fn gpu_run_builder(dir: &Path) -> (RunBuilder, VirtualClock) {
     let clock = VirtualClock::default();
     let steady = [(Duration::from_secs(1), Power::from_watts(300.0))];
     let replay =
-        Replay::new().with_component(ComponentKind::Gpu, "Scripted board", steady).with_clock(clock.clone());
+        Replay::new().with_component(ComponentKind::Gpu, "Scripted GPU", steady).with_clock(clock.clone());
     (Run::pre_training(dir).replay(replay), clock)
-}
-
-/// A run that ends as if its process were killed: nobody says that it ended, and the lock is gone.
-fn kill_run(run: Run, dir: &Path) {
-    let handle = run.handle();
-    assert!(handle.flush(TIMEOUT));
-    handle.kill();
-    std::mem::forget(run);
-    let deadline = std::time::Instant::now() + TIMEOUT;
-    while list_ledgers(dir)
-        .unwrap()
-        .iter()
-        .any(|name| writer_state(dir, name) == Some(crate::ledger::WriterState::Active))
-    {
-        assert!(std::time::Instant::now() < deadline, "it is still locked");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]
@@ -62,7 +42,7 @@ fn eight_gpu_day_stays_under_500kb() {
     let open = sizes(dir.path());
     let footprint = run.finish();
     let closed = sizes(dir.path());
-    println!("a day: {open:?}, and when it is finished {closed:?}");
+    println!("one day: {open:?}, after the end {closed:?}");
     assert!(open.iter().map(|(_, bytes)| bytes).sum::<u64>() < 500_000, "{open:?}");
     assert!(closed.len() == 1 && closed[0].1 > 100_000, "{closed:?}");
     assert_eq!(load_footprint(dir.path(), None).unwrap(), footprint);
@@ -82,9 +62,9 @@ fn killed_run_keeps_open_epoch() {
     kill_run(run, dir.path());
     let footprint = load_footprint(dir.path(), None).unwrap();
     assert_eq!(footprint.run.outcome, RunStatus::Killed);
-    let truth = 300.0 * 1_917.0;
+    let exact = 300.0 * 1_917.0;
     let found = footprint.energy.total.joules();
-    assert!(found <= truth * (1.0 + 1e-9) && truth - found <= 300.0 * 2.0, "{found} of {truth} J");
+    assert!(found <= exact * (1.0 + 1e-9) && exact - found <= 300.0 * 2.0, "{found} of {exact} J");
     let [first, second] = footprint.epochs.as_slice() else { panic!("{:?}", footprint.epochs) };
     assert!(approx_eq(first.energy.joules(), 30_000.0) && first.completed);
     assert!(second.energy.joules() > 300.0 * 1_815.0 && !second.completed);
@@ -115,15 +95,15 @@ fn resumed_run_merges_all_attempts() {
     assert_eq!(footprint.run.outcome, RunStatus::Completed);
     let each: Vec<_> = footprint.epochs.iter().map(|it| (it.attempt, it.epoch, it.completed)).collect();
     assert_eq!(each, [(1, 1, true), (1, 2, false), (2, 2, true), (2, 3, true)]);
-    // 20 s and 20 s, of which the kill may cost the last second; the time between counts nothing.
-    let (found, truth) = (footprint.energy.total.joules(), 12_000.0);
-    assert!(found <= truth + 1e-6 && truth - found <= 600.0, "{found} J");
+    // 20 s and 20 s; the kill may lose up to two seconds, and the time between the attempts is not counted.
+    let (found, exact) = (footprint.energy.total.joules(), 12_000.0);
+    assert!(found <= exact + 1e-6 && exact - found <= 600.0, "{found} J");
     assert!(footprint.run.duration_s <= 40.0 && footprint.run.duration_s >= 38.0);
     assert!(footprint.notes.iter().any(|note| note.contains("epoch 2 was trained in more than one attempt")));
     assert_eq!(load_footprint(dir.path(), None).unwrap(), footprint);
     assert_eq!(Footprint::read(&dir.path().join(Footprint::FILE_NAME)).unwrap(), footprint);
 
-    // It is complete: what comes now is another run.
+    // The run is complete, so the next one is a new run.
     let (run, _) = gpu_run_builder(dir.path());
     let third = run.resume().start().finish();
     assert!(third.run.id != id && third.run.attempts == 1);
@@ -148,7 +128,7 @@ fn late_resume_makes_run_next_attempt() {
     let found = footprint.energy.total.joules();
     assert!(found <= 4_500.0 + 1e-6 && 4_500.0 - found <= 600.0, "{found} J");
     assert_eq!(list_ledgers(dir.path()).unwrap(), [ledger_id(&id, 0, 1), ledger_id(&id, 0, 2)]);
-    assert_eq!(writer_state(dir.path(), &ledger_id(&id, 0, 2)), Some(crate::ledger::WriterState::Closed));
+    assert_eq!(writer_state(dir.path(), &ledger_id(&id, 0, 2)), Some(WriterState::Closed));
 }
 
 #[test]
@@ -165,7 +145,7 @@ fn second_process_cannot_record_same_run() {
         assert!(matches!(&error, StartError::Ledger(LedgerError::Busy { run, .. }) if *run == id), "{error}");
     }
     assert_eq!(list_ledgers(dir.path()).unwrap().len(), 1, "nothing is left behind");
-    // Who does not ask for the error trains all the same, and beside it.
+    // `start` ignores the error and records a separate run.
     let (second, _) = gpu_run_builder(dir.path());
     let second = second.start().finish();
     let expected = format!("a run is still being recorded in the run's folder ({id}); wait for its end");
@@ -177,13 +157,12 @@ fn second_process_cannot_record_same_run() {
     assert_eq!(first.finish().run.id, id);
 }
 
-/// Two ranks on one script, each with a board of its own, as a launcher that says no more than their numbers starts
-/// them.
+/// One of several ranks on the same script, as started by a launcher that sets only the rank numbers.
 fn rank_builder(dir: &Path, rank: u32, ranks: u32) -> RunBuilder {
     let steady = |watts| [(Duration::from_secs(1), Power::from_watts(watts))];
     let replay = Replay::new()
-        .with_component(ComponentKind::Gpu, "Scripted board", steady(300.0))
-        .with_component(ComponentKind::Gpu, "Scripted board", steady(300.0))
+        .with_component(ComponentKind::Gpu, "Scripted GPU", steady(300.0))
+        .with_component(ComponentKind::Gpu, "Scripted GPU", steady(300.0))
         .with_component(ComponentKind::Cpu, "Scripted CPU", steady(100.0));
     let mut builder = Run::pre_training(dir).replay(replay).rank(rank, ranks);
     builder.rank_timeout = Duration::from_millis(1_500);
@@ -211,7 +190,7 @@ fn first_rank_merges_all_ranks() {
     assert!(own.notes.iter().any(|note| note == "this is the part of rank 1 of 2 alone"));
     let gpus = merged.components.iter().filter(|it| it.kind == ComponentKind::Gpu);
     let times: Vec<f64> = gpus.map(|it| it.energy.joules() / 300.0).collect();
-    // The second rank lived on for a while after the first one's last reading; the processor counts up to there, once.
+    // The second rank ended later than the first one; the CPU counts once, up to that end.
     assert!(times.len() == 2 && times[1] > 0.65 && times[0] < times[1], "{times:?}");
     assert!(approx_eq(merged.energy.gpu.joules() - times[0] * 300.0, times[1] * 300.0));
     let time = merged.energy.cpu.joules() / 100.0;
@@ -223,7 +202,7 @@ fn first_rank_merges_all_ranks() {
 fn missing_rank_is_noted_after_timeout() {
     let dir = tempfile::tempdir().unwrap();
     let run = rank_builder(dir.path(), 0, 3).start();
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let footprint = run.finish();
     assert!(began.elapsed() >= Duration::from_millis(1_500), "{:?}", began.elapsed());
     assert_eq!((footprint.run.missing_ranks.as_slice(), footprint.run.partial), (&[1, 2][..], true));

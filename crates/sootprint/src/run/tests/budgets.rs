@@ -1,12 +1,10 @@
-//! Predictions and budgets, against sums done by hand.
+//! Forecasts and budgets, checked against sums done by hand.
 
 use sootprint_core::{Co2e, Energy};
 
 use super::*;
 
-const TIMEOUT: Duration = Duration::from_secs(120);
-
-/// The scripted run of 400 W with these budgets; a joule emits 1.5 × 1e-4 g.
+/// A scripted run of 400 W with these budgets; one joule emits 1.5e-4 g.
 fn run_with_budgets(dir: &Path, budgets: &[Budget]) -> (Run, VirtualClock) {
     let clock = VirtualClock::default();
     let steady = [(Duration::from_secs(1), Power::from_watts(400.0))];
@@ -19,7 +17,7 @@ fn run_with_budgets(dir: &Path, budgets: &[Budget]) -> (Run, VirtualClock) {
     (budgets.iter().fold(run, |run, budget| run.budget(*budget)).start(), clock)
 }
 
-/// An epoch of so many seconds, after which the readings have come.
+/// Advances the clock by an epoch and waits until it is sampled.
 fn advance_and_flush(run: &Run, clock: &VirtualClock, seconds: u64) {
     clock.advance(Duration::from_secs(seconds));
     assert!(run.handle().flush(TIMEOUT));
@@ -38,7 +36,7 @@ fn forecast_interval_uses_student_t() {
         advance_and_flush(&run, &clock, [0, 9, 10, 11, 10, 10, 10][epoch]);
         forecasts.push(run.forecast());
     }
-    // Within the first epoch there is nothing to go by.
+    // There is no forecast within the first epoch.
     assert_eq!(forecasts[0], None);
     let after_one = forecasts[1].unwrap();
     assert_eq!(
@@ -46,10 +44,10 @@ fn forecast_interval_uses_student_t() {
         (1, 5, None)
     );
     assert!(approx_eq(after_one.energy.joules(), 6.0 * 3_600.0), "{after_one:?}");
-    // Three epochs of 3,600, 4,000 and 4,400 J: mean 4,000 J, deviation 400 J, t of two degrees 4.303.
+    // Three epochs of 3,600, 4,000 and 4,400 J: mean 4,000 J, standard deviation 400 J, t = 4.302653 for two degrees of freedom.
     let after_three = forecasts[3].unwrap();
     assert!(approx_eq(after_three.energy.joules(), 24_000.0), "{after_three:?}");
-    let spread = 4.303 * 400.0 * (3.0_f64 + 9.0 / 3.0).sqrt();
+    let spread = 4.302_653 * 400.0 * (3.0_f64 + 9.0 / 3.0).sqrt();
     let (low, high) = after_three.energy_interval.unwrap();
     assert!(
         approx_eq(high.joules(), 24_000.0 + spread) && approx_eq(low.joules(), 24_000.0 - spread),
@@ -64,7 +62,7 @@ fn forecast_interval_uses_student_t() {
 #[test]
 fn budget_stops_before_exceeding_epoch() {
     let dir = tempfile::tempdir().unwrap();
-    // Four epochs of 4,000 J fit into 18 kJ, a fifth does not.
+    // Four epochs of 4,000 J fit into 18 kJ, a fifth one does not.
     let (run, clock) = run_with_budgets(dir.path(), &[energy_budget(18_000.0).stop_when_exceeded()]);
     for _ in run.epochs(1..=10) {
         advance_and_flush(&run, &clock, 10);
@@ -72,8 +70,7 @@ fn budget_stops_before_exceeding_epoch() {
     let footprint = run.finish();
     assert_eq!(footprint.epochs.len(), 4);
     assert_eq!(footprint.run.outcome, RunStatus::StoppedEarly);
-    let reason =
-        "the training stopped early: the budget of 5.00 Wh is not enough for another epoch of 1.11 Wh";
+    let reason = "training stopped early: the budget of 5.00 Wh is not enough for another epoch of 1.11 Wh";
     assert!(footprint.notes.iter().any(|note| note == reason), "{:?}", footprint.notes);
     assert_eq!(load_footprint(dir.path(), None).unwrap(), footprint);
 }
@@ -96,7 +93,7 @@ fn finished_loop_is_completed_despite_budget() {
     let dir = tempfile::tempdir().unwrap();
     let (run, clock) = run_with_budgets(dir.path(), &[energy_budget(7_900.0).stop_when_exceeded()]);
     for _ in run.epochs(1..=2) {
-        // The second epoch is longer than the first let expect.
+        // The second epoch is longer than the forecast expects.
         let seconds = if run.forecast().is_none() { 9 } else { 20 };
         advance_and_flush(&run, &clock, seconds);
     }
@@ -106,7 +103,7 @@ fn finished_loop_is_completed_despite_budget() {
 #[test]
 fn windows_stop_when_budget_exceeded() {
     let dir = tempfile::tempdir().unwrap();
-    // 1.2 g at 1.5e-4 g a joule: 8,000 J, 20 s.
+    // 1.2 g at 1.5e-4 g/J: 8,000 J, 20 s.
     let (run, clock) =
         run_with_budgets(dir.path(), &[Budget::max_emissions(Co2e::from_grams(1.2)).stop_when_exceeded()]);
     let mut steps = 0;
@@ -131,7 +128,7 @@ fn each_budget_warning_is_emitted_once() {
         tracker.start_epoch(used(epoch - 1));
         tracker.end_epoch(true, used(epoch));
         warnings.push(tracker.take_warnings(used(epoch), 0.0));
-        assert!(tracker.take_warnings(used(epoch), 0.0).is_empty(), "told twice");
+        assert!(tracker.take_warnings(used(epoch), 0.0).is_empty(), "warned twice");
     }
     let expected =
         "the budget of 1000.0 J will not be enough: after 1 epoch the whole run is expected to use 1200.0 J";

@@ -1,10 +1,10 @@
-//! Who acts on a run's finish is called when all is written.
+//! Finish hooks are called once everything is written.
 
 use std::sync::Mutex;
 
 use super::*;
 
-/// Remembers what it is called with.
+/// A hook that stores its calls.
 #[derive(Debug, Default)]
 struct RecordingFinishHook(Mutex<Vec<(RunStatus, f64, bool)>>);
 

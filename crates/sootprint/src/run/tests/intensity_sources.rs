@@ -1,4 +1,4 @@
-//! Runs with a series of the user's own, runs that ask while they go on, and runs whose cloud says where they are.
+//! Runs with a user-provided series, with provider queries while they continue, or with cloud metadata.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -14,7 +14,7 @@ use crate::ledger::LedgerEntry;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A run of 1 kW without PUE that is about to start.
+/// A builder for a run of 1 kW with a PUE of 1.0, and its clock.
 fn kilowatt_run_builder(dir: &Path) -> (RunBuilder, VirtualClock) {
     let clock = VirtualClock::default();
     let steady = [(Duration::from_secs(1), Power::from_watts(1_000.0))];
@@ -27,7 +27,7 @@ fn grams_per_kwh(grams: f64) -> CarbonIntensity {
     CarbonIntensity::from_grams_per_kilowatt_hour(grams)
 }
 
-/// A series of hours from an hour before now on, as a file that its user wrote.
+/// A series of hours that starts one hour ago, read from a CSV file.
 fn series_from_last_hour(dir: &Path, figures: &[f64]) -> IntensitySeries {
     let first = Timestamp::now() - SignedDuration::from_hours(1);
     let line = |(hour, figure): (usize, &f64)| {
@@ -46,14 +46,14 @@ fn interval_kinds(footprint: &Footprint) -> Vec<IntensityKind> {
 #[test]
 fn user_series_is_weighted_by_energy() {
     let dir = tempfile::tempdir().unwrap();
-    // The run's first hour lies almost whole in the second row, its second in the third.
+    // The run's first hour is almost entirely in the second row, its second hour in the third.
     let series = series_from_last_hour(dir.path(), &[900.0, 100.0, 300.0, 500.0]);
     let (builder, clock) = kilowatt_run_builder(dir.path());
     let run = builder.intensity_series(series).start();
     clock.advance(2 * HOUR);
     let footprint = run.finish();
     let grid = &footprint.grid;
-    // The start is rounded down to a second, so that a moment of the first row may be in it, too.
+    // The start is rounded down to a second, so up to a second of the first row may be included.
     assert!((footprint.emissions.best.grams() - 400.0).abs() < 1.0, "{:?}", footprint.emissions);
     assert!(approx_eq(
         footprint.emissions.low.grams() / footprint.energy.low.kilowatt_hours(),
@@ -75,7 +75,7 @@ fn hours_beyond_series_use_fallback() {
     for (is_given, method, word) in
         [(true, IntensityKind::UserProvided, "given figure"), (false, IntensityKind::Table, "table's yearly")]
     {
-        // The series ends an hour after the run's start.
+        // The series ends one hour after the start of the run.
         let series = series_from_last_hour(dir.path(), &[100.0, 100.0]);
         let (builder, clock) = kilowatt_run_builder(dir.path());
         let builder = builder.place("FR".parse().unwrap()).intensity_series(series);
@@ -120,7 +120,7 @@ fn killed_run_keeps_initial_series() {
     let run = builder.intensity_series(series).start();
     clock.advance(HOUR);
     assert!(run.handle().flush(Duration::from_secs(60)));
-    // Nothing is closed: as after a kill.
+    // The ledger is read before the run ends, as after a kill.
     let recovered = load_footprint(dir.path(), None).unwrap();
     assert_eq!(
         (recovered.run.outcome, recovered.grid.method),
@@ -136,7 +136,7 @@ fn killed_run_keeps_initial_series() {
     drop(run);
 }
 
-/// Answers in turn, tells each time, and after its last answer is away.
+/// A provider that returns scripted answers in turn, then fails. It sends a message for each query.
 #[derive(Debug)]
 struct ScriptedProvider {
     answers: Mutex<Vec<ProviderAnswerFn>>,
@@ -154,13 +154,12 @@ impl IntensityProvider for ScriptedProvider {
     ) -> Result<IntensitySeries, ProviderError> {
         let next = self.answers.lock().unwrap().pop();
         let answer = next.map_or_else(|| service_unavailable(from), |answer| answer(from));
-        // Whether anybody counts is not its business.
+        // The test may not receive the messages.
         let _ = self.query_tx.try_send(());
         answer
     }
 }
 
-/// So many questions fit between the provider and the test that counts them.
 fn scripted_provider(mut answers: Vec<ProviderAnswerFn>) -> (Arc<ScriptedProvider>, Receiver<()>) {
     let (query_tx, query_rx) = mpsc::sync_channel(64);
     answers.reverse();
@@ -171,7 +170,7 @@ fn service_unavailable(_: Timestamp) -> Result<IntensitySeries, ProviderError> {
     Err(ProviderError::RequestRejected { provider: "a scripted grid".to_owned(), status: 503 })
 }
 
-/// The hours with these numbers from the run's start on, each at 100 g times its number and 100 g.
+/// The hours with these numbers since the start of the run. Hour n has 100 (n + 1) g/kWh.
 fn hourly_series(from: Timestamp, numbers: std::ops::Range<i64>) -> Result<IntensitySeries, ProviderError> {
     let hour = |number: i64| IntensityPeriod {
         start: from + SignedDuration::from_hours(number),
@@ -199,14 +198,14 @@ fn hours_after_outage_use_table() {
     wait_for_query(&query_rx);
     clock.advance(HOUR);
     assert!(run.handle().flush(Duration::from_secs(60)));
-    // The second question is only asked when the first answer is kept.
+    // The second query is sent only after the first answer is recorded.
     wait_for_query(&query_rx);
     let footprint = run.finish();
     assert_eq!(interval_kinds(&footprint), [IntensityKind::Live, IntensityKind::Table]);
     let table = 41.5;
     assert!(approx_eq(footprint.emissions.best.grams(), 100.0 + table), "{:?}", footprint.emissions);
     assert!(
-        footprint.notes[0].starts_with("the live provider's last answer is missing: "),
+        footprint.notes[0].starts_with("last query of the live intensity provider failed: "),
         "{:?}",
         footprint.notes
     );
@@ -227,7 +226,7 @@ fn outage_is_backfilled_at_finish() {
     assert!(run.handle().flush(Duration::from_secs(60)));
     wait_for_query(&query_rx);
     wait_for_query(&query_rx);
-    // From now on it answers, whoever asks.
+    // From here on the provider answers.
     *scripted.answers.lock().unwrap() = vec![|from| hourly_series(from, 0..2); 1_000];
     let footprint = run.finish();
     assert_eq!(interval_kinds(&footprint), [IntensityKind::Live, IntensityKind::Live]);
@@ -239,7 +238,7 @@ fn outage_is_backfilled_at_finish() {
     assert_eq!(load_footprint(dir.path(), None).unwrap(), footprint);
 }
 
-/// Has every hour but the one that is not over, and remembers what it was asked.
+/// A provider that knows all completed hours and stores its queries.
 #[derive(Debug, Default)]
 struct CompletedHoursProvider(Mutex<Vec<(Timestamp, Timestamp)>>);
 
@@ -274,11 +273,11 @@ fn known_hours_are_not_queried_again() {
     assert_eq!(queries, [(0, 75), (60, 150), (120, 225)]);
 }
 
-/// Says what it is told to say, once it may.
+/// Cloud metadata with a fixed answer, optionally delayed.
 #[derive(Debug)]
 struct FakeCloudMetadata {
     location: fn() -> Result<Option<Place>, CloudMetadataError>,
-    /// Dropped when it may answer.
+    /// Delays the answer until the sender is dropped.
     gate_rx: Mutex<Option<Receiver<()>>>,
 }
 
@@ -325,7 +324,7 @@ fn cloud_metadata_sets_place_and_pue() {
     assert!(approx_eq(footprint.emissions.best.grams(), 1.15 * 270.5), "{:?}", footprint.emissions);
     assert!(footprint.notes.is_empty(), "{:?}", footprint.notes);
 
-    // What the user said goes first: the place, and what the facility adds.
+    // A configured place and a configured PUE take precedence.
     let footprint =
         run_for_an_hour(dir.path(), virginia.clone(), |builder| builder.place("FR".parse().unwrap()));
     assert_eq!(
@@ -359,7 +358,7 @@ fn finish_wait_for_cloud_is_bounded() {
     let started = std::time::Instant::now();
     let footprint = run_for_an_hour(dir.path(), slow, |builder| builder);
     assert_eq!(footprint.grid.origin, LocationSource::Unknown);
-    // Far above what it waits, for a machine that is busy with other things.
+    // Far above the timeout of 1 s, in case the machine is busy.
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     drop(gate_tx);
 }

@@ -1,4 +1,4 @@
-//! Runs that ask a provider when they are finished.
+//! Runs that query an intensity provider when they finish.
 
 use std::sync::Mutex;
 use std::thread::{self, ThreadId};
@@ -11,7 +11,7 @@ use sootprint_core::{
 use super::*;
 use crate::ledger::LedgerEntry;
 
-/// Answers as it is told, remembers what it was asked, and takes its time: an hour of the run's clock.
+/// A provider that stores its queries and takes one hour of the run's clock to answer.
 #[derive(Debug)]
 struct SlowScriptedProvider {
     clock: VirtualClock,
@@ -26,19 +26,19 @@ impl IntensityProvider for SlowScriptedProvider {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<IntensitySeries, ProviderError> {
-        let question = (place.code(), to.duration_since(from), thread::current().id());
-        self.queries.lock().unwrap().push(question);
+        let query = (place.code(), to.duration_since(from), thread::current().id());
+        self.queries.lock().unwrap().push(query);
         self.clock.advance(Duration::from_secs(3_600));
         (self.answer)(from)
     }
 }
 
-/// 100 g/kWh in the first half-hour and 300 g/kWh in three more, of which the last two are forecasts.
+/// 100 g/kWh in the first half hour and 300 g/kWh in the next three; the last two are forecasts.
 fn two_hour_series(from: Timestamp) -> Result<IntensitySeries, ProviderError> {
     half_hour_series(from, &[(0, 100.0), (1, 300.0), (2, 300.0), (3, 300.0)])
 }
 
-/// Half-hours of the given numbers from the run's start on.
+/// The half hours with these numbers since the start of the run.
 fn half_hour_series(from: Timestamp, figures: &[(i64, f64)]) -> Result<IntensitySeries, ProviderError> {
     let half_hour = |&(number, grams): &(i64, f64)| IntensityPeriod {
         start: from + SignedDuration::from_mins(30 * number),
@@ -53,7 +53,7 @@ fn half_hour_series(from: Timestamp, figures: &[(i64, f64)]) -> Result<Intensity
     )
 }
 
-/// A run of 400 W at a PUE of 1.5 that is about to ask, and its provider.
+/// A builder for a run of 400 W with a PUE of 1.5, its clock and its provider.
 fn run_with_provider(
     dir: &Path,
     answer: fn(Timestamp) -> Result<IntensitySeries, ProviderError>,
@@ -69,7 +69,7 @@ fn run_with_provider(
     (builder, clock, provider)
 }
 
-/// Two epochs of an hour each in Great Britain, finished.
+/// A finished run of two epochs of one hour each in Great Britain.
 fn run_two_hours_in_britain(
     dir: &Path,
     answer: fn(Timestamp) -> Result<IntensitySeries, ProviderError>,
@@ -86,7 +86,7 @@ fn this_year() -> u16 {
     Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).year().try_into().unwrap()
 }
 
-/// The saved footprint and the one that is made again from the ledger are this one.
+/// Checks that the saved footprint and the one loaded from the ledger equal `footprint`.
 fn assert_saved_and_loaded(footprint: &Footprint, dir: &Path) {
     assert_eq!(&Footprint::read(&dir.join(Footprint::FILE_NAME)).unwrap(), footprint);
     assert_eq!(&load_footprint(dir, None).unwrap(), footprint);
@@ -97,12 +97,12 @@ fn emissions_weight_intensity_by_energy() {
     let dir = tempfile::tempdir().unwrap();
     let (footprint, provider) = run_two_hours_in_britain(dir.path(), two_hour_series);
 
-    // 0.3 kWh at 100 g and 0.9 kWh at 300 g at the facility's meter: 250 g/kWh in the mean.
+    // 0.3 kWh at 100 g/kWh and 0.9 kWh at 300 g/kWh, including the PUE: 250 g/kWh on average.
     assert!(approx_eq(footprint.emissions.best.grams(), 300.0), "{:?}", footprint.emissions);
     assert!(approx_eq(footprint.grid.intensity.grams_per_kilowatt_hour(), 250.0));
-    // Each epoch's energy at the mean, so that both are the total.
+    // Both epochs use the mean intensity.
     assert!(footprint.epochs.iter().all(|epoch| approx_eq(epoch.emissions.grams(), 150.0)));
-    // (0.85 × (0.3 × 100 + 0.3 × 300) + 0.85 × 0.7 × 0.6 × 300) g, and 1.15, 1.3 and 30 g/kWh on the other side.
+    // (0.85 × (0.3 × 100 + 0.3 × 300) + 0.85 × 0.7 × 0.6 × 300) g; the high bound uses 1.15, 1.3 and 30 g/kWh.
     assert!(approx_eq(footprint.emissions.low.grams(), 209.1), "{:?}", footprint.emissions);
     assert!(approx_eq(footprint.emissions.high.grams(), 443.1), "{:?}", footprint.emissions);
 
@@ -122,7 +122,7 @@ fn emissions_weight_intensity_by_energy() {
 
     let queries = provider.queries.lock().unwrap().clone();
     assert_eq!(queries, [("GB".to_owned(), SignedDuration::from_hours(2), thread::current().id())]);
-    assert!(approx_eq(footprint.run.duration_s, 7_200.0), "waiting for the answer is no part of the run");
+    assert!(approx_eq(footprint.run.duration_s, 7_200.0), "waiting for the answer is not part of the run");
     assert_saved_and_loaded(&footprint, dir.path());
 }
 
@@ -147,7 +147,7 @@ fn unknown_hours_use_table() {
     assert!(approx_eq(footprint.grid.intensity.grams_per_kilowatt_hour(), mean), "{:?}", footprint.grid);
     let methods: Vec<IntensityKind> = footprint.grid.hours.iter().map(|hour| hour.method).collect();
     assert_eq!(methods, [IntensityKind::Live, IntensityKind::Table, IntensityKind::Forecast]);
-    // An hour at 400 W.
+    // One hour at 400 W.
     let is_noted = footprint.notes.iter().any(|note| note.contains("hours in which 400.00 Wh was used"));
     assert!(is_noted, "{:?}", footprint.notes);
     assert_saved_and_loaded(&footprint, dir.path());
@@ -166,7 +166,7 @@ fn provider_failure_falls_back_to_table() {
     assert!(approx_eq(footprint.emissions.best.grams(), 1.2 * table), "{:?}", footprint.emissions);
     assert_eq!(
         footprint.notes,
-        ["no live intensity, the table's yearly figure stands: request rejected by a scripted grid \
+        ["no live intensity, using the yearly value: request rejected by a scripted grid \
              (HTTP status 503); if this persists for a day, update sootprint"]
     );
     assert_saved_and_loaded(&footprint, dir.path());
@@ -183,24 +183,28 @@ fn irrelevant_provider_query_is_skipped() {
     let run = builder.place(britain).start();
     clock.advance(hour);
     drop(run);
-    assert_eq!(query_count(&provider), 0, "a run that is dropped does not ask");
+    assert_eq!(query_count(&provider), 0, "a dropped run does not query");
 
     let (builder, clock, provider) = run_with_provider(dir.path(), two_hour_series);
     let given = CarbonIntensity::from_grams_per_kilowatt_hour(12.0);
     let run = builder.place(britain).intensity(given).start();
     clock.advance(hour);
     let footprint = run.finish();
-    assert_eq!((query_count(&provider), footprint.grid.intensity), (0, given), "the user's figure stands");
+    assert_eq!(
+        (query_count(&provider), footprint.grid.intensity),
+        (0, given),
+        "the configured intensity is used"
+    );
 
     let (builder, _, provider) = run_with_provider(dir.path(), two_hour_series);
     let _ = builder.place(britain).start().finish();
-    assert_eq!(query_count(&provider), 0, "no energy has no grams");
+    assert_eq!(query_count(&provider), 0, "no energy was used");
 
     let (builder, clock, provider) = run_with_provider(dir.path(), two_hour_series);
     let run = builder.start();
     clock.advance(hour);
     let footprint = run.finish();
-    assert_eq!(query_count(&provider), 0, "an unknown place has no hours");
-    assert!(footprint.notes.iter().any(|note| note.starts_with("the live provider was not asked")));
+    assert_eq!(query_count(&provider), 0, "the place is unknown");
+    assert!(footprint.notes.iter().any(|note| note.starts_with("live intensity provider not queried")));
     assert_saved_and_loaded(&footprint, dir.path());
 }

@@ -1,15 +1,15 @@
-//! Phases, what is counted, slices.
+//! Phases, counted work and windows.
 
 use sootprint_core::PhaseSummary;
 
 use super::*;
 
-/// A run on a scripted processor of 100 W whose board follows the script, and its clock.
+/// A run on a scripted CPU of 100 W and a GPU that follows `script`, and its clock.
 fn run_with_gpu_script(dir: &Path, script: [(f64, f64); 2]) -> (Run, VirtualClock) {
     let clock = VirtualClock::default();
     let script = script.map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)));
     let replay = Replay::new()
-        .with_component(ComponentKind::Gpu, "Scripted board", script)
+        .with_component(ComponentKind::Gpu, "Scripted GPU", script)
         .with_component(
             ComponentKind::Cpu,
             "Scripted CPU",
@@ -23,7 +23,7 @@ fn advance(clock: &VirtualClock, seconds: f64) {
     clock.advance(Duration::from_secs_f64(seconds));
 }
 
-/// Name, seconds and joules of each phase.
+/// Name, duration in s and energy in J of each phase.
 fn phase_tuples(phases: &[PhaseSummary]) -> Vec<(&str, f64, f64)> {
     let rounded = |figure: f64| (figure * 1e6).round() / 1e6;
     phases.iter().map(|it| (it.name.as_str(), rounded(it.duration_s), rounded(it.energy.joules()))).collect()
@@ -32,7 +32,7 @@ fn phase_tuples(phases: &[PhaseSummary]) -> Vec<(&str, f64, f64)> {
 #[test]
 fn phase_energy_follows_power_in_epoch() {
     let dir = tempfile::tempdir().unwrap();
-    // The board rests for 0.3 s while data are loaded and works for 0.7 s, over and over.
+    // The GPU is idle for 0.3 s while data are loaded and busy for 0.7 s, repeatedly.
     let (run, clock) = run_with_gpu_script(dir.path(), [(0.3, 50.0), (0.7, 450.0)]);
     for _ in run.epochs(1..=2) {
         for _ in 0..5 {
@@ -90,7 +90,7 @@ fn counted_work_gives_energy_per_item() {
     let (run, clock) = scripted_run(dir.path());
     for epoch in run.epochs(1..=3) {
         clock.advance(Duration::from_secs(10));
-        // In the third epoch nobody counts.
+        // Nothing is counted in the third epoch.
         for _ in 0..[0, 4, 6, 0][epoch as usize] {
             run.add_samples(50);
             run.add_tokens(10_000);
@@ -117,7 +117,7 @@ fn work_outside_epochs_counts_for_run() {
     run.add_samples(30);
     let footprint = run.finish();
     assert_eq!((footprint.run.samples, footprint.run.tokens), (Some(100), None));
-    // 2,800 J over a hundred.
+    // 2,800 J for 100 samples.
     assert!(approx_eq(footprint.per_sample().unwrap().energy.joules(), 28.0));
     assert_eq!(footprint.per_token(), None);
 }
@@ -148,7 +148,7 @@ fn timed_window_ends_at_step_boundary() {
         clock.advance(Duration::from_secs(4));
     }
     let footprint = run.finish();
-    // Three steps of 4 s fill 10 s; the loop is left in the third slice.
+    // Three steps of 4 s fill 10 s; the loop ends within the third window.
     assert_eq!(epoch_tuples(&footprint), [(1, 4_800.0, true), (2, 4_800.0, true), (3, 1_600.0, false)]);
     assert_eq!(footprint.run.slices.as_deref(), Some("10 s"));
 }
@@ -168,6 +168,6 @@ fn device_sync_runs_only_at_boundaries() {
         let _ = run.finish();
         sync_count.load(std::sync::atomic::Ordering::Relaxed)
     };
-    // The first edge, and the end of each slice.
+    // Before the first window, and at the end of each.
     assert_eq!((count(10), count(5), count(3)), (2, 3, 5));
 }
