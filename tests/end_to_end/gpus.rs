@@ -154,7 +154,11 @@ fn counter_reset_is_bridged_by_power() {
         "{} J, of 3,000 J in truth",
         rounded_joules(gpu)
     );
-    assert!(footprint.notes.iter().any(|note| note.contains("began again")), "{:?}", footprint.notes);
+    assert!(
+        footprint.notes.iter().any(|note| note.contains("energy counter reset")),
+        "{:?}",
+        footprint.notes
+    );
 }
 
 #[test]

@@ -304,7 +304,7 @@ fn run_uses_provider_hours_where_available() {
     let methods: Vec<IntensityKind> = footprint.grid.hours.iter().map(|hour| hour.method).collect();
     assert_eq!((methods.first(), methods.last()), (Some(&IntensityKind::Live), Some(&IntensityKind::Table)));
     assert!(
-        footprint.notes.iter().any(|note| note.contains("though the two do not count the same")),
+        footprint.notes.iter().any(|note| note.contains("which counts a different scope of emissions")),
         "{:?}",
         footprint.notes
     );

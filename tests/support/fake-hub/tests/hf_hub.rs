@@ -234,7 +234,7 @@ fn unsupported_request_returns_501() {
     assert_eq!(plain_http::get(&fixture.hub, "/api/repos/create").status, 501);
     let answer = plain_http::post_without_token(&fixture.hub, "/api/models/me/digits/refs");
     assert_eq!(answer.status, 501);
-    assert!(answer.body.contains("does not answer POST /api/models/me/digits/refs"), "{}", answer.body);
+    assert!(answer.body.contains("does not implement POST /api/models/me/digits/refs"), "{}", answer.body);
 }
 
 #[test]

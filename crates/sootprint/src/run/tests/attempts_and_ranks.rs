@@ -179,12 +179,16 @@ fn first_rank_merges_all_ranks() {
         run.handle().add_devices([sootprint_power::DeviceId::CudaOrdinal(number as usize)]);
         run
     });
-    let slow = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(700));
-        second.finish()
-    });
-    let merged = first.finish();
-    let own = slow.join().unwrap();
+    let ledgers = dir.path().join("sootprint");
+    let first = std::thread::spawn(move || first.finish());
+    // The second rank outlives the first one by more than 0.7 s, however slow the machine is.
+    let has_end = |path: &Path| std::fs::read_to_string(path).unwrap().contains(r#""entry":"end""#);
+    while !std::fs::read_dir(&ledgers).unwrap().any(|entry| has_end(&entry.unwrap().path())) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(700));
+    let own = second.finish();
+    let merged = first.join().unwrap();
     assert_eq!((merged.run.id.as_str(), own.run.ranks_expected), (own.run.id.as_str(), 2));
     assert_eq!((merged.run.ranks, merged.run.partial, own.run.partial), (2, false, true));
     assert!(own.notes.iter().any(|note| note == "this is the part of rank 1 of 2 alone"));
