@@ -194,10 +194,11 @@ fn first_rank_merges_all_ranks() {
     assert!(own.notes.iter().any(|note| note == "this is the part of rank 1 of 2 alone"));
     let gpus = merged.components.iter().filter(|it| it.kind == ComponentKind::Gpu);
     let times: Vec<f64> = gpus.map(|it| it.energy.joules() / 300.0).collect();
-    // The second rank ended later than the first one; the CPU counts once, up to that end.
-    assert!(times.len() == 2 && times[1] > 0.65 && times[0] < times[1], "{times:?}");
-    assert!(approx_eq(merged.energy.gpu.joules() - times[0] * 300.0, times[1] * 300.0));
+    assert!(times.len() == 2 && times[1] > 0.65, "{times:?}");
+    assert!(approx_eq(merged.energy.gpu.joules() - times[0] * 300.0, own.energy.gpu.joules()));
+    // The CPU counts once, up to the end of the second rank, which ended later than the first one.
     let time = merged.energy.cpu.joules() / 100.0;
+    assert!(time > times[0] + 0.65, "{time} s, {times:?}");
     assert!((time - merged.run.duration_s).abs() < 0.3, "{time} s of {} s", merged.run.duration_s);
     assert_eq!(Footprint::read(&dir.path().join(Footprint::FILE_NAME)).unwrap(), merged);
 }
