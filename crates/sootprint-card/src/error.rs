@@ -70,7 +70,7 @@ pub enum CardError {
         reason: String,
     },
     /// The front matter contains several YAML documents, or a `...` that ends the first one.
-    #[error("{at}: end of the YAML document before the end of the front matter; remove this line")]
+    #[error("{at}: this line ends the YAML document inside the front matter; remove it")]
     MultipleDocuments {
         /// The end of the first document.
         at: Position,

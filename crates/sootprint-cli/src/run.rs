@@ -133,7 +133,7 @@ fn finish_run(run: Run, arguments: &RunArgs, exit: CommandExit) {
         // The card describes a model, and a failed attempt has produced none.
         let (status, outcome) = (exit.status, footprint.run.outcome.as_str());
         eprint_message(format_args!(
-            "card not written, nothing pushed: the command exited with status {status}, its run is {outcome}"
+            "card not written, nothing pushed: the command exited with status {status}; the run is recorded as {outcome}"
         ));
         return;
     }

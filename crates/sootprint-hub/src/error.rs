@@ -143,9 +143,9 @@ pub enum PushError {
     },
     /// The card in the folder and the card on the Hub were both edited in the same place.
     #[error(
-        "{} and README.md of {repo} on the Hub were both edited, so nothing was uploaded; edit the local card to keep \
-         what you need of both versions, shown in {}, then delete that file and push again (to keep the Hub's card, \
-         delete the local one; or open a pull request)",
+        "{} and README.md of {repo} on the Hub were both edited, so nothing was uploaded; merge both versions, shown in \
+         {}, into the local card, delete that file and push again (or delete the local card to keep the Hub's, or open \
+         a pull request)",
         local.display(),
         conflict_file.display()
     )]
@@ -254,8 +254,8 @@ pub enum PushError {
     },
     /// A pull request with weights needs the permission to write.
     #[error(
-        "the token may not write to {repo}, which the Hub's client (hf-hub 1.0.0) needs for weights in a pull request \
-         (open one with the card alone, or ask for write access)"
+        "the token may not write to {repo}: a pull request with weights needs write access (a limit of hf-hub 1.0.0); \
+         open one with the card alone (--card-alone), or ask for write access"
     )]
     PullRequestForbidden {
         /// The repository.

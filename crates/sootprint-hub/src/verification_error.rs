@@ -9,8 +9,7 @@ pub enum VerificationError {
     Missing,
     /// Weights are stored in git, where they stay in the history of the repository forever.
     #[error(
-        "the file is stored in git instead of the large-file storage; remove it there, and ask the Hub why it offers no \
-         storage"
+        "the file is stored in git instead of the large-file storage; delete it from the repository and push again"
     )]
     StoredInGit,
     /// The content differs from the file in the folder.

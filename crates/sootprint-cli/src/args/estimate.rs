@@ -55,9 +55,9 @@ Examples:
   sootprint estimate --hardware H200 --hours 24 --place gcp:europe-west4 --json
 
 If not given, the place, the intensity and the PUE are read from
-SOOTPRINT_PLACE, SOOTPRINT_INTENSITY, SOOTPRINT_PUE and sootprint.toml. The cloud
-metadata and the time zone of this machine are not used, because the training may
-have run elsewhere.";
+SOOTPRINT_PLACE, SOOTPRINT_INTENSITY, SOOTPRINT_PUE and sootprint.toml.
+The cloud metadata and the time zone of this machine are not used, because
+the training may have run elsewhere.";
 
 /// Show the carbon intensity of a place's electricity.
 ///

@@ -39,7 +39,7 @@ fn report_text_and_csv_output() {
     CO2e    43.122 mg (36.654 mg to 77.361 mg)
     Grid    France: 41.5 g CO2e/kWh in 2025; PUE 1.00 (assumed); Ember (2026),
             yearly electricity data (CC BY 4.0)
-    Run     completed, pre-training in 7.0 s; 00001-20261126T023344Z-415d
+    Run     completed in 7.0 s, pre-training; 00001-20261126T023344Z-415d
     Power   ▃▃▃▃▃▃▃▃▃▃▄▆▆▆▆▆▆▆▆▆▆███████████████████████████████▆▄▄▄▄▄▄▄▄▄▄▃▃▃▃▃▃▃▃▃
             0 s                                                 up to 790.0 W, 7.0 s
     Parts   GPU      █████████████████████████████████         81.3 %
@@ -103,7 +103,7 @@ fn estimate_and_grid_output() {
     Grid    France: 44.2 g CO2e/kWh in 2024; PUE 1.00 (assumed); Ember (2025);
             Energy Institute (2024), with major processing by Our World in Data (CC
             BY 4.0)
-    Run     completed, not labelled in 86400.0 s; estimate
+    Run     completed in 86400.0 s, training type not given; estimate
     ");
     assert_snapshot!(stdout_of(&sandbox, &["grid", "Quebec, Canada", "--year", "2024"]), @"
     Quebec, Canada (CA-QC)

@@ -22,8 +22,8 @@ fn report_selects_newest_named_or_all() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
         text.contains(&first)
-            && text.contains("completed, pre-training")
-            && text.contains("failed, not labelled")
+            && text.contains(", pre-training")
+            && text.contains("training type not given")
     );
 
     let output = sandbox.output(&["report", "out", "--run", "another"]);

@@ -73,7 +73,7 @@ fn grid_summary(footprint: &Footprint) -> String {
 
 fn run_summary(footprint: &Footprint) -> String {
     let run = &footprint.run;
-    let label = run.training_type.map_or("not labelled", |label| label.as_str());
+    let label = run.training_type.map_or("training type not given", |label| label.as_str());
     let seconds = run.duration_s;
     let completed = footprint.epochs.iter().filter(|epoch| epoch.completed).count();
     let base = run.base_model.as_ref().map_or_else(String::new, |base| format!(" of {base}"));
@@ -83,11 +83,11 @@ fn run_summary(footprint: &Footprint) -> String {
         (_, None) => format!(", {completed} epochs"),
         (_, Some(window)) => {
             let count = footprint.epochs.len();
-            format!(", {count} slice{} of {window}", if count == 1 { "" } else { "s" })
+            format!(", {count} window{} of {window}", if count == 1 { "" } else { "s" })
         }
     };
     let outcome = run.outcome.as_str().replace('_', " ");
-    format!("{outcome}, {label}{base}{epochs} in {seconds:.1} s; {}", run.id)
+    format!("{outcome}{epochs} in {seconds:.1} s, {label}{base}; {}", run.id)
 }
 
 /// Writes a titled text, wrapped between words, with the further lines aligned below the first.
@@ -124,7 +124,7 @@ mod tests {
         Grid    France: 44.2 g CO2e/kWh in 2024; PUE 1.00 (assumed); Ember (2025);
                 Energy Institute (2024), with major processing by Our World in Data (CC
                 BY 4.0)
-        Run     stopped early, fine-tuning of me/digits-base, 1 epoch in 3600.0 s;
+        Run     stopped early, 1 epoch in 3600.0 s, fine-tuning of me/digits-base;
                 00001-20261123T081500Z-5f3a
         ");
         assert!(footprint.to_string().lines().all(|line| line.chars().count() <= LINE_WIDTH));
@@ -153,7 +153,7 @@ mod tests {
                 "        500.00 Wh   1800.0 s    forward and backward",
             ]
         );
-        assert!(text.contains("1 slice of 1000 steps in\n        3600.0 s"), "{text}");
+        assert!(text.contains("1 window of 1000 steps in 3600.0 s"), "{text}");
     }
 
     #[test]

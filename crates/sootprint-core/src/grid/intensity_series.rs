@@ -180,7 +180,7 @@ pub(super) fn periods_error(periods: &[IntensityPeriod]) -> Option<String> {
     });
     ends_before_it_starts
         .map(|period| format!("period ends before it starts ({} to {})", period.start, period.end))
-        .or_else(|| overlapping.map(|pair| format!("two figures for {}", pair[1].start)))
+        .or_else(|| overlapping.map(|pair| format!("two rows for {}; keep one", pair[1].start)))
         .or_else(|| implausible.map(|error| error.to_string()))
 }
 
@@ -266,7 +266,7 @@ mod tests {
             ),
             (
                 vec![period(0, 1_800, 80.0), period(1_799, 3_600, 90.0)],
-                "two figures for 1970-01-01T00:29:59Z",
+                "two rows for 1970-01-01T00:29:59Z",
             ),
             (vec![period(0, 1_800, -1.0)], "invalid carbon intensity -1 g CO2e/kWh"),
             (vec![period(0, 1_800, 80_000.0)], "invalid carbon intensity 80000 g CO2e/kWh"),

@@ -143,7 +143,7 @@ fn parse_periods(text: &str) -> Result<Vec<IntensityPeriod>, SeriesContentError>
         periods.extend(row.intensity.map(period));
         if length.is_zero() {
             return Err(SeriesContentError::InvalidPeriods {
-                reason: format!("two figures for {}", row.start),
+                reason: format!("two rows for {}; keep one", row.start),
             });
         }
     }
@@ -259,11 +259,11 @@ mod tests {
             ("start,g_per_kwh\n2026-10-03T00:00Z,1,2\n", "line 2: wrong number of columns"),
             (
                 "start,g_per_kwh\n2026-10-03T00:00Z,1\n2026-10-03T00:00Z,2\n",
-                "two figures for 2026-10-03T00:00:00Z",
+                "two rows for 2026-10-03T00:00:00Z; keep one",
             ),
             (
                 "start,end,g_per_kwh\n2026-10-03T00:00Z,2026-10-03T02:00Z,1\n2026-10-03T01:00Z,,2\n",
-                "two figures for 2026-10-03T01:00:00Z",
+                "two rows for 2026-10-03T01:00:00Z; keep one",
             ),
             ("start,end,g_per_kwh\n2026-10-03T00:00Z,2026-10-02T02:00Z,1\n", "period ends before it starts"),
         ] {

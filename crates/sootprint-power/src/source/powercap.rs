@@ -291,7 +291,7 @@ fn cpu_component(name: &str, packages: usize, share: f64) -> ComponentInfo {
         limit: None,
         share,
         tolerance: SensorTolerance::from_accuracy(PACKAGE_TOLERANCE),
-        note: Some(format!("RAPL, {packages} × package; includes other work on the job's CPUs")),
+        note: Some(format!("RAPL of {packages} CPU package(s); includes other work on the job's CPUs")),
     }
 }
 

@@ -145,19 +145,19 @@ impl FakeHub {
 #[non_exhaustive]
 pub enum FakeHubError {
     /// Nobody created this repository.
-    #[error("the loopback hub has no repository {repository}; create it first")]
+    #[error("the fake Hub has no repository {repository}; create it first")]
     RepositoryNotFound {
         /// Its name.
         repository: String,
     },
     /// The repository exists already.
-    #[error("the loopback hub has {repository} already; choose another name or start another hub")]
+    #[error("the fake Hub has {repository} already; choose another name or start another hub")]
     RepositoryExists {
         /// Its name.
         repository: String,
     },
     /// The repository has no such revision or file, or takes no such path.
-    #[error("{repository} on the loopback hub: {reason}")]
+    #[error("{repository} on the fake Hub: {reason}")]
     Rejected {
         /// The repository's name.
         repository: String,
@@ -166,7 +166,7 @@ pub enum FakeHubError {
         reason: RepositoryError,
     },
     /// The storage cannot put the file together.
-    #[error("the loopback hub's storage cannot put {path} together again")]
+    #[error("the fake Hub's storage cannot put {path} together again")]
     Storage {
         /// The file's path.
         path: String,

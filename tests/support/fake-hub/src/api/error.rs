@@ -73,7 +73,7 @@ impl From<RepositoryError> for ApiError {
 
 impl From<ClientError> for ApiError {
     fn from(error: ClientError) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the loopback hub's storage failed: {error}"))
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the fake Hub's storage failed: {error}"))
     }
 }
 

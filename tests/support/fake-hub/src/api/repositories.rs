@@ -37,7 +37,7 @@ pub(super) async fn create(
     Json(creation): Json<CreateRepositoryRequest>,
 ) -> Result<Response, ApiError> {
     if creation.kind.is_some_and(|kind| kind != "model") {
-        return Err(ApiError::bad_request("the loopback hub holds models only"));
+        return Err(ApiError::bad_request("the fake Hub holds models only"));
     }
     let owner = creation.organization.as_deref().unwrap_or(USER);
     if !is_valid_name(owner) || !is_valid_name(&creation.name) {

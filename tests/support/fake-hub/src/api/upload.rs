@@ -87,7 +87,7 @@ pub(super) async fn lfs_batch(
     let repository = repository.strip_suffix(".git").ok_or_else(ApiError::repository_not_found)?;
     writer.update_repository(&hub, repository, |_| Ok(()))?;
     if batch.operation != "upload" || !batch.transfers.iter().any(|transfer| transfer == "xet") {
-        return Err(ApiError::bad_request("the loopback hub takes LFS files by upload over xet only"));
+        return Err(ApiError::bad_request("the fake Hub takes LFS files by upload over xet only"));
     }
     Ok(Json(json!({ "transfer": "xet", "objects": batch.objects })))
 }
