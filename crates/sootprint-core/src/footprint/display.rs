@@ -83,7 +83,7 @@ fn run_summary(footprint: &Footprint) -> String {
         (_, None) => format!(", {completed} epochs"),
         (_, Some(window)) => {
             let count = footprint.epochs.len();
-            format!(", {count} slice{} of {window}", if count == 1 { "" } else { "s" })
+            format!(", {count} window{} of {window}", if count == 1 { "" } else { "s" })
         }
     };
     let outcome = run.outcome.as_str().replace('_', " ");
@@ -153,7 +153,7 @@ mod tests {
                 "        500.00 Wh   1800.0 s    forward and backward",
             ]
         );
-        assert!(text.contains("1 slice of 1000 steps in\n        3600.0 s"), "{text}");
+        assert!(text.contains("1 window of 1000 steps in\n        3600.0 s"), "{text}");
     }
 
     #[test]
