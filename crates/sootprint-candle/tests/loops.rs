@@ -2,7 +2,7 @@
 //!
 //! The expected energy is 100 W × one second × the number of batches.
 
-#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use std::path::Path;
 use std::time::Duration;

@@ -56,7 +56,7 @@ pub(crate) fn is_generated(card: &ModelCard) -> bool {
 /// The report as the lines of a mapping, not indented.
 ///
 /// It contains only what this run added (`scope: incremental`); the base model's footprint belongs to its own card.
-/// Water is left out: it is not measured, and a zero would be a claim.
+/// Water is left out: it is not measured, and zero would state that none was used.
 fn render_report(footprint: &Footprint, options: &CardOptions) -> Result<String, CardError> {
     let mut lines = vec![format!("scope: {}", double_quote("incremental"))];
     if let Some(base_model) = base_model_repo_id(footprint) {

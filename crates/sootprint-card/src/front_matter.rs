@@ -17,8 +17,8 @@ pub(crate) struct FrontMatterSpan {
 
 /// Locates the front matter; `None` if the card has none, so that one can be inserted.
 ///
-/// The Hub's grammar is `^(\s*---(?:\r\n|\r|\n))([\S\s]*?)((?:\r\n|\r|\n)---[ \t]*(\r\n|\n|$))`, and three things
-/// aspects of it are surprising. Two adjacent lines of `---` do not match, so the Hub continues to the next rule in the
+/// The Hub's grammar is `^(\s*---(?:\r\n|\r|\n))([\S\s]*?)((?:\r\n|\r|\n)---[ \t]*(\r\n|\n|$))`, and three aspects
+/// of it are surprising. Two adjacent lines of `---` do not match, so the Hub continues to the next rule in the
 /// body; here they are an empty front matter, which writing a key corrects. Blanks after the opening `---` hide the whole
 /// block. Bare carriage returns open a block, but never close it.
 ///

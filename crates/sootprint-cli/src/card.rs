@@ -57,8 +57,8 @@ pub(crate) fn eprint_card_update(update: &CardUpdate) {
     if let Some(base) = &update.base_model {
         eprint_message(format_args!("added the base model {base} to the card"));
     }
-    if let Some(picture) = &update.plot {
-        eprint_message(format_args!("wrote the power plot {}, shown in the card", picture.display()));
+    if let Some(plot) = &update.plot {
+        eprint_message(format_args!("wrote the power plot {}, shown in the card", plot.display()));
     }
     if let Some(replaced) = &update.replaced_emissions {
         eprint_message(format_args!("replaced emissions from another source: {replaced}"));

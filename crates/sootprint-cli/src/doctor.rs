@@ -92,7 +92,7 @@ struct DoctorComponent {
     id: String,
     name: String,
     method: Option<MeasurementMethod>,
-    /// The mean over the reading; none when it could not be read.
+    /// The mean power during the short run; `None` if it could not be read.
     mean_w: Option<Power>,
     note: Option<String>,
 }

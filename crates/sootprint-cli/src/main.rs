@@ -1,4 +1,4 @@
-//! The command `sootprint`: measures a training, reports and publishes its footprint, estimates trainings that were not
+//! The command `sootprint`: measures a training, reports and pushes its footprint, estimates trainings that were not
 //! measured, and diagnoses what the machine can measure.
 //!
 //! # Limits

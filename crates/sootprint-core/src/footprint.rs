@@ -198,7 +198,7 @@ impl Footprint {
     /// The name of the file that contains the footprint of the newest run, in the folder of the run.
     pub const FILE_NAME: &str = "footprint.json";
 
-    /// Whether any component has a figure. Without one there is nothing to publish.
+    /// Whether any component has a figure. Without one there is nothing to push.
     #[must_use]
     pub fn is_measured(&self) -> bool {
         self.components.iter().any(|component| component.method.is_some())

@@ -1,4 +1,4 @@
-//! Formats numbers, durations, lists and errors for reports, model cards and pictures.
+//! Formats numbers, durations, lists and errors for reports, model cards and plots.
 
 use std::error::Error;
 use std::iter;

@@ -2,7 +2,7 @@
 //! carbon intensity of their electricity.
 //!
 //! Programs that measure a training depend on `sootprint`, which re-exports the public types of this crate.
-//! Tools that only read, draw or publish footprints need this crate alone.
+//! Tools that only read, plot or push footprints need this crate alone.
 //!
 //! # Limits
 //! - The embedded carbon intensities are yearly averages. Figures of countries count the life cycle of the electricity

@@ -12,7 +12,7 @@ use crate::place::Place;
 /// A run queries it every half hour on a separate thread, and once more in `finish`, on the calling thread. It is never
 /// queried on the sampler thread, nor when a run is dropped. Each query covers all time since the start of the run that
 /// has no measured figure yet. This replaces forecasts, and fills the hours of an outage from the history of the
-/// provider. `sootprint_live::Cached` keeps the responses for later runs.
+/// provider. `sootprint_live::CachedProvider` keeps the responses for later runs.
 ///
 /// `finish` waits for the response, so an implementation needs a total time limit. It must not panic. After a
 /// [`ProviderError`], the figures of earlier responses are used, and that of the embedded table for all other time.
@@ -40,7 +40,7 @@ pub trait IntensityProvider: Debug + Send + Sync {
 /// A run without a configured location calls it once at the start, on a separate thread. `finish` waits for the result
 /// until one second after the start, so an implementation must return by then. It must not panic.
 ///
-/// `sootprint_live::CloudMetadata` queries the metadata services of the large clouds.
+/// `sootprint_live::InstanceMetadataClient` queries the metadata services of the large clouds.
 pub trait CloudMetadata: Debug + Send + Sync {
     /// The cloud region of this machine. `None` if it is not in a cloud.
     ///

@@ -16,7 +16,7 @@ use crate::error::PushError;
 use crate::files::CARD_FILE;
 use crate::text_merge::{MergeOutcome, merge_three_way};
 
-/// The card that is published.
+/// The card that is pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MergedCard {
     pub(crate) text: String,

@@ -122,7 +122,7 @@ impl PushSession<'_> {
         }
     }
 
-    /// Verifies the commit, and writes the published card into the folder.
+    /// Verifies the commit, and writes the pushed card into the folder.
     async fn verify_and_finish(&self, result: CommitResult) -> Result<PushReport, PushError> {
         let CommitResult { commit, created_commit, is_pull_request, card, files: upload_files } = result;
         let paths: Vec<String> = upload_files.iter().map(|file| file.path.clone()).collect();
@@ -143,7 +143,7 @@ impl PushSession<'_> {
         let is_written = card.write_local(&self.footprint, &self.options).map_err(write_error)?;
         if !is_written {
             tracing::warn!(
-                "{} changed during the push and is left unchanged; the published card is at {url}",
+                "{} changed during the push and is left unchanged; the pushed card is at {url}",
                 files::CARD_FILE
             );
         } else if !is_pull_request {
@@ -153,7 +153,7 @@ impl PushSession<'_> {
             self.staging.save_merge_base(&base);
         }
         self.staging.clear();
-        tracing::info!("published {} at {commit}", self.hub.repo_id());
+        tracing::info!("pushed {} at {commit}", self.hub.repo_id());
         Ok(PushReport {
             repo: self.hub.repo_id().to_string(),
             url,

@@ -20,10 +20,10 @@ use crate::verification_error::VerificationError;
 #[non_exhaustive]
 pub enum PushError {
     /// No component of the footprint was measured or modelled.
-    #[error("nothing to publish: no component was measured or modelled; run `sootprint doctor` to see why")]
+    #[error("nothing to push: no component was measured or modelled; run `sootprint doctor` to see why")]
     NotMeasured,
     /// The run failed or has not finished, so its footprint does not describe a trained model.
-    #[error("refusing to publish a run with the outcome `{}`; finish a run first", status.as_str())]
+    #[error("refusing to push a run with the outcome `{}`; finish a run first", status.as_str())]
     UnsuccessfulRun {
         /// The outcome of the run.
         status: RunStatus,
@@ -31,8 +31,8 @@ pub enum PushError {
     /// The footprint cannot be written as JSON.
     #[error("cannot serialize the footprint")]
     FootprintSerialization(#[source] FootprintError),
-    /// This process is not the first of a distributed training; only rank 0 publishes.
-    #[error("rank {rank} does not publish; only rank 0 of a distributed training does")]
+    /// This process is not the first of a distributed training; only rank 0 pushes.
+    #[error("rank {rank} does not push; only rank 0 of a distributed training does")]
     NonZeroRank {
         /// The rank of this process.
         rank: u32,
@@ -55,7 +55,7 @@ pub enum PushError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file that would be published contains the token.
+    /// A file that would be pushed contains the token.
     #[error("{} contains the Hub token, so nothing was uploaded; remove it there and create a new token", path.display())]
     TokenInFile {
         /// The file.
@@ -120,9 +120,9 @@ pub enum PushError {
         /// The file.
         path: PathBuf,
     },
-    /// A file that would be published is a link out of the folder, or to a hidden file in it.
+    /// A file that would be pushed is a link out of the folder, or to a hidden file in it.
     #[error(
-        "refusing to publish {}, a symbolic link to {}, which is hidden or outside the folder; replace the link with a \
+        "refusing to push {}, a symbolic link to {}, which is hidden or outside the folder; replace the link with a \
          copy, or remove it",
         path.display(),
         target.display()
@@ -338,9 +338,9 @@ pub enum PushError {
         #[source]
         problem: VerificationError,
     },
-    /// The model is published, and the card in the folder could not be written.
+    /// The model was pushed, and the card in the folder could not be written.
     #[error(
-        "the model is published at {url}, but the card in the folder could not be written (download it from there)"
+        "the model was pushed to {url}, but the card in the folder could not be written (download it from there)"
     )]
     LocalCardNotWritten {
         /// The page of the model.

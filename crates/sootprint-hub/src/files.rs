@@ -1,4 +1,4 @@
-//! Selects the files of a folder that are published.
+//! Selects the files of a folder that are pushed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ const COMPANION_FILES: [&str; 5] = [
 /// The files of a folder, classified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SelectedFiles {
-    /// Files that are published unchanged, sorted by name: at least one file of weights, and the files that belong to it.
+    /// Files that are pushed unchanged, sorted by name: at least one file of weights, and the files that belong to it.
     pub(crate) files: Vec<LocalFile>,
     /// The card, if the folder contains one.
     pub(crate) card: Option<PathBuf>,
@@ -36,7 +36,7 @@ pub(crate) struct SelectedFiles {
     pub(crate) skipped_files: Vec<String>,
 }
 
-/// A file that is published unchanged.
+/// A file that is pushed unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LocalFile {
     /// Its path in the folder and in the repository, separated by `/`.
@@ -58,7 +58,7 @@ pub(crate) struct SelectOptions<'a> {
 ///
 /// # Errors
 /// [`PushError::NoWeights`] and [`PushError::EmptyWeights`], [`PushError::UnsafeSymlink`] if a file that would be
-/// published is a link out of the folder, [`PushError::UnreadableFile`] if a file or folder cannot be read.
+/// pushed is a link out of the folder, [`PushError::UnreadableFile`] if a file or folder cannot be read.
 pub(crate) fn select_files(dir: &Path, options: &SelectOptions<'_>) -> Result<SelectedFiles, PushError> {
     let unreadable = |source| PushError::UnreadableFile { path: dir.to_owned(), source };
     let root = dir.canonicalize().map_err(unreadable)?;

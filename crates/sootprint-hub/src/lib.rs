@@ -1,7 +1,7 @@
 //! Pushes a trained model to the Hugging Face Hub: weights, model card and footprint in one commit.
 //!
 //! # Limits
-//! - Without patterns, only these files of the folder are published, and no subfolders: `*.safetensors` and their
+//! - Without patterns, only these files of the folder are pushed, and no subfolders: `*.safetensors` and their
 //!   `*.safetensors.index.json`, `*.bpk`, `config.json`, `tokenizer.json`, `tokenizer_config.json`,
 //!   `generation_config.json`, `special_tokens_map.json`, `README.md` and `footprint.json`, and the card's
 //!   `sootprint.png` with [`ModelUpload::include_plot`]. [`PushReport::skipped_files`] lists the others.

@@ -41,7 +41,7 @@ pub(crate) const DEFAULT_BRANCH: &str = "main";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-#[must_use = "nothing is published before `push` is called"]
+#[must_use = "nothing is sent before `push` is called"]
 pub struct ModelUpload {
     pub(crate) footprint: Footprint,
     pub(crate) dir: PathBuf,
@@ -112,7 +112,7 @@ impl ModelUpload {
         self
     }
 
-    /// Whether the card shows a plot of the run's power, published next to it as `sootprint.png`.
+    /// Whether the card shows a plot of the run's power, pushed next to it as `sootprint.png`.
     ///
     /// Needs the feature `plot` and a footprint with a power trace; without either, the card has no plot.
     pub fn include_plot(mut self, is_included: bool) -> Self {

@@ -47,8 +47,8 @@ impl ModelUpload {
     /// merged again and the commit is repeated on the new head, up to five attempts. If the response to a commit is
     /// lost, the commit is looked up by its id, so it is never made twice. Finally each file of the commit is verified.
     ///
-    /// The published text is also written to the card in the folder; the next push merges it with the Hub's card (a
-    /// three-way merge). The published `footprint.json` names GPUs `gpu0`, `gpu1` and so on instead of their UUIDs.
+    /// The pushed text is also written to the card in the folder; the next push merges it with the Hub's card (a
+    /// three-way merge). The pushed `footprint.json` names GPUs `gpu0`, `gpu1` and so on instead of their UUIDs.
     ///
     /// A push that fails is [`staged`](crate::staged_push()): pushing again sends what is missing.
     ///

@@ -16,7 +16,7 @@ pub struct PushReport {
     pub url: String,
     /// The files of the folder that the commit contains, whether this push sent them or an earlier one.
     pub files: Vec<UploadedFile>,
-    /// Sorted names of the files in the folder that were not selected for publication.
+    /// Sorted names of the files in the folder that were not selected.
     pub skipped_files: Vec<String>,
     /// Whether a minimal card was created because neither the folder nor the Hub had one.
     pub card_created: bool,
@@ -58,6 +58,6 @@ pub struct PushPlan {
     pub title: String,
     /// Sorted paths in the repository. Files that the Hub already has are listed too, although they would not be sent.
     pub files: Vec<String>,
-    /// Sorted names of the files in the folder that would not be published.
+    /// Sorted names of the files in the folder that would not be pushed.
     pub skipped_files: Vec<String>,
 }

@@ -9,7 +9,7 @@ use crate::error::PushError;
 /// Replaces a note that contains a path.
 const REDACTED_NOTE: &str = "note removed: it contains a path of the machine";
 
-/// The footprint that is published: GPUs are named `gpu0`, `gpu1` and so on, and all UUIDs and paths are removed.
+/// The footprint that is pushed: GPUs are named `gpu0`, `gpu1` and so on, and all UUIDs and paths are removed.
 ///
 /// # Errors
 /// [`PushError::NotMeasured`] and [`PushError::UnsuccessfulRun`] if the footprint does not describe a trained model.
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn published_json_contains_no_uuid() {
+    fn pushed_json_contains_no_uuid() {
         let json = redact_for_publication(&test_footprint::sample_footprint()).unwrap().to_json().unwrap();
         for part in ["5c1bd4f2", "0e6b7a2f9d31", "e2a90c77", "11111111", "GPU-"] {
             assert!(!json.contains(part), "{part} in {json}");

@@ -1,6 +1,6 @@
 //! State that is kept between pushes, in `sootprint/publication` of the run's folder.
 //!
-//! None of these files is ever published: see [`crate::file_matcher`]. If the folder is not writable, a warning is
+//! None of these files is ever pushed: see [`crate::file_matcher`]. If the folder is not writable, a warning is
 //! logged and the push continues; the three-way merge and the search for a commit with a lost response are then not
 //! available.
 

@@ -94,7 +94,7 @@ mod tests {
             GpuUsers { own: false, foreign: false }
         );
         assert_eq!(GpuUsers::from_process_ids(&unknown, proc.path()), GpuUsers { own: false, foreign: true });
-        let with_us = [std::process::id(), unknown[0]];
-        assert_eq!(GpuUsers::from_process_ids(&with_us, proc.path()), GpuUsers { own: true, foreign: true });
+        let with_own = [std::process::id(), unknown[0]];
+        assert_eq!(GpuUsers::from_process_ids(&with_own, proc.path()), GpuUsers { own: true, foreign: true });
     }
 }

@@ -86,7 +86,7 @@ impl JobLimits {
     }
 }
 
-/// The CPUs that each kind of limit allows and the source of their busy time: a CPU list, a quota, Slurm's booking.
+/// The CPUs that each kind of limit allows and the source of their busy time: a CPU list, a quota, Slurm's allocation.
 fn cpu_limits(
     proc: &Path,
     cgroups: &Cgroups,
@@ -109,11 +109,11 @@ fn cpu_limits(
         (quota.cpus, quota.usage_file.map_or(CpuTimeSource::WholeMachine, CpuTimeSource::Cgroup))
     });
     // Slurm may count cores where the kernel counts threads. If Slurm confines the job, the kernel's count is used.
-    let booked = slurm.and_then(|given| given.cpus).filter(|_| !is_confined_by_slurm);
+    let allocated_cpus = slurm.and_then(|given| given.cpus).filter(|_| !is_confined_by_slurm);
     [
         Some((listed.len() as f64, CpuTimeSource::CpuList(listed))),
         quota,
-        booked.map(|count| (count, CpuTimeSource::WholeMachine)),
+        allocated_cpus.map(|count| (count, CpuTimeSource::WholeMachine)),
     ]
 }
 

@@ -86,7 +86,7 @@ impl Run {
         self.handle.clone()
     }
 
-    /// The rank of this process, from 0. Only rank 0 publishes; its footprint includes all ranks.
+    /// The rank of this process, from 0. Only rank 0 pushes to the Hub; its footprint includes all ranks.
     #[must_use]
     pub const fn rank(&self) -> u32 {
         self.rank

@@ -1,7 +1,7 @@
 //! The `tracing` spans of a run. This test has its own process: `tracing` caches per callsite, for all threads, whether a
 //! subscriber is interested, so it would race with tests without a subscriber.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -1,6 +1,6 @@
 //! Runs the example program and checks its output, footprint and card.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use std::fs;
 use std::process::Command;

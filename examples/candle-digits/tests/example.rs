@@ -1,6 +1,6 @@
 //! Runs the example program with an untrained base model of the same layers as the one from `burn-digits`.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Two ranks that train together without a launcher.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

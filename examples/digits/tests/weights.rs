@@ -1,6 +1,6 @@
 //! Weights that Burn saves and Candle loads.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use burn::tensor::Distribution;
 use candle_core::DType;

@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::float_cmp,
-    reason = "tests stop at the first surprise and compare whole numbers"
+    reason = "test helpers may panic and compare whole numbers"
 )]
 
 mod boundaries;

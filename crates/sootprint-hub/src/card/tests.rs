@@ -26,8 +26,8 @@ fn merge_with_base(
     let name = "me/digits".parse().unwrap();
     let remote = remote.map(|text| text.as_bytes().to_vec());
     let (base, new_card) = (base.map(str::to_owned), CardTemplate::default());
-    let sides = MergeInputs { local, remote, base, new_card };
-    let card = MergedCard::from_inputs(sides, &name, &footprint, &options);
+    let inputs = MergeInputs { local, remote, base, new_card };
+    let card = MergedCard::from_inputs(inputs, &name, &footprint, &options);
     (dir, card)
 }
 
@@ -35,7 +35,7 @@ fn with_footprint(text: &str) -> String {
     CardWriter::new(&test_footprint::sample_footprint()).apply(text).unwrap().0
 }
 
-/// Writes the card, and checks that the folder contains the published text.
+/// Writes the card, and checks that the folder contains the pushed text.
 fn write_and_read(dir: &Path, card: &MergedCard) -> String {
     assert!(card.write_local(&test_footprint::sample_footprint(), &CardOptions::default()).unwrap());
     let text = fs::read_to_string(dir.join(CARD_FILE)).unwrap();

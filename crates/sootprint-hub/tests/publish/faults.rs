@@ -223,7 +223,7 @@ fn check_case(case: &FaultCase) {
     fixture.hub.clear_faults();
 
     let message = match &result {
-        Ok(_) => "published".to_owned(),
+        Ok(_) => "pushed".to_owned(),
         Err(error) => error_chain(error),
     };
     let name = result.as_ref().err().map(|error| format!("{error:?}"));

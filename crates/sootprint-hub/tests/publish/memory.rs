@@ -22,7 +22,7 @@ use crate::fixture::sample_footprint;
 
 const TEST_NAME: &str = "memory::two_gib_push_under_300_mb";
 
-/// The role of this process: Hub, publisher, or, if unset, the parent of both.
+/// The role of this process: `hub`, `client`, or, if unset, the parent of both.
 const ROLE_VARIABLE: &str = "SOOTPRINT_HUB_TEST_ROLE";
 const DIR_VARIABLE: &str = "SOOTPRINT_HUB_TEST_FOLDER";
 const ENDPOINT_VARIABLE: &str = "SOOTPRINT_HUB_TEST_ENDPOINT";
@@ -48,10 +48,10 @@ fn run_measurement() {
     let mut lines = BufReader::new(hub.stdout.take().unwrap()).lines().map(Result::unwrap);
     let endpoint = lines.find_map(|line| line.strip_prefix("endpoint ").map(str::to_owned)).unwrap();
     let begin = Instant::now();
-    let mut publisher = spawn_process("publisher", folder.path(), &endpoint);
+    let mut client = spawn_process("client", folder.path(), &endpoint);
     let mut output = String::new();
-    publisher.stdout.take().unwrap().read_to_string(&mut output).unwrap();
-    let status = publisher.wait().unwrap();
+    client.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    let status = client.wait().unwrap();
     drop(hub.stdin.take());
     hub.wait().unwrap();
     assert!(status.success(), "{output}");

@@ -8,7 +8,7 @@ use sootprint_hub::{ConflictPolicy, PushError, staged_push};
 use crate::fixture::{CARD, PushFixture, REPO, footprint_with_emissions, sample_footprint, strip_generated};
 use crate::isolated;
 
-/// A published card with several paragraphs, so that edits can be apart.
+/// A pushed card with several paragraphs, so that edits can be apart.
 fn pushed_fixture() -> PushFixture {
     let fixture = PushFixture::with_small_weights();
     fs::write(fixture.card_path(), format!("{CARD}\r\nOne.\r\n\r\nTwo.\r\n\r\nThree.\r\n")).unwrap();

@@ -48,7 +48,7 @@ fn fault_sequences_never_commit_twice() {
         });
         let [pushed_immediately, staged, unknown] = outcomes;
         println!(
-            "| {SEQUENCE_COUNT} sequences of faults: {pushed_immediately} published immediately, {staged} staged and then published, \
+            "| {SEQUENCE_COUNT} sequences of faults: {pushed_immediately} pushed immediately, {staged} staged and then pushed, \
                  {unknown} staged after the commit was made |"
         );
         assert!(
@@ -58,7 +58,7 @@ fn fault_sequences_never_commit_twice() {
     });
 }
 
-/// Returns 0 if published immediately, 1 if staged without a commit, 2 if staged with one.
+/// Returns 0 if pushed immediately, 1 if staged without a commit, 2 if staged with one.
 fn run_sequence(hub: &FakeHub, seed: u64) -> usize {
     let mut random = SplitMix64(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let repo = format!("me/sequence-{seed}");

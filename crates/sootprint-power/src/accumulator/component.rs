@@ -30,7 +30,7 @@ pub struct ComponentTotal {
     /// The lower bound from the readings alone, without unmeasured time.
     #[serde(rename = "lo")]
     pub low: Energy,
-    /// The upper bound, likewise without unmeasured time.
+    /// The upper bound from the readings alone, without unmeasured time.
     #[serde(rename = "hi")]
     pub high: Energy,
     /// Seconds covered by readings.

@@ -11,9 +11,9 @@ use super::{CpuTimeSource, JobLimits};
 /// Identifies a part of a host. It is only compared and never displayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostShareId {
-    /// The CPUs: `all`, a list of them, a control group, or a booked number.
+    /// The CPUs: `all`, a list of them, a control group, or the allocated number.
     pub cpus: String,
-    /// The memory: `all`, a control group, or a booked amount.
+    /// The memory: `all`, a control group, or the allocated amount.
     pub memory: String,
 }
 

@@ -127,12 +127,12 @@ fn slurm_cores_do_not_override_threads() {
     let variables = [&SLURM[..], &[("SLURM_CPUS_ON_NODE", "4"), ("SLURM_MEM_PER_NODE", "32768")]].concat();
     let limits = slurm_node().job_limits(&variables);
     assert_eq!(limits.cpus, 8.0);
-    assert_eq!(limits.memory_bytes, 32 << 30, "the booking is below the group's limit");
+    assert_eq!(limits.memory_bytes, 32 << 30, "the allocation is below the group's limit");
 }
 
-/// As with `task/none`: nothing confines the job, only its booking is known.
+/// As with `task/none`: the job is not confined, and only its allocation limits it.
 #[test]
-fn unconfined_job_uses_slurm_booking() {
+fn unconfined_job_uses_slurm_allocation() {
     let variables =
         [&SLURM[..], &[("SLURM_JOB_CPUS_PER_NODE", "16(x2)"), ("SLURM_MEM_PER_CPU", "2048")]].concat();
     let machine = HostFixture::new(64, 512).with_file("proc/self/status", "Cpus_allowed_list:\t7\n");

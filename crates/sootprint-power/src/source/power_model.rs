@@ -1,7 +1,7 @@
 //! A model of CPU and memory, for machines on which they cannot be measured.
 //!
 //! energy = share × watts × (idle + (1 − idle) × busy) × time for the CPUs of the job, and a constant power per GiB
-//! for its memory. Both have wide bounds, because the model does not know the individual chip.
+//! for its memory. Both have wide bounds, because individual chips differ.
 //!
 //! The busy time is the kernel's counter since boot. The modelled energy is a linear function of two values that
 //! only grow, time and busy ticks, so it is a counter as well: reading it more often does not change the result.

@@ -137,8 +137,8 @@ fn thinned_power_keeps_total_energy() {
     let power = builder.footprint(RunStatus::Running).power;
     assert!((200..=MAX_POWER_POINTS).contains(&power.len()), "{} points", power.len());
     assert!(is_close(power.last().unwrap().0, 600_060.0), "the last point is kept");
-    let mut then = 0.0;
-    let sum: f64 = power.iter().map(|(at, watts)| watts * (at - std::mem::replace(&mut then, *at))).sum();
+    let mut previous = 0.0;
+    let sum: f64 = power.iter().map(|(at, watts)| watts * (at - std::mem::replace(&mut previous, *at))).sum();
     assert!(is_close(sum, joules), "{sum} J of {joules} J");
 }
 

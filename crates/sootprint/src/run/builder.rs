@@ -116,7 +116,7 @@ impl RunBuilder {
     /// Looks up the cloud region from the instance metadata service if no location was configured. The region also
     /// determines the PUE.
     ///
-    /// No lookup happens unless this is called, with `sootprint_live::CloudMetadata` for example; the command calls it.
+    /// No lookup happens unless this is called, as `sootprint run` does with `sootprint_live::InstanceMetadataClient`.
     /// `SOOTPRINT_METADATA=off`, or `metadata = false` in a `sootprint.toml`, disables the lookup.
     pub fn cloud_metadata(mut self, metadata: Arc<dyn CloudMetadata>) -> Self {
         self.cloud_metadata = Some(metadata);

@@ -14,6 +14,6 @@ pub trait FinishHook: fmt::Debug + Send + Sync {
     /// or is disabled. It cannot fail a training: implementations log their errors through `tracing`.
     ///
     /// Inside `sootprint run` the footprint covers the training only, and is written to the folder unless the command
-    /// records there. The command itself publishes the footprint of the whole command.
+    /// records there. The command itself pushes the footprint of the whole command.
     fn on_finish(&self, footprint: &Footprint, dir: &Path);
 }

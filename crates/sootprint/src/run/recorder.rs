@@ -29,7 +29,8 @@ pub(crate) struct RecorderOptions {
     pub(crate) fail_if_busy: bool,
 }
 
-/// How a note about lost ledger lines starts. Only the process that lost them knows of it, not the ledger.
+/// How a note about lost ledger lines starts. The ledger does not record the loss, so only the process that lost the
+/// lines can note it.
 pub(crate) const LEDGER_LOSS_NOTE: &str = "ledger incomplete: ";
 
 /// Records a run: its ledger, and the footprint so far.
@@ -66,7 +67,7 @@ pub(crate) struct RunRecorder {
 enum RecorderState {
     New,
     Recording,
-    /// The final sample is taken; the closing lines follow.
+    /// The final sample is taken; the last lines follow.
     Finalizing,
     Closed,
 }

@@ -243,7 +243,7 @@ fn unwritable_dir_still_measures_run() {
     let (run, clock) = scripted_run(&file);
     clock.advance(Duration::from_secs(1));
     let footprint = run.finish();
-    assert!(approx_eq(footprint.energy.total.joules(), 400.0), "measured all the same");
+    assert!(approx_eq(footprint.energy.total.joules(), 400.0), "the run is still measured");
     // Notes may be published and contain no path.
     let expected = "cannot use the run's folder for the run's ledger: ";
     assert!(footprint.notes.iter().any(|note| note.starts_with(expected)), "{:?}", footprint.notes);

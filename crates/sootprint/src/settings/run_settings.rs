@@ -134,8 +134,8 @@ impl RunSettings {
 
 /// The intensity of the first layer that sets a series, an intensity or a place. Within a layer, a series takes
 /// precedence, and the intensity or the place applies to the hours that it does not cover; then the intensity; then the
-/// place. A place in an argument therefore overrides an intensity in the environment, since the caller wants the figure
-/// of that place. If no layer sets any of them, the location is guessed from the time zone.
+/// place. A place in an argument therefore overrides an intensity in the environment. If no layer sets any
+/// of them, the location is guessed from the time zone.
 fn resolve_grid(
     layers: &[SettingsLayer],
     time_zone: Option<&str>,

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// nvml = "/usr/lib/libnvidia-ml.so.1"
 /// baseline = 5             # seconds at rest that are measured before a run
 /// metadata = false         # never query the cloud's metadata service
-/// repository = "me/digits" # default repository; does not publish anything by itself
+/// repository = "me/digits" # default repository of a push; does not start one
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsFile {

@@ -1,4 +1,4 @@
-//! Defaults for publishing and for live providers.
+//! Defaults for pushes to the Hub and for live providers.
 
 use sootprint_core::RepoId;
 
@@ -6,13 +6,13 @@ use super::error::SettingError;
 use super::layer::SettingsLayer;
 use super::process_env::ProcessEnv;
 
-/// Defaults that are independent of a run, for programs that publish or query a provider. An environment variable
+/// Defaults that are independent of a run, for programs that push or query a provider. An environment variable
 /// takes precedence over the settings files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserDefaults {
-    /// The repository to publish to if none is named: `SOOTPRINT_REPOSITORY`, or the key `repository`. It does not
-    /// publish anything by itself.
+    /// The repository to push to if none is named: `SOOTPRINT_REPOSITORY`, or the key `repository`. Setting it does not
+    /// start a push.
     pub repository: Option<RepoId>,
     /// The live provider of hourly intensities: `SOOTPRINT_LIVE`, or the key `provider`.
     pub provider: Option<String>,

@@ -3,12 +3,7 @@
 //! The test binary starts itself as the training process; see [`train`].
 
 #![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test stops at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "test helpers may panic")]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -121,18 +116,18 @@ fn sigkill_loses_at_most_two_seconds() {
                     let mut training = SpawnedTraining::new("never");
                     let started = wait_for_ledger(training.dir.path());
                     thread::sleep(moment);
-                    let lived = started.elapsed().as_secs_f64();
+                    let elapsed_seconds = started.elapsed().as_secs_f64();
                     training.child.kill().unwrap();
-                    (lived, training.footprint())
+                    (elapsed_seconds, training.footprint())
                 })
             })
             .collect();
         for kill in kills {
-            let (lived, footprint) = kill.join().unwrap();
+            let (elapsed_seconds, footprint) = kill.join().unwrap();
             assert_eq!(footprint.run.outcome, RunStatus::Killed);
             let joules = footprint.energy.total.joules();
-            let lost = lived - joules / WATTS;
-            assert!(lost <= MAX_LOSS_SECONDS, "{lost} s lost of {lived} s");
+            let lost = elapsed_seconds - joules / WATTS;
+            assert!(lost <= MAX_LOSS_SECONDS, "{lost} s lost of {elapsed_seconds} s");
             // The upper limit is the run's own duration, which includes the time before the ledger was seen.
             assert!(joules <= WATTS * (footprint.run.duration_s + 1e-6), "{joules} J in {footprint:?}");
             max_loss = max_loss.max(lost);
@@ -163,12 +158,13 @@ fn each_ending_has_its_outcome() {
                 training.signal(signal);
             }
             let footprint = training.footprint();
-            let lived = started.elapsed().as_secs_f64();
+            let elapsed_seconds = started.elapsed().as_secs_f64();
             let what = format!("{ends} {signal:?}");
             assert_eq!(footprint.run.outcome, outcome, "{what}");
             let joules = footprint.energy.total.joules();
             assert!(
-                joules >= WATTS * (1.05 - MAX_LOSS_SECONDS) && lived - joules / WATTS <= MAX_LOSS_SECONDS,
+                joules >= WATTS * (1.05 - MAX_LOSS_SECONDS)
+                    && elapsed_seconds - joules / WATTS <= MAX_LOSS_SECONDS,
                 "{what}: {joules} J"
             );
             if outcome == RunStatus::Panicked {
@@ -194,7 +190,7 @@ fn resumed_training_is_one_run() {
     assert!(output_text.contains("Busy"), "{output_text}");
 
     thread::sleep(Duration::from_millis(1_500));
-    let lived = started.elapsed().as_secs_f64();
+    let elapsed_seconds = started.elapsed().as_secs_f64();
     training.child.kill().unwrap();
     let killed = training.footprint();
     thread::sleep(Duration::from_millis(1_200));
@@ -205,7 +201,7 @@ fn resumed_training_is_one_run() {
     let used = footprint.energy.total.joules() - killed.energy.total.joules();
     // Three epochs of 0.35 s; the time between the attempts is not counted.
     assert!((WATTS..WATTS * 2.0).contains(&used), "{used} J");
-    assert!(lived - killed.energy.total.joules() / WATTS <= MAX_LOSS_SECONDS);
+    assert!(elapsed_seconds - killed.energy.total.joules() / WATTS <= MAX_LOSS_SECONDS);
     let again = footprint.notes.iter().any(|note| note.contains("trained in more than one attempt"));
     assert!(again, "{:?}", footprint.notes);
     assert_eq!(Footprint::read(&resumed.dir.path().join(Footprint::FILE_NAME)).unwrap(), footprint);

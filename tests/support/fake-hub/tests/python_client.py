@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hugging Face's own Python client against the loopback Hub, and sootprint's publisher on the same Hub.
+"""Hugging Face's own Python client against the fake Hub, and sootprint's publisher on the same Hub.
 
 Creates, uploads, reads, edits a card's metadata, opens a pull request, runs into a conflict. Then sootprint publishes
 a run, the client reads it and edits its card, and sootprint publishes again without losing the edit.
@@ -44,7 +44,7 @@ def main():
         hub.stdin.close()
         hub.wait(timeout=30)
         shutil.rmtree(folder)
-    print(f"huggingface_hub {VERSION} and sootprint on the loopback Hub: {made} checks passed")
+    print(f"huggingface_hub {VERSION} and sootprint on the fake Hub: {made} checks passed")
     if made < 35:
         sys.exit("too little was checked")
 
@@ -143,7 +143,7 @@ def check_publisher(folder):
 
     run = ["run", "--pre-training", "--place", "France", "--out", "run", "--push", repo, "--", "sh", "train.sh"]
     said = sootprint(*run, weights=WEIGHTS)
-    checks.equal("published at" in said, True, said)
+    checks.equal("pushed to" in said, True, said)
     checks.equal(len(api.list_repo_commits(repo)), 2, "one commit of ours")
     checks.equal(Path(hf_hub_download(repo, "model.safetensors")).read_bytes() == WEIGHTS, True, "its weights")
     card = ModelCard.load(repo)
@@ -154,7 +154,7 @@ def check_publisher(folder):
     metadata_update(repo, {"license": "mit"})
     (folder / "run" / "config.json").write_text("{}")
     said = sootprint("push", "run", repo)
-    checks.equal("published at" in said, True, said)
+    checks.equal("pushed to" in said, True, said)
     card = ModelCard.load(repo)
     checks.equal(card.data.license, "mit", "the edit of the client stays")
     checks.equal(card.data.co2_eq_emissions, emissions, "and the emissions with it")

@@ -280,9 +280,9 @@ mod tests {
         };
         assert_eq!(interval_at(BoundaryPrecision::Low, 1_000), LOW_PRECISION_INTERVAL);
         assert_eq!(interval_at(BoundaryPrecision::Low, 2_000), LOW_PRECISION_INTERVAL);
-        let often =
+        let intervals =
             [2_010, 2_020, 2_030].map(|moment| interval_at(BoundaryPrecision::Low, moment).as_micros());
-        assert_eq!(often, [33_333; 3]);
+        assert_eq!(intervals, [33_333; 3]);
         // Immediate queries are not boundaries.
         assert_eq!(interval_at(BoundaryPrecision::Immediate, 2_980), LOW_PRECISION_INTERVAL);
         assert_eq!(interval_at(BoundaryPrecision::Low, 3_000), LOW_PRECISION_INTERVAL);

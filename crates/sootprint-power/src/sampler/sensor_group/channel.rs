@@ -228,14 +228,14 @@ mod tests {
     fn power_read_interval_follows_cost() {
         let micros = Duration::from_micros;
         // 100 reads, at least 15 ms apart.
-        let often = [
+        let read_counts = [
             Some(BoundaryPrecision::Final),
             Some(BoundaryPrecision::High),
             Some(BoundaryPrecision::Low),
             None,
         ]
         .map(|precision| power_read_count(precision, micros(1), 100));
-        assert_eq!(often, [100; 4]);
+        assert_eq!(read_counts, [100; 4]);
         // A power read that costs 20 ms is repeated after 60, 400 and 1,000 ms; at 15 ms per read these are the
         // third, the 26th and the 66th.
         assert_eq!(power_read_count(Some(BoundaryPrecision::High), micros(20_000), 100), 33);

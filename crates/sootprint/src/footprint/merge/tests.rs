@@ -359,9 +359,9 @@ fn merged_footprint_matches_every_scenario() {
         assert!((merged.energy.low.joules() - 0.9 * total).abs() < 1e-6 * total, "{name}");
         assert!((merged.energy.high.joules() - 1.1 * total).abs() < 1e-6 * total, "{name}");
         // The power curve integrates to the same energy.
-        let mut then = 0.0;
+        let mut previous = 0.0;
         let curve: f64 =
-            merged.power.iter().map(|(at, watts)| watts * (at - std::mem::replace(&mut then, *at))).sum();
+            merged.power.iter().map(|(at, watts)| watts * (at - std::mem::replace(&mut previous, *at))).sum();
         assert!(
             (curve - total).abs() < 1e-6 * total,
             "{name}: the curve integrates to {curve} J, not {total} J"

@@ -10,7 +10,7 @@ use crate::settings::RunSettings;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct NestedRunConfig {
     pub(crate) label: RunLabel,
-    /// The electricity that the training's own program specifies; the enclosing run knows all other settings.
+    /// The electricity that the training's own program specifies; all other settings are those of the enclosing run.
     pub(crate) grid: Option<GridIntensity>,
     pub(crate) series: Option<IntensitySeries>,
     pub(crate) pue: Option<Pue>,

@@ -329,7 +329,7 @@ fn concurrent_nested_runs_are_noted() {
     assert_eq!(
         epoch_tuples(&second.finish()),
         [(1, 300.0, true), (2, 300.0, true)],
-        "it has its own epochs all the same"
+        "its own footprint has epochs"
     );
     first.handle().end_epoch(true);
     let _ = first.finish();

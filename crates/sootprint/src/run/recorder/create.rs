@@ -70,7 +70,7 @@ impl RunRecorder {
     /// does not specify are this run's.
     ///
     /// A nested training is summed up separately, from the same samples: its footprint, its budgets and what it
-    /// publishes cover its own time only, not what the command did before it or another training in the command.
+    /// pushes cover its own time only, not what the command did before it or another training in the command.
     #[cfg(unix)]
     pub(crate) fn nested_recorder(&self, run: String, config: &NestedRunConfig) -> Self {
         let parent = self.builder.header();
