@@ -21,9 +21,7 @@ fn report_selects_newest_named_or_all() {
     let output = sandbox.output(&["report", "out", "--all"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.contains(&first)
-            && text.contains(", pre-training")
-            && text.contains("training type not given")
+        text.contains(&first) && text.contains(", pre-training") && text.contains("training type not given")
     );
 
     let output = sandbox.output(&["report", "out", "--run", "another"]);

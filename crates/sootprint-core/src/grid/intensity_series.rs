@@ -264,10 +264,7 @@ mod tests {
                 vec![period(1_800, 1_800, 80.0)],
                 "period ends before it starts (1970-01-01T00:30:00Z to 1970-01-01T00:30:00Z)",
             ),
-            (
-                vec![period(0, 1_800, 80.0), period(1_799, 3_600, 90.0)],
-                "two rows for 1970-01-01T00:29:59Z",
-            ),
+            (vec![period(0, 1_800, 80.0), period(1_799, 3_600, 90.0)], "two rows for 1970-01-01T00:29:59Z"),
             (vec![period(0, 1_800, -1.0)], "invalid carbon intensity -1 g CO2e/kWh"),
             (vec![period(0, 1_800, 80_000.0)], "invalid carbon intensity 80000 g CO2e/kWh"),
             (vec![period(0, 1_800, f64::NAN)], "invalid carbon intensity NaN g CO2e/kWh"),
