@@ -278,7 +278,7 @@ extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
         let driver = driver()?;
         let (gpu, ids) = match device.slice_index() {
             Some(_) => driver.mig_slice(device).map(|(gpu, slice)| (gpu, &slice.processes))?,
-            None => driver.gpu(device).map(|(board, _)| (board, &board.processes))?,
+            None => driver.gpu(device).map(|(gpu, _)| (gpu, &gpu.processes))?,
         };
         let used_memory = if gpu.lacks_memory_info { VALUE_NOT_AVAILABLE } else { PROCESS_MEMORY };
         let info = |pid| NvmlProcessInfo {

@@ -1,4 +1,4 @@
-//! Authentication and authorization of requests.
+//! Authentication and authorisation of requests.
 //!
 //! Each handler takes one of these extractors. Repositories are only reachable through them, so every request
 //! is checked.
