@@ -1,6 +1,6 @@
-//! What a training pays for being measured: the calls that its own thread makes.
+//! Cost of the calls that run on the training thread.
 //!
-//! `cargo bench -p sootprint-benches --bench hooks`; `numbers` judges them.
+//! `cargo bench -p sootprint-benches --bench hooks`; the benchmark `numbers` checks the goals.
 
 use burn::data::dataloader::Progress;
 use burn::train::metric::{Metric as _, MetricMetadata};
@@ -13,7 +13,7 @@ fn main() {
     divan::main();
 }
 
-/// A run on this machine's hardware, as a training starts it.
+/// Runs `measure` within a run on this machine's hardware.
 fn measure_with_run(measure: impl FnOnce(&RunHandle)) {
     let Ok(dir) = tempfile::tempdir() else { return };
     let run = Run::pre_training(dir.path()).start();
@@ -21,7 +21,7 @@ fn measure_with_run(measure: impl FnOnce(&RunHandle)) {
     drop(run.finish());
 }
 
-/// The end of one epoch and the beginning of the next. The goal: at most 100 µs at the 99th percentile.
+/// The end of an epoch and the start of the next. Goal: at most 100 µs at the 99th percentile.
 #[divan::bench(sample_count = 1000, sample_size = 1)]
 fn epoch_boundary(bencher: Bencher<'_, '_>) {
     measure_with_run(|run| {
@@ -32,13 +32,13 @@ fn epoch_boundary(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// A phase within a step: its beginning and its end.
+/// A phase within a step: start and end.
 #[divan::bench(sample_count = 1000, sample_size = 1)]
 fn phase(bencher: Bencher<'_, '_>) {
     measure_with_run(|run| bencher.bench_local(|| run.phase("forward and backward").end()));
 }
 
-/// A step's samples and tokens.
+/// Counting the samples and tokens of a step.
 #[divan::bench]
 fn add_samples_and_tokens(bencher: Bencher<'_, '_>) {
     measure_with_run(|run| {
@@ -49,7 +49,7 @@ fn add_samples_and_tokens(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// A step of a loop without epochs that is held against a budget.
+/// A step of a loop without epochs, checked against a budget.
 #[divan::bench]
 fn window_step(bencher: Bencher<'_, '_>) {
     let Ok(dir) = tempfile::tempdir() else { return };
@@ -62,7 +62,7 @@ fn window_step(bencher: Bencher<'_, '_>) {
     drop(run.finish());
 }
 
-/// What the whole run will come to, after ten epochs of a hundred.
+/// The forecast of the whole run, after ten of a hundred epochs.
 #[divan::bench]
 fn forecast(bencher: Bencher<'_, '_>) {
     measure_with_run(|run| {
@@ -92,13 +92,13 @@ fn burn_metrics(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// One live reading.
+/// A live reading.
 #[divan::bench]
 fn live_usage(bencher: Bencher<'_, '_>) {
     measure_with_run(|run| bencher.bench_local(|| run.usage()));
 }
 
-/// A whole run without any training: start, finish and the files.
+/// A run without training: start, finish and writing the files.
 #[divan::bench(sample_count = 50, sample_size = 1)]
 fn start_and_finish() {
     measure_with_run(|_| ());

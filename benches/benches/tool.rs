@@ -1,7 +1,8 @@
-//! sootprint at work in a process of its own, as `peers/tools.py` has other tools do the same.
+//! Measures sootprint in its own process, as `peers/tools.py` does for other tools.
 //!
-//! `tool window SECONDS`, `tool edges COUNT`, `tool samples SECONDS`, `tool recover FOLDER`. The last line of the output
-//! is what was found, as JSON; a line `started` tells that measuring has begun. The run's folder is the working folder.
+//! `tool window SECONDS`, `tool edges COUNT`, `tool samples SECONDS`, `tool recover FOLDER`. The last line of
+//! the output is the result as JSON; a line `started` marks the start of the measurement. The run's folder is
+//! the working directory.
 
 #![expect(clippy::print_stdout, reason = "the line is the program's result")]
 
@@ -13,10 +14,10 @@ use sootprint::{Run, load_footprint};
 
 use sootprint_benches::{BenchError, system};
 
-/// The sampler's thread, as Linux keeps its name: 15 characters.
+/// The name of the sampler's thread in Linux: 15 characters.
 const SAMPLER_THREAD: &str = "sootprint-sampl";
 
-/// How often a counter is read when nothing else asks for it.
+/// How often a counter is read between boundaries.
 const READINGS_PER_SECOND: f64 = 5.0;
 
 fn main() -> Result<(), BenchError> {
@@ -27,7 +28,7 @@ fn main() -> Result<(), BenchError> {
         ["edges", count] => epoch_boundary_times(count.parse()?),
         ["samples", seconds] => sample_cost(Duration::from_secs_f64(seconds.parse()?))?,
         ["recover", folder] => recovered_energy(Path::new(folder))?,
-        _ => return Err(format!("there is no task {words:?}").into()),
+        _ => return Err(format!("unknown task {words:?}").into()),
     };
     println!("{found}");
     Ok(())
@@ -56,7 +57,7 @@ fn measure_window(length: Duration) -> Result<String, BenchError> {
     ))
 }
 
-/// The seconds that the training's thread spends between two epochs.
+/// The seconds that the training thread spends between two epochs.
 fn epoch_boundary_times(count: u32) -> String {
     let run = Run::pre_training(".").start();
     let mut epochs = run.epochs(0..=count);
@@ -74,7 +75,7 @@ fn epoch_boundary_times(count: u32) -> String {
     format!(r#"{{"edges_s": {times:?}}}"#)
 }
 
-/// What a sample costs is the sampler's processor time over the samples that it takes meanwhile.
+/// The cost of a sample: the sampler's CPU time divided by the number of samples.
 fn sample_cost(length: Duration) -> Result<String, BenchError> {
     let run = Run::pre_training(".").start();
     sleep(Duration::from_secs(1));
@@ -86,7 +87,7 @@ fn sample_cost(length: Duration) -> Result<String, BenchError> {
     Ok(format!(r#"{{"samples_s": [{}]}}"#, busy / samples))
 }
 
-/// What is left of a run in a folder.
+/// The energy recovered from a run's folder.
 fn recovered_energy(folder: &Path) -> Result<String, BenchError> {
     let footprint = load_footprint(folder, None)?;
     Ok(format!(r#"{{"joules": {}}}"#, footprint.energy.gpu.joules()))

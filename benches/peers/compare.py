@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Puts sootprint beside other tools on scripted boards whose true energy is known, and prints Markdown.
+"""Compares sootprint with other tools on scripted GPUs with known true energy, and prints Markdown.
 
     compare.py --library LIBNVIDIA_ML --sootprint TOOL --python PYTHON
 
-LIBNVIDIA_ML is the scripted library as cargo builds it, TOOL the benchmark `tool`, PYTHON an interpreter that has the
-tools of requirements.txt. `benches/run` gives all three.
+LIBNVIDIA_ML is the fake library built by cargo, TOOL the benchmark `tool`, PYTHON an interpreter with the tools of
+requirements.txt. `benches/run` sets all three.
 
-Each tool measures in a process of its own, on a copy of the library of its own, whose script has the same trace. The
-truth is the integral of the trace from the return of the tool's start to the call of its stop, as who trains in between
-sees it. It is reckoned here, independently of the library and of sootprint.
+Each tool measures in its own process, with its own copy of the library and the same power trace. The true energy is the
+integral of the trace from the return of the tool's start to the call of its stop, where a training would run. It is
+computed here, independently of the library and of sootprint.
 """
 
 import argparse
@@ -23,10 +23,10 @@ import sys
 import tempfile
 import time
 
-ROUND, STEP = 1.03, 0.7  # 100 W for 0.7 s, then 400 W for 0.33 s, again and again.
+ROUND, STEP = 1.03, 0.7  # 100 W for 0.7 s, then 400 W for 0.33 s, repeated.
 LOW, HIGH = 100.0, 400.0
-LEAD = 10.0  # The boards have a past when a tool meets them.
-EVENT = LEAD + 9.0  # After the slowest start, and before the end of the shortest window.
+LEAD = 10.0  # The script starts this long before the tool.
+EVENT = LEAD + 9.0  # After the slowest start and before the end of the shortest window.
 LETTERS = "abcd"
 TOOLS = {
     "sootprint": "sootprint",
@@ -36,35 +36,35 @@ TOOLS = {
     "carbontracker": "carbontracker",
 }
 
-# What is measured: title, window, boards (how much each draws, and its statements), CUDA_VISIBLE_DEVICES, boards that
-# count, up to which time of the script each does.
-# A board of today has a counter, tells the mean power of the last second, and on request that of the moment.
+# The cases: title, window, GPUs (multiple of the trace, and script statements), CUDA_VISIBLE_DEVICES, the GPUs that
+# count and the script time until which each counts.
+# A current GPU has a counter, and reports both the mean power of the last second and the instantaneous power.
 def counter(more: str = "", tick: str = "20ms") -> list[str]:
     return [f"counter {{i}} tick {tick}{more}", "average {i} 1s", "instant {i} yes"]
 
 
 CASES = [
-    ("two boards with a counter, tick of 20 ms, 10 s", 10, [(1, counter()), (2, counter())], None, {0: None, 1: None}),
+    ("two GPUs with a counter, tick of 20 ms, 10 s", 10, [(1, counter()), (2, counter())], None, {0: None, 1: None}),
     (
-        "two boards with a counter, tick of 100 ms, 10 s",
+        "two GPUs with a counter, tick of 100 ms, 10 s",
         10,
         [(1, counter(tick="100ms")), (2, counter(tick="100ms"))],
         None,
         {0: None, 1: None},
     ),
     (
-        "two boards with a counter, tick of 100 ms, each query takes 5 ms, 10 s",
+        "two GPUs with a counter, tick of 100 ms, each query takes 5 ms, 10 s",
         10,
         [(1, counter(tick="100ms") + ["slow {i} 5ms"]), (2, counter(tick="100ms") + ["slow {i} 5ms"])],
         None,
         {0: None, 1: None},
     ),
     ("a window of 0.15 s, tick of 100 ms", 0.15, [(1, counter(tick="100ms"))], None, {0: None}),
-    ("two boards without a counter, power of the moment, 10 s", 10, [(1, ["instant {i} yes"]), (2, ["instant {i} yes"])], None, {0: None, 1: None}),
-    ("two boards without a counter, power averaged over 1 s, 10 s", 10, [(1, ["average {i} 1s"]), (2, ["average {i} 1s"])], None, {0: None, 1: None}),
-    ("the second of two boards, by its UUID, 10 s", 10, [(1, counter()), (2, counter())], "GPU-bbbbbbbb-0000-0000-0000-000000000000", {1: None}),
-    ("no board is visible, 10 s", 10, [(1, counter()), (2, counter())], "", {}),
-    ("one of two boards is lost midway, 14 s", 14, [(1, counter() + [f"lost {{i}} {EVENT}s"]), (2, counter())], None, {0: EVENT, 1: None}),
+    ("two GPUs without a counter, instantaneous power, 10 s", 10, [(1, ["instant {i} yes"]), (2, ["instant {i} yes"])], None, {0: None, 1: None}),
+    ("two GPUs without a counter, power averaged over 1 s, 10 s", 10, [(1, ["average {i} 1s"]), (2, ["average {i} 1s"])], None, {0: None, 1: None}),
+    ("the second of two GPUs, by its UUID, 10 s", 10, [(1, counter()), (2, counter())], "GPU-bbbbbbbb-0000-0000-0000-000000000000", {1: None}),
+    ("no GPU is visible, 10 s", 10, [(1, counter()), (2, counter())], "", {}),
+    ("one of two GPUs is lost midway, 14 s", 14, [(1, counter() + [f"lost {{i}} {EVENT}s"]), (2, counter())], None, {0: EVENT, 1: None}),
     ("the counter restarts midway, 14 s", 14, [(1, counter(" start 5000J") + [f"reset {{i}} {EVENT}s"])], None, {0: None}),
 ]
 
@@ -74,14 +74,14 @@ def main() -> None:
     parser.add_argument("--library", type=pathlib.Path, required=True)
     parser.add_argument("--sootprint", type=pathlib.Path, required=True)
     parser.add_argument("--python", type=pathlib.Path, required=True)
-    parser.add_argument("--repeats", type=int, default=5, help="processes of each tool for what it costs")
+    parser.add_argument("--repeats", type=int, default=5, help="processes per tool for the cost")
     arguments = parser.parse_args()
-    # The tools work in folders of their own. An interpreter of a virtual environment is known by its path, links included.
+    # The tools run in other folders. Symbolic links are kept: the interpreter of a virtual environment needs its own path.
     for path in ("library", "sootprint", "python"):
         setattr(arguments, path, getattr(arguments, path).absolute())
     print("### Accuracy\n")
     print_accuracy(arguments)
-    print("\n### What is left after SIGKILL, 6 s into a run\n")
+    print("\n### After SIGKILL, 6 s into a run\n")
     print_killed(arguments)
     print("\n### Cost\n")
     print_cost(arguments)
@@ -93,14 +93,14 @@ def print_accuracy(arguments: argparse.Namespace) -> None:
     for case in CASES:
         workers = []
         for tool in TOOLS:
-            # One after the other, so that none starts while another one measures its own start.
+            # One after the other, so that no tool starts while another measures its start.
             workers.append(Worker(arguments, tool, ["window", str(case[1])], case))
             workers[-1].wait_for_start()
         row(case[0], *[worker.error() for worker in workers])
 
 
 def print_killed(arguments: argparse.Namespace) -> None:
-    row("tool", "what is left")
+    row("tool", "remaining")
     row("---", "---")
     for tool, title in TOOLS.items():
         worker = Worker(arguments, tool, ["window", "60"], CASES[0])
@@ -119,7 +119,7 @@ def print_cost(arguments: argparse.Namespace) -> None:
         tool: [Worker(arguments, tool, ["window", "5"], CASES[0]).found() for _ in range(arguments.repeats)]
         for tool in tools
     }
-    edges = {tool: Worker(arguments, tool, ["edges", "400"], CASES[0]).found() for tool in tools}
+    boundaries = {tool: Worker(arguments, tool, ["edges", "400"], CASES[0]).found() for tool in tools}
     count = {tool: "10" if tool == "sootprint" else "50" for tool in tools}
     samples = {tool: Worker(arguments, tool, ["samples", count[tool]], CASES[0]).found() for tool in tools}
 
@@ -148,9 +148,9 @@ def print_cost(arguments: argparse.Namespace) -> None:
     row(*["---"] * (1 + len(tools)))
     row("start, import included", *map(start, tools))
     row("finish", *map(median("stop_s", 1e3, "ms"), tools))
-    row("end of an epoch and beginning of the next: p50, p99", *map(both(edges, "edges_s"), tools))
+    row("epoch boundary: p50, p99", *map(both(boundaries, "edges_s"), tools))
     row("one sample: p50, p99", *map(both(samples, "samples_s"), tools))
-    row("processor time while nothing happens, of one core", *map(median("busy", 100, "%"), tools))
+    row("CPU time while idle, of one core", *map(median("busy", 100, "%"), tools))
     row("memory added to the process, at its peak", *map(median("memory", 1e-6, "MB"), tools))
 
 
@@ -159,23 +159,23 @@ def micro(seconds: float) -> str:
 
 
 def short(value: float) -> str:
-    """Three digits, and no power of ten."""
+    """Three significant digits, without an exponent."""
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
 class Worker:
-    """A tool at work in a process and a folder of its own."""
+    """A tool that runs in its own process and folder."""
 
     def __init__(self, arguments: argparse.Namespace, tool: str, task: list[str], case: tuple):
-        _, _, self.boards, visible, self.counted = case
+        _, _, self.gpus, visible, self.counted = case
         self.tool = tool
         self.folder = tempfile.TemporaryDirectory()
         self.zero = time.time() - LEAD
         machine = pathlib.Path(self.folder.name, "machine")
         machine.mkdir()
         shutil.copy(arguments.library, machine / "libnvidia-ml.so.1")
-        (machine / "script.nvml").write_text(script(self.boards, self.zero))
-        # CodeCarbon looks for NVIDIA's boards only where there is a program of this name.
+        (machine / "script.nvml").write_text(script(self.gpus, self.zero))
+        # CodeCarbon only looks for NVIDIA GPUs if a program with this name exists.
         (machine / "nvidia-smi").write_text("#!/bin/sh\n")
         (machine / "nvidia-smi").chmod(0o755)
         self.work = pathlib.Path(self.folder.name, "work")
@@ -201,7 +201,7 @@ class Worker:
         self.failure = None
 
     def wait_for_start(self) -> None:
-        """Until it measures, or has failed, which `found` then tells."""
+        """Waits until it measures or has failed; `found` then returns the failure."""
         for line in self.process.stdout:
             if line.strip() == "started":
                 return
@@ -210,7 +210,7 @@ class Worker:
                 return
 
     def found(self) -> dict:
-        """What the tool says last. Processes that it leaves behind hold its output open, and are ended here."""
+        """The tool's result. Ends the processes that it has left running, because they keep its output open."""
         if self.failure:
             self.end()
             return self.failure
@@ -230,10 +230,10 @@ class Worker:
 
     def truth(self, began: float, ended: float) -> float:
         total = 0.0
-        for board, until in self.counted.items():
+        for gpu, until in self.counted.items():
             begin, end = began - self.zero, ended - self.zero
             end = end if until is None else min(end, until)
-            total += self.boards[board][0] * (energy_until(end) - energy_until(begin))
+            total += self.gpus[gpu][0] * (energy_until(end) - energy_until(begin))
         return total
 
     def error(self) -> str:
@@ -255,13 +255,13 @@ class Worker:
         rows = [path.name for path in files if path.suffix == ".csv" and len(path.read_text().splitlines()) > 1]
         if rows:
             return f"rows in {', '.join(sorted(rows))}"
-        told = ", ".join(sorted(f"`{path.suffix or path.name}`" for path in files)) or "no file"
-        return f"no energy ({told})"
+        names = ", ".join(sorted(f"`{path.suffix or path.name}`" for path in files)) or "no file"
+        return f"no energy ({names})"
 
 
-def script(boards: list, zero: float) -> str:
+def script(gpus: list, zero: float) -> str:
     lines = [f"clock since {zero:.6f}s"]
-    for index, (times, statements) in enumerate(boards):
+    for index, (times, statements) in enumerate(gpus):
         uuid = f"GPU-{LETTERS[index] * 8}-0000-0000-0000-000000000000"
         lines.append(f'board {index} uuid {uuid} pci 0000:{7 + index:02x}:00.0 name "NVIDIA H200" limit {700 * times}W')
         lines.append(f"power {index} 0s {LOW * times:.0f}W")
@@ -272,7 +272,7 @@ def script(boards: list, zero: float) -> str:
 
 
 def energy_until(at: float) -> float:
-    """Joules of a board that draws the trace once, from the script's zero on."""
+    """Joules of a GPU that draws the trace once, from the script's zero on."""
     rounds, rest = divmod(at, ROUND)
     whole = LOW * STEP + HIGH * (ROUND - STEP)
     return rounds * whole + LOW * min(rest, STEP) + HIGH * max(rest - STEP, 0.0)

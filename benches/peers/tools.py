@@ -1,8 +1,8 @@
-"""One other tool at work in a process of its own: `tools.py TOOL TASK NUMBER`.
+"""Measures with another tool in its own process: `tools.py TOOL TASK NUMBER`.
 
-Tasks: `window SECONDS` measures that long; `edges COUNT` ends and begins so many epochs; `samples COUNT` takes so many
-samples. The last line of the output is what was found, as JSON; a line `started` tells that measuring has begun. Files
-go into the working folder. What a tool prints otherwise is its own affair.
+Tasks: `window SECONDS` measures for that time; `edges COUNT` ends and starts that number of epochs; `samples COUNT`
+takes that number of samples. The last line of the output is the result as JSON; a line `started` marks the start of the
+measurement. Files go into the working directory. Other output of the tool is ignored.
 """
 
 import json
@@ -16,7 +16,7 @@ JOULES_PER_KWH = 3.6e6
 
 
 class CodeCarbon:
-    """Its default, a measurement every 15 s, or another number of seconds."""
+    """Measures every 15 s, its default, or at another interval in seconds."""
 
     def __init__(self, every: int = 15):
         from codecarbon import OfflineEmissionsTracker
@@ -42,7 +42,7 @@ class CodeCarbon:
 
 
 class Zeus:
-    """Without synchronising a framework: there is none in this process."""
+    """Does not synchronise with a framework, because this process has none."""
 
     def __init__(self):
         from zeus.monitor import ZeusMonitor
@@ -68,7 +68,7 @@ class Zeus:
 
 
 class Carbontracker:
-    """Its energy is told with a fixed PUE, which is taken out again."""
+    """Its energy includes a fixed PUE, which is divided out."""
 
     def __init__(self):
         from carbontracker.tracker import CarbonTracker
@@ -111,9 +111,9 @@ def window(tool, seconds: float) -> dict:
     started = time.time()
     start = time.perf_counter() - called
     print("started", flush=True)
-    before, began = processor_time(), time.perf_counter()
+    before, began = cpu_time(), time.perf_counter()
     time.sleep(seconds)
-    busy, lasted = processor_time() - before, time.perf_counter() - began
+    busy, lasted = cpu_time() - before, time.perf_counter() - began
     ended, called = time.time(), time.perf_counter()
     joules = tool.stop()
     stop = time.perf_counter() - called
@@ -140,14 +140,14 @@ def timed(call, count: int) -> list[float]:
     return found
 
 
-def processor_time() -> float:
-    """Seconds of this process and of the children that it has waited for."""
+def cpu_time() -> float:
+    """CPU seconds of this process and of the children that it has waited for."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def resident(key: str) -> float:
-    """Bytes: `VmRSS` now, `VmHWM` at most."""
+    """Resident bytes: `VmRSS` is the current value, `VmHWM` the peak."""
     with open("/proc/self/status") as status:
         line = next(line for line in status if line.startswith(key))
     return float(line.split()[1]) * 1024
@@ -161,11 +161,11 @@ def main() -> None:
         opened = time.perf_counter() - called
         found = {"window": window, "edges": edges, "samples": samples}[task](tool, float(number))
         found |= {"open_s": opened, "memory": resident("VmHWM") - memory}
-    except BaseException as error:  # A tool that leaves by SystemExit has failed, too.
+    except BaseException as error:  # A tool that raises SystemExit has failed, too.
         traceback.print_exc()
         found = {"error": f"{type(error).__name__}: {error}"}
     print(json.dumps(found), flush=True)
-    # Threads and processes that a tool leaves behind are not waited for.
+    # Does not wait for threads and processes that the tool has left running.
     os._exit(0)
 
 

@@ -1,9 +1,9 @@
-//! What the benchmarks have in common.
+//! Shared code of the benchmarks.
 
 #![forbid(unsafe_code)]
 
 pub mod statistics;
 pub mod system;
 
-/// Why something could not be measured.
+/// An error of a measurement.
 pub type BenchError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,21 +1,22 @@
-//! What some measurements say of one figure.
+//! Statistics of repeated measurements.
 
-/// The middle of some differences, and bounds that enclose the true middle in at least 95 % of all cases.
+/// An estimate of the median difference, with bounds that contain the true value with at least 95 %
+/// probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConfidenceInterval {
     /// The lower bound.
     pub low: f64,
-    /// The middle.
+    /// The estimate.
     pub estimate: f64,
     /// The upper bound.
     pub high: f64,
 }
 
 impl ConfidenceInterval {
-    /// Of differences between two of a kind, measured in turns, whose noise is as often too high as too low by the same:
-    /// the estimate of Hodges and Lehmann, and the bounds that Wilcoxon's signed ranks give, exactly. All means of two
-    /// differences, each with itself too, are sorted; the middle is their median, and the bounds are as far from the ends
-    /// as the ranks allow. None of fewer than six values, of which no two means enclose enough.
+    /// From paired differences, measured in turns, with symmetric noise: the Hodges–Lehmann estimate and the
+    /// exact bounds of the Wilcoxon signed-rank test. The means of all pairs of differences, including each
+    /// with itself, are sorted; the estimate is their median, and the distance of the bounds from the ends
+    /// follows from the test. `None` for fewer than six values, which have no such bounds.
     #[must_use]
     pub fn from_differences(values: &[f64]) -> Option<Self> {
         let mut means: Vec<f64> = Vec::with_capacity(values.len() * (values.len() + 1) / 2);
@@ -31,14 +32,14 @@ impl ConfidenceInterval {
         })
     }
 
-    /// The same with another unit.
+    /// Converts to another unit.
     #[must_use]
     pub fn map(self, unit: impl Fn(f64) -> f64) -> Self {
         Self { low: unit(self.low), estimate: unit(self.estimate), high: unit(self.high) }
     }
 }
 
-/// The value in the middle, or the mean of the two there; none of nothing.
+/// The middle value, or the mean of the two middle values; `None` without values.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
     median_of_sorted(&sorted(values.to_vec()))
@@ -49,7 +50,7 @@ fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     Some(f64::midpoint(sorted[last / 2], sorted[sorted.len() / 2]))
 }
 
-/// The value at a percentile, counted from the lowest; none of nothing.
+/// The value at a percentile, counted from the lowest; `None` without values.
 #[must_use]
 pub fn percentile(values: &[f64], percent: usize) -> Option<f64> {
     let values = sorted(values.to_vec());
@@ -61,8 +62,8 @@ fn sorted(mut values: Vec<f64>) -> Vec<f64> {
     values
 }
 
-/// How many means lie outside on either side: of n differences around nothing each rank is positive in half of all cases,
-/// which gives the sum of the positive ranks its distribution, and 2.5 % of it are left.
+/// The number of means outside the bounds on each side. For n differences around zero, each rank is positive
+/// with probability 1/2, which gives the distribution of the positive rank sum; 2.5 % of it is cut off.
 fn signed_rank_bound(values: usize) -> Option<usize> {
     let mut probability = vec![1.0_f64];
     for rank in 1..=values {
@@ -84,15 +85,15 @@ fn signed_rank_bound(values: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// From tables of the signed ranks: the highest sums that 2.5 % allow for 5, 6, 9, 10, 20 and 25 pairs.
+    /// From published tables: the highest rank sums within 2.5 % for 5, 6, 9, 10, 20 and 25 pairs.
     #[test]
     fn signed_ranks_match_published_tables() {
         let pairs = [5, 6, 9, 10, 20, 25];
         assert_eq!(pairs.map(signed_rank_bound), [None, Some(0), Some(5), Some(8), Some(52), Some(89)]);
     }
 
-    /// Hollander and Wolfe, Nonparametric Statistical Methods, on the depression of nine patients before and after a
-    /// treatment: the middle is -0.46, its bounds -0.786 and -0.010.
+    /// Hollander and Wolfe, Nonparametric Statistical Methods, depression of nine patients before and after a
+    /// treatment: the estimate is -0.46, the bounds are -0.786 and -0.010.
     #[test]
     #[expect(clippy::approx_constant, reason = "a patient's 3.14 is no pi")]
     fn bounds_match_textbook_example() {

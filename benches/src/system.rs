@@ -1,4 +1,4 @@
-//! What Linux tells of this process and of the others.
+//! CPU time and memory of this process, and the load of others, on Linux.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use crate::BenchError;
 
-/// The processor time of this process's thread of that name.
+/// The CPU time of this process's thread with this name.
 ///
 /// # Errors
-/// When there is no such thread, or no such file of the kernel's.
+/// If the thread does not exist or its `/proc` files cannot be read.
 pub fn thread_cpu_time(name: &str) -> Result<Duration, BenchError> {
     read_cpu_time(&find_thread(name)?)
 }
 
-/// The kernel's folder of this process's thread of that name.
+/// The `/proc` folder of this process's thread with this name.
 fn find_thread(name: &str) -> Result<PathBuf, BenchError> {
-    // One that has just begun has no name yet, and a list in which threads end meanwhile may miss another.
+    // A new thread has no name yet, and a listing may miss a thread while others end.
     for _ in 0..1_000 {
         if let Some(task) = task_dir(name)? {
             return Ok(task);
@@ -37,10 +37,10 @@ fn task_dir(name: &str) -> Result<Option<PathBuf>, BenchError> {
     Ok(None)
 }
 
-/// The processor time of all of this process's threads that still are.
+/// The CPU time of all running threads of this process.
 ///
 /// # Errors
-/// When the kernel has no such files.
+/// If the `/proc` files cannot be read.
 pub fn process_cpu_time() -> Result<Duration, BenchError> {
     fs::read_dir("/proc/self/task")?.map(|task| read_cpu_time(&task?.path())).sum()
 }
@@ -52,24 +52,24 @@ fn read_cpu_time(task: &Path) -> Result<Duration, BenchError> {
     Ok(Duration::from_nanos(nanoseconds.ok_or_else(|| format!("cannot parse schedstat `{stat}`"))?))
 }
 
-/// The bytes of memory that this process holds.
+/// The resident memory of this process in bytes.
 ///
 /// # Errors
-/// When the kernel has no such file.
+/// If the `/proc` file cannot be read.
 pub fn resident_bytes() -> Result<f64, BenchError> {
     read_memory_field("/proc/self/smaps_rollup", "Rss:")
 }
 
-/// The most bytes that it has held so far. The kernel counts them a little less exactly than the present
-/// ones.
+/// The peak resident memory of this process in bytes. The kernel's peak value is slightly less precise than
+/// the current one.
 ///
 /// # Errors
-/// When the kernel has no such file.
+/// If the `/proc` files cannot be read.
 pub fn peak_resident_bytes() -> Result<f64, BenchError> {
     Ok(read_memory_field("/proc/self/status", "VmHWM:")?.max(resident_bytes()?))
 }
 
-/// What else runs on the machine, and disturbs the figures.
+/// The load of other programs, which disturbs the measurements.
 #[derive(Debug)]
 pub struct BackgroundLoad {
     started_at: Instant,
@@ -77,36 +77,36 @@ pub struct BackgroundLoad {
 }
 
 impl BackgroundLoad {
-    /// From now on.
+    /// Starts measuring.
     ///
     /// # Errors
-    /// When the kernel has no such files.
+    /// If the `/proc` files cannot be read.
     pub fn start() -> Result<Self, BenchError> {
         Ok(Self { started_at: Instant::now(), cpu_seconds_at_start: other_cpu_seconds()? })
     }
 
-    /// How many cores they kept busy on average since then.
+    /// The average number of cores that other programs kept busy since the start.
     ///
     /// # Errors
-    /// When the kernel has no such files.
+    /// If the `/proc` files cannot be read.
     pub fn busy_cores(&self) -> Result<f64, BenchError> {
         Ok((other_cpu_seconds()? - self.cpu_seconds_at_start) / self.started_at.elapsed().as_secs_f64())
     }
 }
 
-/// The processor seconds of all but this process and the children that it waited for, other guests of the
-/// host included.
+/// The CPU seconds of everything except this process and the children it waited for, including other guests
+/// of the host.
 /// <https://docs.kernel.org/filesystems/proc.html#miscellaneous-kernel-statistics-in-proc-stat>
 fn other_cpu_seconds() -> Result<f64, BenchError> {
-    /// User, nice, system, irq, softirq and steal; the idle and the waiting time are left out.
+    /// User, nice, system, irq, softirq and steal; idle and iowait are left out.
     const BUSY: [usize; 6] = [0, 1, 2, 5, 6, 7];
-    /// User and system time of the process, and of its children; counted from the field after its name.
+    /// User and system time of the process and its children; counted from the field after its name.
     const OWN: [usize; 4] = [11, 12, 13, 14];
     let machine = fs::read_to_string("/proc/stat")?;
     let all = machine.strip_prefix("cpu ").ok_or("/proc/stat does not begin with `cpu`")?;
     let process = fs::read_to_string("/proc/self/stat")?;
     let (_, own) = process.rsplit_once(')').ok_or("/proc/self/stat names no program")?;
-    // The kernel counts in hundredths of a second, on all ports that Rust runs on.
+    // The kernel counts in hundredths of a second on all platforms supported by Rust.
     Ok((sum_fields(all, &BUSY)? - sum_fields(own, &OWN)?) / 100.0)
 }
 

@@ -1,10 +1,10 @@
-//! Which crates may depend on which.
+//! Allowed dependencies between crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::workspace::{read_file, workspace_packages, workspace_root};
 
-/// The published crates in the order of their publication, and those of ours that each may import.
+/// The published crates in publication order, and the workspace crates that each may import.
 const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 10] = [
     ("sootprint-core", &[]),
     ("sootprint-power", &["sootprint-core"]),
@@ -24,7 +24,7 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 10] = [
 /// The unpublished crates that tests may use.
 const TEST_FAKES: [&str; 3] = ["fake-nvml", "fake-hub", "digits"];
 
-/// A foreign crate, and the only published crates that may depend on it directly.
+/// A third-party crate, and the only published crates that may depend on it directly.
 const FOREIGN_DEPENDENCIES: [(&str, &[&str]); 20] = [
     ("nvml-wrapper", &["sootprint-power"]),
     ("csv", &["sootprint-core", "sootprint-power", "sootprint-report"]),
@@ -52,7 +52,7 @@ const FOREIGN_DEPENDENCIES: [(&str, &[&str]); 20] = [
     ("tracing-subscriber", &["sootprint-cli"]),
 ];
 
-/// The two frameworks ask cudarc for different linking: a crate that had both could not be built for CUDA.
+/// The two frameworks require different linking of cudarc: a crate with both could not be built for CUDA.
 const EXCLUSIVE_FRAMEWORKS: [&str; 2] = ["burn", "candle-core"];
 
 #[test]
@@ -65,7 +65,8 @@ fn crates_use_only_allowed_crates() {
         let package = packages.iter().find(|package| package.name == name).unwrap();
         for dependency in package.dependencies.iter().filter(|dependency| dependency.is_ours) {
             let is_allowed = allowed.contains(&dependency.name.as_str());
-            // A crate names itself in its tests to have its own features there; whole runs test the crates below them.
+            // In its tests, a crate may depend on itself to enable its own features, and on sootprint to test
+            // whole runs.
             let is_allowed_in_tests = dependency.is_dev
                 && (TEST_FAKES.contains(&dependency.name.as_str())
                     || ["sootprint", name].contains(&dependency.name.as_str()));
@@ -100,7 +101,7 @@ fn foreign_dependencies_stay_in_allowed_crates() {
             })
             .map(|package| package.name.as_str())
             .collect();
-        assert_eq!(dependents, allowed.iter().copied().collect(), "who depends on {foreign}");
+        assert_eq!(dependents, allowed.iter().copied().collect(), "dependents of {foreign}");
     }
 }
 
@@ -114,7 +115,7 @@ fn no_crate_reaches_both_frameworks() {
         let both = EXCLUSIVE_FRAMEWORKS.iter().all(|framework| reachable.contains(*framework));
         assert!(!both, "{} depends on {EXCLUSIVE_FRAMEWORKS:?}", package.name);
     }
-    // The search finds what it looks for: each is reached by its own hook.
+    // Checks the search itself: each integration crate reaches its framework.
     let reached_by = |name: &str| reachable_packages(&graph, [name.to_owned()]);
     assert!(
         reached_by("sootprint-burn").contains("burn")
@@ -122,22 +123,23 @@ fn no_crate_reaches_both_frameworks() {
     );
 }
 
-/// From each package of `Cargo.lock` to those that it names, all versions of one name together.
+/// Maps each package of `Cargo.lock` to its dependencies, merging all versions of a name.
 fn lock_file_graph() -> BTreeMap<String, BTreeSet<String>> {
     let lock: toml::Table = read_file(workspace_root().join("Cargo.lock")).parse().unwrap();
     let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in lock["package"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap().to_owned();
         let dependencies = package.get("dependencies").and_then(|list| list.as_array());
-        // A name, with the version behind it where there are several.
+        // A name, followed by its version if there are several.
         let names = dependencies.into_iter().flatten().filter_map(|it| it.as_str()?.split(' ').next());
         graph.entry(name).or_default().extend(names.map(str::to_owned));
     }
     graph
 }
 
-/// All that can be come to from some packages, themselves included. The lock file does not tell what is for tests only,
-/// so that of our own packages the manifests' word is taken: only foreign ones are followed further.
+/// All packages reachable from some packages, including those. The lock file does not mark dev-dependencies,
+/// so for workspace packages the dependencies come from the manifests; the lock file is only used for
+/// third-party packages.
 fn reachable_packages(
     graph: &BTreeMap<String, BTreeSet<String>>,
     from: impl IntoIterator<Item = String>,

@@ -1,4 +1,4 @@
-//! Rust code in README.md is an excerpt of an example, so that it compiles.
+//! Rust code in README.md must be an excerpt of an example, so that it is compiled.
 
 use std::fs;
 

@@ -1,6 +1,7 @@
-//! The rules of ARCHITECTURE.md that are facts about files: dependencies between crates, circles between files, manifests.
+//! The rules of ARCHITECTURE.md that can be checked from files: dependencies between crates, import cycles
+//! between files, manifests.
 //!
-//! The tests read `cargo metadata` and the files; they build and measure nothing.
+//! The tests read `cargo metadata` and the files; they do not build or measure anything.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first failure")]
 

@@ -1,10 +1,10 @@
-//! What each manifest and each crate's root has to say.
+//! Rules for manifests and crate roots.
 
 use std::process::Command;
 
 use crate::workspace::{WorkspacePackage, cargo_metadata, read_file, workspace_packages, workspace_root};
 
-/// A C interface cannot be written without `unsafe`; this one is not published.
+/// A C interface requires `unsafe`; this crate is not published.
 const UNSAFE_CRATE: &str = "fake-nvml";
 
 #[test]
@@ -16,10 +16,10 @@ fn only_fake_nvml_allows_unsafe() {
         assert_eq!(
             inherits_lints,
             Some(true),
-            "{} has not the workspace's lints, which forbid it",
+            "{} does not inherit the workspace's lints, which forbid it",
             package.name
         );
-        // Those that others build say it themselves, too.
+        // Crates that users build also forbid it in their source.
         for path in package.target_roots.iter().filter(|path| path.starts_with(&crates)) {
             let forbids = read_file(path).lines().any(|line| line == "#![forbid(unsafe_code)]");
             assert!(forbids, "{} does not forbid unsafe code", path.display());
@@ -40,7 +40,7 @@ fn published_dependencies_have_reason_comments() {
     let groups = workspace.split("\n\n").take_while(|group| !group.trim_start().starts_with('['));
     assert!(
         groups.into_iter().all(|group| group.trim_start().starts_with('#')),
-        "a group says not what it is for"
+        "a group of dependencies has no comment"
     );
 }
 
@@ -79,7 +79,10 @@ fn dependencies_support_declared_rust_version() {
     let version = |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
     let ours = workspace_packages();
     let minimum = &ours[0].rust_version;
-    assert!(ours.iter().all(|package| package.rust_version == *minimum), "not all say {minimum}");
+    assert!(
+        ours.iter().all(|package| package.rust_version == *minimum),
+        "not all packages require {minimum}"
+    );
 
     let host = host_triple();
     let all = cargo_metadata(&["--filter-platform", &host]);
@@ -106,7 +109,7 @@ fn burn_crate_follows_burn_version() {
     assert_eq!(minor(&burn_crate_version), minor(burn));
 }
 
-/// Each dependency of a manifest, and whether a comment stands right above it.
+/// Each dependency of a manifest, and whether the line above it is a comment.
 fn dependencies_with_reasons(manifest: &str) -> impl Iterator<Item = (&str, bool)> {
     let mut inside = false;
     let mut above = "";
@@ -126,7 +129,7 @@ fn parse_manifest(package: &WorkspacePackage) -> toml::Table {
     read_file(&package.manifest_path).parse().unwrap()
 }
 
-/// The system that this was built on, as cargo calls it.
+/// The host target triple.
 fn host_triple() -> String {
     let output = Command::new("rustc").arg("-vV").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,7 +1,7 @@
-//! No circle between the files of a crate: data and names flow one way.
+//! No import cycles between the files of a crate.
 //!
-//! `use` trees and qualified paths are read with `syn`. A name that a module re-exports counts for the file that defines
-//! it. Tests are left out.
+//! `use` trees and qualified paths are parsed with `syn`. A re-exported name counts for the file that defines
+//! it. Tests are ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -41,22 +41,22 @@ fn circle_through_reexport_is_found() {
     assert_eq!(modules.circles(), [["a", "b"]]);
 }
 
-/// The modules of one crate by their path, `""` for its root.
+/// The modules of a crate by path; `""` is the root.
 #[derive(Default)]
 struct CrateModules {
     modules: BTreeMap<String, ModuleNames>,
 }
 
-/// What a module defines, imports and names.
+/// The definitions, imports and paths of a module.
 #[derive(Default)]
 struct ModuleNames {
     children: BTreeSet<String>,
     definitions: BTreeSet<String>,
-    /// The name in this module and the path that it stands for.
+    /// The name in this module and the imported path.
     imports: BTreeMap<String, Vec<String>>,
     /// Paths in types, expressions and patterns, and the paths of imports.
     paths: BTreeSet<Vec<String>>,
-    /// Re-exports: they make a name visible and use nothing.
+    /// Re-exports: they do not count as uses.
     reexports: BTreeSet<Vec<String>>,
 }
 
@@ -108,7 +108,7 @@ impl CrateModules {
         resolved.filter(|found| found != module).collect()
     }
 
-    /// The module that defines what a path names; `None` for other crates and for locals.
+    /// The module that defines the target of a path; `None` for other crates and local names.
     fn resolve(&self, from: &str, path: &[String], depth: usize) -> Option<String> {
         let (first, rest) = path.split_first()?;
         let names = self.modules.get(from)?;
@@ -133,7 +133,7 @@ impl CrateModules {
         self.resolve(from, &[import.clone(), rest.to_vec()].concat(), depth + 1)
     }
 
-    /// As [`Self::resolve`], for a path that is relative to a module.
+    /// Like [`Self::resolve`], for a path relative to a module.
     fn resolve_in(&self, module: &str, path: &[String], depth: usize) -> Option<String> {
         let names = self.modules.get(module)?;
         let Some((first, rest)) = path.split_first() else { return Some(module.to_owned()) };

@@ -1,4 +1,4 @@
-//! The workspace as `cargo metadata` and the files describe it.
+//! The workspace, read from `cargo metadata` and files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The repository's root.
+/// The repository root.
 pub(crate) fn workspace_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
@@ -24,9 +24,9 @@ pub(crate) struct WorkspacePackage {
     pub(crate) rust_version: String,
     pub(crate) metadata: Value,
     pub(crate) dependencies: Vec<PackageDependency>,
-    /// The roots of its library and of its programs.
+    /// The root files of its library and binaries.
     pub(crate) target_roots: Vec<PathBuf>,
-    /// The same, with those of its examples and benchmarks.
+    /// The same, including examples and benchmarks.
     pub(crate) source_roots: Vec<PathBuf>,
 }
 
@@ -44,7 +44,8 @@ pub(crate) fn workspace_packages() -> Vec<WorkspacePackage> {
     metadata["packages"].as_array().unwrap().iter().map(WorkspacePackage::from_json).collect()
 }
 
-/// Output of `cargo metadata`; without `--no-deps` it may download packages of `Cargo.lock` that were never built here.
+/// Output of `cargo metadata`; without `--no-deps` it may download packages of `Cargo.lock` that were never
+/// built on this machine.
 pub(crate) fn cargo_metadata(arguments: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked"])
@@ -70,7 +71,7 @@ impl WorkspacePackage {
         Self {
             name: text("name"),
             manifest_path: text("manifest_path").into(),
-            // `publish = false` is the empty list of registries.
+            // `publish = false` becomes an empty list of registries.
             is_published: value["publish"].is_null(),
             rust_version: text("rust_version"),
             metadata: value.clone(),

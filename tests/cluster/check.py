@@ -1,7 +1,7 @@
-"""Compares the merged footprint of a job of `ranks` with the truth, worked out from the files of its witnesses.
+"""Compares the merged footprint of a job of `ranks` with the true energy, computed from the files of its witnesses.
 
-check.py DIR REPORT.json NAME ATTEMPTS KILLED: prints a row of a table; the exit status is 1 when it is not the truth.
-KILLED is 1 when a rank was killed, and with it its fellows: each process of that attempt may lack two seconds.
+check.py DIR REPORT.json NAME ATTEMPTS KILLED: prints a table row; the exit status is 1 if they differ.
+KILLED is 1 if a rank was killed, which ends the other ranks too: each process of that attempt may lack two seconds.
 """
 
 import glob
@@ -10,10 +10,10 @@ import os
 import sys
 
 CPU_WATTS = 80.0
-EDGE = 0.15  # Seconds between a process's first or last reading and its witness's.
+MARGIN = 0.15  # Seconds between a process's first or last reading and its witness's.
 
 
-def board_watts(rank):
+def gpu_watts(rank):
     return 100.0 + 50.0 * rank
 
 
@@ -36,24 +36,24 @@ folder, report, name, attempts, killed = sys.argv[1:]
 attempts, killed = int(attempts), killed == "1"
 footprint = json.load(open(report))
 known = list(lives(folder))
-gpu = sum(board_watts(rank) * (end - start) for rank, start, end in known)
+gpu = sum(gpu_watts(rank) * (end - start) for rank, start, end in known)
 cpu = CPU_WATTS * union([(start, end) for _, start, end in known])
-edges = sum(2 * EDGE * board_watts(rank) for rank, _, _ in known)
+gpu_margin = sum(2 * MARGIN * gpu_watts(rank) for rank, _, _ in known)
 lost = 2.0 if killed else 0.0
-cpu_edges = 2 * EDGE * CPU_WATTS * attempts
+cpu_margin = 2 * MARGIN * CPU_WATTS * attempts
 run, energy = footprint["run"], footprint["energy"]
 faults = []
-if not gpu - edges - lost * sum(map(board_watts, range(4))) <= energy["gpu_j"] <= gpu + edges:
+if not gpu - gpu_margin - lost * sum(map(gpu_watts, range(4))) <= energy["gpu_j"] <= gpu + gpu_margin:
     faults.append("GPU")
-if not cpu - cpu_edges - lost * CPU_WATTS <= energy["cpu_j"] <= cpu + cpu_edges:
+if not cpu - cpu_margin - lost * CPU_WATTS <= energy["cpu_j"] <= cpu + cpu_margin:
     faults.append("CPU")
 if (run["attempts"], run["ranks"], run["missing_ranks"], run["outcome"]) != (attempts, 4, [], "completed"):
     faults.append(f"run {run}")
 cpus = [it for it in footprint["components"] if it["kind"] == "cpu"]
 if len(cpus) != 1:
-    faults.append(f"{len(cpus)} processors")
+    faults.append(f"{len(cpus)} CPUs")
 again = sorted({it["epoch"] for it in footprint["epochs"] if it["attempt"] > 1}
                & {it["epoch"] for it in footprint["epochs"] if it["attempt"] == 1})
 print(f"| {name} | {len(known)} | {run['attempts']} | {gpu:.0f} | {energy['gpu_j']:.0f} | {cpu:.0f} | "
-      f"{energy['cpu_j']:.0f} | {run['outcome']} | {again} | {'the truth' if not faults else faults} |")
+      f"{energy['cpu_j']:.0f} | {run['outcome']} | {again} | {'pass' if not faults else faults} |")
 sys.exit(bool(faults))

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Trains the digits with Candle in jobs of four ranks (examples/candle-ranks) under Open MPI and under Slurm on this machine, kills a rank, starts the job again, and compares
-# the merged footprint with the truth of the scripted boards. As root, on Debian or Ubuntu: it installs slurm-wlm, munge
-# and openmpi-bin, and starts the daemons of two virtual nodes. Not part of the gate.
+# Trains on the digits with Candle in jobs of four ranks (examples/candle-ranks) under Open MPI and under Slurm on this
+# machine, kills a rank, restarts the job, and compares the merged footprint with the true energy of the scripted GPUs.
+# Must run as root on Debian or Ubuntu: it installs slurm-wlm, munge and openmpi-bin, and starts the daemons of two
+# virtual nodes. Not part of the gate.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -35,7 +36,7 @@ check() { # DIR NAME ATTEMPTS KILLED
     python3 "$here/check.py" "$1" "$work/report.json" "$2" "$3" "$4" >>"$work/table" || failed=1
 }
 
-# The process of a rank that trains in a folder: the first that has the word for it.
+# Prints the process id of a rank that trains in a folder: the first process with the folder as an argument.
 rank_of() { # DIR RANK
     for process in /proc/[0-9]*; do
         grep -qz "^$1\$" "$process/cmdline" 2>/dev/null || continue
@@ -45,7 +46,7 @@ rank_of() { # DIR RANK
     return 1
 }
 
-kill_rank() { # DIR RANK, when it has trained for a while
+kill_rank() { # DIR RANK. Waits until the rank has trained for a while.
     for _ in $(seq 200); do
         if [ -f "$1/checkpoint-$2" ] && pid=$(rank_of "$1" "$2"); then
             sleep 1
@@ -65,14 +66,14 @@ mkdir "$work/mpi"
 $mpi "$ranks" train "$work/mpi" 3 60
 check "$work/mpi" "mpirun" 1 0
 
-echo "== mpirun: rank 2 is killed, and the job started again"
+echo "== mpirun: rank 2 is killed, and the job restarted"
 mkdir "$work/mpi-killed"
 $mpi "$ranks" train "$work/mpi-killed" 4 60 resume & job=$!
 kill_rank "$work/mpi-killed" 2
 wait "$job" || true
 sleep 3
 $mpi "$ranks" train "$work/mpi-killed" 4 60 resume
-# mpirun ends the others with it.
+# mpirun ends the other ranks, too.
 check "$work/mpi-killed" "mpirun, a rank killed, resumed" 2 1
 
 echo "== Slurm: two nodes"
@@ -125,7 +126,7 @@ JOB
     sbatch --parsable "$1.sh"
 }
 
-finished() { # JOB. A job that was requeued would wait two minutes.
+finished() { # JOB. Starts a requeued job immediately, which would otherwise wait two minutes.
     for _ in $(seq 300); do
         state=$(scontrol show job "$1" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p')
         case "$state" in
@@ -147,7 +148,7 @@ check "$work/slurm" "Slurm, two nodes" 1 0
 echo "== Slurm: rank 3 is killed, the job is requeued"
 job=$(submit "$work/slurm-killed" 6 60)
 kill_rank "$work/slurm-killed" 3
-# Its fellows end with it, and the job is started again.
+# The other ranks end with it, and the job is restarted.
 for _ in $(seq 50); do rank_of "$work/slurm-killed" 0 >/dev/null || break; done
 scontrol requeue "$job"
 sleep 2

@@ -1,4 +1,4 @@
-//! Runs on a scripted NVML library: the energy is the script's, worked out on paper.
+//! Runs on a fake NVML library: the expected energy is computed by hand from the script.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use nvidia_ml::{FakeGpu, NvmlScript, ScriptClock, install};
 const UUIDS: [&str; 2] =
     ["GPU-aaaaaaaa-0000-0000-0000-000000000000", "GPU-bbbbbbbb-0000-0000-0000-000000000000"];
 
-/// A board that always draws the same, with a counter.
+/// A GPU with constant power and an energy counter.
 fn steady_gpu(index: usize, watts: u32) -> FakeGpu {
     FakeGpu::new(UUIDS[index], format!("0000:{:02x}:00.0", 7 + index), "NVIDIA H200")
         .power_limit(700)
@@ -18,7 +18,7 @@ fn steady_gpu(index: usize, watts: u32) -> FakeGpu {
         .energy_counter(Duration::from_millis(1))
 }
 
-/// An NVML library with scripted boards; the meter lives in the boards' time.
+/// A fake NVML library with scripted GPUs; the sampler uses the same virtual time.
 struct GpuRunFixture {
     folder: tempfile::TempDir,
     gpu_clock: ScriptClock,
@@ -43,7 +43,7 @@ impl GpuRunFixture {
             .start()
     }
 
-    /// Lets time pass, in which the meter reads the boards as often as it would.
+    /// Advances the time in steps at which the sampler reads the GPUs, as in a real run.
     fn advance_sampled(&self, run: &Run, millis: u64) {
         for _ in 0..millis / 200 {
             self.advance(200);
@@ -105,7 +105,7 @@ fn only_selected_gpu_is_counted() {
 
 #[test]
 fn unselected_run_counts_own_gpus_only() {
-    let neighbour = 1; // The first process of any machine is not one of ours.
+    let neighbour = 1; // PID 1 never belongs to this test.
     let machine = GpuRunFixture::new([
         steady_gpu(0, 300).with_process(neighbour),
         steady_gpu(1, 500).with_process(std::process::id()).with_process(neighbour),
@@ -128,13 +128,14 @@ fn lost_gpu_keeps_its_energy() {
     machine.advance_sampled(&run, 10_000);
     let footprint = run.finish();
     let energies: Vec<_> = gpu_components(&footprint).into_iter().map(rounded_joules).collect();
-    // The last good reading was 200 ms before the loss.
+    // The last valid reading was 200 ms before the loss.
     assert_eq!(energies, [1_440.0, 5_000.0]);
     let note = footprint.notes.iter().find(|note| note.contains(UUIDS[0])).unwrap();
     assert!(note.contains("lost"), "{note}");
     let lost = gpu_components(&footprint)[0];
     assert!((lost.measured_s - 4.8).abs() < 1e-6 && (lost.unmeasured_s - 5.2).abs() < 1e-6, "{lost:?}");
-    // Nobody saw the counter tick on this clock: at either end it may lag by a quarter of a second at the limit.
+    // The tick interval was never observed on this clock, so the counter may lag by 0.25 s at the power
+    // limit, at both ends.
     let lag = 2.0 * 0.25 * 700.0;
     assert_eq!(lost.high.joules().round(), (1_440.0_f64 / 0.95 + 700.0 * 5.2 + lag).round());
 }

@@ -1,4 +1,4 @@
-//! The product as its users meet it, against truths that are known independently of it.
+//! End-to-end tests of the product, compared with independently known values.
 
 #![allow(
     clippy::unwrap_used,

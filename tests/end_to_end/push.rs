@@ -1,4 +1,4 @@
-//! From the first reading to the commit: a run on a script, its card, its weights, and what the Hub then has.
+//! A complete run with a replay, its model card and weights, and the resulting repository on the Hub.
 
 use std::fs;
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn pushed_card_matches_measured_footprint() {
         let run = Run::fine_tuning(folder.path(), "me/base")
             .replay(
                 Replay::new()
-                    .with_component(ComponentKind::Gpu, "Scripted board", kilowatt)
+                    .with_component(ComponentKind::Gpu, "Scripted GPU", kilowatt)
                     .with_clock(clock.clone()),
             )
             .place("France".parse().unwrap())
@@ -33,7 +33,7 @@ fn pushed_card_matches_measured_footprint() {
         }
         let footprint = run.finish();
 
-        // Bytes that no storage can compress or share, of more than one of its chunks.
+        // Bytes that the storage cannot compress or deduplicate, larger than one chunk.
         let weights: Vec<u8> = (0..2_000_000_u64)
             .map(|index| (index.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17) >> 24) as u8)
             .collect();

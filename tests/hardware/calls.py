@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Times what NVML's calls take of the wall clock and of a processor, on the first board, and prints Markdown: `calls.py`.
+"""Measures the wall-clock and CPU time of NVML's calls on the first GPU and prints Markdown: `calls.py`.
 
-Each call is made 50 times with a pause of 20 ms; told are the median and the 99th percentile.
+Each call is made 50 times with a pause of 20 ms; the table has the median and the 99th percentile.
 """
 
 import statistics
@@ -16,30 +16,30 @@ def main() -> None:
     began = time.perf_counter()
     pynvml.nvmlInit()
     print(f"nvmlInit took {(time.perf_counter() - began) * 1e3:.1f} ms.\n")
-    board = pynvml.nvmlDeviceGetHandleByIndex(0)
+    gpu = pynvml.nvmlDeviceGetHandleByIndex(0)
     calls = {
-        "energy counter": lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(board),
-        "power, averaged": lambda: pynvml.nvmlDeviceGetPowerUsage(board),
-        "power of the moment": lambda: pynvml.nvmlDeviceGetFieldValues(board, [pynvml.NVML_FI_DEV_POWER_INSTANT]),
+        "energy counter": lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu),
+        "power, averaged": lambda: pynvml.nvmlDeviceGetPowerUsage(gpu),
+        "instantaneous power": lambda: pynvml.nvmlDeviceGetFieldValues(gpu, [pynvml.NVML_FI_DEV_POWER_INSTANT]),
         "energy counter, as a field": lambda: pynvml.nvmlDeviceGetFieldValues(
-            board, [pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION]
+            gpu, [pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION]
         ),
         "both in one call": lambda: pynvml.nvmlDeviceGetFieldValues(
-            board, [pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, pynvml.NVML_FI_DEV_POWER_INSTANT]
+            gpu, [pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, pynvml.NVML_FI_DEV_POWER_INSTANT]
         ),
-        "processes": lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(board),
+        "processes": lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(gpu),
     }
-    print("| call | wall clock: p50, p99 | processor: p50, p99 |")
+    print("| call | wall clock: p50, p99 | CPU: p50, p99 |")
     print("|---|---|---|")
     for name, call in calls.items():
-        walls, processors = [], []
+        walls, cpus = [], []
         for _ in range(COUNT):
             time.sleep(PAUSE)
-            wall, processor = time.perf_counter(), time.thread_time()
+            wall, cpu = time.perf_counter(), time.thread_time()
             call()
-            processors.append(time.thread_time() - processor)
+            cpus.append(time.thread_time() - cpu)
             walls.append(time.perf_counter() - wall)
-        print(f"| {name} | {both(walls)} | {both(processors)} |", flush=True)
+        print(f"| {name} | {both(walls)} | {both(cpus)} |", flush=True)
 
 
 def both(seconds: list[float]) -> str:

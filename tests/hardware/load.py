@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the first board work, with matrix products through PyTorch: `load.py --seconds 60 --busy 0.33 --rest 0.7`.
+"""Loads the first GPU with matrix products through PyTorch: `load.py --seconds 60 --busy 0.33 --rest 0.7`.
 
-Without a rest it works all the time. A line `working` says that it has begun.
+Without `--rest`, the load is constant. A line `working` marks its start.
 """
 
 import argparse
@@ -10,14 +10,14 @@ import time
 import torch
 
 SIZE = 8192
-PRODUCTS = 4  # Between two looks at the clock: 6 ms on an H100.
+PRODUCTS = 4  # Between two reads of the clock: 6 ms on an H100.
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60.0, help="for how long")
-    parser.add_argument("--busy", type=float, default=1.0, help="seconds at work, again and again")
-    parser.add_argument("--rest", type=float, default=0.0, help="seconds at rest after each")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of the load")
+    parser.add_argument("--busy", type=float, default=1.0, help="seconds of load per cycle")
+    parser.add_argument("--rest", type=float, default=0.0, help="seconds of rest per cycle")
     arguments = parser.parse_args()
     left = torch.randn(SIZE, SIZE, device="cuda", dtype=torch.bfloat16)
     right = torch.randn(SIZE, SIZE, device="cuda", dtype=torch.bfloat16)

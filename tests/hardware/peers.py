@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Puts sootprint and other tools beside the board's own energy counter, all at once under one load, and prints Markdown.
+"""Compares sootprint and other tools with the GPU's energy counter, all under the same load, and prints Markdown.
 
     peers.py --tool TOOL --loader PYTHON
 
-TOOL is the benchmark `tool` as cargo builds it, PYTHON an interpreter that has PyTorch. The interpreter that runs this
-script has the tools of benches/peers/requirements.txt. The truth of each tool is what the counter did from the return
-of its start to the call of its stop; the counter is read every 2 ms meanwhile, and taken as even between two ticks.
+TOOL is the benchmark `tool` built by cargo, PYTHON an interpreter with PyTorch. The interpreter of this script needs the
+tools of benches/peers/requirements.txt. The true energy of each tool is the counter's difference from the return of its
+start to the call of its stop. The counter is read every 2 ms and interpolated linearly between ticks.
 """
 
 import argparse
@@ -24,11 +24,11 @@ PEERS = pathlib.Path(__file__).resolve().parents[2] / "benches/peers"
 sys.path.insert(0, str(PEERS))
 from compare import TOOLS, row  # noqa: E402
 
-# The load's name, its seconds at work and at rest, and the seconds that the tools measure.
+# The name of the load, its seconds of load and rest per cycle, and the seconds that the tools measure.
 LOADS = [
-    ("at work all the time, 20 s", 1.0, 0.0, 20.0),
-    ("0.33 s at work, 0.7 s at rest, 20 s", 0.33, 0.7, 20.0),
-    ("0.33 s at work, 0.7 s at rest, 0.15 s measured", 0.33, 0.7, 0.15),
+    ("constant load, 20 s", 1.0, 0.0, 20.0),
+    ("0.33 s load, 0.7 s rest, 20 s", 0.33, 0.7, 20.0),
+    ("0.33 s load, 0.7 s rest, 0.15 s measured", 0.33, 0.7, 0.15),
 ]
 
 
@@ -53,7 +53,7 @@ def print_row(arguments: argparse.Namespace, load: tuple) -> None:
     counter = Counter()
     with tempfile.TemporaryDirectory() as folder:
         found = [worker.communicate()[0] for worker in start_all(arguments, pathlib.Path(folder), seconds)]
-    time.sleep(0.5)  # A tick after the last stop.
+    time.sleep(0.5)  # At least one tick after the last stop.
     counter.stop()
     loader.kill()
     loader.wait()
@@ -76,7 +76,7 @@ def start_all(arguments: argparse.Namespace, folder: pathlib.Path, seconds: floa
 
 def difference(counter: "Counter", output: str) -> str:
     lines = [line for line in output.splitlines() if line.startswith("{")]
-    found = json.loads(lines[-1]) if lines else {"error": "it said nothing"}
+    found = json.loads(lines[-1]) if lines else {"error": "no output"}
     if "joules" not in found:
         return f"fails: {found['error'][:80]}"
     truth = counter.at(found["to"]) - counter.at(found["from"])
@@ -84,10 +84,10 @@ def difference(counter: "Counter", output: str) -> str:
 
 
 class Counter:
-    """The first board's counter, tick for tick."""
+    """Records each tick of the first GPU's counter."""
 
     def __init__(self):
-        self.board = pynvml.nvmlDeviceGetHandleByIndex(0)
+        self.gpu = pynvml.nvmlDeviceGetHandleByIndex(0)
         self.moments: list[float] = []
         self.joules: list[float] = []
         self.is_stopped = threading.Event()
@@ -98,7 +98,7 @@ class Counter:
 
     def read(self) -> None:
         while not self.is_stopped.wait(0.002):
-            joules = pynvml.nvmlDeviceGetTotalEnergyConsumption(self.board) / 1000
+            joules = pynvml.nvmlDeviceGetTotalEnergyConsumption(self.gpu) / 1000
             if not self.joules or joules > self.joules[-1]:
                 self.moments.append(time.time())
                 self.joules.append(joules)

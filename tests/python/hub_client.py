@@ -1,4 +1,4 @@
-"""The version of Hugging Face's own Python client that the checks use, in a virtual environment of its own."""
+"""Installs the version of Hugging Face's Python client used by the checks into its own virtual environment."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
 
 def run_with_client(script):
-    """Starts the script anew where it can import the client, and exits with its status; returns when it is there."""
+    """Restarts the script in the environment with the client and exits with its status; returns if already in it."""
     environment = TARGET / f"huggingface_hub-{VERSION}"
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if Path(sys.prefix) != environment:

@@ -1,4 +1,4 @@
-//! How near the energy comes to the truth.
+//! Difference between the measured and the true energy.
 
 use std::time::Duration;
 
@@ -8,34 +8,34 @@ use crate::row::{NumbersRow, format_percent};
 use nvidia_ml::FakeGpu;
 use sootprint_benches::BenchError;
 
-/// Windows of one case, whose phases are spread over the round of the power.
+/// Windows per case, with phases spread over the period of the power.
 const WINDOWS_PER_CASE: u32 = 8;
 
-/// They overlap, but for their ends, at which the sampler has work to do.
+/// Windows overlap, except for their ends, where the sampler is busy.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// What is measured and how near it should come.
+/// A measurement and its goal.
 struct AccuracyCase {
     name: &'static str,
     description: &'static str,
-    /// Part of the truth.
+    /// Maximum relative error.
     goal: f64,
     window: Duration,
     /// `CUDA_VISIBLE_DEVICES`.
     visible_devices: Option<&'static str>,
-    /// The machine's boards, for a run that starts at this time of the script.
+    /// The GPUs of the machine, for a run that starts at this script time.
     gpus: fn(Duration) -> Vec<FakeGpu>,
     judge: fn(&ObservedRun) -> Result<CaseResult, BenchError>,
 }
 
-/// The relative error, and what is wrong besides.
+/// The relative error, and other problems.
 type CaseResult = (f64, Vec<String>);
 
 const SHORT_WINDOW: Duration = Duration::from_secs(5);
 const LONG_WINDOW: Duration = Duration::from_secs(20);
 const FAST_TICK: Duration = Duration::from_millis(20);
 const SLOW_TICK: Duration = Duration::from_millis(100);
-/// What reading the counter of an H100 takes.
+/// The time of a counter read on an H100.
 const EXPENSIVE_READ: Duration = Duration::from_millis(5);
 
 const CASES: [AccuracyCase; 11] = [
@@ -58,8 +58,8 @@ const CASES: [AccuracyCase; 11] = [
         judge: |run| judge_total_energy(run, &[0]),
     },
     AccuracyCase {
-        name: "dear-counter",
-        description: "energy counter with a tick of 100 ms of which each reading takes 5 ms, 5 s",
+        name: "expensive-counter",
+        description: "energy counter with a tick of 100 ms, each read takes 5 ms, 5 s",
         goal: 0.005,
         window: SHORT_WINDOW,
         visible_devices: None,
@@ -68,7 +68,7 @@ const CASES: [AccuracyCase; 11] = [
     },
     AccuracyCase {
         name: "instant-power",
-        description: "no energy counter, power of the moment, 5 s",
+        description: "no energy counter, instantaneous power, 5 s",
         goal: 0.01,
         window: SHORT_WINDOW,
         visible_devices: None,
@@ -86,7 +86,7 @@ const CASES: [AccuracyCase; 11] = [
     },
     AccuracyCase {
         name: "by-index",
-        description: "two of four boards by index, tick of 20 ms, 5 s",
+        description: "two of four GPUs by index, tick of 20 ms, 5 s",
         goal: 0.0005,
         window: SHORT_WINDOW,
         visible_devices: Some("2,0"),
@@ -95,7 +95,7 @@ const CASES: [AccuracyCase; 11] = [
     },
     AccuracyCase {
         name: "by-uuid",
-        description: "two of four boards by UUID, tick of 20 ms, 5 s",
+        description: "two of four GPUs by UUID, tick of 20 ms, 5 s",
         goal: 0.0005,
         window: SHORT_WINDOW,
         visible_devices: Some(
@@ -106,7 +106,7 @@ const CASES: [AccuracyCase; 11] = [
     },
     AccuracyCase {
         name: "by-prefix",
-        description: "one of four boards by the beginning of its UUID, tick of 20 ms, 5 s",
+        description: "one of four GPUs by a UUID prefix, tick of 20 ms, 5 s",
         goal: 0.0005,
         window: SHORT_WINDOW,
         visible_devices: Some("GPU-bbbb"),
@@ -115,8 +115,8 @@ const CASES: [AccuracyCase; 11] = [
     },
     AccuracyCase {
         name: "lost",
-        description: "one of two boards lost midway, tick of 20 ms, 5 s: the other one's energy, and its own up to the last \
-               tick before its last good reading",
+        description: "one of two GPUs lost midway, tick of 20 ms, 5 s: energy of the other, and its own until the last \
+               tick before its last valid reading",
         goal: 0.0005,
         window: SHORT_WINDOW,
         visible_devices: None,
@@ -132,7 +132,8 @@ const CASES: [AccuracyCase; 11] = [
         name: "restart",
         description: "counter restarts midway, tick of 20 ms, 20 s",
         goal: 0.01,
-        // What a load that jumps by 300 W used in the up to 0.2 s before the restart is known to 30 J.
+        // Up to 0.2 s before the restart are unmeasured; a load that jumps by 300 W makes this 30 J
+        // uncertain.
         window: LONG_WINDOW,
         visible_devices: None,
         gpus: |start| {
@@ -162,8 +163,8 @@ pub(crate) fn rows() -> impl Iterator<Item = NumbersRow> {
     })
 }
 
-/// One window of a case, in this process: the relative error and the seconds to which the window's ends are
-/// known.
+/// Measures one window of a case in this process: the relative error, and the uncertainty of the window's
+/// boundaries in seconds.
 pub(crate) fn measure_window(case: &str, window: &str) -> Result<FigureReport, BenchError> {
     let case = CASES.iter().find(|it| it.name == case).ok_or("there is no such case")?;
     let phase = POWER_PERIOD * window.parse()? / WINDOWS_PER_CASE;
@@ -189,7 +190,7 @@ impl AccuracyCase {
         let slack = figures.iter().map(|[_, slack]| *slack).fold(0.0, f64::max) * 1e6;
         let problem = reports.iter().flat_map(|report| &report.problems).next();
         let measured = format!(
-            "{}, worst of {WINDOWS_PER_CASE} windows; median {}; their ends are known to {slack:.0} µs{}",
+            "{}, worst of {WINDOWS_PER_CASE} windows; median {}; boundaries known to within {slack:.0} µs{}",
             format_percent(worst),
             format_percent(median),
             problem.map_or_else(String::new, |flaw| format!("; {flaw}"))
@@ -198,38 +199,38 @@ impl AccuracyCase {
     }
 }
 
-/// Four boards of different power.
+/// Four GPUs with different power.
 fn four_gpus(_start: Duration) -> Vec<FakeGpu> {
     (0..4).map(|index| scripted_gpu(index, u32::from(index) + 1).energy_counter(FAST_TICK)).collect()
 }
 
-/// Exactly these boards, from the first moment to the last.
+/// Checks that exactly these GPUs were measured, from start to end.
 fn judge_total_energy(run: &ObservedRun, gpus: &[u8]) -> Result<CaseResult, BenchError> {
     let truth: f64 = gpus.iter().map(|index| run.true_energy(usize::from(*index))).sum();
     let counted: Vec<&str> = run.footprint.components.iter().map(|it| it.id.as_str()).collect();
     let mut problems = Vec::new();
     for index in 0..4 {
         if counted.contains(&gpu_uuid(index).as_str()) != gpus.contains(&index) {
-            problems.push(format!("board {index} is counted wrongly"));
+            problems.push(format!("GPU {index} is counted wrongly"));
         }
     }
     Ok((run.footprint.energy.gpu.joules() / truth - 1.0, problems))
 }
 
-/// The whole energy of a board whose counter restarted, and that it was told.
+/// Checks the energy of a GPU whose counter restarted, and that the reset was reported.
 fn judge_counter_reset(run: &ObservedRun) -> Result<CaseResult, BenchError> {
     let (error, mut problems) = judge_total_energy(run, &[0])?;
     let (resets, notes) = (run.component(0)?.resets, &run.footprint.notes);
-    if resets != 1 || !notes.iter().any(|note| note.contains("began again")) {
+    if resets != 1 || !notes.iter().any(|note| note.contains("energy counter reset")) {
         problems.push(format!("{resets} resets reported, in {notes:?}"));
     }
     Ok((error, problems))
 }
 
-/// The energy of the first board up to its last good reading, of the second in full, and that the loss was
-/// told.
+/// Checks the energy of the first GPU up to its last valid reading, the full energy of the second, and that
+/// the loss was reported.
 fn judge_lost_gpu(run: &ObservedRun) -> Result<CaseResult, BenchError> {
-    /// A counter is read five times a second; the rest is for a thread that was woken late.
+    /// A counter is read five times per second; the rest allows for a late wake-up of the thread.
     const MAX_READ_GAP: Duration = Duration::from_millis(250);
     let (lost, other) = (run.component(0)?, run.component(1)?);
     let last_reading = run.from + Duration::try_from_secs_f64(lost.measured_s)?;

@@ -1,4 +1,4 @@
-//! The process that takes one figure: this program again, with a task instead of the table.
+//! Child processes that take one measurement each: this program again, with a task argument.
 
 use std::fmt;
 use std::io::Error;
@@ -9,19 +9,19 @@ use sootprint_benches::BenchError;
 /// The argument before a task.
 pub(crate) const TASK_ARGUMENT: &str = "measure";
 
-/// A process at work.
+/// A running child process.
 pub(crate) struct FigureProcess(std::process::Child);
 
-/// What it found.
+/// The result of a child process.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct FigureReport {
     pub(crate) figures: Vec<f64>,
-    /// What was wrong besides the figures.
+    /// Problems other than the figures.
     pub(crate) problems: Vec<String>,
 }
 
 impl FigureProcess {
-    /// Starts one, with these boards visible to CUDA, or all, and without settings of who started the table.
+    /// Starts a child process with these GPUs visible to CUDA (`None`: all), without inherited settings.
     pub(crate) fn start(task: &[&str], visible: Option<&str>) -> Result<Self, BenchError> {
         let mut command = Command::new(std::env::current_exe()?);
         command
@@ -40,7 +40,7 @@ impl FigureProcess {
         Ok(Self(command.spawn()?))
     }
 
-    /// Waits for what it found.
+    /// Waits for the result.
     pub(crate) fn wait(self) -> Result<FigureReport, BenchError> {
         let output = self.0.wait_with_output()?;
         if output.status.success() {
@@ -52,7 +52,7 @@ impl FigureProcess {
     }
 }
 
-/// Prints what a task of this process found.
+/// Prints the result of a task in this process.
 pub(crate) fn print_report(found: Result<FigureReport, BenchError>) -> ExitCode {
     match found {
         Ok(report) => {
@@ -69,7 +69,7 @@ fn report_failure(failure: &BenchError) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The figures in the first line, then a flaw in each.
+/// The figures in the first line, followed by one line per problem.
 impl fmt::Display for FigureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figures: Vec<String> = self.figures.iter().map(f64::to_string).collect();
@@ -79,7 +79,7 @@ impl fmt::Display for FigureReport {
 }
 
 impl FigureReport {
-    /// Of figures alone.
+    /// A report without problems.
     pub(crate) fn new(figures: impl Into<Vec<f64>>) -> Self {
         Self { figures: figures.into(), problems: Vec::new() }
     }
@@ -91,7 +91,7 @@ impl FigureReport {
         Ok(Self { figures, problems: lines.map(str::to_owned).collect() })
     }
 
-    /// The figures, when nothing was wrong besides.
+    /// The figures, if there are no problems.
     pub(crate) fn figures_without_problems<const N: usize>(&self) -> Result<[f64; N], BenchError> {
         match self.problems.first() {
             Some(flaw) => Err(flaw.clone().into()),
@@ -99,7 +99,7 @@ impl FigureReport {
         }
     }
 
-    /// The figures, when there are as many as are asked for.
+    /// The figures, if their number matches.
     pub(crate) fn exact_figures<const N: usize>(&self) -> Result<[f64; N], BenchError> {
         let wrong = |_| Error::other(format!("{} figures, not {N}", self.figures.len()));
         Ok(<[f64; N]>::try_from(self.figures.as_slice()).map_err(wrong)?)

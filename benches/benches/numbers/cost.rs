@@ -1,4 +1,4 @@
-//! What a training process pays: time at both ends, memory, the sampler's processor time, the epoch hook.
+//! Cost for the training process: start and finish, memory, CPU time of the sampler, epoch hook.
 
 use std::ffi::OsStr;
 use std::thread::sleep;
@@ -17,11 +17,11 @@ const TICK: Duration = Duration::from_millis(20);
 /// Runs whose start and finish are timed.
 const RUN_COUNT: usize = 20;
 
-/// Epochs whose edges are timed, and how long each lasts.
+/// Epochs whose boundaries are timed, and the length of each.
 const EPOCH_COUNT: u32 = 2_000;
 const EPOCH_LENGTH: Duration = Duration::from_micros(2_500);
 
-/// How long the sampler is watched.
+/// How long the sampler is measured.
 const WATCH_TIME: Duration = Duration::from_secs(12);
 
 pub(crate) fn rows() -> impl Iterator<Item = NumbersRow> {
@@ -56,7 +56,7 @@ fn start_finish_rows() -> Vec<NumbersRow> {
     .collect()
 }
 
-/// The seconds that the first start and the finish of a process take.
+/// The seconds of the first start and the finish in a process.
 pub(crate) fn start_finish_times() -> Result<FigureReport, BenchError> {
     let machine = BenchMachine::new([scripted_gpu(0, 1).energy_counter(TICK)], Duration::ZERO)?;
     let _library = load_nvml(&machine)?;
@@ -77,13 +77,13 @@ fn memory_row() -> NumbersRow {
         .and_then(|report| report.figures_without_problems());
     let found = found.map(|[bytes]: [f64; 1]| (format!("{:.2} MB", bytes / 1e6), bytes <= 3e6));
     NumbersRow::new(
-        "memory added to a process that has initialised NVML, eight boards, 3 s, at its peak",
+        "memory added to a process that has initialised NVML, eight GPUs, 3 s, at its peak",
         "≤ 3 MB",
         found,
     )
 }
 
-/// The bytes that a run adds at its peak.
+/// The bytes that a run adds at the peak.
 pub(crate) fn added_memory() -> Result<FigureReport, BenchError> {
     let machine = BenchMachine::new(scripted_gpus("8", "counter")?, Duration::ZERO)?;
     let _library = load_nvml(&machine)?;
@@ -100,7 +100,7 @@ pub(crate) fn added_memory() -> Result<FigureReport, BenchError> {
 fn sampler_rows() -> Vec<NumbersRow> {
     let cases =
         [("1", "counter", 0.001), ("8", "counter", 0.001), ("1", "power", 0.01), ("8", "power", 0.01)];
-    // They wait rather than work, and can do so at the same time.
+    // The processes mostly wait, so they can run at the same time.
     let children = cases.map(|(gpus, sensor, most)| {
         (gpus, sensor, most, FigureProcess::start(&["sampler", gpus, sensor], None))
     });
@@ -109,18 +109,17 @@ fn sampler_rows() -> Vec<NumbersRow> {
         let found =
             found.map(|[part]: [f64; 1]| (format!("{} of a core", format_percent(part)), part <= most));
         let with = if sensor == "counter" { "with a counter" } else { "without a counter" };
-        let gpus = if gpus == "1" { "one board" } else { "eight boards, each" };
-        let what = format!(
-            "sampler's processor time between edges, {gpus} {with}; the scripted library's own is in it"
-        );
+        let gpus = if gpus == "1" { "one GPU" } else { "eight GPUs, each" };
+        let what =
+            format!("sampler's CPU time between boundaries, {gpus} {with}; including the fake library");
         NumbersRow::new(what, format!("≤ {} %", most * 100.0), found)
     };
     children.map(row).into()
 }
 
-/// The part of a core that the sampler takes while nothing but training happens.
+/// The share of a core that the sampler uses between boundaries.
 pub(crate) fn sampler_cpu_share(count: &str, sensor: &str) -> Result<FigureReport, BenchError> {
-    /// As Linux keeps it: 15 characters.
+    /// The thread name in Linux: 15 characters.
     const SAMPLER_THREAD: &str = "sootprint-sampl";
     let machine = BenchMachine::new(scripted_gpus(count, sensor)?, Duration::ZERO)?;
     let run = machine.start();
@@ -140,19 +139,17 @@ fn hook_row() -> NumbersRow {
     let found = found.map(|[median, high]: [f64; 2]| {
         (format!("{:.1} µs, median {:.1} µs", high * 1e6, median * 1e6), high <= 100e-6)
     });
-    let what = format!(
-        "epoch hook, end of one and beginning of the next, 99th percentile of {EPOCH_COUNT} epochs of {EPOCH_LENGTH:?}"
-    );
+    let what = format!("epoch hook, 99th percentile of {EPOCH_COUNT} epochs of {EPOCH_LENGTH:?}");
     NumbersRow::new(what, "≤ 100 µs", found)
 }
 
-/// The median and the 99th percentile of the seconds that the training's thread spends on an epoch's edge.
+/// The median and 99th percentile of the seconds that the training thread spends at an epoch boundary.
 pub(crate) fn epoch_hook_times() -> Result<FigureReport, BenchError> {
     let machine = BenchMachine::new([scripted_gpu(0, 1).energy_counter(TICK)], Duration::ZERO)?;
     let run = machine.start();
     let mut epochs = run.epochs(0..=EPOCH_COUNT);
     let mut times = Vec::with_capacity(EPOCH_COUNT as usize);
-    // The first one begins an epoch and ends none.
+    // The first call starts an epoch but ends none.
     epochs.next();
     for _ in 0..EPOCH_COUNT {
         sleep(EPOCH_LENGTH);
@@ -180,15 +177,15 @@ fn scripted_gpus(count: &str, sensor: &str) -> Result<Vec<FakeGpu>, BenchError> 
     Ok((0..count.parse()?).map(|index| sensor(scripted_gpu(index, 1))).collect())
 }
 
-/// The machine's NVML library, loaded and asked once by somebody else: what a run costs comes on top.
+/// Loads and initialises the machine's NVML library, so that only the additional cost of a run is measured.
 fn load_nvml(machine: &BenchMachine) -> Result<Nvml, BenchError> {
     let library = Nvml::builder().lib_path(OsStr::new(&machine.library)).init()?;
     library.device_by_index(0)?.total_energy_consumption()?;
     Ok(library)
 }
 
-/// A run that measured fewer boards than there are cost too little.
+/// A run that measured too few GPUs would appear too cheap.
 fn missing_gpus(footprint: &sootprint::Footprint, gpus: usize) -> Vec<String> {
     let measured = footprint.components.iter().filter(|it| it.kind == sootprint::ComponentKind::Gpu).count();
-    if measured == gpus { Vec::new() } else { vec![format!("{measured} of {gpus} boards were measured")] }
+    if measured == gpus { Vec::new() } else { vec![format!("{measured} of {gpus} GPUs were measured")] }
 }

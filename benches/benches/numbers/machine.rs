@@ -1,4 +1,4 @@
-//! Scripted boards on the real clock, and the truth about a run on them.
+//! Scripted GPUs on the real clock, and the true energy of a run on them.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
@@ -8,13 +8,13 @@ use sootprint::{ComponentSummary, Footprint, Run};
 use nvidia_ml::{FakeGpu, NvmlScript, install};
 use sootprint_benches::BenchError;
 
-/// How long 100 W and then 400 W take.
+/// The length of one cycle of 100 W and then 400 W.
 pub(crate) const POWER_PERIOD: Duration = Duration::from_millis(1030);
 
-/// The script's time when its machine is made: a board has a past, and a mean over its last second is full.
+/// The script time when the machine is created, so that a mean over the last second has a full window.
 pub(crate) const SCRIPT_LEAD: Duration = Duration::from_secs(10);
 
-/// An NVML library with boards, in a folder of its own.
+/// A fake NVML library with GPUs, in its own folder.
 pub(crate) struct BenchMachine {
     folder: tempfile::TempDir,
     pub(crate) library: PathBuf,
@@ -22,17 +22,17 @@ pub(crate) struct BenchMachine {
     zero: SystemTime,
 }
 
-/// A run that is over, and what it should say.
+/// A finished run and its true energy.
 pub(crate) struct ObservedRun {
     pub(crate) footprint: Footprint,
     script: NvmlScript,
-    /// What was measured, in the script's time, and how well that is known.
+    /// The measured window in script time, and its uncertainty.
     pub(crate) from: Duration,
     pub(crate) to: Duration,
     pub(crate) uncertainty: Duration,
 }
 
-/// A board that draws 100 W for 700 ms and 400 W for 330 ms, again and again, or a multiple of that.
+/// A GPU that draws 100 W for 700 ms and 400 W for 330 ms, repeated, or a multiple of that.
 pub(crate) fn scripted_gpu(index: u8, times: u32) -> FakeGpu {
     FakeGpu::new(gpu_uuid(index), format!("0000:{:02x}:00.0", 7 + index), "NVIDIA H200")
         .power_limit(700 * times)
@@ -48,7 +48,7 @@ pub(crate) fn gpu_uuid(index: u8) -> String {
 }
 
 impl BenchMachine {
-    /// Whose script is at [`LEAD`] and a phase now.
+    /// A machine whose script is at [`SCRIPT_LEAD`] plus a phase.
     pub(crate) fn new(gpus: impl IntoIterator<Item = FakeGpu>, phase: Duration) -> Result<Self, BenchError> {
         let folder = tempfile::tempdir()?;
         let zero = SystemTime::now() - SCRIPT_LEAD - phase;
@@ -61,11 +61,11 @@ impl BenchMachine {
         Run::pre_training(self.folder.path().join("run")).nvml_library(&self.library).start()
     }
 
-    /// Lets a run go on for a time and finds what it measured.
+    /// Lets a run continue for `window` and determines what it measured.
     ///
-    /// The beginning is known from the live figures, which tell the time since it; the end from the length of
-    /// an epoch that is begun here and that the finish ends. Either is known to the length of a call. All is
-    /// in the script's time, which the library and this process count from one Unix time.
+    /// The start is known from the live usage, which has the time since the start; the end from the length of
+    /// an epoch that is started here and ended by `finish`. Both are known to within the length of a call.
+    /// Times are in script time, which the library and this process derive from the same Unix time.
     pub(crate) fn observe(self, window: Duration) -> Result<ObservedRun, BenchError> {
         let run = self.start();
         let handle = run.handle();
@@ -87,30 +87,30 @@ impl BenchMachine {
 }
 
 impl ObservedRun {
-    /// The joules that a board drew while it was measured.
+    /// The joules that a GPU drew while it was measured.
     pub(crate) fn true_energy(&self, gpu_index: usize) -> f64 {
         self.true_energy_until(gpu_index, self.to)
     }
 
-    /// The joules that a board drew from the beginning to a time of the script.
+    /// The joules that a GPU drew from the start to a script time.
     pub(crate) fn true_energy_until(&self, gpu_index: usize, to: Duration) -> f64 {
         self.script.true_energy(gpu_index, self.from, to)
     }
 
-    /// What the footprint says of a board.
+    /// The component of a GPU in the footprint.
     pub(crate) fn component(&self, index: u8) -> Result<&ComponentSummary, BenchError> {
         let found = self.footprint.components.iter().find(|it| it.id == gpu_uuid(index));
-        Ok(found.ok_or_else(|| format!("board {index} is not in the footprint"))?)
+        Ok(found.ok_or_else(|| format!("GPU {index} is not in the footprint"))?)
     }
 }
 
-/// Something that tells a time, the middle of the shortest of some calls, and half of its length.
+/// The fastest of a number of calls: its midpoint, its result, and half of its length.
 fn most_precise<T>(call: impl Fn() -> T) -> (Instant, T, Duration) {
     let shorter = |best: (_, _, _), next: (_, _, _)| if next.2 < best.2 { next } else { best };
     (0..100).map(|_| time_call(&call)).fold(time_call(&call), shorter)
 }
 
-/// The middle of a call, what it gives, and half of its length.
+/// The midpoint of a call, its result, and half of its length.
 fn time_call<T>(call: impl Fn() -> T) -> (Instant, T, Duration) {
     let before = Instant::now();
     let result = call();

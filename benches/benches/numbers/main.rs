@@ -1,8 +1,8 @@
-//! The goals of the project and what this machine reaches: `cargo bench -p sootprint-benches --bench numbers`.
+//! The project's goals and the results on this machine: `cargo bench -p sootprint-benches --bench numbers`.
 //!
-//! Prints a Markdown table; the exit status is 1 if a row fails. It takes four to five minutes, mostly waiting: each
-//! figure is measured in a process of its own, on a fake NVML library whose GPUs follow a script, so their true energy is
-//! known. The errors of a real GPU's sensor are in no figure.
+//! Prints a Markdown table; the exit status is 1 if a row fails. It takes four to five minutes, mostly
+//! waiting: each measurement runs in its own process, on a fake NVML library whose GPUs follow a script, so
+//! their true energy is known. The sensor errors of a real GPU are not included.
 
 #![expect(clippy::print_stdout, reason = "the table is the program's result")]
 
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Takes one figure in this process.
+/// Runs one measurement in this process.
 fn run_task(task: &[String]) -> Result<FigureReport, BenchError> {
     let words: Vec<&str> = task.iter().map(String::as_str).collect();
     match words.as_slice() {

@@ -1,4 +1,4 @@
-//! A row of the table.
+//! Rows of the table.
 
 use sootprint_benches::BenchError;
 
@@ -11,7 +11,7 @@ pub(crate) struct NumbersRow {
 }
 
 impl NumbersRow {
-    /// A row with the measured value as text and whether it reaches the goal; a value that could not be measured does not.
+    /// A row with the measured value and whether it reaches the goal; a failed measurement does not.
     pub(crate) fn new(
         what: impl Into<String>,
         goal: impl Into<String>,
@@ -22,7 +22,7 @@ impl NumbersRow {
     }
 }
 
-/// A fraction in per cent, with one decimal more than the goals.
+/// A fraction in per cent, with one more decimal than the goals.
 pub(crate) fn format_percent(part: f64) -> String {
     format!("{:.3} %", part * 100.0)
 }

@@ -1,4 +1,4 @@
-//! Figures that are measured in a process of their own.
+//! Measurements in child processes.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use sootprint_benches::BenchError;
 /// The argument before a task.
 pub(crate) const TASK_ARGUMENT: &str = "measure";
 
-/// The figures that a child process prints for a task.
+/// Runs a task in a child process and returns the figures that it prints.
 pub(crate) fn child_figures<const N: usize>(task: &[&str]) -> Result<[f64; N], BenchError> {
     let output = Command::new(std::env::current_exe()?).arg(TASK_ARGUMENT).args(task).output()?;
     let text = String::from_utf8(output.stdout)?;

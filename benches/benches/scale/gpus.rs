@@ -1,4 +1,4 @@
-//! One to eight boards.
+//! One to eight GPUs.
 
 use std::ffi::OsStr;
 use std::thread::sleep;
@@ -11,17 +11,17 @@ use crate::child::{child_figures, verdict};
 use nvidia_ml::{FakeGpu, NvmlScript, install};
 use sootprint_benches::{BenchError, system};
 
-/// As Linux keeps it: 15 characters.
+/// The thread name in Linux: 15 characters.
 const SAMPLER_THREAD: &str = "sootprint-sampl";
 
 const TICK: Duration = Duration::from_millis(20);
 
-/// How long the sampler is watched between edges.
+/// How long the sampler is measured between boundaries.
 const WATCH_TIME: Duration = Duration::from_secs(8);
 
 pub(crate) fn print_table() -> Result<bool, BenchError> {
     println!(
-        "| boards with a counter | start ≤ 20 ms | finish ≤ 40 ms | sampler ≤ 0.1 % of a core | memory ≤ 3 MB | |"
+        "| GPUs with a counter | start ≤ 20 ms | finish ≤ 40 ms | sampler ≤ 0.1 % of a core | memory ≤ 3 MB | |"
     );
     println!("|---|---|---|---|---|---|");
     let mut all = true;
@@ -38,7 +38,7 @@ pub(crate) fn print_table() -> Result<bool, BenchError> {
     Ok(all)
 }
 
-/// Prints seconds of start and finish, the sampler's part of a core, and the bytes that are added beyond NVML's own.
+/// Prints the seconds of start and finish, the sampler's share of a core, and the bytes added on top of NVML.
 pub(crate) fn measure(count: &str) -> Result<bool, BenchError> {
     let folder = tempfile::tempdir()?;
     let count: usize = count.parse()?;
@@ -62,7 +62,7 @@ pub(crate) fn measure(count: &str) -> Result<bool, BenchError> {
     let bytes = system::peak_resident_bytes()? - before;
     let measured = footprint.components.iter().filter(|it| it.kind == ComponentKind::Gpu).count();
     if measured != count {
-        return Err(format!("{measured} of {count} boards were measured").into());
+        return Err(format!("{measured} of {count} GPUs were measured").into());
     }
     println!("{} {} {part} {bytes}", start.as_secs_f64(), finish.as_secs_f64());
     Ok(true)

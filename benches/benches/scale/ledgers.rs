@@ -1,7 +1,6 @@
 //! Many ranks, and a long run.
 //!
-//! Ledgers are written as ranks of one run write them: one day is played on a virtual clock, and the others are that day
-//! under another rank.
+//! The ledgers are written by a run: one day is simulated on a virtual clock, and copied for the other ranks.
 
 use std::fs;
 use std::path::Path;
@@ -15,19 +14,17 @@ use sootprint_benches::{BenchError, system};
 const MAX_SECONDS: f64 = 10.0;
 const MAX_MEGABYTES: f64 = 500.0;
 
-/// The watts of each component in the first part of a round.
+/// The watts of each component in the first part of a cycle.
 const LOW_WATTS: [f64; 3] = [371.0, 97.0, 13.0];
 
-/// What all of them draw in the mean of a round of 0.7 s and then 0.33 s at 2.9 times as much.
+/// The mean watts of all components: cycles of 0.7 s, followed by 0.33 s at 2.9 times the power.
 const TRUE_WATTS: f64 = (371.0 + 97.0 + 13.0) * (0.7 + 0.33 * 2.9) / 1.03;
 
-/// A day of a rank stays below this.
+/// Maximum size of a rank's ledger per day.
 const MAX_BYTES_PER_DAY: f64 = 0.5e6;
 
 pub(crate) fn print_tables() -> Result<bool, BenchError> {
-    println!(
-        "\n| ledgers | on disk | made into one footprint in | at most | energy beside the truth | goal | |"
-    );
+    println!("\n| ledgers | on disk | merged in | at most | difference from the truth | goal | |");
     println!("|---|---|---|---|---|---|---|");
     let mut all = true;
     for ranks in [1, 10, 100, 1_000] {
@@ -60,7 +57,7 @@ fn print_row(ranks: u32, days: u32) -> Result<bool, BenchError> {
     Ok(passes)
 }
 
-/// Each rank has a board of its own, on a host of its own; gives the bytes of all.
+/// Writes one ledger per rank, each with its own GPU and host; returns the size of all in bytes.
 fn write_ledgers(dir: &Path, ranks: u32, days: u32) -> Result<f64, BenchError> {
     let clock = VirtualClock::default();
     let script = |watts: f64| {
@@ -68,23 +65,23 @@ fn write_ledgers(dir: &Path, ranks: u32, days: u32) -> Result<f64, BenchError> {
             .map(|(seconds, watts)| (Duration::from_secs_f64(seconds), Power::from_watts(watts)))
     };
     let replay = Replay::new()
-        .with_component(ComponentKind::Gpu, "Scripted board", script(LOW_WATTS[0]))
+        .with_component(ComponentKind::Gpu, "Scripted GPU", script(LOW_WATTS[0]))
         .with_component(ComponentKind::Cpu, "Scripted CPU", script(LOW_WATTS[1]))
         .with_component(ComponentKind::Memory, "Scripted memory", script(LOW_WATTS[2]))
         .with_clock(clock.clone());
-    // A process is the last one of the ranks: the first one waits for the others when it finishes.
+    // This process runs as the last rank, because rank 0 waits for the others when it finishes.
     let last = ranks - 1;
     let run = Run::pre_training(dir).replay(replay).rank(last, ranks).start();
     for _ in run.epochs(0..24 * days) {
         clock.advance(Duration::from_secs(3_600));
-        // A month of readings in one go would take the meter longer than a finish waits for it.
+        // Processing a month of readings at once would take longer than the timeout of `finish`.
         if !run.handle().flush(Duration::from_secs(60)) {
-            return Err("the meter does not come after the clock".into());
+            return Err("the sampler does not keep up with the clock".into());
         }
     }
     let footprint = run.finish();
     let folder = dir.join("sootprint");
-    // The name of the file is what a rank is known by.
+    // A rank is identified by its file name.
     let name = |rank: u32| match rank {
         0 => format!("{}.jsonl", footprint.run.id),
         _ => format!("{}.r{rank}.jsonl", footprint.run.id),
@@ -97,7 +94,7 @@ fn write_ledgers(dir: &Path, ranks: u32, days: u32) -> Result<f64, BenchError> {
     Ok(bytes)
 }
 
-/// Prints the seconds, the bytes of memory at most, and the joules of all ledgers of a folder together.
+/// Prints the seconds, the peak memory in bytes, and the total joules of all ledgers in a folder.
 pub(crate) fn measure_merge(dir: &Path) -> Result<bool, BenchError> {
     let began = Instant::now();
     let footprint = load_footprint(dir, None)?;

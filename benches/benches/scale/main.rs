@@ -1,7 +1,7 @@
 //! Cost at scale: `cargo bench -p sootprint-benches --bench scale`.
 //!
-//! One to eight GPUs, the merge of one to a thousand ledgers of a day, and a run of thirty days. Each figure is measured
-//! in a process of its own. A thousand ledgers take 0.2 GB in the temporary folder.
+//! One to eight GPUs, merging the ledgers of one to a thousand ranks for a day, and a run of thirty days.
+//! Each measurement runs in its own process. A thousand ledgers take 0.2 GB in the temporary folder.
 
 #![expect(clippy::print_stdout, reason = "the tables are the program's result")]
 

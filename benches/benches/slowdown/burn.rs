@@ -22,7 +22,7 @@ use crate::digits::{BenchDigit, BenchDigits, CLASSES, LEARNING_RATE, PIXELS};
 use crate::silent_renderer::SilentRenderer;
 use crate::turns::TurnTimer;
 
-/// Large steps of about 9 ms, as a training on a GPU has them, and epochs of a second.
+/// Large steps of about 9 ms, as on a GPU, and epochs of a second.
 const HIDDEN: usize = 4_096;
 const BATCH: usize = 256;
 const PASSES: usize = 16;

@@ -1,4 +1,4 @@
-//! The digits that both frameworks learn.
+//! The digits data set for both frameworks.
 
 use flate2::read::GzDecoder;
 use sootprint_benches::BenchError;
@@ -8,7 +8,7 @@ pub(crate) const CLASSES: usize = 10;
 
 pub(crate) const LEARNING_RATE: f64 = 1e-3;
 
-/// The largest value of a pixel.
+/// The largest pixel value.
 const MAX_PIXEL: f32 = 16.0;
 
 /// Images as rows of pixels, with their classes.

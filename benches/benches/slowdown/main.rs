@@ -6,8 +6,8 @@
 //! ratios and its 95 % bounds.
 //!
 //! # Limits
-//! - The run stays open during both trainings' turns. What its threads do in the background falls into the turns of both,
-//!   so the ratio leaves it out; its CPU time is in a column of its own.
+//! - The run stays open during the turns of both trainings. Work on its background threads falls into the
+//!   turns of both, so the ratio does not include it; a separate column has its CPU time.
 //! - The start and the end of a run are not included: the benchmark `numbers` measures them.
 
 #![expect(
@@ -34,26 +34,26 @@ use sootprint_benches::statistics::ConfidenceInterval;
 use sootprint_benches::system::{BackgroundLoad, thread_cpu_time};
 use turns::{TurnScheduler, TurnTimer};
 
-/// Trains once, with a run or without, and returns the time that its turns took.
+/// Trains once, with or without a run, and returns the duration of its turns.
 type TrainFn = fn(&BenchDigits, Option<&Run>, &TurnTimer) -> Result<Duration, BenchError>;
 
-/// Each framework, how to train with it, and after how many batches the other training has its turn.
+/// Each framework, its training function, and the number of batches per turn.
 const FRAMEWORKS: [(&str, TrainFn, usize); 2] = [("Burn", burn::train, 15), ("Candle", candle::train, 120)];
 
-/// The upper bound that a training may lose.
+/// The maximum slowdown, compared with the upper bound.
 const GOAL: f64 = 0.005;
 
 /// Selects the framework in the child process.
 const FRAMEWORK_VARIABLE: &str = "SOOTPRINT_BENCHES_FRAMEWORK";
 
-/// The exit status of a framework that misses the goal.
+/// The exit status if a framework misses the goal.
 const MISSED: u8 = 2;
 
-/// The names of sootprint's threads, as Linux truncates them.
+/// The names of sootprint's threads, truncated by Linux.
 const OWN_THREADS: [&str; 2] = ["sootprint-sampl", "sootprint-ledge"];
 
-/// By default glibc returns large buffers to the system, and touching the pages again is half of a step on the CPU.
-/// A framework on a GPU keeps its buffers, so this process does, too.
+/// By default glibc returns large buffers to the system, and touching the pages again takes half of a step on
+/// the CPU. A framework on a GPU keeps its buffers, so this process does the same.
 const KEEP_FREED_MEMORY: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296",
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures each framework in a process of its own, because thread pools and memory are set up once per process.
+/// Measures each framework in its own process, because thread pools and memory are set up once per process.
 fn print_table(blocks: usize) -> Result<bool, BenchError> {
     let load = BackgroundLoad::start()?;
     let threads = (thread::available_parallelism()?.get() - 1).max(1).to_string();
@@ -98,10 +98,10 @@ fn print_table(blocks: usize) -> Result<bool, BenchError> {
     Ok(passes)
 }
 
-/// Measures one framework and prints its row; whether the upper bound is within the goal.
+/// Measures one framework, prints its row and returns whether the upper bound is within the goal.
 fn print_row(name: &str, train: TrainFn, batches_per_turn: usize, blocks: usize) -> Result<bool, BenchError> {
     let digits = BenchDigits::load()?;
-    // The first block fills caches and thread pools.
+    // The first block warms up caches and thread pools.
     run_block(train, &digits, batches_per_turn)?;
     let (mut ratios, mut sampler_shares) = (Vec::new(), Vec::new());
     for block in 1..=blocks {
@@ -123,7 +123,7 @@ fn print_row(name: &str, train: TrainFn, batches_per_turn: usize, blocks: usize)
     Ok(passes)
 }
 
-/// What one block took, in seconds.
+/// The durations of one block, in seconds.
 struct BlockTimes {
     with_run: f64,
     without: f64,
@@ -136,7 +136,7 @@ fn run_block(
     batches_per_turn: usize,
 ) -> Result<BlockTimes, BenchError> {
     let dir = tempfile::tempdir()?;
-    // A GPU with a counter, so that the sampler has one to read.
+    // A GPU with a counter for the sampler.
     let gpu = FakeGpu::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
         .power_limit(700)
         .power_from(Duration::ZERO, 400)
@@ -146,7 +146,7 @@ fn run_block(
     let before = own_cpu_time()?;
 
     let scheduler = TurnScheduler::new(2, fastrand::u64(..));
-    // Both trainings have a ticket before the first one waits for the other.
+    // Both trainings take a ticket before the first one waits for the other.
     let timers = [0, 1].map(|number| TurnTimer::new(scheduler.ticket(number), batches_per_turn));
     let [with_run, without] = &timers;
     let (with_run, without) = thread::scope(|scope| {

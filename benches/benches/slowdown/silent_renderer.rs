@@ -1,4 +1,4 @@
-//! A renderer for Burn that shows nothing, so that the terminal costs nothing.
+//! A renderer for Burn without output, so that the terminal adds no cost.
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
 use burn::train::metric::MetricDefinition;
@@ -6,7 +6,7 @@ use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
 
-/// Renders nothing.
+/// Discards everything.
 pub(crate) struct SilentRenderer;
 
 impl MetricsRendererTraining for SilentRenderer {

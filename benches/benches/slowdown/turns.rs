@@ -1,4 +1,4 @@
-//! Trainings that take turns, and the time that each one's turns took.
+//! Trainings that take turns, and the duration of each one's turns.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sootprint_core::sync::lock_ignoring_poison;
 
-/// Pause after a turn, for threads of the framework that still work on the last step.
+/// Pause after a turn, for framework threads that are still working on the last step.
 const SETTLE: Duration = Duration::from_millis(2);
 
 /// Times a training and passes the turn on after a number of batches.
@@ -33,7 +33,7 @@ impl TurnTimer {
         })))
     }
 
-    /// Runs a training, which starts with its first turn. Returns when the others have ended, too.
+    /// Runs a training, starting with its first turn. Returns when the others have ended, too.
     pub(crate) fn time<T>(&self, train: impl FnOnce() -> T) -> (T, Duration) {
         {
             let mut state = self.state();
@@ -51,7 +51,7 @@ impl TurnTimer {
         (trained, state.elapsed)
     }
 
-    /// Call at each batch, on the thread that trains.
+    /// Must be called for each batch, on the training thread.
     pub(crate) fn batch(&self) {
         let mut state = self.state();
         state.batches += 1;
@@ -76,8 +76,8 @@ impl TimerState {
     }
 }
 
-/// Gives turns to trainings, each on its own thread. Each has one turn per round, in random order, so that regular
-/// disturbances affect all alike.
+/// Gives turns to trainings, each on its own thread. Each has one turn per round, in random order, so regular
+/// disturbances affect all of them alike.
 pub(crate) struct TurnScheduler {
     queue: Mutex<TurnQueue>,
     changed: Condvar,
@@ -85,7 +85,7 @@ pub(crate) struct TurnScheduler {
 
 struct TurnQueue {
     training: Vec<usize>,
-    /// The trainings that still have a turn in this round; the last one has it now.
+    /// The trainings that still have a turn in this round; the last one has the current turn.
     round: Vec<usize>,
     /// The trainings that are not ready yet; until then there are no turns.
     preparing: usize,
@@ -123,7 +123,7 @@ impl TurnScheduler {
 }
 
 impl TurnTicket {
-    /// Returns with the first turn, when all trainings are ready.
+    /// Waits until all trainings are ready and returns at the first turn.
     fn begin(&mut self) {
         let mut queue = self.scheduler.queue();
         self.is_ready = true;
@@ -132,7 +132,7 @@ impl TurnTicket {
         self.scheduler.wait_while(queue, |queue| !queue.has_turn(self.number));
     }
 
-    /// Ends a turn, and returns with the next one.
+    /// Ends a turn and waits for the next one.
     fn next(&self) {
         let mut queue = self.scheduler.queue();
         queue.round.pop();
@@ -141,7 +141,7 @@ impl TurnTicket {
         self.scheduler.wait_while(queue, |queue| !queue.has_turn(self.number));
     }
 
-    /// Leaves, and returns when all trainings have left: what a training does at its end is in no turn.
+    /// Leaves and waits until all trainings have left, so that the end of a training is in no turn.
     fn end(mut self) {
         self.leave();
         self.scheduler.wait_while(self.scheduler.queue(), |queue| !queue.training.is_empty());

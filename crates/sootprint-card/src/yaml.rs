@@ -318,7 +318,7 @@ mod tests {
             parse_error("just text\n")
                 .starts_with("line 1, column 1: expected one `key: value` per line, found a text")
         );
-        assert!(parse_error("a: 1\n...\n").starts_with("line 2, column 1: end of the YAML document"));
+        assert!(parse_error("a: 1\n...\n").starts_with("line 2, column 1: this line ends the YAML document"));
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn run_summary_output() {
     CPU # J counter Scripted
     CO2e # mg # mg to # mg)
     Grid unknown place: # g CO2e/kWh; PUE # (assumed); given by the user
-    Run completed, pre-training in # s; #
+    Run completed in # s, pre-training; #
     sootprint: recorded in out; see it again with `sootprint report out`
     ");
 }

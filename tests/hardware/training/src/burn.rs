@@ -1,4 +1,5 @@
-//! A training with Burn on Vulkan: `burn-vulkan accuracy`, `burn-vulkan slowdown SECONDS`, about as long for each row.
+//! A training with Burn on Vulkan: `burn-vulkan accuracy`, or `burn-vulkan slowdown SECONDS` with the time
+//! per row.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,14 +20,14 @@ use gpu_training::{TrainingError, measure_slowdown, print_comparison};
 use sootprint::Run;
 use sootprint_burn::{TrackEmissionsExt as _, instrument_loaders};
 
-/// The benchmarks' own.
+/// Shared with the benchmarks.
 #[path = "../../../../benches/benches/slowdown/silent_renderer.rs"]
-mod silent;
+mod silent_renderer;
 
 const PIXELS: usize = 64;
 const CLASSES: usize = 10;
 
-/// How much an epoch computes.
+/// The size of a training.
 #[derive(Debug, Clone, Copy)]
 struct BurnTrainingSize {
     hidden: usize,
@@ -57,10 +58,10 @@ fn main() -> Result<ExitCode, TrainingError> {
     }
 }
 
-/// The windows are the epochs as the footprint has them, their energy is the counter's.
+/// The windows are the epochs of the footprint; their reference energy is from the counter.
 fn check_accuracy(device: &Device) -> Result<ExitCode, TrainingError> {
     let size = BurnTrainingSize { hidden: 8192, batch: 2048, batches: 60, epochs: 5 };
-    // The kernels are compiled and tuned before the first epoch.
+    // Compiles and tunes the kernels before the first epoch.
     time_training(device, BurnTrainingSize { batches: 3, epochs: 1, ..size }, false)?;
     let folder = tempfile::tempdir()?;
     let counter = CounterRecorder::start()?;
@@ -86,7 +87,7 @@ fn check_accuracy(device: &Device) -> Result<ExitCode, TrainingError> {
     })
 }
 
-/// How long a training takes, without the run's start and finish.
+/// The duration of a training, without the run's start and finish.
 fn time_training(device: &Device, size: BurnTrainingSize, measured: bool) -> Result<Duration, TrainingError> {
     let folder = tempfile::tempdir()?;
     let run = measured.then(|| Run::pre_training(folder.path()).start());
@@ -113,7 +114,7 @@ fn run_training(
     let training = SupervisedTraining::new(folder.path(), train, valid)
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .num_epochs(size.epochs)
-        .renderer(Box::new(silent::Silent))
+        .renderer(Box::new(silent_renderer::SilentRenderer))
         .with_application_logger(None);
     let learner = Learner::new(NoiseClassifier::new(size.hidden, device), AdamConfig::new().init(), 1e-4);
     let began = Instant::now();
@@ -137,7 +138,7 @@ struct NoiseBatch {
     classes: Tensor<1, Int>,
 }
 
-/// Batches of noise; a row's number says its class.
+/// Batches of noise; the class of a row is derived from its index.
 #[derive(Debug, Clone)]
 struct NoiseBatcher;
 

@@ -1,5 +1,5 @@
-//! A training with Candle on CUDA: `candle-cuda accuracy`, `candle-cuda slowdown SECONDS` and `candle-cuda held-up SECONDS`,
-//! about as long for each row.
+//! A training with Candle on CUDA: `candle-cuda accuracy`, or `candle-cuda slowdown SECONDS` and `candle-cuda
+//! held-up SECONDS` with the time per row.
 
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -32,7 +32,7 @@ fn main() -> Result<ExitCode, TrainingError> {
                 })
             };
             row("Candle, large steps", &large, 40, End::ReadLoss)?;
-            row("The same, and the device is synchronised at the end", &large, 40, End::SynchronizeDevice)?;
+            row("The same, with the device synchronised at the end", &large, 40, End::SynchronizeDevice)?;
             row("Candle, small steps", &small, 400, End::ReadLoss)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -52,7 +52,7 @@ fn main() -> Result<ExitCode, TrainingError> {
     }
 }
 
-/// Six epochs; the even ones wait half of their time, so that the power changes at their edges and within.
+/// Six epochs; the even ones sleep half of the time, so the power changes at and within the boundaries.
 fn check_accuracy(device: &Device) -> Result<ExitCode, TrainingError> {
     let training = CudaTraining::new(8192, 4096, device)?;
     training.optimizer()?.run_steps(3)?;
@@ -60,7 +60,7 @@ fn check_accuracy(device: &Device) -> Result<ExitCode, TrainingError> {
     let counter = CounterRecorder::start()?;
     let run = Run::pre_training(folder.path()).start();
     let mut optimizer = training.optimizer()?;
-    let mut edges = Vec::new();
+    let mut boundaries = Vec::new();
     for epoch in run.epochs(1..=6).on(device) {
         let began = Instant::now();
         if epoch % 2 == 0 {
@@ -73,12 +73,12 @@ fn check_accuracy(device: &Device) -> Result<ExitCode, TrainingError> {
                 optimizer.run_steps(1)?;
             }
         }
-        edges.push((began, Instant::now()));
+        boundaries.push((began, Instant::now()));
     }
     let footprint = run.finish();
     let ticks = counter.stop()?;
     ticks.print_tick_intervals();
-    let truths: Vec<_> = edges.iter().map(|(from, to)| ticks.energy_between(*from, *to)).collect();
+    let truths: Vec<_> = boundaries.iter().map(|(from, to)| ticks.energy_between(*from, *to)).collect();
     println!("\n{footprint}");
     Ok(if print_comparison("Candle on CUDA", &footprint, &truths) {
         ExitCode::SUCCESS
@@ -90,14 +90,14 @@ fn check_accuracy(device: &Device) -> Result<ExitCode, TrainingError> {
 /// What a training waits for at its end.
 #[derive(Debug, Clone, Copy)]
 enum End {
-    /// Its last step's loss, which comes after all else.
+    /// The loss of the last step, which is computed last.
     ReadLoss,
-    /// The device as well, so that CUDA's memory pool gives back what is free: many calls into the driver, right when a
-    /// run reads the counter for the edge.
+    /// The device as well, so that CUDA's memory pool releases its free memory: many driver calls while the
+    /// run reads the counter for the boundary.
     SynchronizeDevice,
 }
 
-/// How long a training of a few epochs takes, without the run's start and finish.
+/// The duration of a training of a few epochs, without the run's start and finish.
 fn time_training(
     training: CudaTraining,
     steps: usize,
@@ -125,7 +125,7 @@ fn time_training(
     Ok(took)
 }
 
-/// Weights, and one batch that is learnt again and again.
+/// Weights, and one batch that is reused for every step.
 #[derive(Clone)]
 struct CudaTraining {
     weights: VarMap,
@@ -162,7 +162,8 @@ struct CudaOptimizer {
 }
 
 impl CudaOptimizer {
-    /// Steps, and the last one's loss, for which the device is waited for, as in most trainings.
+    /// Runs steps and returns the last loss; each step reads its loss, which waits for the device, as in most
+    /// trainings.
     fn run_steps(&mut self, count: usize) -> Result<f32, TrainingError> {
         let CudaTraining { layers: [first, second, third], inputs, classes, .. } = &self.training;
         let mut last = 0.0;

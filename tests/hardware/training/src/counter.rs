@@ -1,5 +1,5 @@
-//! The only board's energy counter and its power, read far more often than sootprint does, so that any moment's value is
-//! known.
+//! Reads the energy counter and power of the only GPU much more often than sootprint does, to know their
+//! values at any time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +14,10 @@ use nvml_wrapper::{Device, Nvml};
 
 use crate::{ReferenceEnergy, TickPosition, TrainingError};
 
-/// Shorter than any board's tick.
+/// Shorter than any GPU's counter tick.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Notes each tick, and each change of the power, until it is stopped.
+/// Records each counter tick and each change of the power until it is stopped.
 pub struct CounterRecorder {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<CounterRecording, TrainingError>>,
@@ -25,32 +25,32 @@ pub struct CounterRecorder {
 }
 
 impl CounterRecorder {
-    /// Begins to read, and returns when the first value is there.
+    /// Starts reading, and returns after the second counter tick.
     ///
     /// # Errors
-    /// When there is not exactly one board, or it has no counter.
+    /// If there is not exactly one GPU, or it has no counter.
     pub fn start() -> Result<Self, TrainingError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let (says, started) = channel();
+        let (tx, started) = channel();
         let is_stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let nvml = Nvml::init()?;
             if nvml.device_count()? != 1 {
-                return Err("this needs a machine with one board".into());
+                return Err("exactly one GPU is required".into());
             }
-            let board = nvml.device_by_index(0)?;
+            let gpu = nvml.device_by_index(0)?;
             let mut ticks = CounterRecording::default();
             loop {
-                let watts = read_power(&board)?;
+                let watts = read_power(&gpu)?;
                 if ticks.powers.last().is_none_or(|(_, last)| watts != *last) {
                     ticks.powers.push((Instant::now(), watts));
                 }
-                let joules = board.total_energy_consumption()? as f64 / 1e3;
+                let joules = gpu.total_energy_consumption()? as f64 / 1e3;
                 if ticks.counter.last().is_none_or(|(_, last)| joules > *last) {
                     ticks.counter.push((Instant::now(), joules));
-                    // Two ticks enclose whatever is asked later.
+                    // Two ticks surround every later time.
                     if ticks.counter.len() == 2 {
-                        says.send(())?;
+                        tx.send(())?;
                     }
                 } else if is_stopped.load(Ordering::Relaxed) {
                     ticks.powers.push((Instant::now(), watts));
@@ -61,33 +61,33 @@ impl CounterRecorder {
         });
         let counter = Self { stop, thread, started };
         if counter.started.recv().is_err() {
-            return Err(counter.stop().err().unwrap_or_else(|| "the counter stands still".into()));
+            return Err(counter.stop().err().unwrap_or_else(|| "the counter does not change".into()));
         }
         Ok(counter)
     }
 
-    /// What was noted, when a tick has come after this call.
+    /// Stops after one more tick and returns the recording.
     ///
     /// # Errors
-    /// When the counter could not be read.
+    /// If the counter could not be read.
     pub fn stop(self) -> Result<CounterRecording, TrainingError> {
-        // One tick more, so that the last edge has one on either side.
+        // Waits for one more tick, so that there is one on both sides of the last boundary.
         thread::sleep(Duration::from_millis(300));
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| "reading the counter panicked")?
     }
 }
 
-/// In watts.
-fn read_power(board: &Device<'_>) -> Result<f64, TrainingError> {
-    let field = board.field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)])?.pop().ok_or("no field")??;
+/// The instantaneous power in watts.
+fn read_power(gpu: &Device<'_>) -> Result<f64, TrainingError> {
+    let field = gpu.field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)])?.pop().ok_or("no field")??;
     match field.value? {
         SampleValue::U32(milliwatts) => Ok(f64::from(milliwatts) / 1e3),
         other => Err(format!("a power of {other:?}").into()),
     }
 }
 
-/// The counter's values and the power's, each at the moment in which it was first seen.
+/// The values of the counter and the power, each with the time of its first reading.
 #[derive(Default)]
 pub struct CounterRecording {
     counter: Vec<(Instant, f64)>,
@@ -95,7 +95,7 @@ pub struct CounterRecording {
 }
 
 impl CounterRecording {
-    /// The energy between two moments, by straight lines between ticks.
+    /// The energy between two times, with linear interpolation between ticks.
     #[must_use]
     pub fn energy_between(&self, from: Instant, to: Instant) -> ReferenceEnergy {
         let ((earlier, low), (later, high)) = surrounding_values(&self.counter, to);
@@ -116,7 +116,7 @@ impl CounterRecording {
         low + (high - low) * part
     }
 
-    /// Prints how the counter ticks, and how often the power that the board tells is another one.
+    /// Prints the intervals between counter ticks and between changes of the reported power.
     pub fn print_tick_intervals(&self) {
         for (what, values) in [("counter", &self.counter), ("power", &self.powers)] {
             let mut gaps: Vec<f64> =
@@ -132,31 +132,31 @@ impl CounterRecording {
     }
 }
 
-/// The values before and after a moment.
+/// The values before and after a time.
 fn surrounding_values(values: &[(Instant, f64)], moment: Instant) -> ((Instant, f64), (Instant, f64)) {
     let after = values.partition_point(|(at, _)| *at <= moment).clamp(1, values.len() - 1);
     (values[after - 1], values[after])
 }
 
-/// A thread that reads the only board's counter now and then, and does no more.
+/// A thread that only reads the counter of the only GPU, once per period.
 pub struct CounterPoller {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<(u32, Duration), TrainingError>>,
 }
 
 impl CounterPoller {
-    /// Reads once in each period from now on.
+    /// Starts reading, once per period.
     #[must_use]
     pub fn start(period: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let is_stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let nvml = Nvml::init()?;
-            let board = nvml.device_by_index(0)?;
+            let gpu = nvml.device_by_index(0)?;
             let (mut readings, mut took) = (0, Duration::ZERO);
             while !is_stopped.load(Ordering::Relaxed) {
                 let began = Instant::now();
-                board.total_energy_consumption()?;
+                gpu.total_energy_consumption()?;
                 (readings, took) = (readings + 1, took + began.elapsed());
                 thread::sleep(period.saturating_sub(began.elapsed()));
             }
@@ -165,10 +165,10 @@ impl CounterPoller {
         Self { stop, thread }
     }
 
-    /// How often it read, and how long that took in all.
+    /// Returns the number of readings and their total duration.
     ///
     /// # Errors
-    /// When the counter could not be read.
+    /// If the counter could not be read.
     pub fn stop(self) -> Result<(u32, Duration), TrainingError> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| "reading the counter panicked")?

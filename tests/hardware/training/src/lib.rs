@@ -1,4 +1,4 @@
-//! What the trainings have in common: the board's counter as it ticks, and the tables.
+//! Shared by the trainings: the reference energy from the GPU's counter, and the tables.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -12,31 +12,31 @@ pub mod counter;
 
 pub type TrainingError = Box<dyn Error + Send + Sync>;
 
-/// What an epoch took by the counter alone, between the moments that the training saw as its edges.
+/// The energy of an epoch from the counter, between the epoch boundaries seen by the training.
 #[derive(Debug, Clone, Copy)]
 pub struct ReferenceEnergy {
     pub joules: f64,
-    /// Where the epoch ends.
+    /// The end of the epoch.
     pub end: TickPosition,
 }
 
-/// A moment between two ticks of the counter.
+/// A time between two ticks of the counter.
 #[derive(Debug, Clone, Copy)]
 pub struct TickPosition {
-    /// The time since the first one, and to the second one from there.
+    /// The time since the first tick, and the time between the two ticks.
     pub since: Duration,
     pub tick: Duration,
-    /// What the second one shows more than the first one.
+    /// The energy between the two ticks.
     pub joules: f64,
-    /// The power that the board tells, and in how long which other one.
+    /// The reported power, the time until its next change, and the power after that.
     pub watts: f64,
     pub then: (Duration, f64),
 }
 
-/// Largest part by which a whole run may differ from the counter.
+/// Maximum relative difference between a whole run and the counter.
 const MAX_DIFFERENCE: f64 = 0.01;
 
-/// Prints a row for each epoch and one for all; whether the last one is within the goal.
+/// Prints a row for each epoch and for the sum; returns whether the sum is within the goal.
 pub fn print_comparison(what: &str, footprint: &Footprint, truths: &[ReferenceEnergy]) -> bool {
     println!("\n### {what}, epoch by epoch\n");
     for component in &footprint.components {
@@ -46,45 +46,43 @@ pub fn print_comparison(what: &str, footprint: &Footprint, truths: &[ReferenceEn
         println!("- note: {note}");
     }
     println!("- outcome {:?}, {:.2} s\n", footprint.run.outcome, footprint.run.duration_s);
-    println!(
-        "| epoch | seconds | sootprint, all components | its board | counter | board differs | its end |"
-    );
+    println!("| epoch | seconds | sootprint, all components | GPU | counter | GPU differs | epoch end |");
     println!("|---|---|---|---|---|---|---|");
     let rest = footprint.energy.cpu.joules() + footprint.energy.memory.joules();
     let mut sums = [0.0; 2];
     let seconds: f64 = footprint.epochs.iter().map(|epoch| epoch.duration_s).sum();
     for (epoch, truth) in footprint.epochs.iter().zip(truths) {
-        // The processor's part is modelled with the time, and evenly.
-        let board = epoch.energy.joules() - rest * epoch.duration_s / footprint.run.duration_s;
-        sums = [sums[0] + board, sums[1] + truth.joules];
+        // The CPU and memory are modelled: their energy is proportional to time.
+        let gpu = epoch.energy.joules() - rest * epoch.duration_s / footprint.run.duration_s;
+        sums = [sums[0] + gpu, sums[1] + truth.joules];
         let total = format!("{:.1} J", epoch.energy.joules());
         let TickPosition { since, tick, joules, watts, then: (later, next) } = truth.end;
         let end = format!(
             "{since:.0?} of a tick of {tick:.0?} and {joules:.1} J; {watts:.0} W, in {later:.0?} {next:.0} W"
         );
-        print_row(&epoch.epoch.to_string(), epoch.duration_s, &total, [board, truth.joules], &end);
+        print_row(&epoch.epoch.to_string(), epoch.duration_s, &total, [gpu, truth.joules], &end);
     }
     let difference = print_row("all", seconds, "", sums, "");
     footprint.epochs.len() == truths.len() && difference.abs() <= MAX_DIFFERENCE
 }
 
-fn print_row(name: &str, seconds: f64, total: &str, [board, truth]: [f64; 2], end: &str) -> f64 {
-    let difference = board / truth - 1.0;
+fn print_row(name: &str, seconds: f64, total: &str, [gpu, truth]: [f64; 2], end: &str) -> f64 {
+    let difference = gpu / truth - 1.0;
     println!(
-        "| {name} | {seconds:.3} | {total} | {board:.1} J | {truth:.1} J | {:+.2} % | {end} |",
+        "| {name} | {seconds:.3} | {total} | {gpu:.1} J | {truth:.1} J | {:+.2} % | {end} |",
         difference * 100.0
     );
     difference
 }
 
-/// Fewer blocks give no bounds.
+/// Fewer blocks give no confidence interval.
 const MIN_BLOCKS: usize = 6;
 
-/// Trains in blocks of four, `ABBA` and `BAAB` in turn, for about so long, and tells by which part the measured arm is
-/// slower.
+/// Trains in blocks of four, alternating `ABBA` and `BAAB`, for about `patience`, and prints how much slower
+/// the measured arm is.
 ///
 /// # Errors
-/// When a training fails.
+/// If a training fails.
 pub fn measure_slowdown(
     what: &str,
     patience: Duration,
@@ -112,10 +110,10 @@ pub fn measure_slowdown(
     Ok(())
 }
 
-/// Tells for how long one reading of the counter holds a training up, with a thread that reads it every 25 ms.
+/// Prints how long one reading of the counter delays a training, with a thread that reads it every 25 ms.
 ///
 /// # Errors
-/// When a training fails, or the counter cannot be read.
+/// If a training fails or the counter cannot be read.
 pub fn measure_read_stall(
     what: &str,
     patience: Duration,
@@ -148,7 +146,7 @@ pub fn measure_read_stall(
     Ok(())
 }
 
-/// Blocks for about so long, but as many as give bounds.
+/// Runs blocks for about `patience`, but enough for a confidence interval.
 fn run_blocks(
     patience: Duration,
     mut block: impl FnMut(usize) -> Result<(), TrainingError>,
@@ -157,7 +155,7 @@ fn run_blocks(
     (0..).take_while(|block| *block < MIN_BLOCKS || began.elapsed() < patience).try_for_each(&mut block)
 }
 
-/// The sums of what two arms give in a block of four, `ABBA` or `BAAB`.
+/// The sums of the results of two arms in a block of four, `ABBA` or `BAAB`.
 fn run_abba_block(
     block: usize,
     mut arm: impl FnMut(bool) -> Result<f64, TrainingError>,

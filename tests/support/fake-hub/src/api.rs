@@ -48,7 +48,7 @@ pub(crate) fn router(hub: Arc<HubState>) -> Router {
         .method_not_allowed_fallback(not_implemented)
         // A commit carries its regular files, each up to 10 MiB, in one body.
         .layer(DefaultBodyLimit::disable())
-        // Sees each request before anything happened, and each answer after everything did.
+        // Runs before the handler on each request and after it on each response.
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&hub), fault_layer::inject_fault))
         .with_state(hub)
 }

@@ -1,16 +1,16 @@
-//! Errors of the hub's start and of its repositories.
+//! Errors of starting a hub and of its repositories.
 
-/// A hub could not be started.
+/// The hub could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubStartError {
     /// No port is available.
     #[error("cannot bind a port on 127.0.0.1; check the loopback interface")]
     Bind(#[source] std::io::Error),
-    /// No thread can be started.
+    /// The thread could not be started.
     #[error("cannot start the hub's thread; check the process limit")]
     Thread(#[source] std::io::Error),
-    /// The runtime has no thread or event queue.
+    /// The runtime could not be created.
     #[error("cannot start the hub's runtime; check the limits on open files and processes")]
     Runtime(#[source] std::io::Error),
     /// The storage folder cannot be used.
@@ -21,7 +21,7 @@ pub enum HubStartError {
     Died,
 }
 
-/// A repository rejected a request. The texts are the Hub's where they are known.
+/// A repository rejected a request. The messages are the Hub's where they are known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepositoryError {
@@ -34,7 +34,7 @@ pub enum RepositoryError {
     /// The parent of the commit is no longer the head.
     #[error("A commit has happened since. Please refresh and try again.")]
     StaleParent,
-    /// A branch with this name exists.
+    /// A branch with this name already exists.
     #[error("Reference already exists: {0}")]
     BranchExists(String),
     /// Git does not allow this path.

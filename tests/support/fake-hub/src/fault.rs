@@ -1,15 +1,15 @@
-//! Misbehaviour by script: what the hub does wrong, at which request, and how often.
+//! Scripted faults: what the hub does wrong, on which request, and how many times.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// One misbehaviour.
+/// A scripted fault.
 ///
 /// ```
 /// use fake_hub::{HubFault, FakeHub, HubFaultKind};
 ///
 /// let hub = FakeHub::start()?;
-/// // The second commit is made, and its answer is lost.
+/// // The second commit is created, but its response is lost.
 /// hub.add_fault(HubFault::on_path("/commit/", HubFaultKind::DroppedConnection { applied: true }).after_requests(1));
 /// # Ok::<(), fake_hub::HubStartError>(())
 /// ```
@@ -22,62 +22,63 @@ pub struct HubFault {
     kind: HubFaultKind,
 }
 
-/// What the hub does instead of answering.
+/// What the hub does instead of responding correctly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HubFaultKind {
-    /// It answers with an error.
+    /// It responds with an error.
     Status {
         /// The HTTP status.
         status: u16,
         /// The header `Retry-After`, in seconds.
         retry_after: Option<u32>,
-        /// Whether the request is carried out all the same.
+        /// Whether the request is carried out anyway.
         applied: bool,
     },
-    /// It answers with half of the body, and closes the connection.
+    /// It sends half of the body and closes the connection.
     TruncatedBody {
         /// Whether the request is carried out.
         applied: bool,
     },
-    /// It closes the connection without an answer.
+    /// It closes the connection without a response.
     DroppedConnection {
         /// Whether the request is carried out.
         applied: bool,
     },
-    /// It says nothing for so long, and then answers as it should.
+    /// It responds correctly after a delay.
     Delay {
-        /// How long.
+        /// The length of the delay.
         time: Duration,
-        /// Whether the request is carried out before that time; else after it, if anybody is there then.
+        /// Whether the request is carried out before the delay; otherwise after it, if the client is still
+        /// connected.
         applied: bool,
     },
-    /// Somebody else commits this file to `main` of the repository just before the request is carried out.
+    /// Another client commits this file to `main` of the repository just before the request is carried out.
     ConcurrentCommit {
         /// The repository, `owner/name`.
         repository: String,
         /// The file's path.
         path: String,
-        /// What he writes.
+        /// The file's content.
         content: Vec<u8>,
     },
-    /// The batch of large files is answered with another transfer than Xet.
+    /// The LFS batch response offers a transfer other than Xet.
     NoXet,
 }
 
 impl HubFault {
-    /// A fault at the next request whose path has this part, as in `/commit/`.
+    /// A fault on the next request whose path contains this text, such as `/commit/`.
     pub fn on_path(path_part: impl Into<String>, kind: HubFaultKind) -> Self {
         Self { path_part: path_part.into(), skip_count: 0, repeat_count: 1, kind }
     }
 
-    /// Lets so many requests through before it begins.
+    /// Lets this many matching requests pass first.
     pub fn after_requests(mut self, requests: u32) -> Self {
         self.skip_count = requests;
         self
     }
 
-    /// Happens so many times instead of once.
+    /// Applies this many times instead of once.
     pub fn repeat(mut self, times: u32) -> Self {
         self.repeat_count = times;
         self
@@ -85,14 +86,14 @@ impl HubFault {
 }
 
 impl HubFaultKind {
-    /// An error with this status; the request is not carried out.
+    /// A response with this error status; the request is not carried out.
     #[must_use]
     pub fn status(status: u16) -> Self {
         Self::Status { status, retry_after: None, applied: false }
     }
 }
 
-/// The faults that are still to come.
+/// The faults that are still pending.
 #[derive(Default)]
 pub(crate) struct FaultScript(Mutex<Vec<HubFault>>);
 
@@ -105,7 +106,7 @@ impl FaultScript {
         self.lock_faults().clear();
     }
 
-    /// What happens to this request. The first fault that is for it and due is used up by one.
+    /// The fault for this request. Uses up one repetition of the first fault that matches and is due.
     pub(crate) fn next_fault(&self, path: &str) -> Option<HubFaultKind> {
         let mut faults = self.lock_faults();
         let mut found = None;
@@ -122,7 +123,7 @@ impl FaultScript {
     }
 
     fn lock_faults(&self) -> std::sync::MutexGuard<'_, Vec<HubFault>> {
-        // Each change is whole, so what a panicking thread left behind is still true.
+        // Each change is atomic, so the state left by a panicking thread is still consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,7 @@ use crate::error::RepositoryError;
 use crate::git::{self, ObjectId, TreeEntry};
 use crate::lfs::LfsFile;
 
-/// All files of one commit, by path. Cheap to clone: the contents are shared.
+/// All files of one commit, by path. Cheap to clone, because the contents are shared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FileTree {
     files: BTreeMap<String, RepositoryFile>,
@@ -16,16 +16,16 @@ pub(crate) struct FileTree {
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RepositoryFile {
-    /// Kept in git, so in this process.
+    /// Kept in git, in the memory of this process.
     Regular(Arc<[u8]>),
     /// Kept in the storage.
     Lfs(LfsFile),
 }
 
-/// One line of a commit.
+/// One change of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FileChange {
-    /// Adds the file or replaces it.
+    /// Adds or replaces the file.
     Put { path: String, file: RepositoryFile },
     /// Removes one file, which must exist.
     DeleteFile { path: String },
@@ -33,7 +33,7 @@ pub(crate) enum FileChange {
     DeleteFolder { path: String },
 }
 
-/// What a listing of a folder shows.
+/// An entry of a folder listing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ListingEntry<'a> {
     File { path: &'a str, file: &'a RepositoryFile },
@@ -46,7 +46,7 @@ impl RepositoryFile {
         RepositoryFile::Regular(content.into())
     }
 
-    /// The id of what git keeps: the content, or the pointer in its place.
+    /// The id of the git blob: the content, or the LFS pointer.
     pub(crate) fn id(&self) -> ObjectId {
         match self {
             RepositoryFile::Regular(content) => git::blob_id(content),
@@ -54,7 +54,7 @@ impl RepositoryFile {
         }
     }
 
-    /// Length of the content in bytes, wherever it is kept.
+    /// Length of the content in bytes, for both kinds of file.
     pub(crate) fn size(&self) -> u64 {
         match self {
             RepositoryFile::Regular(content) => content.len() as u64,
@@ -74,7 +74,7 @@ impl FileTree {
         self.files.iter().map(|(path, file)| (path.as_str(), file))
     }
 
-    /// Changes the files, or refuses: the path is not one that git takes, or what is to be deleted is not there.
+    /// Applies the changes; fails if git does not allow a path or a file to delete does not exist.
     pub(crate) fn apply(&mut self, change: FileChange) -> Result<(), RepositoryError> {
         match change {
             FileChange::Put { path, file } => {
@@ -100,13 +100,14 @@ impl FileTree {
         Ok(())
     }
 
-    /// The paths whose files differ from `older`, deleted ones included, in order.
+    /// The paths whose files differ from `older`, including deleted ones, in order.
     pub(crate) fn changed_since(&self, older: &FileTree) -> Vec<String> {
         let paths: BTreeSet<&String> = self.files.keys().chain(older.files.keys()).collect();
         paths.into_iter().filter(|path| self.get(path) != older.get(path)).cloned().collect()
     }
 
-    /// What lies in a folder (`""` is the root), and with `recursive` below it; nothing when there is no such folder.
+    /// The entries of a folder (`""` is the root), with `recursive` including its subfolders; `None` if it
+    /// does not exist.
     pub(crate) fn list(&self, folder: &str, recursive: bool) -> Option<Vec<ListingEntry<'_>>> {
         let prefix = folder_prefix(folder);
         let mut entries = BTreeMap::new();
@@ -163,7 +164,7 @@ fn folder_prefix(folder: &str) -> String {
     if folder.is_empty() { String::new() } else { format!("{folder}/") }
 }
 
-/// Git takes no empty, relative or `.git` part in a path.
+/// Git allows no empty, relative or `.git` component in a path.
 fn is_valid_path(path: &str) -> bool {
     path.split('/').all(|part| !matches!(part, "" | "." | ".." | ".git"))
 }

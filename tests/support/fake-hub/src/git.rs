@@ -1,13 +1,13 @@
-//! The ids that git gives to contents, folders and commits: what `git hash-object`, `git write-tree` and
-//! `git commit-tree` print.
+//! Git object ids of files, folders and commits, as printed by `git hash-object`, `git write-tree` and `git
+//! commit-tree`.
 //!
-//! The Hub shows them as the `oid` of a file or folder, as the `ETag` of a regular file and as the id of a commit.
+//! The Hub uses them as the `oid` of a file or folder, the `ETag` of a regular file and the id of a commit.
 
 use std::fmt;
 
 use sha1::{Digest, Sha1};
 
-/// The name of a git object: the SHA-1 of its type, its length and its content.
+/// The id of a git object: the SHA-1 of its type, length and content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ObjectId([u8; 20]);
 
@@ -22,9 +22,9 @@ pub(crate) fn blob_id(content: &[u8]) -> ObjectId {
     object_id("blob", content)
 }
 
-/// What a folder holds under one name.
+/// An entry of a folder.
 pub(crate) enum TreeEntry<'a> {
-    /// A file, not executable.
+    /// A non-executable file.
     File(&'a str, ObjectId),
     /// A folder.
     Folder(&'a str, ObjectId),
@@ -32,7 +32,7 @@ pub(crate) enum TreeEntry<'a> {
 
 /// The id of a folder with these entries.
 pub(crate) fn tree_id(mut entries: Vec<TreeEntry<'_>>) -> ObjectId {
-    // Git compares a folder as if its name ended in a slash: `foo.txt` comes before the folder `foo`.
+    // Git compares a folder as if its name ended in a slash: `foo.txt` sorts before the folder `foo`.
     entries.sort_by_key(|entry| match entry {
         TreeEntry::File(name, _) => (*name).to_owned(),
         TreeEntry::Folder(name, _) => format!("{name}/"),
@@ -49,7 +49,7 @@ pub(crate) fn tree_id(mut entries: Vec<TreeEntry<'_>>) -> ObjectId {
     object_id("tree", &content)
 }
 
-/// The id of a commit of this tree, made by the hub's one user at `seconds` of Unix time.
+/// The id of a commit of this tree, created by the hub's only user at `seconds` of Unix time.
 pub(crate) fn commit_id(tree: ObjectId, parent: Option<&str>, seconds: i64, message: &str) -> ObjectId {
     let parent = parent.map(|id| format!("parent {id}\n")).unwrap_or_default();
     let signature = format!("loopback <loopback@localhost> {seconds} +0000");
@@ -59,7 +59,7 @@ pub(crate) fn commit_id(tree: ObjectId, parent: Option<&str>, seconds: i64, mess
     )
 }
 
-/// Bytes in lower-case hexadecimal, as git and LFS write their hashes.
+/// Bytes in lower-case hexadecimal, as used by git and LFS.
 pub(crate) fn hex_encode(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! The hub's contents without HTTP: what a test compares with, and the other person who edits meanwhile.
+//! Access to the hub's contents without HTTP: for assertions, and for simulating edits by another user.
 
 use std::sync::Arc;
 
@@ -9,31 +9,31 @@ use crate::file_tree::{FileChange, RepositoryFile};
 use crate::repository::{HubCommit, ModelRepository, NewCommit};
 use crate::{FakeHub, state};
 
-/// Reading. A repository is named `owner/name`; a revision is a branch, `refs/pr/N` or the full id of a commit.
+/// Reading. `repository` is `owner/name`; a revision is a branch, `refs/pr/N` or the full id of a commit.
 impl FakeHub {
-    /// The id of the newest commit on `main`.
+    /// The id of the latest commit on `main`.
     ///
     /// # Errors
     ///
-    /// There is no such repository.
+    /// The repository does not exist.
     pub fn head_commit(&self, repository: &str) -> Result<String, FakeHubError> {
         self.with_repository(repository, |found| Ok(found.resolve("main")?.commit.id.clone()))
     }
 
-    /// The commits on `main`, the newest first. The last one is the hub's own, with `.gitattributes`.
+    /// The commits on `main`, newest first. The last one is the hub's own, with `.gitattributes`.
     ///
     /// # Errors
     ///
-    /// There is no such repository.
+    /// The repository does not exist.
     pub fn commits(&self, repository: &str) -> Result<Vec<HubCommit>, FakeHubError> {
         self.commits_at(repository, "main")
     }
 
-    /// The commits up to a revision, the newest first: those of a pull request at `refs/pr/1`.
+    /// The commits up to a revision, newest first: those of a pull request at `refs/pr/1`.
     ///
     /// # Errors
     ///
-    /// There is no such repository or revision.
+    /// The repository or revision does not exist.
     pub fn commits_at(&self, repository: &str, revision: &str) -> Result<Vec<HubCommit>, FakeHubError> {
         self.with_repository(repository, |found| {
             Ok(found.history(revision)?.into_iter().map(|version| version.commit.clone()).collect())
@@ -44,18 +44,18 @@ impl FakeHub {
     ///
     /// # Errors
     ///
-    /// There is no such repository or revision.
+    /// The repository or revision does not exist.
     pub fn files(&self, repository: &str, revision: &str) -> Result<Vec<String>, FakeHubError> {
         self.with_repository(repository, |found| {
             Ok(found.resolve(revision)?.files.iter().map(|(path, _)| path.to_owned()).collect())
         })
     }
 
-    /// The bytes of a file; those of an LFS file are put together from the storage.
+    /// The bytes of a file; LFS files are reassembled from the storage.
     ///
     /// # Errors
     ///
-    /// There is no such repository, revision or file, or the storage cannot give it back.
+    /// The repository, revision or file does not exist, or the storage cannot reassemble it.
     pub fn read_file(&self, repository: &str, revision: &str, path: &str) -> Result<Vec<u8>, FakeHubError> {
         let file = self.find_file(repository, revision, path)?;
         let hub = Arc::clone(&self.hub);
@@ -69,11 +69,11 @@ impl FakeHub {
         }
     }
 
-    /// Whether a file lies in the storage, with a pointer to it in git.
+    /// Whether a file is in the storage, with a pointer to it in git.
     ///
     /// # Errors
     ///
-    /// There is no such repository, revision or file.
+    /// The repository, revision or file does not exist.
     pub fn is_lfs(&self, repository: &str, revision: &str, path: &str) -> Result<bool, FakeHubError> {
         Ok(matches!(self.find_file(repository, revision, path)?, RepositoryFile::Lfs(_)))
     }
@@ -95,13 +95,13 @@ impl FakeHub {
     }
 }
 
-/// Writing, as somebody else who works on the same repository.
+/// Writing, as another user of the same repository.
 impl FakeHub {
     /// Creates a public repository.
     ///
     /// # Errors
     ///
-    /// It exists already.
+    /// The repository already exists.
     pub fn create_repository(&self, repository: &str) -> Result<(), FakeHubError> {
         if self.hub.create_repository(repository, false) {
             Ok(())
@@ -110,11 +110,11 @@ impl FakeHub {
         }
     }
 
-    /// Commits one file to `main`, kept in git whatever its size, and returns the commit's id.
+    /// Commits one file to `main`, kept in git regardless of its size, and returns the commit's id.
     ///
     /// # Errors
     ///
-    /// There is no such repository, or git takes no such path.
+    /// The repository does not exist, or git does not allow the path.
     pub fn commit_file(&self, repository: &str, path: &str, content: &[u8]) -> Result<String, FakeHubError> {
         let proposal = NewCommit {
             title: format!("Write {path}"),
@@ -140,37 +140,37 @@ impl FakeHub {
     }
 }
 
-/// Why the hub's contents could not be read or changed.
+/// Errors of reading or changing the hub's contents.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FakeHubError {
-    /// Nobody created this repository.
+    /// The repository does not exist.
     #[error("the fake Hub has no repository {repository}; create it first")]
     RepositoryNotFound {
-        /// Its name.
+        /// The name of the repository.
         repository: String,
     },
-    /// The repository exists already.
+    /// The repository already exists.
     #[error("the fake Hub has {repository} already; choose another name or start another hub")]
     RepositoryExists {
-        /// Its name.
+        /// The name of the repository.
         repository: String,
     },
-    /// The repository has no such revision or file, or takes no such path.
+    /// The revision or file does not exist, or the path is not allowed.
     #[error("{repository} on the fake Hub: {reason}")]
     Rejected {
-        /// The repository's name.
+        /// The name of the repository.
         repository: String,
-        /// What it has not or takes not.
+        /// The missing or invalid revision, file or path.
         #[source]
         reason: RepositoryError,
     },
-    /// The storage cannot put the file together.
-    #[error("the fake Hub's storage cannot put {path} together again")]
+    /// The storage cannot reassemble the file.
+    #[error("the fake Hub's storage cannot reassemble {path}")]
     Storage {
         /// The file's path.
         path: String,
-        /// What the storage said, if it said anything.
+        /// The storage's error, if it returned one.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 }

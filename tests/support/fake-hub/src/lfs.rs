@@ -1,21 +1,23 @@
-//! Which files are kept outside git, and what git keeps in their place.
+//! The rule for which files are kept outside git, and the LFS pointers that replace them.
 
-/// The largest file that a commit may carry itself, in bytes: 10 MiB, the Hub's documented limit for regular files.
+/// The largest file that a commit may contain, in bytes: 10 MiB, the Hub's documented limit for regular
+/// files.
 pub(crate) const MAX_REGULAR_FILE_SIZE: u64 = 10 * 1024 * 1024;
 
-/// A file whose bytes lie in the Xet storage.
+/// A file in the Xet storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LfsFile {
-    /// SHA-256 of the bytes, in hexadecimal: the name that a commit gives.
+    /// SHA-256 of the bytes, in hexadecimal: the id used in commits.
     pub(crate) sha256: String,
     /// Length in bytes.
     pub(crate) size: u64,
-    /// The name that the storage gives.
+    /// The id used by the storage.
     pub(crate) xet_hash: String,
 }
 
 impl LfsFile {
-    /// The text that git keeps in place of the bytes. <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>
+    /// The pointer text that git keeps in place of the bytes.
+    /// <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>
     pub(crate) fn pointer(&self) -> String {
         format!(
             "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n",
@@ -24,9 +26,9 @@ impl LfsFile {
     }
 }
 
-/// Whether a file belongs into the Xet storage, judged by its name, its size and its first 512 bytes.
+/// Whether a file belongs in the Xet storage, based on its name, size and first 512 bytes.
 ///
-/// The Hub's own rule is not public. Known of it: names that `.gitattributes` lists, everything above 10 MiB and
+/// The Hub's own rule is not public. What is known: names listed in `.gitattributes`, files above 10 MiB and
 /// binary files are kept outside git; empty files never are.
 pub(crate) fn is_lfs_file(path: &str, size: u64, sample: &[u8]) -> bool {
     size > 0
@@ -35,12 +37,13 @@ pub(crate) fn is_lfs_file(path: &str, size: u64, sample: &[u8]) -> bool {
             || is_binary(sample))
 }
 
-/// The `.gitattributes` that a new repository starts with.
+/// The initial `.gitattributes` of a new repository.
 pub(crate) fn gitattributes() -> String {
     LFS_SUFFIXES.iter().map(|suffix| format!("*{suffix} filter=lfs diff=lfs merge=lfs -text\n")).collect()
 }
 
-/// Endings of weights, arrays and archives. The Hub's list is longer; the rest of it is caught as binary.
+/// Extensions of weights, arrays and archives. The Hub's list is longer; its other entries are detected as
+/// binary.
 const LFS_SUFFIXES: [&str; 14] = [
     ".7z",
     ".bin",
@@ -59,7 +62,7 @@ const LFS_SUFFIXES: [&str; 14] = [
 ];
 
 fn is_binary(sample: &[u8]) -> bool {
-    // A sample may end inside a character: that is not an error of the text.
+    // A sample may end in the middle of a character, which does not make the text invalid.
     sample.contains(&0) || std::str::from_utf8(sample).is_err_and(|error| error.error_len().is_some())
 }
 
@@ -95,7 +98,7 @@ mod tests {
             size: 12_345,
             xet_hash: "unused".to_owned(),
         };
-        // Its id was printed by `git hash-object` for the example of the specification.
+        // The expected id was printed by `git hash-object` for the example in the specification.
         let id = crate::git::blob_id(file.pointer().as_bytes());
         assert_eq!(id.to_string(), "60c8d8ab2adcf57a391163a7eeb0cdb8bf348e44");
     }

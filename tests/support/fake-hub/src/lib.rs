@@ -1,12 +1,12 @@
-//! A stand-in for the Hugging Face Hub on this machine, for tests and examples.
+//! A fake Hugging Face Hub on the local machine, for tests and examples.
 //!
-//! [`FakeHub`] answers the part of the Hub's API that a training program needs to publish a model: create a
-//! repository, upload, commit, open a pull request, list, download. Small files are kept in git's manner. Large and
-//! binary ones go to Hugging Face's own Xet storage server, which `xet-client` holds, on a second port: a client
-//! uploads them exactly as it does to the Hub. Everything lies in memory and is gone
-//! with the hub, unless [`FakeHub::start_on_disk`] is told a folder for the large ones.
+//! [`FakeHub`] implements the part of the Hub's API that a training program needs to publish a model: create
+//! a repository, upload, commit, open a pull request, list, download. Small files are kept as git objects.
+//! Large and binary files go to Hugging Face's own Xet storage server, part of `xet-client`, on a second
+//! port, so clients upload them exactly as to the Hub. Everything is kept in memory and lost with the hub,
+//! unless [`FakeHub::start_on_disk`] is given a folder for the large files.
 //!
-//! It is driven by Hugging Face's own clients, hf-hub 1.0.0 and Python's `huggingface_hub` 2.4.0:
+//! It works with Hugging Face's own clients, hf-hub 1.0.0 and Python's `huggingface_hub` 2.4.0:
 //!
 //! ```
 //! use hf_hub::{HFClientBuilder, RepoTypeModel};
@@ -28,33 +28,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What it is strict about
+//! # What it checks
 //!
-//! - A commit that names an LFS file is refused unless the file's bytes can be reassembled from the storage and have
-//!   that SHA-256 and size.
-//! - A commit that names a parent is refused (412) when the branch has moved since.
-//! - The contents of LFS files are served under another host name, without the headers that only the redirect
-//!   carries, as the Hub's content network does. hf-hub 1.0.0's `get_file_metadata` follows that redirect and fails
-//!   for such files, there as here.
-//! - Another token than [`FakeHub::token`] is refused (401) wherever a repository or the user is asked for, no token
-//!   wherever something is written. Who comes without one sees no private repository.
+//! - A commit with an LFS file is refused unless the file can be reassembled from the storage with that
+//!   SHA-256 and size.
+//! - A commit with a parent is refused (412) if the branch has moved since.
+//! - The contents of LFS files are served under another host name, without the headers of the redirect, as by
+//!   the Hub's CDN. hf-hub 1.0.0's `get_file_metadata` follows that redirect and fails for such files, on the
+//!   Hub as well as here.
+//! - A token other than [`FakeHub::token`] is refused (401) on all repository and user requests; a missing
+//!   token is refused on writes. Requests without a token see no private repositories.
 //!
-//! # What it does wrong
+//! # Faults
 //!
-//! Whatever a test asks for: [`FakeHub::add_fault`] scripts its answers, [`FakeHub::set_storage_link`] the way to
-//! the storage.
+//! [`FakeHub::add_fault`] scripts responses; [`FakeHub::set_storage_link`] disturbs the connection to the
+//! storage.
 //!
 //! # Limits
 //!
-//! - Models only: no datasets, Spaces, buckets, collections, gated repositories, tags or deleted repositories.
-//!   Anything else is answered with 501 and says so.
-//! - One user who may write everywhere. The storage server does not check its token.
-//! - `/api/validate-yaml` finds nothing wrong with any card, `cardData` is not reported, `.gitignore` and an edited
-//!   `.gitattributes` are not obeyed: the rule for what goes to the storage is fixed.
-//! - Regular files are answered at once (200); the Hub redirects those of public repositories to its cache first.
-//! - Listings come in one page. No rate limits.
-//! - A client that uploads leaves a small folder in `$HF_HOME/xet` for each hub; a test gives it an `HF_HOME` of its
-//!   own.
+//! - Models only: no datasets, Spaces, buckets, collections, gated repositories, tags or deleting
+//!   repositories. All other requests return 501 with an explanation.
+//! - One user with write access to everything. The storage server does not check its token.
+//! - `/api/validate-yaml` accepts every card, `cardData` is not returned, and `.gitignore` and changes to
+//!   `.gitattributes` have no effect: the rule for what goes to the storage is fixed.
+//! - Regular files are served directly (200); the Hub first redirects those of public repositories to its
+//!   cache.
+//! - Listings have one page. No rate limits.
+//! - An uploading client leaves a small folder in `$HF_HOME/xet` for each hub; tests set their own `HF_HOME`.
 
 #![forbid(unsafe_code)]
 
@@ -81,10 +81,10 @@ pub use crate::inspect::FakeHubError;
 pub use crate::proxy::LinkState;
 pub use crate::repository::HubCommit;
 
-/// A Hub that runs on this machine until it is dropped.
+/// A local Hub that runs until it is dropped.
 ///
-/// It has a thread and a runtime of its own, so it can be started and read from blocking and from async code alike.
-/// Dropping it cuts off what is under way and takes two seconds at most.
+/// It has its own thread and runtime, so it can be started and read from blocking and async code. Dropping it
+/// aborts open requests and takes two seconds at most.
 ///
 /// ```
 /// let hub = fake_hub::FakeHub::start()?;
@@ -98,49 +98,49 @@ pub struct FakeHub {
 }
 
 impl FakeHub {
-    /// Starts a hub without repositories, on two ports of 127.0.0.1 that the system chooses.
+    /// Starts a hub without repositories, on two free ports of 127.0.0.1.
     ///
     /// # Errors
     ///
-    /// No port, no thread or no runtime could be had.
+    /// A port, a thread or a runtime is not available.
     pub fn start() -> Result<Self, HubStartError> {
         let (server, hub) = server::HubServer::start(None)?;
         Ok(Self { server, hub })
     }
 
-    /// Starts a hub whose storage for large files lies in this folder. What is in git still lies in memory.
+    /// Starts a hub that stores large files in this folder. Git objects are still kept in memory.
     ///
     /// # Errors
     ///
-    /// As [`FakeHub::start`], and when the folder cannot be used.
+    /// As for [`FakeHub::start`], or if the folder cannot be used.
     pub fn start_on_disk(storage: impl Into<PathBuf>) -> Result<Self, HubStartError> {
         let (server, hub) = server::HubServer::start(Some(storage.into()))?;
         Ok(Self { server, hub })
     }
 
-    /// Adds a misbehaviour to the script. Those that were added before go first.
+    /// Adds a fault. Faults apply in the order in which they were added.
     pub fn add_fault(&self, fault: HubFault) {
         self.hub.faults.add(fault);
     }
 
-    /// Ends all misbehaviour, that of the way to the storage included.
+    /// Removes all faults and restores the connection to the storage.
     pub fn clear_faults(&self) {
         self.hub.faults.clear();
         self.hub.storage.set_link(LinkState::Open);
     }
 
-    /// Disturbs or mends the way to the storage.
+    /// Disturbs or restores the connection to the storage.
     pub fn set_storage_link(&self, link: LinkState) {
         self.hub.storage.set_link(link);
     }
 
-    /// The address to give to a client, `http://127.0.0.1:PORT`: `HF_ENDPOINT` for most of them.
+    /// The URL for clients, `http://127.0.0.1:PORT`; most read it from `HF_ENDPOINT`.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.hub.endpoint
     }
 
-    /// The token to give to a client: `HF_TOKEN` for most of them. It is no secret.
+    /// The token for clients; most read it from `HF_TOKEN`. It is not a secret.
     #[must_use]
     pub fn token(&self) -> &str {
         state::TOKEN

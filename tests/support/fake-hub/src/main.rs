@@ -1,10 +1,10 @@
-//! Runs a [`FakeHub`] for clients in other processes, until its standard input is closed or Ctrl-C.
+//! Runs a [`FakeHub`] for clients in other processes, until its standard input closes or Ctrl-C.
 //!
 //! ```sh
 //! cargo run -p fake-hub
 //! ```
 //!
-//! It prints two lines for the shell that the client is started from.
+//! It prints two lines to run in the client's shell.
 
 #![forbid(unsafe_code)]
 

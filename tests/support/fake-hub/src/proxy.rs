@@ -1,4 +1,4 @@
-//! The way to the storage, which can be cut, clogged or slowed down.
+//! A proxy in front of the storage, which can be cut, blocked or throttled.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,29 +9,29 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// How the way to the storage is.
+/// The state of the connection to the storage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LinkState {
-    /// As it should be.
+    /// Forwards normally.
     #[default]
     Open,
-    /// Connections are closed as soon as they are made, and those that are open are cut.
+    /// New connections are closed immediately, and open ones are cut.
     Refused,
-    /// Connections are taken, and nothing travels.
+    /// Connections are accepted, but no data is forwarded.
     Stalled,
-    /// So many bytes travel in a second, in each direction of each connection.
+    /// Bytes per second, in each direction of each connection.
     Throttled(u32),
 }
 
-/// A relay in front of the storage's port.
+/// A proxy in front of the storage's port.
 pub(crate) struct StorageProxy {
     port: u16,
     link_tx: watch::Sender<LinkState>,
 }
 
 impl StorageProxy {
-    /// Starts it on a port that the system chooses, on the runtime that this is called on.
+    /// Starts the proxy on a free port, on the current runtime.
     pub(crate) async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
@@ -53,7 +53,7 @@ impl StorageProxy {
     }
 }
 
-/// Carries one connection until either end closes it.
+/// Forwards one connection until either side closes it.
 async fn relay(client: TcpStream, upstream: SocketAddr, mut link_rx: watch::Receiver<LinkState>) {
     if *link_rx.borrow() == LinkState::Refused {
         return;
@@ -64,7 +64,7 @@ async fn relay(client: TcpStream, upstream: SocketAddr, mut link_rx: watch::Rece
     let up = copy_throttled(from_client, to_server, link_rx.clone());
     let down = copy_throttled(from_server, to_client, link_rx.clone());
     let refused = async {
-        // An error means that the hub is gone, and the connection with it.
+        // An error means that the hub and the connection are gone.
         let _ = link_rx.wait_for(|link| *link == LinkState::Refused).await;
     };
     tokio::select! {
@@ -73,7 +73,7 @@ async fn relay(client: TcpStream, upstream: SocketAddr, mut link_rx: watch::Rece
     }
 }
 
-/// Carries bytes in one direction, as fast as the link allows.
+/// Forwards bytes in one direction, at the speed of the link.
 async fn copy_throttled(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -84,7 +84,7 @@ async fn copy_throttled(
         let now = *link_rx.borrow_and_update();
         let chunk_size = match now {
             LinkState::Open => buffer.len(),
-            // Twenty pieces a second.
+            // Twenty chunks per second.
             LinkState::Throttled(bytes) => (bytes as usize / 20).clamp(1, buffer.len()),
             LinkState::Stalled | LinkState::Refused => {
                 link_rx.changed().await.map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! One model repository: its commits, branches and pull requests. No HTTP, no clock, no storage.
+//! A model repository: its commits, branches and pull requests. No HTTP, clock or storage.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,19 +9,19 @@ use crate::file_tree::{FileChange, FileTree, RepositoryFile};
 use crate::git;
 use crate::lfs;
 
-/// A repository, from its first commit on, which the hub itself makes.
+/// A repository, starting with the initial commit made by the hub.
 #[derive(Debug)]
 pub(crate) struct ModelRepository {
-    /// Whether only the hub's user sees it.
+    /// Whether only the hub's user can see it.
     pub(crate) private: bool,
     pub(crate) created_at: Timestamp,
     snapshots: HashMap<String, CommitSnapshot>,
     branches: BTreeMap<String, String>,
-    /// The commit that each pull request stands at; the first one has the number 1.
+    /// The head commit of each pull request; the first one has number 1.
     pull_requests: Vec<String>,
 }
 
-/// A commit, with everything that was in the repository then.
+/// A commit with all files of the repository at that point.
 #[derive(Clone, Debug)]
 pub(crate) struct CommitSnapshot {
     pub(crate) commit: HubCommit,
@@ -35,29 +35,29 @@ pub(crate) struct CommitSnapshot {
 pub struct HubCommit {
     /// Its id, 40 hexadecimal digits.
     pub id: String,
-    /// The first line of its message.
+    /// The first line of the commit message.
     pub title: String,
-    /// The rest of its message; empty when there was none.
+    /// The rest of the message; may be empty.
     pub description: String,
-    /// The commit before it; none for the first one of a repository.
+    /// The parent commit; `None` for the first commit of a repository.
     pub parent: Option<String>,
-    /// The paths of the files that it added, changed or deleted, in order.
+    /// The paths of the added, changed and deleted files, in order.
     pub changed_paths: Vec<String>,
 }
 
-/// A commit that a client wants to make.
+/// A commit requested by a client.
 #[derive(Clone, Debug)]
 pub(crate) struct NewCommit {
     pub(crate) title: String,
     pub(crate) description: String,
-    /// The commit that the client believes to be the newest.
+    /// The commit that the client expects at the head.
     pub(crate) parent: Option<String>,
     pub(crate) changes: Vec<FileChange>,
     pub(crate) date: Timestamp,
 }
 
 impl ModelRepository {
-    /// A new repository, with one commit that holds `.gitattributes`, as the Hub makes it.
+    /// A new repository with one commit that contains `.gitattributes`, as on the Hub.
     pub(crate) fn new(private: bool, now: Timestamp) -> Self {
         let mut repository = Self {
             private,
@@ -68,14 +68,14 @@ impl ModelRepository {
         };
         let mut files = FileTree::default();
         let attributes = RepositoryFile::regular(lfs::gitattributes().into_bytes());
-        // The path is valid, and a new repository has no other file: nothing can be refused here.
+        // The path is valid and a new repository has no other file, so this cannot fail.
         let _ = files.apply(FileChange::Put { path: ".gitattributes".to_owned(), file: attributes });
         let first = repository.store_commit(None, "initial commit".to_owned(), String::new(), files, now);
         repository.branches.insert("main".to_owned(), first);
         repository
     }
 
-    /// What a revision names: a branch, `refs/heads/NAME`, `refs/pr/N` or the full id of a commit.
+    /// Resolves a revision: a branch, `refs/heads/NAME`, `refs/pr/N` or the full id of a commit.
     pub(crate) fn resolve(&self, revision: &str) -> Result<&CommitSnapshot, RepositoryError> {
         let id = match self.parse_reference(revision) {
             Some(GitReference::Branch(name)) => self.branches.get(name),
@@ -86,24 +86,24 @@ impl ModelRepository {
         self.snapshots.get(id).ok_or_else(|| RepositoryError::RevisionNotFound(revision.to_owned()))
     }
 
-    /// The commits up to a revision, the newest first.
+    /// The commits up to a revision, newest first.
     pub(crate) fn history(&self, revision: &str) -> Result<Vec<&CommitSnapshot>, RepositoryError> {
         let newest = self.resolve(revision)?;
         let before = |version: &&CommitSnapshot| self.snapshots.get(version.commit.parent.as_ref()?);
         Ok(std::iter::successors(Some(newest), before).collect())
     }
 
-    /// The branches with the commits that they stand at.
+    /// The branches with their head commits.
     pub(crate) fn branches(&self) -> impl Iterator<Item = (&str, &str)> {
         self.branches.iter().map(|(name, id)| (name.as_str(), id.as_str()))
     }
 
-    /// The pull requests' numbers with the commits that they stand at.
+    /// The pull request numbers with their head commits.
     pub(crate) fn pull_requests(&self) -> impl Iterator<Item = (usize, &str)> {
         self.pull_requests.iter().enumerate().map(|(index, id)| (index + 1, id.as_str()))
     }
 
-    /// Adds a branch that starts at a revision.
+    /// Adds a branch at a revision.
     pub(crate) fn create_branch(&mut self, name: &str, start: &str) -> Result<(), RepositoryError> {
         let id = self.resolve(start)?.commit.id.clone();
         if self.branches.contains_key(name) {
@@ -113,9 +113,9 @@ impl ModelRepository {
         Ok(())
     }
 
-    /// Makes a commit on a branch or on an open pull request and returns its id.
+    /// Commits to a branch or an open pull request and returns the id.
     ///
-    /// It is refused when the proposal names a parent that is no longer the newest commit.
+    /// It is refused if the proposal has a parent that is no longer the head.
     pub(crate) fn commit(&mut self, revision: &str, proposal: NewCommit) -> Result<String, RepositoryError> {
         let no_revision = || RepositoryError::RevisionNotFound(revision.to_owned());
         let head = self.resolve(revision)?.commit.id.clone();
@@ -138,9 +138,9 @@ impl ModelRepository {
         Ok(id)
     }
 
-    /// Makes a commit in a new pull request and returns its number and the commit's id. The branch stays where it is.
+    /// Commits to a new pull request and returns its number and the commit's id. The branch does not move.
     ///
-    /// The pull request starts at the parent that the proposal names, else at the revision.
+    /// The pull request starts at the proposal's parent if there is one, otherwise at the revision.
     pub(crate) fn open_pull_request(
         &mut self,
         revision: &str,
@@ -153,7 +153,7 @@ impl ModelRepository {
         Ok((self.pull_requests.len(), id))
     }
 
-    /// Applies all changes of a proposal to a commit, or none.
+    /// Applies all changes of a proposal to a commit, or none of them.
     fn apply_commit(&mut self, parent: &str, proposal: NewCommit) -> Result<String, RepositoryError> {
         let mut files = self.resolve(parent)?.files.clone();
         for change in proposal.changes {
@@ -188,7 +188,7 @@ impl ModelRepository {
         id
     }
 
-    /// The branch or pull request that a revision names, if it is one.
+    /// The branch or pull request that a revision refers to, if it exists.
     fn parse_reference<'a>(&self, revision: &'a str) -> Option<GitReference<'a>> {
         if let Some(number) = revision.strip_prefix("refs/pr/") {
             let index = number.parse::<usize>().ok()?.checked_sub(1)?;
@@ -312,7 +312,7 @@ mod tests {
             let refusal = repository.resolve(revision).map(|version| version.commit.id.clone());
             assert_eq!(refusal, Err(RepositoryError::RevisionNotFound(revision.to_owned())));
         }
-        // A commit is made on a branch, not on a commit.
+        // A commit needs a branch, not a commit id.
         let refusal = repository.commit(&first, new_commit(None, "README.md", "x"));
         assert_eq!(refusal, Err(RepositoryError::RevisionNotFound(first)));
     }

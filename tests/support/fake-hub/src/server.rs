@@ -1,4 +1,4 @@
-//! The thread that the hub runs on.
+//! The thread of the hub.
 
 use std::future::IntoFuture as _;
 use std::net::Ipv4Addr;
@@ -15,22 +15,22 @@ use crate::state::HubState;
 use crate::storage::XetStorage;
 use crate::{HubStartError, api};
 
-/// How long dropping a hub waits for requests under way to be cut off.
+/// How long dropping a hub waits for open requests to be aborted.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A running hub. Dropping it ends the thread, the runtime and every connection.
-///
-/// The runtime lives and dies on that thread: creating, blocking on or dropping a runtime panics inside another
+/// The runtime is created and dropped on that thread: creating, blocking on or dropping a runtime panics
+/// inside another runtime, where a test may start a hub.
 /// runtime, and a test may well start a hub there.
 pub(crate) struct HubServer {
     handle: Handle,
     stop_tx: Option<oneshot::Sender<()>>,
-    /// A receiver alone could not be shared between threads, and a hub may be.
+    /// A bare receiver is not `Sync`, but a hub must be.
     stopped_rx: Mutex<mpsc::Receiver<()>>,
 }
 
 impl HubServer {
-    /// Starts the thread and returns when both servers listen.
+    /// Starts the thread and returns once both servers listen.
     pub(crate) fn start(storage: Option<PathBuf>) -> Result<(Self, Arc<HubState>), HubStartError> {
         let (stop_tx, stop_rx) = oneshot::channel();
         let (stopped_tx, stopped_rx) = mpsc::channel();
@@ -42,21 +42,21 @@ impl HubServer {
                 drop(stopped_tx);
             })
             .map_err(HubStartError::Thread)?;
-        // The thread reports once before anything else; if it died, it said nothing.
+        // The thread reports exactly once before serving; if it died, it sent nothing.
         let (handle, hub) = started_rx.recv().map_err(|_| HubStartError::Died)??;
         Ok((Self { handle, stop_tx: Some(stop_tx), stopped_rx: Mutex::new(stopped_rx) }, hub))
     }
 
-    /// Runs a future on the hub's runtime and waits for it; nothing when the runtime is gone.
+    /// Runs a future on the hub's runtime and waits for it; `None` if the runtime is gone.
     ///
-    /// Unlike `block_on` it may be called inside another runtime, whose thread it then blocks.
+    /// Unlike `block_on`, it may be called inside another runtime; it then blocks that runtime's thread.
     pub(crate) fn run_blocking<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         let (result_tx, result_rx) = mpsc::channel();
         self.handle.spawn(async move {
-            // The receiver waits below, so it is there.
+            // The receiver waits below, so sending cannot fail.
             let _ = result_tx.send(future.await);
         });
         result_rx.recv().ok()
@@ -66,10 +66,10 @@ impl HubServer {
 impl Drop for HubServer {
     fn drop(&mut self) {
         if let Some(stop_tx) = self.stop_tx.take() {
-            // A thread that is gone already needs no telling.
+            // If the thread has already ended, there is no receiver.
             let _ = stop_tx.send(());
         }
-        // Nothing is ever sent: the wait ends when the thread drops its end, or when the time is up.
+        // Nothing is ever sent: the wait ends when the thread drops its sender, or at the timeout.
         let stopped_rx = self.stopped_rx.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = stopped_rx.recv_timeout(2 * SHUTDOWN_TIMEOUT);
     }
@@ -93,7 +93,7 @@ fn run_server(
     let is_listening = started.is_ok();
     let _ = started_tx.send(started.map(|hub| (runtime.handle().clone(), hub)));
     if is_listening {
-        // Both answers mean stop: a message, or a sender that was dropped.
+        // Both results mean stop: a message, or a dropped sender.
         let _ = runtime.block_on(stop_rx);
     }
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);

@@ -1,4 +1,4 @@
-//! What all requests share: the repositories, the storage, and the hub's own address.
+//! State shared by all requests: the repositories, the storage, and the hub's own URL.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -12,20 +12,20 @@ use crate::file_tree::RepositoryFile;
 use crate::repository::ModelRepository;
 use crate::storage::XetStorage;
 
-/// The one token that the hub accepts.
+/// The only token that the hub accepts.
 pub(crate) const TOKEN: &str = "hf_loopback";
 
-/// The user whom the token belongs to, and so the owner of repositories that are created without one.
+/// The user of the token, and the owner of repositories that are created without an owner.
 pub(crate) const USER: &str = "loopback";
 
-/// The hub behind its API.
+/// The hub behind the API.
 pub(crate) struct HubState {
-    /// Where the API is served, without a slash at the end.
+    /// The URL of the API, without a trailing slash.
     pub(crate) endpoint: String,
-    /// Where the contents of LFS files are served: the same port under another name.
+    /// The URL of the contents of LFS files: the same port under another host name.
     ///
-    /// Clients read the headers of a file off the redirect that leads away from the Hub. Python follows a redirect
-    /// that stays on the same origin (version 1 compares the host alone) and then misses those headers.
+    /// Clients read a file's headers from the redirect that leaves the Hub. Python follows a redirect that
+    /// stays on the same origin (version 1 only compares the host) and then misses those headers.
     pub(crate) content_origin: String,
     pub(crate) storage: XetStorage,
     pub(crate) faults: FaultScript,
@@ -43,7 +43,7 @@ impl HubState {
         }
     }
 
-    /// Creates a repository; false when it exists already.
+    /// Creates a repository; returns false if it already exists.
     pub(crate) fn create_repository(&self, id: &str, private: bool) -> bool {
         let mut repositories = self.repositories();
         if repositories.contains_key(id) {
@@ -53,7 +53,7 @@ impl HubState {
         true
     }
 
-    /// Reads or changes one repository while no other request can; nothing when there is no such repository.
+    /// Reads or changes a repository with exclusive access; `None` if it does not exist.
     pub(crate) fn with_repository<T>(
         &self,
         id: &str,
@@ -62,7 +62,7 @@ impl HubState {
         self.repositories().get_mut(id).map(body)
     }
 
-    /// The content of a file, from git or from the storage; nothing when the storage has lost it.
+    /// The content of a file, from git or from the storage; `None` if the storage does not have it.
     pub(crate) async fn read_content(
         &self,
         file: &RepositoryFile,
@@ -74,7 +74,7 @@ impl HubState {
     }
 
     fn repositories(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, ModelRepository>> {
-        // A repository changes by whole commits, so what a panicking thread left behind is still true.
+        // A repository changes by whole commits, so the state left by a panicking thread is still consistent.
         self.repositories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

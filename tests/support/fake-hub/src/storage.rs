@@ -1,7 +1,7 @@
-//! Hugging Face's own Xet storage, in memory or on the disk, on a port of its own.
+//! Hugging Face's own Xet storage, in memory or on disk, on its own port.
 //!
-//! Clients upload to it and download from it directly, as they do with the Hub: the hub itself only hands out its
-//! address. What is here looks into the storage from behind, to learn which files really arrived.
+//! Clients upload to it and download from it directly, as with the Hub: the hub only returns its URL. This
+//! module reads the storage in process, to find out which files have arrived completely.
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
@@ -26,7 +26,7 @@ use crate::git::hex_encode;
 use crate::lfs::LfsFile;
 use crate::proxy::{LinkState, StorageProxy};
 
-/// The storage and what is known of its contents.
+/// The storage and an index of its contents.
 pub(crate) struct XetStorage {
     files: Arc<dyn DirectAccessClient>,
     entries: Arc<dyn DeletionControlableClient>,
@@ -35,8 +35,8 @@ pub(crate) struct XetStorage {
     verified_files: Mutex<VerifiedFiles>,
 }
 
-/// The files that were reassembled and hashed. The storage knows a file by its Xet hash alone, a commit by its
-/// SHA-256 alone: this is where the two meet.
+/// The files that were reassembled and hashed. The storage identifies a file by its Xet hash, a commit by its
+/// SHA-256; this map joins the two.
 #[derive(Default)]
 struct VerifiedFiles {
     by_sha256: HashMap<String, (HexMerkleHash, u64)>,
@@ -44,15 +44,14 @@ struct VerifiedFiles {
 }
 
 impl XetStorage {
-    /// Starts the storage server on a port that the system chooses, in memory or in a folder. It ends with the runtime
-    /// that this is called on.
+    /// Starts the storage server on a free port, in memory or in a folder. It ends with the current runtime.
     ///
-    /// Clients reach it over another port, whose link to it can be disturbed.
+    /// Clients connect through a proxy on another port, which can be disturbed.
     pub(crate) async fn start(folder: Option<&Path>) -> Result<Self, HubStartError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(HubStartError::Bind)?;
         let upstream = listener.local_addr().map_err(HubStartError::Bind)?;
         let links = StorageProxy::start(upstream).await.map_err(HubStartError::Bind)?;
-        // The defaults, not the environment: HF_XET_* are settings of the client under test.
+        // Uses the defaults and ignores the environment: HF_XET_* configure the client under test.
         let context = XetContext::from_external(tokio::runtime::Handle::current(), XetConfig::default());
         let host = Ipv4Addr::LOCALHOST.to_string();
         let (files, entries): (Arc<dyn DirectAccessClient>, Arc<dyn DeletionControlableClient>) = match folder
@@ -66,12 +65,12 @@ impl XetStorage {
                 (client.clone(), client)
             }
         };
-        // What the storage tells its clients to come back to is the link, too.
+        // URLs in the storage's responses also point to the proxy.
         let server = LocalServer::from_client(files.clone(), Some(entries.clone()), host, links.port());
         tokio::spawn(async move {
-            // The server stops when the other half of this channel is dropped, so it is held here.
+            // The server stops when the other half of this channel is dropped, so it is kept here.
             let (_never, stop) = oneshot::channel();
-            // An error here is a broken listener, which the client then reports as a refused connection.
+            // An error means that the listener broke; clients then get a refused connection.
             let _ = server.serve_until_stopped(listener, stop).await;
         });
         Ok(Self {
@@ -83,17 +82,17 @@ impl XetStorage {
         })
     }
 
-    /// Mends or disturbs the way to the storage, for connections to come and those that are open.
+    /// Sets the link of the proxy, for new and open connections.
     pub(crate) fn set_link(&self, link: LinkState) {
         self.proxy.set_state(link);
     }
 
-    /// Where clients reach the storage.
+    /// The storage's URL for clients.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// The file with this SHA-256, if all of its bytes are here.
+    /// The file with this SHA-256, if the storage has all of its bytes.
     pub(crate) async fn find_file(&self, sha256: &str) -> Result<Option<LfsFile>, ClientError> {
         if let Some(file) = self.verified_file(sha256) {
             return Ok(Some(file));
@@ -103,7 +102,7 @@ impl XetStorage {
             if self.lock_verified_files().known_hashes.contains(&name) {
                 continue;
             }
-            // A file whose bytes are not all here cannot be reassembled: it has not arrived, and may do so later.
+            // A file with missing bytes cannot be reassembled: it has not arrived yet.
             let Ok(content) = self.files.get_file_data(&hash, None).await else { continue };
             let sha256 = hex_encode(&Sha256::digest(&content));
             let mut arrived = self.lock_verified_files();
@@ -113,7 +112,7 @@ impl XetStorage {
         Ok(self.verified_file(sha256))
     }
 
-    /// The bytes of a file that arrived, put together from its pieces.
+    /// The bytes of a complete file, reassembled from its chunks.
     pub(crate) async fn read_file(&self, sha256: &str) -> Result<Option<Bytes>, ClientError> {
         let hash = self.lock_verified_files().by_sha256.get(sha256).map(|(hash, _)| hash.0);
         match hash {
@@ -128,16 +127,16 @@ impl XetStorage {
     }
 
     fn lock_verified_files(&self) -> std::sync::MutexGuard<'_, VerifiedFiles> {
-        // Each insertion is whole, so what a panicking thread left behind is still true.
+        // Each insertion is atomic, so the state left by a panicking thread is still consistent.
         self.verified_files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The storage's address, unlike that of any storage before it.
+/// The storage's URL, different from that of any earlier storage.
 ///
-/// A Xet client remembers in `$HF_HOME/xet` what it uploaded, under the text of the address, and does not upload it
-/// again. A later hub on the same port would be given a commit whose bytes never come. So the text names a folder and
-/// leaves it again: a URL parser takes that for nothing, the client's memory for another address.
+/// A Xet client remembers its uploads in `$HF_HOME/xet`, keyed by the text of the URL, and does not repeat
+/// them. A later hub on the same port would get a commit whose bytes never arrive. So the URL enters a unique
+/// folder and leaves it again: a URL parser ignores that, but the cache key differs.
 fn unique_url(port: u16) -> String {
     let now = Timestamp::now().as_nanosecond();
     format!("http://{}:{port}/{}-{now}/..", Ipv4Addr::LOCALHOST, std::process::id())

@@ -1,4 +1,4 @@
-//! The hub's misbehaviour is what the script says, and no more.
+//! Faults happen exactly as scripted.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may stop at the first surprise, too")]
 #![allow(dead_code, reason = "some of the test binaries that share `plain_http` have no use for all of it")]
@@ -19,7 +19,7 @@ fn start_hub() -> FakeHub {
     hub
 }
 
-/// A commit by hand, for faults that break its answer: what came back, however little.
+/// Sends a commit by hand, for faults that break the response; returns what was received, even if incomplete.
 fn post_raw_commit(hub: &FakeHub) -> String {
     let line = r#"{"key":"file","value":{"path":"a","content":"text","encoding":"utf-8"}}"#;
     let body = format!("{{\"key\":\"header\",\"value\":{{\"summary\":\"By hand\"}}}}\n{line}\n");
@@ -34,7 +34,7 @@ fn post_raw_commit(hub: &FakeHub) -> String {
     )
     .unwrap();
     let mut answer = Vec::new();
-    // A reset is an end, too.
+    // A reset also ends the response.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8(answer).unwrap()
 }
@@ -107,7 +107,7 @@ fn clear_faults_removes_all_faults() {
     assert_eq!(plain_http::get(&hub, INFO_PATH).status, 200);
 }
 
-/// Asks the storage something, and returns how long it took to say anything within this time.
+/// Sends a request to the storage and returns the time to the first byte, if it arrives within this time.
 fn storage_response_time(hub: &FakeHub, timeout: Duration) -> Option<Duration> {
     let token = format!("Authorization: Bearer {}\r\n", hub.token());
     let answer = plain_http::get_with_headers(hub, &format!("{INFO_PATH}/xet-read-token/main"), &token);
@@ -131,7 +131,7 @@ fn storage_link_is_stalled_or_throttled() {
         hub.set_storage_link(link);
         assert_eq!(storage_response_time(&hub, soon), None, "{link:?}");
     }
-    // Its answer is a little over a hundred bytes long, twenty pieces a second.
+    // The response is a little over a hundred bytes long, sent in twenty chunks per second.
     hub.set_storage_link(LinkState::Throttled(200));
     assert!(storage_response_time(&hub, Duration::from_secs(10)).unwrap() > soon);
     hub.clear_faults();

@@ -1,4 +1,4 @@
-//! The hub as Hugging Face's Rust client sees it.
+//! The hub with Hugging Face's Rust client.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may stop at the first surprise, too")]
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 mod isolated;
 mod plain_http;
 
-/// A hub, a client of it with a cache of its own, and an empty repository.
+/// A hub, a client with its own cache, and an empty repository.
 struct FakeHubFixture {
     hub: FakeHub,
     client: HFClientSync,
@@ -42,7 +42,7 @@ fn build_client(hub: &FakeHub, token: &str, cache: &Path) -> HFClientSync {
     builder.retry_max_attempts(0).build_sync().unwrap()
 }
 
-/// Bytes that do not compress: the states of a linear congruential generator (Knuth's MMIX).
+/// Incompressible bytes: the states of a linear congruential generator (Knuth's MMIX).
 fn incompressible_bytes(length: usize) -> Vec<u8> {
     let next = |state: &u64| {
         Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407))
@@ -81,7 +81,7 @@ fn weights_round_trip_through_storage() {
             .send()
             .unwrap();
 
-        // What the hub has.
+        // The hub's contents.
         let commit = fixture.hub.commits("me/digits").unwrap().remove(0);
         assert_eq!(made.commit_oid.as_ref(), Some(&commit.id));
         assert_eq!((commit.title.as_str(), commit.description.as_str()), ("Publish", "Measured by a meter."));
@@ -92,7 +92,7 @@ fn weights_round_trip_through_storage() {
         assert!(fixture.hub.is_lfs("me/digits", "main", "model.safetensors").unwrap());
         assert!(fixture.hub.read_file("me/digits", "main", "model.safetensors").unwrap() == weights);
 
-        // What the client gets back: through Xet into its cache, and without Xet from the content network.
+        // The client's downloads: through Xet into its cache, and without Xet from the CDN.
         let path = repository.download_file().filename("model.safetensors").send().unwrap();
         assert!(path.starts_with(fixture.cache.path()));
         assert!(std::fs::read(path).unwrap() == weights);
@@ -135,7 +135,7 @@ fn check_listing_marks_lfs_files(fixture: &FakeHubFixture, size: u64) {
     assert!(matches!(&info[..], [RepoTreeEntry::File { lfs: Some(_), xet_hash: Some(_), .. }]));
 }
 
-/// The bytes are there, so the SHA-256 alone would do; the size is checked nevertheless.
+/// The storage has the bytes, so the SHA-256 matches, but the size is checked as well.
 fn check_claimed_size_is_verified(fixture: &FakeHubFixture, size: u64) {
     let info = fixture.repository().list_tree().send().unwrap();
     assert!(info.len() >= 3);
@@ -154,7 +154,7 @@ fn weights_sha256(fixture: &FakeHubFixture) -> String {
     answer.header("x-linked-etag").unwrap().trim_matches('"').to_owned()
 }
 
-/// So it is on the Hub: hf-hub 1.0.0 follows the redirect, behind which no header tells of the repository.
+/// As on the Hub: hf-hub 1.0.0 follows the redirect, whose target has no repository headers.
 fn check_redirect_drops_weight_metadata(fixture: &FakeHubFixture) {
     let card = fixture.repository().get_file_metadata().filepath("README.md").send().unwrap();
     assert_eq!(card.file_size, CARD.len() as u64);

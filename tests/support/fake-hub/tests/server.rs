@@ -1,4 +1,4 @@
-//! The hub's life: it starts anywhere, ends in time and shares nothing with another hub.
+//! The hub's lifecycle: it starts in any context, stops in time and shares nothing with other hubs.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may stop at the first surprise, too")]
 
@@ -19,7 +19,7 @@ fn dropped_hub_disconnects_clients_promptly() {
     assert!(socket_address(&hub).ip().is_loopback());
     let mut client = TcpStream::connect(socket_address(&hub)).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    // A request whose body never comes.
+    // A request whose body never arrives.
     client.write_all(b"POST /api/validate-yaml HTTP/1.1\r\nContent-Length: 1000\r\n").unwrap();
 
     let before = Instant::now();

@@ -3,10 +3,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 use std::{fs, io};
 
-/// A clock that only the test moves: a file that holds the script's time, which the library reads on every call.
+/// A clock controlled by the test: a file that contains the script's time and is read by the library on every
+/// call.
 ///
-/// The file is replaced and never rewritten, so that a reader sees the old time or the new one. One thread moves the clock;
-/// any number may read it.
+/// The file is replaced and never rewritten, so a reader sees either the old time or the new one. One thread
+/// moves the clock; any number may read it.
 ///
 /// ```
 /// use nvidia_ml::ScriptClock;
@@ -28,31 +29,31 @@ pub struct ScriptClock {
 }
 
 impl ScriptClock {
-    /// Creates the file, with the time zero. Fails when the file cannot be written.
+    /// Creates the file with time zero. Fails if the file cannot be written.
     pub fn new(path: impl AsRef<Path>) -> io::Result<Self> {
-        // Absolute, because a script takes a relative path from its own folder.
+        // Absolute, because relative paths in a script are resolved against the script's folder.
         let clock = Self { path: std::path::absolute(path)? };
         clock.set(Duration::ZERO)?;
         Ok(clock)
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The script's time. Fails when the file cannot be read.
+    /// The script's time. Fails if the file cannot be read.
     pub fn now(&self) -> io::Result<Duration> {
         read_clock_file(&self.path)
     }
 
-    /// Sets the script's time in milliseconds. Fails when the file cannot be written.
+    /// Sets the script's time in milliseconds. Fails if the file cannot be written.
     pub fn set_millis(&self, milliseconds: u64) -> io::Result<()> {
         self.set(Duration::from_millis(milliseconds))
     }
 
-    /// Moves the script's time forward. Fails when the file cannot be read or written.
+    /// Advances the script's time. Fails if the file cannot be read or written.
     pub fn advance(&self, by: Duration) -> io::Result<()> {
         self.set(self.now()?.saturating_add(by))
     }
@@ -65,7 +66,7 @@ impl ScriptClock {
     }
 }
 
-/// What a script says about its clock.
+/// The clock that a script selects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum ClockSource {
     /// Zero is the moment of `nvmlInit`.
@@ -77,17 +78,17 @@ pub(crate) enum ClockSource {
     File(PathBuf),
 }
 
-/// A clock after `nvmlInit`.
+/// A clock started by `nvmlInit`.
 #[derive(Debug)]
 pub(crate) enum RunningClock {
-    /// Monotonic: the Unix time is asked once, when the clock starts.
+    /// Monotonic: the Unix time is read once, when the clock starts.
     Real { epoch: Duration, started_unix: Duration, started: Instant },
     /// Read from a file.
     File(PathBuf),
 }
 
 impl RunningClock {
-    /// A relative path of a file is taken from `folder`, the script's.
+    /// A relative path is resolved against `folder`, the script's folder.
     pub(crate) fn start(source: &ClockSource, folder: &Path) -> Self {
         let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let started = Instant::now();
@@ -98,7 +99,7 @@ impl RunningClock {
         }
     }
 
-    /// The script's time; before its zero, zero.
+    /// The script's time; zero before its start.
     pub(crate) fn now(&self) -> io::Result<Duration> {
         match self {
             Self::Real { epoch: zero, started_unix: started_at, started } => {
@@ -108,7 +109,7 @@ impl RunningClock {
         }
     }
 
-    /// The Unix time in microseconds that belongs to a script's time; a virtual clock starts in 1970.
+    /// The Unix time in microseconds of a script time; a virtual clock starts in 1970.
     pub(crate) fn unix_micros(&self, now: Duration) -> i64 {
         let zero = match self {
             Self::Real { epoch: zero, .. } => *zero,

@@ -9,36 +9,36 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-/// The machine between the first `nvmlInit` and the last `nvmlShutdown`: the script and its clock.
+/// The driver state between the first `nvmlInit` and the last `nvmlShutdown`: the script and its clock.
 #[derive(Debug)]
 pub(crate) struct FakeDriver {
     pub(crate) script: NvmlScript,
     pub(crate) clock: RunningClock,
 }
 
-/// The machine and how many have initialised it, as NVML counts them.
+/// The reference count of `nvmlInit` calls, as in NVML, and the driver.
 static DRIVER: RwLock<(usize, Option<Arc<FakeDriver>>)> = RwLock::new((0, None));
 
-/// Reads the script for the first of those who initialise; for the others it stays as it is.
+/// Reads the script on the first call; later calls only increment the count.
 pub(crate) fn init() -> Result<(), NvmlStatus> {
     let mut state = DRIVER.write().unwrap_or_else(PoisonError::into_inner);
     if state.1.is_none() {
         let path = script_path().ok_or(NvmlStatus::Unknown)?;
         state.1 = Some(Arc::new(FakeDriver::open(&path).map_err(|problem| reject_script(&path, &problem))?));
-        // What an earlier attempt has noted is settled; that there was none is the usual case.
+        // Removes the error of an earlier attempt; usually there is no such file.
         fs::remove_file(error_file_path(&path)).ok();
     }
     state.0 += 1;
     Ok(())
 }
 
-/// Notes why the script was refused. The answer is the same when no note can be written.
+/// Writes the reason to the error file. The status is the same if that file cannot be written.
 fn reject_script(script: &Path, reason: &str) -> NvmlStatus {
     fs::write(error_file_path(script), format!("{reason}\n")).ok();
     NvmlStatus::Unknown
 }
 
-/// Forgets the machine when the last of those who initialised it is done.
+/// Drops the driver when the count reaches zero.
 pub(crate) fn shutdown() -> Result<(), NvmlStatus> {
     let mut state = DRIVER.write().unwrap_or_else(PoisonError::into_inner);
     state.0 = state.0.checked_sub(1).ok_or(NvmlStatus::Uninitialized)?;
@@ -48,7 +48,7 @@ pub(crate) fn shutdown() -> Result<(), NvmlStatus> {
     Ok(())
 }
 
-/// The machine, if NVML is initialised.
+/// The driver, if NVML is initialised.
 pub(crate) fn driver() -> Result<Arc<FakeDriver>, NvmlStatus> {
     let state = DRIVER.read().unwrap_or_else(PoisonError::into_inner);
     state.1.clone().ok_or(NvmlStatus::Uninitialized)
@@ -64,7 +64,7 @@ impl FakeDriver {
         Ok(Self { script, clock })
     }
 
-    /// The handle of the board that is sought, if it answers.
+    /// The handle of the matching GPU, unless it is lost.
     pub(crate) fn find_gpu(
         &self,
         matches: impl Fn(usize, &FakeGpu) -> bool,
@@ -75,7 +75,7 @@ impl FakeDriver {
         self.gpu(handle).map(|_| handle)
     }
 
-    /// A slice and its board, unless the board is lost by then.
+    /// A MIG slice and its GPU, unless the GPU is lost.
     pub(crate) fn mig_slice(&self, handle: DeviceHandle) -> Result<(&FakeGpu, &FakeMigSlice), NvmlStatus> {
         let (gpu, _) = self.gpu(DeviceHandle::from_index(handle.parent_index()?))?;
         let slice = handle
@@ -85,7 +85,7 @@ impl FakeDriver {
         Ok((gpu, slice))
     }
 
-    /// A board and the time of the query, unless the board is lost by then. Takes as long as the script says.
+    /// A GPU and the time of the query, unless the GPU is lost. Sleeps for the scripted query delay.
     pub(crate) fn gpu(&self, handle: DeviceHandle) -> Result<(&FakeGpu, Duration), NvmlStatus> {
         let gpu = self.script.gpus.get(handle.gpu_index()?).ok_or(NvmlStatus::InvalidArgument)?;
         thread::sleep(gpu.query_delay);

@@ -1,6 +1,6 @@
-//! The functions that the library exports, under NVML's names and with NVML's arguments.
+//! The exported functions, with NVML's names and arguments.
 //!
-//! Each does its work inside [`answer`], so that no panic crosses into C.
+//! Each runs inside [`catch_panic`], so no panic crosses into C.
 
 #![expect(unsafe_code, reason = "an exported name is a promise about the whole program")]
 
@@ -23,7 +23,7 @@ extern "C" fn nvmlInit_v2() -> c_uint {
     catch_panic(init)
 }
 
-/// The flags say what to do without boards or when they cannot be attached; a script has neither case.
+/// The flags are for machines without GPUs or with GPUs that cannot be attached; a script has neither.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlInitWithFlags(_flags: c_uint) -> c_uint {
     catch_panic(init)
@@ -44,7 +44,7 @@ extern "C" fn nvmlSystemGetDriverVersion(version: CallerPointer<c_char>, length:
     catch_panic(|| version.write_text(length, &driver()?.script.driver_version))
 }
 
-/// The generation of CUDA, then the version of the driver, as in `13.580.90`.
+/// The CUDA branch and the driver version, such as `13.580.90`.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlSystemGetNVMLVersion(version: CallerPointer<c_char>, length: c_uint) -> c_uint {
     catch_panic(|| {
@@ -129,7 +129,7 @@ extern "C" fn nvmlDeviceGetPowerUsage(device: DeviceHandle, milliwatts: CallerPo
     query_gpu(device, |_, gpu, now| milliwatts.write(to_c_uint(or_not_supported(gpu.power_usage(now))?)?))
 }
 
-/// Takes as long as the script says.
+/// Sleeps for the scripted counter delay.
 fn read_counter(gpu: &FakeGpu, now: Duration) -> Option<u64> {
     thread::sleep(gpu.counter_delay);
     gpu.total_energy(now)
@@ -205,7 +205,7 @@ extern "C" fn nvmlDeviceIsMigDeviceHandle(device: DeviceHandle, is_slice: Caller
     catch_panic(|| is_slice.write(c_uint::from(device.slice_index().is_some())))
 }
 
-/// Of slices only, as in NVML.
+/// For slices only, as in NVML.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetAttributes_v2(
     device: DeviceHandle,
@@ -225,7 +225,7 @@ extern "C" fn nvmlDeviceGetAttributes_v2(
     })
 }
 
-/// Here, unlike in the second version, what is reserved counts as used.
+/// Unlike in version 2, reserved memory counts as used.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetMemoryInfo(device: DeviceHandle, memory: CallerPointer<NvmlMemory>) -> c_uint {
     query_gpu(device, |_, gpu, _| {
@@ -278,7 +278,7 @@ extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
         let driver = driver()?;
         let (gpu, ids) = match device.slice_index() {
             Some(_) => driver.mig_slice(device).map(|(gpu, slice)| (gpu, &slice.processes))?,
-            None => driver.gpu(device).map(|(board, _)| (board, &board.processes))?,
+            None => driver.gpu(device).map(|(gpu, _)| (gpu, &gpu.processes))?,
         };
         let used_memory = if gpu.lacks_memory_info { VALUE_NOT_AVAILABLE } else { PROCESS_MEMORY };
         let info = |pid| NvmlProcessInfo {
@@ -300,7 +300,7 @@ const CUDA_VERSION: c_int = 13_000;
 /// `NVML_VALUE_NOT_AVAILABLE`, which is -1 in every width.
 const VALUE_NOT_AVAILABLE: c_ulonglong = c_ulonglong::MAX;
 
-/// The memory of every board, so much of it for the driver, and so much for each process: constants, in bytes.
+/// Memory of every GPU, of the driver, and of each process: constants, in bytes.
 const GPU_MEMORY: c_ulonglong = 80 << 30;
 const DRIVER_MEMORY: c_ulonglong = 1 << 29;
 const PROCESS_MEMORY: c_ulonglong = 1 << 30;
@@ -318,7 +318,7 @@ fn memory_info(gpu: &FakeGpu) -> Option<NvmlMemoryV2> {
     })
 }
 
-/// One field's value, or why there is none: the scope other than the board as a whole is not offered.
+/// The value of a field, or the status if it is not supported. Only scope 0, the whole GPU, is supported.
 fn field_value(gpu: &FakeGpu, now: Duration, timestamp: i64, field: c_uint, scope: c_uint) -> NvmlFieldValue {
     /// `NVML_VALUE_TYPE_UNSIGNED_INT` and `NVML_VALUE_TYPE_UNSIGNED_LONG_LONG`.
     const UNSIGNED_INT: c_uint = 1;
@@ -342,7 +342,7 @@ fn field_value(gpu: &FakeGpu, now: Duration, timestamp: i64, field: c_uint, scop
     }
 }
 
-/// Asks a board at the present time, unless it is lost.
+/// Reads a GPU at the current time, unless it is lost.
 pub(crate) fn query_gpu(
     device: DeviceHandle,
     read: impl FnOnce(&FakeDriver, &FakeGpu, Duration) -> Result<(), NvmlStatus>,
@@ -366,7 +366,7 @@ pub(crate) fn or_not_supported<T>(value: Option<T>) -> Result<T, NvmlStatus> {
     value.ok_or(NvmlStatus::NotSupported)
 }
 
-/// A number of NVML's width; what does not fit is an error and not another number.
+/// Converts to NVML's width; returns an error on overflow.
 pub(crate) fn to_c_uint(value: impl TryInto<c_uint>) -> Result<c_uint, NvmlStatus> {
     value.try_into().map_err(|_| NvmlStatus::Unknown)
 }

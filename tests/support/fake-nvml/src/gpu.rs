@@ -1,21 +1,23 @@
 use crate::power_trace::PowerTrace;
 use std::time::Duration;
 
-/// One GPU of a [`NvmlScript`](crate::NvmlScript): what it is, what it draws, and what NVML can tell about it.
+/// A GPU of an [`NvmlScript`](crate::NvmlScript): its identity, its power trace, and what NVML reports about
+/// it.
 ///
-/// All times count from the script's zero. A board that was only named supports neither power nor energy nor a limit.
+/// All times are relative to the script's zero. By default a GPU supports neither power nor energy nor a
+/// power limit.
 ///
 /// ```
 /// use nvidia_ml::{FakeGpu, NvmlScript};
 /// use std::time::Duration;
 ///
-/// let board = FakeGpu::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
+/// let gpu = FakeGpu::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
 ///     .power_limit(700)
 ///     .power_from(Duration::ZERO, 100)
 ///     .power_from(Duration::from_millis(700), 400)
 ///     .repeat_every(Duration::from_millis(1030))
 ///     .energy_counter(Duration::from_millis(20));
-/// let text = NvmlScript::new().with_gpu(board).to_string();
+/// let text = NvmlScript::new().with_gpu(gpu).to_string();
 /// assert!(text.contains("power 0 700ms 400W"));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,21 +41,21 @@ pub struct FakeGpu {
     pub(crate) mig_slices: Vec<FakeMigSlice>,
 }
 
-/// A part of a board in MIG mode.
+/// A slice of a GPU in MIG mode.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FakeMigSlice {
     pub(crate) uuid: String,
-    /// Of the [`SLICES_OF_A_BOARD`].
+    /// Out of [`MIG_SLICES_PER_GPU`].
     pub(crate) compute_slices: u32,
     pub(crate) processes: Vec<u32>,
 }
 
-/// How many slices every board can be cut into, as A100, H100 and B200 can.
+/// The number of slices of every GPU, as on A100, H100 and B200.
 pub(crate) const MIG_SLICES_PER_GPU: u32 = 7;
 
-/// What the script says.
+/// Script statements.
 impl FakeGpu {
-    /// A board with its UUID (`GPU-…`), its PCI address (`0000:07:00.0`) and its product name.
+    /// A GPU with its UUID (`GPU-…`), PCI address (`0000:07:00.0`) and product name.
     pub fn new(uuid: impl Into<String>, pci_address: impl Into<String>, name: impl Into<String>) -> Self {
         Self { uuid: uuid.into(), pci_address: pci_address.into(), name: name.into(), ..Self::default() }
     }
@@ -65,92 +67,92 @@ impl FakeGpu {
         self
     }
 
-    /// From `at` on the board draws `watts`. The first step is at zero, later ones follow in order.
+    /// The GPU draws `watts` from `at` on. The first step is at zero; later ones follow in order.
     #[must_use]
     pub fn power_from(mut self, at: Duration, watts: u32) -> Self {
         self.power_trace.steps.push((at, u64::from(watts) * 1000));
         self
     }
 
-    /// The power trace starts again after each `period`, which is longer than the time of its last step.
+    /// Repeats the power trace after each `period`, which is longer than the time of its last step.
     #[must_use]
     pub fn repeat_every(mut self, period: Duration) -> Self {
         self.power_trace.period = Some(period);
         self
     }
 
-    /// The board has an energy counter that moves every `tick`; with a tick of zero it is always current.
+    /// Adds an energy counter that updates every `tick`; with a tick of zero it is always current.
     #[must_use]
     pub fn energy_counter(mut self, tick: Duration) -> Self {
         self.counter_tick = Some(tick);
         self
     }
 
-    /// What the counter of [`energy_counter`](Self::energy_counter) has counted before the script begins, in joules.
+    /// The value of the [`energy_counter`](Self::energy_counter) at the script's zero, in joules.
     #[must_use]
     pub fn initial_counter(mut self, joules: u32) -> Self {
         self.initial_counter = u64::from(joules) * 1000;
         self
     }
 
-    /// Power usage is the mean over this window, which begins at zero until it is full.
+    /// Reports power usage as the mean over this window; the first window starts at zero.
     #[must_use]
     pub fn averaging_window(mut self, window: Duration) -> Self {
         self.averaging_window = Some(window);
         self
     }
 
-    /// The fields 186 (instantaneous power) and 185 (averaged power) are offered.
+    /// Supports the fields 186 (instantaneous power) and 185 (average power).
     #[must_use]
     pub fn power_fields(mut self) -> Self {
         self.has_power_fields = true;
         self
     }
 
-    /// The driver is loaded anew: at this time the counter starts from zero. More than one is allowed.
+    /// Simulates a driver reload: the counter restarts from zero at this time. May be called several times.
     #[must_use]
     pub fn counter_reset(mut self, at: Duration) -> Self {
         self.counter_resets.push(at);
         self
     }
 
-    /// From this time on every query of the board answers that it is lost.
+    /// From this time on, every query of the GPU returns `NVML_ERROR_GPU_IS_LOST`.
     #[must_use]
     pub fn lost_at(mut self, at: Duration) -> Self {
         self.lost_at = Some(at);
         self
     }
 
-    /// Each query of the board sleeps so long, on the real clock.
+    /// Each query of the GPU sleeps for this long, on the real clock.
     #[must_use]
     pub fn query_delay(mut self, delay: Duration) -> Self {
         self.query_delay = delay;
         self
     }
 
-    /// Each reading of the energy counter takes so long, and tells what it was when that began.
+    /// Each read of the energy counter takes this long and returns the value from its start.
     #[must_use]
     pub fn counter_delay(mut self, delay: Duration) -> Self {
         self.counter_delay = delay;
         self
     }
 
-    /// Memory information is not supported, as on boards that share the memory of the processor.
+    /// Memory information is not supported, as on GPUs that share the CPU's memory.
     #[must_use]
     pub fn without_memory_info(mut self) -> Self {
         self.lacks_memory_info = true;
         self
     }
 
-    /// The board has a MIG mode, which is on or off.
+    /// Makes MIG mode supported, and turns it on or off.
     #[must_use]
     pub fn mig_mode(mut self, on: bool) -> Self {
         self.mig_mode = Some(on);
         self
     }
 
-    /// The board is in MIG mode and has a slice with this UUID (`MIG-…`), of so many of its seven parts, on which
-    /// compute processes with these ids run. More than one is allowed.
+    /// Adds a MIG slice with this UUID (`MIG-…`), this number of compute slices out of seven, and compute
+    /// processes with these ids. Requires MIG mode. May be called several times.
     #[must_use]
     pub fn with_mig_slice(mut self, uuid: impl Into<String>, compute_slices: u32, processes: &[u32]) -> Self {
         self.mig_mode = Some(true);
@@ -162,7 +164,7 @@ impl FakeGpu {
         self
     }
 
-    /// A compute process with this id runs on the board. More than one is allowed.
+    /// Adds a compute process with this id. May be called several times.
     #[must_use]
     pub fn with_process(mut self, id: u32) -> Self {
         self.processes.push(id);
@@ -170,9 +172,9 @@ impl FakeGpu {
     }
 }
 
-/// What NVML tells at a time; none where it is not supported.
+/// Values that NVML reports at a time; `None` if not supported.
 impl FakeGpu {
-    /// Milliwatts: the mean of the window, or of the moment when the script has none.
+    /// Milliwatts: the mean over the window, or the instantaneous power without a window.
     pub(crate) fn power_usage(&self, now: Duration) -> Option<u64> {
         match self.averaging_window {
             Some(window) => self.power_trace.mean_power(now.saturating_sub(window), now),
@@ -180,18 +182,19 @@ impl FakeGpu {
         }
     }
 
-    /// Milliwatts of the moment: field 186.
+    /// Instantaneous power in milliwatts: field 186.
     pub(crate) fn instant_power_field(&self, now: Duration) -> Option<u64> {
         self.power_trace.power_at(now).filter(|_| self.has_power_fields)
     }
 
-    /// Milliwatts over the script's window, or the one second of NVIDIA's documentation: field 185.
+    /// Average power in milliwatts over the script's window, or over one second as in NVIDIA's documentation:
+    /// field 185.
     pub(crate) fn average_power_field(&self, now: Duration) -> Option<u64> {
         let window = self.averaging_window.unwrap_or(Duration::from_secs(1));
         self.power_trace.mean_power(now.saturating_sub(window), now).filter(|_| self.has_power_fields)
     }
 
-    /// Millijoules as of the last tick since the counter began, rounded down.
+    /// Millijoules at the last tick since the counter started, rounded down.
     pub(crate) fn total_energy(&self, now: Duration) -> Option<u64> {
         let tick = self.counter_tick?;
         let reset = self.counter_resets.iter().filter(|at| **at <= now).max().copied();
@@ -203,9 +206,9 @@ impl FakeGpu {
         counted.checked_add(start)
     }
 
-    /// Per cent of the limit: a figure that moves with the load, not a model of a real board.
+    /// Power as a percentage of the limit: it follows the load but does not model a real GPU.
     pub(crate) fn utilization(&self, now: Duration) -> Option<u32> {
-        // NVIDIA documents utilisation as not supported while MIG is on.
+        // According to NVIDIA, utilisation is not supported in MIG mode.
         let limit = self.power_limit.filter(|_| self.mig_mode != Some(true))?;
         let per_cent = self.power_trace.power_at(now)?.saturating_mul(100).checked_div(limit)?;
         u32::try_from(per_cent.min(100)).ok()

@@ -1,4 +1,4 @@
-//! Where the library and its script lie.
+//! Locations of the library and its script.
 
 #![expect(unsafe_code, reason = "dladdr is the only way for a library to learn where it was loaded from")]
 
@@ -8,32 +8,34 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// The environment variable with the path of the script: `SCRIPTED_NVML`. It wins over the file beside the library.
+/// The environment variable with the path of the script: `SCRIPTED_NVML`. It takes precedence over the file
+/// next to the library.
 pub const SCRIPT_ENV_VAR: &str = "SCRIPTED_NVML";
 
-/// What the script beside the library is called.
+/// The name of the script next to the library.
 const SCRIPT_FILE_NAME: &str = "script.nvml";
 
-/// What programs ask the dynamic loader for.
+/// The library name that programs pass to the dynamic loader.
 const LIBRARY_FILE_NAME: &str = "libnvidia-ml.so.1";
 
-/// Puts a copy of the library, with its script beside it, into a folder; answers the path of the copy.
+/// Copies the library and its script into a folder and returns the path of the copy.
 ///
-/// Load the copy by that path (`Nvml::builder().lib_path(…)`, `SOOTPRINT_NVML`), or put the folder into `LD_LIBRARY_PATH` of a
-/// process that asks for `libnvidia-ml.so.1`.
+/// Load the copy by that path (`Nvml::builder().lib_path(…)`, `SOOTPRINT_NVML`), or add the folder to the
+/// `LD_LIBRARY_PATH` of a process that loads `libnvidia-ml.so.1`.
 ///
-/// A process has one library of each path, and the script that it was first initialised with until its last shutdown: for another
-/// script at the same time, take another folder. Installing again replaces the files; who has loaded the former ones keeps them.
+/// A process loads each path once, and the library keeps its script from the first initialisation to the last
+/// shutdown: to use two scripts at the same time, use two folders. Installing again replaces the files;
+/// processes that have loaded the old library keep it.
 ///
 /// # Errors
 ///
-/// Those of [`library_path`] and of [`NvmlScript::write`], and what copying meets.
+/// Errors of [`library_path`], of [`NvmlScript::write`] and of copying the file.
 pub fn install(script: &NvmlScript, folder: impl AsRef<Path>) -> io::Result<PathBuf> {
     let (folder, built) = (folder.as_ref(), library_path()?);
     let library = folder.join(LIBRARY_FILE_NAME);
     fs::create_dir_all(folder)?;
     script.write(folder.join(SCRIPT_FILE_NAME))?;
-    // Writing over a file that is loaded would change the code under a running program; a new file under the name does not.
+    // Overwriting a loaded file would change the code of a running program; creating a new file does not.
     match fs::remove_file(&library) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -42,10 +44,10 @@ pub fn install(script: &NvmlScript, folder: impl AsRef<Path>) -> io::Result<Path
     Ok(library)
 }
 
-/// The library as cargo has built it, for a test, a benchmark, an example or a binary that depends on this crate.
+/// The library built by cargo, for a test, benchmark, example or binary that depends on this crate.
 ///
-/// Cargo puts it into the folder `deps` of the profile: that of a test or a benchmark itself, a neighbour of an example's, below a
-/// binary's. Documentation tests run elsewhere and do not find it.
+/// Cargo puts it into the `deps` folder of the profile: the folder of a test or benchmark, next to the folder
+/// of an example, below the folder of a binary. Doctests run elsewhere and do not find it.
 ///
 /// # Errors
 ///
@@ -67,20 +69,20 @@ pub fn library_path() -> io::Result<PathBuf> {
     })
 }
 
-/// The script that this library follows: the variable's, else the one beside it.
+/// The script of this library: from the environment variable, otherwise next to the library.
 pub(crate) fn script_path() -> Option<PathBuf> {
     let named = env::var_os(SCRIPT_ENV_VAR).filter(|path| !path.is_empty());
     named.map(PathBuf::from).or_else(|| Some(loaded_library_path()?.parent()?.join(SCRIPT_FILE_NAME)))
 }
 
-/// The file that says why a script was refused.
+/// The file with the reason why a script was rejected.
 pub(crate) fn error_file_path(script: &Path) -> PathBuf {
     let mut name = OsString::from(script);
     name.push(".error");
     PathBuf::from(name)
 }
 
-/// The file that this code was loaded from.
+/// The file from which this code was loaded.
 #[cfg(unix)]
 fn loaded_library_path() -> Option<PathBuf> {
     use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
@@ -102,18 +104,18 @@ fn loaded_library_path() -> Option<PathBuf> {
     static OWN_SYMBOL: u8 = 0;
     let null: *mut c_void = std::ptr::null_mut();
     let mut info = DlInfo { file: null.cast(), base: null, symbol: null.cast(), address: null };
-    // SAFETY: any address may be asked for, and `place` is a `Dl_info` that may be written.
+    // SAFETY: dladdr accepts any address, and `info` is a writable `Dl_info`.
     let found = unsafe { dladdr((&raw const OWN_SYMBOL).cast(), &raw mut info) };
     if found == 0 || info.file.is_null() {
         return None;
     }
-    // SAFETY: dladdr has succeeded, so that this is a text which the loader keeps as long as this code is loaded.
+    // SAFETY: dladdr succeeded, so this is a C string that the loader keeps while this code is loaded.
     let file = unsafe { CStr::from_ptr(info.file) };
     Some(PathBuf::from(OsStr::from_bytes(file.to_bytes())))
 }
 
-/// Elsewhere the script has to be named by the environment variable.
+/// On other systems the script must be set by the environment variable.
 #[cfg(not(unix))]
-fn own_path() -> Option<PathBuf> {
+fn loaded_library_path() -> Option<PathBuf> {
     None
 }

@@ -1,4 +1,4 @@
-//! The types of NVML's C interface, as `nvml.h` lays them out.
+//! The types of NVML's C interface, with the layout of `nvml.h`.
 
 #![expect(
     unsafe_code,
@@ -9,8 +9,8 @@ use crate::pci::PciAddress;
 use crate::status::NvmlStatus;
 use std::ffi::{CStr, c_char, c_int, c_longlong, c_uint, c_ulonglong};
 
-/// `nvmlDevice_t`, a pointer that only NVML looks into: here the board's index plus one, so that null is no board; of a
-/// slice of a board its own index plus one is in the bits above.
+/// `nvmlDevice_t`, an opaque pointer. Here the lower bits are the GPU's index plus one, so null is never a
+/// GPU; for a MIG slice, the upper bits are its index plus one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct DeviceHandle(usize);
@@ -24,7 +24,7 @@ impl DeviceHandle {
         Self((slice + 1) << SLICE_SHIFT | (gpu_index + 1))
     }
 
-    /// The index of a board; a slice has none.
+    /// The index of a GPU; an error for a slice.
     pub(crate) fn gpu_index(self) -> Result<usize, NvmlStatus> {
         match self.slice_index() {
             None => self.parent_index(),
@@ -32,24 +32,24 @@ impl DeviceHandle {
         }
     }
 
-    /// The index of the board, also of a slice of it.
+    /// The index of the GPU, or of the parent GPU of a slice.
     pub(crate) fn parent_index(self) -> Result<usize, NvmlStatus> {
         (self.0 & ((1 << SLICE_SHIFT) - 1)).checked_sub(1).ok_or(NvmlStatus::InvalidArgument)
     }
 
-    /// The index of the slice among those of its board, if it is one.
+    /// The index of a slice within its GPU; `None` for a GPU.
     pub(crate) fn slice_index(self) -> Option<usize> {
         (self.0 >> SLICE_SHIFT).checked_sub(1)
     }
 }
 
-/// More boards than this can count are in no machine.
+/// No machine has more GPUs than fit in this many bits.
 const SLICE_SHIFT: u32 = 16;
 
-/// A pointer from the caller to something that this library may read and write.
+/// A pointer from the caller that this library may read and write.
 ///
-/// Only C code makes one, as the argument of an exported function. NVML's contract is what makes its use sound: it is null, or
-/// it points to as many values as the function's other arguments say.
+/// It is only created by C code, as an argument of an exported function. It is sound by NVML's contract: it
+/// is null, or points to as many values as given by the function's other arguments.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct CallerPointer<T>(*mut T);
@@ -64,7 +64,8 @@ impl<T: Copy> CallerPointer<T> {
 
     fn write_all(self, values: &[T]) -> Result<(), NvmlStatus> {
         let target = self.non_null()?;
-        // SAFETY: not null, and the callers have compared the length with the room that the contract promises.
+        // SAFETY: not null, and the callers have checked the length against the capacity guaranteed by the
+        // contract.
         unsafe { target.copy_from_nonoverlapping(values.as_ptr(), values.len()) };
         Ok(())
     }
@@ -75,14 +76,15 @@ impl<T: Copy> CallerPointer<T> {
 }
 
 impl CallerPointer<c_uint> {
-    /// The number that the caller has put here: the room of a list, or a struct's version as its first member.
+    /// The number set by the caller: the capacity of a list, or a struct's version as its first member.
     fn read(self) -> Result<c_uint, NvmlStatus> {
         let source = self.non_null()?;
-        // SAFETY: not null, and by the contract the caller has put a number here.
+        // SAFETY: not null, and by the contract initialised by the caller.
         Ok(unsafe { source.read_unaligned() })
     }
 
-    /// NVML's protocol for lists: `self` is the room and becomes the length; too little room is an answer of its own.
+    /// NVML's protocol for lists: `self` is the capacity and becomes the length; insufficient capacity has
+    /// its own status.
     pub(crate) fn write_list<T: Copy>(self, list: CallerPointer<T>, values: &[T]) -> Result<(), NvmlStatus> {
         let capacity = self.read()? as usize;
         self.write(c_uint::try_from(values.len()).map_err(|_| NvmlStatus::Unknown)?)?;
@@ -95,7 +97,7 @@ impl CallerPointer<c_uint> {
 }
 
 impl CallerPointer<c_char> {
-    /// Writes text and a final zero into a buffer of `room` bytes.
+    /// Writes text and a terminating zero into a buffer of `capacity` bytes.
     pub(crate) fn write_text(self, capacity: c_uint, text: &str) -> Result<(), NvmlStatus> {
         let bytes: Vec<c_char> = text.bytes().chain([0]).map(|byte| byte as c_char).collect();
         self.non_null()?;
@@ -107,7 +109,7 @@ impl CallerPointer<c_char> {
     }
 }
 
-/// A text that the caller gives.
+/// A C string from the caller.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct CallerString(*const c_char);
@@ -117,7 +119,7 @@ impl CallerString {
         if self.0.is_null() {
             return Err(NvmlStatus::InvalidArgument);
         }
-        // SAFETY: not null, and by the contract a text that ends with a zero.
+        // SAFETY: not null, and by the contract a zero-terminated string.
         let text = unsafe { CStr::from_ptr(self.0) };
         text.to_str().map(str::to_owned).map_err(|_| NvmlStatus::InvalidArgument)
     }
@@ -138,7 +140,7 @@ pub(crate) struct NvmlPciInfo {
 
 impl NvmlPciInfo {
     pub(crate) fn from_address(address: PciAddress) -> Self {
-        /// NVIDIA's number as a vendor; the model's half, the upper one, is left open.
+        /// NVIDIA's vendor id; the upper half, the device id, is zero.
         const NVIDIA_VENDOR_ID: c_uint = 0x10de;
         Self {
             bus_id_legacy: char_array(&address.legacy_form()),
@@ -152,7 +154,7 @@ impl NvmlPciInfo {
     }
 }
 
-/// The text, cut where the last zero has to stand.
+/// The text, truncated to leave room for the terminating zero.
 fn char_array<const SIZE: usize>(text: &str) -> [c_char; SIZE] {
     let mut characters = [0; SIZE];
     for (character, byte) in characters.iter_mut().take(SIZE - 1).zip(text.bytes()) {
@@ -187,7 +189,7 @@ impl NvmlMemoryV2 {
 }
 
 impl CallerPointer<NvmlMemoryV2> {
-    /// Whether the caller has announced the version that is written.
+    /// Whether the caller has set the version that is written.
     pub(crate) fn check_version(self) -> Result<(), NvmlStatus> {
         let version = CallerPointer(self.0.cast::<c_uint>()).read()?;
         if version == NvmlMemoryV2::VERSION { Ok(()) } else { Err(NvmlStatus::VersionMismatch) }
@@ -237,12 +239,12 @@ pub(crate) struct NvmlFieldValue {
     pub(crate) latency: c_longlong,
     pub(crate) value_type: c_uint,
     pub(crate) status: c_uint,
-    /// A union in C. A 32-bit member is the lower half, since NVML exists for little-endian machines only.
+    /// A union in C. A 32-bit member is the lower half, because NVML only exists for little-endian machines.
     pub(crate) value: u64,
 }
 
 impl CallerPointer<NvmlFieldValue> {
-    /// Replaces each of `count` questions, of which the caller has filled in field and scope, by its answer.
+    /// Fills in `count` field values; the caller has set the field and scope of each.
     pub(crate) fn fill_fields(
         self,
         count: c_int,
@@ -250,8 +252,8 @@ impl CallerPointer<NvmlFieldValue> {
     ) -> Result<(), NvmlStatus> {
         let values = self.non_null()?;
         for position in 0..usize::try_from(count).map_err(|_| NvmlStatus::InvalidArgument)? {
-            // SAFETY: not null, and by the contract there are `count` values with their first two members set. The others may
-            // be uninitialised, hence no reference to the whole.
+            // SAFETY: not null, and by the contract there are `count` values with their first two members
+            // set. The others may be uninitialised, so no reference to the whole value is created.
             unsafe {
                 let value = values.add(position);
                 let field = (&raw const (*value).field).read();
@@ -263,7 +265,7 @@ impl CallerPointer<NvmlFieldValue> {
     }
 }
 
-// The sizes that a C compiler gives them on a 64-bit machine.
+// The sizes on a 64-bit machine, according to a C compiler.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
     assert!(size_of::<DeviceHandle>() == 8);

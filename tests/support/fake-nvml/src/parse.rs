@@ -48,7 +48,7 @@ impl NvmlScript {
         Ok(())
     }
 
-    /// What can only be seen when all lines are read.
+    /// Checks that need the whole script.
     fn validate(&self) -> Result<(), String> {
         for (index, gpu) in self.gpus.iter().enumerate() {
             let FakeGpu { power_trace: trace, pci_address: pci, uuid, .. } = gpu;
@@ -137,7 +137,7 @@ impl FakeGpu {
         Ok(())
     }
 
-    /// The lines that [`apply`](Self::apply) reads back, without the number of the board.
+    /// The lines that [`apply_statement`](Self::apply_statement) reads back, without the GPU's number.
     fn to_statements(&self) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();
         lines.extend(
@@ -198,7 +198,8 @@ impl fmt::Display for NvmlScript {
     }
 }
 
-/// The words of a line: separated by white space, in quotes where they hold some; a `#` between words ends the line.
+/// The words of a line, separated by white space; quoted words may contain spaces. A `#` between words ends
+/// the line.
 fn split_words(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut rest = line.trim();

@@ -1,4 +1,4 @@
-/// Where a board sits on the PCI bus.
+/// The address of a GPU on the PCI bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PciAddress {
     pub(crate) domain: u32,
@@ -8,7 +8,7 @@ pub(crate) struct PciAddress {
 }
 
 impl PciAddress {
-    /// Reads `0000:07:00.0`, NVML's own `00000000:07:00.0`, or `07:00.0` in domain 0.
+    /// Parses `0000:07:00.0`, NVML's own `00000000:07:00.0`, or `07:00.0` in domain 0.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (prefix, function) = text.split_once('.')?;
         let (place, device) = prefix.rsplit_once(':')?;
@@ -21,19 +21,19 @@ impl PciAddress {
         })
     }
 
-    /// NVML's present form, with eight digits for the domain.
+    /// NVML's current format, with an eight-digit domain.
     pub(crate) fn long_form(self) -> String {
         format!("{:08X}:{:02X}:{:02X}.{:X}", self.domain, self.bus, self.device, self.function)
     }
 
-    /// NVML's former form, with four digits for the domain.
+    /// NVML's legacy format, with a four-digit domain.
     pub(crate) fn legacy_form(self) -> String {
         format!("{:04X}:{:02X}:{:02X}.{:X}", self.domain, self.bus, self.device, self.function)
     }
 }
 
 fn parse_hex(digits: &str, largest: u32) -> Option<u32> {
-    // `from_str_radix` alone would take a sign.
+    // `from_str_radix` alone would accept a sign.
     let value =
         digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?;
     value.filter(|value| *value <= largest)

@@ -1,30 +1,32 @@
 use std::time::Duration;
 
-/// The power that a board draws: constant from each step to the next, the last step for ever or until the trace repeats.
+/// The power of a GPU over time: constant from each step to the next; the last step lasts until the trace
+/// repeats, or forever.
 ///
-/// Time is whole nanoseconds and power whole milliwatts, so that energy is whole picojoules: no rounding until it is read.
+/// Time is in whole nanoseconds and power in whole milliwatts, so energy is in whole picojoules and is not
+/// rounded until it is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PowerTrace {
-    /// When a step begins, and its milliwatts; ascending, the first at zero.
+    /// The start of each step and its milliwatts; ascending, the first at zero.
     pub(crate) steps: Vec<(Duration, u64)>,
-    /// After this time the trace begins again.
+    /// The trace repeats after this time.
     pub(crate) period: Option<Duration>,
 }
 
 impl PowerTrace {
-    /// The milliwatts drawn at `at`; none if the script says nothing about power.
+    /// The milliwatts at `at`; `None` if the script has no power.
     pub(crate) fn power_at(&self, at: Duration) -> Option<u64> {
         let (_, at) = self.cycles_and_rest(at.as_nanos());
         let current = self.steps.iter().rev().find(|(start, _)| start.as_nanos() <= at);
         current.map(|(_, milliwatts)| *milliwatts)
     }
 
-    /// The picojoules drawn between two times, by the closed form.
+    /// The picojoules between two times, in closed form.
     pub(crate) fn energy_between(&self, from: Duration, to: Duration) -> u128 {
         self.energy_until(to).saturating_sub(self.energy_until(from))
     }
 
-    /// The mean milliwatts between two times; none if the script says nothing about power.
+    /// The mean milliwatts between two times; `None` if the script has no power.
     pub(crate) fn mean_power(&self, from: Duration, to: Duration) -> Option<u64> {
         let nanoseconds = to.saturating_sub(from).as_nanos();
         match self.energy_between(from, to).checked_div(nanoseconds) {
@@ -39,7 +41,7 @@ impl PowerTrace {
         whole.saturating_mul(cycles).saturating_add(self.energy_in_cycle(rest))
     }
 
-    /// How often the trace has ended before `at`, and the time since it last began.
+    /// The number of completed cycles before `at`, and the time since the current one began.
     fn cycles_and_rest(&self, at: u128) -> (u128, u128) {
         match self.period.map(|period| period.as_nanos()) {
             Some(period) if period > 0 => (at / period, at % period),
@@ -47,7 +49,7 @@ impl PowerTrace {
         }
     }
 
-    /// The picojoules of the first `at` nanoseconds, repetition aside.
+    /// The picojoules of the first `at` nanoseconds, without repetition.
     fn energy_in_cycle(&self, at: u128) -> u128 {
         let starts = self.steps.iter().map(|(start, _)| start.as_nanos());
         let ends = starts.clone().skip(1).chain([u128::MAX]);

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// A unit's name, and how many decimals it has over the smallest one; from the largest to the smallest.
+/// Each unit's name and its number of decimals relative to the smallest unit; largest unit first.
 type UnitTable = [(&'static str, u32)];
 
 const TIME: &UnitTable = &[("s", 9), ("ms", 6), ("us", 3), ("ns", 0)];
@@ -22,22 +22,22 @@ pub(crate) fn parse_energy(word: &str) -> Result<u64, String> {
     parse_quantity(word, ENERGY, "an energy")
 }
 
-/// The text that [`parse_time`] reads back exactly, for times below 584 years.
+/// Formats a time below 584 years so that [`parse_time`] reads it back exactly.
 pub(crate) fn format_time(time: Duration) -> String {
     format_quantity(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), TIME)
 }
 
-/// The text that [`parse_power`] reads back exactly.
+/// Formats a power so that [`parse_power`] reads it back exactly.
 pub(crate) fn format_power(milliwatts: u64) -> String {
     format_quantity(milliwatts, POWER)
 }
 
-/// The text that [`parse_energy`] reads back exactly.
+/// Formats an energy so that [`parse_energy`] reads it back exactly.
 pub(crate) fn format_energy(millijoules: u64) -> String {
     format_quantity(millijoules, ENERGY)
 }
 
-/// The milliseconds in a clock's file, which have up to six decimals and no unit.
+/// The milliseconds in a clock file, with up to six decimals and no unit.
 pub(crate) fn parse_milliseconds(text: &str) -> Option<Duration> {
     parse_decimal(text, 6).map(Duration::from_nanos)
 }
@@ -58,7 +58,7 @@ fn format_quantity(value: u64, units: &UnitTable) -> String {
     format!("{}{name}", value / 10_u64.pow(*decimals))
 }
 
-/// `number` × 10^`decimals`, if that is a whole number that fits.
+/// `number` × 10^`decimals`, if that is an integer that fits.
 fn parse_decimal(number: &str, decimals: u32) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let digits_only = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

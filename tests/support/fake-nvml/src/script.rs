@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use std::{fmt, fs, io};
 
-/// A machine with NVIDIA boards: written to a file for the library, and asked for the truth by the test.
+/// A machine with NVIDIA GPUs: a test writes it to a file for the library and computes the true energy from
+/// it.
 ///
-/// Its [`Display`](fmt::Display) is the text of the file, its [`FromStr`](std::str::FromStr) the library's own parser.
+/// [`Display`](fmt::Display) formats the file's text; [`FromStr`](std::str::FromStr) is the library's own
+/// parser.
 ///
 /// ```
 /// use nvidia_ml::{FakeGpu, NvmlScript};
@@ -35,27 +37,27 @@ impl Default for NvmlScript {
 }
 
 impl NvmlScript {
-    /// A machine with driver 580.90, a real clock and no boards.
+    /// A machine with driver 580.90, a real clock and no GPUs.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The version of the driver.
+    /// Sets the driver version.
     #[must_use]
     pub fn driver_version(mut self, version: impl Into<String>) -> Self {
         self.driver_version = version.into();
         self
     }
 
-    /// The script's time is what this clock says.
+    /// The script's time is read from this clock.
     #[must_use]
     pub fn with_clock(mut self, clock: &ScriptClock) -> Self {
         self.clock = ClockSource::File(clock.path().into());
         self
     }
 
-    /// The script's time runs by itself and its zero is `zero`, for all processes alike.
+    /// The script's time is real time since `zero`, which is the same for all processes.
     ///
     /// Without this, and without a virtual clock, zero is the moment of `nvmlInit`.
     #[must_use]
@@ -64,47 +66,47 @@ impl NvmlScript {
         self
     }
 
-    /// Adds a board; its index is the number of boards before it.
+    /// Adds a GPU; its index is the number of GPUs before it.
     #[must_use]
-    pub fn with_gpu(mut self, board: FakeGpu) -> Self {
-        self.gpus.push(board);
+    pub fn with_gpu(mut self, gpu: FakeGpu) -> Self {
+        self.gpus.push(gpu);
         self
     }
 
-    /// The joules that a board draws between two of the script's times: the integral of its power trace, exact but for the
-    /// last rounding to a float.
+    /// The joules that a GPU draws between two script times: the integral of its power trace, exact except
+    /// for the final rounding to a float.
     ///
-    /// Ticks, averages, resets and losses change what NVML tells and not what is drawn. A board that is not in the script, or
-    /// that has no power trace, draws nothing.
+    /// Ticks, averages, resets and losses affect what NVML reports, not what is drawn. A GPU that is not in
+    /// the script, or that has no power trace, draws nothing.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a float is what is asked for")]
+    #[expect(clippy::cast_precision_loss, reason = "the result is a float")]
     pub fn true_energy(&self, gpu_index: usize, from: Duration, to: Duration) -> f64 {
-        let picojoules =
-            self.gpus.get(gpu_index).map_or(0, |board| board.power_trace.energy_between(from, to));
+        let picojoules = self.gpus.get(gpu_index).map_or(0, |gpu| gpu.power_trace.energy_between(from, to));
         picojoules as f64 / 1e12
     }
 
     /// Writes the text to a file.
     ///
-    /// Fails when the file cannot be written, and, with [`InvalidInput`](io::ErrorKind::InvalidInput), when the library would
-    /// not read the same script back: steps out of order, a counter without power, a name with a quotation mark.
+    /// Fails if the file cannot be written, and with [`InvalidInput`](io::ErrorKind::InvalidInput) if the
+    /// library would not read the same script back: steps out of order, a counter without power, a name with
+    /// a quotation mark.
     pub fn write(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let text = self.to_string();
         let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidInput, problem);
         let read_back: Self = text.parse().map_err(|error: NvmlScriptError| invalid(error.to_string()))?;
         if read_back != *self {
-            return Err(invalid(format!("the script cannot be said in its text:\n{text}")));
+            return Err(invalid(format!("the script does not read back from its text:\n{text}")));
         }
         fs::write(path, text)
     }
 }
 
-/// A line that is no statement, or one that contradicts those before it.
+/// An invalid line, or one that contradicts earlier lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NvmlScriptError {
-    /// The line, counted from 1; the last one for what is wrong with the whole.
+    /// The line number, starting at 1; the last line for errors of the whole script.
     pub line: usize,
-    /// What is wrong with it.
+    /// The error message.
     pub message: String,
 }
 

@@ -1,6 +1,6 @@
 use std::ffi::{CStr, c_uint};
 
-/// What a call answers: the values of `nvmlReturn_t` that this library gives.
+/// The values of `nvmlReturn_t` that this library returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum NvmlStatus {
@@ -21,16 +21,16 @@ impl NvmlStatus {
     }
 }
 
-/// One sentence for each value, whoever gave it.
+/// The message for a status.
 pub(crate) fn status_message(code: c_uint) -> &'static CStr {
     let known = [
         (NvmlStatus::Success, c"The call succeeded"),
         (NvmlStatus::Uninitialized, c"The library was not initialised"),
         (NvmlStatus::InvalidArgument, c"An argument is not valid"),
-        (NvmlStatus::NotSupported, c"The board does not support this"),
+        (NvmlStatus::NotSupported, c"The GPU does not support this"),
         (NvmlStatus::NotFound, c"Nothing matches the query"),
         (NvmlStatus::InsufficientSize, c"The buffer is too small"),
-        (NvmlStatus::GpuIsLost, c"The board is lost"),
+        (NvmlStatus::GpuIsLost, c"The GPU is lost"),
         (NvmlStatus::VersionMismatch, c"The version of the struct is not known"),
     ];
     let found = known.iter().find(|(status, _)| status.code() == code);

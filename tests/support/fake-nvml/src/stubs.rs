@@ -1,5 +1,5 @@
-//! Functions that sootprint does not call and other tools cannot do without: with them the same boards can be measured by
-//! all. What a script says nothing about is a constant.
+//! Functions that sootprint does not call but other tools need, so that all tools can measure the same GPUs.
+//! Values that are not in the script are constants.
 
 #![expect(unsafe_code, reason = "an exported name is a promise about the whole program")]
 
@@ -9,8 +9,8 @@ use crate::layout::{CallerPointer, DeviceHandle, NvmlProcessInfo};
 use crate::status::NvmlStatus;
 use std::ffi::{c_int, c_uint};
 
-/// A board with an energy counter is Hopper. One without is Ampere where its power is a mean, as it is from there on; else
-/// Pascal, the last generation that had none.
+/// A GPU with an energy counter is Hopper. Without a counter, it is Ampere if its power is a mean, as on
+/// Ampere and later, otherwise Pascal, the last generation without a counter.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetArchitecture(device: DeviceHandle, architecture: CallerPointer<c_uint>) -> c_uint {
     const PASCAL: c_uint = 4;
@@ -25,7 +25,7 @@ extern "C" fn nvmlDeviceGetArchitecture(device: DeviceHandle, architecture: Call
     })
 }
 
-/// 9.0, 8.0 or 6.0, as the architecture has it.
+/// 9.0, 8.0 or 6.0, depending on the architecture.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetCudaComputeCapability(
     device: DeviceHandle,
@@ -42,7 +42,7 @@ extern "C" fn nvmlDeviceGetCudaComputeCapability(
     })
 }
 
-/// The only sensor (0) is the chip's; 40 °C.
+/// The only sensor (0) is the GPU's; 40 °C.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetTemperature(
     device: DeviceHandle,
@@ -55,19 +55,19 @@ extern "C" fn nvmlDeviceGetTemperature(
     )
 }
 
-/// Any number of processes may compute at once: `NVML_COMPUTEMODE_DEFAULT`.
+/// `NVML_COMPUTEMODE_DEFAULT`: any number of compute processes.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetComputeMode(device: DeviceHandle, mode: CallerPointer<c_uint>) -> c_uint {
     query_gpu(device, |_, _, _| mode.write(0))
 }
 
-/// The driver stays loaded.
+/// Persistence mode is on.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetPersistenceMode(device: DeviceHandle, mode: CallerPointer<c_uint>) -> c_uint {
     query_gpu(device, |_, _, _| mode.write(1))
 }
 
-/// None draws pictures.
+/// There are no graphics processes.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetGraphicsRunningProcesses_v3(
     device: DeviceHandle,
@@ -80,7 +80,7 @@ extern "C" fn nvmlDeviceGetGraphicsRunningProcesses_v3(
     })
 }
 
-/// As it was made, which the script's limit is taken for.
+/// The default limit equals the script's limit.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetPowerManagementDefaultLimit(
     device: DeviceHandle,
@@ -89,7 +89,7 @@ extern "C" fn nvmlDeviceGetPowerManagementDefaultLimit(
     query_gpu(device, |_, gpu, _| milliwatts.write(to_c_uint(or_not_supported(gpu.power_limit)?)?))
 }
 
-/// From nothing to the limit.
+/// From zero to the limit.
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetPowerManagementLimitConstraints(
     device: DeviceHandle,

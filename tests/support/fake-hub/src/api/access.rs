@@ -1,6 +1,7 @@
-//! Who asks, and what they may see and change.
+//! Authentication and authorisation of requests.
 //!
-//! Each handler takes one of these, and repositories are reached through them alone, so no request goes unchecked.
+//! Each handler takes one of these extractors. Repositories are only reachable through them, so every request
+//! is checked.
 
 use std::sync::Arc;
 
@@ -12,19 +13,19 @@ use super::error::ApiError;
 use crate::repository::ModelRepository;
 use crate::state::{HubState, TOKEN};
 
-/// Somebody who reads, with the hub's token or without one. Another token is refused.
+/// Read access, with the hub's token or without a token. Any other token is refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ReadAccess {
     Anonymous,
     Authenticated,
 }
 
-/// Somebody with the hub's token, who may write.
+/// Write access, which requires the hub's token.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriteAccess;
 
 impl ReadAccess {
-    /// Looks at a repository that this reader may see.
+    /// Reads a repository that is visible to this request.
     pub(super) fn read_repository<T>(
         self,
         hub: &HubState,

@@ -1,4 +1,4 @@
-//! Commits: newline-delimited JSON, a header first and then one line for each change.
+//! Commits: newline-delimited JSON, a header followed by one line per change.
 
 use std::sync::Arc;
 
@@ -131,13 +131,13 @@ fn regular_file_change(file: RegularFileLine) -> Result<FileChange, ApiError> {
     };
     if content.len() as u64 > MAX_REGULAR_FILE_SIZE {
         return Err(ApiError::bad_request(format!(
-            "Your push was rejected because {path} is larger than 10 MiB: it belongs into LFS"
+            "Your push was rejected because {path} is larger than 10 MiB: it belongs in LFS"
         )));
     }
     Ok(FileChange::Put { path, file: RepositoryFile::regular(content) })
 }
 
-/// Accepts a file whose bytes lie in the storage, and refuses a mere promise.
+/// Accepts a file only if the storage has its bytes.
 async fn lfs_file_change(hub: &HubState, file: LfsFileLine) -> Result<FileChange, ApiError> {
     let LfsFileLine { path, algo, oid, size } = file;
     if algo.is_some_and(|algo| algo != "sha256") {

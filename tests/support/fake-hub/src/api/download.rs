@@ -20,7 +20,8 @@ const LINKED_ETAG: HeaderName = HeaderName::from_static("x-linked-etag");
 const LINKED_SIZE: HeaderName = HeaderName::from_static("x-linked-size");
 const XET_HASH: HeaderName = HeaderName::from_static("x-xet-hash");
 
-/// `GET` and `HEAD /{id}/resolve/{revision}/{path}`: a regular file itself, or the way to one in the storage.
+/// `GET` and `HEAD /{id}/resolve/{revision}/{path}`: returns a regular file, or redirects to a file in the
+/// storage.
 pub(super) async fn resolve(
     State(hub): State<Arc<HubState>>,
     reader: ReadAccess,
@@ -44,8 +45,8 @@ pub(super) async fn resolve(
     })
 }
 
-/// The answer for a file in the storage: everything about it, and two ways to its bytes. A Xet client asks for a
-/// token and fetches the pieces; any other follows the redirect.
+/// The response for a file in the storage: its metadata and two ways to download it. A Xet client requests a
+/// token and fetches the chunks; other clients follow the redirect.
 fn redirect_to_storage(hub: &HubState, target: &RequestTarget, commit: &str, file: &LfsFile) -> Response {
     let id = target.repository_id();
     let token = format!("{}/api/models/{id}/xet-read-token/{commit}", hub.endpoint);
@@ -62,8 +63,8 @@ fn redirect_to_storage(hub: &HubState, target: &RequestTarget, commit: &str, fil
 
 /// `GET` and `HEAD /cdn/{sha256}`: the whole file, for clients without Xet.
 ///
-/// It carries nothing about the repository: on the Hub this is another company's server. Nor does it ask for a token:
-/// there the address is signed.
+/// The response has no repository headers, because on the Hub this is a separate CDN. It requires no token,
+/// because CDN URLs are signed.
 pub(super) async fn serve_lfs_file(
     State(hub): State<Arc<HubState>>,
     Path(sha256): Path<String>,
@@ -77,7 +78,7 @@ pub(super) async fn serve_lfs_file(
     }
 }
 
-/// The whole content, or the part of it that was asked for. For HEAD, axum leaves the body out.
+/// The whole content, or the requested range. For HEAD, axum drops the body.
 fn content_response(bytes: Bytes, headers: &HeaderMap) -> Response {
     let length = bytes.len();
     let requested_range = headers.get(RANGE).and_then(|range| range.to_str().ok()).and_then(parse_range);
@@ -99,14 +100,15 @@ fn content_response(bytes: Bytes, headers: &HeaderMap) -> Response {
 /// One range of bytes, as RFC 9110 section 14.1.2 writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ByteRange {
-    /// From the first to the last byte, both included; without a last one to the end.
+    /// From the first to the last byte, both included; without a last byte, to the end.
     FromTo(usize, Option<usize>),
-    /// So many bytes at the end.
+    /// The last bytes, by count.
     Suffix(usize),
 }
 
 impl ByteRange {
-    /// The first and the last byte of the range in a content of this length; nothing when it lies beyond the end.
+    /// The first and last byte of the range in a content of this length; `None` if the range starts past the
+    /// end.
     fn resolve(self, length: usize) -> Option<(usize, usize)> {
         let end = length.checked_sub(1)?;
         match self {
@@ -119,7 +121,7 @@ impl ByteRange {
     }
 }
 
-/// What cannot be read, several ranges included, is no range: the whole content answers it.
+/// An unsupported range, such as several ranges, is ignored: the response has the whole content.
 fn parse_range(header: &str) -> Option<ByteRange> {
     let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;
     match (first, last) {

@@ -1,4 +1,4 @@
-//! What a client gets instead of an answer.
+//! Error responses.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode};
@@ -8,8 +8,8 @@ use xet_client::ClientError;
 
 use crate::error::RepositoryError;
 
-/// An error in the Hub's form: a status, the header `X-Error-Code` that Python goes by, and the message both in
-/// `X-Error-Message` and in the body. hf-hub goes by the status and by what it was doing.
+/// An error in the Hub's format: a status, the `X-Error-Code` header that the Python client uses, and the
+/// message both in `X-Error-Message` and in the body. hf-hub uses the status and the operation.
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
@@ -32,22 +32,22 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "Invalid username or password.")
     }
 
-    /// The request has another token than the hub's.
+    /// The request has a token other than the hub's.
     pub(super) fn invalid_token() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Invalid credentials in Authorization header")
     }
 
-    /// There is no such repository.
+    /// The repository does not exist.
     pub(super) fn repository_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Repository not found").with_code("RepoNotFound")
     }
 
-    /// There is no such repository, or none that a request without a token may know of.
+    /// The repository does not exist, or is not visible without a token.
     pub(super) fn repository_hidden() -> Self {
         Self::missing_token().with_code("RepoNotFound")
     }
 
-    /// There is no such file at this commit. A client remembers that, so it is told which commit.
+    /// The file does not exist at this commit. Clients cache this, so the response includes the commit id.
     pub(super) fn file_not_found(commit: &str) -> Self {
         let error = Self::new(StatusCode::NOT_FOUND, "Entry not found").with_code("EntryNotFound");
         Self { commit: Some(commit.to_owned()), ..error }
@@ -84,7 +84,7 @@ impl IntoResponse for ApiError {
         if let Some(code) = self.code {
             headers.insert("x-error-code", HeaderValue::from_static(code));
         }
-        // A message with a path in it may hold what no header can; the body has it then.
+        // A message with a path may contain bytes that a header cannot; it is then only in the body.
         if let Ok(message) = HeaderValue::from_str(&self.message) {
             headers.insert("x-error-message", message);
         }

@@ -1,4 +1,4 @@
-//! Does to a request what the script says.
+//! Applies the scripted faults to requests.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ pub(super) async fn inject_fault(
     }
 }
 
-/// The right answer, or one of about the same length.
+/// The correct response, or one of about the same length.
 async fn response_or_filler(request: Request, next: Next, applied: bool) -> axum::response::Response {
     match applied {
         true => next.run(request).await,
@@ -80,14 +80,14 @@ async fn response_or_filler(request: Request, next: Next, applied: bool) -> axum
 
 fn error_response(status: u16, retry_after: Option<u32>) -> axum::response::Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = ApiError::new(status, "as the script says").into_response();
+    let mut response = ApiError::new(status, "scripted fault").into_response();
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
-/// An answer that promises more bytes than it has, after which the server closes the connection.
+/// A response with a `Content-Length` larger than its body, after which the server closes the connection.
 fn truncated_response(bytes: &[u8], content_length: usize) -> axum::response::Response {
     let body = TruncatedBody(Some(Bytes::copy_from_slice(bytes)).filter(|bytes| !bytes.is_empty()));
     let mut response = Response::new(Body::from_stream(body));

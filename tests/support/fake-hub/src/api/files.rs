@@ -37,7 +37,7 @@ pub(super) async fn tree(
     })
 }
 
-/// `POST /api/models/{id}/paths-info/{revision}`: the entries of these paths, without those that do not exist.
+/// `POST /api/models/{id}/paths-info/{revision}`: the entries at these paths; missing paths are left out.
 pub(super) async fn paths_info(
     State(hub): State<Arc<HubState>>,
     reader: ReadAccess,
@@ -52,7 +52,7 @@ pub(super) async fn paths_info(
     entries.map(Json).map_err(ApiError::into_response)
 }
 
-/// hf-hub sends JSON, Python a form with one `paths` for each path.
+/// hf-hub sends JSON; Python sends a form with one `paths` field per path.
 async fn requested_paths(request: Request) -> Result<Vec<String>, Response> {
     #[derive(Deserialize)]
     struct PathsInfoRequest {

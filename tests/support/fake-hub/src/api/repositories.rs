@@ -1,4 +1,4 @@
-//! Repositories as a whole: creating one, what it is, its history, its branches; and who asks.
+//! Repository endpoints: creation, metadata, history and branches; and the user of a token.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::git;
 use crate::repository::{CommitSnapshot, ModelRepository};
 use crate::state::{HubState, USER};
 
-/// The body of `POST /api/repos/create`; hf-hub says `private`, Python `visibility`.
+/// The body of `POST /api/repos/create`; hf-hub sends `private`, Python `visibility`.
 #[derive(Deserialize)]
 pub(super) struct CreateRepositoryRequest {
     name: String,
@@ -49,7 +49,7 @@ pub(super) async fn create(
     if hub.create_repository(&id, private) {
         Ok(Json(json!({ "url": url, "name": id })).into_response())
     } else {
-        // Both clients go on when they were told that it may exist; Python reads the URL from here.
+        // Both clients continue if the repository may already exist; Python reads the URL from this response.
         let error = "You already created this model repo";
         Ok((StatusCode::CONFLICT, Json(json!({ "error": error, "url": url }))).into_response())
     }
@@ -71,9 +71,9 @@ pub(super) async fn whoami(_writer: WriteAccess) -> Json<Value> {
     }))
 }
 
-/// `POST /api/validate-yaml`: every card passes, since nothing here reads YAML.
+/// `POST /api/validate-yaml`: every card is valid, because the hub does not parse YAML.
 ///
-/// The body is taken all the same: a connection with an unread body is closed, which its client may notice too late.
+/// The body is read anyway: a connection with an unread body is closed, and the client may notice too late.
 pub(super) async fn validate_yaml(_card: Bytes) -> Json<Value> {
     Json(json!({ "errors": [], "warnings": [] }))
 }

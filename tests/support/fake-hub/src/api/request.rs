@@ -1,9 +1,9 @@
-//! Parts of requests that several handlers read.
+//! Parts of requests shared by several handlers.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// The repository, revision and file that a request's path names.
+/// The repository, revision and file in a request's path.
 #[derive(Debug, Deserialize)]
 pub(super) struct RequestTarget {
     pub(super) namespace: String,
@@ -15,7 +15,7 @@ pub(super) struct RequestTarget {
 }
 
 impl RequestTarget {
-    /// The repository's name, `owner/name`.
+    /// The name of the repository, `owner/name`.
     pub(super) fn repository_id(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }

@@ -1,4 +1,4 @@
-//! What a client asks before it commits: where does each file go, and how does it get there?
+//! Requests before a commit: the destination of each file and how to upload it.
 
 use std::sync::Arc;
 
@@ -33,9 +33,9 @@ struct PreuploadFile {
     sample: String,
 }
 
-/// `POST /api/models/{id}/preupload/{revision}`: which files go to the storage.
+/// `POST /api/models/{id}/preupload/{revision}`: returns which files go to the storage.
 ///
-/// It also names what the repository has at each path, by which Python skips files that did not change.
+/// It also returns the id of the current file at each path, which Python uses to skip unchanged files.
 pub(super) async fn preupload(
     State(hub): State<Arc<HubState>>,
     writer: WriteAccess,
@@ -74,9 +74,10 @@ pub(super) struct LfsBatchRequest {
     objects: Vec<Value>,
 }
 
-/// `POST /{id}.git/info/lfs/objects/batch`: the way to the storage. Xet is the only one here.
+/// `POST /{id}.git/info/lfs/objects/batch`: the transfer to use. Only Xet is supported.
 ///
-/// hf-hub asks this before every upload and puts the weights into the commit itself when the answer is another one.
+/// hf-hub calls this before every upload and embeds the weights in the commit if the response is anything
+/// else.
 pub(super) async fn lfs_batch(
     State(hub): State<Arc<HubState>>,
     writer: WriteAccess,
@@ -112,9 +113,9 @@ pub(super) async fn xet_read_token(
     Ok(xet_token(&hub, "loopback-read"))
 }
 
-/// Where the storage is, in the body for hf-hub and in the headers for Python.
+/// The storage URL, in the body for hf-hub and in the headers for Python.
 fn xet_token(hub: &HubState, token: &str) -> Response {
-    // The Hub's tokens hold for minutes; an hour outlasts every test, so that no client renews one.
+    // The Hub's tokens expire after minutes; an hour is longer than any test, so no client renews one.
     let expires = Timestamp::now().as_second() + 3600;
     let url = hub.storage.url();
     let headers = [

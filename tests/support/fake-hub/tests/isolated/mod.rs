@@ -1,13 +1,13 @@
-//! A test in a process of its own.
+//! Runs a test in its own process.
 //!
-//! hf-xet keeps a cache of what it uploaded in `$HF_HOME/xet`, which is not to be the home of whoever runs the tests.
-//! The folder is named by an environment variable, and a process can safely set those of another process only.
+//! hf-xet keeps a cache of its uploads in `$HF_HOME/xet`, and tests must not use the user's home. The folder
+//! is set by an environment variable, which can only be set safely for another process.
 
 use std::process::Command;
 
 const ISOLATED_ENV_VAR: &str = "LOOPBACK_HUB_TEST_IS_ISOLATED";
 
-/// Runs the body of the test of this name in this test's own program, started again with a fresh `HF_HOME`.
+/// Runs the body of the named test by starting this test binary again with a fresh `HF_HOME`.
 pub(crate) fn run(name: &str, body: impl FnOnce()) {
     if std::env::var_os(ISOLATED_ENV_VAR).is_some() {
         return body();

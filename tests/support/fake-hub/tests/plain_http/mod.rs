@@ -1,11 +1,11 @@
-//! Requests that no client of Hugging Face's would send, and answers with all their headers.
+//! Requests that no Hugging Face client sends, and responses with all their headers.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use fake_hub::FakeHub;
 
-/// What came back.
+/// A response.
 pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) body: String,
@@ -13,7 +13,7 @@ pub(crate) struct RawResponse {
 }
 
 impl RawResponse {
-    /// The value of a header, whose name is given in lower case.
+    /// The value of a header; `name` is in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
@@ -24,18 +24,18 @@ pub(crate) fn get(hub: &FakeHub, path: &str) -> RawResponse {
     send_request(hub, &format!("GET {path}"), "", "")
 }
 
-/// GET with these headers, each ended by a line break.
+/// GET with these headers, each terminated by a line break.
 #[allow(dead_code, reason = "some of the test binaries that share this file have no use for it")]
 pub(crate) fn get_with_headers(hub: &FakeHub, path: &str, headers: &str) -> RawResponse {
     send_request(hub, &format!("GET {path}"), headers, "")
 }
 
-/// POST of nothing, without a token.
+/// POST with an empty body, without a token.
 pub(crate) fn post_without_token(hub: &FakeHub, path: &str) -> RawResponse {
     send_request(hub, &format!("POST {path}"), "", "")
 }
 
-/// A commit to `main` of `me/digits` with this line after its header.
+/// A commit to `main` of `me/digits`, with this line after its header.
 pub(crate) fn post_commit(hub: &FakeHub, line: &str) -> RawResponse {
     let token = format!("Authorization: Bearer {}\r\n", hub.token());
     let body = format!("{{\"key\":\"header\",\"value\":{{\"summary\":\"By hand\"}}}}\n{line}\n");

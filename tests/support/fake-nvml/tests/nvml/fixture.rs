@@ -1,4 +1,4 @@
-//! A machine under test: a copy of the library with its script, opened by the reader that the product uses.
+//! A scripted machine: a copy of the library with its script, opened by the reader that sootprint uses.
 
 use nvidia_ml::{FakeGpu, NvmlScript, ScriptClock, install};
 use nvml_wrapper::{Device, Nvml, error::NvmlError};
@@ -25,7 +25,7 @@ impl FakeNvmlFixture {
         Ok(Self { nvml, clock, script, folder })
     }
 
-    /// The first board, at a time in milliseconds.
+    /// The first GPU, at a time in milliseconds.
     pub(crate) fn first_gpu_at(&self, milliseconds: u64) -> Result<Device<'_>, Box<dyn Error>> {
         self.clock.set_millis(milliseconds)?;
         Ok(self.nvml.device_by_index(0)?)
@@ -44,7 +44,7 @@ pub(crate) fn first_gpu() -> FakeGpu {
     FakeGpu::new("GPU-aaaaaaaa-0000-0000-0000-000000000000", "0000:07:00.0", "NVIDIA H200")
 }
 
-/// 100 W for 700 ms, then 400 W for 330 ms, again and again: 202 J in each 1.03 s.
+/// 100 W for 700 ms, then 400 W for 330 ms, repeated: 202 J in each 1.03 s.
 pub(crate) fn two_phase_gpu() -> FakeGpu {
     first_gpu().power_from(ms(0), 100).power_from(ms(700), 400).repeat_every(ms(1030))
 }

@@ -1,4 +1,4 @@
-//! Boards as `nvml-wrapper` finds and describes them, and libraries side by side.
+//! GPUs as listed and described by `nvml-wrapper`, and several libraries in one process.
 
 use crate::fixture::{FakeNvmlFixture, NvmlTestResult, first_gpu, ms, open_library, two_phase_gpu};
 use nvidia_ml::{FakeGpu, NvmlScript, SCRIPT_ENV_VAR, ScriptClock, install, library_path};
@@ -207,7 +207,7 @@ fn missing_clock_file_is_an_error() -> NvmlTestResult {
 #[test]
 fn variable_overrides_adjacent_script() -> NvmlTestResult {
     const CHILD: &str = "SCRIPTED_NVML_TEST_LIBRARY";
-    // In the child: the variables were set by the parent below.
+    // In the child process: the variables were set by the parent below.
     if let Some(library) = std::env::var_os(CHILD) {
         assert_eq!(open_library(library.as_ref())?.device_count()?, 2);
         return Ok(());
@@ -223,7 +223,7 @@ fn variable_overrides_adjacent_script() -> NvmlTestResult {
             .env(SCRIPT_ENV_VAR, &script)
             .output()?;
         let stdout = String::from_utf8_lossy(&child.stdout);
-        // A filter that matches no test would be a success, too.
+        // A filter that matches no test would also succeed.
         assert!(child.status.success() && stdout.contains("1 passed"), "{stdout}");
     }
     Ok(())

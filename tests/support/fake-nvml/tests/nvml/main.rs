@@ -1,4 +1,4 @@
-//! The library as `nvml-wrapper`, the reader that the product uses, sees it.
+//! The library as seen by `nvml-wrapper`, the reader that sootprint uses.
 
 mod fixture;
 mod gpus;

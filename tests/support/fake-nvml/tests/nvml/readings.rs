@@ -1,4 +1,4 @@
-//! Power and energy as `nvml-wrapper` reads them, against figures worked out by hand.
+//! Power and energy as read by `nvml-wrapper`, compared with values computed by hand.
 
 use crate::fixture::{FakeNvmlFixture, NvmlTestResult, first_gpu, ms, open_library, two_phase_gpu};
 use nvidia_ml::{NvmlScript, install};
@@ -106,7 +106,7 @@ fn reset_restarts_counter_only() -> NvmlTestResult {
         .energy_counter(ms(20))
         .initial_counter(5000)
         .counter_reset(ms(3000))])?;
-    // Until 2980 ms: two cycles and 920 ms of the third, of which 220 ms at 400 W.
+    // Until 2980 ms: two cycles and 920 ms of the third, including 220 ms at 400 W.
     assert_eq!(
         machine.first_gpu_at(2999)?.total_energy_consumption()?,
         5_000_000 + 2 * 202_000 + 70_000 + 88_000
@@ -165,7 +165,7 @@ fn real_clock_counts_from_given_time() -> NvmlTestResult {
         let millijoules = gpu.total_energy_consumption()?;
         let after = earliest.elapsed();
         let bounds = [before, after].map(|at| script.true_energy(0, ms(0), at) * 1000.0);
-        // One millijoule for rounding down, and one for the two clocks of the system.
+        // One millijoule for rounding down, and one for the difference between the two system clocks.
         assert!(
             bounds[0] - 2.0 <= millijoules as f64 && millijoules as f64 <= bounds[1] + 2.0,
             "{millijoules} {bounds:?}"
