@@ -18,7 +18,6 @@
 
 mod burn;
 mod candle;
-mod digits;
 mod silent_renderer;
 mod turns;
 
@@ -26,7 +25,7 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use digits::BenchDigits;
+use digits::data::DigitImage;
 use nvidia_ml::{FakeGpu, NvmlScript, install};
 use sootprint::Run;
 use sootprint_benches::BenchError;
@@ -35,7 +34,7 @@ use sootprint_benches::system::{BackgroundLoad, thread_cpu_time};
 use turns::{TurnScheduler, TurnTimer};
 
 /// Trains once, with or without a run, and returns the duration of its turns.
-type TrainFn = fn(&BenchDigits, Option<&Run>, &TurnTimer) -> Result<Duration, BenchError>;
+type TrainFn = fn(&[DigitImage], Option<&Run>, &TurnTimer) -> Result<Duration, BenchError>;
 
 /// Each framework, its training function, and the number of batches per turn.
 const FRAMEWORKS: [(&str, TrainFn, usize); 2] = [("Burn", burn::train, 15), ("Candle", candle::train, 120)];
@@ -100,7 +99,7 @@ fn print_table(blocks: usize) -> Result<bool, BenchError> {
 
 /// Measures one framework, prints its row and returns whether the upper bound is within the goal.
 fn print_row(name: &str, train: TrainFn, batches_per_turn: usize, blocks: usize) -> Result<bool, BenchError> {
-    let digits = BenchDigits::load()?;
+    let (digits, _) = digits::data::load()?;
     // The first block warms up caches and thread pools.
     run_block(train, &digits, batches_per_turn)?;
     let (mut ratios, mut sampler_shares) = (Vec::new(), Vec::new());
@@ -132,7 +131,7 @@ struct BlockTimes {
 
 fn run_block(
     train: TrainFn,
-    digits: &BenchDigits,
+    digits: &[DigitImage],
     batches_per_turn: usize,
 ) -> Result<BlockTimes, BenchError> {
     let dir = tempfile::tempdir()?;

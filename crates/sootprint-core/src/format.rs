@@ -68,12 +68,23 @@ pub fn error_chain(error: &dyn Error) -> String {
     iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
 }
 
+/// Bytes in lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;
 
     use super::*;
     use crate::grid::ProviderError;
+
+    #[test]
+    fn hex_keeps_leading_zeros() {
+        assert_eq!((hex(&[0, 10, 255]), hex(&[])), ("000aff".to_owned(), String::new()));
+    }
 
     #[test]
     fn numbers_have_three_significant_digits() {

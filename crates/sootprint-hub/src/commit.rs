@@ -5,9 +5,9 @@
 //! does not compare parents, so that one is looked up and never sent again.
 
 use sha2::{Digest as _, Sha256};
+use sootprint_core::format::hex;
 
 use crate::card::{MergeFailure, MergeInputs, MergedCard};
-use crate::digest::to_hex;
 use crate::error::PushError;
 use crate::hub_client::CommitParams;
 use crate::model_upload::ConflictPolicy;
@@ -294,5 +294,5 @@ fn content_hash(files: &[UploadFile]) -> String {
     for file in files {
         hash.update(format!("{} {}\n", file.digest.sha256, file.path));
     }
-    to_hex(&hash.finalize()[..16])
+    hex(&hash.finalize()[..16])
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
+use sootprint_core::format::hex;
 
 /// Bytes per read.
 const CHUNK_SIZE: usize = 1 << 20;
@@ -90,15 +91,10 @@ impl FileHasher {
     fn finish(self) -> FileDigest {
         FileDigest {
             size: self.size,
-            sha256: to_hex(&self.sha256.finalize()),
-            git_oid: to_hex(&self.git.finalize()),
+            sha256: hex(&self.sha256.finalize()),
+            git_oid: hex(&self.git.finalize()),
         }
     }
-}
-
-/// Lower-case hexadecimal; the array type of sha2 has no `LowerHex`.
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

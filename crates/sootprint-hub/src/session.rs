@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 use sootprint::Footprint;
 use sootprint_card::{CardOptions, ModelCard, PLOT_FILE};
 use sootprint_core::RepoId;
+use sootprint_core::format::hex;
 
 use crate::card::LocalCard;
-use crate::digest::to_hex;
 use crate::error::PushError;
 use crate::failure::error_chain;
 use crate::file_matcher::FileMatcher;
@@ -165,5 +165,5 @@ fn new_push_id() -> String {
     let seed =
         format!("{now:?} {} {:?} {random:?} {:p}", std::process::id(), thread::current().id(), &random);
     let keyed = std::hash::BuildHasher::hash_one(&random, &seed);
-    to_hex(&Sha256::digest(format!("{seed} {keyed}"))[..16])
+    hex(&Sha256::digest(format!("{seed} {keyed}"))[..16])
 }
