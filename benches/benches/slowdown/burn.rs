@@ -41,7 +41,7 @@ pub(crate) fn train(
         builder.build(InMemDataset::new(digits))
     };
     let training =
-        SupervisedTraining::new(folder.path(), loader(digits.repeat(PASSES)), loader(digits.to_vec()))
+        SupervisedTraining::new(folder.path(), loader([digits; PASSES].concat()), loader(digits.to_vec()))
             .metrics((AccuracyMetric::new(), LossMetric::new()))
             .num_epochs(EPOCHS)
             .renderer(Box::new(SilentRenderer))

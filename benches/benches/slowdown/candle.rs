@@ -31,7 +31,7 @@ pub(crate) fn train(
     let output = linear(HIDDEN, CLASSES, layers.pp("output"))?;
     let settings = ParamsAdamW { lr: LEARNING_RATE, ..ParamsAdamW::default() };
     let mut optimizer = AdamW::new(weights.all_vars(), settings)?;
-    let digits = digits.repeat(PASSES);
+    let digits = [digits; PASSES].concat();
     let mut train_epoch = || {
         digits.chunks(BATCH).try_for_each(|digits| {
             timer.batch();
