@@ -30,7 +30,7 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 /// Prints a result whose lines start with titles, which are bold on a terminal.
 ///
 /// # Errors
-/// As [`print`].
+/// If writing to stdout fails, as with [`print`].
 pub(crate) fn print_titled(text: &str) -> io::Result<()> {
     match AutoStream::choice(&io::stdout()) {
         ColorChoice::Never => print(text),

@@ -57,20 +57,20 @@ impl Energy {
         if self < other { other } else { self }
     }
 
-    /// From joules.
+    /// Converts a number of joules.
     #[must_use]
     pub const fn from_joules(joules: f64) -> Self {
         Self(joules)
     }
 
-    /// From millijoules, the unit of NVML's energy counter.
+    /// Converts a number of millijoules, the unit of NVML's energy counter.
     #[must_use]
     pub fn from_millijoules(millijoules: u64) -> Self {
         // An f64 loses precision only above 2^53 mJ: a kilowatt for 285 years.
         Self(millijoules as f64 / 1e3)
     }
 
-    /// From kilowatt-hours.
+    /// Converts a number of kilowatt-hours.
     #[must_use]
     pub fn from_kilowatt_hours(kilowatt_hours: f64) -> Self {
         Self(kilowatt_hours * JOULES_PER_KILOWATT_HOUR)
@@ -99,13 +99,13 @@ impl Power {
     /// No power.
     pub const ZERO: Self = Self(0.0);
 
-    /// From watts.
+    /// Converts a number of watts.
     #[must_use]
     pub const fn from_watts(watts: f64) -> Self {
         Self(watts)
     }
 
-    /// From milliwatts, the unit of NVML's power readings.
+    /// Converts a number of milliwatts, the unit of NVML's power readings.
     #[must_use]
     pub fn from_milliwatts(milliwatts: u32) -> Self {
         Self(f64::from(milliwatts) / 1e3)
@@ -119,7 +119,7 @@ impl Power {
 }
 
 impl Co2e {
-    /// From grams.
+    /// Converts a number of grams.
     #[must_use]
     pub const fn from_grams(grams: f64) -> Self {
         Self(grams)
@@ -133,7 +133,7 @@ impl Co2e {
 }
 
 impl CarbonIntensity {
-    /// From grams of CO2e per kilowatt-hour, the unit of all tables.
+    /// Converts a number of grams of CO2e per kilowatt-hour, the unit of all tables.
     #[must_use]
     pub const fn from_grams_per_kilowatt_hour(grams: f64) -> Self {
         Self(grams)

@@ -142,7 +142,7 @@ struct UkHalfHour {
     intensity: UkIntensity,
 }
 
-/// In grams of CO2 per kilowatt-hour.
+/// Intensities in grams of CO2 per kilowatt-hour.
 #[derive(Deserialize)]
 struct UkIntensity {
     forecast: Option<f64>,

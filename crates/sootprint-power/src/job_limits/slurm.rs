@@ -11,7 +11,7 @@ const MEBIBYTE: u64 = 1 << 20;
 pub(super) struct SlurmLimits {
     /// Slurm's CPUs: threads, or cores if the site is configured that way.
     pub(super) cpus: Option<f64>,
-    /// In bytes.
+    /// Bytes of memory.
     pub(super) memory_bytes: Option<u64>,
 }
 
