@@ -5,7 +5,7 @@ Creates, uploads, reads, edits a card's metadata, opens a pull request, runs int
 a run, the client reads it and edits its card, and sootprint publishes again without losing the edit.
 
 It starts `fake-hub` and `sootprint` from the target folder, and builds them where they are missing. It fails when
-a check fails or too few were made.
+a check fails or too few ran.
 
 Usage: python3 tests/support/fake-hub/tests/python_client.py
 """
@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "python"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "python"))
 from hub_client import ROOT, TARGET, VERSION, run_with_client  # noqa: E402
 
 WEIGHTS = os.urandom(5 * 1024 * 1024 + 80)
@@ -31,7 +31,7 @@ def main():
     folder = Path(tempfile.mkdtemp())
     hub = subprocess.Popen([binary("fake-hub")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        # Before the client is imported, which reads them once.
+        # The client reads these variables once, when it is imported.
         for _ in range(2):
             name, value = hub.stdout.readline().strip().removeprefix("export ").split("=", 1)
             os.environ[name] = value
@@ -46,7 +46,7 @@ def main():
         shutil.rmtree(folder)
     print(f"huggingface_hub {VERSION} and sootprint on the fake Hub: {made} checks passed")
     if made < 35:
-        sys.exit("too little was checked")
+        sys.exit("too few checks ran")
 
 
 def binary(name):
@@ -93,13 +93,13 @@ def check_client(folder):
     (model / "README.md").write_bytes(CARD.encode())
     api.upload_folder(repo_id=repo, folder_path=model, commit_message="Upload")
     path = hf_hub_download(repo, "model.safetensors")
-    checks.equal(Path(path).read_bytes() == WEIGHTS, True, "the weights come back")
+    checks.equal(Path(path).read_bytes() == WEIGHTS, True, "downloaded weights")
     snapshot = Path(api.snapshot_download(repo))
-    checks.equal((snapshot / "README.md").read_bytes(), CARD.encode(), "the card comes back")
+    checks.equal((snapshot / "README.md").read_bytes(), CARD.encode(), "downloaded card")
     files = {file.path: file for file in api.list_repo_tree(repo)}
     checks.equal(sorted(files), [".gitattributes", "README.md", "model.safetensors"], "the tree")
-    checks.equal(files["model.safetensors"].lfs.size, len(WEIGHTS), "the weights lie in the storage")
-    checks.equal(files["README.md"].lfs, None, "the card lies in git")
+    checks.equal(files["model.safetensors"].lfs.size, len(WEIGHTS), "weights in the storage")
+    checks.equal(files["README.md"].lfs, None, "card in git")
     checks.equal([commit.title for commit in api.list_repo_commits(repo)], ["Upload", "initial commit"], "commits")
 
     checks.equal(ModelCard.load(repo).data.license, "mit", "ModelCard.load")
@@ -137,14 +137,14 @@ def check_publisher(folder):
     def sootprint(*arguments, weights=b""):
         command = [binary("sootprint"), *arguments]
         done = subprocess.run(command, cwd=folder, env=environment, input=weights, capture_output=True)
-        said = done.stderr.decode()
-        checks.equal(done.returncode, 0, said)
-        return said
+        messages = done.stderr.decode()
+        checks.equal(done.returncode, 0, messages)
+        return messages
 
     run = ["run", "--pre-training", "--place", "France", "--out", "run", "--push", repo, "--", "sh", "train.sh"]
-    said = sootprint(*run, weights=WEIGHTS)
-    checks.equal("pushed to" in said, True, said)
-    checks.equal(len(api.list_repo_commits(repo)), 2, "one commit of ours")
+    messages = sootprint(*run, weights=WEIGHTS)
+    checks.equal("pushed to" in messages, True, messages)
+    checks.equal(len(api.list_repo_commits(repo)), 2, "number of commits")
     checks.equal(Path(hf_hub_download(repo, "model.safetensors")).read_bytes() == WEIGHTS, True, "its weights")
     card = ModelCard.load(repo)
     emissions = card.data.co2_eq_emissions
@@ -153,14 +153,14 @@ def check_publisher(folder):
 
     metadata_update(repo, {"license": "mit"})
     (folder / "run" / "config.json").write_text("{}")
-    said = sootprint("push", "run", repo)
-    checks.equal("pushed to" in said, True, said)
+    messages = sootprint("push", "run", repo)
+    checks.equal("pushed to" in messages, True, messages)
     card = ModelCard.load(repo)
-    checks.equal(card.data.license, "mit", "the edit of the client stays")
-    checks.equal(card.data.co2_eq_emissions, emissions, "and the emissions with it")
+    checks.equal(card.data.license, "mit", "license set by the client")
+    checks.equal(card.data.co2_eq_emissions, emissions, "emissions after the edit")
     local = (folder / "run" / "README.md").read_bytes()
-    checks.equal(Path(hf_hub_download(repo, "README.md")).read_bytes(), local, "both cards are one")
-    checks.equal("everything was at" in sootprint("push", "run", repo), True, "nothing is sent twice")
+    checks.equal(Path(hf_hub_download(repo, "README.md")).read_bytes(), local, "local and remote card")
+    checks.equal("is up to date" in sootprint("push", "run", repo), True, "an unchanged push sends nothing")
     return checks.made
 
 
