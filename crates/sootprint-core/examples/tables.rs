@@ -73,19 +73,19 @@ fn read_countries() -> Result<Vec<CountryRow>> {
     let overlay = read_rows::<OverlayRow>("grid_intensity_2025_overlay.csv")?;
     let mut countries = read_rows::<CountryRow>("grid_intensity.csv")?;
     for country in &mut countries {
-        let CountryRow { iso3, year, g_co2e_per_kwh, yearly_intensities: figures, .. } = country;
+        let CountryRow { iso3, year, g_co2e_per_kwh, yearly_intensities, .. } = country;
         let row = history.remove(iso3).ok_or_else(|| format!("{iso3}: no history"))?;
         for (year, figure) in row {
             if !figure.is_empty() {
-                figures.insert(year.parse()?, figure);
+                yearly_intensities.insert(year.parse()?, figure);
             }
         }
         // The history also has the newest figure, with the same value, unless that is older than the history.
-        if *figures.entry(*year).or_insert_with(|| g_co2e_per_kwh.clone()) != *g_co2e_per_kwh {
+        if *yearly_intensities.entry(*year).or_insert_with(|| g_co2e_per_kwh.clone()) != *g_co2e_per_kwh {
             return Err(format!("{iso3}: different figure for {year} in the history").into());
         }
         for row in overlay.iter().filter(|row| row.iso3 == *iso3) {
-            figures.insert(row.year, row.g_co2e_per_kwh.clone());
+            yearly_intensities.insert(row.year, row.g_co2e_per_kwh.clone());
         }
         // `grid::countries` assumes one scope and one source for all rows.
         if country.basis != "lifecycle-generation" || country.source != "owid:carbon_intensity_elec" {
@@ -186,9 +186,10 @@ fn cloud_region_table(country_codes: &BTreeSet<String>) -> Result<String> {
         "pue_year",
     ])?;
     for row in read_rows::<CloudRegionRow>("cloud_regions.csv")? {
-        let CloudRegionRow { provider, region, iso2, subnational_code: part, .. } = &row;
-        let is_part = part.is_empty() || subnational.contains(&format!("\n{part},"));
-        if !country_codes.contains(iso2) || !is_part {
+        let CloudRegionRow { provider, region, iso2, subnational_code, .. } = &row;
+        let is_known_code =
+            subnational_code.is_empty() || subnational.contains(&format!("\n{subnational_code},"));
+        if !country_codes.contains(iso2) || !is_known_code {
             return Err(format!("{provider}:{region}: unknown grid").into());
         }
         // Only Google publishes intensities of its regions, and does not state the scope.
@@ -202,7 +203,7 @@ fn cloud_region_table(country_codes: &BTreeSet<String>) -> Result<String> {
             &row.city,
             &row.admin_area,
             iso2,
-            part,
+            subnational_code,
             &row.grid_g_per_kwh,
             &row.grid_year,
             &row.pue,

@@ -83,7 +83,7 @@ impl ModelUpload {
     /// A [`PushError`] if the run, the folder, a pattern or the repository name is invalid.
     pub fn plan(&self) -> Result<PushPlan, PushError> {
         let repo = self.repo_id.parse::<RepoId>()?.to_string();
-        let PushInputs { footprint, files: selection } = session::select_inputs(self)?;
+        let PushInputs { footprint, selection } = session::select_inputs(self)?;
         let mut files: Vec<String> = selection.files.into_iter().map(|file| file.name).collect();
         files.push(files::CARD_FILE.to_owned());
         if !self.card_only {

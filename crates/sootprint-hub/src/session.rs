@@ -53,7 +53,7 @@ impl<'a> PushSession<'a> {
             return Err(PushError::NonZeroRank { rank });
         }
         let repo_id: RepoId = upload.repo_id.parse()?;
-        let PushInputs { footprint, files: selection } = select_inputs(upload)?;
+        let PushInputs { footprint, selection } = select_inputs(upload)?;
         let settings = HubSettings::resolve(
             upload.explicit_settings.clone(),
             &|name| std::env::var(name).ok(),
@@ -108,7 +108,7 @@ impl<'a> PushSession<'a> {
 /// The validated inputs of a push.
 pub(crate) struct PushInputs {
     pub(crate) footprint: Footprint,
-    pub(crate) files: SelectedFiles,
+    pub(crate) selection: SelectedFiles,
 }
 
 /// Checks the run and selects the files of the folder.
@@ -119,7 +119,7 @@ pub(crate) fn select_inputs(upload: &ModelUpload) -> Result<PushInputs, PushErro
     let selection = files::select_files(&upload.dir, &options)?;
     let started = footprint.run.started.parse::<jiff::Timestamp>().ok();
     files::check_weights_age(&selection.files, started.map(SystemTime::from))?;
-    Ok(PushInputs { footprint, files: selection })
+    Ok(PushInputs { footprint, selection })
 }
 
 /// The model card of the base model, if it exists and can be read.

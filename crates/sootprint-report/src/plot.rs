@@ -33,8 +33,7 @@ const BARS_MARGIN: u32 = 84;
 /// modelled share. GPUs are numbered `gpu0`, `gpu1` and so on, because their UUIDs are not published.
 ///
 /// ```
-/// # let json = include_str!("../../sootprint-card/tests/footprint.json").replace("\"power\": []", "\"power\": [[60.0, 1400.0]]");
-/// # let footprint = sootprint_core::Footprint::from_json(&json)?;
+/// # let footprint = sootprint_core::Footprint::from_json(include_str!("../tests/sample.json"))?;
 /// let png = sootprint_report::render_plot(&footprint)?.expect("the footprint has a power curve");
 /// assert!(png.starts_with(b"\x89PNG"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -28,7 +28,7 @@ const DIR_VARIABLE: &str = "SOOTPRINT_HUB_TEST_FOLDER";
 const ENDPOINT_VARIABLE: &str = "SOOTPRINT_HUB_TEST_ENDPOINT";
 
 #[test]
-#[ignore = "writes 4 GiB and takes minutes"]
+#[ignore = "writes 4 GiB and takes minutes; run it with `cargo test -p sootprint-hub --test publish memory -- --ignored`"]
 fn two_gib_push_under_300_mb() {
     match std::env::var(ROLE_VARIABLE).as_deref() {
         Ok("hub") => run_hub_process(),

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::entry::SCHEMA;
 use sootprint_core::format::error_chain;
+
+use super::entry::SCHEMA;
 
 /// Why a ledger cannot be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sootprint_core::format::error_chain;
 use sootprint_core::sync::lock_ignoring_poison;
 
 use super::entry::LedgerEntry;
 use super::paths::LedgerId;
 use super::store::LedgerStore;
 use super::{heartbeat, line};
-use sootprint_core::format::error_chain;
 
 /// Lines that may wait for a slow disk: hours of a typical run.
 const QUEUE_CAPACITY: usize = 512;

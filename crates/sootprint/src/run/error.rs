@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use sootprint_core::format::error_chain;
+
 use crate::ledger::LedgerError;
 use crate::settings::SettingError;
-use sootprint_core::format::error_chain;
 
 /// Why a run cannot start as configured.
 #[derive(Debug, thiserror::Error)]

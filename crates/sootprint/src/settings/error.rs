@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use sootprint_core::format::error_chain;
 use sootprint_core::{IntensityError, PlaceError, PueError, RepoIdError, SeriesError};
 use sootprint_power::ReplayError;
 
 use super::settings_file::SettingsFile;
-use sootprint_core::format::error_chain;
 
 /// Where a setting is set.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,12 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
-
+use sootprint_core::format::error_chain;
 use sootprint_core::{CarbonIntensity, LocationSource, Pue, PueOrigin};
 
 use super::settings_file::SettingsScope;
 use super::*;
-use sootprint_core::format::error_chain;
 
 /// An environment of the year 2026 with only these variables.
 fn env_with(variables: &[(&str, &str)]) -> ProcessEnv {

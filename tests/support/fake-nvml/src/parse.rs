@@ -51,12 +51,12 @@ impl NvmlScript {
     /// Checks that need the whole script.
     fn validate(&self) -> Result<(), String> {
         for (index, gpu) in self.gpus.iter().enumerate() {
-            let FakeGpu { power_trace: trace, pci_address: pci, uuid, .. } = gpu;
+            let FakeGpu { power_trace: trace, pci_address, uuid, .. } = gpu;
             let is_ascending = trace.steps.is_sorted_by(|one, next| one.0 < next.0);
             let first = trace.steps.first().map(|(at, _)| *at);
             let last = trace.steps.last().map(|(at, _)| *at);
-            let address = PciAddress::parse(pci)
-                .ok_or_else(|| format!("`{pci}` of board {index} is not a PCI address"))?;
+            let address = PciAddress::parse(pci_address)
+                .ok_or_else(|| format!("`{pci_address}` of board {index} is not a PCI address"))?;
             let others = &self.gpus[..index];
             if first.is_some_and(|at| !at.is_zero()) || !is_ascending {
                 return Err(format!("the power of board {index} does not begin at 0s and go forward"));
@@ -184,8 +184,8 @@ impl fmt::Display for NvmlScript {
             ClockSource::File(path) => writeln!(formatter, "clock file \"{}\"", path.display())?,
         }
         for (index, gpu) in self.gpus.iter().enumerate() {
-            let FakeGpu { uuid, pci_address: pci, name, .. } = gpu;
-            write!(formatter, "board {index} uuid \"{uuid}\" pci \"{pci}\" name \"{name}\"")?;
+            let FakeGpu { uuid, pci_address, name, .. } = gpu;
+            write!(formatter, "board {index} uuid \"{uuid}\" pci \"{pci_address}\" name \"{name}\"")?;
             match gpu.power_limit {
                 Some(limit) => writeln!(formatter, " limit {}", format_power(limit))?,
                 None => writeln!(formatter)?,

@@ -323,36 +323,19 @@ fn shuffle<T>(mut items: Vec<T>, seed: usize) -> Vec<T> {
 
 #[test]
 fn merged_footprint_matches_every_scenario() {
-    println!("| scenario | ledgers | truth J (GPU, CPU, memory) | merged J | s | outcome | missing |");
-    println!("|---|---|---|---|---|---|---|");
-    for MergeScenario {
-        name,
-        ranks: processes,
-        expected_joules: truth,
-        seconds,
-        status: outcome,
-        missing_ranks: missing,
-    } in merge_scenarios()
-    {
-        let count = processes.len();
-        let ledgers: Vec<_> = processes.iter().map(ScriptedRank::ledger).collect();
+    for scenario in merge_scenarios() {
+        let MergeScenario { name, ranks, expected_joules, seconds, status, missing_ranks } = scenario;
+        let ledgers: Vec<_> = ranks.iter().map(ScriptedRank::ledger).collect();
         let merged = merge_ledgers(&shuffle(ledgers.clone(), 1), &[]);
         let found = [merged.energy.gpu, merged.energy.cpu, merged.energy.memory].map(Energy::joules);
-        println!(
-            "| {name} | {count} | {truth:?} | {:?} | {:.1} | {} | {:?} |",
-            found.map(|joules| (joules * 1e3).round() / 1e3),
-            merged.run.duration_s,
-            merged.run.outcome.as_str(),
-            merged.run.missing_ranks
-        );
-        for (found, truth) in found.iter().zip(truth) {
-            assert!((found - truth).abs() <= 1e-6 * truth, "{name}: {found} J of {truth} J");
+        for (found, expected) in found.iter().zip(expected_joules) {
+            assert!((found - expected).abs() <= 1e-6 * expected, "{name}: {found} J of {expected} J");
         }
-        assert_eq!(merged.run.missing_ranks, missing, "{name}");
-        assert_eq!(merged.run.partial, !missing.is_empty(), "{name}");
-        assert_eq!(merged.run.outcome, outcome, "{name}");
+        assert_eq!(merged.run.missing_ranks, missing_ranks, "{name}");
+        assert_eq!(merged.run.partial, !missing_ranks.is_empty(), "{name}");
+        assert_eq!(merged.run.outcome, status, "{name}");
         assert!((merged.run.duration_s - seconds).abs() < 1e-6, "{name}: {} s", merged.run.duration_s);
-        let total: f64 = truth.iter().sum();
+        let total: f64 = expected_joules.iter().sum();
         // × 1.5 × 360 g/kWh, and the bounds of 10 %.
         let grams = total * 1.5 * 360.0 / 3.6e6;
         assert!((merged.emissions.best.grams() - grams).abs() < 1e-6 * grams, "{name}");

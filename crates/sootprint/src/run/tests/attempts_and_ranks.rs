@@ -42,7 +42,6 @@ fn eight_gpu_day_stays_under_500kb() {
     let open = sizes(dir.path());
     let footprint = run.finish();
     let closed = sizes(dir.path());
-    println!("one day: {open:?}, after the end {closed:?}");
     assert!(open.iter().map(|(_, bytes)| bytes).sum::<u64>() < 500_000, "{open:?}");
     assert!(closed.len() == 1 && closed[0].1 > 100_000, "{closed:?}");
     assert_eq!(load_footprint(dir.path(), None).unwrap(), footprint);
