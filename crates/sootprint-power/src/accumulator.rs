@@ -3,6 +3,8 @@
 //! It is pure: no clock, no IO and no hardware access. A test replays a week in a millisecond.
 
 mod component;
+mod counter_check;
+mod counter_excursion;
 mod limits;
 mod power_history;
 mod tick_tracker;
@@ -32,8 +34,14 @@ pub enum SensorEvent {
         /// The position of the component.
         component: usize,
     },
-    /// A reading exceeded the maximum power of the component and was not counted.
+    /// A reading was outside the range of power that the component can draw and was not counted.
     Implausible {
+        /// The position of the component.
+        component: usize,
+    },
+    /// The counter does not move, or shows far less than the power readings next to it. From here on the power
+    /// readings are used, until both agree again.
+    CounterFaulty {
         /// The position of the component.
         component: usize,
     },
@@ -73,31 +81,33 @@ impl EnergyAccumulator {
         reading: Result<SensorReading, ReadError>,
     ) -> Option<SensorEvent> {
         let accumulator = self.components.get_mut(component)?;
-        match reading {
-            Ok(reading) => {
-                let after_gap = std::mem::take(&mut accumulator.is_unavailable);
-                let recovered = after_gap.then_some(SensorEvent::Recovered { component });
-                match accumulator.record_reading(now, reading, after_gap) {
-                    ReadingOutcome::CounterReset => Some(SensorEvent::CounterReset { component }),
-                    ReadingOutcome::Implausible => Some(SensorEvent::Implausible { component }),
-                    ReadingOutcome::Accepted => recovered,
-                }
+        let reading = match reading {
+            Ok(reading) if accumulator.is_believable(reading) => reading,
+            Ok(_) => {
+                accumulator.record_missed_read(now);
+                let is_new = !std::mem::replace(&mut accumulator.is_unavailable, true);
+                return is_new.then_some(SensorEvent::Implausible { component });
             }
             Err(reason) => {
                 accumulator.record_missed_read(now);
                 let is_new = !std::mem::replace(&mut accumulator.is_unavailable, true);
-                is_new.then_some(SensorEvent::Unavailable { component, reason })
+                return is_new.then_some(SensorEvent::Unavailable { component, reason });
             }
+        };
+        let after_gap = std::mem::take(&mut accumulator.is_unavailable);
+        match accumulator.record_reading(now, reading, after_gap) {
+            ReadingOutcome::CounterReset => Some(SensorEvent::CounterReset { component }),
+            ReadingOutcome::Implausible => Some(SensorEvent::Implausible { component }),
+            ReadingOutcome::CounterFaulty => Some(SensorEvent::CounterFaulty { component }),
+            ReadingOutcome::Accepted => after_gap.then_some(SensorEvent::Recovered { component }),
         }
     }
 
     /// Records the power of a component with a counter. It is used to interpolate a boundary between two ticks and
     /// to bridge a counter reset. Must be called before [`Self::record_reading`] for the same moment.
     pub fn record_power(&mut self, now: Duration, component: usize, power: Power) {
-        if let Some(ticks) =
-            self.components.get_mut(component).and_then(|component| component.tick_tracker.as_mut())
-        {
-            ticks.power_history.record(now, power);
+        if let Some(accumulator) = self.components.get_mut(component) {
+            accumulator.record_power(now, power);
         }
     }
 
@@ -118,11 +128,11 @@ impl EnergyAccumulator {
         self.components.iter().map(|component| component.energy_at(moment)).collect()
     }
 
-    /// Whether every counter has ticked since `moment`, so that its energy at that moment is accurate to a few
-    /// milliseconds.
+    /// Whether every responding counter that updates in ticks has ticked since `moment`. If so,
+    /// [`energy_at`](Self::energy_at) attributes energy to `moment` with a timing error of a few milliseconds.
     pub fn have_counters_ticked_since(&self, moment: Duration) -> bool {
-        let responding = self.components.iter().filter(|component| component.is_responding());
-        let mut ticks = responding.filter_map(|component| component.tick_tracker.as_ref());
+        let ticking = self.components.iter().filter(|component| component.is_ticking());
+        let mut ticks = ticking.filter_map(|component| component.tick_tracker.as_ref());
         ticks.all(|ticks| ticks.has_ticked_since(moment))
     }
 }

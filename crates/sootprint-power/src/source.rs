@@ -3,6 +3,7 @@
 mod cross_check;
 mod hwmon;
 mod nvml;
+mod plausible_power;
 mod power_model;
 mod powercap;
 mod replay;
@@ -84,6 +85,13 @@ pub struct ComponentInfo {
     /// The power limit, if the driver reports one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Power>,
+    /// The highest power that is assumed where the driver reports no limit: the thermal design power of the model, or
+    /// more than any such component draws. `None` for a scripted or modelled component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumed_limit: Option<Power>,
+    /// The least that the component draws while it is on. A lower reading is rejected. Not written to the ledger.
+    #[serde(skip)]
+    pub min_power: Option<Power>,
     /// The job's share of the component, from 0 to 1. Readings are already scaled by it.
     pub share: f64,
     /// Relative error of the readings. Modelled readings carry their own bounds. Not written to the ledger, which
@@ -93,6 +101,13 @@ pub struct ComponentInfo {
     /// A remark on the figure for its readers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+impl ComponentInfo {
+    /// The highest power that the component can draw for long: its limit, or the assumed one.
+    pub fn max_power(&self) -> Option<Power> {
+        self.limit.or(self.assumed_limit)
+    }
 }
 
 /// The relative error of a sensor.
@@ -170,6 +185,11 @@ impl EnergyBounds {
     /// The sum. The bounds add up linearly.
     pub fn plus(self, other: Self) -> Self {
         Self { low: self.low + other.low, best: self.best + other.best, high: self.high + other.high }
+    }
+
+    /// The difference between two cumulative values.
+    pub(crate) fn minus(self, earlier: Self) -> Self {
+        Self { low: self.low - earlier.low, best: self.best - earlier.best, high: self.high - earlier.high }
     }
 
     /// Extends the bounds so that they include `energy`.

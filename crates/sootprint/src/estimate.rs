@@ -147,6 +147,8 @@ fn estimated_component(accelerator: &Accelerator, count: u32, hardware: &str) ->
         name: if count == 1 { accelerator.name().to_owned() } else { hardware.to_owned() },
         method: MeasurementMethod::Modelled,
         limit: accelerator.limit().map(|limit| limit * f64::from(count)),
+        assumed_limit: None,
+        min_power: None,
         share: 1.0,
         tolerance: SensorTolerance::default(),
         gpu: None,

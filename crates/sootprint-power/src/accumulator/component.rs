@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sootprint_core::{Energy, Power};
 
+use super::counter_check::{CounterCheck, CounterVerdict};
+use super::counter_excursion::{CounterExcursion, CounterReturn};
 use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
-use super::power_history;
+use super::power_history::{self, PowerMark};
 use super::tick_tracker::{CounterTick, InitialLag, TickTracker};
 use crate::source::{ComponentInfo, EnergyBounds, SensorReading, SensorTolerance};
 
@@ -46,7 +48,9 @@ pub struct ComponentTotal {
 
 #[derive(Debug)]
 pub(super) struct ComponentAccumulator {
+    /// The power limit, or the one that is assumed.
     limit: Option<Power>,
+    min_power: Option<Power>,
     tolerance: SensorTolerance,
     /// The last successful reading and its time.
     last_reading: Option<(Duration, SensorReading)>,
@@ -61,19 +65,30 @@ pub(super) struct ComponentAccumulator {
     history: VecDeque<(Duration, Energy)>,
     /// `None` for a component whose readings are current.
     pub(super) tick_tracker: Option<TickTracker>,
+    counter_check: CounterCheck,
+    /// The last reading before the counter left its course, until it returns.
+    excursion: Option<CounterExcursion>,
+    /// The power readings up to the last counter reading.
+    power_mark: PowerMark,
+    /// When the counter last grew.
+    grew_at: Duration,
 }
 
 /// The classification of a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadingOutcome {
     Accepted,
     CounterReset,
     Implausible,
+    /// The counter disagrees with the power readings, or does not move.
+    CounterFaulty,
 }
 
 impl ComponentAccumulator {
     pub(super) fn new(component: &ComponentInfo, is_ticking: bool) -> Self {
         Self {
-            limit: component.limit,
+            limit: component.max_power(),
+            min_power: component.min_power,
             tolerance: component.tolerance,
             last_reading: None,
             covered_until: None,
@@ -82,11 +97,29 @@ impl ComponentAccumulator {
             highest_mean_power: Power::ZERO,
             history: VecDeque::with_capacity(HISTORY_LEN + 1),
             tick_tracker: is_ticking.then(TickTracker::default),
+            counter_check: CounterCheck::new(component.min_power),
+            excursion: None,
+            power_mark: PowerMark::default(),
+            grew_at: Duration::ZERO,
         }
     }
 
-    pub(super) fn is_responding(&self) -> bool {
-        self.last_reading.is_some() && !self.is_unavailable
+    /// Whether the boundaries of the component wait for a tick of its counter.
+    pub(super) fn is_ticking(&self) -> bool {
+        self.last_reading.is_some() && !self.is_unavailable && !self.counter_check.is_faulty
+    }
+
+    /// Records the power of a component with a counter, unless it is implausible.
+    pub(super) fn record_power(&mut self, now: Duration, power: Power) {
+        let max_power = self.max_power();
+        if let Some(ticks) = self.tick_tracker.as_mut().filter(|_| {
+            // Without a limit the highest power so far is no bound for the next one.
+            self.limit.is_none_or(|limit| power <= limit * LIMIT_HEADROOM)
+                && self.min_power.is_none_or(|least| power >= least)
+        }) {
+            ticks.power_history.record(now, power, max_power);
+            self.counter_check.add_power(power);
+        }
     }
 
     /// Records that a read failed. Before the first successful reading, unmeasured time counts from here.
@@ -97,7 +130,16 @@ impl ComponentAccumulator {
         }
     }
 
-    /// Records a reading. `after_gap` is set if the previous read failed.
+    /// Whether a power reading is in the range that the component can draw.
+    pub(super) fn is_believable(&self, reading: SensorReading) -> bool {
+        let (SensorReading::Instant(power) | SensorReading::Averaged { mean: power, .. }) = reading else {
+            return true;
+        };
+        self.limit.is_none_or(|limit| power <= limit * LIMIT_HEADROOM)
+            && self.min_power.is_none_or(|least| power >= least)
+    }
+
+    /// Records a believable reading. `after_gap` is set if the previous read failed.
     pub(super) fn record_reading(
         &mut self,
         now: Duration,
@@ -105,38 +147,204 @@ impl ComponentAccumulator {
         after_gap: bool,
     ) -> ReadingOutcome {
         let mut outcome = ReadingOutcome::Accepted;
-        if let Some((then, before)) = self.last_reading {
-            let time = now.saturating_sub(then);
-            let went_back =
-                matches!((before, reading), (SensorReading::Counter(a), SensorReading::Counter(b)) if b < a);
-            let between = self.energy_between(before, reading, time);
-            match between
-                .map(|energy| if after_gap { self.widen_after_gap(energy, reading, time) } else { energy })
-            {
-                Some(energy) if self.is_plausible(energy, reading, time) => {
-                    self.add_measured(time, energy);
-                    self.record_tick(then, now, energy.best);
+        match (self.last_reading, reading) {
+            (Some((then, SensorReading::Counter(before))), SensorReading::Counter(after)) => {
+                if after_gap {
+                    self.restart_check(then);
                 }
-                Some(_) => {
-                    self.total.unmeasured += time.as_secs_f64();
-                    outcome = ReadingOutcome::Implausible;
+                outcome = self.record_counter((then, before), (now, after));
+                if after_gap {
+                    self.restart_check(now);
                 }
-                None if went_back => {
-                    self.handle_counter_reset(then, now, reading);
-                    outcome = ReadingOutcome::CounterReset;
-                }
-                None => self.total.unmeasured += time.as_secs_f64(),
             }
-        } else if let Some(until) = self.covered_until {
-            self.total.unmeasured += now.saturating_sub(until).as_secs_f64();
+            (Some((then, before)), _) => {
+                let time = now.saturating_sub(then);
+                match self.energy_between(before, reading, time) {
+                    Some(energy) if after_gap => {
+                        self.add_measured(time, self.widen_after_gap(energy, reading, time));
+                    }
+                    Some(energy) => self.add_measured(time, energy),
+                    None => self.total.unmeasured += time.as_secs_f64(),
+                }
+            }
+            (None, _) => {
+                if let Some(until) = self.covered_until {
+                    self.total.unmeasured += now.saturating_sub(until).as_secs_f64();
+                }
+                self.restart_check(now);
+            }
         }
         self.last_reading = Some((now, reading));
         self.covered_until = Some(now);
+        if let Some(ticks) = &self.tick_tracker {
+            self.power_mark = ticks.power_history.mark();
+        }
         if self.history.len() == HISTORY_LEN {
             self.history.pop_front();
         }
         self.history.push_back((now, self.total.energy));
         outcome
+    }
+
+    /// Records a counter that was read twice.
+    fn record_counter(
+        &mut self,
+        (then, before): (Duration, Energy),
+        (now, after): (Duration, Energy),
+    ) -> ReadingOutcome {
+        let is_jump = after < before
+            || !self.is_plausible_growth(after - before, now.saturating_sub(self.grew_at.min(then)));
+        if let Some(excursion) = self.excursion.filter(|it| after >= it.counter)
+            && self.is_plausible_growth(after - excursion.counter, now.saturating_sub(excursion.left_at))
+        {
+            self.excursion = None;
+            let since = after - excursion.counter;
+            match excursion.classify_return(now, is_jump) {
+                CounterReturn::Certain => {
+                    self.return_to_course(&excursion, now, since);
+                    return ReadingOutcome::Accepted;
+                }
+                CounterReturn::Possible => {
+                    let low = excursion.total.low + self.tolerance.lower_bound(since);
+                    self.total.low = self.total.low.min(low);
+                }
+                CounterReturn::Grown => {}
+            }
+        }
+        if is_jump {
+            let excursion = CounterExcursion { left_at: then, counter: before, total: self.total };
+            self.excursion = Some(CounterExcursion::continue_or_replace(self.excursion, excursion));
+            self.judge_counter(then, true);
+            let outcome = if after < before {
+                self.total.resets += 1;
+                self.bridge(then, now, Some(after));
+                ReadingOutcome::CounterReset
+            } else {
+                self.bridge(then, now, None);
+                ReadingOutcome::Implausible
+            };
+            self.grew_at = now;
+            self.restart_check(now);
+            return outcome;
+        }
+        self.add_counted(then, now, after - before);
+        if self.judge_counter(now, false) { ReadingOutcome::CounterFaulty } else { ReadingOutcome::Accepted }
+    }
+
+    /// Adds what a counter has shown between two readings; while it is faulty, the integral of its power instead.
+    fn add_counted(&mut self, then: Duration, now: Duration, counted: Energy) {
+        let time = now.saturating_sub(then);
+        self.counter_check.add_counted(counted);
+        if counted > Energy::ZERO {
+            self.total.high += self.possible_loss(then, counted);
+            self.grew_at = now;
+        }
+        if self.counter_check.is_faulty {
+            match self.power_since(self.power_mark, now) {
+                Some(energy) => {
+                    self.add_measured(time, self.counter_check.believable_bounds(energy, counted, time));
+                }
+                None => self.total.unmeasured += time.as_secs_f64(),
+            }
+        } else {
+            self.add_measured(time, EnergyBounds { low: counted, best: counted, high: counted });
+            self.record_tick(then, now, counted);
+        }
+    }
+
+    /// The energy that a counter may have lost that grows again by `counted` and has not grown until `then`, although it
+    /// should have ticked. If the GPU reports its power, the check finds such a loss.
+    fn possible_loss(&self, then: Duration, counted: Energy) -> Energy {
+        let idle = then.saturating_sub(self.grew_at);
+        let has_power = self.tick_tracker.as_ref().is_none_or(|ticks| ticks.power_history.has_samples());
+        if has_power || idle <= MAX_TICK_INTERVAL {
+            return Energy::ZERO;
+        }
+        self.tolerance
+            .upper_bound((self.max_power() * (idle + MAX_TICK_INTERVAL) - counted).max(Energy::ZERO))
+    }
+
+    /// Judges the counter if it is time, and corrects the total of a stretch in which it was wrong. Returns whether the
+    /// counter has become faulty.
+    fn judge_counter(&mut self, now: Duration, is_interrupted: bool) -> bool {
+        let (was_faulty, max_power) = (self.counter_check.is_faulty, self.max_power());
+        let history = self.tick_tracker.as_ref().map(|ticks| &ticks.power_history);
+        let Some(verdict) = self.counter_check.judge(now, history, max_power, is_interrupted) else {
+            return false;
+        };
+        match verdict {
+            CounterVerdict::Agrees { .. } if was_faulty => {}
+            CounterVerdict::Agrees { shortfall, excess } => {
+                self.total.high += self.tolerance.upper_bound(shortfall);
+                self.total.low = (self.total.low - self.tolerance.upper_bound(excess)).max(Energy::ZERO);
+            }
+            CounterVerdict::Disagrees { .. } if was_faulty => {}
+            CounterVerdict::Disagrees { total, time, missing_before, by_power } => {
+                self.correct_stretch(total, time, by_power);
+                self.forget_since(now.saturating_sub(time));
+                self.total.high += self.tolerance.upper_bound(missing_before);
+            }
+        }
+        self.restart_check(now);
+        self.counter_check.is_faulty && !was_faulty
+    }
+
+    /// Replaces what a faulty counter has shown in a stretch.
+    fn correct_stretch(&mut self, start: ComponentTotal, time: Duration, by_power: Option<EnergyBounds>) {
+        self.total.low = start.low;
+        let Some(energy) = by_power else {
+            self.total.measured = start.measured;
+            self.total.unmeasured = start.unmeasured + time.as_secs_f64();
+            return;
+        };
+        self.total.energy = self.total.energy.max(start.energy + energy.best);
+        self.total.low += self.tolerance.lower_bound(energy.low);
+        let high = start.high + self.tolerance.upper_bound(energy.high);
+        self.total.high = self.total.high.max(high).max(self.total.energy);
+    }
+
+    /// Replaces the energy since an excursion by what the counter shows now that it has returned.
+    fn return_to_course(&mut self, excursion: &CounterExcursion, now: Duration, since: Energy) {
+        let (before, after) = (excursion.total, self.total);
+        let time = now.saturating_sub(excursion.left_at).as_secs_f64();
+        let energy = before.energy + since;
+        self.total = ComponentTotal {
+            // The total never decreases, even if the energy of the excursion was estimated too high.
+            energy: energy.max(after.energy),
+            low: before.low + self.tolerance.lower_bound(since),
+            high: (before.high + self.tolerance.upper_bound(since)).max(after.energy),
+            measured: before.measured + time,
+            unmeasured: before.unmeasured,
+            resets: after.resets,
+        };
+        self.counter_check.is_faulty = false;
+        self.grew_at = now;
+        self.forget_since(excursion.left_at);
+        self.restart_check(now);
+    }
+
+    /// Removes the observations after a moment, whose energies have turned out to be wrong.
+    fn forget_since(&mut self, moment: Duration) {
+        self.history.retain(|(time, _)| *time <= moment);
+        if let Some(ticks) = &mut self.tick_tracker {
+            ticks.forget_since(moment);
+        }
+    }
+
+    fn restart_check(&mut self, now: Duration) {
+        let history = self.tick_tracker.as_ref().map(|ticks| &ticks.power_history);
+        self.counter_check.restart(now, self.total, history);
+    }
+
+    /// The integral of the power readings since a mark. `None` if there are none.
+    fn power_since(&self, mark: PowerMark, now: Duration) -> Option<EnergyBounds> {
+        self.tick_tracker.as_ref()?.power_history.energy_since(mark, now, self.max_power())
+    }
+
+    /// Whether a counter can have grown by this much, given the power limit. It may show the energy since its last tick
+    /// in one step.
+    fn is_plausible_growth(&self, energy: Energy, time: Duration) -> bool {
+        self.limit.is_none_or(|limit| energy <= limit * (time + MAX_TICK_INTERVAL) * LIMIT_HEADROOM)
     }
 
     /// The energy between two readings. `None` if it cannot be derived from them.
@@ -149,9 +357,6 @@ impl ComponentAccumulator {
         let exactly = |energy| Some(EnergyBounds { low: energy, best: energy, high: energy });
         let is_joinable = time <= MAX_INTEGRATION_GAP;
         match (before, after) {
-            (SensorReading::Counter(before), SensorReading::Counter(after)) if before <= after => {
-                exactly(after - before)
-            }
             (SensorReading::Modelled(before), SensorReading::Modelled(after)) => Some(EnergyBounds {
                 low: after.low - before.low,
                 best: after.best - before.best,
@@ -196,14 +401,6 @@ impl ComponentAccumulator {
         }
     }
 
-    /// Whether the component can have used this much energy, given its power limit.
-    fn is_plausible(&self, energy: EnergyBounds, reading: SensorReading, time: Duration) -> bool {
-        // A counter may report the energy since its last tick in one step.
-        let lag =
-            if matches!(reading, SensorReading::Counter(_)) { MAX_TICK_INTERVAL } else { Duration::ZERO };
-        self.limit.is_none_or(|limit| energy.best <= limit * (time + lag) * LIMIT_HEADROOM)
-    }
-
     fn add_measured(&mut self, time: Duration, energy: EnergyBounds) {
         self.total.energy += energy.best;
         self.total.low += self.tolerance.lower_bound(energy.low);
@@ -235,29 +432,53 @@ impl ComponentAccumulator {
         }
     }
 
-    /// Handles a counter that restarted between two readings. Its new value was used since the restart. The energy
-    /// before the restart is derived from the power readings around it; without them the time counts as unmeasured.
-    fn handle_counter_reset(&mut self, then: Duration, now: Duration, reading: SensorReading) {
+    /// Derives the energy between two readings that cannot be compared from the power readings around them. Without any,
+    /// the time counts as unmeasured. `restarted` is the new value of a counter that went back: if it has restarted,
+    /// that much was used since.
+    fn bridge(&mut self, then: Duration, now: Duration, restarted: Option<Energy>) {
         let time = now.saturating_sub(then);
-        self.total.resets += 1;
-        let SensorReading::Counter(count) = reading else { return };
-        // Before the restart the counter may have lagged by one tick.
-        let at_limit = self.limit.map(|limit| limit * (time + MAX_TICK_INTERVAL));
-        let since = if at_limit.is_none_or(|most| count <= most) { count } else { Energy::ZERO };
-        let Some(used) = self
-            .tick_tracker
-            .as_ref()
-            .and_then(|ticks| ticks.power_history.energy_between(then, now, self.max_power()))
-        else {
-            self.total.unmeasured += time.as_secs_f64();
-            self.total.energy += since;
-            self.total.low += self.tolerance.lower_bound(since);
-            self.total.high += self.tolerance.upper_bound(since);
-            return;
-        };
-        let best = used.best.max(since);
-        let high = best.max(at_limit.unwrap_or(self.max_power() * time));
-        self.add_measured(time, EnergyBounds { low: since, best, high });
+        // A counter may have lagged by one tick when it stopped.
+        let lagged = if self.tick_tracker.is_some() { time + MAX_TICK_INTERVAL } else { time };
+        let max_power = self.max_power();
+        let at_limit = self.limit.map(|limit| limit * lagged);
+        let since = restarted.filter(|count| at_limit.is_none_or(|most| *count <= most)).unwrap_or_default();
+        match self.energy_by_power(then, now) {
+            Some(used) => {
+                let best = if since <= used.high { used.best.max(since) } else { used.best };
+                let high = best.max(used.high).max(at_limit.unwrap_or(max_power * lagged));
+                self.add_measured(time, EnergyBounds { low: used.low.min(since), best, high });
+            }
+            None => {
+                self.total.unmeasured += time.as_secs_f64();
+                self.total.energy += since;
+                let lag = max_power * (lagged - time);
+                self.total.high += self.tolerance.upper_bound(since).max(lag);
+            }
+        }
+    }
+
+    /// The energy from `then` to `now` from the power readings around it.
+    fn energy_by_power(&self, then: Duration, now: Duration) -> Option<EnergyBounds> {
+        /// The samples of a longer time may be gone; their integral is not.
+        const MAX_DETAILED_TIME: Duration = Duration::from_secs(1);
+
+        let history = &self.tick_tracker.as_ref()?.power_history;
+        if now.saturating_sub(then) <= MAX_DETAILED_TIME {
+            history.energy_between(then, now, self.max_power())
+        } else {
+            self.power_since(self.power_mark, now)
+        }
+    }
+
+    /// The energy from the last counter reading to `now`, from power readings that were taken since. Zero if there are
+    /// none.
+    fn energy_since_reading(&self, now: Duration) -> EnergyBounds {
+        if self.is_unavailable || self.covered_until.is_none_or(|until| now <= until) {
+            return EnergyBounds::default();
+        }
+        let scale = if self.counter_check.is_faulty { 1.0 } else { self.counter_check.power_scale };
+        let energy = self.power_since(self.power_mark, now).unwrap_or_default();
+        EnergyBounds { best: (energy.best * scale).max(energy.low).min(energy.high), ..energy }
     }
 
     pub(super) fn total_at(&self, now: Duration) -> ComponentTotal {
@@ -267,13 +488,17 @@ impl ComponentAccumulator {
         let uncovered = covered.map_or(Duration::ZERO, |until| now.saturating_sub(until));
         // Readings may be later than `now`, for example if a query waited for a tick after it.
         let ahead = self.covered_until.map_or(Duration::ZERO, |until| until.saturating_sub(now));
+        let since_reading = self.energy_since_reading(now);
         let energy = self.energy_at(now);
-        let until_now = energy - total.energy;
+        let until_now = energy - since_reading.best - total.energy;
         let uncertainty = self.boundary_uncertainty(now) + self.initial_uncertainty();
+        let low = total.low + self.tolerance.lower_bound(until_now + since_reading.low) - uncertainty;
+        let high = total.high + self.tolerance.upper_bound(until_now + since_reading.high) + uncertainty;
+        let shortfall = self.possible_shortfall();
         ComponentTotal {
             energy,
-            low: (total.low + self.tolerance.lower_bound(until_now) - uncertainty).max(Energy::ZERO),
-            high: (total.high + self.tolerance.upper_bound(until_now) + uncertainty).max(Energy::ZERO),
+            low: low.max(Energy::ZERO).min(energy),
+            high: (high + self.tolerance.upper_bound(shortfall)).max(energy),
             measured: (total.measured - ahead.as_secs_f64()).max(0.0),
             unmeasured: total.unmeasured + uncovered.as_secs_f64(),
             ..total
@@ -283,9 +508,18 @@ impl ComponentAccumulator {
     /// The energy from the start to a moment.
     pub(super) fn energy_at(&self, moment: Duration) -> Energy {
         let lag = self.tick_tracker.as_ref().and_then(|ticks| ticks.initial_lag).unwrap_or_default();
-        let shown = self.energy_from_next_tick(moment).unwrap_or_else(|| self.interpolated_energy(moment));
+        let shown = self
+            .energy_from_next_tick(moment)
+            .unwrap_or_else(|| self.interpolated_energy(moment) + self.energy_since_reading(moment).best);
         // The difference may round to less than zero.
         (shown - lag.energy).max(Energy::ZERO)
+    }
+
+    /// The energy by which the counter may be too low since it was last judged.
+    fn possible_shortfall(&self) -> Energy {
+        let Some((now, SensorReading::Counter(_))) = self.last_reading else { return Energy::ZERO };
+        let history = self.tick_tracker.as_ref().map(|ticks| &ticks.power_history);
+        self.counter_check.possible_shortfall(now, history, self.max_power())
     }
 
     /// The energy that the counter will report for a moment once it ticks: the value at the next tick, less the
@@ -302,10 +536,17 @@ impl ComponentAccumulator {
     /// The uncertainty of the energy at a moment that results from the ticks of the counter. Zero for a component
     /// without any reading.
     fn boundary_uncertainty(&self, moment: Duration) -> Energy {
-        let (Some(ticks), Some(_)) = (&self.tick_tracker, self.last_reading) else { return Energy::ZERO };
+        let (Some(ticks), Some((read_at, _))) = (&self.tick_tracker, self.last_reading) else {
+            return Energy::ZERO;
+        };
+        if self.counter_check.is_faulty {
+            return Energy::ZERO;
+        }
         let max_power = self.max_power();
         let Some(tick) = ticks.first_tick_after(moment) else {
-            return max_power * (MAX_TICK_INTERVAL + self.interpolation_error(moment));
+            // The counter may have stopped when it last grew.
+            let idle = moment.min(read_at).saturating_sub(self.grew_at);
+            return max_power * (MAX_TICK_INTERVAL + self.interpolation_error(moment) + idle);
         };
         let EnergyBounds { low, high, .. } = self.energy_until_tick(tick, moment);
         max_power * tick.uncertainty + (high - low)

@@ -11,6 +11,9 @@ use crate::source::EnergyBounds;
 /// A sample is used for moments at most this far away.
 const MAX_SAMPLE_DISTANCE: Duration = Duration::from_secs(1);
 
+/// Samples further apart than this leave a gap in the integral.
+const MAX_SAMPLE_INTERVAL: Duration = Duration::from_millis(1_500);
+
 /// Maximum age of a reported power. An H100 samples its power for 25 ms of every 100 ms and reports that value
 /// until the next sample (Yang et al. 2023, <https://arxiv.org/abs/2312.02741>).
 const MAX_SAMPLE_AGE: Duration = Duration::from_millis(100);
@@ -21,8 +24,18 @@ pub(super) struct PowerHistory {
     samples: VecDeque<PowerSample>,
     /// The highest power of all samples.
     pub(super) highest_power: Power,
+    /// The integral from the first sample to the last.
+    integral: EnergyBounds,
     /// Whether a read has failed since the last sample.
     has_gap: bool,
+}
+
+/// A sample from which the energy to a later one can be determined, however many are between them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PowerMark {
+    /// The time of the sample. `None` if there was none yet.
+    at: Option<Duration>,
+    integral: EnergyBounds,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,15 +47,47 @@ struct PowerSample {
 }
 
 impl PowerHistory {
-    pub(super) fn record(&mut self, at: Duration, power: Power) {
+    pub(super) fn record(&mut self, at: Duration, power: Power, max_power: Power) {
         if self.samples.len() == HISTORY_LEN {
             self.samples.pop_front();
         }
         let after_gap = std::mem::take(&mut self.has_gap);
+        if let Some(last) = self.samples.back() {
+            let time = at.saturating_sub(last.at);
+            let energy = trapezoid_bounds(last.power, power, time);
+            let is_joined = time <= MAX_SAMPLE_INTERVAL && !after_gap;
+            self.integral =
+                self.integral.plus(if is_joined { energy } else { energy.widen_to(max_power * time) });
+        }
         self.samples.push_back(PowerSample { at, power, after_gap });
         if power > self.highest_power {
             self.highest_power = power;
         }
+    }
+
+    pub(super) fn has_samples(&self) -> bool {
+        !self.samples.is_empty()
+    }
+
+    /// The newest sample, as the start of a later [`energy_since`](Self::energy_since).
+    pub(super) fn mark(&self) -> PowerMark {
+        PowerMark { at: self.samples.back().map(|sample| sample.at), integral: self.integral }
+    }
+
+    /// The energy from a mark to `to`, which may be any time apart. `None` if there are no samples since.
+    ///
+    /// Between the last sample and `to`, the power of that sample is assumed for as long as samples may be apart.
+    pub(super) fn energy_since(
+        &self,
+        mark: PowerMark,
+        to: Duration,
+        max_power: Power,
+    ) -> Option<EnergyBounds> {
+        let last = self.samples.back().filter(|last| Some(last.at) > mark.at)?;
+        let time = to.saturating_sub(last.at);
+        let tail = trapezoid_bounds(last.power, last.power, time);
+        let tail = if time <= MAX_SAMPLE_INTERVAL { tail } else { tail.widen_to(max_power * time) };
+        Some(self.integral.minus(mark.integral).plus(tail))
     }
 
     /// Records that a read failed.

@@ -1,3 +1,4 @@
+mod driver_faults;
 mod scenarios;
 
 use proptest::prelude::*;
@@ -15,6 +16,8 @@ fn gpu_component(tolerance: f64) -> ComponentInfo {
         method: MeasurementMethod::Counter,
         gpu: None,
         limit: Some(Power::from_watts(700.0)),
+        assumed_limit: None,
+        min_power: None,
         share: 1.0,
         tolerance: SensorTolerance::from_accuracy(tolerance),
         note: None,

@@ -70,6 +70,11 @@ impl TickTracker {
         self.ticks.push_back(CounterTick { at: (then + now) / 2, uncertainty: (now - then) / 2, energy });
     }
 
+    /// Removes the ticks after a moment.
+    pub(super) fn forget_since(&mut self, moment: Duration) {
+        self.ticks.retain(|tick| tick.at <= moment);
+    }
+
     pub(super) fn has_ticked_since(&self, moment: Duration) -> bool {
         self.ticks.back().is_some_and(|tick| tick.at >= moment)
     }

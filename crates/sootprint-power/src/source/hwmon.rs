@@ -21,7 +21,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::sysfs::read_line;
-use super::{ComponentInfo, ComponentKind, EnergySource, ReadError, SensorReading, SensorTolerance};
+use super::{
+    ComponentInfo, ComponentKind, EnergySource, ReadError, SensorReading, SensorTolerance, plausible_power,
+};
 use crate::gpu::{GpuInfo, RocmDevices};
 use sensor::HwmonSensor;
 
@@ -180,12 +182,15 @@ impl HwmonGpu {
     fn new(detected: HwmonDevice) -> Result<Self, io::Error> {
         let HwmonDevice { hwmon_dir, device_dir, gpu, .. } = detected;
         let sensor = HwmonSensor::first_supported(&hwmon_dir, is_suspended(&device_dir))?;
+        let limit = sensor.power_limit(&hwmon_dir).filter(|limit| plausible_power::is_gpu_limit(*limit));
         let component = ComponentInfo {
             kind: ComponentKind::Gpu,
             id: gpu.uuid.clone(),
             name: gpu.model.clone(),
             method: sensor.method(),
-            limit: sensor.power_limit(&hwmon_dir),
+            limit,
+            assumed_limit: limit.is_none().then(|| plausible_power::assumed_gpu_limit(&gpu.model)),
+            min_power: Some(plausible_power::MIN_GPU_POWER),
             share: 1.0,
             tolerance: SensorTolerance::from_accuracy(SENSOR_ACCURACY),
             note: sensor.note().map(str::to_owned),

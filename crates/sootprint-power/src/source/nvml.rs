@@ -23,7 +23,9 @@ use std::time::Duration;
 use nvml_wrapper::Device;
 use sootprint_core::Power;
 
-use super::{ComponentInfo, ComponentKind, EnergySource, ReadError, SensorReading, SensorTolerance};
+use super::{
+    ComponentInfo, ComponentKind, EnergySource, ReadError, SensorReading, SensorTolerance, plausible_power,
+};
 use crate::gpu::{CudaVisibility, GpuInfo};
 use devices::{DetectedGpu, MigSlice};
 use library::{load_library, no_driver_error};
@@ -203,13 +205,17 @@ impl NvmlGpu {
     fn new(detected: DetectedGpu) -> Result<Self, String> {
         let DetectedGpu { gpu, physical_device, mig_slice } = detected;
         let query = NvmlQuery::first_supported(&physical_device).map_err(|error| error.to_string())?;
+        // Not every GPU reports a limit.
+        let limit = physical_device.enforced_power_limit().ok().map(Power::from_milliwatts);
+        let limit = limit.filter(|limit| plausible_power::is_gpu_limit(*limit));
         let mut component = ComponentInfo {
             kind: ComponentKind::Gpu,
             id: gpu.uuid.clone(),
             name: gpu.model.clone(),
             method: query.method(),
-            // The limit is optional.
-            limit: physical_device.enforced_power_limit().ok().map(Power::from_milliwatts),
+            limit,
+            assumed_limit: limit.is_none().then(|| plausible_power::assumed_gpu_limit(&gpu.model)),
+            min_power: Some(plausible_power::MIN_GPU_POWER),
             share: 1.0,
             tolerance: SensorTolerance::from_accuracy(SENSOR_ACCURACY),
             note: superchip_note(&gpu.model, query),
@@ -238,6 +244,7 @@ fn apply_mig_share(component: &mut ComponentInfo, slices: u32, total_slices: u32
     let share = f64::from(slices) / f64::from(total_slices);
     component.name = format!("{} ({slices} of {total_slices} slices)", component.name);
     component.share = share;
+    component.min_power = component.min_power.map(|power| power * share);
     // Other slices may have used all of the energy or none.
     let whole = 1.0 + SensorTolerance::from_accuracy(SENSOR_ACCURACY).above;
     component.tolerance = SensorTolerance { below: 1.0, above: whole / share - 1.0 };

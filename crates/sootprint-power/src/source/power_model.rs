@@ -103,6 +103,8 @@ impl PowerModel {
             method: MeasurementMethod::Modelled,
             gpu: None,
             limit: None,
+            assumed_limit: None,
+            min_power: None,
             share,
             tolerance: SensorTolerance::default(),
             note: Some(note),

@@ -42,6 +42,7 @@ use sootprint_core::Power;
 use super::sysfs::{energy_from_microjoules, power_from_microwatts, read_number};
 use super::{
     ComponentInfo, ComponentKind, EnergySource, MeasurementMethod, ReadError, SensorReading, SensorTolerance,
+    plausible_power,
 };
 use crate::proc_cpuinfo::cpuinfo_field;
 use wrapping_counter::{CounterStep, WrappingCounter};
@@ -201,11 +202,14 @@ impl RaplComponent {
                 reported.saturating_add(read(&energy_file).map_err(|error| (energy_file.clone(), error))?);
             limit = limit
                 .zip(zone.power_limit_microwatts())
+                .filter(|(_, limit)| *limit > 0)
                 .map(|(sum, limit)| sum + power_from_microwatts(limit));
             let counter = WrappingCounter::new(zone.max_energy_range());
             counters.push(RaplCounter { name: zone.name, energy_file, counter, state: ZoneState::Available });
         }
-        let component = ComponentInfo { limit: limit.map(|limit| limit * component.share), ..component };
+        let limit = limit.map(|limit| limit * component.share);
+        let assumed_limit = component.assumed_limit.filter(|_| limit.is_none());
+        let component = ComponentInfo { limit, assumed_limit, ..component };
         Ok(Self { component, counters, reported, used_since: 0, has_restarted: false })
     }
 
@@ -289,6 +293,8 @@ fn cpu_component(name: &str, packages: usize, share: f64) -> ComponentInfo {
         method: MeasurementMethod::Counter,
         gpu: None,
         limit: None,
+        assumed_limit: Some(plausible_power::MAX_PACKAGE_POWER * packages as f64 * share),
+        min_power: Some(plausible_power::MIN_PACKAGE_POWER * packages as f64 * share),
         share,
         tolerance: SensorTolerance::from_accuracy(PACKAGE_TOLERANCE),
         note: Some(format!("RAPL of {packages} CPU package(s); includes other work on the job's CPUs")),
@@ -300,6 +306,7 @@ fn memory_component(packages: usize, share: f64) -> ComponentInfo {
         kind: ComponentKind::Memory,
         id: "memory".to_owned(),
         name: "DRAM".to_owned(),
+        assumed_limit: Some(plausible_power::MAX_MEMORY_POWER * packages as f64 * share),
         tolerance: SensorTolerance::from_accuracy(MEMORY_TOLERANCE),
         note: Some(format!("RAPL, {packages} × dram; scaled by the share of the CPUs")),
         ..cpu_component("", packages, share)

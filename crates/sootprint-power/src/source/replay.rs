@@ -161,6 +161,8 @@ impl EnergySource for Replay {
                 rocm: None,
             }),
             limit: None,
+            assumed_limit: None,
+            min_power: None,
             share: 1.0,
             tolerance: SensorTolerance::default(),
             note: Some("replayed from a script: no hardware was read".to_owned()),

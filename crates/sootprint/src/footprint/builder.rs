@@ -114,9 +114,13 @@ impl FootprintBuilder {
         }
     }
 
+    pub(crate) fn has_note(&self, text: &str) -> bool {
+        self.notes.iter().any(|note| note == text)
+    }
+
     /// Adds a note for the footprint. A repeated note is kept once.
     pub(crate) fn add_note(&mut self, text: String) {
-        if !self.notes.contains(&text) {
+        if !self.has_note(&text) {
             self.notes.push(text);
         }
     }

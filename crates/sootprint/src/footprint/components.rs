@@ -5,10 +5,10 @@ use sootprint_power::{ComponentInfo, ComponentTotal};
 
 use super::idle::IdleEnergy;
 
-/// The summary of one component. Unmeasured time adds its power limit to the high bound.
+/// The summary of one component. Unmeasured time adds its power limit, or the assumed one, to the high bound.
 pub(super) fn component_summary(component: &ComponentInfo, total: ComponentTotal) -> ComponentSummary {
     let was_read = total.measured > 0.0 || total.unmeasured <= 0.0;
-    let unread = component.limit.unwrap_or_default().watts() * total.unmeasured;
+    let unread = component.max_power().unwrap_or_default().watts() * total.unmeasured;
     ComponentSummary {
         kind: component.kind,
         id: component.id.clone(),

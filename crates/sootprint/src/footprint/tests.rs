@@ -16,6 +16,8 @@ fn component(kind: ComponentKind, name: &str, limit: Option<f64>) -> ComponentIn
         method: MeasurementMethod::Counter,
         gpu: None,
         limit: limit.map(Power::from_watts),
+        assumed_limit: None,
+        min_power: None,
         share: 1.0,
         tolerance: sootprint_power::SensorTolerance::from_accuracy(0.05),
         note: None,

@@ -68,6 +68,8 @@ fn component(kind: ComponentKind, id: &str) -> ComponentInfo {
             rocm: None,
         }),
         limit: None,
+        assumed_limit: None,
+        min_power: None,
         share: 1.0,
         tolerance: SensorTolerance::from_accuracy(0.05),
         note: None,

@@ -36,10 +36,11 @@ impl RunRecorder {
                 self.record(LedgerEntry::GpuUsers { at: sample.now.as_secs_f64(), component, users });
                 continue;
             }
-            self.record(LedgerEntry::Note {
-                at: sample.now.as_secs_f64(),
-                text: describe_event(event, sample.components),
-            });
+            let text = describe_event(event, sample.components);
+            // A driver may repeat the same fault several times per second.
+            if !self.builder.has_note(&text) {
+                self.record(LedgerEntry::Note { at: sample.now.as_secs_f64(), text });
+            }
         }
         if self.is_finishing {
             return;
@@ -116,7 +117,13 @@ fn describe_event(event: &SensorEvent, components: &[ComponentInfo]) -> String {
             )
         }
         SensorEvent::Implausible { component } => {
-            format!("{}: implausible reading above its power limit, not counted", name(component))
+            format!("{}: implausible reading outside its range of power, not counted", name(component))
+        }
+        SensorEvent::CounterFaulty { component } => {
+            format!(
+                "{}: energy counter stopped or far below the power readings; those are used instead if available",
+                name(component)
+            )
         }
         SensorEvent::UsersChanged { component, .. } => {
             format!("{}: the processes using it changed", name(component))

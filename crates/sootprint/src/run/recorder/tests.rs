@@ -16,6 +16,8 @@ fn test_gpu() -> ComponentInfo {
         method: MeasurementMethod::Counter,
         gpu: None,
         limit: Some(Power::from_watts(700.0)),
+        assumed_limit: None,
+        min_power: None,
         share: 1.0,
         tolerance: SensorTolerance::from_accuracy(0.0),
         note: None,

@@ -1,0 +1,239 @@
+//! Checks a counter against the power readings of the same GPU, and against the least that any hardware draws.
+//!
+//! Counters that stop, or count a small part of the energy, have been reported for several drivers. Such a counter
+//! still answers, so only a comparison finds the fault.
+
+use std::time::Duration;
+
+use sootprint_core::{Energy, Power};
+
+use super::component::ComponentTotal;
+use super::limits::MAX_TICK_INTERVAL;
+use super::power_history::{PowerHistory, PowerMark};
+use crate::source::EnergyBounds;
+
+/// A counter is judged over at least this time.
+const MIN_STRETCH: Duration = Duration::from_secs(2);
+
+/// At a reset or a gap, a stretch of this length is judged as well: every known counter has ticked by then.
+const MIN_INTERRUPTED_STRETCH: Duration = Duration::from_millis(500);
+
+/// A counter is too low if it shows less than this part of the lowest power reading.
+///
+/// The factor is far below the tolerances of both sensors because a correct counter must not be distrusted: if a load
+/// alternates faster than its power is read, all readings of a stretch may be from its high phases.
+const MIN_FRACTION_OF_POWER: f64 = 0.5;
+
+/// The lowest power reading is only used if it is the lowest of this many.
+const MIN_POWER_READINGS: u32 = 16;
+
+/// What a correct counter may show more or less than the power readings: the errors of both sensors, and the energy of
+/// one tick.
+const SENSOR_DIFFERENCE: f64 = 1.1;
+const TICK_DIFFERENCE: Duration = Duration::from_millis(120);
+
+/// Fewer power readings than this are not compared with a counter that moves.
+const MIN_COMPARED_READINGS: u32 = 3;
+
+/// Range of [`CounterCheck::power_scale`].
+const POWER_SCALE_RANGE: [f64; 2] = [0.8, 1.25];
+
+/// Compares a counter with the power readings next to it, stretch by stretch.
+#[derive(Debug)]
+pub(super) struct CounterCheck {
+    /// The least that the component draws while it is on.
+    min_power: Power,
+    stretch: Option<CounterStretch>,
+    /// Whether the last complete stretch disagreed.
+    pub(super) is_faulty: bool,
+    /// The counter divided by the power readings, over the last stretch that agreed.
+    pub(super) power_scale: f64,
+    /// The most by which the counter was too low in that stretch. It counts if the counter is found to have stopped
+    /// later: it may have stopped before the end of that stretch.
+    undetected_shortfall: Energy,
+}
+
+/// The time since the counter was last judged.
+#[derive(Debug)]
+struct CounterStretch {
+    from: Duration,
+    /// The total of the component at the start.
+    total: ComponentTotal,
+    /// What the counter has shown since.
+    counted: Energy,
+    /// The power readings up to the start.
+    power_mark: PowerMark,
+    lowest_power: Option<Power>,
+    highest_power: Power,
+    power_readings: u32,
+}
+
+/// The result for a stretch.
+#[derive(Debug, PartialEq)]
+pub(super) enum CounterVerdict {
+    /// The counter agrees, at least roughly.
+    Agrees {
+        /// The energy by which it may be too low or too high. Zero if it agrees within the errors of both sensors.
+        shortfall: Energy,
+        excess: Energy,
+    },
+    /// The counter is wrong.
+    Disagrees {
+        /// The total of the component at the start of the stretch.
+        total: ComponentTotal,
+        time: Duration,
+        /// The energy that may be missing from the time before.
+        missing_before: Energy,
+        /// The energy of the stretch according to the power readings, if there are any. Unless the counter has stopped,
+        /// the low bound includes its figure: the power readings may be the wrong ones.
+        by_power: Option<EnergyBounds>,
+    },
+}
+
+impl CounterCheck {
+    pub(super) fn new(min_power: Option<Power>) -> Self {
+        Self {
+            min_power: min_power.unwrap_or(Power::ZERO),
+            stretch: None,
+            is_faulty: false,
+            power_scale: 1.0,
+            undetected_shortfall: Energy::ZERO,
+        }
+    }
+
+    /// Starts a new stretch.
+    pub(super) fn restart(&mut self, now: Duration, total: ComponentTotal, power: Option<&PowerHistory>) {
+        self.stretch = Some(CounterStretch {
+            from: now,
+            total,
+            counted: Energy::ZERO,
+            power_mark: power.map_or_else(PowerMark::default, PowerHistory::mark),
+            lowest_power: None,
+            highest_power: Power::ZERO,
+            power_readings: 0,
+        });
+    }
+
+    /// Adds energy that the counter has shown.
+    pub(super) fn add_counted(&mut self, energy: Energy) {
+        if let Some(stretch) = &mut self.stretch {
+            stretch.counted += energy;
+        }
+    }
+
+    /// Adds a power reading.
+    pub(super) fn add_power(&mut self, power: Power) {
+        if let Some(stretch) = &mut self.stretch {
+            stretch.power_readings = stretch.power_readings.saturating_add(1);
+            if stretch.lowest_power.is_none_or(|lowest| power < lowest) {
+                stretch.lowest_power = Some(power);
+            }
+            if power > stretch.highest_power {
+                stretch.highest_power = power;
+            }
+        }
+    }
+
+    /// Judges the counter if the stretch is long enough. `is_interrupted` is set if the next reading does not continue
+    /// the counter. The caller then starts the next stretch.
+    pub(super) fn judge(
+        &mut self,
+        now: Duration,
+        power: Option<&PowerHistory>,
+        max_power: Power,
+        is_interrupted: bool,
+    ) -> Option<CounterVerdict> {
+        let stretch = self.stretch.as_ref()?;
+        let time = now.saturating_sub(stretch.from);
+        if time < if is_interrupted { MIN_INTERRUPTED_STRETCH } else { MIN_STRETCH } {
+            return None;
+        }
+        let by_power = stretch.energy_by_power(now, power, max_power);
+        let is_low = stretch.is_low(time) && stretch.power_readings >= MIN_POWER_READINGS;
+        self.is_faulty = self.is_stopped(stretch.counted, time) || is_low;
+        if self.is_faulty {
+            let by_power = by_power.map(|energy| self.believable_bounds(energy, stretch.counted, time));
+            let tick = stretch.highest_power * TICK_DIFFERENCE;
+            let missing_before = std::mem::take(&mut self.undetected_shortfall) + tick;
+            return Some(CounterVerdict::Disagrees { total: stretch.total, time, missing_before, by_power });
+        }
+        let (shortfall, excess) = stretch.difference(by_power);
+        let most = by_power.map_or(max_power * time, |by_power| by_power.high);
+        self.undetected_shortfall = (most - stretch.counted - shortfall).max(Energy::ZERO);
+        if let Some(by_power) = by_power.filter(|by_power| by_power.best > Energy::ZERO) {
+            let [lowest, highest] = POWER_SCALE_RANGE;
+            let scale = stretch.counted.joules() / by_power.best.joules();
+            self.power_scale = scale.clamp(lowest, highest);
+        }
+        Some(CounterVerdict::Agrees { shortfall, excess })
+    }
+
+    /// The bounds for a time in which the counter is wrong.
+    pub(super) fn believable_bounds(
+        &self,
+        by_power: EnergyBounds,
+        counted: Energy,
+        time: Duration,
+    ) -> EnergyBounds {
+        let low = if self.is_stopped(counted, time) { by_power.low } else { by_power.low.min(counted) };
+        EnergyBounds { low, ..by_power }
+    }
+
+    /// Whether the counter shows less than the component must have used.
+    fn is_stopped(&self, counted: Energy, time: Duration) -> bool {
+        counted < self.min_power * time
+    }
+
+    /// The energy by which the counter may be too low in a stretch that is too short to be judged. Zero if the counter
+    /// does not look wrong.
+    pub(super) fn possible_shortfall(
+        &self,
+        now: Duration,
+        power: Option<&PowerHistory>,
+        max_power: Power,
+    ) -> Energy {
+        let Some(stretch) = self.stretch.as_ref().filter(|_| !self.is_faulty) else { return Energy::ZERO };
+        let time = now.saturating_sub(stretch.from);
+        if time <= MAX_TICK_INTERVAL {
+            return Energy::ZERO;
+        }
+        let by_power = stretch.energy_by_power(now, power, max_power);
+        if self.is_stopped(stretch.counted, time) || stretch.is_low(time) {
+            let most = by_power.map_or(max_power * time, |by_power| by_power.high);
+            let tick = stretch.highest_power * TICK_DIFFERENCE;
+            return self.undetected_shortfall + tick + (most - stretch.counted).max(Energy::ZERO);
+        }
+        stretch.difference(by_power).0
+    }
+}
+
+impl CounterStretch {
+    fn energy_by_power(
+        &self,
+        now: Duration,
+        power: Option<&PowerHistory>,
+        max_power: Power,
+    ) -> Option<EnergyBounds> {
+        power.filter(|_| self.power_readings > 0)?.energy_since(self.power_mark, now, max_power)
+    }
+
+    /// The energy by which the counter may be too low or too high. Zero if it agrees with the power readings.
+    fn difference(&self, by_power: Option<EnergyBounds>) -> (Energy, Energy) {
+        let Some(by_power) = by_power.filter(|_| self.power_readings >= MIN_COMPARED_READINGS) else {
+            return (Energy::ZERO, Energy::ZERO);
+        };
+        let tick = self.highest_power * TICK_DIFFERENCE;
+        if self.counted * SENSOR_DIFFERENCE + tick < by_power.low {
+            (by_power.high - self.counted, Energy::ZERO)
+        } else if self.counted > by_power.high * SENSOR_DIFFERENCE + tick {
+            (Energy::ZERO, self.counted - by_power.low)
+        } else {
+            (Energy::ZERO, Energy::ZERO)
+        }
+    }
+
+    /// Whether the counter shows far less than even the lowest power reading.
+    fn is_low(&self, time: Duration) -> bool {
+        self.lowest_power.is_some_and(|lowest| self.counted < lowest * time * MIN_FRACTION_OF_POWER)
+    }
+}
