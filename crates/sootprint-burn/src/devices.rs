@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use burn::tensor::Device;
 use sootprint::DeviceId;
 
-/// The ids of the GPUs behind these devices. A CPU device has none.
+/// Returns the ids of the GPUs behind these devices. A CPU device has no id and is left out.
 ///
-/// With the feature `gpu`, the id of a CUDA, ROCm or Vulkan device is its PCI address. Without the feature it is the
-/// CUDA or ROCm ordinal, parsed from the device's debug text, e.g. `Cube(Cuda(Cuda(0)))`. A device with neither (wgpu
-/// without the feature, Metal, a remote server) becomes [`DeviceId::Unknown`] with its name, and the footprint notes
-/// that it could not be mapped.
+/// With the feature `gpu`, the id of a CUDA, ROCm or Vulkan device is its PCI address. Without the feature, the id is
+/// the CUDA or ROCm ordinal, parsed from the device's debug text, e.g. `Cube(Cuda(Cuda(0)))`. A device without a PCI
+/// address and without an ordinal (wgpu without the feature, Metal, a remote server) becomes [`DeviceId::Unknown`]
+/// with its name, and the footprint notes that it could not be mapped.
 #[must_use]
 pub fn device_ids<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Vec<DeviceId> {
     let mut names = BTreeSet::new();

@@ -62,12 +62,13 @@ impl<E: EvaluatorComponentTypes> TrackedEvaluator<E>
 where
     <E::Model as InferenceStep>::Input: 'static,
 {
-    /// Like [`Evaluator::eval`], measured from the first batch until the device has finished the last one.
+    /// Runs a test like [`Evaluator::eval`]. The test is measured from its first batch until the device has finished
+    /// the last one.
     pub fn eval(self, name: impl std::fmt::Display, loader: TestLoader<E>) -> EvaluationResult {
         self.eval_all([(name, loader)])
     }
 
-    /// Like [`Evaluator::eval_all`]. Each test has its own energy, power and CO2e.
+    /// Runs several tests like [`Evaluator::eval_all`]. Each test has its own energy, power and CO2e.
     ///
     /// # Panics
     /// If an evaluation step panics; the run then has the status `panicked`.

@@ -17,9 +17,10 @@
 //! }
 //! ```
 //!
-//! [`track_emissions`](TrackEmissionsExt::track_emissions) adds energy (Wh), power (W) and CO2e (g) to the metrics of each
-//! split: in the dashboard's plots, in the learner's summary, and in the log files, once per second and at the end of a
-//! split. [`instrument_loaders`] around the two loaders makes the epoch boundaries exact.
+//! [`track_emissions`](TrackEmissionsExt::track_emissions) adds energy (Wh), power (W) and CO2e (g) to the metrics of
+//! each split. These metrics appear in the dashboard's plots, in the learner's summary, and, once per second and at
+//! the end of a split, in the log files. Wrapping the two loaders with [`instrument_loaders`] makes the epoch
+//! boundaries exact.
 //!
 //! An epoch lasts until the next one starts or the training ends. In the footprint it has the phases `training`,
 //! `validation` and `checkpoint and early stopping` (everything that Burn does after validation), and the number of
@@ -27,11 +28,12 @@
 //! between two epochs if the next one would exceed it; [`early_stopping`](TrackedTraining::early_stopping) ends such a
 //! training without an interruption.
 //!
-//! `track_emissions` also works on an [`EvaluatorBuilder`](burn::train::EvaluatorBuilder), whose tests become the phase
-//! `evaluation`, and, with the feature `rl`, on a reinforcement-learning training. In a custom loop,
+//! `track_emissions` also works on an [`EvaluatorBuilder`](burn::train::EvaluatorBuilder), whose tests become the
+//! phase `evaluation`, and, with the feature `rl`, on a reinforcement-learning training. For a custom loop,
 //! [`on`](BurnLoopExt::on) sets the devices.
 //!
-//! The version of this crate is that of the Burn release it supports, because Burn's hook traits change with each release.
+//! The version of this crate is the version of the Burn release that it supports, because Burn's hook traits change
+//! with each release.
 //!
 //! # Outcomes
 //!
@@ -49,23 +51,22 @@
 //! | `panic = "abort"`, a signal, a power cut | `killed`, when the ledger is read again | as far as recorded | |
 //! | resumed from a checkpoint | that of the last attempt | all attempts, in order | |
 //!
-//! The integration tests train through each of these cases, on one device and on several. With [`instrument_loaders`]
-//! each epoch there has exactly the energy of its script.
+//! The integration tests cover each of these cases, on one device and on several. With [`instrument_loaders`], each
+//! epoch in these tests has exactly the energy that the scripted power source prescribes.
 //!
 //! # Limits
 //! - `track_emissions` occupies Burn's only progress-logger slot. A logger that was set before with Burn's
-//!   `with_progress_logger` is replaced; pass it to
-//!   [`TrackedTraining::with_progress_logger`] instead.
-//! - At a step without a log line, the serialized entry of a metric is
+//!   `with_progress_logger` is replaced; pass it to [`TrackedTraining::with_progress_logger`] instead.
+//! - At a step for which no log line is written, the serialized entry of a metric is
 //!   [`N/A`](burn::train::metric::SerializedEntry::is_not_available). A custom metric logger finds the value in
 //!   [`numeric_entry`](burn::train::metric::store::NumericMetricUpdate::numeric_entry).
 //! - Burn's worker reports the end of a split only after it has computed the metrics of up to two batches. If this delay
 //!   may exceed 1 % of an epoch, a note states it. [`instrument_loaders`] avoids the delay.
-//! - With Burn's distributed data parallelism, loaders are read on other threads than the launching one, and the worker's
-//!   reports determine the epoch boundaries.
+//! - With Burn's distributed data parallelism, loaders are not read on the thread that launches the training, so the
+//!   worker's reports determine the epoch boundaries.
 //! - Burn does not expose the device list of a multi-device training: set it with
 //!   [`with_devices`](TrackedTraining::with_devices).
-//! - wgpu devices are mapped to GPUs only with the feature `gpu`; Metal and remote devices are not mapped, and the
+//! - wgpu devices are mapped to GPUs only with the feature `gpu`. Metal and remote devices are not mapped; the
 //!   footprint names them.
 
 #![forbid(unsafe_code)]

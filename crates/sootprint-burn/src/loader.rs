@@ -15,10 +15,11 @@ use crate::epoch_tracker::{EpochSplit, EpochTracker};
 
 /// Wraps the two loaders of a training so that the boundaries of each split are exact.
 ///
-/// Without them a boundary is when Burn's worker reports it: after it has computed the metrics of up to two batches, and
-/// on a GPU possibly before the GPU has finished its work. Within the [`launch`](crate::TrackedTraining::launch) of a
-/// tracked training, these loaders synchronise the devices at each boundary on the training thread. They never wait within
-/// a split, and outside a tracked training they only forward.
+/// Without these loaders, a boundary is the time at which Burn's worker reports it: after the worker has computed the
+/// metrics of up to two batches, and on a GPU possibly before the GPU has finished its work. Within the
+/// [`launch`](crate::TrackedTraining::launch) of a tracked training, these loaders synchronise the devices at each
+/// boundary on the training thread. They never wait within a split. Outside a tracked training, they only forward to
+/// the wrapped loaders.
 ///
 /// `to_device` and `slice` are forwarded too, so these loaders can wrap other loaders and be wrapped.
 ///

@@ -6,8 +6,8 @@ use sootprint::{Epochs, Windows};
 use crate::devices::synchronize;
 use crate::training::add_devices;
 
-/// Attaches devices to a loop over epochs or windows: their GPUs are counted, and an epoch or window ends only when they
-/// have finished its work.
+/// Attaches devices to a loop over epochs or windows. The GPUs of these devices are counted, and an epoch or window
+/// ends only when the devices have finished its work.
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
@@ -31,10 +31,10 @@ pub trait BurnLoopExt: Sized {
         self.on_all(std::slice::from_ref(device))
     }
 
-    /// Attaches several devices.
+    /// Attaches the devices that the loop trains on.
     ///
-    /// The wait covers only work queued by the loop's thread. A loop with worker threads must join them, or receive their
-    /// results, before an epoch ends.
+    /// At the end of an epoch, the loop waits only for work that its own thread queued. A loop with worker threads
+    /// must join them, or receive their results, before an epoch ends.
     fn on_all(self, devices: &[Device]) -> Self;
 }
 

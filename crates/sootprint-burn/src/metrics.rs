@@ -17,19 +17,20 @@ use sootprint::RunHandle;
 use crate::metric_state::{LiveMetric, MetricSpec, MetricValue};
 use crate::split_usage::SplitUsage;
 
-/// Energy of the current split of the current epoch, in watt-hours.
+/// A Burn metric: the energy of the current split of the current epoch, in watt-hours.
 ///
 /// Registered by [`track_emissions`](crate::TrackEmissionsExt::track_emissions).
 #[derive(Clone)]
 pub struct EnergyMetric(LiveMetric);
 
-/// Power in watts: the mean of about the last second, and the split's mean at its end.
+/// A Burn metric: the power in watts. During a split, it is the mean of about the last second; at the end of a split,
+/// the mean of the split.
 ///
 /// Registered by [`track_emissions`](crate::TrackEmissionsExt::track_emissions).
 #[derive(Clone)]
 pub struct PowerMetric(LiveMetric);
 
-/// CO2e of the current split of the current epoch, in grams.
+/// A Burn metric: the CO2e of the current split of the current epoch, in grams.
 ///
 /// Registered by [`track_emissions`](crate::TrackEmissionsExt::track_emissions).
 #[derive(Clone)]
@@ -67,7 +68,7 @@ pub(crate) const POWER_SPEC: MetricSpec = MetricSpec {
 macro_rules! metric {
     ($metric:ident, $spec:ident, $description:literal) => {
         impl $metric {
-            /// Creates a metric of this run that starts counting now.
+            /// Creates a metric of this run. It starts counting now.
             #[must_use]
             pub fn new(run: RunHandle) -> Self {
                 Self(LiveMetric::new(SplitUsage::new(run), &$spec).with_owned_usage())

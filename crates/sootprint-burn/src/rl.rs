@@ -12,8 +12,9 @@ use crate::training::{TrackEmissionsExt, add_devices};
 
 /// A reinforcement-learning training that is measured by a run.
 ///
-/// It has steps but no epochs, and Burn reports progress to metrics only. Energy, power and CO2e are therefore totals of
-/// the training so far, updated at each learning step, and the run's budget is checked there too.
+/// Such a training has steps but no epochs, and Burn reports its progress to metrics only. Energy, power and CO2e are
+/// therefore totals of the training so far. They are updated at each learning step, where the run's budget is checked
+/// too.
 #[must_use = "a training does nothing until it is launched"]
 pub struct TrackedRlTraining<C: RLComponentsTypes> {
     training: RLTraining<C>,
@@ -30,7 +31,7 @@ impl<C: RLComponentsTypes + 'static> TrackEmissionsExt for RLTraining<C> {
 }
 
 impl<C: RLComponentsTypes + 'static> TrackedRlTraining<C> {
-    /// Sets the devices if the training uses others than the agent's.
+    /// Sets the devices, if the training does not use those of the agent.
     pub fn with_devices(mut self, devices: &[Device]) -> Self {
         self.devices = Some(devices.to_vec());
         self

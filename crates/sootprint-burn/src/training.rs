@@ -21,7 +21,8 @@ pub trait TrackEmissionsExt: Sized {
 
     /// Adds live energy, power and CO2e to Burn's metrics, and records epochs and outcome in the run.
     ///
-    /// Call it last before the launch, after the interrupter, the number of epochs and all other options are set.
+    /// Call this method last before the launch, after the interrupter, the number of epochs and all other options are
+    /// set.
     fn track_emissions(self, run: &Run) -> Self::Tracked;
 }
 
@@ -54,13 +55,14 @@ impl<M: LearnerModel> TrackEmissionsExt for SupervisedTraining<M> {
 }
 
 impl<M: LearnerModel> TrackedTraining<M> {
-    /// Adds a progress logger. Burn has a single slot for one, which sootprint occupies; this logger receives every call.
+    /// Adds a progress logger. Burn has a single slot for a progress logger, which sootprint occupies; `logger`
+    /// receives every call.
     pub fn with_progress_logger(mut self, logger: impl TrainingProgressLogger + 'static) -> Self {
         self.progress_logger = Some(Box::new(logger));
         self
     }
 
-    /// Sets the devices of a training on several devices, because Burn does not expose their list.
+    /// Sets the devices of a training on several devices. Burn does not expose the list of these devices.
     pub fn with_devices(mut self, devices: &[Device]) -> Self {
         self.devices = Some(devices.to_vec());
         self
@@ -76,11 +78,11 @@ impl<M: LearnerModel> TrackedTraining<M> {
         self
     }
 
-    /// Burn's `early_stopping`, which also applies the run's budget: if the next epoch would exceed the budget, the
-    /// training ends between two epochs, after the checkpoint.
+    /// Sets an early-stopping strategy, as Burn's `early_stopping` does, and also applies the run's budget: if the
+    /// next epoch would exceed the budget, the training ends between two epochs, after the checkpoint.
     ///
-    /// Without this call, such a training is interrupted at the first batch of the next epoch. A budget that is exceeded
-    /// within an epoch always interrupts the training there.
+    /// Without this call, a training whose next epoch would exceed the budget is interrupted at the first batch of
+    /// that epoch. A budget that is exceeded within an epoch always interrupts the training there.
     pub fn early_stopping<S>(mut self, strategy: S) -> Self
     where
         S: EarlyStoppingStrategy + Clone + Send + Sync + 'static,

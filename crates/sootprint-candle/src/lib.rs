@@ -32,14 +32,14 @@
 //! | after all steps of a loop without epochs ([`Run::windows`](sootprint::Run::windows)) | complete window | `completed` |
 //!
 //! # Limits
-//! - A CUDA device is identified by its ordinal, which the core maps to a GPU, honouring `CUDA_VISIBLE_DEVICES`. On
+//! - A CUDA device is identified by its ordinal, which sootprint maps to a GPU, honouring `CUDA_VISIBLE_DEVICES`. On
 //!   machines with different GPUs in CUDA's default order, the footprint notes that the mapping is uncertain.
 //! - Metal devices cannot be measured yet; the footprint names them.
 //! - [`on`](CandleLoopExt::on) synchronises the device before the first epoch and at the end of each epoch, never within
 //!   one. A loop without `on` does not synchronise, and work that is still queued at the end of an epoch is counted in the
 //!   next one.
-//! - The energy of a phase within an epoch is determined by timestamps of the training thread. Work that the device has
-//!   not finished at the end of a phase is counted in the next phase.
+//! - The start and end of a phase within an epoch are timestamps of the training thread. Work that the device has not
+//!   finished at the end of a phase is counted in the next phase.
 
 #![forbid(unsafe_code)]
 
@@ -57,7 +57,7 @@ pub trait CandleLoopExt: Sized {
         self.on_all(std::slice::from_ref(device))
     }
 
-    /// Attaches several devices.
+    /// Attaches the devices that the loop trains on.
     #[must_use]
     fn on_all(self, devices: &[Device]) -> Self;
 }

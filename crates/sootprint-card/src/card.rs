@@ -37,10 +37,10 @@ pub(crate) struct FrontMatter {
 }
 
 impl ModelCard {
-    /// Parses the text of a card. A text without front matter is valid, and so is an empty one.
+    /// Parses the text of a card. A text without front matter is valid, and so is an empty text.
     ///
     /// # Errors
-    /// Reports, with line and column, everything in the front matter that the Hub's parsers reject or interpret
+    /// A [`CardError`], with line and column, if the Hub's parsers reject the front matter or if they interpret it
     /// differently.
     pub fn parse(text: impl Into<String>) -> Result<Self, CardError> {
         let text = text.into();
@@ -54,10 +54,11 @@ impl ModelCard {
         Ok(Self { text, front_matter })
     }
 
-    /// Reads and parses the file of a card.
+    /// Reads and parses the card at `path`.
     ///
     /// # Errors
-    /// [`CardError::Io`] if the file cannot be read; otherwise [`CardError::InFile`] with the problem.
+    /// [`CardError::Io`] if the file cannot be read; [`CardError::InFile`] with the problem if the card cannot be
+    /// parsed.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CardError> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|source| CardError::io(path, source))?;
@@ -67,7 +68,7 @@ impl ModelCard {
     /// Parses the bytes of a card.
     ///
     /// # Errors
-    /// [`CardError::NotUtf8`] if the bytes are not UTF-8, and the errors of [`ModelCard::parse`].
+    /// [`CardError::NotUtf8`] if the bytes are not UTF-8, otherwise the errors of [`ModelCard::parse`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, CardError> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let offset = error.utf8_error().valid_up_to();

@@ -9,8 +9,8 @@ use crate::yaml_quote::double_quote;
 
 /// The content of a new card apart from the footprint. All parts are optional.
 ///
-/// If the library is `burn` or `candle`, or the weights file has a format that one of them reads, the card explains how
-/// to load the weights. [`CardWriter::template`](crate::CardWriter::template) uses it.
+/// If the library is `burn` or `candle`, or the weights file has a format that one of them reads, the card explains
+/// how to load the weights. Pass the template to [`CardWriter::template`](crate::CardWriter::template).
 ///
 /// ```
 /// use sootprint_card::CardTemplate;
@@ -35,21 +35,22 @@ impl CardTemplate {
         self
     }
 
-    /// Sets the framework, which becomes the Hub's `library_name`: `burn`, `candle`.
+    /// Sets the framework, such as `burn` or `candle`. It becomes the Hub's `library_name`.
     #[must_use]
     pub fn library(mut self, name: impl Into<String>) -> Self {
         self.library = Some(name.into());
         self
     }
 
-    /// Adds one of the Hub's `tags`. The tag `sootprint` is always included, so that measured models can be found.
+    /// Adds a tag to the Hub's `tags`. The tag `sootprint` is always included, so that measured models can be found.
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
         self
     }
 
-    /// Sets the name of the weights file, such as `model.safetensors`. The default is the only one in the card's folder.
+    /// Sets the name of the weights file, such as `model.safetensors`. The default is the weights file in the card's
+    /// folder, if there is exactly one.
     #[must_use]
     pub fn weights(mut self, file: impl Into<String>) -> Self {
         self.weights = Some(file.into());
@@ -63,14 +64,15 @@ impl CardTemplate {
         self
     }
 
-    /// Sets the heading if there is none.
+    /// Sets the heading, unless one has been set already.
     #[must_use]
     pub fn title_or(mut self, title: impl Into<String>) -> Self {
         self.title.get_or_insert_with(|| title.into());
         self
     }
 
-    /// Takes a missing heading and weights file from the folder of the card.
+    /// Returns this template with defaults from the folder of `card`: a missing heading becomes the name of the
+    /// folder, and a missing weights file becomes the only weights file in it.
     #[must_use]
     pub fn with_defaults_from(&self, card: &Path) -> Self {
         let Some(folder) = path::absolute(card).ok().and_then(|card| Some(card.parent()?.to_owned())) else {

@@ -16,13 +16,14 @@ use crate::yaml::NodeKind;
 pub struct CardUpdate {
     /// Whether the card is new, changed or unchanged.
     pub kind: UpdateKind,
-    /// The replaced emissions of another author, in one line, for the log and the commit description.
+    /// The replaced emissions of another author, in one line, for the log and the commit description. `None` if there
+    /// were none.
     pub replaced_emissions: Option<String>,
-    /// The replaced `dia_report` of another author, in one line.
+    /// The replaced `dia_report` of another author, in one line. `None` if there was none.
     pub replaced_report: Option<String>,
-    /// The `base_model` that was added.
+    /// The `base_model` that was added to the card. `None` if none was added.
     pub base_model: Option<String>,
-    /// The plot that was written next to the card.
+    /// The path of the plot that was written next to the card. `None` if none was written.
     pub plot: Option<PathBuf>,
 }
 

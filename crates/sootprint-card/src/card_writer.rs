@@ -76,8 +76,8 @@ impl<'f> CardWriter<'f> {
     /// target. Writers of the same folder wait for each other; the last one wins.
     ///
     /// # Errors
-    /// Those of [`CardWriter::apply`] with the path, [`CardError::Io`] and [`CardError::Locked`]. The file is then
-    /// unchanged.
+    /// The errors of [`CardWriter::apply`], with the path of the card; [`CardError::Io`], [`CardError::Locked`] and
+    /// [`CardError::Plot`]. The card is then unchanged.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<CardUpdate, CardError> {
         let path = path.as_ref();
         let io_error = |source| CardError::io(path, source);
@@ -107,21 +107,21 @@ impl<'f> CardWriter<'f> {
         Ok(update)
     }
 
-    /// Returns the text of a card with the footprint written into it.
+    /// Writes the footprint into the text of a card. Returns the new text and a report of the changes.
     ///
     /// # Errors
-    /// Those of [`ModelCard::parse`], [`EmissionsBlock::from_footprint`] and [`ModelCard::with_emissions`], and
+    /// The errors of [`ModelCard::parse`], [`EmissionsBlock::from_footprint`] and [`ModelCard::with_emissions`], and
     /// [`CardError::UnpairedMarkers`].
     pub fn apply(&self, text: &str) -> Result<(String, CardUpdate), CardError> {
         self.edit(&ModelCard::parse(text)?)
     }
 
-    /// Returns the text of a new card.
+    /// Returns the text of a new card, created from the template, with the footprint written into it.
     ///
-    /// The card has no licence, which only the author can choose, but a comment on where to add it.
+    /// The card has no licence, because only the author can choose one. A comment states where to add it.
     ///
     /// # Errors
-    /// Those of [`EmissionsBlock::from_footprint`].
+    /// The errors of [`EmissionsBlock::from_footprint`].
     pub fn render(&self) -> Result<String, CardError> {
         self.create(&self.template).map(|(text, _)| text)
     }

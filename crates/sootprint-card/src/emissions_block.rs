@@ -48,9 +48,9 @@ pub(crate) const SHORT_VERSION: &str =
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EmissionsBlock {
-    /// Grams of CO2e.
+    /// The emissions, in grams of CO2e.
     pub emissions: Co2e,
-    /// The tool that determined the figures, and its methods.
+    /// The tool that determined the figures, and the methods of measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// `pre-training` or `fine-tuning`; in a card of another author, any text.
@@ -91,7 +91,7 @@ impl EmissionsBlock {
         }
     }
 
-    /// Creates the block of a run. A location that was guessed from the time zone is left out.
+    /// Creates the block from the footprint of a run. A location that was guessed from the time zone is left out.
     ///
     /// # Errors
     /// [`CardError::NotMeasured`] if no component has a figure; [`CardError::InvalidAmount`] if a figure is negative,

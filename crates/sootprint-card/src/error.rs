@@ -3,68 +3,69 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A card that cannot be read or written. The file is then unchanged.
+/// Why a card could not be read or written. The file is then unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CardError {
-    /// A problem in the card of this file. The message contains that of the problem, which is therefore not its source.
+    /// A problem in the card file at `path`. The message contains the message of `problem`, which is therefore not
+    /// the error's source.
     #[error("{}: {problem}", path.display())]
     InFile {
-        /// The file that was opened.
+        /// The path of the file that was opened.
         path: PathBuf,
-        /// The problem in it.
+        /// The problem in the card.
         problem: Box<CardError>,
     },
     /// The file cannot be read or written.
     #[error("cannot read or write {}", path.display())]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the system.
         source: std::io::Error,
     },
-    /// Another process holds the lock on the card's folder for longer than writing a card takes.
+    /// Another process has held the lock on the card's folder for longer than writing a card takes.
     #[error("{} is locked by another process", path.display())]
     Locked {
-        /// The card.
+        /// The path of the card.
         path: PathBuf,
     },
     /// The file is not UTF-8, the only encoding that the Hub reads.
     #[error("{at}: byte {offset} is not UTF-8; save the card as UTF-8")]
     NotUtf8 {
-        /// The first invalid character.
+        /// The position of the first invalid character.
         at: Position,
-        /// The number of bytes before it.
+        /// The number of bytes before the first invalid character.
         offset: usize,
     },
     /// A line ends with a bare carriage return. The Hub finds no front matter in such a card.
     #[error("{at}: bare carriage return, which the Hub does not read; save the card with LF or CRLF")]
     BareCarriageReturn {
-        /// The first one.
+        /// The position of the first bare carriage return.
         at: Position,
     },
     /// Blanks follow the opening `---`, so the Hub treats the front matter as part of the body.
     #[error("{at}: blanks after the opening `---` hide the front matter from the Hub; remove them")]
     BlanksAfterOpening {
-        /// The first blank.
+        /// The position of the first blank.
         at: Position,
     },
     /// The front matter has no closing `---`.
     #[error("{opening}: front matter without a closing line of `---`; add one")]
     UnclosedFrontMatter {
-        /// The opening `---`.
+        /// The position of the opening `---`.
         opening: Position,
     },
     /// A tab where YAML requires spaces. Parsers disagree about it, so the card is not edited.
     #[error("{at}: tab not allowed in YAML; replace it with spaces")]
     UnexpectedTab {
-        /// The tab.
+        /// The position of the tab.
         at: Position,
     },
     /// The front matter is not valid YAML.
     #[error("{at}: invalid YAML: {reason}")]
     InvalidYaml {
-        /// Where the parser stopped.
+        /// The position at which the parser stopped.
         at: Position,
         /// The message of the parser.
         reason: String,
@@ -72,25 +73,25 @@ pub enum CardError {
     /// The front matter contains several YAML documents, or a `...` that ends the first one.
     #[error("{at}: this line ends the YAML document inside the front matter; remove it")]
     MultipleDocuments {
-        /// The end of the first document.
+        /// The position at which the first document ends.
         at: Position,
     },
-    /// The front matter is YAML, but not one `key: value` per line.
+    /// The front matter is valid YAML, but does not have one `key: value` per line.
     #[error("{at}: expected one `key: value` per line, found {found}")]
     NotAMapping {
-        /// The start of the value.
+        /// The position at which the value starts.
         at: Position,
-        /// The kind of value, with its article.
+        /// The kind of value found in place of the mapping, with its article, as in `a list`.
         found: &'static str,
     },
     /// A key is defined twice in one mapping. Parsers disagree about which value counts.
     #[error("{second}: duplicate key `{key}` (first defined at {first})")]
     DuplicateKey {
-        /// The key.
+        /// The key that is defined twice.
         key: String,
-        /// Its first position.
+        /// The position of the first definition.
         first: Position,
-        /// Its second position.
+        /// The position of the second definition.
         second: Position,
     },
     /// An alias (`*name`) refers to an anchor (`&name`) in the value that would be replaced.
@@ -98,9 +99,9 @@ pub enum CardError {
     AnchorInUse {
         /// The key that would be written.
         key: &'static str,
-        /// The anchor.
+        /// The position of the anchor.
         anchor: Position,
-        /// The alias that refers to it.
+        /// The position of the alias that refers to the anchor.
         alias: Position,
     },
     /// The YAML is valid, but its layout does not allow the edit without changing other values.
@@ -113,24 +114,24 @@ pub enum CardError {
         /// How to change the layout.
         next_step: &'static str,
     },
-    /// A marker around the generated section has no counterpart, or there is more than one pair.
+    /// A marker of the generated section has no counterpart, or there is more than one pair of markers.
     #[error("{at}: unmatched sootprint marker; remove it")]
     UnpairedMarkers {
-        /// The first marker that is not part of the pair.
+        /// The position of the first marker that is not part of the pair.
         at: Position,
     },
     /// The emissions of the card contain no number.
     #[error("{at}: no number in `co2_eq_emissions`; write grams, as in `emissions: 12.3`")]
     UnreadableEmissions {
-        /// The value.
+        /// The position of the value.
         at: Position,
     },
     /// A number that a card cannot hold: negative, infinite, NaN, or 1e16 and above.
     #[error("invalid amount `{key}: {value}`: must be between 0 and 1e16")]
     InvalidAmount {
-        /// The key.
+        /// The key of the number.
         key: &'static str,
-        /// The number.
+        /// The invalid number.
         value: f64,
     },
     /// The plot for the card could not be rendered.
@@ -139,13 +140,14 @@ pub enum CardError {
         /// The error of the renderer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The footprint contains no figures.
+    /// The footprint contains no figures, so there is nothing to write.
     #[error("nothing to write: no component was measured or modelled; see `sootprint doctor`")]
     NotMeasured,
 }
 
 impl CardError {
-    /// The problem without its file: the content of a [`CardError::InFile`], any other error itself.
+    /// Returns the problem without the path of the file: the content of a [`CardError::InFile`], or else the error
+    /// itself.
     ///
     /// Use this to match on errors of [`ModelCard::open`](crate::ModelCard::open), which are wrapped in `InFile`.
     #[must_use]

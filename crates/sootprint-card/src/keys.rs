@@ -15,11 +15,11 @@ use crate::verify;
 use crate::yaml::NodeKind;
 
 impl ModelCard {
-    /// Returns the card with these emissions, which replace existing ones or are added as a new key.
+    /// Returns the card with these emissions. They replace existing emissions or are added as a new key.
     ///
-    /// Only the value of `co2_eq_emissions` changes, and in it only the keys of [`EmissionsBlock`]: other keys of an old
-    /// value are kept, and so is a comment on the key's line. Writing the same block again changes nothing. A card
-    /// without front matter gets one.
+    /// Only the value of `co2_eq_emissions` changes, and within it only the keys of [`EmissionsBlock`]: other keys of
+    /// an old value are kept, and so is a comment on the key's line. Writing the same block again changes nothing. If
+    /// the card has no front matter, one is added.
     ///
     /// # Errors
     /// [`CardError::InvalidAmount`] for a figure that a card cannot hold; [`CardError::AnchorInUse`] and
@@ -30,12 +30,13 @@ impl ModelCard {
 
     /// Returns the card without `co2_eq_emissions` and everything in it.
     ///
-    /// This undoes [`ModelCard::with_emissions`] on a card that had no emissions. A front matter that contains nothing
-    /// else is removed as well, because the Hub parses an empty one together with the text below it as YAML. If the
-    /// text below starts like front matter, a blank line is left in its place.
+    /// This undoes [`ModelCard::with_emissions`] on a card that had no emissions. A front matter that contains
+    /// nothing else is removed as well, because the Hub parses an empty front matter together with the text below it
+    /// as YAML. If the text below starts like front matter, a blank line is left in place of the removed front
+    /// matter.
     ///
     /// # Errors
-    /// [`CardError::AnchorInUse`] and [`CardError::UnsupportedLayout`], as [`ModelCard::with_emissions`].
+    /// [`CardError::AnchorInUse`] and [`CardError::UnsupportedLayout`], as for [`ModelCard::with_emissions`].
     pub fn without_emissions(&self) -> Result<Self, CardError> {
         without_key(self, EMISSIONS_KEY)
     }

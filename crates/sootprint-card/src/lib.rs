@@ -1,8 +1,8 @@
 //! Writes a footprint into a Hugging Face model card and leaves every other byte of the card unchanged.
 //!
-//! In the metadata, it writes `co2_eq_emissions` as the Hub documents it, and a `dia_report` for programs that sum up
-//! families of models. In the body, it writes a section "Environmental Impact" for readers, optionally with a plot of
-//! the run's power.
+//! In the metadata, this crate writes `co2_eq_emissions` as the Hub documents it, and a `dia_report` for programs
+//! that add up the footprints of families of models. In the body, it writes a section "Environmental Impact" for
+//! readers, optionally with a plot of the run's power.
 //!
 //! # Design
 //! - An edit is a splice: the bytes outside the edited ranges are those of the original, and the result is parsed and
@@ -13,28 +13,29 @@
 //!   finds misreadings that no list of known bad notations would contain.
 //!
 //! # Limits
-//! - In an existing `co2_eq_emissions`, the keys of [`EmissionsBlock`] are replaced together with their lines, including
-//!   comments on them. Comments on separate lines, on the key's line and on the lines of other keys stay.
+//! - In an existing `co2_eq_emissions`, the keys of [`EmissionsBlock`] are replaced together with their lines,
+//!   including comments on these lines. Comments on separate lines, on the line of `co2_eq_emissions` and on the
+//!   lines of other keys stay.
 //! - An old value that is not a mapping with one key per line (`12.3`, `{…}`, a list) is replaced as a whole. Foreign
 //!   keys of `{…}` move to lines of their own; comments inside the braces are lost. A list is lost, and reported in
 //!   [`CardUpdate::replaced_emissions`].
-//! - A `dia_report` with other content is replaced as a whole, including comments between its lines. A replaced report
-//!   of another tool is reported in [`CardUpdate::replaced_report`].
+//! - A `dia_report` with other content is replaced as a whole, including comments between its lines. If another tool
+//!   wrote it, [`CardUpdate::replaced_report`] contains the old value.
 //! - Front matter in braces, with explicit keys (`? key`) before the edited one, or with several YAML documents is
 //!   rejected.
 //! - YAML is parsed as version 1.2. Values that YAML 1.1 and 1.2 interpret differently (`no`, `12:30`) are compared as
 //!   text.
-//! - A new key is inserted before a last value that is a block scalar (`|`, `>`), because inserting it after the value
-//!   would change the value's line breaks.
+//! - If the last value of the front matter is a block scalar (`|`, `>`), a new key is inserted before that entry. A
+//!   key inserted after it would change the line breaks of the value.
 //! - Merged mappings (`<<`) are kept, but not searched.
-//! - A number in a text is read as grams regardless of its unit, as the Hub's own filter does.
-//! - Markdown is parsed line by line: headings, fenced code and comments are recognised; fenced code inside lists, and
-//!   HTML, are not. Text between two generated comments, those of the section or of a filled-in line, is replaced by the
-//!   next edit.
+//! - A number in a text value is read as grams regardless of its unit, as the Hub's own filter does.
+//! - Markdown is parsed line by line: headings, fenced code and comments are recognised; fenced code inside lists,
+//!   and HTML, are not. The next edit replaces all text between two generated comments, which surround the section or
+//!   a value in a filled-in line.
 //! - The font of the plot has Latin, Greek and Cyrillic letters only.
 //! - A file keeps its permissions, but not its owner, access lists and other hard links. Writers that use this crate
-//!   wait for each other. A concurrent change by another program may be lost, and so may one of two writers on a file
-//!   system that does not lock folders. The card is always written as a whole.
+//!   wait for each other. A concurrent change by another program may be lost. On a file system that does not lock
+//!   folders, the change of one of two concurrent writers may be lost too. The card is always written as a whole.
 //!
 //! # Use
 //! ```
@@ -51,7 +52,7 @@
 //! ```
 //!
 //! [`CardWriter::write`] does the same with a file, and creates a small card if there is none. [`CardOptions`] lists
-//! what can be chosen: the report, the relation to the base model, the base model's card, the plot.
+//! the options: the report, the relation to the base model, the base model's card, the plot.
 //!
 //! # Features
 //! - `plot`: renders the plot that [`CardOptions::plot`] requests.

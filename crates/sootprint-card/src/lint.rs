@@ -14,7 +14,7 @@ use crate::yaml::{NodeKind, YamlDocument, YamlEntry};
 use emissions_value::EmissionsValue;
 use pyyaml::PyValue;
 
-/// The emissions in a card as the Hub reads them, and the values that it misreads.
+/// The emissions in a card as the Hub reads them, and the values that the Hub misreads.
 ///
 /// The Hub's clients filter models by the first number in Python's `str` of the value, and Python's parser implements
 /// YAML 1.1, in which `no` is false and `012` is ten. A value that is read differently from its text is a fault.
@@ -37,13 +37,14 @@ use pyyaml::PyValue;
 pub struct CardLint {
     /// Whether the card has a value for `co2_eq_emissions`.
     pub is_there: bool,
-    /// The intended grams, if the text is unambiguous.
+    /// The emissions in grams that the author intended, if the text is unambiguous.
     pub meant: Option<Co2e>,
-    /// The grams that the Hub's filter by emissions compares; `None` if it skips the model.
+    /// The emissions in grams that the Hub's filter compares. `None` if the filter skips the model.
     pub filtered: Option<Co2e>,
-    /// The keys of the emissions and their texts, as written in the card, without lists and mappings.
+    /// The keys of the emissions with the texts of their values, as written in the card. Values that are lists or
+    /// mappings are left out.
     pub values: Vec<(String, String)>,
-    /// Faults and notes, in the order of the card.
+    /// Faults and notes, in the order in which they were found.
     pub findings: Vec<Diagnostic>,
 }
 
@@ -51,9 +52,9 @@ pub struct CardLint {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Diagnostic {
-    /// Whether it has to be fixed.
+    /// Whether the finding has to be fixed.
     pub severity: Severity,
-    /// The position of the value.
+    /// The position in the card that the finding is about.
     pub at: Position,
     /// The problem and its fix.
     pub message: String,
@@ -81,7 +82,7 @@ const MIN_PLAUSIBLE_INTENSITY: f64 = 2.0;
 const MAX_PLAUSIBLE_INTENSITY: f64 = 1_500.0;
 
 impl CardLint {
-    /// Checks a card. Problems that prevent parsing are errors of [`ModelCard::parse`] instead.
+    /// Checks a card. Problems that prevent parsing are not findings, but errors of [`ModelCard::parse`].
     #[must_use]
     pub fn lint(card: &ModelCard) -> Self {
         let mut linter = CardLinter { card, lint: Self::default() };

@@ -29,7 +29,8 @@ pub(crate) struct SectionContext {
 }
 
 impl ModelCard {
-    /// Returns the card without the section between the markers, and with the previous values of the template's lines.
+    /// Returns the card without the section between the markers. Lines of the Hub's template that this crate filled
+    /// in get their previous values back.
     ///
     /// # Errors
     /// [`CardError::UnpairedMarkers`] if a marker has no counterpart.

@@ -2,7 +2,8 @@
 
 use crate::card::ModelCard;
 
-/// What is written in addition to the emissions, and facts that the footprint does not contain.
+/// Options for writing a card: what is written in addition to the emissions, and facts that the footprint does not
+/// contain.
 ///
 /// ```
 /// use sootprint_card::{BaseModelRelation, CardOptions, CardWriter};
@@ -44,15 +45,16 @@ impl CardOptions {
         self
     }
 
-    /// Sets how the model was derived from its base model. It is written if the card names this base model and no
-    /// relation. Without a relation, the Hub guesses one.
+    /// Sets how the model was derived from its base model. The relation is written if the card names this base model
+    /// and no relation. Without a relation, the Hub guesses one.
     #[must_use]
     pub fn relation(mut self, relation: impl Into<Option<BaseModelRelation>>) -> Self {
         self.relation = relation.into();
         self
     }
 
-    /// Sets the base model's card. The section states the emissions that it publishes, as separate and not added.
+    /// Sets the base model's card. The section "Environmental Impact" then states the base model's emissions
+    /// separately, without adding them to those of the run.
     #[must_use]
     pub fn with_base_model_card(mut self, card: ModelCard) -> Self {
         self.base_model_card = Some(card);
@@ -60,11 +62,11 @@ impl CardOptions {
     }
 
     /// Sets whether the section shows a plot of the run's power, `sootprint.png` next to the card, provided that the
-    /// footprint has a power curve; off by default, because a caller of [`CardWriter::apply`](crate::CardWriter::apply)
-    /// would otherwise refer to a file that does not exist.
+    /// footprint has a power curve. The plot is off by default, because the text that
+    /// [`CardWriter::apply`](crate::CardWriter::apply) returns would otherwise refer to a file that may not exist.
     ///
-    /// [`CardWriter::write`](crate::CardWriter::write) renders the plot with the feature `plot`; without the feature, an
-    /// existing file is shown. `apply` and `render` only refer to the file: the caller has to provide it.
+    /// [`CardWriter::write`](crate::CardWriter::write) renders the plot if the feature `plot` is enabled; otherwise
+    /// it shows an existing file. `apply` and `render` only refer to the file: the caller has to provide it.
     #[must_use]
     pub const fn plot(mut self, enabled: bool) -> Self {
         self.plot = enabled;
@@ -89,7 +91,7 @@ impl CardOptions {
 }
 
 impl BaseModelRelation {
-    /// The word used by the Hub and in the `dia_report`.
+    /// The name used by the Hub and in the `dia_report`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use sootprint_core::file::{parent_dir, write_atomic};
 use crate::error::CardError;
 use crate::options::CardOptions;
 
-/// The file name of the plot, next to the card.
+/// The file name of the plot, which is next to the card.
 pub const PLOT_FILE: &str = "sootprint.png";
 
 /// The plot that a card shows, if any.

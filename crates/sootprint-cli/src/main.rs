@@ -2,13 +2,13 @@
 //! measured, and diagnoses what the machine can measure.
 //!
 //! # Limits
-//! - The GPUs counted are those where the driver lists a process of the command; if it lists none, all GPUs visible to
-//!   CUDA are counted.
+//! - The GPUs counted are those on which the driver lists a process of the command; if it lists none, all GPUs
+//!   visible to CUDA are counted.
 //! - While the command runs, a signal that another process sends to the whole process group reaches the command twice:
 //!   from its sender and from sootprint, which cannot detect that the group received it.
 //! - The status line and the command share the terminal: an unfinished line of the command may be overwritten.
-//! - Outside Unix, the Hub's storage client keeps its own settings: it posts transfer statistics and gives up slowly on
-//!   an unreachable server.
+//! - Outside Unix, the Hub's storage client keeps its own settings: it posts transfer statistics, and takes a long
+//!   time to give up on an unreachable server.
 //! - Outside Unix, no signal is forwarded, and Ctrl-C ends sootprint without a final entry in the ledger.
 
 #![forbid(unsafe_code)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The kinds of component whose energy adds up to `total_j`.
+/// A kind of hardware component. The energy of all components adds up to `total_j` in `footprint.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -15,7 +15,7 @@ pub enum ComponentKind {
     Memory,
 }
 
-/// How the energy of a component was obtained, in descending order of accuracy.
+/// How the energy of a component was obtained. The variants are in descending order of accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -14,7 +14,8 @@ use tempfile::NamedTempFile;
 /// old file. Permissions are kept; owner, access lists and other hard links are not.
 ///
 /// # Errors
-/// The errors of the file system. The old file is then unchanged, unless only synchronising the folder failed.
+/// The error of the file system. The old file is then unchanged, except if only the synchronisation of the folder
+/// failed: the new contents are then in place.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     let target = resolve_link(path)?;
     let permissions = match fs::metadata(&target) {
@@ -27,17 +28,17 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     sync_dir(parent_dir(&target))
 }
 
-/// Creates a file with these contents. Never replaces an existing file.
+/// Creates the file at `path` with `contents`. Never replaces an existing file.
 ///
 /// # Errors
-/// The errors of the file system, including [`io::ErrorKind::AlreadyExists`].
+/// The error of the file system; [`io::ErrorKind::AlreadyExists`] if the file exists.
 pub fn create_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     let file = write_temp_file(path, contents, None)?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
     sync_dir(parent_dir(path))
 }
 
-/// The folder that contains a file; `.` for a bare name.
+/// Returns the folder that contains the file at `path`; `.` if `path` is a bare file name.
 #[must_use]
 pub fn parent_dir(path: &Path) -> &Path {
     match path.parent() {
@@ -46,10 +47,11 @@ pub fn parent_dir(path: &Path) -> &Path {
     }
 }
 
-/// The target of a symbolic link, even if the target does not exist; otherwise the path itself.
+/// Returns the target of the symbolic link at `path`, even if that target does not exist. Any other path is returned
+/// in canonical form, or unchanged if it does not exist.
 ///
 /// # Errors
-/// The errors of the file system, except that a missing file is not an error.
+/// The error of the file system if the path cannot be resolved. A missing file is not an error.
 pub fn resolve_link(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(match fs::read_link(path) {

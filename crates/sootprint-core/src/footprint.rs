@@ -51,11 +51,11 @@ pub struct Footprint {
     pub components: Vec<ComponentSummary>,
     /// The epochs in order of their start.
     pub epochs: Vec<EpochSummary>,
-    /// The named phases of the whole run, in and between epochs. Empty if none were recorded.
+    /// The named phases of the whole run, both within and between epochs. Empty if none were recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PhaseSummary>,
-    /// Average power over time: seconds since the start, and the average in watts since the previous point. At most 500
-    /// points.
+    /// The power curve, at most 500 points. A point is the time in seconds since the start of the run, and the
+    /// average power in watts since the previous point.
     pub power: Vec<(f64, f64)>,
     /// Limitations of the figures: losses, gaps and guesses. Reports print them first.
     #[serde(default)]
@@ -65,13 +65,13 @@ pub struct Footprint {
 /// The run and its outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// The id, unique within the folder of the run.
+    /// The id of the run, unique within its folder.
     pub id: String,
     /// Pre-training or fine-tuning. `None` if not specified; the model card then omits `training_type`.
     pub training_type: Option<TrainingType>,
-    /// The base model of a fine-tuning, as passed by the user.
+    /// The base model of a fine-tuning, as passed by the user. `None` for other runs.
     pub base_model: Option<String>,
-    /// The start in RFC 3339, in UTC.
+    /// The start time in UTC, in RFC 3339 format.
     pub started: String,
     /// Wall time in seconds.
     pub duration_s: f64,
@@ -83,31 +83,33 @@ pub struct RunSummary {
     pub ranks_expected: u32,
     /// The ranks without a ledger, whose energy is missing from the total.
     pub missing_ranks: Vec<u32>,
-    /// Whether the total is incomplete.
+    /// Whether the total is incomplete, because the ledger of a rank is missing or unreadable or because a component
+    /// could not be measured.
     pub partial: bool,
     /// How the run ended.
     pub outcome: RunStatus,
-    /// The number of training samples, counting repetitions, if the run counted them.
+    /// The number of training samples, counting repetitions. `None` if the run did not count them.
     pub samples: Option<u64>,
-    /// The number of training tokens, counting repetitions, if the run counted them.
+    /// The number of training tokens, counting repetitions. `None` if the run did not count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// The unit of the entries of `epochs` if the training has no epochs, for example `1000 steps`. `None` if the entries
-    /// are epochs.
+    /// The length of each entry of [`Footprint::epochs`] if the training has no epochs, for example `1000 steps`.
+    /// `None` if the entries are epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slices: Option<String>,
 }
 
-/// Energy by kind of component, and for the whole facility.
+/// The energy of a run: in total, by kind of component, and for the whole facility.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnergySummary {
-    /// GPU + CPU + memory, at the component. Fans, disks, network and power supplies are not included.
+    /// The total energy of GPU, CPU and memory, at the components themselves. Fans, disks, network and power supplies
+    /// are not included.
     #[serde(rename = "total_j")]
     pub total: Energy,
     /// The lower bound of the total under the stated assumptions.
     #[serde(rename = "low_j")]
     pub low: Energy,
-    /// The upper bound. It counts unmeasured time at the power limit.
+    /// The upper bound of the total. It counts unmeasured time at the power limit.
     #[serde(rename = "high_j")]
     pub high: Energy,
     /// The energy of the GPUs.
@@ -119,20 +121,22 @@ pub struct EnergySummary {
     /// The energy of the memory.
     #[serde(rename = "memory_j")]
     pub memory: Energy,
-    /// What the same hardware would have used while idle. `None` if unknown. Never subtracted from the total.
+    /// The energy that the same hardware would have used while idle. `None` if unknown. Never subtracted from the
+    /// total.
     #[serde(rename = "idle_j")]
     pub idle: Option<Energy>,
-    /// How the idle energy was obtained: `baseline` (measured before the run) or `lowest_seen`.
+    /// How the idle energy was obtained: `baseline` (from the power measured before the run) or `lowest_seen` (from
+    /// the lowest power during the run). `None` if the idle energy is unknown.
     pub idle_method: Option<String>,
     /// Power usage effectiveness: energy of the facility divided by energy of its computers.
     pub pue: f64,
-    /// `argument`, `environment`, `settings`, `region`, `provider` or `assumed`. An assumed PUE is 1.0, with bounds of
-    /// 1.0 and 1.56.
+    /// The source of the PUE: `argument`, `environment`, `settings`, `region`, `provider` or `assumed`. An assumed
+    /// PUE is 1.0, with bounds of 1.0 and 1.56.
     pub pue_origin: String,
-    /// The year of a PUE that was published by a cloud provider.
+    /// The year of the PUE if a cloud provider published it, otherwise `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pue_year: Option<u16>,
-    /// total × PUE.
+    /// The energy of the facility: total × PUE.
     #[serde(rename = "facility_j")]
     pub facility: Energy,
 }
@@ -140,13 +144,13 @@ pub struct EnergySummary {
 /// Emissions, with bounds under stated assumptions. The bounds are not a confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EmissionsSummary {
-    /// The best estimate.
+    /// The best estimate of the emissions.
     #[serde(rename = "grams")]
     pub best: Co2e,
-    /// Low energy × low PUE × low intensity.
+    /// The lower bound: low energy × low PUE × low intensity.
     #[serde(rename = "low_grams")]
     pub low: Co2e,
-    /// High energy × high PUE × high intensity.
+    /// The upper bound: high energy × high PUE × high intensity.
     #[serde(rename = "high_grams")]
     pub high: Co2e,
 }
@@ -154,9 +158,9 @@ pub struct EmissionsSummary {
 /// A component of the machine and its energy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComponentSummary {
-    /// GPU, CPU or memory.
+    /// The kind of component: GPU, CPU or memory.
     pub kind: ComponentKind,
-    /// The UUID of a GPU, `cpu` or `memory`.
+    /// The UUID if the component is a GPU, otherwise `cpu` or `memory`.
     pub id: String,
     /// The display name.
     pub name: String,
@@ -165,13 +169,13 @@ pub struct ComponentSummary {
     /// The energy used.
     #[serde(rename = "energy_j")]
     pub energy: Energy,
-    /// The lower bound.
+    /// The lower bound of the energy.
     #[serde(rename = "low_j")]
     pub low: Energy,
-    /// The upper bound.
+    /// The upper bound of the energy.
     #[serde(rename = "high_j")]
     pub high: Energy,
-    /// Energy divided by measured time. `None` if no time was measured.
+    /// The mean power: energy divided by measured time. `None` if no time was measured.
     #[serde(rename = "mean_w")]
     pub mean_power: Option<Power>,
     /// The power limit, if the driver reports one.
@@ -179,15 +183,15 @@ pub struct ComponentSummary {
     pub power_limit: Option<Power>,
     /// The fraction of the component that is counted, from 0 to 1.
     pub share: f64,
-    /// Whether other processes were seen to use it at the same time.
+    /// Whether processes outside this run were seen to use the component during the run.
     pub shared: bool,
-    /// Seconds covered by readings.
+    /// The time covered by readings, in seconds.
     pub measured_s: f64,
-    /// Seconds not covered by readings.
+    /// The time not covered by readings, in seconds.
     pub unmeasured_s: f64,
     /// The number of resets of the energy counter.
     pub resets: u32,
-    /// Limitations of the figure.
+    /// Limitations of the figure, or the reason why there is none.
     pub note: Option<String>,
 }
 
@@ -195,10 +199,10 @@ impl Footprint {
     /// The schema that this version reads and writes. Footprints with another number after the slash are rejected.
     pub const SCHEMA: &str = "sootprint/1";
 
-    /// The name of the file that contains the footprint of the newest run, in the folder of the run.
+    /// The file name of a footprint. In the folder of a run, this file contains the footprint of the newest run.
     pub const FILE_NAME: &str = "footprint.json";
 
-    /// Whether any component has a figure. Without one there is nothing to push.
+    /// Whether any component was measured or modelled. If none was, there is nothing to push.
     #[must_use]
     pub fn is_measured(&self) -> bool {
         self.components.iter().any(|component| component.method.is_some())
@@ -207,8 +211,8 @@ impl Footprint {
     /// Parses the JSON of a `footprint.json`.
     ///
     /// # Errors
-    /// [`FootprintError::Json`] if the text is not a footprint, [`FootprintError::UnsupportedSchema`] if the schema is not
-    /// [`Self::SCHEMA`].
+    /// [`FootprintError::Json`] if the text is not a footprint; [`FootprintError::UnsupportedSchema`] if its schema
+    /// is not [`Self::SCHEMA`].
     pub fn from_json(json: &str) -> Result<Self, FootprintError> {
         #[derive(Deserialize)]
         struct SchemaHeader {
@@ -230,10 +234,10 @@ impl Footprint {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// Reads a `footprint.json`.
+    /// Reads the `footprint.json` at `path`.
     ///
     /// # Errors
-    /// [`FootprintError::File`] if the file cannot be read, and the errors of [`Self::from_json`].
+    /// [`FootprintError::File`] if the file cannot be read, otherwise the errors of [`Self::from_json`].
     pub fn read(path: &Path) -> Result<Self, FootprintError> {
         let json = fs::read_to_string(path)
             .map_err(|source| FootprintError::File { path: path.to_owned(), source })?;
@@ -268,7 +272,7 @@ pub enum FootprintError {
     /// The text is not the JSON of a footprint.
     #[error("not a footprint")]
     Json(#[from] serde_json::Error),
-    /// The footprint was written by another major version.
+    /// The footprint was written by another major version of sootprint.
     #[error(
         "unsupported footprint schema `{found}`: expected `{}`; use the version of sootprint that wrote it",
         Footprint::SCHEMA

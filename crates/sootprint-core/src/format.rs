@@ -5,7 +5,7 @@ use std::iter;
 
 /// Formats a number with three significant digits as a plain decimal: `0.00131`, `1.5`, `96`, `1234`.
 ///
-/// Digits before the decimal point are never rounded. `None` as in [`plain_decimal`].
+/// Digits before the decimal point are never rounded. Returns `None` in the same cases as [`plain_decimal`].
 #[must_use]
 pub fn significant_digits(value: f64) -> Option<String> {
     let magnitude = value.abs().log10().floor();
@@ -18,10 +18,10 @@ pub fn significant_digits(value: f64) -> Option<String> {
 ///
 /// The Hub's filter uses the first match of `\d+\.\d+|\d+` in Python's `str(value)`, which is 1 for both `1e-05` and
 /// `1,234`. Python prints numbers below 0.0001 and from 1e16 on with an exponent, regardless of the notation in the
-/// file, and treats zero as missing. A positive number that would round to zero therefore becomes the smallest number
-/// that the digits can show.
+/// file, and the filter treats zero as missing. A positive number that would round to zero therefore becomes the
+/// smallest number with this many decimals.
 ///
-/// `None` for NaN, for negative numbers and from 1e16 on.
+/// Returns `None` for NaN, for negative numbers, and for numbers of 1e16 or more.
 #[must_use]
 pub fn plain_decimal(value: f64, decimals: usize) -> Option<String> {
     if !(0.0..1e16).contains(&value) {
@@ -39,7 +39,8 @@ pub fn plain_decimal(value: f64, decimals: usize) -> Option<String> {
     Some(digits.to_owned())
 }
 
-/// Formats a duration in seconds, in minutes from two minutes on, or in hours from two hours on.
+/// Formats a number of seconds as a duration: in seconds below two minutes, in minutes below two hours, otherwise in
+/// hours.
 #[must_use]
 pub fn format_duration(seconds: f64) -> String {
     match seconds {
@@ -49,7 +50,7 @@ pub fn format_duration(seconds: f64) -> String {
     }
 }
 
-/// Joins a list: `a`, `a and b`, `a, b and c`.
+/// Joins the items of a list: `a`, `a and b`, `a, b and c`.
 #[must_use]
 pub fn join_list(parts: &[String]) -> String {
     match parts {
@@ -68,7 +69,7 @@ pub fn error_chain(error: &dyn Error) -> String {
     iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
 }
 
-/// Bytes in lower-case hexadecimal.
+/// Formats bytes in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,12 +1,12 @@
 //! The types that the crates of sootprint share: quantities with units, the footprint of a training run, places, and the
 //! carbon intensity of their electricity.
 //!
-//! Programs that measure a training depend on `sootprint`, which re-exports the public types of this crate.
-//! Tools that only read, plot or push footprints need this crate alone.
+//! Programs that measure a training depend on `sootprint`, which re-exports the public types of this crate. Tools
+//! that only read or plot existing footprints do not need `sootprint`.
 //!
 //! # Limits
-//! - The embedded carbon intensities are yearly averages. Figures of countries count the life cycle of the electricity
-//!   generated; those of states and provinces count direct emissions only.
+//! - The embedded carbon intensities are yearly averages. The figures of countries count the life cycle of the
+//!   electricity generated; the figures of states and provinces count direct emissions only.
 //! - A place is never guessed from an IP address.
 
 #![forbid(unsafe_code)]

@@ -10,7 +10,7 @@ use crate::grid::{
 use crate::pue::Pue;
 use crate::units::CarbonIntensity;
 
-/// A place whose grid is known: a country, a part of one, or a cloud region.
+/// A place whose grid is known: a country, a part of a country, or a cloud region.
 ///
 /// | input | meaning |
 /// |---|---|
@@ -36,55 +36,56 @@ use crate::units::CarbonIntensity;
 pub struct Place(GridZone);
 
 impl Place {
-    /// The average intensity of the place's grid in a year, or in the nearest year with a published figure.
+    /// Returns the average intensity of the place's grid in `year`, or in the nearest year with a published figure.
+    /// `origin` states where the place was configured.
     ///
-    /// Figures of countries count the life cycle of the electricity generated; those of states and provinces count
-    /// direct emissions only (see `basis`). A cloud region has the figure of its provider if one is published, otherwise
-    /// that of its state or province, otherwise that of its country (see `source`).
+    /// The figures of countries count the life cycle of the electricity generated; those of states and provinces
+    /// count direct emissions only (see `basis`). A cloud region has the figure of its provider if one is published,
+    /// otherwise that of its state or province, otherwise that of its country (see `source`).
     #[must_use]
     pub fn intensity(self, origin: LocationSource, year: u16) -> GridIntensity {
         GridIntensity::from_zone(self.0, origin, year)
     }
 
-    /// The PUE of a cloud region: its own figure if one is published, otherwise its provider's figure of the nearest
-    /// year. `None` for other places, and if the provider publishes neither.
+    /// Returns the PUE of a cloud region: its own figure if one is published, otherwise its provider's figure for the
+    /// year nearest to `year`. `None` for other places, and if the provider publishes neither.
     #[must_use]
     pub fn pue(self, year: u16) -> Option<Pue> {
         self.0.cloud_region()?.pue(year)
     }
 
-    /// The unique code, which parses to this place again: `FR`, `US-VA` or `aws:us-east-1`.
+    /// The unique code of the place, for example `FR`, `US-VA` or `aws:us-east-1`. Parsing it returns the same place.
     #[must_use]
     pub fn code(self) -> String {
         self.0.code()
     }
 
-    /// The code of the grid that supplies the place: of a country, or of a part of one.
+    /// The code of the grid that supplies the place. It is the code of a country or of a part of a country.
     #[must_use]
     pub fn grid_code(self) -> &'static str {
         self.0.grid_code()
     }
 
-    /// The two-letter code of the country; three letters for the world.
+    /// The two-letter code of the country. The code of the world has three letters.
     #[must_use]
     pub fn country_code(self) -> &'static str {
         self.0.country_code()
     }
 
-    /// The cloud provider and the region, as in `("aws", "us-east-1")`. `None` for other places.
+    /// The cloud provider and the region, as in `("aws", "us-east-1")`. `None` if the place is not a cloud region.
     #[must_use]
     pub fn cloud_region(self) -> Option<(&'static str, &'static str)> {
         self.0.cloud_region().map(|region| (region.provider.as_str(), region.region.as_str()))
     }
 
-    /// The country of a time zone, as in `Europe/Paris`. `None` for `UTC` and similar zones, and for countries whose
-    /// grid intensity is unknown.
+    /// Returns the country of a time zone such as `Europe/Paris`. `None` for `UTC` and similar zones, and for
+    /// countries whose grid intensity is unknown.
     #[must_use]
     pub fn from_time_zone(name: &str) -> Option<Self> {
         country_for_time_zone(name).map(Self)
     }
 
-    /// The place that an intensity belongs to. `None` if it is unknown.
+    /// Returns the place that an intensity belongs to. `None` if the place is unknown.
     #[must_use]
     pub fn from_intensity(grid: &GridIntensity) -> Option<Self> {
         let code = match (&grid.provider, &grid.region) {
@@ -96,7 +97,8 @@ impl Place {
 }
 
 impl GridIntensity {
-    /// A figure set by the user, taken as exact, for the given place if there is one. Its scope is unknown.
+    /// Creates an intensity from a figure set by the user. The figure is taken as exact, and its scope is unknown. It
+    /// belongs to `place` if there is one; `origin` states where the figure was configured.
     #[must_use]
     pub fn user_provided(intensity: CarbonIntensity, place: Option<Place>, origin: LocationSource) -> Self {
         let grid = Self {
@@ -138,7 +140,7 @@ impl FromStr for Place {
 }
 
 impl fmt::Display for Place {
-    /// The display name: `France`, `Virginia, United States`.
+    /// Writes the display name of the place, as in `France` or `Virginia, United States`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.name())
     }

@@ -9,24 +9,26 @@ use crate::place::Place;
 
 /// A source of carbon intensities over time.
 ///
-/// A run queries it every half hour on a separate thread, and once more in `finish`, on the calling thread. It is never
-/// queried on the sampler thread, nor when a run is dropped. Each query covers all time since the start of the run that
-/// has no measured figure yet. This replaces forecasts, and fills the hours of an outage from the history of the
-/// provider. `sootprint_live::CachedProvider` keeps the responses for later runs.
+/// A run queries the provider every half hour on a separate thread, and once more in `finish`, on the calling thread.
+/// The provider is never queried on the sampler thread, nor when a run is dropped. Each query covers all time since
+/// the start of the run for which there is no measured figure yet. Later responses can therefore replace forecasts,
+/// and fill the hours of an outage from the history of the provider. `sootprint_live::CachedProvider` keeps the
+/// responses for later runs.
 ///
 /// `finish` waits for the response, so an implementation needs a total time limit. It must not panic. After a
-/// [`ProviderError`], the figures of earlier responses are used, and that of the embedded table for all other time.
+/// [`ProviderError`], the run uses the figures of earlier responses, and the figure of the embedded table for all
+/// other time.
 ///
 /// `RunBuilder::intensity_provider` in the crate `sootprint` has an example.
 pub trait IntensityProvider: Debug + Send + Sync {
-    /// The intensity of the electricity at `place` between `from` and `to`, as far as it is available.
+    /// Returns the intensity of the electricity at `place` between `from` and `to`, as far as it is available.
     ///
     /// Providers name zones differently, so the argument is a [`Place`], which has the codes of the country, of its
     /// subdivision and of the cloud region. Periods may extend beyond the range and may leave gaps; for the gaps, the
     /// yearly figure of the embedded table is used.
     ///
     /// # Errors
-    /// A [`ProviderError`] with the reason why there is no series.
+    /// A [`ProviderError`] with the reason why no series is available.
     fn intensity_between(
         &self,
         place: Place,
@@ -37,19 +39,20 @@ pub trait IntensityProvider: Debug + Send + Sync {
 
 /// Detects the cloud region of this machine.
 ///
-/// A run without a configured location calls it once at the start, on a separate thread. `finish` waits for the result
-/// until one second after the start, so an implementation must return by then. It must not panic.
+/// A run without a configured location calls [`locate`](Self::locate) once at the start, on a separate thread.
+/// `finish` waits for the result until one second after the start, so an implementation must return by then. It must
+/// not panic.
 ///
 /// `sootprint_live::InstanceMetadataClient` queries the metadata services of the large clouds.
 pub trait CloudMetadata: Debug + Send + Sync {
-    /// The cloud region of this machine. `None` if it is not in a cloud.
+    /// Returns the cloud region of this machine. `None` if the machine is not in a cloud.
     ///
     /// # Errors
     /// [`CloudMetadataError`] if the machine is in a cloud and its region cannot be determined.
     fn locate(&self) -> Result<Option<Place>, CloudMetadataError>;
 }
 
-/// Why the region of a machine in a cloud could not be determined.
+/// Why the cloud region of this machine could not be determined.
 ///
 /// The run then uses the next best location and records the reason as a note in the footprint.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +71,7 @@ pub enum CloudMetadataError {
     /// The region is not in the embedded table.
     #[error("unknown cloud region {region}; set SOOTPRINT_PLACE")]
     UnknownRegion {
-        /// The provider and its region, as in `aws:us-east-1`.
+        /// The code of the region, with its provider, as in `aws:us-east-1`.
         region: String,
     },
 }

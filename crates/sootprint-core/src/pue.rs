@@ -27,7 +27,7 @@ pub struct Pue {
     low: f64,
     high: f64,
     origin: PueOrigin,
-    /// The year of a published figure.
+    /// The year of the figure if a cloud provider published it, otherwise `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     year: Option<u16>,
 }
@@ -39,9 +39,9 @@ pub struct Pue {
 pub enum PueOrigin {
     /// An argument of the call or of the command line.
     Argument,
-    /// `SOOTPRINT_PUE`.
+    /// The environment variable `SOOTPRINT_PUE`.
     Environment,
-    /// A `sootprint.toml`.
+    /// A `sootprint.toml` file.
     Settings,
     /// The figure that a cloud provider publishes for the region.
     Region,
@@ -52,14 +52,15 @@ pub enum PueOrigin {
 }
 
 impl Pue {
-    /// The PUE of an unknown facility: 1.0, with bounds of 1.0 and 1.56, the mean of a survey of data centres.
+    /// The PUE of an unknown facility: 1.0, with bounds of 1.0 and 1.56. The upper bound is the mean of a survey of
+    /// data centres.
     pub const ASSUMED: Self =
         Self { factor: 1.0, low: 1.0, high: SURVEY_MEAN_PUE, origin: PueOrigin::Assumed, year: None };
 
     /// Creates a PUE from the user's figure, which is taken as exact.
     ///
     /// # Errors
-    /// [`PueError`] below 1, above 10 and for NaN.
+    /// [`PueError`] if the figure is below 1, above 10 or NaN.
     pub fn new(factor: f64) -> Result<Self, PueError> {
         if (1.0..=MAX_PLAUSIBLE_PUE).contains(&factor) {
             Ok(Self { factor, low: factor, high: factor, origin: PueOrigin::Argument, year: None })
@@ -68,7 +69,7 @@ impl Pue {
         }
     }
 
-    /// Replaces the origin of a user's figure, which is otherwise [`PueOrigin::Argument`].
+    /// Sets the origin of a user's figure. The default is [`PueOrigin::Argument`].
     pub const fn with_origin(self, origin: PueOrigin) -> Self {
         Self { origin, ..self }
     }
@@ -89,13 +90,13 @@ impl Pue {
         sites.fold(self, |pue, site| Self { low: pue.low.min(site), high: pue.high.max(site), ..pue })
     }
 
-    /// The best estimate.
+    /// The best estimate of the PUE.
     #[must_use]
     pub const fn factor(self) -> f64 {
         self.factor
     }
 
-    /// The lower and the upper bound.
+    /// The lower and the upper bound of the PUE.
     #[must_use]
     pub const fn bounds(self) -> (f64, f64) {
         (self.low, self.high)
@@ -107,7 +108,7 @@ impl Pue {
         self.origin
     }
 
-    /// The year of a published figure.
+    /// The year of the figure if a cloud provider published it, otherwise `None`.
     #[must_use]
     pub const fn year(self) -> Option<u16> {
         self.year

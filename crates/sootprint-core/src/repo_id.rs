@@ -26,13 +26,13 @@ pub struct RepoId {
 }
 
 impl RepoId {
-    /// The user or organisation.
+    /// The owner of the repository: a user or an organisation.
     #[must_use]
     pub fn owner(&self) -> &str {
         &self.owner
     }
 
-    /// The name without the owner.
+    /// The name of the repository, without the owner.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

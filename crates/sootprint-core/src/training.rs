@@ -25,7 +25,8 @@ impl TrainingType {
     }
 }
 
-/// How a run ended, in order of increasing severity.
+/// How a run ended, or that it is still running. The order is from best to worst, with `Running` last: when statuses
+/// are combined, the greatest one is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

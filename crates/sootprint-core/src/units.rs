@@ -12,7 +12,7 @@ const JOULES_PER_KILOWATT_HOUR: f64 = 3_600_000.0;
 
 /// An amount of energy, stored in joules.
 ///
-/// In JSON it is a number of joules, in a field whose name ends in `_j`.
+/// In JSON, an energy is a number of joules, in a field whose name ends in `_j`.
 ///
 /// ```
 /// use sootprint_core::{CarbonIntensity, Energy};
@@ -36,7 +36,7 @@ pub struct Power(f64);
 #[serde(transparent)]
 pub struct Co2e(f64);
 
-/// Emissions per electrical energy of a grid, stored in grams of CO2e per kWh.
+/// The emissions per unit of electrical energy from a grid, stored in grams of CO2e per kWh.
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CarbonIntensity(f64);
@@ -45,32 +45,32 @@ impl Energy {
     /// No energy.
     pub const ZERO: Self = Self(0.0);
 
-    /// The smaller of two energies.
+    /// Returns the smaller of two energies.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
         if self < other { self } else { other }
     }
 
-    /// The larger of two energies.
+    /// Returns the larger of two energies.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         if self < other { other } else { self }
     }
 
-    /// Converts a number of joules.
+    /// Creates an energy from a number of joules.
     #[must_use]
     pub const fn from_joules(joules: f64) -> Self {
         Self(joules)
     }
 
-    /// Converts a number of millijoules, the unit of NVML's energy counter.
+    /// Creates an energy from a number of millijoules, the unit of NVML's energy counter.
     #[must_use]
     pub fn from_millijoules(millijoules: u64) -> Self {
         // An f64 loses precision only above 2^53 mJ: a kilowatt for 285 years.
         Self(millijoules as f64 / 1e3)
     }
 
-    /// Converts a number of kilowatt-hours.
+    /// Creates an energy from a number of kilowatt-hours.
     #[must_use]
     pub fn from_kilowatt_hours(kilowatt_hours: f64) -> Self {
         Self(kilowatt_hours * JOULES_PER_KILOWATT_HOUR)
@@ -99,13 +99,13 @@ impl Power {
     /// No power.
     pub const ZERO: Self = Self(0.0);
 
-    /// Converts a number of watts.
+    /// Creates a power from a number of watts.
     #[must_use]
     pub const fn from_watts(watts: f64) -> Self {
         Self(watts)
     }
 
-    /// Converts a number of milliwatts, the unit of NVML's power readings.
+    /// Creates a power from a number of milliwatts, the unit of NVML's power readings.
     #[must_use]
     pub fn from_milliwatts(milliwatts: u32) -> Self {
         Self(f64::from(milliwatts) / 1e3)
@@ -119,7 +119,7 @@ impl Power {
 }
 
 impl Co2e {
-    /// Converts a number of grams.
+    /// Creates a mass from a number of grams.
     #[must_use]
     pub const fn from_grams(grams: f64) -> Self {
         Self(grams)
@@ -133,7 +133,7 @@ impl Co2e {
 }
 
 impl CarbonIntensity {
-    /// Converts a number of grams of CO2e per kilowatt-hour, the unit of all tables.
+    /// Creates an intensity from a number of grams of CO2e per kilowatt-hour, the unit of all tables.
     #[must_use]
     pub const fn from_grams_per_kilowatt_hour(grams: f64) -> Self {
         Self(grams)
@@ -172,7 +172,7 @@ impl Mul<CarbonIntensity> for Energy {
 }
 
 impl fmt::Display for Energy {
-    /// Joules, watt-hours from 1 Wh on, or kilowatt-hours from 1 kWh on: `512.0 J`, `1.25 Wh`, `3.40 kWh`.
+    /// Writes joules below 1 Wh, watt-hours below 1 kWh, otherwise kilowatt-hours: `512.0 J`, `1.25 Wh`, `3.40 kWh`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.abs() {
             joules if joules < 1.0 => write!(f, "{:.3} J", self.0),
@@ -190,7 +190,7 @@ impl fmt::Display for Power {
 }
 
 impl fmt::Display for Co2e {
-    /// Grams, milligrams below 1 g, or kilograms from 1,000 g on, without `CO2e`.
+    /// Writes milligrams below 1 g, grams below 1,000 g, and kilograms otherwise, without `CO2e`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.abs() {
             grams if grams < 1.0 => write!(f, "{:.3} mg", self.0 * 1e3),

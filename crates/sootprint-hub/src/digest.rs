@@ -58,7 +58,7 @@ impl FileDigest {
         loop {
             match source.read(&mut chunk) {
                 Ok(0) if read == size => return Ok(hasher.finish()),
-                Ok(0) => return Err(io::Error::other("the file changed while it was read")),
+                Ok(0) => return Err(io::Error::other("file changed while being read")),
                 Ok(length) => {
                     hasher.update(&chunk[..length]);
                     on_chunk(&chunk[..length], read, size);

@@ -44,30 +44,30 @@ pub enum PushError {
         path.display()
     )]
     StaleWeights {
-        /// The newest file of weights.
+        /// The path of the newest weights file.
         path: PathBuf,
     },
-    /// The pattern is malformed or leads out of the folder.
+    /// A file pattern is malformed or leads out of the folder.
     #[error("invalid file pattern `{pattern}`: {reason}; use a pattern such as `*.txt` or `onnx/*`")]
     InvalidPattern {
         /// The pattern as it was given.
         pattern: String,
-        /// What is wrong with it.
+        /// What is wrong with the pattern.
         reason: String,
     },
     /// A file that would be pushed contains the token.
     #[error("{} contains the Hub token, so nothing was uploaded; remove it there and create a new token", path.display())]
     TokenInFile {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The repository is not `owner/name`.
+    /// The name of the repository is not of the form `owner/name`.
     #[error(transparent)]
     InvalidRepoId(#[from] RepoIdError),
     /// An environment variable forbids network access.
     #[error("cannot push while {variable} is set; unset it and push again")]
     Offline {
-        /// The variable.
+        /// The name of the variable.
         variable: &'static str,
     },
     /// The endpoint is not the address of a Hub.
@@ -89,13 +89,13 @@ pub enum PushError {
          variable"
     )]
     ImplicitTokenDisabled,
-    /// The text that was found is not a token.
+    /// The text that was found as the token is not a valid token.
     #[error("invalid Hub token (log in again with `hf auth login`, or set HF_TOKEN)")]
     InvalidToken(#[source] TokenError),
-    /// The token file exists and cannot be read.
+    /// The token file exists, but cannot be read.
     #[error("cannot read the token file {} (log in again with `hf auth login`, or set HF_TOKEN)", path.display())]
     UnreadableTokenFile {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
@@ -103,7 +103,7 @@ pub enum PushError {
     /// The folder, or a file in it, cannot be read.
     #[error("cannot read {}", path.display())]
     UnreadableFile {
-        /// The file or folder.
+        /// The path of the file or folder.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
@@ -111,16 +111,17 @@ pub enum PushError {
     /// The folder contains no weights.
     #[error("no weights in {}; save the model there as .safetensors or .bpk, and push again", dir.display())]
     NoWeights {
-        /// The folder.
+        /// The path of the folder.
         dir: PathBuf,
     },
-    /// A file of weights is empty.
+    /// A weights file is empty.
     #[error("{} is empty; save the model again", path.display())]
     EmptyWeights {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// A file that would be pushed is a link out of the folder, or to a hidden file in it.
+    /// A file that would be pushed is a symbolic link to a target outside the folder, or to a hidden file in the
+    /// folder.
     #[error(
         "refusing to push {}, a symbolic link to {}, which is hidden or outside the folder; replace the link with a \
          copy, or remove it",
@@ -128,17 +129,17 @@ pub enum PushError {
         target.display()
     )]
     UnsafeSymlink {
-        /// The link.
+        /// The path of the link.
         path: PathBuf,
-        /// Its target.
+        /// The target of the link.
         target: PathBuf,
     },
     /// A model card or its plot cannot be read or edited.
     #[error("cannot process {card}")]
     InvalidCard {
-        /// The file, and the repository if it is on the Hub.
+        /// The name of the file, and its repository if the file is on the Hub.
         card: String,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         source: CardError,
     },
     /// The card in the folder and the card on the Hub were both edited in the same place.
@@ -150,11 +151,11 @@ pub enum PushError {
         conflict_file.display()
     )]
     CardConflict {
-        /// The card in the folder.
+        /// The path of the card in the folder.
         local: PathBuf,
         /// The repository.
         repo: String,
-        /// Both cards in one text, with git's conflict markers.
+        /// The path of a file with both versions of the card and git's conflict markers.
         conflict_file: PathBuf,
     },
     /// The HTTP client could not be created, usually because the system's certificates cannot be read.
@@ -182,7 +183,7 @@ pub enum PushError {
         #[source]
         cause: RedactedError,
     },
-    /// The token is valid and lacks the permission.
+    /// The token is valid, but lacks the required permission.
     #[error(
         "the token may not write to {repo}: refused while {operation} it (use a token with the role `write`, or give \
          yours write access to this repository, at {endpoint}/settings/tokens, then run `hf auth login` or set HF_TOKEN)"
@@ -217,7 +218,7 @@ pub enum PushError {
     /// The Hub received too many requests.
     #[error("rate limited by the Hub ({})", retry_advice(retry_after))]
     RateLimited {
-        /// The wait that the Hub asks for, if it names one.
+        /// The wait that the Hub asks for. `None` if it states none.
         retry_after: Option<Duration>,
         /// The response of the Hub.
         #[source]
@@ -252,7 +253,7 @@ pub enum PushError {
         #[source]
         cause: RedactedError,
     },
-    /// A pull request with weights needs the permission to write.
+    /// The token lacks the write permission that a pull request with weights needs.
     #[error(
         "the token may not write to {repo}: a pull request with weights needs write access (a limit of hf-hub 1.0.0); \
          open one with the card alone (--card-alone), or ask for write access"
@@ -264,7 +265,8 @@ pub enum PushError {
         #[source]
         cause: RedactedError,
     },
-    /// The Hub would store weights in git, where they stay in the history of the repository forever.
+    /// The Hub offers no large-file storage, so it would store weights or another large file in git, where the file
+    /// stays in the history of the repository forever.
     #[error(
         "the Hub at {endpoint} offers no Xet storage for {path} of {repo}, so nothing was uploaded; ask its \
          administrator to enable it, or push to another Hub"
@@ -274,7 +276,7 @@ pub enum PushError {
         endpoint: String,
         /// The repository.
         repo: String,
-        /// The file.
+        /// The path of the file in the repository.
         path: String,
     },
     /// The deadline passed. The commit may exist; the next push looks for it.
@@ -312,7 +314,7 @@ pub enum PushError {
         #[source]
         cause: RedactedError,
     },
-    /// The server is not a Hub, or is one of another version.
+    /// The server is not a Hub, or is a Hub of another version.
     #[error("unexpected response from {endpoint} while {operation} {repo} (check that HF_ENDPOINT is a Hub)")]
     UnexpectedResponse {
         /// The address of the server.
@@ -325,12 +327,12 @@ pub enum PushError {
         #[source]
         cause: RedactedError,
     },
-    /// The commit exists, and a file in it differs from the file that was sent.
+    /// The commit exists, but a file in it differs from the file that was sent.
     #[error("verification of {path} in commit {commit} of {repo} failed")]
     VerificationFailed {
         /// The repository.
         repo: String,
-        /// The commit.
+        /// The id of the commit.
         commit: String,
         /// The path of the file.
         path: String,
@@ -338,12 +340,12 @@ pub enum PushError {
         #[source]
         problem: VerificationError,
     },
-    /// The model was pushed, and the card in the folder could not be written.
+    /// The model was pushed, but the card in the folder could not be written.
     #[error(
         "the model was pushed to {url}, but the card in the folder could not be written (download it from there)"
     )]
     LocalCardNotWritten {
-        /// The page of the model.
+        /// The address of the model's page.
         url: String,
         /// Why the card could not be written.
         source: CardError,

@@ -35,7 +35,7 @@ impl fmt::Debug for RedactedError {
 
 impl Error for RedactedError {}
 
-/// The operation during which the Hub failed.
+/// The operation during which a request to the Hub failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HubOperation {
@@ -45,7 +45,7 @@ pub enum HubOperation {
     CreateRepository,
     /// Reading the card.
     ReadCard,
-    /// Uploading and committing.
+    /// Uploading the files and creating the commit.
     Commit,
     /// Searching for a commit of an earlier push.
     SearchCommits,

@@ -28,13 +28,15 @@ use crate::model_upload::ModelUpload;
 /// # let _ = footprint;
 /// ```
 pub trait PushToHubExt: Sized {
-    /// Pushes to the repository `repo_id`, which is `owner/name`, with the defaults of [`ModelUpload`].
+    /// Pushes the run's folder to the repository `repo_id` (`owner/name`) when the run finishes, with the defaults of
+    /// [`ModelUpload`].
     #[must_use]
     fn push_to_hub(self, repo_id: &str) -> Self {
         self.push_to_hub_with(repo_id, |upload| upload)
     }
 
-    /// Pushes to the repository `repo_id`, with the options that `configure` sets, such as a token or a branch.
+    /// Pushes the run's folder to the repository `repo_id` (`owner/name`) when the run finishes, with the options
+    /// that `configure` sets, such as a token or a branch.
     #[must_use]
     fn push_to_hub_with(
         self,

@@ -9,10 +9,10 @@
 //!   are not followed.
 //! - Cards are merged by lines. The common ancestor is the card of the last push, kept in `sootprint/publication` of the
 //!   folder. Without it, any difference outside sootprint's own text is a conflict.
-//! - A pull request with weights needs a token that may write to the repository (hf-hub 1.0.0). A pull request whose
-//!   response was lost is not sent again. Earlier commits are searched among the newest 200 of a branch and in the newest
-//!   20 pull requests.
-//! - After a conflict hf-hub reads a file again, but does not upload it again.
+//! - A pull request with weights needs a token that may write to the repository (hf-hub 1.0.0). If the response to a
+//!   pull request is lost, the pull request is not sent again. Commits of earlier pushes are searched for among the
+//!   newest 200 of a branch and in the newest 20 pull requests.
+//! - After a conflict, hf-hub reads a file again but does not upload it again.
 //! - The Hub validates the card's metadata during the commit, not before.
 //! - Checksums describe a file just before the upload. A file that changes during the upload is detected afterwards and
 //!   reported as [`PushError::VerificationFailed`].

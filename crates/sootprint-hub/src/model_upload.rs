@@ -20,10 +20,10 @@ pub(crate) const DEFAULT_BRANCH: &str = "main";
 ///
 /// Unless they are set here, the token and the address of the Hub are found as in Hugging Face's Python client:
 ///
-/// | | the first of |
+/// | | the first of these that is set |
 /// |---|---|
 /// | address | `HF_ENDPOINT`, `https://huggingface.co` |
-/// | token | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, the file `HF_TOKEN_PATH`, the file `$HF_HOME/token`; none of these with `HF_HUB_DISABLE_IMPLICIT_TOKEN` |
+/// | token | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, the file `HF_TOKEN_PATH`, the file `$HF_HOME/token`; none of these if `HF_HUB_DISABLE_IMPLICIT_TOKEN` is true |
 /// | `HF_HOME` | `HF_HOME`, `$XDG_CACHE_HOME/huggingface`, `~/.cache/huggingface` |
 ///
 /// With `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` the push fails before any request, and is staged.
@@ -76,7 +76,7 @@ pub enum ConflictPolicy {
 }
 
 impl ModelUpload {
-    /// A push of the folder `dir` to the repository `repo_id`, which is `owner/name`.
+    /// Creates a push of the folder `dir` to the repository `repo_id` (`owner/name`), with `footprint` in the card.
     pub fn new(footprint: &Footprint, dir: impl AsRef<Path>, repo_id: &str) -> Self {
         Self {
             footprint: footprint.clone(),
@@ -100,48 +100,49 @@ impl ModelUpload {
         }
     }
 
-    /// The address of the Hub, as in `https://huggingface.co`; overrides the environment.
+    /// Sets the address of the Hub, as in `https://huggingface.co`. It overrides the environment.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.explicit_settings.endpoint = Some(url.into());
         self
     }
 
-    /// The token; overrides the environment.
+    /// Sets the token. It overrides the environment.
     pub fn token(mut self, token: HubToken) -> Self {
         self.explicit_settings.token = Some(token);
         self
     }
 
-    /// Whether the card shows a plot of the run's power, pushed next to it as `sootprint.png`.
+    /// Sets whether the card shows a plot of the run's power, which is pushed next to the card as `sootprint.png`.
     ///
-    /// Needs the feature `plot` and a footprint with a power trace; without either, the card has no plot.
+    /// The plot needs the feature `plot` and a footprint with a power curve. If either is missing, the card has no
+    /// plot.
     pub fn include_plot(mut self, is_included: bool) -> Self {
         self.include_plot = is_included;
         self
     }
 
-    /// Whether the section names the emissions that the base model's card on the Hub publishes. They are reported
-    /// separately and not added.
+    /// Sets whether the card's section "Environmental Impact" states the emissions that the base model's card on the
+    /// Hub publishes. They are reported separately and not added to those of the run.
     ///
-    /// If that card cannot be read, a warning is logged and the emissions are left out.
+    /// If the base model's card cannot be read, a warning is logged and its emissions are left out.
     pub fn include_base_model_emissions(mut self, is_included: bool) -> Self {
         self.include_base_model_emissions = is_included;
         self
     }
 
-    /// Whether the repository is created as a private one. Has no effect on a repository that exists.
+    /// Sets whether the repository is created as a private one. This has no effect on a repository that exists.
     pub fn private(mut self, private: bool) -> Self {
         self.private = private;
         self
     }
 
-    /// The branch to commit to instead of `main`. It must exist.
+    /// Sets the branch to commit to, instead of `main`. The branch must exist.
     pub fn branch(mut self, branch: impl Into<String>) -> Self {
         self.branch = branch.into();
         self
     }
 
-    /// Whether to open a pull request instead of committing to the branch.
+    /// Sets whether to open a pull request instead of committing to the branch.
     ///
     /// hf-hub 1.0.0 sends weights in a pull request only with a token that may write to the repository;
     /// [`ModelUpload::card_only`] works without that permission. If the response is lost, the pull request is looked up
@@ -151,67 +152,68 @@ impl ModelUpload {
         self
     }
 
-    /// What to do if the card in the folder and the card on the Hub were both edited in the same place.
+    /// Sets what to do if the card in the folder and the card on the Hub were both edited in the same place.
     pub fn on_conflict(mut self, policy: ConflictPolicy) -> Self {
         self.on_conflict = policy;
         self
     }
 
-    /// Whether to send only `README.md`, without weights, plot and `footprint.json`.
+    /// Sets whether to send only `README.md`, without weights, plot and `footprint.json`.
     pub fn card_only(mut self, is_card_only: bool) -> Self {
         self.card_only = is_card_only;
         self
     }
 
-    /// Also sends the files that match, as in `*.txt` or `onnx/*`, including those in subfolders.
+    /// Also sends the files that match `pattern`, such as `*.txt` or `onnx/*`, including files in subfolders.
     ///
-    /// Patterns work as in Python's client: `*` also matches slashes. Hidden files (`.git`, `.env`), files with a name
-    /// typical of credentials, and sootprint's own files in `sootprint/publication` are never sent; the ledgers in
-    /// `sootprint/` only if the pattern begins with that folder.
+    /// Patterns work as in the Hub's Python client: `*` also matches slashes. Hidden files (`.git`, `.env`), files
+    /// with a name typical of credentials, and sootprint's own files in `sootprint/publication` are never sent. The
+    /// ledgers in `sootprint/` are sent only if the pattern begins with that folder.
     pub fn allow_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.file_patterns.allow.push(pattern.into());
         self
     }
 
-    /// Does not send the files that match; overrides [`ModelUpload::allow_pattern`]. `README.md` and `footprint.json`
-    /// are always sent.
+    /// Excludes the files that match `pattern`, even if they match an [`ModelUpload::allow_pattern`]. `README.md` and
+    /// `footprint.json` are always sent.
     pub fn ignore_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.file_patterns.ignore.push(pattern.into());
         self
     }
 
-    /// The title of the commit, instead of one with energy and emissions.
+    /// Sets the title of the commit. The default title states energy and emissions.
     pub fn commit_message(mut self, title: impl Into<String>) -> Self {
         self.commit_message = Some(title.into());
         self
     }
 
-    /// Text that precedes the summary of the footprint in the commit's description.
+    /// Sets a text that precedes the summary of the footprint in the commit's description.
     pub fn commit_description(mut self, text: impl Into<String>) -> Self {
         self.commit_description = Some(text.into());
         self
     }
 
-    /// Timeouts and retries.
+    /// Sets the timeouts and retries.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.retry_policy = policy;
         self
     }
 
-    /// The card to create if neither the folder nor the Hub has one: framework, tags, how to load the weights.
+    /// Sets the content of the card that is created if neither the folder nor the Hub has one: framework, tags, how
+    /// to load the weights.
     pub fn card_template(mut self, template: CardTemplate) -> Self {
         self.card_template = template;
         self
     }
 
-    /// How a fine-tuned model is derived from its base model. It is written to a card that does not state it; without
-    /// it the Hub guesses.
+    /// Sets how a fine-tuned model was derived from its base model. The relation is written to a card that states
+    /// none. Without a relation, the Hub guesses one.
     pub fn relation(mut self, relation: impl Into<Option<BaseModelRelation>>) -> Self {
         self.relation = relation.into();
         self
     }
 
-    /// Sets the receiver of progress events.
+    /// Sets the handler that receives progress events.
     pub fn with_progress_handler(mut self, handler: impl PushProgressHandler + 'static) -> Self {
         self.progress_handler = Some(Arc::new(handler));
         self

@@ -10,10 +10,10 @@ use sootprint_core::sync::lock_ignoring_poison;
 /// Receives the progress events of a push, for example for a progress bar.
 ///
 /// Contract:
-/// - The handler is called on threads of the push, never on the caller's, one call at a time and in order.
-/// - The push waits for it: it may take a lock or write a line, and should not wait for the network or for a thread that
-///   waits for the push.
-/// - If it panics, the push continues and does not call it again.
+/// - The handler is called on threads of the push, never on the caller's thread, one call at a time and in order.
+/// - The push waits for the handler: it may take a lock or write a line, but should not wait for the network or for a
+///   thread that waits for the push.
+/// - If the handler panics, the push continues and does not call the handler again.
 /// - [`PushEvent::Finished`] is the last event.
 pub trait PushProgressHandler: Send + Sync {
     /// Handles one event.
@@ -24,30 +24,30 @@ pub trait PushProgressHandler: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushEvent {
-    /// A file is being hashed. Sent at its start, about every 16 MiB, and at its end.
+    /// A file is being hashed. This event is sent at the start of the file, about every 16 MiB, and at its end.
     Hashing {
-        /// Its path in the repository.
+        /// The path of the file in the repository.
         path: String,
         /// Bytes read so far.
         done: u64,
-        /// Total bytes.
+        /// Total bytes to read.
         total: u64,
     },
-    /// Files are being sent to the Hub's storage. Sent up to ten times per second. Small files are part of the commit and
-    /// not counted; bytes that the storage already has count as sent.
+    /// Files are being sent to the Hub's storage. This event is sent up to ten times per second. Small files are part
+    /// of the commit and not counted; bytes that the storage already has count as sent.
     Uploading {
         /// Bytes sent so far.
         done: u64,
-        /// Total bytes.
+        /// Total bytes to send.
         total: u64,
     },
     /// All bytes have arrived; the commit is being made.
     Committing,
     /// A request failed or was rate limited, and is retried after a wait.
     BackingOff {
-        /// The wait.
+        /// The time until the next attempt.
         duration: Duration,
-        /// The error.
+        /// The error that caused the wait.
         reason: String,
     },
     /// The push has ended, with or without success.

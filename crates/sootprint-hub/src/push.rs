@@ -22,14 +22,14 @@ use crate::session::{self, PushInputs, PushSession};
 use crate::staging::StagingDir;
 use crate::{commit_message, files};
 
-/// Pushes the weights and the model card in `dir`, with this footprint in the card, to the repository `repo_id`
-/// (`owner/name`) on the Hub.
+/// Pushes the weights and the model card in `dir` to the repository `repo_id` (`owner/name`) on the Hub, with this
+/// footprint in the card.
 ///
-/// This is [`ModelUpload`] with its defaults: a repository that does not exist is created as a public one, and the
+/// This is a [`ModelUpload`] with its defaults: a repository that does not exist is created as a public one, and the
 /// commit goes to `main`.
 ///
 /// # Errors
-/// Those of [`ModelUpload::push`].
+/// The errors of [`ModelUpload::push`].
 pub fn push_to_hub(
     footprint: &Footprint,
     dir: impl AsRef<Path>,
@@ -41,16 +41,17 @@ pub fn push_to_hub(
 impl ModelUpload {
     /// Pushes the folder, and returns when the Hub has every byte.
     ///
-    /// The call blocks, also inside an async runtime. The repository is created if it does not exist. Card, weights and
-    /// the other files go into one commit whose parent is the commit that was read, so edits made on the Hub are never
-    /// overwritten; files that the Hub already has are not sent. If the branch moves during the push, the cards are
-    /// merged again and the commit is repeated on the new head, up to five attempts. If the response to a commit is
-    /// lost, the commit is looked up by its id, so it is never made twice. Finally each file of the commit is verified.
+    /// The call blocks, also inside an async runtime. The repository is created if it does not exist. Card, weights
+    /// and the other files go into one commit whose parent is the commit that was read, so edits made on the Hub are
+    /// never overwritten. Files that the Hub already has are not sent. If the branch moves during the push, the cards
+    /// are merged again and the commit is repeated on the new head, up to five attempts. If the response to a commit
+    /// is lost, the commit is looked up by its id, so it is never made twice. Finally, each file of the commit is
+    /// verified.
     ///
     /// The pushed text is also written to the card in the folder; the next push merges it with the Hub's card (a
     /// three-way merge). The pushed `footprint.json` names GPUs `gpu0`, `gpu1` and so on instead of their UUIDs.
     ///
-    /// A push that fails is [`staged`](crate::staged_push()): pushing again sends what is missing.
+    /// A push that fails is [`staged`](crate::staged_push()): pushing again sends only what is missing.
     ///
     /// # Errors
     /// A [`PushError`] with the next step. Nothing was committed, except after [`PushError::VerificationFailed`] and
@@ -61,12 +62,12 @@ impl ModelUpload {
         thread.join().unwrap_or_else(|_| Err(thread_panicked()))
     }
 
-    /// Like [`ModelUpload::push`], for async code of any runtime.
+    /// Pushes the folder like [`ModelUpload::push`], for async code of any runtime.
     ///
-    /// Dropping the future cancels the push, which is then staged; the next push looks for what was already sent.
+    /// Dropping the future cancels the push, which is then staged. The next push looks for what was already sent.
     ///
     /// # Errors
-    /// Those of [`ModelUpload::push`].
+    /// The errors of [`ModelUpload::push`].
     pub async fn push_async(self) -> Result<PushReport, PushError> {
         let (mut result_tx, result_rx) = oneshot::channel();
         spawn_thread(move || {
@@ -77,7 +78,7 @@ impl ModelUpload {
         result_rx.await.unwrap_or_else(|_| Err(thread_panicked()))
     }
 
-    /// Lists what would be sent, without a token or network access, and without changing a file.
+    /// Returns what a push would send. Needs no token and no network access, and changes no file.
     ///
     /// # Errors
     /// A [`PushError`] if the run, the folder, a pattern or the repository name is invalid.

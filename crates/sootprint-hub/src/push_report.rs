@@ -12,11 +12,11 @@ pub struct PushReport {
     pub created_commit: bool,
     /// The pull request, if one was opened.
     pub pull_request: Option<PullRequest>,
-    /// The page of the model.
+    /// The address of the model's page.
     pub url: String,
-    /// The files of the folder that the commit contains, whether this push sent them or an earlier one.
+    /// The files of the folder that the commit contains, whether they were sent by this push or by an earlier one.
     pub files: Vec<UploadedFile>,
-    /// Sorted names of the files in the folder that were not selected.
+    /// The names of the files in the folder that were not selected, sorted.
     pub skipped_files: Vec<String>,
     /// Whether a minimal card was created because neither the folder nor the Hub had one.
     pub card_created: bool,
@@ -26,23 +26,23 @@ pub struct PushReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PullRequest {
-    /// Its number.
+    /// The number of the pull request.
     pub number: u64,
-    /// Its page.
+    /// The address of the pull request's page.
     pub url: String,
 }
 
-/// A file that the Hub was verified to have.
+/// A file that was verified to be on the Hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadedFile {
-    /// Its path in the repository.
+    /// The path of the file in the repository.
     pub path: String,
-    /// Its length in bytes.
+    /// The length of the file in bytes.
     pub size: u64,
-    /// The SHA-256 of its content, in hexadecimal.
+    /// The SHA-256 of the file's content, in hexadecimal.
     pub sha256: String,
-    /// Whether it is in the Hub's storage for large files rather than in git.
+    /// Whether the file is in the Hub's storage for large files rather than in git.
     pub is_lfs: bool,
 }
 
@@ -52,12 +52,13 @@ pub struct UploadedFile {
 pub struct PushPlan {
     /// The repository, `owner/name`.
     pub repo: String,
-    /// The branch.
+    /// The branch that the commit would go to.
     pub branch: String,
     /// The title of the commit.
     pub title: String,
-    /// Sorted paths in the repository. Files that the Hub already has are listed too, although they would not be sent.
+    /// The paths in the repository of the files of the commit, sorted. Files that the Hub already has are listed too,
+    /// although they would not be sent.
     pub files: Vec<String>,
-    /// Sorted names of the files in the folder that would not be pushed.
+    /// The names of the files in the folder that would not be pushed, sorted.
     pub skipped_files: Vec<String>,
 }

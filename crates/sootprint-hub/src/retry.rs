@@ -10,7 +10,7 @@ use crate::progress::{ProgressSink, PushEvent};
 ///
 /// The storage client, hf-xet, reads its own settings from the environment: `HF_XET_CLIENT_CONNECT_TIMEOUT` (60 s),
 /// `HF_XET_CLIENT_READ_TIMEOUT` (300 s), `HF_XET_CLIENT_RETRY_MAX_ATTEMPTS` (5), `HF_XET_CLIENT_RETRY_BASE_DELAY`
-/// (3 s). [`RetryPolicy::deadline`] limits it too.
+/// (3 s). [`RetryPolicy::deadline`] applies to the storage client too.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,17 +23,17 @@ use crate::progress::{ProgressSink, PushEvent};
 pub struct RetryPolicy {
     /// Timeout for connecting to the Hub. Default: 30 s.
     pub connect_timeout: Duration,
-    /// Timeout for the next byte of a response; it includes sending the small files of a commit. Default: 300 s, as in
-    /// hf-xet.
+    /// Timeout for the next byte of a response, including the time to send the small files of a commit. Default:
+    /// 300 s, as in hf-xet.
     pub read_timeout: Duration,
-    /// Attempts per request, including the first, if the Hub does not answer, returns a server error or limits the rate.
-    /// Default: 4.
+    /// The maximum number of attempts per request, including the first. A request is repeated if the Hub does not
+    /// answer, returns a server error or limits the rate. Default: 4.
     pub max_attempts: u32,
-    /// Wait before the second attempt; it doubles with each further attempt. A `Retry-After` of the Hub takes precedence.
-    /// Default: 1 s.
+    /// The wait before the second attempt, which doubles with each further attempt. A `Retry-After` from the Hub
+    /// takes precedence. Default: 1 s.
     pub initial_backoff: Duration,
-    /// Time limit for the whole push. It is checked between and during requests, not while files are hashed. Default: 6
-    /// hours.
+    /// The time limit for the whole push. It is checked between and during requests, not while files are hashed.
+    /// Default: 6 hours.
     pub deadline: Duration,
 }
 

@@ -66,10 +66,11 @@ impl HubSettings {
     }
 }
 
-/// Where a push would find its token: the name of a variable, or a description of a file. Never the token itself.
+/// Returns where a push would find its token: the name of an environment variable, or the description of a file. The
+/// token itself is not returned.
 ///
 /// # Errors
-/// [`PushError::NoToken`] if there is none, or another error that a push would return.
+/// [`PushError::NoToken`] if there is no token, or the error that a push would return.
 pub fn token_origin() -> Result<&'static str, PushError> {
     token_origin_from(&|name| std::env::var(name).ok(), &|path| std::fs::read_to_string(path))
 }

@@ -33,13 +33,13 @@ pub struct StagedPush {
     pub branch: String,
     /// The error of the push, with its causes.
     pub reason: String,
-    /// When it failed, RFC 3339 in UTC.
+    /// The time of the failure in UTC, in RFC 3339 format.
     pub since: String,
 }
 
-/// The staged push of a run's folder, if there is one.
+/// Returns the staged push of a run's folder. `None` if there is none.
 ///
-/// A push that fails is staged, and the next one that succeeds clears it.
+/// A push that fails is staged, and the next push that succeeds clears the record of it.
 ///
 /// ```
 /// assert_eq!(sootprint_hub::staged_push("a/folder/that/is/not/there"), None);

@@ -7,7 +7,7 @@ use std::fmt;
 pub struct HubToken(String);
 
 impl HubToken {
-    /// Parses a token. Surrounding whitespace and line breaks, as left by files and pipes, are removed.
+    /// Parses a token. Surrounding whitespace and all line breaks, which files and pipes may add, are removed.
     ///
     /// ```
     /// use sootprint_hub::HubToken;
@@ -18,8 +18,8 @@ impl HubToken {
     /// ```
     ///
     /// # Errors
-    /// [`TokenError::Empty`] if nothing remains, [`TokenError::InvalidCharacters`] for text that an HTTP header cannot
-    /// carry.
+    /// [`TokenError::Empty`] if nothing remains; [`TokenError::InvalidCharacters`] if the text contains characters
+    /// that an HTTP header cannot carry.
     pub fn new(text: &str) -> Result<Self, TokenError> {
         let text: String = text.trim().chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
         if text.is_empty() {
@@ -43,7 +43,7 @@ impl fmt::Debug for HubToken {
     }
 }
 
-/// Why a text is not a token.
+/// Why a text is not a valid token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {

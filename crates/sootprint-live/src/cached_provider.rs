@@ -13,11 +13,11 @@ use sootprint_core::{IntensityProvider, IntensitySeries, Place, ProviderError};
 /// Two years of hours. Older periods are dropped.
 const MAX_PERIODS: usize = 17_520;
 
-/// A provider with a cache on disk.
+/// Wraps a provider and caches its responses on disk.
 ///
-/// An hour with a measured value is never requested again; a forecast is, until the measured value arrives. If the
-/// provider fails, the cached part of the requested time is returned, and the rest is a gap. A cache file that cannot be
-/// read or written is ignored.
+/// An hour with a measured value is never requested again. An hour with a forecast is requested again until its
+/// measured value arrives. If the provider fails, the cached part of the requested time is returned, and the rest is
+/// a gap. A cache file that cannot be read or written is ignored.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -38,8 +38,8 @@ pub struct CachedProvider<P> {
 }
 
 impl<P: IntensityProvider> CachedProvider<P> {
-    /// Caches in `$XDG_CACHE_HOME/sootprint`, or `~/.cache/sootprint`. `label` is part of the file name and must differ
-    /// between providers.
+    /// Creates a provider that caches the responses of `provider` in `$XDG_CACHE_HOME/sootprint`, or in
+    /// `~/.cache/sootprint`. `label` is part of the file name and must differ between providers.
     #[must_use]
     pub fn new(provider: P, label: impl Into<String>) -> Self {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -47,7 +47,7 @@ impl<P: IntensityProvider> CachedProvider<P> {
         Self { provider, label: label.into(), cache_dir: cache.map(|cache| cache.join("sootprint")) }
     }
 
-    /// Caches in this folder instead.
+    /// Sets the folder of the cache, which replaces the default of [`new`](Self::new).
     #[must_use]
     pub fn with_cache_dir(self, dir: impl Into<PathBuf>) -> Self {
         Self { cache_dir: Some(dir.into()), ..self }

@@ -41,15 +41,16 @@ const NO_CALLER_LOOKUP: &str = "shouldUseFallbackCallerLookup=false&disableCalle
 /// The values count the life cycle of the electricity that a zone consumes, imports included, in grams of CO2e per
 /// kilowatt-hour: [`EmissionScope::LifecycleConsumption`]. Estimated hours are marked as forecasts.
 ///
-/// A query requests the history of the last day, and earlier hours from the past range if the token allows it;
-/// otherwise those hours are a gap. Cloud regions are requested by name. A response about another zone is an error.
+/// A query requests the history of the last day. It requests earlier hours from the past range if the token allows
+/// that; otherwise those hours are a gap. Cloud regions are requested by name. A response about another zone is an
+/// error.
 ///
 /// The free plan is for personal and non-commercial use, usually for one zone. The token is sent in a request header and
 /// never logged.
 ///
 /// # Limits
-/// Electricity Maps divides the United States by balancing authority, not by state: set its zone with
-/// [`zone`](Self::zone) or `ELECTRICITYMAPS_ZONE`, as in `US-MIDA-PJM`.
+/// Electricity Maps divides the United States by balancing authority, not by state: set the zone of the balancing
+/// authority with [`zone`](Self::zone) or `ELECTRICITYMAPS_ZONE`, as in `US-MIDA-PJM`.
 ///
 /// ```
 /// use sootprint::{IntensityProvider, ProviderError};
@@ -70,21 +71,22 @@ pub struct ElectricityMaps {
 }
 
 impl ElectricityMaps {
-    /// Uses the public API with this token, and a time limit of ten seconds per query.
+    /// Creates a provider that queries the public API with this token, with a timeout of ten seconds per query.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
         let token = token.into().trim().to_owned();
         Self { token, zone: None, endpoint: ENDPOINT.to_owned(), timeout: DEFAULT_TIMEOUT }
     }
 
-    /// Uses the token in `ELECTRICITYMAPS_TOKEN` and the zone in `ELECTRICITYMAPS_ZONE`; `None` without a token.
+    /// Creates a provider with the token in `ELECTRICITYMAPS_TOKEN` and the zone in `ELECTRICITYMAPS_ZONE`. `None` if
+    /// there is no token.
     #[must_use]
     pub fn from_env() -> Option<Self> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         Some(Self { zone: variable(ZONE_VARIABLE), ..Self::new(variable(TOKEN_VARIABLE)?) })
     }
 
-    /// The zone as named by Electricity Maps; overrides the place of the run.
+    /// Sets the zone, as named by Electricity Maps. It overrides the place of the run.
     #[must_use]
     pub fn zone(mut self, zone: impl Into<String>) -> Self {
         self.zone = Some(zone.into());
@@ -97,14 +99,14 @@ impl ElectricityMaps {
         self.zone.as_deref()
     }
 
-    /// The address of another server with the same API, as in `http://127.0.0.1:8080`.
+    /// Sets the address of another server with the same API, as in `http://127.0.0.1:8080`.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         url.into().trim_end_matches('/').clone_into(&mut self.endpoint);
         self
     }
 
-    /// The time limit of a query; `finish` waits at most this long.
+    /// Sets the time limit of a query. `finish` waits at most this long.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -228,7 +230,7 @@ impl IntensityProvider for ElectricityMaps {
 }
 
 impl fmt::Debug for ElectricityMaps {
-    /// Without the token.
+    /// Writes the settings without the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("ElectricityMaps");
         debug.field("zone", &self.zone).field("endpoint", &self.endpoint).finish_non_exhaustive()

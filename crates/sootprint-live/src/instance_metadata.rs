@@ -26,9 +26,9 @@ const AZURE_ASSET_TAG: &str = "7783-7084-3265-9085-8269-3286-77";
 
 /// Looks up the cloud region of this machine in the instance metadata service.
 ///
-/// The firmware's tables (DMI) name the vendor, and only that vendor's service is queried: Amazon (`IMDSv2`), Google or
-/// Microsoft. The requests go to its link-local address, ask for the region only, use no proxy and follow no redirects.
-/// The time limit is one second in total. On a machine of another vendor nothing is sent.
+/// The firmware's tables (DMI) name the vendor, and only that vendor's service is queried: Amazon (`IMDSv2`), Google
+/// or Microsoft. The requests go to the service's link-local address, ask for the region only, use no proxy and
+/// follow no redirects. The time limit is one second in total. On a machine of another vendor, no request is sent.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -49,20 +49,20 @@ pub struct InstanceMetadataClient {
 }
 
 impl InstanceMetadataClient {
-    /// Uses the firmware and the metadata service of this machine.
+    /// Creates a client that reads the firmware's tables of this machine and queries its metadata service.
     #[must_use]
     pub fn new() -> Self {
         Self { dmi_dir: PathBuf::from(DEFAULT_DMI_DIR), endpoint: ENDPOINT.to_owned() }
     }
 
-    /// The folder of the firmware's tables, instead of `/sys/class/dmi/id`.
+    /// Sets the folder of the firmware's tables, instead of `/sys/class/dmi/id`.
     #[must_use]
     pub fn dmi_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dmi_dir = dir.into();
         self
     }
 
-    /// The address of another server with the same API, as in `http://127.0.0.1:8080`.
+    /// Sets the address of another server with the same API, as in `http://127.0.0.1:8080`.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         url.into().trim_end_matches('/').clone_into(&mut self.endpoint);

@@ -1,16 +1,16 @@
 //! Live carbon intensity from grid operators and data services, and the cloud region of a virtual machine.
 //!
-//! A run with a provider queries it every half hour, and once more when it finishes. Its emissions are then the sum,
-//! over the hours of the run, of the energy times the intensity of each hour. The providers get a
-//! [`Place`](sootprint_core::Place) rather than a zone, because each of them names zones differently.
+//! A run with a provider queries it every half hour, and once more when the run finishes. The emissions are then the
+//! sum, over the hours of the run, of each hour's energy times its intensity. Providers name zones differently, so
+//! they get a [`Place`](sootprint_core::Place) rather than a zone.
 //!
 //! | provider | where | what its figure counts | needs |
 //! |---|---|---|---|
 //! | [`UkCarbonIntensity`] | Great Britain | direct emissions, imports included | no token |
 //! | [`ElectricityMaps`] | most countries, cloud regions | life cycle, imports included | a token |
 //!
-//! [`CachedProvider`] caches the results of either on disk. [`InstanceMetadataClient`] detects the cloud region of this
-//! machine.
+//! [`CachedProvider`] caches the results of either provider on disk. [`InstanceMetadataClient`] detects the cloud
+//! region of this machine.
 //!
 //! # Limits
 //! - A provider receives the place and the times of the run and nothing else. Like every server, it sees the IP address

@@ -28,12 +28,12 @@ const MAX_REQUEST_SPAN: SignedDuration = SignedDuration::from_hours(13 * 24);
 
 /// Half-hourly carbon intensity of Great Britain's grid, from the National Energy System Operator.
 ///
-/// The values count the direct emissions of power stations, with imports and grid losses, in grams of CO2 per
-/// kilowatt-hour: [`EmissionScope::DirectConsumption`]. The upper bound of the emissions adds the rest of the life cycle.
-/// For the most recent half-hours there is only a forecast, which is marked as one.
+/// The values count the direct emissions of power stations, including imports and grid losses, in grams of CO2 per
+/// kilowatt-hour: [`EmissionScope::DirectConsumption`]. The upper bound of the emissions adds the rest of the life
+/// cycle. For the most recent half-hours there is only a forecast, which is marked as a forecast.
 ///
-/// No token is needed. Each request names start and end, rounded to half-hours; a run of more than thirteen days takes
-/// several requests. Requests use the proxy in `HTTPS_PROXY`.
+/// No token is needed. Each request contains the start and the end of the requested time, rounded to half-hours; a
+/// run of more than thirteen days takes several requests. Requests use the proxy in `HTTPS_PROXY`.
 ///
 /// The API is described at <https://carbon-intensity.github.io/api-definitions/>.
 ///
@@ -57,20 +57,20 @@ pub struct UkCarbonIntensity {
 }
 
 impl UkCarbonIntensity {
-    /// Uses the public API, with a time limit of ten seconds per query.
+    /// Creates a provider that queries the public API, with a timeout of ten seconds per query.
     #[must_use]
     pub fn new() -> Self {
         Self { endpoint: ENDPOINT.to_owned(), timeout: DEFAULT_TIMEOUT }
     }
 
-    /// The address of another server with the same API, as in `http://127.0.0.1:8080`.
+    /// Sets the address of another server with the same API, as in `http://127.0.0.1:8080`.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         url.into().trim_end_matches('/').clone_into(&mut self.endpoint);
         self
     }
 
-    /// The time limit of a query; `finish` waits at most this long.
+    /// Sets the time limit of a query. `finish` waits at most this long.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

@@ -21,7 +21,7 @@ const COLUMNS: [&str; 15] = [
     "high_grams",
 ];
 
-/// A table that cannot be written.
+/// Why footprints could not be written as CSV.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the footprints as CSV")]
 pub struct CsvError(#[source] ::csv::Error);

@@ -1,8 +1,9 @@
 //! Renders footprints: a text chart for the terminal, CSV for spreadsheets, and a plot as PNG.
 //!
 //! # Limits
-//! - A point of the power curve is a mean since the previous point; shorter peaks are not visible.
-//! - [`chart`] sums up components by kind if there are more than 12; the plot shows at most 10 bars.
+//! - A point of the power curve is the mean power since the previous point; shorter peaks are not visible.
+//! - [`chart`] adds up the components of each kind if there are more than 12 components; the plot shows at most 10
+//!   bars.
 //! - The font of the plot has Latin, Greek and Cyrillic letters only.
 //!
 //! # Features

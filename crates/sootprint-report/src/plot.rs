@@ -15,7 +15,7 @@ use canvas::{
 };
 use curve::{PowerCurve, draw_curve};
 
-/// A plot that cannot be rendered.
+/// Why a plot could not be rendered.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot render the plot")]
 pub struct PlotError(#[source] BoxedError);
@@ -95,12 +95,10 @@ fn draw_title(area: &PlotArea<'_>, footprint: &Footprint) -> Result<(), BoxedErr
     let part =
         significant_digits(100.0 * modelled / energy.total.joules()).filter(|_| energy.total.joules() > 0.0);
     let subtitle = match part.as_deref() {
-        Some("0") => "Power of the hardware; all of it was measured".to_owned(),
-        Some("100") => "Power of the hardware; all of it is modelled, nothing was measured".to_owned(),
-        Some(part) => {
-            format!("Power of the hardware; {part} % of the energy is modelled, the rest was measured")
-        }
-        None => "Power of the hardware".to_owned(),
+        Some("0") => "Hardware power (all energy measured)".to_owned(),
+        Some("100") => "Hardware power (all energy modelled, none measured)".to_owned(),
+        Some(part) => format!("Hardware power ({part} % of the energy modelled, the rest measured)"),
+        None => "Hardware power".to_owned(),
     };
     draw_text(area, &subtitle, (24, 52), 21, &MUTED_COLOR, TextAnchor::TOP_LEFT)
 }

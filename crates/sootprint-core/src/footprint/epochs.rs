@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{Co2e, Energy};
 
-/// One pass over the training data.
+/// An epoch: one pass over the training data, or one window of a training without epochs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochSummary {
-    /// The epoch number of the framework.
+    /// The number of the epoch, as counted by the training framework.
     pub epoch: u32,
-    /// The attempt that ran it, counted from 1.
+    /// The attempt in which the epoch ran, counted from 1.
     pub attempt: u32,
-    /// Seconds from the start of the run to the start of the epoch, on the same axis as [`Footprint::power`]. `None` in
-    /// footprints of older versions.
+    /// Seconds from the start of the run to the start of the epoch, on the same axis as [`Footprint::power`]. `None`
+    /// in footprints written by older versions.
     ///
     /// [`Footprint::power`]: crate::Footprint::power
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,26 +27,28 @@ pub struct EpochSummary {
     pub emissions: Co2e,
     /// Whether the epoch ran to its end.
     pub completed: bool,
-    /// The number of training samples, if the run counted them.
+    /// The number of training samples. `None` if the run did not count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
-    /// The number of training tokens, if the run counted them.
+    /// The number of training tokens. `None` if the run did not count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// The named phases in this epoch. They need not cover it; a nested phase counts in the outer phase too.
+    /// The named phases in this epoch, which need not cover all of it. A nested phase is also counted in its outer
+    /// phase.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PhaseSummary>,
 }
 
-/// Time and energy of all phases with the same name.
+/// The total time and energy of all phases with the same name.
 ///
-/// Wrong for short phases: within one update interval of a GPU's energy counter (20 to 100 ms), or within the second
-/// between two readings of other hardware, energy is attributed in proportion to time.
+/// The energy of short phases is inaccurate: within one update interval of a GPU's energy counter (20 to 100 ms), or
+/// within the second between two readings of other hardware, energy is attributed in proportion to time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSummary {
     /// The name that was passed to `Run::phase`.
     pub name: String,
-    /// Total wall time in seconds; with several ranks, that of the longest.
+    /// The total wall time in seconds. If several ranks ran the phase at the same time, only the longest of their
+    /// times counts.
     pub duration_s: f64,
     /// The energy used.
     #[serde(rename = "energy_j")]

@@ -7,21 +7,22 @@ use crate::units::{Co2e, Energy};
 /// Energy and emissions per item of training data: a sample or a token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PerItemUsage {
-    /// Energy per item.
+    /// The energy per item.
     pub energy: Energy,
-    /// CO2e per thousand items.
+    /// The emissions per thousand items.
     pub emissions_per_thousand: Co2e,
 }
 
 impl Footprint {
-    /// Usage per training sample, averaged over the epochs that counted samples. Without such an epoch, the total energy
-    /// is divided by the run's number of samples. `None` if no samples were counted.
+    /// Returns energy and emissions per training sample, averaged over the epochs that counted samples. If no epoch
+    /// counted any, the totals of the run are divided by its number of samples. `None` if no samples were counted.
     #[must_use]
     pub fn per_sample(&self) -> Option<PerItemUsage> {
         self.per_item_usage(self.run.samples, |epoch| epoch.samples)
     }
 
-    /// Usage per training token, computed as in [`Self::per_sample`]. `None` if no tokens were counted.
+    /// Returns energy and emissions per training token, computed as in [`Self::per_sample`]. `None` if no tokens were
+    /// counted.
     #[must_use]
     pub fn per_token(&self) -> Option<PerItemUsage> {
         self.per_item_usage(self.run.tokens, |epoch| epoch.tokens)

@@ -20,51 +20,53 @@ const TABLE_TOLERANCE: f64 = 0.15;
 /// assessment report (working group III, annex III); a grid is a mixture of these and of fuels.
 const UPSTREAM_MARGIN: f64 = 30.0;
 
-/// The carbon intensity that a run's emissions are computed with, and its origin.
+/// The carbon intensity from which a run's emissions are computed, with its bounds and its source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GridIntensity {
-    /// The best estimate; the energy-weighted mean of `hours` if there are any.
+    /// The best estimate. If `hours` is not empty, it is the energy-weighted mean of their intensities.
     ///
     /// The emissions of each epoch are computed with this value too, so that the epochs add up to the total. An epoch
-    /// in a clean hour therefore emitted less than its figure.
+    /// in a clean hour therefore emitted less than its figure states.
     #[serde(rename = "g_per_kwh")]
     pub intensity: CarbonIntensity,
-    /// The lower bound.
+    /// The lower bound of the intensity.
     pub low: CarbonIntensity,
-    /// The upper bound.
+    /// The upper bound of the intensity.
     pub high: CarbonIntensity,
     /// The display name of the place. `None` if the location is unknown.
     pub place: Option<String>,
-    /// The code of the grid: of a country, as in `FR`, or of a part of one, as in `US-VA` or `EGRID-SRVC`.
+    /// The code of the grid: the code of a country, as in `FR`, or of a part of a country, as in `US-VA` or
+    /// `EGRID-SRVC`. `None` if the location is unknown.
     pub zone: Option<String>,
     /// Where the place, or the intensity itself, was configured.
     pub origin: LocationSource,
-    /// What kind of figure it is.
+    /// How the intensity was obtained, for example as a yearly average or as a forecast.
     pub method: IntensityKind,
-    /// The publication. For a cloud region it also states whether the figure is that of the region or of its grid.
+    /// The publication that contains the figure. For a cloud region, the text also states whether the figure is that
+    /// of the region or of its grid.
     pub source: String,
     /// The year of the figure. `None` for user-provided and live figures.
     pub year: Option<u16>,
     /// Which emissions the figure counts.
     pub basis: EmissionScope,
-    /// The cloud provider, if the place is a cloud region.
+    /// The cloud provider. `None` if the place is not a cloud region.
     pub provider: Option<String>,
-    /// The provider's region.
+    /// The provider's name for the region. `None` if the place is not a cloud region.
     pub region: Option<String>,
-    /// The intervals of the run from start to end. Empty without a series.
+    /// The intensity over time, from the start to the end of the run. Empty without a series of intensities.
     pub hours: Vec<IntensityInterval>,
 }
 
-/// An interval of a run with one intensity. It ends where the next one starts, or with the run, and may be shorter than
-/// an hour.
+/// An interval of a run in which the intensity is constant. The interval ends where the next one starts, or with the
+/// run, and may be shorter than an hour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IntensityInterval {
-    /// RFC 3339, in UTC.
+    /// The start time in UTC, in RFC 3339 format.
     pub start: String,
     /// The intensity in this interval.
     #[serde(rename = "g_per_kwh")]
     pub intensity: CarbonIntensity,
-    /// What kind of figure it is.
+    /// How the intensity was obtained, for example as a yearly average or as a forecast.
     pub method: IntensityKind,
 }
 
@@ -102,7 +104,7 @@ impl LocationSource {
     }
 }
 
-/// What kind of figure an intensity is.
+/// How a carbon intensity was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -112,7 +114,7 @@ pub enum IntensityKind {
     /// A single number set by the user.
     #[serde(rename = "given")]
     UserProvided,
-    /// A figure of the user's own series.
+    /// A figure from the user's own series.
     #[serde(rename = "series")]
     UserSeries,
     /// A measured figure from a live provider.
@@ -151,8 +153,8 @@ pub enum EmissionScope {
     DirectGeneration,
     /// Direct emissions of the electricity that the zone consumes, including imports.
     DirectConsumption,
-    /// The publication does not state the scope, or the figure is a mean of figures with different scopes, as when a
-    /// live provider covers a part of the run.
+    /// The publication does not state the scope, or the figure is a mean of figures with different scopes, for
+    /// example because a live provider covers only a part of the run.
     Unknown,
 }
 
@@ -171,10 +173,10 @@ impl EmissionScope {
 }
 
 impl CarbonIntensity {
-    /// Converts a user's number of grams per kilowatt-hour.
+    /// Creates an intensity from the grams of CO2e per kilowatt-hour that a user specified, and checks their range.
     ///
     /// # Errors
-    /// [`IntensityError`] below 0, above 3,000 and for NaN.
+    /// [`IntensityError`] if the number is below 0, above 3,000 or NaN.
     pub fn try_from_grams_per_kilowatt_hour(grams: f64) -> Result<Self, IntensityError> {
         if (0.0..=MAX_PLAUSIBLE_INTENSITY).contains(&grams) {
             Ok(Self::from_grams_per_kilowatt_hour(grams))

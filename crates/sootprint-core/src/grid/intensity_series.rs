@@ -7,7 +7,8 @@ use super::intensity::{EmissionScope, IntensityKind, LocationSource};
 use super::provider_error::ProviderError;
 use crate::units::CarbonIntensity;
 
-/// Carbon intensities over time: periods in ascending order that do not overlap. Gaps are allowed.
+/// Carbon intensities over time, as periods that are in ascending order and do not overlap. Gaps between periods are
+/// allowed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IntensitySeries {
     pub(super) source: String,
@@ -28,13 +29,13 @@ pub struct IntensityPeriod {
     /// The average over the period.
     #[serde(rename = "g_per_kwh")]
     pub intensity: CarbonIntensity,
-    /// Whether the figure is a forecast that was not yet replaced by a measured one.
+    /// Whether the figure is a forecast that has not been replaced by a measured figure yet.
     pub is_forecast: bool,
 }
 
 impl IntensitySeries {
-    /// Creates a series from periods in any order. `source` names the publication, with its licence if that requires
-    /// attribution.
+    /// Creates a series from periods in any order. `source` is the publication, including its licence if the licence
+    /// requires attribution.
     ///
     /// # Errors
     /// [`ProviderError::InvalidData`] if a period ends before it starts, if two periods overlap, or if an intensity is
@@ -58,7 +59,7 @@ impl IntensitySeries {
         &self.periods
     }
 
-    /// The publication, with its licence if that requires attribution.
+    /// The publication, including its licence if the licence requires attribution.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
@@ -70,8 +71,8 @@ impl IntensitySeries {
         self.basis
     }
 
-    /// Merges the periods of a newer series. Where both have a figure, the newer one is used, except that a forecast
-    /// never replaces a measured figure. A period that is replaced in part keeps the rest.
+    /// Returns this series, updated with the periods of a newer one. Where both have a figure, the newer one is used,
+    /// except that a forecast never replaces a measured figure. The rest of a partly replaced period is kept.
     #[must_use]
     pub fn updated_with(mut self, newer: Self) -> Self {
         let measured: Vec<_> = self.periods.iter().filter(|it| !it.is_forecast).copied().collect();
@@ -83,15 +84,15 @@ impl IntensitySeries {
         Self { source: newer.source, basis: newer.basis, periods, given_by: newer.given_by }
     }
 
-    /// The periods that overlap the time from `from` to `to`.
+    /// Returns this series with only the periods that overlap the time from `from` to `to`.
     #[must_use]
     pub fn overlapping(&self, from: Timestamp, to: Timestamp) -> Self {
         let overlapping = self.periods.iter().filter(|period| period.end > from && period.start < to);
         Self { periods: overlapping.copied().collect(), ..self.clone() }
     }
 
-    /// The smallest range within `from` to `to` that contains all time without a measured figure; forecasts do not count.
-    /// `None` if there is no such time.
+    /// Returns the smallest range within `from` to `to` that contains all time without a measured figure; a forecast
+    /// does not count as measured. `None` if there is no such time.
     #[must_use]
     pub fn uncovered_range(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let measured = || self.periods.iter().filter(|period| !period.is_forecast);
@@ -109,7 +110,8 @@ impl IntensitySeries {
         (first < last).then_some((first, last))
     }
 
-    /// The periods that are not in another series with the same figures.
+    /// Returns this series without the periods that `other` contains unchanged. A period whose figure differs is
+    /// kept.
     pub fn difference(mut self, other: &Self) -> Self {
         self.periods.retain(|period| !other.periods.contains(period));
         self
@@ -127,7 +129,7 @@ impl IntensitySeries {
         Self { given_by: Some(origin), ..self }
     }
 
-    /// Whether the series is the user's own and an argument of the call.
+    /// Whether the series is the user's own and was passed as an argument of the call.
     #[must_use]
     pub fn is_from_argument(&self) -> bool {
         self.given_by == Some(LocationSource::Argument)

@@ -24,7 +24,7 @@ pub enum ProviderError {
         /// The total time limit.
         timeout: Duration,
     },
-    /// The provider requires a token and did not accept this one.
+    /// The provider requires a token and rejected the one that was sent.
     #[error("token rejected by {provider} (HTTP status {status}); check {variable}")]
     Unauthorised {
         /// The name of the provider.
@@ -40,7 +40,7 @@ pub enum ProviderError {
         /// The name of the provider.
         provider: String,
     },
-    /// The response is about another zone than the requested one.
+    /// The response is about a zone other than the requested one.
     #[error("{provider} returned zone {returned} instead of {requested}; set a more specific place")]
     ZoneMismatch {
         /// The name of the provider.
@@ -50,7 +50,7 @@ pub enum ProviderError {
         /// The zone of the response.
         returned: String,
     },
-    /// The provider refused the request.
+    /// The provider refused the request for another reason.
     #[error(
         "request rejected by {provider} (HTTP status {status}); if this persists for a day, update sootprint"
     )]

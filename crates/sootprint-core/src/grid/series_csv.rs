@@ -68,7 +68,7 @@ pub enum SeriesError {
     /// The file cannot be read.
     #[error("cannot read the series {}", path.display())]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the file system.
         source: std::io::Error,
@@ -76,9 +76,9 @@ pub enum SeriesError {
     /// The contents are not a valid series.
     #[error("invalid series {}: {reason}", path.display())]
     Content {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with the contents.
         reason: SeriesContentError,
     },
 }
@@ -93,7 +93,7 @@ impl SeriesError {
     }
 }
 
-/// An error in the contents of a series.
+/// An error in the contents of a series file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeriesContentError {
@@ -106,18 +106,18 @@ pub enum SeriesContentError {
     /// A row cannot be parsed.
     #[error("line {line}: {reason}")]
     InvalidRow {
-        /// The line, from 1.
+        /// The line number, counted from 1.
         line: u64,
-        /// What is wrong.
+        /// What is wrong with the row.
         reason: String,
     },
     /// A period is invalid, or two periods overlap.
     #[error("{reason}")]
     InvalidPeriods {
-        /// What is wrong.
+        /// What is wrong with the periods.
         reason: String,
     },
-    /// There is no row with a figure.
+    /// No row contains a figure.
     #[error("no figures: add a line for each hour, as in 2026-10-03T00:00Z,83")]
     Empty,
 }

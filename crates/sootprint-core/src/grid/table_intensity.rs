@@ -16,7 +16,7 @@ const WORLD_CODE: &str = "WLD";
 const NATIONAL_RANGE: (f64, f64) = (36.0, 802.0);
 
 impl GridIntensity {
-    /// The world average, bounded by the range of national grids, for a run at an unknown location.
+    /// Returns the world average, for a run at an unknown location. Its bounds are the range of national grids.
     pub fn world_average(year: u16) -> Self {
         let grams = CarbonIntensity::from_grams_per_kilowatt_hour;
         let world = countries::find_by_code(WORLD_CODE).and_then(|world| world.published_intensity(year));

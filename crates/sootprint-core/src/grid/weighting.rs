@@ -12,11 +12,12 @@ use crate::units::{CarbonIntensity, Energy};
 /// intensity (<https://github.com/nmpowell/carbon-intensity-forecast-tracking>).
 const FORECAST_TOLERANCE: f64 = 0.3;
 
-/// Returns the mean intensity of `series`, weighted with the energy of the run, and the energy that the series does not
-/// cover. For the uncovered energy, the mean uses the intensity of `table`; if nothing is covered, `table` is returned.
+/// Returns the mean intensity of `series`, weighted with the energy of the run, and the energy that `series` does not
+/// cover. For that energy, the mean uses the intensity of `table`. If the series covers no energy at all, `table` is
+/// returned.
 ///
-/// `trace` contains the cumulative energy of the run at seconds since `started`, in ascending order. Power is assumed to
-/// be constant between two points.
+/// Each point of `trace` is a time in seconds since `started` and the cumulative energy of the run at that time. The
+/// points are in ascending order. Power is assumed to be constant between two points.
 pub fn energy_weighted(
     table: &GridIntensity,
     series: &IntensitySeries,
@@ -98,7 +99,7 @@ fn weighted_intervals(
     intervals
 }
 
-/// The time `seconds` after the start of a run. `None` beyond the range of [`Timestamp`].
+/// Returns the time `seconds` after the start of a run. `None` if it is outside the range of [`Timestamp`].
 pub fn timestamp_at(started: Timestamp, seconds: f64) -> Option<Timestamp> {
     started.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
 }
@@ -127,7 +128,8 @@ fn split_at_periods(
     pieces
 }
 
-/// The cumulative energy at `seconds`, linearly interpolated between the surrounding points. It is zero at 0 s.
+/// Returns the cumulative energy at `seconds`, linearly interpolated between the points of `trace`. It is zero at 0 s
+/// and constant after the last point. `point` returns the time in seconds and the energy of an element of `trace`.
 pub fn energy_at<T>(trace: &[T], seconds: f64, point: impl Fn(&T) -> (f64, Energy)) -> Energy {
     let after = trace.partition_point(|it| point(it).0 < seconds);
     let (then, before) = after.checked_sub(1).map_or((0.0, Energy::ZERO), |before| point(&trace[before]));
