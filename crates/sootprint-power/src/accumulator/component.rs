@@ -179,7 +179,7 @@ impl ComponentAccumulator {
         if let Some(ticks) = &self.tick_tracker {
             self.power_mark = ticks.power_history.mark();
         }
-        if self.history.len() == HISTORY_LEN {
+        while self.history.len() >= HISTORY_LEN {
             self.history.pop_front();
         }
         self.history.push_back((now, self.total.energy));
@@ -279,9 +279,15 @@ impl ComponentAccumulator {
                 self.total.low = (self.total.low - self.tolerance.upper_bound(excess)).max(Energy::ZERO);
             }
             CounterVerdict::Disagrees { .. } if was_faulty => {}
-            CounterVerdict::Disagrees { total, time, missing_before, by_power } => {
+            CounterVerdict::Disagrees { total, time, power_mark, missing_before, by_power } => {
                 self.correct_stretch(total, time, by_power);
-                self.forget_since(now.saturating_sub(time));
+                let start = now.saturating_sub(time);
+                self.forget_since(start, total.energy);
+                if let Some(ticks) = &self.tick_tracker {
+                    let corrected = ticks.power_history.energies_since(power_mark);
+                    let within = corrected.filter(|(at, _)| *at > start && *at < now);
+                    self.history.extend(within.map(|(at, energy)| (at, total.energy + energy)));
+                }
                 self.total.high += self.tolerance.upper_bound(missing_before);
             }
         }
@@ -319,13 +325,15 @@ impl ComponentAccumulator {
         };
         self.counter_check.is_faulty = false;
         self.grew_at = now;
-        self.forget_since(excursion.left_at);
+        self.forget_since(excursion.left_at, before.energy);
         self.restart_check(now);
     }
 
-    /// Removes the observations after a moment, whose energies have turned out to be wrong.
-    fn forget_since(&mut self, moment: Duration) {
-        self.history.retain(|(time, _)| *time <= moment);
+    /// Removes the observations after a moment, whose energies have turned out to be wrong. `energy` is that at the
+    /// moment.
+    fn forget_since(&mut self, moment: Duration, energy: Energy) {
+        self.history.retain(|(time, _)| *time < moment);
+        self.history.push_back((moment, energy));
         if let Some(ticks) = &mut self.tick_tracker {
             ticks.forget_since(moment);
         }
@@ -495,11 +503,14 @@ impl ComponentAccumulator {
         let low = total.low + self.tolerance.lower_bound(until_now + since_reading.low) - uncertainty;
         let high = total.high + self.tolerance.upper_bound(until_now + since_reading.high) + uncertainty;
         let shortfall = self.possible_shortfall();
+        // Power readings since the last reading of the counter cover that time.
+        let followed = self.covered_until.filter(|_| since_reading.best > Energy::ZERO);
+        let followed = followed.map_or(Duration::ZERO, |until| now.saturating_sub(until));
         ComponentTotal {
             energy,
             low: low.max(Energy::ZERO).min(energy),
             high: (high + self.tolerance.upper_bound(shortfall)).max(energy),
-            measured: (total.measured - ahead.as_secs_f64()).max(0.0),
+            measured: (total.measured - ahead.as_secs_f64()).max(0.0) + followed.as_secs_f64(),
             unmeasured: total.unmeasured + uncovered.as_secs_f64(),
             ..total
         }
@@ -539,10 +550,10 @@ impl ComponentAccumulator {
         let (Some(ticks), Some((read_at, _))) = (&self.tick_tracker, self.last_reading) else {
             return Energy::ZERO;
         };
-        if self.counter_check.is_faulty {
-            return Energy::ZERO;
-        }
         let max_power = self.max_power();
+        if self.counter_check.is_faulty {
+            return max_power * self.interpolation_error(moment);
+        }
         let Some(tick) = ticks.first_tick_after(moment) else {
             // The counter may have stopped when it last grew.
             let idle = moment.min(read_at).saturating_sub(self.grew_at);

@@ -21,8 +21,9 @@ const MIN_INTERRUPTED_STRETCH: Duration = Duration::from_millis(500);
 /// A counter is too low if it shows less than this part of the lowest power reading.
 ///
 /// The factor is far below the tolerances of both sensors because a correct counter must not be distrusted: if a load
-/// alternates faster than its power is read, all readings of a stretch may be from its high phases.
-const MIN_FRACTION_OF_POWER: f64 = 0.5;
+/// alternates faster than its power is read, all readings of a stretch may be from its high phases. A smaller difference
+/// widens the bounds.
+const MIN_FRACTION_OF_POWER: f64 = 0.1;
 
 /// The lowest power reading is only used if it is the lowest of this many.
 const MIN_POWER_READINGS: u32 = 16;
@@ -51,6 +52,8 @@ pub(super) struct CounterCheck {
     /// The most by which the counter was too low in that stretch. It counts if the counter is found to have stopped
     /// later: it may have stopped before the end of that stretch.
     undetected_shortfall: Energy,
+    /// Whether the last stretch had a shortfall, whose end may be in the current one.
+    has_shortfall: bool,
 }
 
 /// The time since the counter was last judged.
@@ -69,7 +72,7 @@ struct CounterStretch {
 }
 
 /// The result for a stretch.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum CounterVerdict {
     /// The counter agrees, at least roughly.
     Agrees {
@@ -82,6 +85,8 @@ pub(super) enum CounterVerdict {
         /// The total of the component at the start of the stretch.
         total: ComponentTotal,
         time: Duration,
+        /// The power readings up to the start.
+        power_mark: PowerMark,
         /// The energy that may be missing from the time before.
         missing_before: Energy,
         /// The energy of the stretch according to the power readings, if there are any. Unless the counter has stopped,
@@ -98,6 +103,7 @@ impl CounterCheck {
             is_faulty: false,
             power_scale: 1.0,
             undetected_shortfall: Energy::ZERO,
+            has_shortfall: false,
         }
     }
 
@@ -153,13 +159,14 @@ impl CounterCheck {
         self.is_faulty = self.is_stopped(stretch.counted, time) || is_low;
         if self.is_faulty {
             let by_power = by_power.map(|energy| self.believable_bounds(energy, stretch.counted, time));
-            let tick = stretch.highest_power * TICK_DIFFERENCE;
-            let missing_before = std::mem::take(&mut self.undetected_shortfall) + tick;
-            return Some(CounterVerdict::Disagrees { total: stretch.total, time, missing_before, by_power });
+            let missing_before = std::mem::take(&mut self.undetected_shortfall) + stretch.tick();
+            let (total, power_mark) = (stretch.total, stretch.power_mark);
+            return Some(CounterVerdict::Disagrees { total, time, power_mark, missing_before, by_power });
         }
-        let (shortfall, excess) = stretch.difference(by_power);
+        let (shortfall, excess) = self.difference(stretch, by_power);
         let most = by_power.map_or(max_power * time, |by_power| by_power.high);
         self.undetected_shortfall = (most - stretch.counted - shortfall).max(Energy::ZERO);
+        self.has_shortfall = shortfall > Energy::ZERO && !self.has_shortfall;
         if let Some(by_power) = by_power.filter(|by_power| by_power.best > Energy::ZERO) {
             let [lowest, highest] = POWER_SCALE_RANGE;
             let scale = stretch.counted.joules() / by_power.best.joules();
@@ -200,10 +207,28 @@ impl CounterCheck {
         let by_power = stretch.energy_by_power(now, power, max_power);
         if self.is_stopped(stretch.counted, time) || stretch.is_low(time) {
             let most = by_power.map_or(max_power * time, |by_power| by_power.high);
-            let tick = stretch.highest_power * TICK_DIFFERENCE;
-            return self.undetected_shortfall + tick + (most - stretch.counted).max(Energy::ZERO);
+            return self.undetected_shortfall + stretch.tick() + (most - stretch.counted).max(Energy::ZERO);
         }
-        stretch.difference(by_power).0
+        self.difference(stretch, by_power).0
+    }
+
+    /// The energy by which the counter may be too low or too high in a stretch. Zero if it agrees with the power readings.
+    fn difference(&self, stretch: &CounterStretch, by_power: Option<EnergyBounds>) -> (Energy, Energy) {
+        let Some(by_power) = by_power.filter(|_| stretch.power_readings >= MIN_COMPARED_READINGS) else {
+            return (Energy::ZERO, Energy::ZERO);
+        };
+        let (counted, tick) = (stretch.counted, stretch.tick());
+        let shortfall = (by_power.high - counted + tick).max(Energy::ZERO);
+        if counted * SENSOR_DIFFERENCE + tick < by_power.low {
+            // It may have begun in the stretch before.
+            (shortfall + self.undetected_shortfall, Energy::ZERO)
+        } else if self.has_shortfall {
+            (shortfall, Energy::ZERO)
+        } else if counted > by_power.high * SENSOR_DIFFERENCE + tick {
+            (Energy::ZERO, counted - by_power.low)
+        } else {
+            (Energy::ZERO, Energy::ZERO)
+        }
     }
 }
 
@@ -217,19 +242,9 @@ impl CounterStretch {
         power.filter(|_| self.power_readings > 0)?.energy_since(self.power_mark, now, max_power)
     }
 
-    /// The energy by which the counter may be too low or too high. Zero if it agrees with the power readings.
-    fn difference(&self, by_power: Option<EnergyBounds>) -> (Energy, Energy) {
-        let Some(by_power) = by_power.filter(|_| self.power_readings >= MIN_COMPARED_READINGS) else {
-            return (Energy::ZERO, Energy::ZERO);
-        };
-        let tick = self.highest_power * TICK_DIFFERENCE;
-        if self.counted * SENSOR_DIFFERENCE + tick < by_power.low {
-            (by_power.high - self.counted, Energy::ZERO)
-        } else if self.counted > by_power.high * SENSOR_DIFFERENCE + tick {
-            (Energy::ZERO, self.counted - by_power.low)
-        } else {
-            (Energy::ZERO, Energy::ZERO)
-        }
+    /// What may be missing because the counter shows the energy of a tick at its end.
+    fn tick(&self) -> Energy {
+        self.highest_power * TICK_DIFFERENCE
     }
 
     /// Whether the counter shows far less than even the lowest power reading.

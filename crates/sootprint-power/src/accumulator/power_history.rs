@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sootprint_core::Power;
+use sootprint_core::{Energy, Power};
 
 use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
 use crate::source::EnergyBounds;
@@ -44,6 +44,8 @@ struct PowerSample {
     power: Power,
     /// Whether a read failed between the previous sample and this one.
     after_gap: bool,
+    /// The best estimate of the energy from the first sample to this one.
+    integral: Energy,
 }
 
 impl PowerHistory {
@@ -59,10 +61,16 @@ impl PowerHistory {
             self.integral =
                 self.integral.plus(if is_joined { energy } else { energy.widen_to(max_power * time) });
         }
-        self.samples.push_back(PowerSample { at, power, after_gap });
+        self.samples.push_back(PowerSample { at, power, after_gap, integral: self.integral.best });
         if power > self.highest_power {
             self.highest_power = power;
         }
+    }
+
+    /// The energy from a mark to each sample since that is still known, with the times of the samples.
+    pub(super) fn energies_since(&self, mark: PowerMark) -> impl Iterator<Item = (Duration, Energy)> {
+        let later = self.samples.iter().filter(move |sample| Some(sample.at) > mark.at);
+        later.map(move |sample| (sample.at, sample.integral - mark.integral.best))
     }
 
     pub(super) fn has_samples(&self) -> bool {

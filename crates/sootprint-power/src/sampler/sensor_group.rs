@@ -155,7 +155,7 @@ impl SensorGroup {
             boundary_history: BoundaryHistory::default(),
             on_sample,
         });
-        self.channels.iter_mut().for_each(|channel| channel.reset_users(origin));
+        self.channels.iter_mut().for_each(|channel| channel.start_session(origin));
         self.sample(origin, |_| true);
         // The start of a session is a boundary as well.
         if self.can_replay_ahead() {
@@ -230,7 +230,7 @@ impl SensorGroup {
     }
 
     fn next_due(&self) -> Option<Duration> {
-        self.channels.iter().map(|channel| channel.due).chain(self.full_sample_due).min()
+        self.channels.iter().map(SensorChannel::next_due).chain(self.full_sample_due).min()
     }
 
     fn is_virtual(&self) -> bool {
@@ -361,12 +361,16 @@ impl SensorGroup {
         let mut events: Vec<Vec<SensorEvent>> = vec![Vec::new(); sessions.len()];
         let mut is_full_sample = true;
         for (component, channel) in channels.iter_mut().enumerate() {
-            if !is_read(channel) {
-                is_full_sample = false;
-                continue;
-            }
             let source = sources[channel.source_index].as_mut();
-            let SensorSample { at, reading, power } = channel.read(source, precision, moment);
+            let SensorSample { at, reading, power } = if is_read(channel) {
+                channel.read(source, precision, moment)
+            } else {
+                is_full_sample = false;
+                if !channel.is_power_only_due(now) {
+                    continue;
+                }
+                channel.read_power_only(source, moment)
+            };
             let users = channel.scan_processes(source, now);
             let users_changed = users.map(|users| SensorEvent::UsersChanged { component, users });
             for (session, events) in sessions.iter_mut().zip(&mut events) {
@@ -375,7 +379,9 @@ impl SensorGroup {
                 if let Some((at, power)) = power {
                     session.accumulator.record_power(since(at), component, power);
                 }
-                events.extend(session.accumulator.record_reading(since(at), component, reading.clone()));
+                if let Some(reading) = reading.clone() {
+                    events.extend(session.accumulator.record_reading(since(at), component, reading));
+                }
                 events.extend(users_changed.clone());
             }
         }

@@ -37,12 +37,12 @@ pub use library::NvmlError;
 const SENSOR_ACCURACY: f64 = 0.05;
 
 /// Shortest and longest interval between reads of a counter. A counter loses nothing between reads, except at a
-/// reset, where the power readings around it are used. Because a driver may take milliseconds for a read, the
-/// interval depends on [`COUNTER_COST_MULTIPLE`].
-const COUNTER_CADENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+/// reset, where the power readings around it are used. Because a driver may take milliseconds for a read (4.5 ms on
+/// an H100), the interval depends on [`COUNTER_COST_MULTIPLE`].
+const COUNTER_CADENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(30)];
 
-/// Interval between reads of a counter, as a multiple of the cost of one: 0.1 % of a core.
-const COUNTER_COST_MULTIPLE: u32 = 1_000;
+/// Interval between reads of a counter, as a multiple of the cost of one: 0.01 % of a core.
+const COUNTER_COST_MULTIPLE: u32 = 10_000;
 
 /// Shortest and longest interval between power reads. Power changes within a training step. The interval depends on
 /// [`POWER_COST_MULTIPLE`].

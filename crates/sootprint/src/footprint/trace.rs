@@ -10,7 +10,11 @@ pub(super) const MAX_POWER_POINTS: usize = 500;
 pub(super) struct EnergyTrace(Vec<(f64, Vec<Energy>)>);
 
 impl EnergyTrace {
-    pub(super) fn push(&mut self, at: f64, each: Vec<Energy>) {
+    /// Adds a point. Where energies were estimated too high until a counter was read, they stay at the estimate.
+    pub(super) fn push(&mut self, at: f64, mut each: Vec<Energy>) {
+        if let Some((_, last)) = self.0.last() {
+            each.iter_mut().zip(last).for_each(|(energy, last)| *energy = energy.max(*last));
+        }
         self.0.push((at, each));
         if self.0.len() > 2 * MAX_POWER_POINTS {
             thin_out(&mut self.0);

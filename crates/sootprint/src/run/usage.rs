@@ -64,7 +64,7 @@ impl UsageTracker {
         let (window_start, start_energy) = *self.window_start.get_or_insert((sample.now, energy));
         let window = sample.now.saturating_sub(window_start);
         if window >= POWER_WINDOW || self.usage.power.is_none() {
-            self.usage.power = (energy - start_energy) / window;
+            self.usage.power = (energy - start_energy).max(Energy::ZERO) / window;
         }
         if window >= POWER_WINDOW {
             self.window_start = Some((sample.now, energy));

@@ -19,8 +19,15 @@ const PROCESS_SCAN_INTERVAL: Duration = Duration::from_secs(5);
 const HIGH_PRECISION_COST_MULTIPLE: u32 = 3;
 const LOW_PRECISION_COST_MULTIPLE: u32 = 20;
 const DEFAULT_COST_MULTIPLE: u32 = 1_000;
-/// The power is read at least this often, whatever its cost.
+/// The power is read at least this often, whatever its cost. A counter that is read less often is followed by power
+/// readings, so that little is lost if the process is killed.
 const MAX_POWER_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Shortest interval of power readings between two readings of a counter. Drivers refresh the value every 100 ms.
+const MIN_POWER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A counter is read again this long after the start of a session, to find out early whether it works.
+const FIRST_CHECK: Duration = Duration::from_millis(2_100);
 
 /// The schedule and state of one component.
 pub(super) struct SensorChannel {
@@ -36,8 +43,15 @@ pub(super) struct SensorChannel {
     /// The cost of a reading, and of a power read.
     pub(super) read_cost: ReadCost,
     pub(super) power_cost: ReadCost,
-    /// When the power was last read.
+    /// When the power was last read, and whether the driver reported it.
     last_power_read: Option<Duration>,
+    has_power: bool,
+    /// When to read the power without the counter. `None` if the counter is read often enough.
+    power_due: Option<Duration>,
+    /// When to check the counter for the first time.
+    first_check_due: Duration,
+    /// The number of readings, from which their intervals vary.
+    readings: u32,
     /// The processes on the component, and when to list them again.
     users: GpuUsers,
     next_process_scan: Duration,
@@ -57,6 +71,10 @@ impl SensorChannel {
             read_cost,
             power_cost,
             last_power_read: None,
+            has_power: false,
+            power_due: None,
+            first_check_due: due,
+            readings: 0,
             users: GpuUsers::default(),
             next_process_scan,
         }
@@ -79,20 +97,80 @@ impl SensorChannel {
         let reading = source.read(self.component_index, started);
         let ended = clock();
         self.read_cost.record(ended.saturating_sub(started));
+        self.last_read = started;
         self.cadence = source.cadence(self.component_index, self.read_cost.min());
-        (self.last_read, self.due) = (started, started + self.cadence);
         if !self.is_ticking {
-            return SensorSample { at: started, reading, power: None };
+            self.due = started + self.cadence;
+            return SensorSample { at: started, reading: Some(reading), power: None };
         }
         // The counter was read at some point during the call.
         let at = started + ended.saturating_sub(started) / 2;
-        let power = self.is_power_due(ended, precision).then(|| {
-            let power = source.read_power(self.component_index);
-            self.power_cost.record(clock().saturating_sub(ended));
-            self.last_power_read = Some(ended);
-            power.map(|power| (ended, power))
-        });
-        SensorSample { at, reading, power: power.flatten() }
+        let power = if self.is_power_due(ended, precision) { self.read_power(source, &clock) } else { None };
+        self.schedule(started);
+        SensorSample { at, reading: Some(reading), power }
+    }
+
+    /// Reads the power alone, between two readings of the counter.
+    pub(super) fn read_power_only(
+        &mut self,
+        source: &mut dyn EnergySource,
+        clock: impl Fn() -> Duration,
+    ) -> SensorSample {
+        let power = self.read_power(source, &clock);
+        let now = clock();
+        self.power_due = Some(now + self.power_interval());
+        SensorSample { at: now, reading: None, power }
+    }
+
+    /// Whether the power should be read now without the counter.
+    pub(super) fn is_power_only_due(&self, now: Duration) -> bool {
+        self.power_due.is_some_and(|due| due <= now)
+    }
+
+    /// When to read the counter or its power next.
+    pub(super) fn next_due(&self) -> Duration {
+        self.power_due.map_or(self.due, |power| power.min(self.due))
+    }
+
+    fn read_power(
+        &mut self,
+        source: &mut dyn EnergySource,
+        clock: impl Fn() -> Duration,
+    ) -> Option<(Duration, Power)> {
+        let started = clock();
+        let power = source.read_power(self.component_index);
+        self.power_cost.record(clock().saturating_sub(started));
+        self.last_power_read = Some(started);
+        self.has_power = power.is_some();
+        power.map(|power| (started, power))
+    }
+
+    /// Schedules the next reading of a counter, and of its power in between.
+    fn schedule(&mut self, now: Duration) {
+        if !self.has_power {
+            // Without power readings in between, all since the last reading is lost if the process is killed.
+            self.cadence = self.cadence.min(MAX_POWER_INTERVAL);
+        }
+        self.due = now + self.vary(self.cadence);
+        if self.first_check_due > now {
+            self.due = self.due.min(self.first_check_due);
+        }
+        self.power_due = (self.cadence > MAX_POWER_INTERVAL).then(|| now + self.power_interval());
+    }
+
+    fn power_interval(&mut self) -> Duration {
+        let interval = self.power_cost.min() * DEFAULT_COST_MULTIPLE;
+        self.vary(interval.clamp(MIN_POWER_INTERVAL, MAX_POWER_INTERVAL))
+    }
+
+    /// Shortens an interval by up to a fifth, differently each time, so that no load alternates in step with the
+    /// readings.
+    fn vary(&mut self, interval: Duration) -> Duration {
+        /// Multiples of the golden ratio are spread evenly.
+        const GOLDEN_RATIO: f64 = 0.618_033_988_749;
+
+        self.readings = self.readings.wrapping_add(1);
+        interval.mul_f64(1.0 - 0.2 * (f64::from(self.readings) * GOLDEN_RATIO).fract())
     }
 
     fn is_power_due(&self, now: Duration, precision: Option<BoundaryPrecision>) -> bool {
@@ -120,17 +198,19 @@ impl SensorChannel {
         (std::mem::replace(&mut self.users, users) != users).then_some(users)
     }
 
-    /// Makes the next scan report the users again, for a new session. It runs after the session's record and
-    /// probably its training have started.
-    pub(super) fn reset_users(&mut self, now: Duration) {
+    /// Prepares for a new session: the next scan reports the users again, after the session's record and probably its
+    /// training have started, and the counter is checked early.
+    pub(super) fn start_session(&mut self, now: Duration) {
         (self.users, self.next_process_scan) = (GpuUsers::default(), now + FIRST_PROCESS_SCAN);
+        self.first_check_due = now + FIRST_CHECK;
     }
 }
 
 /// The result of reading a component.
 pub(super) struct SensorSample {
     pub(super) at: Duration,
-    pub(super) reading: Result<SensorReading, ReadError>,
+    /// `None` if only the power was read.
+    pub(super) reading: Option<Result<SensorReading, ReadError>>,
     /// The power of a counter, if it was read as well, with its time.
     pub(super) power: Option<(Duration, Power)>,
 }
@@ -214,14 +294,46 @@ mod tests {
         let read = channel.read(&mut source, None, || clock.now());
         assert_eq!(read.at, Duration::from_micros(1_002_500));
         assert_eq!(read.power.map(|(at, _)| at), Some(Duration::from_millis(1_005)));
-        assert_eq!(channel.due, Duration::from_millis(1_200));
+        let millis = Duration::from_millis;
+        assert!((millis(1_160)..=millis(1_200)).contains(&channel.due), "{:?}", channel.due);
         // A quarter of its 200 ms earlier, it is read together with others that are due.
-        assert_eq!([1_149, 1_150].map(|now| channel.is_due(Duration::from_millis(now))), [false, true]);
+        let early = channel.due - millis(50);
+        assert!(channel.is_due(early) && !channel.is_due(early - millis(1)));
         // The cost is known after two reads and then determines the interval.
         let began = clock.now();
         channel.read(&mut source, None, || clock.now());
         assert_eq!(channel.read_cost.min(), counter);
-        assert_eq!(channel.due, began + Duration::from_millis(500));
+        assert!((began + millis(400)..=began + millis(500)).contains(&channel.due), "{:?}", channel.due);
+    }
+
+    #[test]
+    fn expensive_counter_is_followed_by_power() {
+        let clock = VirtualClock::default();
+        let millis = Duration::from_millis;
+        let (counter, power) = (millis(300), Duration::from_micros(60));
+        let mut source = SlowSource { clock: clock.clone(), counter, power };
+        let mut channel = SensorChannel::new(0, 0, true);
+        channel.start_session(clock.now());
+        channel.read(&mut source, None, || clock.now());
+        assert_eq!(channel.next_due(), millis(200).mul_f64(1.0 - 0.2 * 0.618_033_988_749));
+        clock.advance(millis(100));
+        channel.read(&mut source, None, || clock.now());
+        // 100 times its cost, but for the first time after 2 s.
+        assert_eq!(channel.due, FIRST_CHECK);
+        let mut readings = 0;
+        while channel.due > clock.now() {
+            clock.advance(channel.next_due().saturating_sub(clock.now()));
+            if channel.is_power_only_due(clock.now()) {
+                let read = channel.read_power_only(&mut source, || clock.now());
+                assert!(read.reading.is_none() && read.power.is_some());
+                readings += 1;
+            }
+        }
+        // 1.4 s at 80 to 100 ms.
+        assert!((14..=17).contains(&readings), "{readings}");
+        channel.read(&mut source, None, || clock.now());
+        let interval = channel.due - channel.last_read;
+        assert!((millis(24_000)..=millis(30_000)).contains(&interval), "{interval:?}");
     }
 
     #[test]
