@@ -3,6 +3,7 @@
 //! It is pure: no clock, no IO and no hardware access. A test replays a week in a millisecond.
 
 mod component;
+mod component_total;
 mod counter_check;
 mod counter_excursion;
 mod limits;
@@ -17,7 +18,7 @@ use crate::gpu_processes::GpuUsers;
 use crate::source::{ComponentInfo, ReadError, SensorReading};
 use component::{ComponentAccumulator, ReadingOutcome};
 
-pub use component::ComponentTotal;
+pub use component_total::ComponentTotal;
 pub(crate) use limits::MAX_TICK_INTERVAL;
 
 /// The energy of a set of components since their first reading.

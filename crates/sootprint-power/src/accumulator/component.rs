@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use sootprint_core::{Energy, Power};
 
+use super::component_total::ComponentTotal;
 use super::counter_check::{CounterCheck, CounterVerdict};
 use super::counter_excursion::{CounterExcursion, CounterReturn};
 use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
@@ -21,30 +21,6 @@ const FALLBACK_WINDOW: Duration = Duration::from_secs(1);
 
 /// A GPU may briefly exceed its limit, and a counter may include energy from before the last reading.
 const LIMIT_HEADROOM: f64 = 1.5;
-
-/// The energy of one component so far. All values only grow, except the bounds, which narrow when a tick is
-/// observed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct ComponentTotal {
-    /// The best estimate.
-    #[serde(rename = "e")]
-    pub energy: Energy,
-    /// The lower bound from the readings alone, without unmeasured time.
-    #[serde(rename = "lo")]
-    pub low: Energy,
-    /// The upper bound from the readings alone, without unmeasured time.
-    #[serde(rename = "hi")]
-    pub high: Energy,
-    /// Seconds covered by readings.
-    #[serde(rename = "m")]
-    pub measured: f64,
-    /// Seconds not covered by any reading.
-    #[serde(rename = "u")]
-    pub unmeasured: f64,
-    /// Number of counter resets.
-    #[serde(rename = "r")]
-    pub resets: u32,
-}
 
 #[derive(Debug)]
 pub(super) struct ComponentAccumulator {
@@ -70,8 +46,9 @@ pub(super) struct ComponentAccumulator {
     excursion: Option<CounterExcursion>,
     /// The power readings up to the last counter reading.
     power_mark: PowerMark,
-    /// When the counter last grew.
+    /// When the counter was last seen to have grown, and the reading before, from which on it may have stopped.
     grew_at: Duration,
+    alive_at: Duration,
 }
 
 /// The classification of a reading.
@@ -101,6 +78,7 @@ impl ComponentAccumulator {
             excursion: None,
             power_mark: PowerMark::default(),
             grew_at: Duration::ZERO,
+            alive_at: Duration::ZERO,
         }
     }
 
@@ -193,7 +171,7 @@ impl ComponentAccumulator {
         (now, after): (Duration, Energy),
     ) -> ReadingOutcome {
         let is_jump = after < before
-            || !self.is_plausible_growth(after - before, now.saturating_sub(self.grew_at.min(then)));
+            || !self.is_plausible_growth(after - before, now.saturating_sub(self.alive_at.min(then)));
         if let Some(excursion) = self.excursion.filter(|it| after >= it.counter)
             && self.is_plausible_growth(after - excursion.counter, now.saturating_sub(excursion.left_at))
         {
@@ -223,7 +201,7 @@ impl ComponentAccumulator {
                 self.bridge(then, now, None);
                 ReadingOutcome::Implausible
             };
-            self.grew_at = now;
+            (self.grew_at, self.alive_at) = (now, now);
             self.restart_check(now);
             return outcome;
         }
@@ -237,7 +215,7 @@ impl ComponentAccumulator {
         self.counter_check.add_counted(counted);
         if counted > Energy::ZERO {
             self.total.high += self.possible_loss(then, counted);
-            self.grew_at = now;
+            (self.grew_at, self.alive_at) = (now, then);
         }
         if self.counter_check.is_faulty {
             match self.power_since(self.power_mark, now) {
@@ -324,7 +302,7 @@ impl ComponentAccumulator {
             resets: after.resets,
         };
         self.counter_check.is_faulty = false;
-        self.grew_at = now;
+        (self.grew_at, self.alive_at) = (now, now);
         self.forget_since(excursion.left_at, before.energy);
         self.restart_check(now);
     }
@@ -555,8 +533,10 @@ impl ComponentAccumulator {
             return max_power * self.interpolation_error(moment);
         }
         let Some(tick) = ticks.first_tick_after(moment) else {
-            // The counter may have stopped when it last grew.
-            let idle = moment.min(read_at).saturating_sub(self.grew_at);
+            // The counter may have stopped since it was last seen to grow; without power readings, since the reading
+            // before.
+            let grew_at = if ticks.power_history.has_samples() { self.grew_at } else { self.alive_at };
+            let idle = moment.min(read_at).saturating_sub(grew_at);
             return max_power * (MAX_TICK_INTERVAL + self.interpolation_error(moment) + idle);
         };
         let EnergyBounds { low, high, .. } = self.energy_until_tick(tick, moment);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sootprint_core::{Energy, Power};
 
-use super::component::ComponentTotal;
+use super::component_total::ComponentTotal;
 use super::limits::MAX_TICK_INTERVAL;
 use super::power_history::{PowerHistory, PowerMark};
 use crate::source::EnergyBounds;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sootprint_core::Energy;
 
-use super::component::ComponentTotal;
+use super::component_total::ComponentTotal;
 
 /// If a counter passes its old value within this time, it may have returned rather than grown.
 const MAX_AMBIGUOUS_TIME: Duration = Duration::from_secs(10);
