@@ -128,8 +128,10 @@ fn finish_run(run: Run, arguments: &RunArgs, exit: CommandExit) {
     if rank > 0 || (arguments.card.is_none() && arguments.push.is_none()) {
         return;
     }
-    // A nested training may report an early stop, which still produces a model.
-    if !matches!(footprint.run.outcome, RunStatus::Completed | RunStatus::StoppedEarly) {
+    // The command's own status decides, whatever could be recorded. A nested training may report an early stop, which
+    // still produces a model.
+    let has_model = matches!(footprint.run.outcome, RunStatus::Completed | RunStatus::StoppedEarly);
+    if exit.run_status().is_some() || !has_model {
         // The card describes a model, and a failed attempt has produced none.
         let (status, outcome) = (exit.status, footprint.run.outcome.as_str());
         eprint_message(format_args!(

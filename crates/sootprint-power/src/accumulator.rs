@@ -104,6 +104,20 @@ impl EnergyAccumulator {
         }
     }
 
+    /// Adds a component that was opened after the start, `now`. Its time until then is unmeasured.
+    pub fn add_component(&mut self, component: &ComponentInfo, is_ticking: bool) {
+        let mut accumulator = ComponentAccumulator::new(component, is_ticking);
+        accumulator.record_missed_read(Duration::ZERO);
+        self.components.push(accumulator);
+    }
+
+    /// Records that a component has not been read yet: its time from here on is unmeasured until it is.
+    pub fn record_pending(&mut self, now: Duration, component: usize) {
+        if let Some(accumulator) = self.components.get_mut(component) {
+            accumulator.record_missed_read(now);
+        }
+    }
+
     /// Records the power of a component with a counter. It is used to interpolate a boundary between two ticks and
     /// to bridge a counter reset. Must be called before [`Self::record_reading`] for the same moment.
     pub fn record_power(&mut self, now: Duration, component: usize, power: Power) {

@@ -1,12 +1,14 @@
 //! Power and energy sources. A reading is a value with a unit, or a named reason why there is none.
 
 mod cross_check;
+mod driver_thread;
 mod hwmon;
 mod nvml;
 mod plausible_power;
 mod power_model;
 mod powercap;
 mod replay;
+mod source_probe;
 mod sysfs;
 mod system;
 
@@ -18,21 +20,23 @@ use sootprint_core::{ComponentKind, Energy, MeasurementMethod, Power};
 use crate::gpu::GpuInfo;
 
 pub use cross_check::{CrossCheck, cross_check};
+pub(crate) use driver_thread::OpeningDriver;
 pub use nvml::NvmlError;
 pub use replay::{Replay, ReplayError, ReplaySensor};
-pub(crate) use system::open_system_sources;
-pub use system::{SourceStatus, probe_sources};
+pub(crate) use source_probe::SourceProbe;
+pub use source_probe::SourceStatus;
+pub(crate) use system::SystemSources;
+pub use system::probe_sources;
 
 /// A source that reads the energy or the power of one or more components.
 ///
-/// All methods run on the sampler thread. They may take milliseconds and must not panic.
+/// All methods run on one thread: the sampler's, or that of a driver that may hang. They must not panic.
 pub(crate) trait EnergySource: Send {
     /// The components of this source, in a fixed order.
     fn components(&self) -> Vec<ComponentInfo>;
 
-    /// The preferred interval between reads of a component if one read takes `cost`, which is zero while it is
-    /// unknown. A counter loses nothing between reads; a power reading does.
-    fn cadence(&self, index: usize, cost: Duration) -> Duration;
+    /// How often a component should be read.
+    fn cadence(&self, index: usize) -> ReadCadence;
 
     /// Reads the component at `index` of [`EnergySource::components`].
     ///
@@ -41,6 +45,13 @@ pub(crate) trait EnergySource: Send {
     /// # Errors
     /// The reason why there is no reading now. A later read may succeed.
     fn read(&mut self, index: usize, now: Duration) -> Result<SensorReading, ReadError>;
+
+    /// Reads the component at `index`, with the times before and after the read according to `clock`.
+    fn read_timed(&mut self, index: usize, clock: &dyn Fn() -> Duration) -> TimedReading {
+        let started = clock();
+        let reading = self.read(index, started);
+        TimedReading { started, ended: clock(), reading: Some(reading) }
+    }
 
     /// Whether the component is a counter that moves in ticks, so that a boundary has to wait for the next tick.
     fn is_ticking_counter(&self, _index: usize) -> bool {
@@ -68,6 +79,41 @@ pub(crate) trait EnergySource: Send {
     }
 }
 
+/// How often a component should be read. A counter loses nothing between reads; a power reading does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ReadCadence {
+    shortest: Duration,
+    longest: Duration,
+    /// The interval as a multiple of the time that a read takes.
+    cost_multiple: u32,
+}
+
+impl ReadCadence {
+    /// The same interval, whatever a read costs.
+    pub(crate) const fn fixed(interval: Duration) -> Self {
+        Self { shortest: interval, longest: interval, cost_multiple: 0 }
+    }
+
+    /// A multiple of the cost of a read, within limits.
+    pub(crate) const fn by_cost(cost_multiple: u32, [shortest, longest]: [Duration; 2]) -> Self {
+        Self { shortest, longest, cost_multiple }
+    }
+
+    /// The interval if a read takes `cost`, which is zero while it is unknown.
+    pub(crate) fn interval(self, cost: Duration) -> Duration {
+        cost.saturating_mul(self.cost_multiple).clamp(self.shortest, self.longest)
+    }
+}
+
+/// A reading and the time that it took.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TimedReading {
+    pub(crate) started: Duration,
+    pub(crate) ended: Duration,
+    /// `None` if the driver has not answered yet.
+    pub(crate) reading: Option<Result<SensorReading, ReadError>>,
+}
+
 /// A part of the machine whose energy is counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComponentInfo {
@@ -92,6 +138,10 @@ pub struct ComponentInfo {
     /// The least that the component draws while it is on. A lower reading is rejected. Not written to the ledger.
     #[serde(skip)]
     pub min_power: Option<Power>,
+    /// The kinds of components whose energy the readings include, as those of a superchip do. They are not counted
+    /// if this component is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub includes: Vec<ComponentKind>,
     /// The job's share of the component, from 0 to 1. Readings are already scaled by it.
     pub share: f64,
     /// Relative error of the readings. Modelled readings carry their own bounds. Not written to the ledger, which

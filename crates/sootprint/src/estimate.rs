@@ -128,7 +128,12 @@ impl Estimate {
             "nothing was measured: modelled from {hardware} at {} each for {hours} h; the time of the training is unknown",
             accelerator.power()
         ));
-        builder.apply(LedgerEntry::Devices { at: 0.0, components: vec![0], unresolved: Vec::new() });
+        builder.apply(LedgerEntry::Devices {
+            at: 0.0,
+            components: vec![0],
+            unresolved: Vec::new(),
+            found: Vec::new(),
+        });
         let total = estimated_total(&accelerator, hours, count);
         builder.apply(LedgerEntry::End {
             at: total.measured,
@@ -149,6 +154,7 @@ fn estimated_component(accelerator: &Accelerator, count: u32, hardware: &str) ->
         limit: accelerator.limit().map(|limit| limit * f64::from(count)),
         assumed_limit: None,
         min_power: None,
+        includes: Vec::new(),
         share: 1.0,
         tolerance: SensorTolerance::default(),
         gpu: None,

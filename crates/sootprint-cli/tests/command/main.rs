@@ -9,6 +9,7 @@ mod cards;
 mod charts;
 mod docs;
 mod doctor;
+mod driver_faults;
 mod examples;
 mod exit_status;
 mod help;

@@ -9,7 +9,7 @@ use super::component_total::ComponentTotal;
 use super::counter_check::{CounterCheck, CounterVerdict};
 use super::counter_excursion::{CounterExcursion, CounterReturn};
 use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
-use super::power_history::{self, PowerMark};
+use super::power_history::{self, MAX_SAMPLE_AGE, PowerMark};
 use super::tick_tracker::{CounterTick, InitialLag, TickTracker};
 use crate::source::{ComponentInfo, EnergyBounds, SensorReading, SensorTolerance};
 
@@ -530,7 +530,9 @@ impl ComponentAccumulator {
         };
         let max_power = self.max_power();
         if self.counter_check.is_faulty {
-            return max_power * self.interpolation_error(moment);
+            // A driver may report a power that is as old as its last sample.
+            let stale = ticks.power_history.highest_power * MAX_SAMPLE_AGE;
+            return max_power * self.interpolation_error(moment) + stale;
         }
         let Some(tick) = ticks.first_tick_after(moment) else {
             // The counter may have stopped since it was last seen to grow; without power readings, since the reading

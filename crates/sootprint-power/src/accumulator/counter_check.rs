@@ -68,6 +68,8 @@ struct CounterStretch {
     power_mark: PowerMark,
     lowest_power: Option<Power>,
     highest_power: Power,
+    /// The last two power readings.
+    last_powers: [Power; 2],
     power_readings: u32,
 }
 
@@ -116,6 +118,7 @@ impl CounterCheck {
             power_mark: power.map_or_else(PowerMark::default, PowerHistory::mark),
             lowest_power: None,
             highest_power: Power::ZERO,
+            last_powers: [Power::ZERO; 2],
             power_readings: 0,
         });
     }
@@ -137,6 +140,7 @@ impl CounterCheck {
             if power > stretch.highest_power {
                 stretch.highest_power = power;
             }
+            stretch.last_powers = [stretch.last_powers[1], power];
         }
     }
 
@@ -219,7 +223,7 @@ impl CounterCheck {
         };
         let (counted, tick) = (stretch.counted, stretch.tick());
         let shortfall = (by_power.high - counted + tick).max(Energy::ZERO);
-        if counted * SENSOR_DIFFERENCE + tick < by_power.low {
+        if counted * SENSOR_DIFFERENCE + stretch.last_tick() < by_power.low {
             // It may have begun in the stretch before.
             (shortfall + self.undetected_shortfall, Energy::ZERO)
         } else if self.has_shortfall {
@@ -242,7 +246,13 @@ impl CounterStretch {
         power.filter(|_| self.power_readings > 0)?.energy_since(self.power_mark, now, max_power)
     }
 
-    /// What may be missing because the counter shows the energy of a tick at its end.
+    /// What a correct counter may not show yet, because it shows the energy of a tick at its end.
+    fn last_tick(&self) -> Energy {
+        let [before, last] = self.last_powers;
+        (if before < last { last } else { before }) * TICK_DIFFERENCE
+    }
+
+    /// The most that may be missing at one end of the stretch.
     fn tick(&self) -> Energy {
         self.highest_power * TICK_DIFFERENCE
     }

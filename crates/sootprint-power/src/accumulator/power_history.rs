@@ -16,7 +16,7 @@ const MAX_SAMPLE_INTERVAL: Duration = Duration::from_millis(1_500);
 
 /// Maximum age of a reported power. An H100 samples its power for 25 ms of every 100 ms and reports that value
 /// until the next sample (Yang et al. 2023, <https://arxiv.org/abs/2312.02741>).
-const MAX_SAMPLE_AGE: Duration = Duration::from_millis(100);
+pub(super) const MAX_SAMPLE_AGE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Default)]
 pub(super) struct PowerHistory {

@@ -18,6 +18,7 @@ fn gpu_component(tolerance: f64) -> ComponentInfo {
         limit: Some(Power::from_watts(700.0)),
         assumed_limit: None,
         min_power: None,
+        includes: Vec::new(),
         share: 1.0,
         tolerance: SensorTolerance::from_accuracy(tolerance),
         note: None,

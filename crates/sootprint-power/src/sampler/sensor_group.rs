@@ -8,15 +8,15 @@ mod channel;
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::time::{Duration, Instant};
 
 use super::session::{QueryCallback, SampleCallback, SampleView, SessionStart};
 use crate::accumulator::{EnergyAccumulator, MAX_TICK_INTERVAL, SensorEvent};
 use crate::clock::{SamplerClock, VirtualClock};
-use crate::source::{ComponentInfo, EnergySource, Replay, open_system_sources};
+use crate::source::{ComponentInfo, EnergySource, OpeningDriver, Replay, SourceProbe, SystemSources};
 use boundary::{BoundaryHistory, PendingBoundary};
-use channel::{SensorChannel, SensorSample};
+use channel::{SampleReading, SensorChannel, SensorSample};
 
 pub use boundary::BoundaryPrecision;
 
@@ -26,6 +26,14 @@ const MAX_REPLAY_STEPS: u32 = 10_000;
 
 /// Give up on a read after this long: the hardware is gone.
 const READING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the start of a run waits for drivers. On a virtual clock nothing is added later.
+const DRIVER_START_TIMEOUT: Duration = Duration::from_millis(100);
+const VIRTUAL_START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a driver that has not answered is checked, at first and after a while.
+const DRIVER_CHECK_INTERVALS: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+const FIRST_DRIVER_CHECKS: Duration = Duration::from_secs(10);
 
 /// The sources that a run is measured with.
 #[derive(Debug, Clone)]
@@ -50,6 +58,9 @@ pub(crate) struct SensorGroup {
     components: Vec<ComponentInfo>,
     channels: Vec<SensorChannel>,
     gaps: Vec<String>,
+    /// Drivers that have not answered yet, and when to check them again.
+    opening: Vec<OpeningDriver>,
+    driver_check_due: Duration,
     sessions: Vec<SessionState>,
     /// Queries whose energy is not known yet, in order of arrival.
     pending_queries: VecDeque<EnergyQuery>,
@@ -77,44 +88,92 @@ struct EnergyQuery {
 
 impl SensorGroup {
     pub(crate) fn open(config: SourceConfig) -> Self {
-        let mut gaps = Vec::new();
-        let (system, clock, sources) = match config {
+        let (system_nvml_path, clock) = match &config {
             SourceConfig::System { nvml_path, clock } => {
-                let mut sources = Vec::new();
-                for probe in open_system_sources(nvml_path.as_deref()) {
-                    gaps.extend(probe.warning());
-                    sources.extend(probe.source);
-                }
-                (clock.is_none().then_some(nvml_path), clock, sources)
+                (clock.is_none().then(|| nvml_path.clone()), clock.clone())
             }
-            SourceConfig::Replay(replay) => {
-                (None, replay.clock(), vec![Box::new(replay) as Box<dyn EnergySource>])
-            }
+            SourceConfig::Replay(replay) => (None, replay.clock()),
         };
-        gaps.extend(sources.iter().flat_map(|source| source.gaps()));
-        let clock = clock.map_or_else(|| SamplerClock::System(Instant::now()), SamplerClock::Virtual);
-        let (mut components, mut channels) = (Vec::new(), Vec::new());
-        for (position, source) in sources.iter().enumerate() {
-            for (index, component) in source.components().into_iter().enumerate() {
-                let ticks = source.is_ticking_counter(index);
-                channels.push(SensorChannel::new(position, index, ticks));
-                components.push(component);
+        let mut group = Self {
+            system_nvml_path,
+            clock: clock.map_or_else(|| SamplerClock::System(Instant::now()), SamplerClock::Virtual),
+            sources: Vec::new(),
+            components: Vec::new(),
+            channels: Vec::new(),
+            gaps: Vec::new(),
+            opening: Vec::new(),
+            driver_check_due: Duration::ZERO,
+            sessions: Vec::new(),
+            pending_queries: VecDeque::new(),
+            sampled_until: Duration::ZERO,
+            full_sample_due: None,
+        };
+        match config {
+            SourceConfig::System { nvml_path, .. } => group.open_system_sources(nvml_path.as_deref()),
+            SourceConfig::Replay(replay) => group.add_source(Box::new(replay)),
+        }
+        group
+    }
+
+    fn open_system_sources(&mut self, nvml: Option<&OsStr>) {
+        let timeout = if self.is_virtual() { VIRTUAL_START_TIMEOUT } else { DRIVER_START_TIMEOUT };
+        let SystemSources { probes, opening } = SystemSources::open(nvml, self.clock.clone(), timeout);
+        probes.into_iter().for_each(|probe| self.add_probe(probe));
+        self.gaps.extend(opening.iter().map(|driver| {
+            format!(
+                "{}: no answer from the driver at the start; its GPUs are added once it answers",
+                driver.name()
+            )
+        }));
+        self.opening = opening;
+    }
+
+    fn add_probe(&mut self, probe: SourceProbe) {
+        self.gaps.extend(probe.warning());
+        if let Some(source) = probe.source {
+            self.add_source(source);
+        }
+    }
+
+    fn add_source(&mut self, source: Box<dyn EnergySource>) {
+        self.gaps.extend(source.gaps());
+        for (index, component) in source.components().into_iter().enumerate() {
+            let is_ticking = source.is_ticking_counter(index);
+            for session in &mut self.sessions {
+                session.accumulator.add_component(&component, is_ticking);
+            }
+            let mut channel = SensorChannel::new(self.sources.len(), index, is_ticking);
+            channel.start_session(self.clock.now());
+            self.channels.push(channel);
+            self.components.push(component);
+        }
+        self.sources.push(source);
+    }
+
+    /// Adds the components of drivers that have answered by now.
+    fn add_opened_drivers(&mut self, now: Duration) {
+        if self.opening.is_empty() || now < self.driver_check_due {
+            return;
+        }
+        let mut last_wait = Duration::ZERO;
+        for driver in std::mem::take(&mut self.opening) {
+            let (name, waited) = (driver.name(), driver.waited());
+            match driver.finish(Duration::ZERO) {
+                Ok(probe) => {
+                    if probe.source.is_some() {
+                        let seconds = waited.as_secs_f64();
+                        self.gaps.push(format!("{name}: the driver answered after {seconds:.1} s; the energy of its GPUs before that is unknown"));
+                    }
+                    self.add_probe(probe);
+                }
+                Err(driver) => {
+                    last_wait = last_wait.max(waited);
+                    self.opening.push(driver);
+                }
             }
         }
-        let (sessions, pending_queries) = (Vec::new(), VecDeque::new());
-        let (sampled_until, full_sample_due) = (Duration::ZERO, None);
-        Self {
-            system_nvml_path: system,
-            clock,
-            sources,
-            components,
-            channels,
-            gaps,
-            sessions,
-            pending_queries,
-            sampled_until,
-            full_sample_due,
-        }
+        let [first, later] = DRIVER_CHECK_INTERVALS;
+        self.driver_check_due = now + if last_wait < FIRST_DRIVER_CHECKS { first } else { later };
     }
 
     /// Whether a run with this configuration can share the group.
@@ -132,7 +191,9 @@ impl SensorGroup {
 
     /// The time until the next reading is due. `None` if sleeping does not bring it closer.
     pub(crate) fn time_until_due(&self) -> Option<Duration> {
-        self.clock.time_until(self.next_due().into_iter().chain(self.tick_deadline()).min()?)
+        let driver_check = (!self.opening.is_empty()).then_some(self.driver_check_due);
+        let due = self.next_due().into_iter().chain(self.tick_deadline()).chain(driver_check).min()?;
+        self.clock.time_until(due)
     }
 
     /// When the first query has waited long enough for a tick.
@@ -221,6 +282,7 @@ impl SensorGroup {
             return;
         }
         let now = self.clock.now();
+        self.add_opened_drivers(now);
         if self.next_due().is_some_and(|due| due <= now) {
             let is_full_sample = self.full_sample_due.is_some_and(|due| due <= now);
             self.sample(now, |channel| is_full_sample || channel.is_due(now));
@@ -329,6 +391,7 @@ impl SensorGroup {
                 now: query.at,
                 accumulator: &session.accumulator,
                 components: &self.components,
+                gaps: &self.gaps,
             });
         }
     }
@@ -355,12 +418,14 @@ impl SensorGroup {
         // other is read.
         let is_single_timestamp =
             self.is_virtual() || self.sessions.iter().any(|session| session.origin == now);
-        let Self { clock, sources, channels, sessions, components, sampled_until, full_sample_due, .. } =
-            self;
+        let Self {
+            clock, sources, channels, sessions, components, gaps, sampled_until, full_sample_due, ..
+        } = self;
         let moment = || if is_single_timestamp { now } else { clock.now() };
         let mut events: Vec<Vec<SensorEvent>> = vec![Vec::new(); sessions.len()];
         let mut is_full_sample = true;
-        for (component, channel) in channels.iter_mut().enumerate() {
+        // The drivers of GPUs come first in the list and last here: nothing else waits for them.
+        for (component, channel) in channels.iter_mut().enumerate().rev() {
             let source = sources[channel.source_index].as_mut();
             let SensorSample { at, reading, power } = if is_read(channel) {
                 channel.read(source, precision, moment)
@@ -379,8 +444,16 @@ impl SensorGroup {
                 if let Some((at, power)) = power {
                     session.accumulator.record_power(since(at), component, power);
                 }
-                if let Some(reading) = reading.clone() {
-                    events.extend(session.accumulator.record_reading(since(at), component, reading));
+                match &reading {
+                    SampleReading::Taken(reading) => {
+                        events.extend(session.accumulator.record_reading(
+                            since(at),
+                            component,
+                            reading.clone(),
+                        ));
+                    }
+                    SampleReading::Pending => session.accumulator.record_pending(since(at), component),
+                    SampleReading::Skipped => {}
                 }
                 events.extend(users_changed.clone());
             }
@@ -391,7 +464,10 @@ impl SensorGroup {
         *sampled_until = channels.iter().map(|channel| channel.last_read).min().unwrap_or(now);
         for (session, events) in sessions.iter_mut().zip(events) {
             let now = now.saturating_sub(session.origin);
-            (session.on_sample)(&SampleView { now, accumulator: &session.accumulator, components }, &events);
+            (session.on_sample)(
+                &SampleView { now, accumulator: &session.accumulator, components, gaps },
+                &events,
+            );
         }
     }
 }

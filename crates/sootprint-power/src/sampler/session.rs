@@ -12,8 +12,10 @@ pub struct SampleView<'a> {
     pub now: Duration,
     /// The energy of the session so far.
     pub accumulator: &'a EnergyAccumulator,
-    /// The sampled components, in the order of the energies.
+    /// The sampled components, in the order of the energies. If a driver answers late, components are added at the end.
     pub components: &'a [ComponentInfo],
+    /// Components that exist but cannot be read, with the reasons. Later ones are added at the end.
+    pub gaps: &'a [String],
 }
 
 /// Called on the sampler thread after each reading, with the events that the reading caused.

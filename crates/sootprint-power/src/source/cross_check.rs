@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use serde::{Serialize, Serializer};
 use sootprint_core::{Energy, Power};
 
-use super::system::open_system_sources;
+use super::system::open_all_sources;
 use super::{ComponentInfo, EnergySource, SensorReading};
+use crate::clock::SamplerClock;
 
 /// Interval of the reads of counter and power. A tick is located to half of it.
 const CADENCE: Duration = Duration::from_millis(2);
@@ -56,8 +57,10 @@ impl CrossCheck {
 /// variable is set, otherwise the system's.
 #[must_use]
 pub fn cross_check(time: Duration) -> Vec<CrossCheck> {
-    let nvml = std::env::var_os("SOOTPRINT_NVML").filter(|path| !path.is_empty());
-    let sources = open_system_sources(nvml.as_deref()).into_iter().filter_map(|probe| probe.source).collect();
+    let sources = open_all_sources(SamplerClock::System(Instant::now()))
+        .into_iter()
+        .filter_map(|probe| probe.source)
+        .collect();
     let began = Instant::now();
     compare_sources(sources, time, || began.elapsed(), thread::sleep)
 }
@@ -177,7 +180,7 @@ mod tests {
 
     use super::*;
     use crate::clock::VirtualClock;
-    use crate::source::{ReadError, Replay, ReplaySensor};
+    use crate::source::{ReadCadence, ReadError, Replay, ReplaySensor};
 
     /// 100 W for 700 ms, 400 W for 330 ms, and a counter that ticks every 100 ms.
     fn ticking_gpu() -> Replay {
@@ -201,8 +204,8 @@ mod tests {
         fn components(&self) -> Vec<ComponentInfo> {
             self.0.components()
         }
-        fn cadence(&self, index: usize, cost: Duration) -> Duration {
-            self.0.cadence(index, cost)
+        fn cadence(&self, index: usize) -> ReadCadence {
+            self.0.cadence(index)
         }
         fn read(&mut self, index: usize, now: Duration) -> Result<SensorReading, ReadError> {
             self.0.read(index, now).map(|reading| reading.scaled(self.1))

@@ -22,7 +22,8 @@ use std::time::Duration;
 
 use super::sysfs::read_line;
 use super::{
-    ComponentInfo, ComponentKind, EnergySource, ReadError, SensorReading, SensorTolerance, plausible_power,
+    ComponentInfo, ComponentKind, EnergySource, ReadCadence, ReadError, SensorReading, SensorTolerance,
+    plausible_power,
 };
 use crate::gpu::{GpuInfo, RocmDevices};
 use sensor::HwmonSensor;
@@ -49,7 +50,6 @@ pub(crate) struct Hwmon {
     gpus: Vec<HwmonGpu>,
     gaps: Vec<String>,
     integrated_gpus: Vec<String>,
-    includes_cpu: bool,
 }
 
 #[derive(Debug)]
@@ -95,11 +95,6 @@ impl Hwmon {
         &self.integrated_gpus
     }
 
-    /// Whether a GPU's readings include the CPU, which must then not be added.
-    pub(crate) fn includes_cpu(&self) -> bool {
-        self.includes_cpu
-    }
-
     fn add_device(&mut self, device: HwmonDevice) {
         let name = format!("{} ({})", device.gpu.model, device.gpu.pci);
         let includes_cpu = CPU_INCLUSIVE_DEVICE_IDS.contains(&device.pci_id.as_str());
@@ -110,12 +105,8 @@ impl Hwmon {
         match HwmonGpu::new(device) {
             Ok(mut gpu) => {
                 if includes_cpu {
-                    self.includes_cpu = true;
+                    gpu.component.includes = vec![ComponentKind::Cpu];
                     gpu.component.note = Some("includes the CPU of the same package".to_owned());
-                    self.gaps.push(format!(
-                        "the readings of {name} include the CPU, which is not counted separately: a run that does not use \
-                         this GPU has no CPU energy"
-                    ));
                 }
                 self.gpus.push(gpu);
             }
@@ -129,8 +120,8 @@ impl EnergySource for Hwmon {
         self.gpus.iter().map(|gpu| gpu.component.clone()).collect()
     }
 
-    fn cadence(&self, index: usize, _cost: Duration) -> Duration {
-        if self.is_ticking_counter(index) { COUNTER_CADENCE } else { POWER_CADENCE }
+    fn cadence(&self, index: usize) -> ReadCadence {
+        ReadCadence::fixed(if self.is_ticking_counter(index) { COUNTER_CADENCE } else { POWER_CADENCE })
     }
 
     fn read(&mut self, index: usize, _now: Duration) -> Result<SensorReading, ReadError> {
@@ -191,6 +182,7 @@ impl HwmonGpu {
             limit,
             assumed_limit: limit.is_none().then(|| plausible_power::assumed_gpu_limit(&gpu.model)),
             min_power: Some(plausible_power::MIN_GPU_POWER),
+            includes: Vec::new(),
             share: 1.0,
             tolerance: SensorTolerance::from_accuracy(SENSOR_ACCURACY),
             note: sensor.note().map(str::to_owned),

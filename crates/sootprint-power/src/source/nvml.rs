@@ -9,7 +9,7 @@
 //! - Drivers before 530 report the power of Ampere and later GPUs only as the mean of the last second. Next to a
 //!   counter, that mean is used as the current power: if the power changes abruptly at a boundary, up to one tick
 //!   of the change is attributed to the wrong epoch, and the bounds do not cover all of it.
-//! - The counter of a GH200 covers the superchip with its CPU and memory, which are then not counted separately.
+//! - The counter of a GH200 covers the superchip with its CPU and memory, which are not counted if this GPU is.
 //!   Its power readings cover the GPU alone. This was found by Zeus on such a machine
 //!   (<https://github.com/ml-energy/zeus/pull/172>). For GB200 and GB300 it is not documented.
 
@@ -24,7 +24,8 @@ use nvml_wrapper::Device;
 use sootprint_core::Power;
 
 use super::{
-    ComponentInfo, ComponentKind, EnergySource, ReadError, SensorReading, SensorTolerance, plausible_power,
+    ComponentInfo, ComponentKind, EnergySource, ReadCadence, ReadError, SensorReading, SensorTolerance,
+    plausible_power,
 };
 use crate::gpu::{CudaVisibility, GpuInfo};
 use devices::{DetectedGpu, MigSlice};
@@ -51,6 +52,10 @@ const POWER_CADENCE: [Duration; 2] = [Duration::from_millis(12), Duration::from_
 /// Interval between power reads, as a multiple of the cost of one: under 1 % of a core in total.
 const POWER_COST_MULTIPLE: u32 = 120;
 
+/// More GPUs than any machine has, and more processes than any GPU. Faulty drivers report billions.
+const MAX_GPUS: u32 = 256;
+const MAX_PROCESSES: u32 = 65_536;
+
 /// The superchip whose counter includes its CPU and memory.
 const CPU_INCLUSIVE_MODEL: &str = "GH200";
 
@@ -76,7 +81,10 @@ impl Nvml {
     pub(crate) fn open(path: Option<&OsStr>, visibility: &CudaVisibility) -> Result<Self, NvmlError> {
         let library = load_library(path)?;
         let count = library.device_count().map_err(|error| no_driver_error(path, &error))?;
-        let (found, mut gaps) = devices::list_devices(library, count);
+        let (found, mut gaps) = devices::list_devices(library, count.min(MAX_GPUS));
+        if count > MAX_GPUS {
+            gaps.push(format!("NVML reports {count} GPUs: only the first {MAX_GPUS} are measured"));
+        }
         let gpus: Vec<GpuInfo> =
             found.iter().filter(|it| it.mig_slice.is_none()).map(|it| it.gpu.clone()).collect();
         let slices: Vec<(usize, String)> = found
@@ -93,28 +101,11 @@ impl Nvml {
             detected.gpu.cuda = device.ordinal;
             let name = format!("{} ({})", detected.gpu.model, detected.gpu.uuid);
             match NvmlGpu::new(detected) {
-                Ok(gpu) => {
-                    gaps.extend(gpu.includes_cpu().then(|| {
-                        format!(
-                            "the counter of {name} includes CPU and memory, which are not counted separately: a run \
-                             that does not use this GPU has no CPU energy"
-                        )
-                    }));
-                    opened.push(gpu);
-                }
+                Ok(gpu) => opened.push(gpu),
                 Err(reason) => gaps.push(format!("{name} is not measured: {reason}")),
             }
         }
         Ok(Self { gpus: opened, gaps })
-    }
-
-    /// The components that GPU readings include and that must therefore not be added.
-    pub(crate) fn included_components(&self) -> &'static [ComponentKind] {
-        if self.gpus.iter().any(NvmlGpu::includes_cpu) {
-            &[ComponentKind::Cpu, ComponentKind::Memory]
-        } else {
-            &[]
-        }
     }
 }
 
@@ -155,14 +146,14 @@ impl EnergySource for Nvml {
         self.gpus.iter().map(|gpu| gpu.component.clone()).collect()
     }
 
-    fn cadence(&self, index: usize, cost: Duration) -> Duration {
-        let Some(gpu) = self.gpus.get(index) else { return MEAN_POWER_WINDOW };
-        let (multiple, [shortest, longest]) = match gpu.query {
-            NvmlQuery::Counter => (COUNTER_COST_MULTIPLE, COUNTER_CADENCE),
-            NvmlQuery::InstantPower | NvmlQuery::PowerUsage => (POWER_COST_MULTIPLE, POWER_CADENCE),
-            NvmlQuery::MeanPower => return MEAN_POWER_WINDOW,
-        };
-        (cost * multiple).clamp(shortest, longest)
+    fn cadence(&self, index: usize) -> ReadCadence {
+        match self.gpus.get(index).map(|gpu| gpu.query) {
+            Some(NvmlQuery::Counter) => ReadCadence::by_cost(COUNTER_COST_MULTIPLE, COUNTER_CADENCE),
+            Some(NvmlQuery::InstantPower | NvmlQuery::PowerUsage) => {
+                ReadCadence::by_cost(POWER_COST_MULTIPLE, POWER_CADENCE)
+            }
+            Some(NvmlQuery::MeanPower) | None => ReadCadence::fixed(MEAN_POWER_WINDOW),
+        }
     }
 
     fn read(&mut self, index: usize, _now: Duration) -> Result<SensorReading, ReadError> {
@@ -183,6 +174,8 @@ impl EnergySource for Nvml {
     fn compute_processes(&mut self, index: usize) -> Option<Vec<u32>> {
         let gpu = self.gpus.get(index)?;
         let device = gpu.mig_slice.as_ref().unwrap_or(&gpu.device);
+        // The wrapper allocates memory for as many as the driver reports.
+        device.running_compute_processes_count().ok().filter(|count| *count <= MAX_PROCESSES)?;
         let processes = device.running_compute_processes().ok()?;
         Some(processes.into_iter().map(|process| process.pid).collect())
     }
@@ -216,6 +209,7 @@ impl NvmlGpu {
             limit,
             assumed_limit: limit.is_none().then(|| plausible_power::assumed_gpu_limit(&gpu.model)),
             min_power: Some(plausible_power::MIN_GPU_POWER),
+            includes: included_components(&gpu.model, query),
             share: 1.0,
             tolerance: SensorTolerance::from_accuracy(SENSOR_ACCURACY),
             note: superchip_note(&gpu.model, query),
@@ -235,7 +229,7 @@ impl NvmlGpu {
 
     /// Whether the readings include the CPU and the memory of a superchip.
     fn includes_cpu(&self) -> bool {
-        self.query == NvmlQuery::Counter && self.component.name.contains(CPU_INCLUSIVE_MODEL)
+        !self.component.includes.is_empty()
     }
 }
 
@@ -252,6 +246,15 @@ fn apply_mig_share(component: &mut ComponentInfo, slices: u32, total_slices: u32
         "{slices} of {total_slices} parts of the energy of the whole GPU: NVML does not report that of a slice"
     );
     component.note = Some(component.note.take().map_or(part.clone(), |note| format!("{part}; {note}")));
+}
+
+/// The other components that the readings of a superchip include.
+fn included_components(model: &str, query: NvmlQuery) -> Vec<ComponentKind> {
+    if query == NvmlQuery::Counter && model.contains(CPU_INCLUSIVE_MODEL) {
+        vec![ComponentKind::Cpu, ComponentKind::Memory]
+    } else {
+        Vec::new()
+    }
 }
 
 /// The note for a superchip with a CPU.

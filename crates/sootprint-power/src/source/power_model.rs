@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    ComponentInfo, ComponentKind, EnergyBounds, EnergySource, MeasurementMethod, ReadError, SensorReading,
-    SensorTolerance,
+    ComponentInfo, ComponentKind, EnergyBounds, EnergySource, MeasurementMethod, ReadCadence, ReadError,
+    SensorReading, SensorTolerance,
 };
 use crate::env::{VariableLookup, process_variable};
 use crate::job_limits::{CpuTimeSource, JobLimits, proc_stat};
@@ -105,6 +105,7 @@ impl PowerModel {
             limit: None,
             assumed_limit: None,
             min_power: None,
+            includes: Vec::new(),
             share,
             tolerance: SensorTolerance::default(),
             note: Some(note),
@@ -134,8 +135,8 @@ impl EnergySource for PowerModel {
         self.kinds.iter().map(|&kind| self.component(kind)).collect()
     }
 
-    fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
-        CADENCE
+    fn cadence(&self, _index: usize) -> ReadCadence {
+        ReadCadence::fixed(CADENCE)
     }
 
     fn read(&mut self, index: usize, now: Duration) -> Result<SensorReading, ReadError> {

@@ -41,8 +41,8 @@ use sootprint_core::Power;
 
 use super::sysfs::{energy_from_microjoules, power_from_microwatts, read_number};
 use super::{
-    ComponentInfo, ComponentKind, EnergySource, MeasurementMethod, ReadError, SensorReading, SensorTolerance,
-    plausible_power,
+    ComponentInfo, ComponentKind, EnergySource, MeasurementMethod, ReadCadence, ReadError, SensorReading,
+    SensorTolerance, plausible_power,
 };
 use crate::proc_cpuinfo::cpuinfo_field;
 use wrapping_counter::{CounterStep, WrappingCounter};
@@ -105,26 +105,20 @@ enum ZoneState {
 type ReadNumberFn = fn(&Path) -> io::Result<u64>;
 
 impl Powercap {
-    /// Opens the zones under `root`, which is `/sys/class/powercap`, except those of `excluded` components.
+    /// Opens the zones under `root`, which is `/sys/class/powercap`.
     ///
     /// `cpuinfo` is the content of `/proc/cpuinfo`, and `share` the job's share of the packages.
     ///
     /// # Errors
     /// If there are no zones, or if they are hidden. Missing permissions are a gap instead.
-    pub(crate) fn open(
-        root: &Path,
-        cpuinfo: &str,
-        share: f64,
-        excluded: &[ComponentKind],
-    ) -> Result<Self, RaplUnavailable> {
-        Self::open_with(root, cpuinfo, share, excluded, read_number)
+    pub(crate) fn open(root: &Path, cpuinfo: &str, share: f64) -> Result<Self, RaplUnavailable> {
+        Self::open_with(root, cpuinfo, share, read_number)
     }
 
     fn open_with(
         root: &Path,
         cpuinfo: &str,
         share: f64,
-        excluded: &[ComponentKind],
         read: ReadNumberFn,
     ) -> Result<Self, RaplUnavailable> {
         let vendor = cpuinfo_field(cpuinfo, "vendor_id").unwrap_or_default();
@@ -133,7 +127,7 @@ impl Powercap {
         let name = cpuinfo_field(cpuinfo, "model name").unwrap_or("CPU of unknown model");
         let count = packages.len();
         let (mut components, mut gaps) = (Vec::new(), Vec::new());
-        if !memories.is_empty() && memories.len() < count && !excluded.contains(&ComponentKind::Memory) {
+        if !memories.is_empty() && memories.len() < count {
             gaps.push(format!(
                 "RAPL has the memory of only {} of {count} packages: memory is modelled",
                 memories.len()
@@ -144,7 +138,7 @@ impl Powercap {
         let memory = is_whole.then(|| (memories, memory_component(count, share)));
         let wanted = std::iter::once(cpu).chain(memory);
         let mut is_permission_reported = false;
-        for (zones, component) in wanted.filter(|(_, component)| !excluded.contains(&component.kind)) {
+        for (zones, component) in wanted {
             match RaplComponent::open(zones, component, read) {
                 Ok(component) => components.push(component),
                 // One message is sufficient: the fix for the package counters also applies to the memory.
@@ -166,8 +160,8 @@ impl EnergySource for Powercap {
         self.components.iter().map(|component| component.component.clone()).collect()
     }
 
-    fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
-        CADENCE
+    fn cadence(&self, _index: usize) -> ReadCadence {
+        ReadCadence::fixed(CADENCE)
     }
 
     fn read(&mut self, index: usize, now: Duration) -> Result<SensorReading, ReadError> {
@@ -295,6 +289,7 @@ fn cpu_component(name: &str, packages: usize, share: f64) -> ComponentInfo {
         limit: None,
         assumed_limit: Some(plausible_power::MAX_PACKAGE_POWER * packages as f64 * share),
         min_power: Some(plausible_power::MIN_PACKAGE_POWER * packages as f64 * share),
+        includes: Vec::new(),
         share,
         tolerance: SensorTolerance::from_accuracy(PACKAGE_TOLERANCE),
         note: Some(format!("RAPL of {packages} CPU package(s); includes other work on the job's CPUs")),

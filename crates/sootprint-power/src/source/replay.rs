@@ -7,7 +7,8 @@ use serde::Deserialize;
 use sootprint_core::{Energy, Power};
 
 use super::{
-    ComponentInfo, ComponentKind, EnergySource, MeasurementMethod, ReadError, SensorReading, SensorTolerance,
+    ComponentInfo, ComponentKind, EnergySource, MeasurementMethod, ReadCadence, ReadError, SensorReading,
+    SensorTolerance,
 };
 use crate::clock::VirtualClock;
 use crate::gpu::GpuInfo;
@@ -163,6 +164,7 @@ impl EnergySource for Replay {
             limit: None,
             assumed_limit: None,
             min_power: None,
+            includes: Vec::new(),
             share: 1.0,
             tolerance: SensorTolerance::default(),
             note: Some("replayed from a script: no hardware was read".to_owned()),
@@ -170,8 +172,8 @@ impl EnergySource for Replay {
         self.components.iter().enumerate().map(describe).collect()
     }
 
-    fn cadence(&self, _index: usize, _cost: Duration) -> Duration {
-        CADENCE
+    fn cadence(&self, _index: usize) -> ReadCadence {
+        ReadCadence::fixed(CADENCE)
     }
 
     fn is_ticking_counter(&self, index: usize) -> bool {

@@ -64,9 +64,14 @@ impl FootprintBuilder {
     pub(crate) fn apply(&mut self, entry: LedgerEntry) {
         match entry {
             LedgerEntry::Header(header) => self.header = header,
-            LedgerEntry::Devices { components, unresolved, .. } => {
+            LedgerEntry::Devices { components, unresolved, found, .. } => {
                 self.training_gpus.get_or_insert_default().extend(components);
                 self.unresolved_devices.extend(unresolved);
+                self.unresolved_devices.retain(|device| !found.contains(device));
+            }
+            LedgerEntry::ComponentsAdded { components, gaps, .. } => {
+                self.header.components.extend(components);
+                self.header.gaps.extend(gaps);
             }
             LedgerEntry::GpuUsers { component, users, .. } => {
                 let seen = self.users.entry(component).or_default();
@@ -138,7 +143,11 @@ impl FootprintBuilder {
     /// names no GPU, those with one of our processes are counted; if there are none, all GPUs are.
     pub(crate) fn is_counted(&self, position: usize, component: &ComponentInfo) -> bool {
         if component.kind != ComponentKind::Gpu {
-            return true;
+            // The readings of a superchip's GPU include its CPU.
+            let includes = |(position, gpu): (usize, &ComponentInfo)| {
+                gpu.includes.contains(&component.kind) && self.is_counted(position, gpu)
+            };
+            return !self.header.components.iter().enumerate().any(includes);
         }
         match &self.training_gpus {
             Some(training_gpus) => training_gpus.contains(&position),
@@ -198,8 +207,8 @@ impl FootprintBuilder {
     }
 
     /// The energy of all counted components.
-    pub(crate) fn total_energy(&self, components: &[ComponentInfo], energy: &[Energy]) -> Energy {
-        let each = components.iter().zip(energy).enumerate();
+    pub(crate) fn total_energy(&self, energy: &[Energy]) -> Energy {
+        let each = self.header.components.iter().zip(energy).enumerate();
         each.filter(|(position, (component, _))| self.is_counted(*position, component))
             .map(|(_, (_, energy))| *energy)
             .sum()

@@ -93,16 +93,16 @@ impl FootprintBuilder {
         };
         let each: Vec<Energy> =
             idle_power.iter().map(|power| Energy::from_joules(power.watts() * self.elapsed)).collect();
-        Some(IdleEnergy::from_baseline(self.total_energy(&self.header.components, &each)))
+        Some(IdleEnergy::from_baseline(self.total_energy(&each)))
     }
 
     /// The cumulative energy of all counted components over time.
     fn total_energy_trace(&self) -> Vec<(f64, Energy)> {
-        self.trace.sum_points(|each| self.total_energy(&self.header.components, each))
+        self.trace.sum_points(|each| self.total_energy(each))
     }
 
     fn epoch_summary(&self, grid: &GridIntensity, epoch: &RecordedEpoch) -> EpochSummary {
-        let energy = self.total_energy(&self.header.components, &epoch.energy);
+        let energy = self.total_energy(&epoch.energy);
         EpochSummary {
             epoch: epoch.epoch,
             attempt: 1,
@@ -125,7 +125,7 @@ impl FootprintBuilder {
     }
 
     fn phase_summary(&self, grid: &GridIntensity, phase: &PhaseTotal) -> PhaseSummary {
-        let energy = self.total_energy(&self.header.components, &phase.energy);
+        let energy = self.total_energy(&phase.energy);
         PhaseSummary {
             name: phase.name.clone(),
             duration_s: phase.seconds,

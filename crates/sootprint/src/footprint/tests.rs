@@ -18,6 +18,7 @@ fn component(kind: ComponentKind, name: &str, limit: Option<f64>) -> ComponentIn
         limit: limit.map(Power::from_watts),
         assumed_limit: None,
         min_power: None,
+        includes: Vec::new(),
         share: 1.0,
         tolerance: sootprint_power::SensorTolerance::from_accuracy(0.05),
         note: None,

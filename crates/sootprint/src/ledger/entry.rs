@@ -28,7 +28,13 @@ pub(crate) enum LedgerEntry {
         components: Vec<usize>,
         /// Devices that match no component.
         unresolved: Vec<String>,
+        /// Devices that earlier entries list as unresolved and that match a component added since.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        found: Vec<String>,
     },
+    /// `components-added`: a driver has answered after the start. Its components follow those of the header, and their
+    /// time until now is unmeasured.
+    ComponentsAdded { at: f64, components: Vec<ComponentInfo>, gaps: Vec<String> },
     /// `gpu-users`: the kinds of processes that use a GPU have changed.
     GpuUsers { at: f64, component: usize, users: GpuUsers },
     /// `training-type`: label of a training inside `sootprint run`, for a command that was started without one.

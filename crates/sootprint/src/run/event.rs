@@ -1,6 +1,7 @@
 //! Events from training hooks.
 //!
-//! All hooks emit [`HookEvent`]s, which one function, `RunRecorder::handle_event`, handles. A run inside `sootprint run`
+//! All hooks emit [`HookEvent`]s. `RunRecorder::handle_event` records those that separate epochs or phases, once their
+//! energy is known, and `RunRecorder::record_fact` the others immediately. A run inside `sootprint run`
 //! serialises the same enum over a Unix socket, and the exhaustive match guarantees that no event is missed.
 
 use std::time::Duration;
@@ -15,12 +16,6 @@ use crate::ledger::WorkCounts;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum HookEvent {
-    /// The training type and base model of a nested run.
-    TrainingTypeSet { training_type: Option<TrainingType>, base_model: Option<String> },
-    /// The planned number of epochs.
-    EpochsPlanned(u32),
-    /// The epochs of this run are windows of a loop without epochs, each of this length.
-    WindowLengthSet(String),
     /// An epoch starts. The counts belong to the epoch that is still open, or to no epoch.
     EpochStarted { number: u32, counts: WorkCounts },
     /// The open epoch ends, complete or not.
@@ -31,16 +26,30 @@ pub(crate) enum HookEvent {
     PhaseEnded(PhaseId),
     /// The training ended; an open epoch is incomplete. The counts belong to that epoch, or to no epoch.
     TrainingLeft(WorkCounts),
+    /// What is recorded without any energy.
+    Fact(RunFact),
+}
+
+/// A fact about a run that needs no energy. It is recorded immediately and never waits for a driver.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RunFact {
+    /// The training type and base model of a nested run.
+    TrainingType { training_type: Option<TrainingType>, base_model: Option<String> },
+    /// The planned number of epochs.
+    EpochsPlanned(u32),
+    /// The epochs of this run are windows of a loop without epochs, each of this length.
+    WindowLength(String),
     /// Work that another rank counted, in an epoch or outside of all epochs.
-    WorkCounted { epoch: Option<u32>, counts: WorkCounts },
+    Work { epoch: Option<u32>, counts: WorkCounts },
     /// The devices that the framework trains on.
-    DevicesAdded(Vec<DeviceId>),
+    Devices(Vec<DeviceId>),
     /// How the training ended.
-    StatusSet(RunStatus),
+    Status(RunStatus),
     /// The training continues from a checkpoint.
     Resumed,
     /// A note for readers of the footprint.
-    NoteAdded(String),
+    Note(String),
 }
 
 impl HookEvent {

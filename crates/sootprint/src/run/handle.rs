@@ -5,6 +5,7 @@ mod lifecycle;
 mod parent;
 mod remote_backend;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -15,7 +16,7 @@ use sootprint_core::{Energy, RunStatus};
 use sootprint_power::{BoundaryPrecision, DeviceId, SamplerSession};
 
 use super::budget::{BudgetExceeded, BudgetTracker, RunForecast};
-use super::event::{EpochTotals, HookEvent, PhaseId};
+use super::event::{EpochTotals, HookEvent, PhaseId, RunFact};
 use super::nested::RemoteSampler;
 use super::recorder::RunRecorder;
 use super::spans::{self, RunSpans};
@@ -37,6 +38,8 @@ struct RunHandleInner {
     recorder: Arc<Mutex<RunRecorder>>,
     usage: Arc<Mutex<UsageTracker>>,
     budgets: Arc<Mutex<BudgetTracker>>,
+    /// Events whose energy the sampler has not determined yet, oldest first.
+    pending_events: Arc<Mutex<VecDeque<(Duration, HookEvent)>>>,
     /// The work counted since the last epoch boundary.
     counts: Mutex<WorkCounts>,
     spans: RunSpans,
@@ -56,7 +59,7 @@ impl RunHandle {
     /// Sets the planned number of epochs. A run that finishes after fewer complete epochs is recorded as stopped early.
     pub fn set_planned_epochs(&self, epochs: u32) {
         lock_ignoring_poison(&self.0.budgets).set_planned_epochs(epochs);
-        self.emit(HookEvent::EpochsPlanned(epochs));
+        self.record_fact(RunFact::EpochsPlanned(epochs));
     }
 
     /// Starts an epoch now. An epoch that is still open ends here, incomplete.
@@ -127,19 +130,19 @@ impl RunHandle {
 
     /// Records that the epochs are windows of a loop without epochs.
     pub(crate) fn set_window_length(&self, length: String) {
-        self.emit(HookEvent::WindowLengthSet(length));
+        self.record_fact(RunFact::WindowLength(length));
     }
 
     /// Adds devices that the framework trains on; an empty list means that it trains on no GPU.
     ///
     /// GPUs that are never added are left out of the footprint. Devices of several calls add up.
     pub fn add_devices(&self, devices: impl IntoIterator<Item = DeviceId>) {
-        self.emit(HookEvent::DevicesAdded(devices.into_iter().collect()));
+        self.record_fact(RunFact::Devices(devices.into_iter().collect()));
     }
 
     /// Sets how the training ended. Of several statuses, the worst one is recorded.
     pub fn set_status(&self, status: RunStatus) {
-        self.emit(HookEvent::StatusSet(status));
+        self.record_fact(RunFact::Status(status));
     }
 
     /// Records that the training continues from a checkpoint: the run becomes the next attempt of the newest unfinished
@@ -149,12 +152,12 @@ impl RunHandle {
     /// [`RunBuilder::resume`](super::RunBuilder::resume). If there is no such run, or another process is recording it,
     /// this run stays separate.
     pub fn mark_resumed(&self) {
-        self.emit(HookEvent::Resumed);
+        self.record_fact(RunFact::Resumed);
     }
 
     /// Adds a note for readers of the footprint.
     pub fn add_note(&self, text: impl Into<String>) {
-        self.emit(HookEvent::NoteAdded(text.into()));
+        self.record_fact(RunFact::Note(text.into()));
     }
 
     /// Waits until the sampler has handled all earlier events and the ledger is written. Returns whether this happened
@@ -256,6 +259,17 @@ impl RunHandle {
         }
     }
 
+    /// Records a fact in this process, or sends it to the enclosing `sootprint run`.
+    fn record_fact(&self, fact: RunFact) {
+        match lock_ignoring_poison(&self.0.backend).as_ref() {
+            Some(MeasurementBackend::Local(session)) => {
+                lock_ignoring_poison(&self.0.recorder).record_fact(fact, session.now());
+            }
+            Some(MeasurementBackend::Remote(remote)) => remote.send_event(HookEvent::Fact(fact), |_| ()),
+            None => {}
+        }
+    }
+
     /// Records an event once the sampler has determined the energy at its time.
     fn record_event(
         &self,
@@ -264,8 +278,14 @@ impl RunHandle {
         event: HookEvent,
         on_epoch_end: impl FnOnce(Option<EpochTotals>) + Send + 'static,
     ) {
-        let recorder = Arc::clone(&self.0.recorder);
-        session.query_energy(at, event.boundary_precision(), move |sample| {
+        let precision = event.boundary_precision();
+        let (recorder, pending) = (Arc::clone(&self.0.recorder), Arc::clone(&self.0.pending_events));
+        // Locked until the query is sent, so that queries and events have the same order.
+        let mut queue = lock_ignoring_poison(&self.0.pending_events);
+        queue.push_back((at, event));
+        session.query_energy(at, precision, move |sample| {
+            // After the end of a run that the sampler did not answer, none is left.
+            let Some((_, event)) = lock_ignoring_poison(&pending).pop_front() else { return };
             let totals = lock_ignoring_poison(&recorder).handle_event(event, sample);
             on_epoch_end(totals);
         });

@@ -15,8 +15,8 @@ use sootprint_power::{ComponentInfo, ComponentTotal, DeviceId, GpuInfo, SampleVi
 use crate::distributed::seconds_since_boot;
 use crate::footprint::FootprintBuilder;
 use crate::ledger::{LedgerEntry, LedgerId, OpenLedger, ProcessInfo, RunHeader, WorkCounts};
-use crate::run::event::{EpochTotals, HookEvent};
-use open_intervals::{ActiveEpoch, PhaseAccumulator};
+use crate::run::event::{EpochTotals, HookEvent, RunFact};
+use open_intervals::{ActiveEpoch, EpochBoundary, PhaseAccumulator};
 
 pub(crate) use grid_updates::IntensityQuery;
 
@@ -58,6 +58,10 @@ pub(crate) struct RunRecorder {
     year: u16,
     /// Notes to record once the header is written.
     pending_notes: Vec<String>,
+    /// The number of the sampler's gaps that are recorded.
+    sampler_gaps: usize,
+    /// Devices of the framework that match no component so far.
+    unresolved_devices: Vec<DeviceId>,
     /// Whether time comes from a virtual clock, which cannot be compared with that of other processes.
     uses_virtual_time: bool,
 }
@@ -74,8 +78,17 @@ enum RecorderState {
 
 impl RunRecorder {
     /// Writes the complete header once the hardware is known. The run began `elapsed` seconds ago.
-    pub(crate) fn start(&mut self, components: Vec<ComponentInfo>, gaps: Vec<String>, elapsed: f64) {
+    ///
+    /// `sampler_gaps` is the number of `gaps`, from the first on, that the sampler has reported.
+    pub(crate) fn start(
+        &mut self,
+        components: Vec<ComponentInfo>,
+        gaps: Vec<String>,
+        sampler_gaps: usize,
+        elapsed: f64,
+    ) {
         self.state = RecorderState::Recording;
+        self.sampler_gaps = sampler_gaps;
         let header = self.builder.header().clone();
         let booted_at = seconds_since_boot().filter(|_| !self.uses_virtual_time).map(|now| now - elapsed);
         let process = ProcessInfo { booted: booted_at, ..header.task.clone() };
@@ -112,30 +125,51 @@ impl RunRecorder {
         self.record(LedgerEntry::IdlePower { power });
     }
 
-    /// Records an event from a hook of this process or of a nested run. Returns the totals of the epoch that it ends.
+    /// Records an event that separates epochs or phases. Returns the totals of the epoch that it ends.
     pub(crate) fn handle_event(&mut self, event: HookEvent, sample: &SampleView<'_>) -> Option<EpochTotals> {
+        self.add_components(sample);
+        self.handle_boundary(event, &EpochBoundary::from_sample(sample))
+    }
+
+    /// Records an event whose energy is not known, because the sampler does not answer: that of the last sample.
+    pub(crate) fn handle_unsampled_event(&mut self, event: HookEvent, now: Duration) -> Option<EpochTotals> {
+        let totals = self.latest_totals.as_ref().map(|(_, totals)| totals);
+        let energy = totals.map_or_else(Vec::new, |totals| totals.iter().map(|total| total.energy).collect());
+        self.handle_boundary(event, &EpochBoundary { now, energy })
+    }
+
+    fn handle_boundary(&mut self, event: HookEvent, boundary: &EpochBoundary) -> Option<EpochTotals> {
         match event {
-            HookEvent::TrainingTypeSet { training_type, base_model } => {
-                self.set_label(training_type, base_model)
+            HookEvent::EpochStarted { number, counts } => self.start_epoch(number, boundary, counts),
+            HookEvent::EpochEnded { completed, counts } => self.end_epoch(completed, boundary, counts),
+            HookEvent::TrainingLeft(counts) => self.leave_training(boundary, counts),
+            HookEvent::PhaseStarted { id, name } => {
+                self.start_phase(id, name, boundary);
+                None
             }
-            HookEvent::EpochsPlanned(epochs) => self.record(LedgerEntry::EpochsPlanned { epochs }),
-            HookEvent::WindowLengthSet(every) => self.record(LedgerEntry::WindowLength { every }),
-            HookEvent::EpochStarted { number, counts } => {
-                return self.start_epoch(number, sample, counts);
+            HookEvent::PhaseEnded(id) => {
+                self.end_phase(id, boundary);
+                None
             }
-            HookEvent::EpochEnded { completed, counts } => return self.end_epoch(completed, sample, counts),
-            HookEvent::PhaseStarted { id, name } => self.start_phase(id, name, sample),
-            HookEvent::PhaseEnded(id) => self.end_phase(id, sample),
-            HookEvent::TrainingLeft(counts) => return self.leave_training(sample, counts),
-            HookEvent::WorkCounted { epoch, counts } => self.record(LedgerEntry::Work { epoch, counts }),
-            HookEvent::DevicesAdded(devices) => self.add_devices(sample, &devices),
-            HookEvent::StatusSet(status) => self.status = self.status.max(Some(status)),
-            HookEvent::Resumed => self.mark_resumed(),
-            HookEvent::NoteAdded(text) => {
-                self.record(LedgerEntry::Note { at: sample.now.as_secs_f64(), text })
+            HookEvent::Fact(fact) => {
+                self.record_fact(fact, boundary.now);
+                None
             }
         }
-        None
+    }
+
+    /// Records what needs no energy. Called on the thread of the hook, so that it is recorded even if no driver answers.
+    pub(crate) fn record_fact(&mut self, fact: RunFact, now: Duration) {
+        match fact {
+            RunFact::TrainingType { training_type, base_model } => self.set_label(training_type, base_model),
+            RunFact::EpochsPlanned(epochs) => self.record(LedgerEntry::EpochsPlanned { epochs }),
+            RunFact::WindowLength(every) => self.record(LedgerEntry::WindowLength { every }),
+            RunFact::Work { epoch, counts } => self.record(LedgerEntry::Work { epoch, counts }),
+            RunFact::Devices(devices) => self.add_devices(now, devices),
+            RunFact::Status(status) => self.status = self.status.max(Some(status)),
+            RunFact::Resumed => self.mark_resumed(),
+            RunFact::Note(text) => self.record(LedgerEntry::Note { at: now.as_secs_f64(), text }),
+        }
     }
 
     /// Sets the training type of a nested run, unless the command was started with one.
@@ -145,22 +179,53 @@ impl RunRecorder {
         }
     }
 
-    fn add_devices(&mut self, sample: &SampleView<'_>, devices: &[DeviceId]) {
-        let gpus: Vec<(usize, &GpuInfo)> = sample
+    /// Records components and gaps that have been added since the start, because a driver answered late.
+    fn add_components(&mut self, sample: &SampleView<'_>) {
+        let known = self.builder.header().components.len();
+        let gaps = sample.gaps.get(self.sampler_gaps..).unwrap_or_default();
+        if self.state != RecorderState::Recording || (sample.components.len() <= known && gaps.is_empty()) {
+            return;
+        }
+        let (at, gaps) = (sample.now.as_secs_f64(), gaps.to_vec());
+        gaps.iter().for_each(|gap| tracing::warn!("{gap}"));
+        self.sampler_gaps = sample.gaps.len();
+        let components = sample.components.get(known..).unwrap_or_default().to_vec();
+        self.record(LedgerEntry::ComponentsAdded { at, components, gaps });
+        let devices = std::mem::take(&mut self.unresolved_devices);
+        self.resolve_devices(sample.now, devices, true);
+    }
+
+    fn add_devices(&mut self, now: Duration, devices: Vec<DeviceId>) {
+        self.resolve_devices(now, devices, false);
+    }
+
+    /// Records which components are these devices. `were_unresolved` is set if an earlier entry lists them.
+    fn resolve_devices(&mut self, now: Duration, devices: Vec<DeviceId>, were_unresolved: bool) {
+        let gpus: Vec<(usize, GpuInfo)> = self
+            .builder
+            .header()
             .components
             .iter()
             .enumerate()
-            .filter_map(|(position, component)| Some((position, component.gpu.as_ref()?)))
+            .filter_map(|(position, component)| Some((position, component.gpu.clone()?)))
             .collect();
-        let visible_gpus: Vec<GpuInfo> = gpus.iter().map(|(_, gpu)| (*gpu).clone()).collect();
-        let (mut components, mut unresolved) = (Vec::new(), Vec::new());
+        let visible_gpus: Vec<GpuInfo> = gpus.iter().map(|(_, gpu)| gpu.clone()).collect();
+        let (mut components, mut unresolved, mut found) = (Vec::new(), Vec::new(), Vec::new());
         for device in devices {
             match device.position_in(&visible_gpus) {
-                Some(found) => components.push(gpus[found].0),
-                None => unresolved.push(device.display_name()),
+                Some(position) => {
+                    components.push(gpus[position].0);
+                    found.extend(were_unresolved.then(|| device.display_name()));
+                }
+                None => {
+                    unresolved.extend((!were_unresolved).then(|| device.display_name()));
+                    self.unresolved_devices.push(device);
+                }
             }
         }
-        self.record(LedgerEntry::Devices { at: sample.now.as_secs_f64(), components, unresolved });
+        if !were_unresolved || !components.is_empty() {
+            self.record(LedgerEntry::Devices { at: now.as_secs_f64(), components, unresolved, found });
+        }
     }
 
     /// The final sample is requested; samples from here on may be later than the end of the run.
@@ -174,20 +239,21 @@ impl RunRecorder {
         sample: &SampleView<'_>,
         counts: WorkCounts,
     ) -> Option<EpochTotals> {
-        let epoch_totals = self.leave_training(sample, counts);
+        self.add_components(sample);
+        let epoch_totals = self.leave_training(&EpochBoundary::from_sample(sample), counts);
         self.record_final_totals(totals_entry(sample));
         epoch_totals
     }
 
     /// The training loop ended. Work counted since the last boundary belongs to the open epoch, if there is one.
-    fn leave_training(&mut self, sample: &SampleView<'_>, counts: WorkCounts) -> Option<EpochTotals> {
+    fn leave_training(&mut self, boundary: &EpochBoundary, counts: WorkCounts) -> Option<EpochTotals> {
         let (epoch_counts, outside_counts) = if self.epoch.is_some() {
             (counts, WorkCounts::default())
         } else {
             (WorkCounts::default(), counts)
         };
-        let epoch_totals = self.end_epoch(false, sample, epoch_counts);
-        self.close_outside_epochs(sample, outside_counts);
+        let epoch_totals = self.end_epoch(false, boundary, epoch_counts);
+        self.close_outside_epochs(boundary, outside_counts);
         epoch_totals
     }
 
@@ -269,7 +335,7 @@ impl RunRecorder {
 
     /// The energy of the counted components, and its emissions.
     pub(crate) fn usage_at(&self, sample: &SampleView<'_>) -> (Energy, Co2e) {
-        let energy = self.builder.total_energy(sample.components, &sample.accumulator.energy_at(sample.now));
+        let energy = self.builder.total_energy(&sample.accumulator.energy_at(sample.now));
         (energy, self.builder.emissions(energy))
     }
 

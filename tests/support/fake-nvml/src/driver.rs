@@ -24,7 +24,9 @@ pub(crate) fn init() -> Result<(), NvmlStatus> {
     let mut state = DRIVER.write().unwrap_or_else(PoisonError::into_inner);
     if state.1.is_none() {
         let path = script_path().ok_or(NvmlStatus::Unknown)?;
-        state.1 = Some(Arc::new(FakeDriver::open(&path).map_err(|problem| reject_script(&path, &problem))?));
+        let driver = Arc::new(FakeDriver::open(&path).map_err(|problem| reject_script(&path, &problem))?);
+        thread::sleep(driver.script.init_delay);
+        state.1 = Some(driver);
         // Removes the error of an earlier attempt; usually there is no such file.
         fs::remove_file(error_file_path(&path)).ok();
     }
@@ -90,6 +92,7 @@ impl FakeDriver {
         let gpu = self.script.gpus.get(handle.gpu_index()?).ok_or(NvmlStatus::InvalidArgument)?;
         thread::sleep(gpu.query_delay);
         let now = self.clock.now().map_err(|_| NvmlStatus::Unknown)?;
+        gpu.faults.wait(now);
         if gpu.is_lost(now) { Err(NvmlStatus::GpuIsLost) } else { Ok((gpu, now)) }
     }
 }

@@ -64,7 +64,13 @@ extern "C" fn nvmlSystemGetCudaDriverVersion_v2(version: CallerPointer<c_int>) -
 
 #[unsafe(no_mangle)]
 extern "C" fn nvmlDeviceGetCount_v2(count: CallerPointer<c_uint>) -> c_uint {
-    catch_panic(|| count.write(to_c_uint(driver()?.script.gpus.len())?))
+    catch_panic(|| {
+        let driver = driver()?;
+        count.write(match driver.script.device_count {
+            Some(claimed) => claimed,
+            None => to_c_uint(driver.script.gpus.len())?,
+        })
+    })
 }
 
 #[unsafe(no_mangle)]
@@ -280,6 +286,10 @@ extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
             Some(_) => driver.mig_slice(device).map(|(gpu, slice)| (gpu, &slice.processes))?,
             None => driver.gpu(device).map(|(gpu, _)| (gpu, &gpu.processes))?,
         };
+        if let Some(claimed) = gpu.faults.process_count() {
+            count.write(claimed)?;
+            return Err(NvmlStatus::InsufficientSize);
+        }
         let used_memory = if gpu.lacks_memory_info { VALUE_NOT_AVAILABLE } else { PROCESS_MEMORY };
         let info = |pid| NvmlProcessInfo {
             pid,

@@ -1,3 +1,4 @@
+use crate::faults::GpuFaults;
 use crate::power_trace::PowerTrace;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub struct FakeGpu {
     pub(crate) mig_mode: Option<bool>,
     pub(crate) processes: Vec<u32>,
     pub(crate) mig_slices: Vec<FakeMigSlice>,
+    pub(crate) faults: GpuFaults,
 }
 
 /// A slice of a GPU in MIG mode.
@@ -176,15 +178,17 @@ impl FakeGpu {
 impl FakeGpu {
     /// Milliwatts: the mean over the window, or the instantaneous power without a window.
     pub(crate) fn power_usage(&self, now: Duration) -> Option<u64> {
-        match self.averaging_window {
+        let power = match self.averaging_window {
             Some(window) => self.power_trace.mean_power(now.saturating_sub(window), now),
             None => self.power_trace.power_at(now),
-        }
+        };
+        power.map(|power| self.faults.power(now, power))
     }
 
     /// Instantaneous power in milliwatts: field 186.
     pub(crate) fn instant_power_field(&self, now: Duration) -> Option<u64> {
-        self.power_trace.power_at(now).filter(|_| self.has_power_fields)
+        let power = self.power_trace.power_at(now).filter(|_| self.has_power_fields);
+        power.map(|power| self.faults.power(now, power))
     }
 
     /// Average power in milliwatts over the script's window, or over one second as in NVIDIA's documentation:
@@ -196,14 +200,15 @@ impl FakeGpu {
 
     /// Millijoules at the last tick since the counter started, rounded down.
     pub(crate) fn total_energy(&self, now: Duration) -> Option<u64> {
-        let tick = self.counter_tick?;
+        let (tick, read_at) = (self.counter_tick?, now);
+        let now = self.faults.counter_time(now);
         let reset = self.counter_resets.iter().filter(|at| **at <= now).max().copied();
         let began = reset.unwrap_or_default();
         let since_tick = (now - began).as_nanos().checked_rem(tick.as_nanos()).unwrap_or(0);
         let updated = now.saturating_sub(Duration::from_nanos(u64::try_from(since_tick).ok()?));
         let counted = u64::try_from(self.power_trace.energy_between(began, updated) / 1_000_000_000).ok()?;
         let start = if reset.is_some() { 0 } else { self.initial_counter };
-        counted.checked_add(start)
+        counted.checked_add(start).map(|millijoules| self.faults.counter(read_at, millijoules))
     }
 
     /// Power as a percentage of the limit: it follows the load but does not model a real GPU.

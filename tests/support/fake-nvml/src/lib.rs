@@ -64,6 +64,15 @@
 //! mig 0 on                      MIG mode is on (or off); without the line it is not supported
 //! slice 0 MIG-aaaa 3 4711       a MIG slice with 3 of 7 compute slices and processes with these ids
 //! process 0 4711                a compute process with this id
+//!
+//! slowinit 8s                   nvmlInit takes 8 s, on the real clock
+//! devicecount 4000000000        the number of devices that the driver claims to have
+//! hang 0 2s                     from 2 s on no query of the GPU returns
+//! freeze 0 2s 5s                the counter keeps its value from 2 s to 5 s
+//! dip 0 2s 5s 200J              the counter shows 200 J from 2 s to 5 s
+//! stepback 0 2s 150J            from 2 s on the counter shows 150 J less
+//! falsepower 0 2s 5s 593W       all power readings show 593 W from 2 s to 5 s
+//! processes 0 4000000000        the number of processes that the driver claims to list
 //! ```
 //!
 //! # Limits
@@ -74,6 +83,7 @@
 
 mod clock;
 mod driver;
+mod faults;
 mod ffi;
 mod gpu;
 mod install;

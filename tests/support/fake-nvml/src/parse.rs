@@ -28,6 +28,11 @@ impl NvmlScript {
         match *words {
             [] => {}
             ["driver", version] => self.driver_version = version.into(),
+            ["slowinit", delay] => self.init_delay = parse_time(delay)?,
+            ["devicecount", count] => {
+                self.device_count =
+                    Some(count.parse().map_err(|_| format!("`{count}` is not a number of devices"))?);
+            }
             ["clock", "real"] => self.clock = ClockSource::Real,
             ["clock", "since", time] => self.clock = ClockSource::Since(parse_time(time)?),
             ["clock", "file", path] => self.clock = ClockSource::File(path.into()),
@@ -103,6 +108,9 @@ fn parse_gpu(details: &[&str]) -> Result<FakeGpu, String> {
 
 impl FakeGpu {
     fn apply_statement(&mut self, keyword: &str, arguments: &[&str]) -> Result<(), String> {
+        if let Some(applied) = self.faults.apply_statement(keyword, arguments) {
+            return applied;
+        }
         match (keyword, arguments) {
             ("power", [at, power]) => self.power_trace.steps.push((parse_time(at)?, parse_power(power)?)),
             ("repeat", [period]) => self.power_trace.period = Some(parse_time(period)?),
@@ -167,6 +175,7 @@ impl FakeGpu {
             },
         ));
         lines.extend(self.processes.iter().map(|id| ("process", id.to_string())));
+        lines.extend(self.faults.to_statements());
         lines
     }
 }
@@ -178,6 +187,12 @@ fn parse_process_id(id: &str) -> Result<u32, String> {
 impl fmt::Display for NvmlScript {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "driver \"{}\"", self.driver_version)?;
+        if !self.init_delay.is_zero() {
+            writeln!(formatter, "slowinit {}", format_time(self.init_delay))?;
+        }
+        if let Some(count) = self.device_count {
+            writeln!(formatter, "devicecount {count}")?;
+        }
         match &self.clock {
             ClockSource::Real => writeln!(formatter, "clock real")?,
             ClockSource::Since(zero) => writeln!(formatter, "clock since {}", format_time(*zero))?,
@@ -246,14 +261,21 @@ mod tests {
             .without_memory_info()
             .with_mig_slice("MIG-a", 3, &[9, 10])
             .with_mig_slice("MIG-b", 1, &[]);
-        let full = full.with_process(11).with_process(12);
+        let full = full.with_process(11).with_process(12).hangs_from(s(13)).process_count(14);
+        let full = full.counter_frozen(s(15), s(16)).counter_dip(s(17), s(18), 19);
+        let full = full.counter_steps_back(s(20), 21).false_power(s(22), s(23), 24);
         let bare = FakeGpu::new("GPU-b", "0000:08:00.0", "Bare");
         let script = NvmlScript {
             clock: ClockSource::Since(Duration::from_nanos(1)),
-            ..NvmlScript::new().driver_version("535.1").with_gpu(full).with_gpu(bare)
+            ..NvmlScript::new()
+                .driver_version("535.1")
+                .init_delay(s(25))
+                .device_count(26)
+                .with_gpu(full)
+                .with_gpu(bare)
         };
         assert_eq!(script.to_string().parse(), Ok(script.clone()));
-        assert_eq!(script.to_string().lines().count(), 2 + 18 + 1);
+        assert_eq!(script.to_string().lines().count(), 4 + 24 + 1);
         let script = NvmlScript { clock: ClockSource::File("a folder/clock".into()), ..script };
         assert_eq!(script.to_string().parse(), Ok(script));
     }

@@ -27,12 +27,20 @@ use std::{fmt, fs, io};
 pub struct NvmlScript {
     pub(crate) driver_version: String,
     pub(crate) clock: ClockSource,
+    pub(crate) init_delay: Duration,
+    pub(crate) device_count: Option<u32>,
     pub(crate) gpus: Vec<FakeGpu>,
 }
 
 impl Default for NvmlScript {
     fn default() -> Self {
-        Self { driver_version: "580.90".into(), clock: ClockSource::default(), gpus: Vec::new() }
+        Self {
+            driver_version: "580.90".into(),
+            clock: ClockSource::default(),
+            init_delay: Duration::ZERO,
+            device_count: None,
+            gpus: Vec::new(),
+        }
     }
 }
 
@@ -63,6 +71,20 @@ impl NvmlScript {
     #[must_use]
     pub fn real_clock_since(mut self, zero: SystemTime) -> Self {
         self.clock = ClockSource::Since(zero.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+        self
+    }
+
+    /// `nvmlInit` takes this long, on the real clock.
+    #[must_use]
+    pub fn init_delay(mut self, delay: Duration) -> Self {
+        self.init_delay = delay;
+        self
+    }
+
+    /// The driver claims to have this many devices.
+    #[must_use]
+    pub fn device_count(mut self, count: u32) -> Self {
+        self.device_count = Some(count);
         self
     }
 

@@ -7,7 +7,7 @@ use sootprint_core::Power;
 
 use super::boundary::BoundaryPrecision;
 use crate::gpu_processes::GpuUsers;
-use crate::source::{EnergySource, ReadError, SensorReading};
+use crate::source::{EnergySource, ReadError, SensorReading, TimedReading};
 
 /// When the processes on a GPU are first listed, and how often after that.
 const FIRST_PROCESS_SCAN: Duration = Duration::from_millis(500);
@@ -25,6 +25,9 @@ const MAX_POWER_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Shortest interval of power readings between two readings of a counter. Drivers refresh the value every 100 ms.
 const MIN_POWER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A component whose driver has not answered is asked again after this time.
+const PENDING_RETRY: Duration = Duration::from_millis(100);
 
 /// A counter is read again this long after the start of a session, to find out early whether it works.
 const FIRST_CHECK: Duration = Duration::from_millis(2_100);
@@ -93,21 +96,25 @@ impl SensorChannel {
         precision: Option<BoundaryPrecision>,
         clock: impl Fn() -> Duration,
     ) -> SensorSample {
-        let started = clock();
-        let reading = source.read(self.component_index, started);
-        let ended = clock();
+        let asked = clock();
+        let TimedReading { started, ended, reading } = source.read_timed(self.component_index, &clock);
+        let Some(reading) = reading else {
+            self.due = asked + PENDING_RETRY;
+            return SensorSample { at: asked, reading: SampleReading::Pending, power: None };
+        };
+        let reading = SampleReading::Taken(reading);
         self.read_cost.record(ended.saturating_sub(started));
         self.last_read = started;
-        self.cadence = source.cadence(self.component_index, self.read_cost.min());
+        self.cadence = source.cadence(self.component_index).interval(self.read_cost.min());
         if !self.is_ticking {
             self.due = started + self.cadence;
-            return SensorSample { at: started, reading: Some(reading), power: None };
+            return SensorSample { at: started, reading, power: None };
         }
         // The counter was read at some point during the call.
         let at = started + ended.saturating_sub(started) / 2;
         let power = if self.is_power_due(ended, precision) { self.read_power(source, &clock) } else { None };
         self.schedule(started);
-        SensorSample { at, reading: Some(reading), power }
+        SensorSample { at, reading, power }
     }
 
     /// Reads the power alone, between two readings of the counter.
@@ -119,7 +126,7 @@ impl SensorChannel {
         let power = self.read_power(source, &clock);
         let now = clock();
         self.power_due = Some(now + self.power_interval());
-        SensorSample { at: now, reading: None, power }
+        SensorSample { at: now, reading: SampleReading::Skipped, power }
     }
 
     /// Whether the power should be read now without the counter.
@@ -209,10 +216,18 @@ impl SensorChannel {
 /// The result of reading a component.
 pub(super) struct SensorSample {
     pub(super) at: Duration,
-    /// `None` if only the power was read.
-    pub(super) reading: Option<Result<SensorReading, ReadError>>,
+    pub(super) reading: SampleReading,
     /// The power of a counter, if it was read as well, with its time.
     pub(super) power: Option<(Duration, Power)>,
+}
+
+/// The reading of a sample.
+pub(super) enum SampleReading {
+    Taken(Result<SensorReading, ReadError>),
+    /// Only the power was read.
+    Skipped,
+    /// The driver has not answered yet.
+    Pending,
 }
 
 /// The duration of the last two reads. The minimum ignores a single delay by the scheduler.
@@ -238,7 +253,7 @@ mod tests {
 
     use super::*;
     use crate::clock::VirtualClock;
-    use crate::source::ComponentInfo;
+    use crate::source::{ComponentInfo, ReadCadence};
 
     /// A slow counter like that of an H100, with a power that takes time to read as well.
     struct SlowSource {
@@ -252,8 +267,8 @@ mod tests {
             Vec::new()
         }
 
-        fn cadence(&self, _index: usize, cost: Duration) -> Duration {
-            Duration::from_millis(200).max(cost * 100)
+        fn cadence(&self, _index: usize) -> ReadCadence {
+            ReadCadence::by_cost(100, [Duration::from_millis(200), Duration::MAX])
         }
 
         fn read(&mut self, _index: usize, _now: Duration) -> Result<SensorReading, ReadError> {
@@ -325,7 +340,7 @@ mod tests {
             clock.advance(channel.next_due().saturating_sub(clock.now()));
             if channel.is_power_only_due(clock.now()) {
                 let read = channel.read_power_only(&mut source, || clock.now());
-                assert!(read.reading.is_none() && read.power.is_some());
+                assert!(matches!(read.reading, SampleReading::Skipped) && read.power.is_some());
                 readings += 1;
             }
         }

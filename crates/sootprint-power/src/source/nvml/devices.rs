@@ -25,6 +25,9 @@ pub(super) struct MigSlice {
     pub(super) slice_counts: Option<(u32, u32)>,
 }
 
+/// More slices than any GPU can be divided into.
+const MAX_SLICES: u32 = 16;
+
 /// Lists the GPUs by PCI address, then the slices of each, and the problems found.
 pub(super) fn list_devices(library: &'static Nvml, count: u32) -> (Vec<DetectedGpu>, Vec<String>) {
     let (mut gpus, mut slices, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
@@ -59,7 +62,7 @@ fn mig_slices(
     if physical_device.mig_mode().map_or(0, |mode| mode.current) == 0 {
         return Ok(Vec::new());
     }
-    let max_slices = physical_device.mig_device_count().unwrap_or(0);
+    let max_slices = physical_device.mig_device_count().unwrap_or(0).min(MAX_SLICES);
     let mig_slice = |number| -> Option<DetectedGpu> {
         let device = physical_device.mig_device_by_index(number).ok()?;
         let size = device.attributes().ok().map(|it| (it.compute_instance_slice_count, max_slices));

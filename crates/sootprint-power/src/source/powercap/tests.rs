@@ -24,7 +24,7 @@ fn set_energy(tree: &SysfsFixture, zone: &str, joules: u64) {
 }
 
 fn open_powercap(tree: &SysfsFixture, cpuinfo: &str, share: f64) -> Powercap {
-    Powercap::open(&tree.path(""), cpuinfo, share, &[]).unwrap()
+    Powercap::open(&tree.path(""), cpuinfo, share).unwrap()
 }
 
 fn counter_joules(source: &mut Powercap, index: usize, second: u64) -> f64 {
@@ -195,7 +195,7 @@ fn deny_energy_files(path: &Path) -> io::Result<u64> {
 #[test]
 fn permission_error_names_the_fix() {
     let tree = dual_socket_server();
-    let source = Powercap::open_with(&tree.path(""), XEON, 1.0, &[], deny_energy_files).unwrap();
+    let source = Powercap::open_with(&tree.path(""), XEON, 1.0, deny_energy_files).unwrap();
     assert_eq!(source.components(), []);
     let [gap] = &source.gaps()[..] else { panic!("one gap, not {:?}", source.gaps()) };
     let root = tree.path("").display().to_string();
@@ -218,7 +218,7 @@ fn unreadable_memory_keeps_package_energy() {
         if is_memory { Err(io::ErrorKind::PermissionDenied.into()) } else { read_number(path) }
     };
     let tree = dual_socket_server();
-    let source = Powercap::open_with(&tree.path(""), XEON, 1.0, &[], refuse_memory).unwrap();
+    let source = Powercap::open_with(&tree.path(""), XEON, 1.0, refuse_memory).unwrap();
     assert_eq!(source.components().len(), 1);
     assert!(source.gaps()[0].contains("intel-rapl:1:0/energy_uj"), "{:?}", source.gaps());
 }
@@ -244,22 +244,9 @@ fn partial_memory_zones_are_reported() {
 }
 
 #[test]
-fn excluded_component_is_not_opened() {
-    let tree = dual_socket_server();
-    tree.make_unreadable("intel-rapl:0/energy_uj");
-    let mut source = Powercap::open(&tree.path(""), XEON, 1.0, &[ComponentKind::Cpu]).unwrap();
-    assert_eq!(source.gaps(), Vec::<String>::new());
-    let used = energy_used(&mut source, || set_energy(&tree, "intel-rapl:1:0", 560));
-    assert_used(&used, &[("memory", 60.0)]);
-    assert!(source.read(1, Duration::ZERO).is_err(), "the CPU is excluded");
-    let none = Powercap::open(&tree.path(""), XEON, 1.0, &[ComponentKind::Cpu, ComponentKind::Memory]);
-    assert_eq!(none.unwrap().components(), []);
-}
-
-#[test]
 fn hidden_zones_differ_from_absent() {
     let tree = SysfsFixture::new();
-    let open = || Powercap::open(&tree.path(""), XEON, 1.0, &[]).err();
+    let open = || Powercap::open(&tree.path(""), XEON, 1.0).err();
     assert_eq!(open(), Some(RaplUnavailable::Absent { root: tree.path("") }));
     add_zone(&tree, "intel-rapl:0", "psys", 100);
     assert_eq!(open(), Some(RaplUnavailable::Absent { root: tree.path("") }), "no package in it");

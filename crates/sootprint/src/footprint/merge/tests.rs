@@ -70,6 +70,7 @@ fn component(kind: ComponentKind, id: &str) -> ComponentInfo {
         limit: None,
         assumed_limit: None,
         min_power: None,
+        includes: Vec::new(),
         share: 1.0,
         tolerance: SensorTolerance::from_accuracy(0.05),
         note: None,
@@ -115,6 +116,7 @@ impl ScriptedRank {
             at: 0.0,
             components: (0..self.gpus.len()).collect(),
             unresolved: vec![],
+            found: Vec::new(),
         });
         let joules = |time: f64| watts.iter().map(move |watts| Energy::from_joules(watts * time));
         let totals = |at: f64| -> Vec<ComponentTotal> {

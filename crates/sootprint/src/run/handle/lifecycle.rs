@@ -52,20 +52,19 @@ impl RunHandle {
         let without_paths =
             |errors: &[StartError]| -> Vec<String> { errors.iter().map(StartError::without_path).collect() };
         match session_result {
-            Ok((session, mut session_start)) => {
+            Ok((session, session_start)) => {
                 for gap in &session_start.gaps {
                     tracing::warn!("{gap}");
                 }
-                let mut gaps = std::mem::take(&mut session_start.gaps);
-                gaps.extend(without_paths(&errors));
-                handle.start_session(session, session_start, gaps);
+                let more_gaps = without_paths(&errors);
+                handle.start_session(session, session_start, more_gaps);
                 idle_power
                     .into_iter()
                     .for_each(|power| lock_ignoring_poison(&handle.0.recorder).record_idle_power(power));
             }
             Err(error) => {
                 errors.push(StartError::Thread(error));
-                lock_ignoring_poison(&handle.0.recorder).start(Vec::new(), without_paths(&errors), 0.0);
+                lock_ignoring_poison(&handle.0.recorder).start(Vec::new(), without_paths(&errors), 0, 0.0);
             }
         }
         (handle, errors)
@@ -82,6 +81,7 @@ impl RunHandle {
             recorder: Arc::new(Mutex::new(recorder)),
             usage: Arc::new(Mutex::new(UsageTracker::default())),
             budgets: Arc::new(Mutex::new(budgets)),
+            pending_events: Arc::default(),
             counts: Mutex::default(),
             spans,
             next_phase_id: AtomicU64::new(0),
@@ -103,10 +103,13 @@ impl RunHandle {
         &self,
         session: SamplerSession,
         session_start: SessionStart,
-        gaps: Vec<String>,
+        more_gaps: Vec<String>,
     ) {
         let elapsed = session.now().as_secs_f64();
-        lock_ignoring_poison(&self.0.recorder).start(session_start.components, gaps, elapsed);
+        let SessionStart { components, mut gaps, .. } = session_start;
+        let sampler_gaps = gaps.len();
+        gaps.extend(more_gaps);
+        lock_ignoring_poison(&self.0.recorder).start(components, gaps, sampler_gaps, elapsed);
         *lock_ignoring_poison(&self.0.backend) = Some(MeasurementBackend::Local(session));
     }
 
@@ -143,7 +146,11 @@ impl RunHandle {
             done_rx.recv_timeout(timeout).is_ok()
         });
         if !is_sampled {
-            lock_ignoring_poison(&self.0.recorder).finish_without_sample(final_at);
+            let mut recorder = lock_ignoring_poison(&self.0.recorder);
+            for (at, event) in lock_ignoring_poison(&self.0.pending_events).drain(..) {
+                recorder.handle_unsampled_event(event, at);
+            }
+            recorder.finish_without_sample(final_at);
         }
         if let Some(background) = background {
             background.stop();

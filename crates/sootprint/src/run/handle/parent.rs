@@ -22,10 +22,8 @@ impl RunHandle {
             MeasurementBackend::Local(session) => session.session_starter(),
             MeasurementBackend::Remote(_) => return None,
         };
-        let (session, mut session_start) = start_session(handle.sample_callback()).ok()?;
-        let mut gaps = std::mem::take(&mut session_start.gaps);
-        gaps.extend(config.gaps.iter().cloned());
-        handle.start_session(session, session_start, gaps);
+        let (session, session_start) = start_session(handle.sample_callback()).ok()?;
+        handle.start_session(session, session_start, config.gaps.clone());
         Some(handle)
     }
 
@@ -36,6 +34,11 @@ impl RunHandle {
         event: HookEvent,
         on_epoch_end: impl FnOnce(Option<EpochTotals>) + Send + 'static,
     ) {
+        if let HookEvent::Fact(fact) = event {
+            self.record_fact(fact);
+            // The callback may use this run, so no lock is held here.
+            return on_epoch_end(None);
+        }
         if let Some(MeasurementBackend::Local(session)) = lock_ignoring_poison(&self.0.backend).as_ref() {
             // An age in real time means nothing on a virtual clock.
             let age = if self.uses_virtual_time() { Duration::ZERO } else { age };

@@ -8,7 +8,7 @@ use sootprint_core::{Footprint, RunStatus};
 
 use super::{MeasurementBackend, RunHandle};
 use crate::run::budget::{Budget, BudgetTracker};
-use crate::run::event::HookEvent;
+use crate::run::event::{HookEvent, RunFact};
 use crate::run::label::RunLabel;
 use crate::run::nested::RemoteSampler;
 use crate::run::recorder::RunRecorder;
@@ -42,7 +42,7 @@ impl RunHandle {
         let (counts, report_totals) = self.close_epoch(false, remote.usage().energy, None);
         remote.send_event(HookEvent::TrainingLeft(counts), report_totals);
         if let Some(status) = status {
-            remote.send_event(HookEvent::StatusSet(status), |_| ());
+            remote.send_event(HookEvent::Fact(RunFact::Status(status)), |_| ());
         }
         let reply = remote.finish(status, timeout);
         lock_ignoring_poison(&self.0.usage).usage = remote.usage();

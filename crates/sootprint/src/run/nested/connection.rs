@@ -16,7 +16,7 @@ use super::protocol::{
 };
 use super::server_context::ServerContext;
 use crate::ledger::WorkCounts;
-use crate::run::event::{EpochTotals, HookEvent, PhaseId};
+use crate::run::event::{EpochTotals, HookEvent, PhaseId, RunFact};
 use crate::run::handle::RunHandle;
 use crate::run::threads::spawn_thread;
 use crate::run::timeouts::FINISH_TIMEOUT;
@@ -104,7 +104,7 @@ impl NestedConnection<'_> {
             let (training_type, base_model) = (label.training_type, label.base_model);
             self.server.run.handle_event(
                 Duration::ZERO,
-                HookEvent::TrainingTypeSet { training_type, base_model },
+                HookEvent::Fact(RunFact::TrainingType { training_type, base_model }),
                 |_| (),
             );
         }
@@ -155,7 +155,7 @@ impl NestedConnection<'_> {
         let reply = self.epoch_reply(request_id);
         match (self.nested_run.clone(), self.event_for_parent(event.clone())) {
             (Some(nested_run), parent_event) => {
-                if event == HookEvent::Resumed {
+                if event == HookEvent::Fact(RunFact::Resumed) {
                     nested_run.add_note(NOTE_THIS_ATTEMPT);
                 }
                 nested_run.handle_event(age, event, reply);
@@ -195,10 +195,9 @@ impl NestedConnection<'_> {
         }
         let is_always_recorded = matches!(
             event,
-            HookEvent::DevicesAdded(_)
-                | HookEvent::StatusSet(_)
-                | HookEvent::NoteAdded(_)
-                | HookEvent::TrainingTypeSet { .. }
+            HookEvent::Fact(
+                RunFact::Devices(_) | RunFact::Status(_) | RunFact::Note(_) | RunFact::TrainingType { .. }
+            )
         );
         let is_recorded = is_always_recorded || self.records_epochs && self.server.acquire_epochs(self.id);
         if !is_recorded {
@@ -225,17 +224,17 @@ impl NestedConnection<'_> {
             }
             _ => return None,
         };
-        (counts != WorkCounts::default()).then_some(HookEvent::WorkCounted { epoch, counts })
+        (counts != WorkCounts::default()).then_some(HookEvent::Fact(RunFact::Work { epoch, counts }))
     }
 
     /// Translates device ids into those of this process.
     fn translate_devices(&self, event: HookEvent) -> HookEvent {
-        let HookEvent::DevicesAdded(devices) = event else { return event };
+        let HookEvent::Fact(RunFact::Devices(devices)) = event else { return event };
         let (own_visibility, components) =
             (DeviceVisibilityEnv::of_current_process(), self.server.run.components());
         let gpus: Vec<_> = components.iter().filter_map(|component| component.gpu.as_ref()).collect();
         let translate = |device| self.visibility.translate_device(device, &own_visibility, &gpus);
-        HookEvent::DevicesAdded(devices.into_iter().map(translate).collect())
+        HookEvent::Fact(RunFact::Devices(devices.into_iter().map(translate).collect()))
     }
 
     /// Finishes the training and returns its footprint, once the enclosing run has recorded all its events.

@@ -7,7 +7,7 @@ use sootprint_power::{DeviceId, GpuInfo, Replay, VirtualClock};
 use super::RemoteSampler;
 use super::device_visibility::DeviceVisibilityEnv;
 use crate::ledger::{LedgerEntry, WorkCounts, read_ledger};
-use crate::run::event::HookEvent;
+use crate::run::event::{HookEvent, RunFact};
 use crate::run::label::RunLabel;
 use crate::run::nested::NestedRunConfig;
 use crate::run::tests::kill_run;
@@ -468,19 +468,22 @@ fn ordinal_maps_through_nested_visibility_variables() {
 fn every_hook_event_survives_json() {
     let counts = WorkCounts { samples: Some(3), tokens: None };
     for event in [
-        HookEvent::TrainingTypeSet { training_type: Some(TrainingType::PreTraining), base_model: None },
-        HookEvent::EpochsPlanned(3),
-        HookEvent::WindowLengthSet("10 steps".to_owned()),
+        HookEvent::Fact(RunFact::TrainingType {
+            training_type: Some(TrainingType::PreTraining),
+            base_model: None,
+        }),
+        HookEvent::Fact(RunFact::EpochsPlanned(3)),
+        HookEvent::Fact(RunFact::WindowLength("10 steps".to_owned())),
         HookEvent::EpochStarted { number: 1, counts },
         HookEvent::EpochEnded { completed: true, counts: WorkCounts::default() },
         HookEvent::PhaseStarted { id: 1, name: "forward".to_owned() },
         HookEvent::PhaseEnded(1),
         HookEvent::TrainingLeft(counts),
-        HookEvent::WorkCounted { epoch: Some(1), counts },
-        HookEvent::DevicesAdded(vec![DeviceId::Pci("0000:07:00.0".to_owned())]),
-        HookEvent::StatusSet(RunStatus::Panicked),
-        HookEvent::Resumed,
-        HookEvent::NoteAdded("a note".to_owned()),
+        HookEvent::Fact(RunFact::Work { epoch: Some(1), counts }),
+        HookEvent::Fact(RunFact::Devices(vec![DeviceId::Pci("0000:07:00.0".to_owned())])),
+        HookEvent::Fact(RunFact::Status(RunStatus::Panicked)),
+        HookEvent::Fact(RunFact::Resumed),
+        HookEvent::Fact(RunFact::Note("a note".to_owned())),
     ] {
         let text = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<HookEvent>(&text).unwrap(), event, "{text}");

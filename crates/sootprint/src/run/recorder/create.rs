@@ -56,7 +56,7 @@ impl RunRecorder {
     pub(crate) fn disabled(label: RunLabel, settings: RunSettings) -> Self {
         let header = initial_header(label, &settings, jiff::Timestamp::now());
         let mut recorder = Self::new(None, RunHeader { run: "off".to_owned(), ..header }, settings);
-        recorder.start(Vec::new(), vec!["SOOTPRINT=off: nothing was measured".to_owned()], 0.0);
+        recorder.start(Vec::new(), vec!["SOOTPRINT=off: nothing was measured".to_owned()], 0, 0.0);
         recorder
     }
 
@@ -142,6 +142,8 @@ impl RunRecorder {
             series,
             year: 0,
             pending_notes: Vec::new(),
+            sampler_gaps: 0,
+            unresolved_devices: Vec::new(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Recording of epochs and phases.
 
-use sootprint_power::SampleView;
+use std::time::Duration;
 
-use super::open_intervals::{ActiveEpoch, energy_between};
+use super::open_intervals::{ActiveEpoch, EpochBoundary, energy_between};
 use super::{RecorderState, RunRecorder};
 use crate::ledger::{LedgerEntry, WorkCounts};
 use crate::run::event::{EpochTotals, PhaseId};
@@ -13,20 +13,19 @@ impl RunRecorder {
     pub(crate) fn start_epoch(
         &mut self,
         number: u32,
-        sample: &SampleView<'_>,
+        boundary: &EpochBoundary,
         counts: WorkCounts,
     ) -> Option<EpochTotals> {
         if self.state != RecorderState::Recording {
             return None;
         }
         let previous_totals = if self.epoch.is_some() {
-            self.end_epoch(false, sample, counts)
+            self.end_epoch(false, boundary, counts)
         } else {
-            self.close_outside_epochs(sample, counts);
+            self.close_outside_epochs(boundary, counts);
             None
         };
-        let energy = sample.accumulator.energy_at(sample.now);
-        self.epoch = Some(ActiveEpoch { number, start: sample.now, start_energy: energy });
+        self.epoch = Some(ActiveEpoch { number, start: boundary.now, start_energy: boundary.energy.clone() });
         previous_totals
     }
 
@@ -34,51 +33,49 @@ impl RunRecorder {
     pub(crate) fn end_epoch(
         &mut self,
         completed: bool,
-        sample: &SampleView<'_>,
+        boundary: &EpochBoundary,
         counts: WorkCounts,
     ) -> Option<EpochTotals> {
         let ActiveEpoch { number, start, start_energy } = self.epoch.take()?;
-        let energy_now = sample.accumulator.energy_at(sample.now);
-        self.phases.split_open_phases(sample.now, &energy_now);
-        let used = energy_between(&start_energy, &energy_now);
-        let total = self.builder.total_energy(sample.components, &used);
+        self.phases.split_open_phases(boundary.now, &boundary.energy);
+        let used = energy_between(&start_energy, &boundary.energy);
+        let total = self.builder.total_energy(&used);
         let phases = self.phases.take_totals();
         self.record(LedgerEntry::Epoch {
             epoch: number,
             start: start.as_secs_f64(),
-            end: sample.now.as_secs_f64(),
+            end: boundary.now.as_secs_f64(),
             energy: used,
             completed,
             counts,
             phases,
         });
         self.sync();
-        let duration = sample.now.saturating_sub(start);
+        let duration = boundary.now.saturating_sub(start);
         Some(EpochTotals { duration, energy: total, emissions: self.builder.emissions(total) })
     }
 
-    pub(crate) fn start_phase(&mut self, id: PhaseId, name: String, sample: &SampleView<'_>) {
+    pub(crate) fn start_phase(&mut self, id: PhaseId, name: String, boundary: &EpochBoundary) {
         if self.state == RecorderState::Recording {
-            let energy = sample.accumulator.energy_at(sample.now);
-            self.phases.start_phase(id, name, sample.now, energy);
+            self.phases.start_phase(id, name, boundary.now, boundary.energy.clone());
         }
     }
 
-    pub(crate) fn end_phase(&mut self, id: PhaseId, sample: &SampleView<'_>) {
-        self.phases.end_phase(id, sample.now, &sample.accumulator.energy_at(sample.now));
+    pub(crate) fn end_phase(&mut self, id: PhaseId, boundary: &EpochBoundary) {
+        self.phases.end_phase(id, boundary.now, &boundary.energy);
     }
 
     /// Splits the open phases where an epoch starts or the run ends, and writes the work outside of epochs up to here.
-    pub(crate) fn close_outside_epochs(&mut self, sample: &SampleView<'_>, counts: WorkCounts) {
-        self.phases.split_open_phases(sample.now, &sample.accumulator.energy_at(sample.now));
-        self.write_outside_epochs(sample, counts);
+    pub(crate) fn close_outside_epochs(&mut self, boundary: &EpochBoundary, counts: WorkCounts) {
+        self.phases.split_open_phases(boundary.now, &boundary.energy);
+        self.write_outside_epochs(boundary.now, counts);
     }
 
     /// Writes the work counted outside of epochs, and the phases that ended there, if there are any.
-    pub(crate) fn write_outside_epochs(&mut self, sample: &SampleView<'_>, counts: WorkCounts) {
+    pub(crate) fn write_outside_epochs(&mut self, now: Duration, counts: WorkCounts) {
         let phases = self.phases.take_totals();
         if counts != WorkCounts::default() || !phases.is_empty() {
-            self.record(LedgerEntry::OutsideEpochs { at: sample.now.as_secs_f64(), counts, phases });
+            self.record(LedgerEntry::OutsideEpochs { at: now.as_secs_f64(), counts, phases });
         }
     }
 }

@@ -28,9 +28,15 @@ const MAX_PENDING_SECONDS: f64 = 2.0;
 
 impl RunRecorder {
     pub(crate) fn on_sample(&mut self, sample: &SampleView<'_>, events: &[SensorEvent]) {
+        if self.state == RecorderState::New {
+            // The first sample is taken before the header is written.
+            let events = events.iter().filter(|event| !matches!(event, SensorEvent::UsersChanged { .. }));
+            self.pending_notes.extend(events.map(|event| describe_event(event, sample.components)));
+        }
         if self.state != RecorderState::Recording {
             return;
         }
+        self.add_components(sample);
         for event in events {
             if let SensorEvent::UsersChanged { component, users } = *event {
                 self.record(LedgerEntry::GpuUsers { at: sample.now.as_secs_f64(), component, users });
@@ -51,7 +57,7 @@ impl RunRecorder {
             let entry = self.next_totals_entry(sample);
             self.record(entry);
             if self.epoch.is_none() {
-                self.write_outside_epochs(sample, WorkCounts::default());
+                self.write_outside_epochs(sample.now, WorkCounts::default());
             }
         }
         if self.last_heartbeat_at.is_none_or(|last| sample.now >= last + HEARTBEAT_INTERVAL) {

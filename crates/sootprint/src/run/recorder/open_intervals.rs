@@ -3,9 +3,22 @@
 use std::time::Duration;
 
 use sootprint_core::Energy;
+use sootprint_power::SampleView;
 
 use crate::ledger::PhaseTotal;
 use crate::run::event::PhaseId;
+
+/// A moment that separates epochs or phases, and the energy of each component up to it.
+pub(crate) struct EpochBoundary {
+    pub(crate) now: Duration,
+    pub(crate) energy: Vec<Energy>,
+}
+
+impl EpochBoundary {
+    pub(crate) fn from_sample(sample: &SampleView<'_>) -> Self {
+        Self { now: sample.now, energy: sample.accumulator.energy_at(sample.now) }
+    }
+}
 
 /// An epoch that has started and not ended.
 #[derive(Debug)]
@@ -61,6 +74,7 @@ impl PhaseAccumulator {
         match self.totals.iter_mut().find(|sum| sum.name == open.name) {
             Some(sum) => {
                 sum.seconds += seconds;
+                sum.energy.resize(sum.energy.len().max(used.len()), Energy::ZERO);
                 sum.energy.iter_mut().zip(used).for_each(|(sum, used)| *sum += used);
             }
             None => self.totals.push(PhaseTotal { name: open.name.clone(), seconds, energy: used }),
@@ -68,10 +82,9 @@ impl PhaseAccumulator {
     }
 }
 
-/// The energy of each component between two boundaries.
+/// The energy of each component between two boundaries. Components that are added in between count from then on.
 pub(crate) fn energy_between(before: &[Energy], after: &[Energy]) -> Vec<Energy> {
     // Boundary energies are interpolated, so the later of two boundaries that nearly touch may come out lower.
-    let used =
-        |(before, after): (&Energy, &Energy)| if after < before { Energy::ZERO } else { *after - *before };
-    before.iter().zip(after).map(used).collect()
+    let before = before.iter().copied().chain(std::iter::repeat(Energy::ZERO));
+    after.iter().zip(before).map(|(after, before)| (*after - before).max(Energy::ZERO)).collect()
 }

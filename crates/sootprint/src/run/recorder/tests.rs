@@ -18,6 +18,7 @@ fn test_gpu() -> ComponentInfo {
         limit: Some(Power::from_watts(700.0)),
         assumed_limit: None,
         min_power: None,
+        includes: Vec::new(),
         share: 1.0,
         tolerance: SensorTolerance::from_accuracy(0.0),
         note: None,
@@ -38,7 +39,7 @@ impl RecorderFixture {
         let label = RunLabel { training_type: None, base_model: None };
         let (mut recorder, error) = RunRecorder::open(dir, label, settings, RecorderOptions::default());
         assert!(error.is_none(), "{error:?}");
-        recorder.start(vec![test_gpu()], Vec::new(), 0.0);
+        recorder.start(vec![test_gpu()], Vec::new(), 0, 0.0);
         let mut fixture = Self {
             recorder,
             accumulator: EnergyAccumulator::new([(&test_gpu(), false)]),
@@ -52,14 +53,16 @@ impl RecorderFixture {
         let reading = SensorReading::Counter(Energy::from_joules(100.0 * second));
         self.accumulator.record_reading(Duration::from_secs_f64(second), 0, Ok(reading));
         let Self { recorder, accumulator, components } = self;
-        recorder
-            .on_sample(&SampleView { now: Duration::from_secs_f64(second), accumulator, components }, &[]);
+        recorder.on_sample(
+            &SampleView { now: Duration::from_secs_f64(second), accumulator, components, gaps: &[] },
+            &[],
+        );
     }
 
     fn end_at(&mut self, second: f64) {
         let Self { recorder, accumulator, components } = self;
         recorder.record_final_sample(
-            &SampleView { now: Duration::from_secs_f64(second), accumulator, components },
+            &SampleView { now: Duration::from_secs_f64(second), accumulator, components, gaps: &[] },
             WorkCounts::default(),
         );
     }

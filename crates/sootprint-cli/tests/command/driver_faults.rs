@@ -1,0 +1,203 @@
+//! GPU drivers that lie, hang or answer late, seen through the real binary.
+
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use nvidia_ml::{FakeGpu, NvmlScript, install};
+use serde_json::Value;
+
+use crate::sandbox::{TestSandbox, status, stderr, with_timeout};
+
+const UUID: &str = "GPU-aaaaaaaa-0000-0000-0000-000000000000";
+const SECOND: Duration = Duration::from_secs(1);
+
+fn gpu(watts: u32) -> FakeGpu {
+    FakeGpu::new(UUID, "0000:07:00.0", "Unknown GPU").power_from(Duration::ZERO, watts)
+}
+
+fn gpu_with_counter(watts: u32) -> FakeGpu {
+    gpu(watts).energy_counter(Duration::from_millis(20)).initial_counter(22_000)
+}
+
+/// The result of a command on a machine with a fake NVML library.
+struct DriverRun {
+    output: Output,
+    report: Value,
+    /// The time that sootprint took in addition to the command.
+    overhead: Duration,
+    /// The time from the start of sootprint to that of the command.
+    delay: Duration,
+}
+
+impl DriverRun {
+    /// Runs `seconds` of sleep and exits with `code`.
+    fn new(script: &NvmlScript, seconds: u32, code: u32) -> Self {
+        let sandbox = TestSandbox::new();
+        let folder = tempfile::tempdir().unwrap();
+        let library = install(script, folder.path()).unwrap();
+        let shell = format!("date +%s.%N > started; sleep {seconds}; exit {code}");
+        let words =
+            ["run", "--pre-training", "--out", "out", "--card", "README.md", "--", "sh", "-c", &shell];
+        let mut command = sandbox.sootprint_command(&words);
+        command
+            .env_remove("SOOTPRINT_REPLAY")
+            .env("SOOTPRINT_NVML", library)
+            .env("SOOTPRINT_PLACE", "France");
+        std::fs::write(sandbox.path("README.md"), "# A model\n").unwrap();
+        let (began, clock) = (Instant::now(), std::time::SystemTime::now());
+        let output = with_timeout("the command's end", move || command.output().unwrap());
+        let overhead = began.elapsed().saturating_sub(Duration::from_secs(seconds.into()));
+        let started: f64 = std::fs::read_to_string(sandbox.path("started")).unwrap().trim().parse().unwrap();
+        let clock = clock.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        let delay = Duration::from_secs_f64(started).saturating_sub(clock);
+        let report = sandbox.report_json(&[]);
+        let card = std::fs::read_to_string(sandbox.path("README.md")).unwrap();
+        assert_eq!(card.contains("co2_eq_emissions"), code == 0, "{card}");
+        Self { output, report, overhead, delay }
+    }
+
+    fn component(&self, kind: &str) -> &Value {
+        let components = self.report["components"].as_array().unwrap();
+        components.iter().find(|it| it["kind"] == kind).unwrap_or_else(|| panic!("{kind} in {components:?}"))
+    }
+
+    /// The joules of the GPU: the lowest, the best and the highest.
+    fn gpu_joules(&self) -> [f64; 3] {
+        let gpu = self.component("gpu");
+        ["low_j", "energy_j", "high_j"].map(|key| gpu[key].as_f64().unwrap_or_else(|| panic!("{gpu}")))
+    }
+
+    #[track_caller]
+    fn assert_contains(&self, watts: f64) {
+        let [low, best, high] = self.gpu_joules();
+        let truth = watts * self.report["run"]["duration_s"].as_f64().unwrap();
+        assert!(
+            low <= truth && truth <= high,
+            "{truth} J in {low}, {best}, {high}: {}",
+            self.report["notes"]
+        );
+    }
+
+    #[track_caller]
+    fn assert_note(&self, part: &str) {
+        let notes = self.report["notes"].as_array().unwrap();
+        assert!(notes.iter().any(|note| note.as_str().unwrap().contains(part)), "{part}: {notes:?}");
+    }
+
+    /// The CPU and the memory were measured all the time, whatever the GPU's driver did.
+    #[track_caller]
+    fn assert_cpu_is_complete(&self) {
+        for kind in ["cpu", "memory"] {
+            let component = self.component(kind);
+            assert!(component["unmeasured_s"].as_f64().unwrap() < 0.05, "{component}");
+        }
+    }
+}
+
+fn script(gpu: FakeGpu) -> NvmlScript {
+    NvmlScript::new().with_gpu(gpu)
+}
+
+#[test]
+fn frozen_counter_is_integrated() {
+    let run =
+        DriverRun::new(&script(gpu_with_counter(300).counter_frozen(Duration::ZERO, SECOND * 60)), 5, 0);
+    run.assert_contains(300.0);
+    let [_, best, _] = run.gpu_joules();
+    let seconds = run.report["run"]["duration_s"].as_f64().unwrap();
+    assert!((best / seconds / 300.0 - 1.0).abs() < 0.03, "{best} J in {seconds} s");
+    run.assert_note("energy counter stopped");
+}
+
+#[test]
+fn dips_and_steps_of_counter_are_bridged() {
+    for gpu in [
+        gpu_with_counter(300).counter_dip(SECOND, SECOND * 2, 200),
+        gpu_with_counter(300).counter_dip(SECOND, SECOND + Duration::from_millis(50), 200).power_limit(700),
+        gpu_with_counter(300).counter_steps_back(SECOND * 2, 150),
+    ] {
+        let run = DriverRun::new(&script(gpu), 4, 0);
+        run.assert_contains(300.0);
+        let [low, best, high] = run.gpu_joules();
+        assert!((best / 1_200.0 - 1.0).abs() < 0.2 && high < 5_000.0, "{low}, {best}, {high}");
+    }
+}
+
+#[test]
+fn absurd_power_is_unmeasured() {
+    let absurd = gpu(100).false_power(Duration::ZERO, SECOND * 60, 4_294_967_295);
+    let run = DriverRun::new(&script(absurd), 2, 0);
+    run.assert_contains(100.0);
+    run.assert_contains(2_900.0);
+    run.assert_note("implausible reading");
+}
+
+#[test]
+fn limit_of_zero_counts_as_unreported() {
+    let run = DriverRun::new(&script(gpu_with_counter(300).power_limit(0)), 3, 0);
+    run.assert_contains(300.0);
+    let [low, best, _] = run.gpu_joules();
+    assert!(low > 100.0 && (best / 900.0 - 1.0).abs() < 0.1, "{low}, {best}");
+}
+
+#[test]
+fn lost_gpu_is_bounded_without_limit() {
+    let run = DriverRun::new(&script(gpu_with_counter(300).lost_at(SECOND)), 3, 0);
+    run.assert_contains(300.0);
+    run.assert_contains(900.0);
+}
+
+#[test]
+fn hanging_init_delays_nothing() {
+    let run = DriverRun::new(&script(gpu(300)).init_delay(SECOND * 3_600), 4, 8);
+    assert_eq!(status(&run.output), Some(8), "{}", stderr(&run.output));
+    assert_eq!(run.report["run"]["outcome"], "failed");
+    assert!(run.delay < Duration::from_millis(400), "the command started after {:?}", run.delay);
+    assert!(run.overhead < SECOND * 3, "{:?}", run.overhead);
+    run.assert_note("no answer from the driver");
+    run.assert_cpu_is_complete();
+}
+
+#[test]
+fn slow_init_adds_gpu_later() {
+    let run = DriverRun::new(&script(gpu_with_counter(300)).init_delay(SECOND), 4, 0);
+    assert!(run.delay < Duration::from_millis(400), "the command started after {:?}", run.delay);
+    let unmeasured = run.component("gpu")["unmeasured_s"].as_f64().unwrap();
+    assert!((0.8..2.0).contains(&unmeasured), "{unmeasured} s");
+    run.assert_contains(300.0);
+    run.assert_note("the driver answered after");
+    run.assert_cpu_is_complete();
+}
+
+#[test]
+fn queries_that_never_return_delay_nothing() {
+    for from in [Duration::ZERO, SECOND * 2] {
+        let run = DriverRun::new(&script(gpu_with_counter(300).hangs_from(from)), 4, 8);
+        assert_eq!(status(&run.output), Some(8), "{}", stderr(&run.output));
+        assert_eq!(run.report["run"]["outcome"], "failed");
+        assert!(run.delay < Duration::from_millis(400), "the command started after {:?}", run.delay);
+        assert!(run.overhead < SECOND * 4, "{:?}", run.overhead);
+        run.assert_cpu_is_complete();
+        if !from.is_zero() {
+            run.assert_contains(300.0);
+            run.assert_note("the driver has not answered");
+        }
+    }
+}
+
+#[test]
+fn slow_queries_are_read_late() {
+    let run = DriverRun::new(&script(gpu_with_counter(300).query_delay(SECOND)), 6, 0);
+    assert!(run.delay < Duration::from_millis(400), "the command started after {:?}", run.delay);
+    assert!(run.overhead < SECOND * 4, "{:?}", run.overhead);
+    run.assert_cpu_is_complete();
+}
+
+#[test]
+fn absurd_counts_are_capped() {
+    let lying = script(gpu_with_counter(300).process_count(4_000_000_000)).device_count(4_000_000_000);
+    let run = DriverRun::new(&lying, 2, 0);
+    assert!(run.overhead < SECOND * 3, "{:?}", run.overhead);
+    run.assert_contains(300.0);
+    run.assert_note("NVML reports 4000000000 GPUs");
+}

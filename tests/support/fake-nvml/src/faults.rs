@@ -1,0 +1,152 @@
+//! What a faulty driver reports or does: counters that stop, dip or step back, absurd powers, and calls that never
+//! return.
+
+use crate::gpu::FakeGpu;
+use crate::quantity::{format_energy, format_power, format_time, parse_energy, parse_power, parse_time};
+use std::thread;
+use std::time::Duration;
+
+/// Longer than any test.
+const FOREVER: Duration = Duration::from_secs(86_400);
+
+/// The faults of a GPU's driver.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct GpuFaults {
+    /// From when on no query returns.
+    hang_from: Option<Duration>,
+    /// From when until when the counter keeps its value.
+    freeze: Option<(Duration, Duration)>,
+    /// From when until when the counter shows this many millijoules.
+    dip: Option<(Duration, Duration, u64)>,
+    /// From when on the counter shows this many millijoules less.
+    step_back: Option<(Duration, u64)>,
+    /// From when until when the power readings show this many milliwatts.
+    false_power: Option<(Duration, Duration, u64)>,
+    /// The number of processes that the driver claims to list.
+    process_count: Option<u32>,
+}
+
+/// Script statements.
+impl FakeGpu {
+    /// From this time on, no query of the GPU returns.
+    #[must_use]
+    pub fn hangs_from(mut self, at: Duration) -> Self {
+        self.faults.hang_from = Some(at);
+        self
+    }
+
+    /// The counter keeps its value for a while; then it shows the right one again.
+    #[must_use]
+    pub fn counter_frozen(mut self, from: Duration, to: Duration) -> Self {
+        self.faults.freeze = Some((from, to));
+        self
+    }
+
+    /// The counter shows this many joules for a while; then it shows the right value again.
+    #[must_use]
+    pub fn counter_dip(mut self, from: Duration, to: Duration, joules: u32) -> Self {
+        self.faults.dip = Some((from, to, u64::from(joules) * 1000));
+        self
+    }
+
+    /// From this time on, the counter shows this many joules less.
+    #[must_use]
+    pub fn counter_steps_back(mut self, at: Duration, joules: u32) -> Self {
+        self.faults.step_back = Some((at, u64::from(joules) * 1000));
+        self
+    }
+
+    /// All power readings show this many milliwatts for a while.
+    #[must_use]
+    pub fn false_power(mut self, from: Duration, to: Duration, milliwatts: u32) -> Self {
+        self.faults.false_power = Some((from, to, u64::from(milliwatts)));
+        self
+    }
+
+    /// The driver claims to list this many processes.
+    #[must_use]
+    pub fn process_count(mut self, count: u32) -> Self {
+        self.faults.process_count = Some(count);
+        self
+    }
+}
+
+impl GpuFaults {
+    /// Does not return if the driver hangs at this time.
+    pub(crate) fn wait(&self, now: Duration) {
+        if self.hang_from.is_some_and(|from| from <= now) {
+            thread::sleep(FOREVER);
+        }
+    }
+
+    /// The time whose counter value is shown.
+    pub(crate) fn counter_time(&self, now: Duration) -> Duration {
+        self.freeze.filter(|(from, to)| (*from..*to).contains(&now)).map_or(now, |(from, _)| from)
+    }
+
+    /// What the counter shows instead of this many millijoules.
+    pub(crate) fn counter(&self, now: Duration, millijoules: u64) -> u64 {
+        let dip = self.dip.filter(|(from, to, _)| (*from..*to).contains(&now));
+        let back = self.step_back.filter(|(at, _)| *at <= now).map_or(0, |(_, back)| back);
+        dip.map_or(millijoules.saturating_sub(back), |(_, _, shown)| shown)
+    }
+
+    /// What the power readings show instead of this many milliwatts.
+    pub(crate) fn power(&self, now: Duration, milliwatts: u64) -> u64 {
+        let shown = self.false_power.filter(|(from, to, _)| (*from..*to).contains(&now));
+        shown.map_or(milliwatts, |(_, _, shown)| shown)
+    }
+
+    pub(crate) fn process_count(&self) -> Option<u32> {
+        self.process_count
+    }
+
+    /// Parses a statement. `None` if it is none about faults.
+    pub(crate) fn apply_statement(
+        &mut self,
+        keyword: &str,
+        arguments: &[&str],
+    ) -> Option<Result<(), String>> {
+        Some(match (keyword, arguments) {
+            ("hang", [at]) => parse_time(at).map(|at| self.hang_from = Some(at)),
+            ("freeze", [from, to]) => parse_span(from, to).map(|span| self.freeze = Some(span)),
+            ("dip", [from, to, energy]) => parse_span(from, to)
+                .and_then(|(from, to)| Ok(self.dip = Some((from, to, parse_energy(energy)?)))),
+            ("stepback", [at, energy]) => {
+                parse_time(at).and_then(|at| Ok(self.step_back = Some((at, parse_energy(energy)?))))
+            }
+            ("falsepower", [from, to, power]) => parse_span(from, to)
+                .and_then(|(from, to)| Ok(self.false_power = Some((from, to, parse_power(power)?)))),
+            ("processes", [count]) => count
+                .parse()
+                .map(|count| self.process_count = Some(count))
+                .map_err(|_| format!("`{count}` is not a number of processes")),
+            _ => return None,
+        })
+    }
+
+    /// The statements that [`apply_statement`](Self::apply_statement) reads back.
+    pub(crate) fn to_statements(&self) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        let span = |(from, to): (Duration, Duration)| format!("{} {}", format_time(from), format_time(to));
+        lines.extend(self.hang_from.map(|at| ("hang", format_time(at))));
+        lines.extend(self.freeze.map(|freeze| ("freeze", span(freeze))));
+        lines
+            .extend(self.dip.map(|(from, to, energy)| {
+                ("dip", format!("{} {}", span((from, to)), format_energy(energy)))
+            }));
+        lines.extend(
+            self.step_back
+                .map(|(at, energy)| ("stepback", format!("{} {}", format_time(at), format_energy(energy)))),
+        );
+        lines.extend(self.false_power.map(|(from, to, power)| {
+            ("falsepower", format!("{} {}", span((from, to)), format_power(power)))
+        }));
+        lines.extend(self.process_count.map(|count| ("processes", count.to_string())));
+        lines
+    }
+}
+
+fn parse_span(from: &str, to: &str) -> Result<(Duration, Duration), String> {
+    Ok((parse_time(from)?, parse_time(to)?))
+}
