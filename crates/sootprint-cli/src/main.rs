@@ -24,6 +24,7 @@ mod estimate;
 mod grid;
 mod hf_env;
 mod intensity_provider;
+mod nvml_helper;
 mod push;
 mod records;
 mod report;
@@ -45,6 +46,9 @@ use error_text::describe_error;
 
 fn main() -> ExitCode {
     if let Some(status) = death_signal::exec_if_wrapper() {
+        return status;
+    }
+    if let Some(status) = nvml_helper::serve_if_helper() {
         return status;
     }
     let subcommand = CliArgs::parse().subcommand;

@@ -14,7 +14,7 @@ use crate::error_text::describe_error;
 use crate::intensity_provider::selected_provider;
 use crate::status_line::StatusLine;
 use crate::terminal::{eprint_message, eprint_text, log_warnings_to_stderr};
-use crate::{card, death_signal, push};
+use crate::{card, death_signal, nvml_helper, push};
 
 /// Measures the command and returns its exit status.
 pub(crate) fn run(arguments: &RunArgs) -> ExitCode {
@@ -87,6 +87,9 @@ fn run_builder(arguments: &RunArgs) -> anyhow::Result<RunBuilder> {
         None => Run::untyped(dir),
     };
     builder = builder.cloud_metadata(Arc::new(InstanceMetadataClient::new()));
+    if let Some(helper) = nvml_helper::helper_command() {
+        builder = builder.nvml_helper(helper);
+    }
     if let Some(provider) = selected_provider(arguments)? {
         builder = builder.intensity_provider(provider);
     }

@@ -32,6 +32,7 @@ pub use sampler::{
     BoundaryPrecision, SampleCallback, SampleView, Sampler, SamplerSession, SessionStart, SourceConfig,
 };
 pub use source::{
-    ComponentInfo, CrossCheck, EnergyBounds, NvmlError, ReadError, Replay, ReplayError, ReplaySensor,
-    SensorReading, SensorTolerance, SourceStatus, cross_check, probe_sources,
+    ComponentInfo, CrossCheck, EnergyBounds, NvmlConfig, NvmlError, NvmlHelperCommand, ReadError, Replay,
+    ReplayError, ReplaySensor, SensorReading, SensorTolerance, SourceStatus, cross_check, probe_sources,
+    serve_nvml,
 };

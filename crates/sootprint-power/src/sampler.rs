@@ -226,7 +226,7 @@ mod tests {
 
     use super::*;
     use crate::clock::VirtualClock;
-    use crate::source::Replay;
+    use crate::source::{NvmlConfig, Replay};
 
     fn replay_config(clock: &VirtualClock) -> SourceConfig {
         let script = [(1.0, 100.0), (1.0, 300.0)]
@@ -276,8 +276,10 @@ mod tests {
     #[test]
     fn system_sessions_share_readings() {
         let sampler = Sampler::shared().unwrap();
-        let system =
-            || SourceConfig::System { nvml_path: Some("/nowhere/libnvidia-ml.so.1".into()), clock: None };
+        let system = || SourceConfig::System {
+            nvml: NvmlConfig { library: Some("/nowhere/libnvidia-ml.so.1".into()), helper: None },
+            clock: None,
+        };
         let (first, first_start) = sampler.start_session(system(), Box::new(|_, _| ())).unwrap();
         let (second, second_start) = sampler.start_session(system(), Box::new(|_, _| ())).unwrap();
         assert_eq!(first_start.components, second_start.components);

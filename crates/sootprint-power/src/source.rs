@@ -4,6 +4,7 @@ mod cross_check;
 mod driver_thread;
 mod hwmon;
 mod nvml;
+mod nvml_helper;
 mod plausible_power;
 mod power_model;
 mod powercap;
@@ -22,11 +23,12 @@ use crate::gpu::GpuInfo;
 pub use cross_check::{CrossCheck, cross_check};
 pub(crate) use driver_thread::OpeningDriver;
 pub use nvml::NvmlError;
+pub use nvml_helper::{NvmlHelperCommand, serve_nvml};
 pub use replay::{Replay, ReplayError, ReplaySensor};
 pub(crate) use source_probe::SourceProbe;
 pub use source_probe::SourceStatus;
 pub(crate) use system::SystemSources;
-pub use system::probe_sources;
+pub use system::{NvmlConfig, probe_sources};
 
 /// A source that reads the energy or the power of one or more components.
 ///
@@ -80,7 +82,7 @@ pub(crate) trait EnergySource: Send {
 }
 
 /// How often a component should be read. A counter loses nothing between reads; a power reading does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReadCadence {
     shortest: Duration,
     longest: Duration,
@@ -161,7 +163,7 @@ impl ComponentInfo {
 }
 
 /// The relative error of a sensor.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct SensorTolerance {
     /// The true value may be lower by this fraction of the reading: 0.05 is 5 %.
     pub below: f64,
@@ -188,7 +190,7 @@ impl SensorTolerance {
 }
 
 /// One reading of one component.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum SensorReading {
     /// Energy since the counter's own origin.
     Counter(Energy),
@@ -221,7 +223,7 @@ impl SensorReading {
 }
 
 /// An energy with bounds.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct EnergyBounds {
     /// The lower bound.
     pub low: Energy,
@@ -254,7 +256,7 @@ impl EnergyBounds {
 }
 
 /// The reason why a component could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ReadError {
     /// The GPU is no longer on the bus. It cannot be read until it is reset or the machine restarts.
     #[error("GPU lost ({0}); reset it or restart the machine")]

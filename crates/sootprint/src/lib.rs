@@ -62,6 +62,6 @@ pub use sootprint_core::{
     TrainingType,
 };
 pub use sootprint_power::{
-    Accelerator, AcceleratorError, CrossCheck, DeviceId, GpuInfo, NvmlError, Replay, ReplayError,
-    ReplaySensor, SourceStatus, VirtualClock, cross_check, probe_sources,
+    Accelerator, AcceleratorError, CrossCheck, DeviceId, GpuInfo, NvmlError, NvmlHelperCommand, Replay,
+    ReplayError, ReplaySensor, SourceStatus, VirtualClock, cross_check, probe_sources, serve_nvml,
 };

@@ -215,6 +215,10 @@ impl ComponentAccumulator {
         self.counter_check.add_counted(counted);
         if counted > Energy::ZERO {
             self.total.high += self.possible_loss(then, counted);
+            if then.saturating_sub(self.grew_at) > MAX_TICK_INTERVAL {
+                // It shows energy that was used while it stood still.
+                self.forget_since(self.grew_at, self.total.energy);
+            }
             (self.grew_at, self.alive_at) = (now, then);
         }
         if self.counter_check.is_faulty {

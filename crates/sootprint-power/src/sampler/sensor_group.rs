@@ -8,13 +8,14 @@ mod channel;
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
 use std::time::{Duration, Instant};
 
 use super::session::{QueryCallback, SampleCallback, SampleView, SessionStart};
 use crate::accumulator::{EnergyAccumulator, MAX_TICK_INTERVAL, SensorEvent};
 use crate::clock::{SamplerClock, VirtualClock};
-use crate::source::{ComponentInfo, EnergySource, OpeningDriver, Replay, SourceProbe, SystemSources};
+use crate::source::{
+    ComponentInfo, EnergySource, NvmlConfig, OpeningDriver, Replay, SourceProbe, SystemSources,
+};
 use boundary::{BoundaryHistory, PendingBoundary};
 use channel::{SampleReading, SensorChannel, SensorSample};
 
@@ -40,8 +41,8 @@ const FIRST_DRIVER_CHECKS: Duration = Duration::from_secs(10);
 pub enum SourceConfig {
     /// The hardware of this machine.
     System {
-        /// The path of the NVML library. `None` for the system's library.
-        nvml_path: Option<OsString>,
+        /// How NVIDIA GPUs are read.
+        nvml: NvmlConfig,
         /// The virtual clock of scripted hardware.
         clock: Option<VirtualClock>,
     },
@@ -50,8 +51,8 @@ pub enum SourceConfig {
 }
 
 pub(crate) struct SensorGroup {
-    /// The NVML path of a group that reads the system's hardware. `None` for a group that belongs to one run alone.
-    system_nvml_path: Option<Option<OsString>>,
+    /// The configuration of a group that reads the system's hardware. `None` for a group that belongs to one run alone.
+    system_nvml: Option<NvmlConfig>,
     clock: SamplerClock,
     sources: Vec<Box<dyn EnergySource>>,
     /// The components of all sources in sequence, and for each its channel.
@@ -88,14 +89,12 @@ struct EnergyQuery {
 
 impl SensorGroup {
     pub(crate) fn open(config: SourceConfig) -> Self {
-        let (system_nvml_path, clock) = match &config {
-            SourceConfig::System { nvml_path, clock } => {
-                (clock.is_none().then(|| nvml_path.clone()), clock.clone())
-            }
+        let (system_nvml, clock) = match &config {
+            SourceConfig::System { nvml, clock } => (clock.is_none().then(|| nvml.clone()), clock.clone()),
             SourceConfig::Replay(replay) => (None, replay.clock()),
         };
         let mut group = Self {
-            system_nvml_path,
+            system_nvml,
             clock: clock.map_or_else(|| SamplerClock::System(Instant::now()), SamplerClock::Virtual),
             sources: Vec::new(),
             components: Vec::new(),
@@ -109,13 +108,13 @@ impl SensorGroup {
             full_sample_due: None,
         };
         match config {
-            SourceConfig::System { nvml_path, .. } => group.open_system_sources(nvml_path.as_deref()),
+            SourceConfig::System { nvml, .. } => group.open_system_sources(&nvml),
             SourceConfig::Replay(replay) => group.add_source(Box::new(replay)),
         }
         group
     }
 
-    fn open_system_sources(&mut self, nvml: Option<&OsStr>) {
+    fn open_system_sources(&mut self, nvml: &NvmlConfig) {
         let timeout = if self.is_virtual() { VIRTUAL_START_TIMEOUT } else { DRIVER_START_TIMEOUT };
         let SystemSources { probes, opening } = SystemSources::open(nvml, self.clock.clone(), timeout);
         probes.into_iter().for_each(|probe| self.add_probe(probe));
@@ -178,7 +177,7 @@ impl SensorGroup {
 
     /// Whether a run with this configuration can share the group.
     pub(crate) fn matches_config(&self, config: &SourceConfig) -> bool {
-        matches!(config, SourceConfig::System { nvml_path, clock: None } if self.system_nvml_path.as_ref() == Some(nvml_path))
+        matches!(config, SourceConfig::System { nvml, clock: None } if self.system_nvml.as_ref() == Some(nvml))
     }
 
     pub(crate) fn has_session(&self, id: u64) -> bool {

@@ -1,6 +1,6 @@
 //! Opens the sources of this machine, or records why one is unavailable.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use super::EnergySource;
 use super::driver_thread::OpeningDriver;
 use super::hwmon::Hwmon;
 use super::nvml::{Nvml, NvmlError};
+use super::nvml_helper::{NvmlHelper, NvmlHelperCommand};
 use super::power_model::PowerModel;
 use super::powercap::{Powercap, RaplUnavailable};
 use super::source_probe::{SourceProbe, SourceStatus};
@@ -26,8 +27,9 @@ pub fn probe_sources() -> Vec<SourceStatus> {
 
 /// Opens all sources and waits up to [`DRIVER_TIMEOUT`] for each driver.
 pub(super) fn open_all_sources(clock: SamplerClock) -> Vec<SourceProbe> {
-    let nvml = std::env::var_os("SOOTPRINT_NVML").filter(|path| !path.is_empty());
-    let SystemSources { mut probes, opening } = SystemSources::open(nvml.as_deref(), clock, DRIVER_TIMEOUT);
+    let library = std::env::var_os("SOOTPRINT_NVML").filter(|path| !path.is_empty());
+    let nvml = NvmlConfig { library, helper: None };
+    let SystemSources { mut probes, opening } = SystemSources::open(&nvml, clock, DRIVER_TIMEOUT);
     probes.extend(opening.into_iter().map(|driver| {
         let (name, seconds) = (driver.name(), DRIVER_TIMEOUT.as_secs());
         SourceProbe::unavailable(
@@ -41,6 +43,15 @@ pub(super) fn open_all_sources(clock: SamplerClock) -> Vec<SourceProbe> {
 /// How long to wait for a driver if nothing else is waiting.
 const DRIVER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How NVIDIA GPUs are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NvmlConfig {
+    /// The path of the NVML library. `None` for the system's library.
+    pub library: Option<OsString>,
+    /// The helper process that reads them, and the library that it was told to use. `None` to read them in this process.
+    pub helper: Option<NvmlHelperCommand>,
+}
+
 /// The sources of this machine.
 pub(crate) struct SystemSources {
     pub(crate) probes: Vec<SourceProbe>,
@@ -51,11 +62,10 @@ pub(crate) struct SystemSources {
 impl SystemSources {
     /// Opens GPUs through NVML and hwmon, CPU and memory through RAPL, and the model for components that no source
     /// measures. Waits for the drivers of GPUs, which run on their own threads, until `timeout` has passed.
-    pub(crate) fn open(nvml: Option<&OsStr>, clock: SamplerClock, timeout: Duration) -> Self {
+    pub(crate) fn open(nvml: &NvmlConfig, clock: SamplerClock, timeout: Duration) -> Self {
         let deadline = Instant::now() + timeout;
-        let library = nvml.map(OsStr::to_owned);
-        let mut drivers =
-            vec![OpeningDriver::start("NVML", clock.clone(), move || nvml_source(library.as_deref()))];
+        let nvml = nvml.clone();
+        let mut drivers = vec![OpeningDriver::start("NVML", clock.clone(), move || nvml_source(&nvml))];
         if cfg!(target_os = "linux") {
             let open = || hwmon_source(Path::new("/sys"));
             drivers.push(OpeningDriver::start("hwmon", clock, open));
@@ -80,13 +90,18 @@ impl SystemSources {
 }
 
 /// The NVIDIA GPUs.
-fn nvml_source(nvml: Option<&OsStr>) -> SourceProbe {
+fn nvml_source(nvml: &NvmlConfig) -> SourceProbe {
     let name = "NVML";
-    match Nvml::open(nvml, &CudaVisibility::from_environment()) {
-        Ok(source) => SourceProbe::available(name, source),
+    let opened = match &nvml.helper {
+        Some(helper) => NvmlHelper::open(helper).map(|source| SourceProbe::available(name, source)),
+        None => Nvml::open(nvml.library.as_deref(), &CudaVisibility::from_environment())
+            .map(|source| SourceProbe::available(name, source)),
+    };
+    match opened {
+        Ok(probe) => probe,
         Err(error) => {
             // A machine without an NVIDIA driver needs no warning, unless a library was configured.
-            let has_driver = nvml.is_some() || Path::new("/proc/driver/nvidia").exists();
+            let has_driver = nvml.library.is_some() || Path::new("/proc/driver/nvidia").exists();
             let is_warning = has_driver || !matches!(error, NvmlError::NoLibrary { .. });
             SourceProbe { is_warning, ..SourceProbe::unavailable(name, error) }
         }
@@ -157,7 +172,7 @@ mod tests {
     #[test]
     fn missing_named_library_is_warned() {
         let named: std::ffi::OsString = "/nowhere/libnvidia-ml.so.1".into();
-        let probe = nvml_source(Some(&named));
+        let probe = nvml_source(&NvmlConfig { library: Some(named), helper: None });
         assert!(probe.warning().is_some_and(|gap| gap.contains("/nowhere/libnvidia-ml.so.1")));
         assert!(probe.into_status().gaps[0].contains("SOOTPRINT_NVML"));
     }

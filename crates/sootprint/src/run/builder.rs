@@ -8,7 +8,7 @@ use std::time::Duration;
 use sootprint_core::{
     CarbonIntensity, CloudMetadata, IntensityProvider, IntensitySeries, Place, Pue, RunStatus, TrainingType,
 };
-use sootprint_power::{Replay, VirtualClock};
+use sootprint_power::{NvmlHelperCommand, Replay, VirtualClock};
 
 use super::Run;
 use super::background::{self, BackgroundQueries};
@@ -215,6 +215,15 @@ impl RunBuilder {
     /// library.
     pub fn nvml_library(mut self, library: impl Into<PathBuf>) -> Self {
         self.arguments.nvml = Some(library.into().into_os_string());
+        self
+    }
+
+    /// Reads NVIDIA GPUs in a helper process, so that a driver that hangs cannot keep this process from exiting. The path
+    /// of the NVML library is added to the arguments if one is configured. The program calls [`serve_nvml`].
+    ///
+    /// [`serve_nvml`]: sootprint_power::serve_nvml
+    pub fn nvml_helper(mut self, helper: NvmlHelperCommand) -> Self {
+        self.arguments.nvml_helper = Some(helper);
         self
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sootprint_core::{CarbonIntensity, GridIntensity, IntensitySeries, LocationSource, Place, Pue};
-use sootprint_power::{Replay, VirtualClock};
+use sootprint_power::{NvmlHelperCommand, Replay, VirtualClock};
 
 use super::error::{SettingError, SettingSource};
 use super::layer::SettingsLayer;
@@ -25,6 +25,7 @@ pub(crate) struct RunArguments {
     pub(crate) pue: Option<Pue>,
     pub(crate) replay: Option<Replay>,
     pub(crate) nvml: Option<OsString>,
+    pub(crate) nvml_helper: Option<NvmlHelperCommand>,
     pub(crate) clock: Option<VirtualClock>,
     /// How long the hardware is measured at rest before the run starts.
     pub(crate) baseline: Option<Duration>,
@@ -63,6 +64,8 @@ pub(crate) struct RunSettings {
     pub(crate) replay: Option<Replay>,
     /// The path of the NVML library, if it is not the system's.
     pub(crate) nvml: Option<OsString>,
+    /// The process that reads NVML instead of this one.
+    pub(crate) nvml_helper: Option<NvmlHelperCommand>,
     pub(crate) clock: Option<VirtualClock>,
     pub(crate) baseline: Option<Duration>,
     /// The year of the carbon intensity.
@@ -101,7 +104,7 @@ impl RunSettings {
         let is_scripted = arguments.replay.is_some() || arguments.clock.is_some();
         let parent_run_dir = env.path(RUN_DIR_VARIABLE).filter(|_| !is_scripted);
         let replay = arguments.replay.clone().or_else(|| ok_or_record(replay, &mut errors));
-        let clock = arguments.clock.clone();
+        let (clock, nvml_helper) = (arguments.clock.clone(), arguments.nvml_helper.clone());
         let launch = RankInfo::from_env(&|name| env.text(name));
         let launch = arguments.rank.map_or(launch.clone(), |(rank, ranks)| launch.with_rank(rank, ranks));
         let mut layers = vec![arguments.into_layer()];
@@ -121,6 +124,7 @@ impl RunSettings {
             series,
             pue: pue.unwrap_or(Pue::ASSUMED),
             replay,
+            nvml_helper,
             nvml: layers.iter().find_map(|layer| layer.nvml.clone()),
             clock,
             baseline: layers.iter().find_map(|layer| layer.baseline),

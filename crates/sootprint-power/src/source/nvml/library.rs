@@ -5,12 +5,19 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Mutex;
 
 use nvml_wrapper::Nvml;
+use serde::{Deserialize, Serialize};
 use sootprint_core::sync::lock_ignoring_poison;
 
 /// The reason why NVML could not be opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum NvmlError {
+    /// The helper process that reads NVML could not be started, or has ended.
+    #[error("cannot read NVML: {reason}")]
+    NoHelper {
+        /// The error of the operating system.
+        reason: String,
+    },
     /// There is no such library: no NVIDIA driver, or not in the loader's search path.
     #[error(
         "no NVML library: {library} cannot be loaded ({reason}); \

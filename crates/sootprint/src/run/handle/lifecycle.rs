@@ -10,7 +10,8 @@ use sootprint_core::{
     CloudMetadataError, Footprint, IntensityProvider, Place, Power, ProviderError, RunStatus,
 };
 use sootprint_power::{
-    BoundaryPrecision, SampleCallback, SampleView, Sampler, SamplerSession, SessionStart, SourceConfig,
+    BoundaryPrecision, NvmlConfig, NvmlHelperCommand, SampleCallback, SampleView, Sampler, SamplerSession,
+    SessionStart, SourceConfig,
 };
 
 use super::{MeasurementBackend, RunHandle, RunHandleInner};
@@ -205,8 +206,21 @@ impl RunHandle {
 fn source_config(settings: &RunSettings) -> SourceConfig {
     match &settings.replay {
         Some(replay) => SourceConfig::Replay(replay.clone()),
-        None => SourceConfig::System { nvml_path: settings.nvml.clone(), clock: settings.clock.clone() },
+        None => SourceConfig::System {
+            nvml: NvmlConfig {
+                library: settings.nvml.clone(),
+                helper: settings.nvml_helper.as_ref().map(|helper| with_library(helper, settings)),
+            },
+            clock: settings.clock.clone(),
+        },
     }
+}
+
+/// Adds the path of the library to the arguments of the helper process.
+fn with_library(helper: &NvmlHelperCommand, settings: &RunSettings) -> NvmlHelperCommand {
+    let mut helper = helper.clone();
+    helper.arguments.extend(settings.nvml.clone());
+    helper
 }
 
 /// Measures the mean power of each component over `duration`. `None` if no time passes, as on a virtual clock.
