@@ -24,6 +24,9 @@ pub(crate) fn serve_if_helper() -> Option<ExitCode> {
     if arguments.next()? != HELPER_ARG {
         return None;
     }
+    // If the parent has abandoned a call that does not return, the helper ends with it.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let library = arguments.next().map(PathBuf::from);
     // An error means that the parent is gone, so there is no one to report it to.
     let _ = sootprint::serve_nvml(library.as_deref(), io::stdin().lock(), io::stdout().lock());

@@ -201,3 +201,65 @@ fn absurd_counts_are_capped() {
     run.assert_contains(300.0);
     run.assert_note("NVML reports 4000000000 GPUs");
 }
+
+/// The processes that have this text in their command line.
+#[cfg(target_os = "linux")]
+fn processes_with(text: &str) -> Vec<u32> {
+    let ids =
+        std::fs::read_dir("/proc").unwrap().filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
+    ids.filter(|id: &u32| {
+        std::fs::read(format!("/proc/{id}/cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(text))
+    })
+    .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn helper_ends_with_hanging_driver() {
+    let sandbox = TestSandbox::new();
+    let folder = tempfile::tempdir().unwrap();
+    let library = install(&script(gpu(300)).init_delay(SECOND * 3_600), folder.path()).unwrap();
+    let mut command = sandbox.sootprint_command(&["run", "--", "sleep", "1"]);
+    command.env_remove("SOOTPRINT_REPLAY").env("SOOTPRINT_NVML", &library);
+    let mut child = command.spawn().unwrap();
+    let path = library.to_str().unwrap().to_owned();
+    let deadline = Instant::now() + SECOND * 60;
+    while processes_with(&path).is_empty() {
+        assert!(Instant::now() < deadline, "the helper has not started");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    while !processes_with(&path).is_empty() {
+        assert!(Instant::now() < deadline, "the helper is still there");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn run_continues_without_killed_helper() {
+    let sandbox = TestSandbox::new();
+    let folder = tempfile::tempdir().unwrap();
+    let library = install(&script(gpu_with_counter(300)), folder.path()).unwrap();
+    let mut command = sandbox.sootprint_command(&["run", "--out", "out", "--", "sleep", "3"]);
+    command.env_remove("SOOTPRINT_REPLAY").env("SOOTPRINT_NVML", &library);
+    let mut child = command.spawn().unwrap();
+    let path = library.to_str().unwrap().to_owned();
+    let deadline = Instant::now() + SECOND * 60;
+    let helper = loop {
+        if let [helper] = processes_with(&path)[..] {
+            break helper;
+        }
+        assert!(Instant::now() < deadline, "the helper has not started");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    std::thread::sleep(SECOND);
+    assert!(std::process::Command::new("kill").args(["-9", &helper.to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let report = sandbox.report_json(&[]);
+    let gpu = report["components"].as_array().unwrap().iter().find(|it| it["kind"] == "gpu").unwrap();
+    assert!(gpu["measured_s"].as_f64().unwrap() > 0.4, "{gpu}");
+    assert!(gpu["unmeasured_s"].as_f64().unwrap() > 0.4, "{gpu}");
+    assert!(gpu["high_j"].as_f64().unwrap() > 900.0, "{gpu}");
+}
