@@ -143,6 +143,12 @@ impl EnergyAccumulator {
         self.components.iter().map(|component| component.energy_at(moment)).collect()
     }
 
+    /// Whether the energy at the start is known as well as the ticks of the counters allow.
+    pub fn has_located_start(&self) -> bool {
+        let mut ticking = self.components.iter().filter(|component| component.is_ticking());
+        ticking.all(ComponentAccumulator::has_located_start)
+    }
+
     /// Whether every responding counter that updates in ticks has ticked since `moment`. If so,
     /// [`energy_at`](Self::energy_at) attributes energy to `moment` with a timing error of a few milliseconds.
     pub fn have_counters_ticked_since(&self, moment: Duration) -> bool {

@@ -90,13 +90,13 @@ impl ComponentAccumulator {
     /// Records the power of a component with a counter, unless it is implausible.
     pub(super) fn record_power(&mut self, now: Duration, power: Power) {
         let max_power = self.max_power();
-        if let Some(ticks) = self.tick_tracker.as_mut().filter(|_| {
-            // Without a limit the highest power so far is no bound for the next one.
-            self.limit.is_none_or(|limit| power <= limit * LIMIT_HEADROOM)
-                && self.min_power.is_none_or(|least| power >= least)
-        }) {
+        let is_believable = self.is_believable(SensorReading::Instant(power));
+        let Some(ticks) = &mut self.tick_tracker else { return };
+        if is_believable {
             ticks.power_history.record(now, power, max_power);
             self.counter_check.add_power(power);
+        } else {
+            ticks.power_history.record_missed_read();
         }
     }
 
@@ -411,9 +411,13 @@ impl ComponentAccumulator {
         if energy > Energy::ZERO && now - then <= ticks.resolution {
             ticks.record_tick(then, now, self.total.energy);
         }
-        if ticks.initial_lag.is_none()
-            && (ticks.first_tick_after(Duration::ZERO).is_some() || now > MAX_TICK_INTERVAL)
-        {
+        // Without power readings, the power at the start follows from two ticks.
+        let (needed, timeout) = if ticks.power_history.has_samples() {
+            (1, MAX_TICK_INTERVAL)
+        } else {
+            (2, MAX_TICK_INTERVAL * 2)
+        };
+        if ticks.initial_lag.is_none() && (ticks.has_ticks(needed) || now > timeout) {
             let uncertainty = self.boundary_uncertainty(Duration::ZERO);
             let energy = self.energy_from_next_tick(Duration::ZERO).unwrap_or_default();
             if let Some(ticks) = &mut self.tick_tracker {
@@ -558,12 +562,29 @@ impl ComponentAccumulator {
             .and_then(|ticks| ticks.power_history.energy_between(moment, tick.at, self.max_power()));
         by_power.unwrap_or_else(|| {
             let time = tick.at.saturating_sub(moment);
-            let since = self.history.iter().rev().find(|(then, _)| *then + FALLBACK_WINDOW <= moment);
-            let (then, energy) = since.or(self.history.front()).copied().unwrap_or_default();
-            let mean = ((tick.energy - energy) / tick.at.saturating_sub(then)).unwrap_or_default();
+            let mean = self.mean_power_near(tick, moment);
             let high = self.max_power() * time;
             EnergyBounds { low: Energy::ZERO, best: (mean * time).min(high), high }
         })
+    }
+
+    /// The mean power around a tick: up to the next or since the last one that was located, otherwise over at least
+    /// [`FALLBACK_WINDOW`] before `moment`. Other readings lag behind by up to a tick, which makes a difference over a
+    /// short time.
+    fn mean_power_near(&self, tick: CounterTick, moment: Duration) -> Power {
+        let located = self.tick_tracker.as_ref().and_then(|ticks| ticks.nearest_to(tick));
+        if let Some(other) = located {
+            let (first, last) = if other.at < tick.at { (other, tick) } else { (tick, other) };
+            return ((last.energy - first.energy) / (last.at - first.at)).unwrap_or_default();
+        }
+        let since = self.history.iter().rev().find(|(then, _)| *then + FALLBACK_WINDOW <= moment);
+        let (then, energy) = since.or(self.history.front()).copied().unwrap_or_default();
+        ((tick.energy - energy) / tick.at.saturating_sub(then)).unwrap_or_default()
+    }
+
+    /// Whether the energy at the start is known as well as the ticks of the counter allow.
+    pub(super) fn has_located_start(&self) -> bool {
+        self.tick_tracker.as_ref().is_none_or(|ticks| ticks.initial_lag.is_some())
     }
 
     /// The uncertainty at the start, which shrinks once the counter has ticked.

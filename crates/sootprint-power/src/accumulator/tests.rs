@@ -1,5 +1,6 @@
 mod driver_faults;
 mod scenarios;
+mod short_windows;
 
 use proptest::prelude::*;
 use sootprint_core::{ComponentKind, MeasurementMethod};

@@ -75,6 +75,22 @@ impl TickTracker {
         self.ticks.retain(|tick| tick.at <= moment);
     }
 
+    /// Whether at least this many ticks have been located.
+    pub(super) fn has_ticks(&self, count: usize) -> bool {
+        self.ticks.len() >= count
+    }
+
+    /// The next located tick after another one, otherwise the last one before it. `None` if neither is near.
+    pub(super) fn nearest_to(&self, tick: CounterTick) -> Option<CounterTick> {
+        /// Over a longer time the power is not the one around the tick.
+        const MAX_DISTANCE: Duration = Duration::from_secs(2);
+
+        let next = self.ticks.iter().find(|other| other.at > tick.at);
+        let before = self.ticks.iter().rev().find(|other| other.at < tick.at);
+        let near = |other: &&CounterTick| other.at.abs_diff(tick.at) <= MAX_DISTANCE;
+        next.filter(near).or(before.filter(near)).copied()
+    }
+
     pub(super) fn has_ticked_since(&self, moment: Duration) -> bool {
         self.ticks.back().is_some_and(|tick| tick.at >= moment)
     }

@@ -321,11 +321,10 @@ impl SensorGroup {
         self.pending_queries.iter().map(|query| query.boundary).chain(starting).min_by_key(closest)
     }
 
-    /// Sessions that have just started and whose counters have not ticked since.
+    /// Sessions that have just started and whose start has not been located between two ticks.
     fn starting_sessions(&self, now: Duration) -> impl Iterator<Item = &SessionState> {
         let is_starting = move |it: &&SessionState| {
-            now.saturating_sub(it.origin) <= MAX_TICK_INTERVAL
-                && !it.accumulator.have_counters_ticked_since(Duration::ZERO)
+            now.saturating_sub(it.origin) <= MAX_TICK_INTERVAL * 2 && !it.accumulator.has_located_start()
         };
         self.sessions.iter().filter(is_starting)
     }
