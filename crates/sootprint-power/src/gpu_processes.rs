@@ -14,6 +14,9 @@ pub struct GpuUsers {
     pub own: bool,
     /// Any other process.
     pub foreign: bool,
+    /// It is certain that no process of the run has the GPU's device file open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unused: bool,
 }
 
 impl GpuUsers {
@@ -25,7 +28,21 @@ impl GpuUsers {
         let own = ids.iter().filter(|id| is_own_process(**id, proc) == Some(true)).count();
         let foreign = ids.iter().filter(|id| is_own_process(**id, proc) == Some(false)).count();
         let unknown = ids.len() - own - foreign;
-        Self { own: own > 0, foreign: foreign > 0 || unknown > usize::from(own == 0) }
+        Self { own: own > 0, foreign: foreign > 0 || unknown > usize::from(own == 0), unused: false }
+    }
+}
+
+impl GpuUsers {
+    /// Adds what the open device files show: whether a process of the run has the GPU's file open.
+    ///
+    /// `is_listed` is set if the driver's list names a process of the run on any GPU: it is then more exact, because a
+    /// process may open the files of GPUs on which it does not compute.
+    pub(crate) fn with_open_files(self, is_open: Option<bool>, is_listed: bool) -> Self {
+        Self {
+            own: self.own || is_open == Some(true) && !is_listed,
+            unused: is_open == Some(false) && !self.own,
+            ..self
+        }
     }
 }
 
@@ -75,7 +92,7 @@ mod tests {
         let (worker, deeper, neighbour) = (me + 1, me + 2, me + 3);
         let proc = proc_fixture(&[(me, 1), (worker, me), (deeper, worker), (neighbour, 1), (1, 0)]);
         let users = |ids: &[u32]| {
-            let GpuUsers { own, foreign } = GpuUsers::from_process_ids(ids, proc.path());
+            let GpuUsers { own, foreign, .. } = GpuUsers::from_process_ids(ids, proc.path());
             (own, foreign)
         };
         assert_eq!(users(&[]), (false, false));
@@ -89,12 +106,15 @@ mod tests {
     fn unknown_container_process_may_be_own() {
         let proc = proc_fixture(&[(std::process::id(), 1)]);
         let unknown = [4_000_001, 4_000_002];
+        assert_eq!(GpuUsers::from_process_ids(&unknown[..1], proc.path()), GpuUsers::default());
         assert_eq!(
-            GpuUsers::from_process_ids(&unknown[..1], proc.path()),
-            GpuUsers { own: false, foreign: false }
+            GpuUsers::from_process_ids(&unknown, proc.path()),
+            GpuUsers { foreign: true, ..GpuUsers::default() }
         );
-        assert_eq!(GpuUsers::from_process_ids(&unknown, proc.path()), GpuUsers { own: false, foreign: true });
         let with_own = [std::process::id(), unknown[0]];
-        assert_eq!(GpuUsers::from_process_ids(&with_own, proc.path()), GpuUsers { own: true, foreign: true });
+        assert_eq!(
+            GpuUsers::from_process_ids(&with_own, proc.path()),
+            GpuUsers { own: true, foreign: true, unused: false }
+        );
     }
 }

@@ -18,6 +18,7 @@ mod env;
 mod gpu;
 mod gpu_processes;
 mod job_limits;
+mod open_devices;
 mod proc_cpuinfo;
 mod sampler;
 mod source;

@@ -418,12 +418,22 @@ impl ComponentAccumulator {
             (2, MAX_TICK_INTERVAL * 2)
         };
         if ticks.initial_lag.is_none() && (ticks.has_ticks(needed) || now > timeout) {
-            let uncertainty = self.boundary_uncertainty(Duration::ZERO);
-            let energy = self.energy_from_next_tick(Duration::ZERO).unwrap_or_default();
+            let lag = self.estimate_initial_lag();
             if let Some(ticks) = &mut self.tick_tracker {
-                ticks.initial_lag = Some(InitialLag { energy, uncertainty });
+                ticks.initial_lag = Some(lag);
             }
         }
+    }
+
+    /// How far the counter lagged at the start, from the ticks so far.
+    fn estimate_initial_lag(&self) -> InitialLag {
+        let energy = self.energy_from_next_tick(Duration::ZERO).unwrap_or_default();
+        InitialLag { energy, uncertainty: self.boundary_uncertainty(Duration::ZERO) }
+    }
+
+    fn initial_lag(&self) -> InitialLag {
+        let known = self.tick_tracker.as_ref().and_then(|ticks| ticks.initial_lag);
+        known.unwrap_or_else(|| self.estimate_initial_lag())
     }
 
     /// Derives the energy between two readings that cannot be compared from the power readings around them. Without any,
@@ -485,7 +495,7 @@ impl ComponentAccumulator {
         let since_reading = self.energy_since_reading(now);
         let energy = self.energy_at(now);
         let until_now = energy - since_reading.best - total.energy;
-        let uncertainty = self.boundary_uncertainty(now) + self.initial_uncertainty();
+        let uncertainty = self.boundary_uncertainty(now) + self.initial_lag().uncertainty;
         let low = total.low + self.tolerance.lower_bound(until_now + since_reading.low) - uncertainty;
         let high = total.high + self.tolerance.upper_bound(until_now + since_reading.high) + uncertainty;
         let shortfall = self.possible_shortfall();
@@ -504,7 +514,7 @@ impl ComponentAccumulator {
 
     /// The energy from the start to a moment.
     pub(super) fn energy_at(&self, moment: Duration) -> Energy {
-        let lag = self.tick_tracker.as_ref().and_then(|ticks| ticks.initial_lag).unwrap_or_default();
+        let lag = self.initial_lag();
         let shown = self
             .energy_from_next_tick(moment)
             .unwrap_or_else(|| self.interpolated_energy(moment) + self.energy_since_reading(moment).best);
@@ -585,12 +595,6 @@ impl ComponentAccumulator {
     /// Whether the energy at the start is known as well as the ticks of the counter allow.
     pub(super) fn has_located_start(&self) -> bool {
         self.tick_tracker.as_ref().is_none_or(|ticks| ticks.initial_lag.is_some())
-    }
-
-    /// The uncertainty at the start, which shrinks once the counter has ticked.
-    fn initial_uncertainty(&self) -> Energy {
-        let lag = self.tick_tracker.as_ref().and_then(|ticks| ticks.initial_lag);
-        lag.map_or_else(|| self.boundary_uncertainty(Duration::ZERO), |lag| lag.uncertainty)
     }
 
     /// The energy at a moment, interpolated linearly between the readings around it.

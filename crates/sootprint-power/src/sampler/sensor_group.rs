@@ -8,11 +8,14 @@ mod channel;
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::session::{QueryCallback, SampleCallback, SampleView, SessionStart};
 use crate::accumulator::{EnergyAccumulator, MAX_TICK_INTERVAL, SensorEvent};
 use crate::clock::{SamplerClock, VirtualClock};
+use crate::gpu_processes::GpuUsers;
+use crate::open_devices::{GpuDeviceFiles, OpenDevices};
 use crate::source::{
     ComponentInfo, EnergySource, NvmlConfig, OpeningDriver, Replay, SourceProbe, SystemSources,
 };
@@ -35,6 +38,11 @@ const VIRTUAL_START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a driver that has not answered is checked, at first and after a while.
 const DRIVER_CHECK_INTERVALS: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 const FIRST_DRIVER_CHECKS: Duration = Duration::from_secs(10);
+
+/// When the processes on the GPUs are first listed, after the record and probably the training have started, and how
+/// often after that.
+const FIRST_PROCESS_SCAN: Duration = Duration::from_millis(500);
+const PROCESS_SCAN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The sources that a run is measured with.
 #[derive(Debug, Clone)]
@@ -67,6 +75,10 @@ pub(crate) struct SensorGroup {
     pending_queries: VecDeque<EnergyQuery>,
     /// The moment up to which all components have been read.
     sampled_until: Duration,
+    /// When to look again which processes use the GPUs.
+    process_scan_due: Duration,
+    /// Whether only other processes can train, as in a command that measures another.
+    trains_elsewhere: bool,
     /// When to read all components again, for a low-precision boundary that followed a reading too closely.
     full_sample_due: Option<Duration>,
 }
@@ -106,6 +118,8 @@ impl SensorGroup {
             pending_queries: VecDeque::new(),
             sampled_until: Duration::ZERO,
             full_sample_due: None,
+            process_scan_due: Duration::ZERO,
+            trains_elsewhere: matches!(&config, SourceConfig::System { nvml, .. } if nvml.helper.is_some()),
         };
         match config {
             SourceConfig::System { nvml, .. } => group.open_system_sources(&nvml),
@@ -143,6 +157,11 @@ impl SensorGroup {
             }
             let mut channel = SensorChannel::new(self.sources.len(), index, is_ticking);
             channel.start_session(self.clock.now());
+            channel.device_files = component
+                .gpu
+                .as_ref()
+                .filter(|_| !source.is_scripted())
+                .map(|gpu| GpuDeviceFiles::find(gpu, Path::new("/proc"), Path::new("/sys")));
             self.channels.push(channel);
             self.components.push(component);
         }
@@ -216,6 +235,7 @@ impl SensorGroup {
             on_sample,
         });
         self.channels.iter_mut().for_each(|channel| channel.start_session(origin));
+        self.process_scan_due = origin + FIRST_PROCESS_SCAN;
         self.sample(origin, |_| true);
         // The start of a session is a boundary as well.
         if self.can_replay_ahead() {
@@ -417,7 +437,17 @@ impl SensorGroup {
         let is_single_timestamp =
             self.is_virtual() || self.sessions.iter().any(|session| session.origin == now);
         let Self {
-            clock, sources, channels, sessions, components, gaps, sampled_until, full_sample_due, ..
+            clock,
+            sources,
+            channels,
+            sessions,
+            components,
+            gaps,
+            sampled_until,
+            full_sample_due,
+            process_scan_due,
+            trains_elsewhere,
+            ..
         } = self;
         let moment = || if is_single_timestamp { now } else { clock.now() };
         let mut events: Vec<Vec<SensorEvent>> = vec![Vec::new(); sessions.len()];
@@ -434,8 +464,6 @@ impl SensorGroup {
                 }
                 channel.read_power_only(source, moment)
             };
-            let users = channel.scan_processes(source, now);
-            let users_changed = users.map(|users| SensorEvent::UsersChanged { component, users });
             for (session, events) in sessions.iter_mut().zip(&mut events) {
                 let since = |at: Duration| at.saturating_sub(session.origin);
                 // Power first: the energy around a counter reset is derived from the power samples on both sides.
@@ -453,11 +481,15 @@ impl SensorGroup {
                     SampleReading::Pending => session.accumulator.record_pending(since(at), component),
                     SampleReading::Skipped => {}
                 }
-                events.extend(users_changed.clone());
             }
         }
         if is_full_sample {
             *full_sample_due = None;
+        }
+        if now >= *process_scan_due {
+            *process_scan_due = now + PROCESS_SCAN_INTERVAL;
+            let users = scan_users(channels, sources, *trains_elsewhere);
+            events.iter_mut().for_each(|events| events.extend(users.iter().cloned()));
         }
         *sampled_until = channels.iter().map(|channel| channel.last_read).min().unwrap_or(now);
         for (session, events) in sessions.iter_mut().zip(events) {
@@ -468,4 +500,32 @@ impl SensorGroup {
             );
         }
     }
+}
+
+/// Determines which processes use each GPU. Returns the changes.
+fn scan_users(
+    channels: &mut [SensorChannel],
+    sources: &mut [Box<dyn EnergySource>],
+    trains_elsewhere: bool,
+) -> Vec<SensorEvent> {
+    let open = channels
+        .iter()
+        .any(|channel| channel.device_files.is_some())
+        .then(|| OpenDevices::scan(Path::new("/proc"), std::process::id()))
+        .unwrap_or_default();
+    let listed: Vec<Option<GpuUsers>> = channels
+        .iter_mut()
+        .map(|channel| channel.listed_users(sources[channel.source_index].as_mut()))
+        .collect();
+    let is_listed = listed.iter().flatten().any(|users| users.own);
+    let mut changes = Vec::new();
+    for (component, (channel, listed)) in channels.iter_mut().zip(listed).enumerate() {
+        let is_open = channel.device_files.as_ref().and_then(|files| open.uses(files, trains_elsewhere));
+        if listed.is_some() || is_open.is_some() {
+            let users = listed.unwrap_or_default().with_open_files(is_open, is_listed);
+            let changed = channel.set_users(users);
+            changes.extend(changed.map(|users| SensorEvent::UsersChanged { component, users }));
+        }
+    }
+    changes
 }

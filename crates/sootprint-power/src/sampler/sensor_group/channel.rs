@@ -7,11 +7,8 @@ use sootprint_core::Power;
 
 use super::boundary::BoundaryPrecision;
 use crate::gpu_processes::GpuUsers;
+use crate::open_devices::GpuDeviceFiles;
 use crate::source::{EnergySource, ReadError, SensorReading, TimedReading};
-
-/// When the processes on a GPU are first listed, and how often after that.
-const FIRST_PROCESS_SCAN: Duration = Duration::from_millis(500);
-const PROCESS_SCAN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Minimum time between two power reads, as a multiple of the cost of one. A driver may occupy a CPU for
 /// milliseconds for such a read. It is shorter after boundaries, where the power is used to interpolate up to the
@@ -55,14 +52,15 @@ pub(super) struct SensorChannel {
     first_check_due: Duration,
     /// The number of readings, from which their intervals vary.
     readings: u32,
-    /// The processes on the component, and when to list them again.
+    /// The processes on the component.
     users: GpuUsers,
-    next_process_scan: Duration,
+    /// The device files of the GPU, if the component is one.
+    pub(super) device_files: Option<GpuDeviceFiles>,
 }
 
 impl SensorChannel {
     pub(super) fn new(source_index: usize, component_index: usize, is_ticking: bool) -> Self {
-        let (due, next_process_scan) = (Duration::ZERO, Duration::ZERO);
+        let due = Duration::ZERO;
         let (read_cost, power_cost) = (ReadCost::default(), ReadCost::default());
         Self {
             source_index,
@@ -79,7 +77,7 @@ impl SensorChannel {
             first_check_due: due,
             readings: 0,
             users: GpuUsers::default(),
-            next_process_scan,
+            device_files: None,
         }
     }
 
@@ -190,25 +188,20 @@ impl SensorChannel {
         self.last_power_read.is_none_or(|last| now.saturating_sub(last) >= interval)
     }
 
-    /// Lists the processes on the component. `None` unless the users have changed.
-    pub(super) fn scan_processes(
-        &mut self,
-        source: &mut dyn EnergySource,
-        now: Duration,
-    ) -> Option<GpuUsers> {
-        if now < self.next_process_scan {
-            return None;
-        }
-        self.next_process_scan = now + PROCESS_SCAN_INTERVAL;
-        let users =
-            GpuUsers::from_process_ids(&source.compute_processes(self.component_index)?, Path::new("/proc"));
+    /// Lists the processes on the component, if the driver can.
+    pub(super) fn listed_users(&mut self, source: &mut dyn EnergySource) -> Option<GpuUsers> {
+        let processes = source.compute_processes(self.component_index)?;
+        Some(GpuUsers::from_process_ids(&processes, Path::new("/proc")))
+    }
+
+    /// Sets the users of the component. `None` unless they have changed.
+    pub(super) fn set_users(&mut self, users: GpuUsers) -> Option<GpuUsers> {
         (std::mem::replace(&mut self.users, users) != users).then_some(users)
     }
 
-    /// Prepares for a new session: the next scan reports the users again, after the session's record and probably its
-    /// training have started, and the counter is checked early.
+    /// Prepares for a new session: the next scan reports the users again, and the counter is checked early.
     pub(super) fn start_session(&mut self, now: Duration) {
-        (self.users, self.next_process_scan) = (GpuUsers::default(), now + FIRST_PROCESS_SCAN);
+        self.users = GpuUsers::default();
         self.first_check_due = now + FIRST_CHECK;
     }
 }
