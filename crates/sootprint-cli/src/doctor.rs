@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde::Serialize;
 use sootprint::{
-    ComponentKind, CrossCheck, Footprint, GridIntensity, MeasurementMethod, Power, Run, SourceStatus,
-    cross_check, probe_sources,
+    ComponentKind, ComponentSummary, CrossCheck, Footprint, GridIntensity, MeasurementMethod, Power, Run,
+    SourceStatus, cross_check, probe_sources,
 };
 use sootprint_hub::token_origin;
 use sootprint_live::InstanceMetadataClient;
@@ -19,8 +19,8 @@ use crate::args::DoctorArgs;
 use crate::error_text::describe_error;
 use crate::terminal::{print, print_titled, to_pretty_json};
 
-/// Long enough for two readings of an energy counter, one second apart, with a margin.
-const MEASUREMENT_TIME: Duration = Duration::from_secs(2);
+/// Long enough to find a counter that does not work, with a margin.
+const MEASUREMENT_TIME: Duration = Duration::from_millis(2_600);
 
 /// Prints what can be measured, what cannot, and how to fix it.
 pub(crate) fn run_doctor(arguments: &DoctorArgs) -> anyhow::Result<()> {
@@ -68,6 +68,8 @@ enum DoctorSourceState {
     Ready,
     /// Some of its components can be read.
     Partial,
+    /// A sensor of one of its components is faulty.
+    Faulty,
     /// No component can be read.
     Absent,
 }
@@ -111,7 +113,8 @@ impl DoctorReport {
         let reports = probe_sources();
         let (footprint, checks) = measure_briefly(check.unwrap_or(MEASUREMENT_TIME))?;
         let gpus = reports.iter().flat_map(|report| DoctorGpu::from_source(report, &checks)).collect();
-        let sources: Vec<DoctorSource> = reports.into_iter().map(DoctorSource::from).collect();
+        let source = |report| DoctorSource::new(report, &footprint.components);
+        let sources: Vec<DoctorSource> = reports.into_iter().map(source).collect();
         let is_known = |note: &String| sources.iter().any(|source| source.problems.contains(note));
         let notes = footprint.notes.into_iter().filter(|note| !is_known(note)).collect();
         let components = footprint.components.into_iter().map(|component| DoctorComponent {
@@ -149,14 +152,24 @@ fn measure_briefly(check: Duration) -> anyhow::Result<(Footprint, Vec<CrossCheck
     Ok((run.finish(), checks))
 }
 
-impl From<SourceStatus> for DoctorSource {
-    fn from(report: SourceStatus) -> Self {
-        let state = match (report.components.is_empty(), report.gaps.is_empty()) {
-            (true, _) => DoctorSourceState::Absent,
-            (false, false) => DoctorSourceState::Partial,
-            (false, true) => DoctorSourceState::Ready,
+impl DoctorSource {
+    /// The state of a source, from its own report and from what was measured.
+    fn new(report: SourceStatus, measured: &[ComponentSummary]) -> Self {
+        let is_of_source = |it: &&ComponentSummary| {
+            report.components.iter().any(|(name, method)| (name, Some(*method)) == (&it.name, it.method))
         };
-        Self { name: report.source, state, problems: report.gaps }
+        let faults: Vec<String> = measured
+            .iter()
+            .filter(is_of_source)
+            .filter_map(|it| Some(format!("{} ({}): {}", it.name, it.id, it.fault?.as_str())))
+            .collect();
+        let state = match (report.components.is_empty(), faults.is_empty(), report.gaps.is_empty()) {
+            (true, ..) => DoctorSourceState::Absent,
+            (false, false, _) => DoctorSourceState::Faulty,
+            (false, true, false) => DoctorSourceState::Partial,
+            (false, true, true) => DoctorSourceState::Ready,
+        };
+        Self { name: report.source, state, problems: [report.gaps, faults].concat() }
     }
 }
 
@@ -199,7 +212,7 @@ mod tests {
         ready.gaps.clear();
         partial.gaps = vec!["the other GPU is lost".to_owned()];
         absent.components.clear();
-        let states = [ready, partial, absent].map(|report| DoctorSource::from(report).state);
+        let states = [ready, partial, absent].map(|report| DoctorSource::new(report, &[]).state);
         assert_eq!(states, [DoctorSourceState::Ready, DoctorSourceState::Partial, DoctorSourceState::Absent]);
     }
 }

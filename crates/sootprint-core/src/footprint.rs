@@ -3,6 +3,7 @@
 //! Every other crate exchanges this type. A figure states its method: a component without a method has no figure, and
 //! its note gives the reason. Zero is a value and never means "unknown".
 
+mod certainty;
 mod display;
 mod epochs;
 mod per_item_usage;
@@ -18,6 +19,7 @@ use crate::grid::GridIntensity;
 use crate::training::{RunStatus, TrainingType};
 use crate::units::{Co2e, Energy, Power};
 
+pub use certainty::{GpuSelection, GpuSelectionMethod, SensorFault};
 pub use epochs::{EpochSummary, PhaseSummary};
 pub use per_item_usage::PerItemUsage;
 
@@ -47,6 +49,9 @@ pub struct Footprint {
     pub grid: GridIntensity,
     /// The hardware in one line, for example `2 x NVIDIA H200`.
     pub hardware: String,
+    /// How the GPUs were chosen. `None` if the machine has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_selection: Option<GpuSelection>,
     /// The hardware components, including those that could not be measured.
     pub components: Vec<ComponentSummary>,
     /// The epochs in order of their start.
@@ -191,6 +196,9 @@ pub struct ComponentSummary {
     pub unmeasured_s: f64,
     /// The number of resets of the energy counter.
     pub resets: u32,
+    /// A fault of the sensor. `None` if none was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<SensorFault>,
     /// Limitations of the figure, or the reason why there is none.
     pub note: Option<String>,
 }

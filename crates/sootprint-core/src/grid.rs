@@ -14,7 +14,7 @@ mod weighting;
 mod zone;
 
 pub use intensity::{
-    EmissionScope, GridIntensity, IntensityError, IntensityInterval, IntensityKind, LocationSource,
+    EmissionScope, GridIntensity, GridPlace, IntensityError, IntensityInterval, IntensityKind, LocationSource,
 };
 pub use intensity_series::{IntensityPeriod, IntensitySeries};
 pub(crate) use place_names::{find_zones, suggest_names};

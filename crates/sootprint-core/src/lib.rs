@@ -26,13 +26,13 @@ mod units;
 
 pub use component::{ComponentKind, MeasurementMethod};
 pub use footprint::{
-    ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, Footprint, FootprintError, PerItemUsage,
-    PhaseSummary, RunSummary,
+    ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, Footprint, FootprintError, GpuSelection,
+    GpuSelectionMethod, PerItemUsage, PhaseSummary, RunSummary, SensorFault,
 };
 pub use grid::{
-    EmissionScope, GridIntensity, IntensityError, IntensityInterval, IntensityKind, IntensityPeriod,
-    IntensitySeries, LocationSource, ProviderError, SeriesContentError, SeriesError, energy_at,
-    energy_weighted, timestamp_at,
+    EmissionScope, GridIntensity, GridPlace, IntensityError, IntensityInterval, IntensityKind,
+    IntensityPeriod, IntensitySeries, LocationSource, ProviderError, SeriesContentError, SeriesError,
+    energy_at, energy_weighted, timestamp_at,
 };
 pub use place::{Place, PlaceError};
 pub use providers::{CloudMetadata, CloudMetadataError, IntensityProvider};

@@ -114,6 +114,7 @@ impl GridIntensity {
             basis: EmissionScope::Unknown,
             provider: None,
             region: None,
+            places: Vec::new(),
             hours: Vec::new(),
         };
         match place {

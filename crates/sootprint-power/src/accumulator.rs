@@ -20,6 +20,7 @@ use component::{ComponentAccumulator, ReadingOutcome};
 
 pub use component_total::ComponentTotal;
 pub(crate) use limits::MAX_TICK_INTERVAL;
+pub use limits::SUSPENDED_POWER;
 
 /// The energy of a set of components since their first reading.
 #[derive(Debug)]
@@ -43,6 +44,11 @@ pub enum SensorEvent {
     /// The counter does not move, or shows far less than the power readings next to it. From here on the power
     /// readings are used, until both agree again.
     CounterFaulty {
+        /// The position of the component.
+        component: usize,
+    },
+    /// The GPU is suspended. It counts as [`SUSPENDED_POWER`] at most.
+    Suspended {
         /// The position of the component.
         component: usize,
     },
@@ -89,12 +95,17 @@ impl EnergyAccumulator {
                 let is_new = !std::mem::replace(&mut accumulator.is_unavailable, true);
                 return is_new.then_some(SensorEvent::Implausible { component });
             }
+            Err(ReadError::Suspended) => {
+                let is_new = accumulator.record_suspended(now);
+                return is_new.then_some(SensorEvent::Suspended { component });
+            }
             Err(reason) => {
                 accumulator.record_missed_read(now);
                 let is_new = !std::mem::replace(&mut accumulator.is_unavailable, true);
                 return is_new.then_some(SensorEvent::Unavailable { component, reason });
             }
         };
+        accumulator.is_suspended = false;
         let after_gap = std::mem::take(&mut accumulator.is_unavailable);
         match accumulator.record_reading(now, reading, after_gap) {
             ReadingOutcome::CounterReset => Some(SensorEvent::CounterReset { component }),

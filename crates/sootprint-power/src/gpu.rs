@@ -28,6 +28,9 @@ pub struct GpuInfo {
     /// Device number in the ROCm runtime of this process. `None` if ROCm does not show the GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rocm: Option<usize>,
+    /// Whether CUDA may number the GPUs differently, so that the number may be that of another GPU.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_uncertain_order: bool,
 }
 
 /// A device as a framework identifies it.

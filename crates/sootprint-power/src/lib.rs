@@ -24,7 +24,7 @@ mod sampler;
 mod source;
 
 pub use accelerator::{Accelerator, AcceleratorError};
-pub use accumulator::{ComponentTotal, EnergyAccumulator, SensorEvent};
+pub use accumulator::{ComponentTotal, EnergyAccumulator, SUSPENDED_POWER, SensorEvent};
 pub use clock::{SamplerClock, VirtualClock};
 pub use gpu::{CudaVisibility, DeviceId, GpuInfo, VisibleDevice};
 pub use gpu_processes::GpuUsers;

@@ -9,6 +9,7 @@ mod plausible_power;
 mod power_model;
 mod powercap;
 mod replay;
+mod sleeping_gpus;
 mod source_probe;
 mod sysfs;
 mod system;
@@ -261,6 +262,9 @@ pub enum ReadError {
     /// The GPU is no longer on the bus. It cannot be read until it is reset or the machine restarts.
     #[error("GPU lost ({0}); reset it or restart the machine")]
     Lost(String),
+    /// The kernel has suspended the GPU because nothing uses it. It is not read, because a read would wake it.
+    #[error("suspended: nothing uses it")]
+    Suspended,
     /// The driver or the operating system returned an error.
     #[error("{0}")]
     Failed(String),

@@ -55,11 +55,11 @@ pub use run::{
 pub use settings::{SettingError, SettingSource, SettingsFile, UserDefaults};
 pub use sootprint_core::{
     CarbonIntensity, CloudMetadata, CloudMetadataError, Co2e, ComponentKind, ComponentSummary, EmissionScope,
-    EmissionsSummary, Energy, EnergySummary, EpochSummary, Footprint, FootprintError, GridIntensity,
-    IntensityError, IntensityInterval, IntensityKind, IntensityPeriod, IntensityProvider, IntensitySeries,
-    LocationSource, MeasurementMethod, PerItemUsage, PhaseSummary, Place, PlaceError, Power, ProviderError,
-    Pue, PueError, PueOrigin, RepoId, RepoIdError, RunStatus, RunSummary, SeriesContentError, SeriesError,
-    TrainingType,
+    EmissionsSummary, Energy, EnergySummary, EpochSummary, Footprint, FootprintError, GpuSelection,
+    GpuSelectionMethod, GridIntensity, GridPlace, IntensityError, IntensityInterval, IntensityKind,
+    IntensityPeriod, IntensityProvider, IntensitySeries, LocationSource, MeasurementMethod, PerItemUsage,
+    PhaseSummary, Place, PlaceError, Power, ProviderError, Pue, PueError, PueOrigin, RepoId, RepoIdError,
+    RunStatus, RunSummary, SensorFault, SeriesContentError, SeriesError, TrainingType,
 };
 pub use sootprint_power::{
     Accelerator, AcceleratorError, CrossCheck, DeviceId, GpuInfo, NvmlError, NvmlHelperCommand, Replay,

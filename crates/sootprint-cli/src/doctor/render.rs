@@ -82,6 +82,7 @@ fn render_source(source: &DoctorSource) -> String {
     let state = match source.state {
         DoctorSourceState::Ready => "ready",
         DoctorSourceState::Partial => "partial",
+        DoctorSourceState::Faulty => "faulty",
         DoctorSourceState::Absent => "unavailable",
     };
     let problems = source.problems.iter().map(|problem| wrap_titled("", TEXT_COLUMN, problem));

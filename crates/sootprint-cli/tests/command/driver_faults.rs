@@ -110,6 +110,21 @@ fn frozen_counter_is_integrated() {
 }
 
 #[test]
+fn doctor_reports_faulty_counter() {
+    let sandbox = TestSandbox::new();
+    let folder = tempfile::tempdir().unwrap();
+    let frozen = gpu_with_counter(300).counter_frozen(Duration::ZERO, SECOND * 60);
+    let library = install(&script(frozen), folder.path()).unwrap();
+    let mut command = sandbox.sootprint_command(&["doctor", "--json"]);
+    command.env_remove("SOOTPRINT_REPLAY").env("SOOTPRINT_NVML", library);
+    let output = with_timeout("doctor", move || command.output().unwrap());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let nvml = report["sources"].as_array().unwrap().iter().find(|it| it["name"] == "NVML").unwrap();
+    assert_eq!(nvml["state"], "faulty", "{report}");
+    assert!(nvml["problems"][0].as_str().unwrap().contains("faulty energy counter"), "{nvml}");
+}
+
+#[test]
 fn dips_and_steps_of_counter_are_bridged() {
     for gpu in [
         gpu_with_counter(300).counter_dip(SECOND, SECOND * 2, 200),

@@ -20,6 +20,9 @@ impl fmt::Display for Footprint {
         for component in &self.components {
             write_component(f, component)?;
         }
+        if let Some(selection) = self.gpu_selection.filter(|selection| !selection.certain) {
+            write_wrapped(f, "GPUs", selection.as_str())?;
+        }
         let emissions = &self.emissions;
         writeln!(f, "{:<8}{} ({} to {})", "CO2e", emissions.best, emissions.low, emissions.high)?;
         for (title, per_item) in [("Sample", self.per_sample()), ("Token", self.per_token())] {
@@ -48,6 +51,14 @@ fn write_component(f: &mut fmt::Formatter<'_>, component: &ComponentSummary) -> 
     if component.unmeasured_s > 0.0 {
         write!(f, ", {:.1} s unmeasured", component.unmeasured_s)?;
     }
+    match component.resets {
+        0 => {}
+        1 => write!(f, ", 1 counter reset")?,
+        resets => write!(f, ", {resets} counter resets")?,
+    }
+    if let Some(fault) = component.fault {
+        write!(f, ", {}", fault.as_str())?;
+    }
     writeln!(f)
 }
 
@@ -55,7 +66,16 @@ fn grid_summary(footprint: &Footprint) -> String {
     let grid = &footprint.grid;
     let unknown_place =
         if grid.method == IntensityKind::Table { "unknown place, world average" } else { "unknown place" };
-    let place = grid.place.as_deref().unwrap_or(unknown_place);
+    let place = match grid.places.as_slice() {
+        [] => grid.place.as_deref().unwrap_or(unknown_place).to_owned(),
+        places => {
+            let each = places.iter().map(|it| {
+                let name = it.place.as_deref().unwrap_or("unknown place");
+                format!("{name} ({:.0} %, {})", it.share * 100.0, it.intensity)
+            });
+            each.collect::<Vec<_>>().join(", ") + ", mean"
+        }
+    };
     let year = grid.year.map_or_else(String::new, |year| format!(" in {year}"));
     let energy = &footprint.energy;
     let source = if grid.source.is_empty() { String::new() } else { format!("; {}", grid.source) };
@@ -106,7 +126,9 @@ fn write_wrapped(f: &mut fmt::Formatter<'_>, title: &str, text: &str) -> fmt::Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::footprint::PhaseSummary;
+    use crate::CarbonIntensity;
+    use crate::footprint::{GpuSelection, GpuSelectionMethod, PhaseSummary, SensorFault};
+    use crate::grid::GridPlace;
     use crate::units::{Co2e, Energy};
 
     #[test]
@@ -128,6 +150,33 @@ mod tests {
                 00001-20261123T081500Z-5f3a
         ");
         assert!(footprint.to_string().lines().all(|line| line.chars().count() <= LINE_WIDTH));
+    }
+
+    #[test]
+    fn doubts_are_displayed() {
+        let mut footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
+        footprint.gpu_selection =
+            Some(GpuSelection { method: GpuSelectionMethod::AllVisible, certain: false });
+        footprint.components[0].resets = 2;
+        footprint.components[0].fault = Some(SensorFault::CounterFaulty);
+        let intensity = CarbonIntensity::from_grams_per_kilowatt_hour;
+        footprint.grid.places = [("Singapore", 0.75, 488.8), ("Norway", 0.25, 28.7)]
+            .map(|(name, share, grams)| GridPlace {
+                place: Some(name.to_owned()),
+                zone: None,
+                share,
+                intensity: intensity(grams),
+            })
+            .into();
+        let text = footprint.to_string();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "GPU 700.00 Wh counter NVIDIA H200, 2 counter resets, faulty energy counter",
+            "GPUs all visible ones; which of them trained is unknown",
+            "Grid Singapore (75 %, 488.8 g CO2e/kWh), Norway (25 %, 28.7 g CO2e/kWh), mean:",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
     }
 
     #[test]

@@ -53,8 +53,25 @@ pub struct GridIntensity {
     pub provider: Option<String>,
     /// The provider's name for the region. `None` if the place is not a cloud region.
     pub region: Option<String>,
+    /// The places of a run whose ranks or attempts were in several. Empty if there is only one place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<GridPlace>,
     /// The intensity over time, from the start to the end of the run. Empty without a series of intensities.
     pub hours: Vec<IntensityInterval>,
+}
+
+/// One of several places of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GridPlace {
+    /// The display name of the place. `None` if the location is unknown.
+    pub place: Option<String>,
+    /// The code of the grid. `None` if the location is unknown.
+    pub zone: Option<String>,
+    /// The fraction of the facility's energy that was used there, from 0 to 1.
+    pub share: f64,
+    /// The carbon intensity there.
+    #[serde(rename = "g_per_kwh")]
+    pub intensity: CarbonIntensity,
 }
 
 /// An interval of a run in which the intensity is constant. The interval ends where the next one starts, or with the

@@ -34,6 +34,7 @@ impl GridIntensity {
             basis: EmissionScope::LifecycleGeneration,
             provider: None,
             region: None,
+            places: Vec::new(),
             hours: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ use sootprint_core::{Energy, Power};
 use super::component_total::ComponentTotal;
 use super::counter_check::{CounterCheck, CounterVerdict};
 use super::counter_excursion::{CounterExcursion, CounterReturn};
-use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL};
+use super::limits::{HISTORY_LEN, MAX_TICK_INTERVAL, SUSPENDED_POWER};
 use super::power_history::{self, MAX_SAMPLE_AGE, PowerMark};
 use super::tick_tracker::{CounterTick, InitialLag, TickTracker};
 use crate::source::{ComponentInfo, EnergyBounds, SensorReading, SensorTolerance};
@@ -33,6 +33,7 @@ pub(super) struct ComponentAccumulator {
     /// The time up to which the total is complete.
     covered_until: Option<Duration>,
     pub(super) is_unavailable: bool,
+    pub(super) is_suspended: bool,
     /// The total as the readings show it. That of a ticking counter lags behind the true energy.
     total: ComponentTotal,
     /// The highest mean power between two readings.
@@ -70,6 +71,7 @@ impl ComponentAccumulator {
             last_reading: None,
             covered_until: None,
             is_unavailable: false,
+            is_suspended: false,
             total: ComponentTotal::default(),
             highest_mean_power: Power::ZERO,
             history: VecDeque::with_capacity(HISTORY_LEN + 1),
@@ -106,6 +108,26 @@ impl ComponentAccumulator {
         if let Some(ticks) = &mut self.tick_tracker {
             ticks.power_history.record_missed_read();
         }
+    }
+
+    /// Records that the GPU is suspended. Returns whether it was not before.
+    pub(super) fn record_suspended(&mut self, now: Duration) -> bool {
+        let is_new = !std::mem::replace(&mut self.is_suspended, true);
+        if let Some(until) = self.covered_until {
+            let time = now.saturating_sub(until);
+            if is_new && self.last_reading.is_some() {
+                // It was awake for a part of this time.
+                self.total.unmeasured += time.as_secs_f64();
+            } else {
+                self.total.measured += time.as_secs_f64();
+                self.total.high += SUSPENDED_POWER * time;
+            }
+        }
+        // A counter need not continue after the suspension.
+        (self.last_reading, self.excursion) = (None, None);
+        self.covered_until = Some(now);
+        self.is_unavailable = false;
+        is_new
     }
 
     /// Whether a power reading is in the range that the component can draw.

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use sootprint_core::Power;
+
+/// The most that a suspended GPU draws: laptops gain 5 to 7 W if a GPU sleeps that draws about 10 W awake and idle.
+pub const SUSPENDED_POWER: Power = Power::from_watts(5.0);
+
 /// Number of past observations in which a boundary may lie. Queries reach the sampler slightly late and in bursts.
 pub(super) const HISTORY_LEN: usize = 256;
 

@@ -130,7 +130,26 @@ impl PowerHistory {
         let used = inside.fold(before.plus(after), EnergyBounds::plus);
         let nearby =
             samples.iter().filter(|it| it.at + MAX_SAMPLE_AGE >= from && it.at <= to + MAX_SAMPLE_AGE);
-        Some(nearby.fold(used, |used, it| used.include(it.power * to.saturating_sub(from))))
+        let used = nearby.fold(used, |used, it| used.include(it.power * to.saturating_sub(from)));
+        Some(self.stale_time(&samples, from, to).map_or(used, |time| EnergyBounds {
+            low: Energy::ZERO,
+            high: used.high + max_power * time,
+            ..used
+        }))
+    }
+
+    /// The time within a range that may be hidden by a gap: the last sample before it may have been outdated.
+    fn stale_time(&self, samples: &[PowerSample], from: Duration, to: Duration) -> Option<Duration> {
+        let newest = self.samples.back().map(|sample| sample.at);
+        let precedes_gap = |(index, sample): &(usize, &PowerSample)| match samples.get(index + 1) {
+            Some(next) => next.after_gap,
+            None => Some(sample.at) == newest && self.has_gap,
+        };
+        let hidden = samples.iter().enumerate().filter(precedes_gap).map(|(_, sample)| {
+            let start = sample.at.saturating_sub(MAX_SAMPLE_AGE).max(from);
+            sample.at.min(to).saturating_sub(start)
+        });
+        Some(hidden.sum()).filter(|time: &Duration| !time.is_zero())
     }
 }
 

@@ -132,12 +132,7 @@ impl SensorGroup {
         let timeout = if self.is_virtual() { VIRTUAL_START_TIMEOUT } else { DRIVER_START_TIMEOUT };
         let SystemSources { probes, opening } = SystemSources::open(nvml, self.clock.clone(), timeout);
         probes.into_iter().for_each(|probe| self.add_probe(probe));
-        self.gaps.extend(opening.iter().map(|driver| {
-            format!(
-                "{}: no answer from the driver at the start; its GPUs are added once it answers",
-                driver.name()
-            )
-        }));
+        self.gaps.extend(opening.iter().map(OpeningDriver::pending_reason));
         self.opening = opening;
     }
 
@@ -508,11 +503,11 @@ fn scan_users(
     sources: &mut [Box<dyn EnergySource>],
     trains_elsewhere: bool,
 ) -> Vec<SensorEvent> {
-    let open = channels
-        .iter()
-        .any(|channel| channel.device_files.is_some())
-        .then(|| OpenDevices::scan(Path::new("/proc"), std::process::id()))
-        .unwrap_or_default();
+    let open = if channels.iter().any(|channel| channel.device_files.is_some()) {
+        OpenDevices::scan(Path::new("/proc"), std::process::id())
+    } else {
+        OpenDevices::default()
+    };
     let listed: Vec<Option<GpuUsers>> = channels
         .iter_mut()
         .map(|channel| channel.listed_users(sources[channel.source_index].as_mut()))

@@ -23,6 +23,8 @@ const UNAVAILABLE_AFTER: Duration = Duration::from_secs(2);
 /// A driver that is being opened.
 pub(crate) struct OpeningDriver {
     name: &'static str,
+    /// Why it is not opened yet, if that is intended.
+    reason: Option<&'static str>,
     started: Instant,
     opened_rx: Receiver<OpenedDriver>,
 }
@@ -58,11 +60,28 @@ impl OpeningDriver {
                 answer_requests(source, &clock, &request_rx, &reply_tx);
             }
         })?;
-        Ok(Self { name, started: Instant::now(), opened_rx })
+        Ok(Self { name, reason: None, started: Instant::now(), opened_rx })
+    }
+
+    /// Sets why the driver is not opened yet. Nothing waits for it then.
+    pub(crate) fn with_reason(self, reason: Option<&'static str>) -> Self {
+        Self { reason, ..self }
+    }
+
+    /// Why the components of the driver are missing so far.
+    pub(crate) fn pending_reason(&self) -> String {
+        match self.reason {
+            Some(reason) => format!("{}: {reason}", self.name),
+            None => format!(
+                "{}: no answer from the driver so far; its GPUs are measured once it answers",
+                self.name
+            ),
+        }
     }
 
     /// Waits until the driver has been opened. Returns the driver itself if that takes longer than `timeout`.
     pub(crate) fn finish(self, timeout: Duration) -> Result<SourceProbe, Self> {
+        let timeout = if self.reason.is_some() { Duration::ZERO } else { timeout };
         match self.opened_rx.recv_timeout(timeout) {
             Ok(OpenedDriver { probe, thread }) => {
                 Ok(SourceProbe { source: thread.map(|thread| Box::new(thread) as Box<_>), ..probe })

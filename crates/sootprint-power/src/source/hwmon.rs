@@ -193,7 +193,7 @@ impl HwmonGpu {
 
     fn read(&self) -> Result<SensorReading, ReadError> {
         if is_suspended(&self.device_dir) {
-            return Err(ReadError::Failed("suspended: not in use, and a read would wake it".to_owned()));
+            return Err(ReadError::Suspended);
         }
         self.sensor.read().map_err(|error| {
             let is_gone = error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ENODEV);

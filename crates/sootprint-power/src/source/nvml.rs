@@ -94,11 +94,13 @@ impl Nvml {
         let visible = visibility.visible_devices(&gpus, &slices);
         gaps.extend(visibility_warnings(visibility, &gpus, &slices, visible.is_empty()));
 
+        let is_order_known = visibility.is_order_known(&gpus);
         let mut found: Vec<_> = found.into_iter().map(Some).collect();
         let mut opened = Vec::new();
         for device in visible {
             let Some(mut detected) = found[device.position].take() else { continue };
             detected.gpu.cuda = device.ordinal;
+            detected.gpu.has_uncertain_order = !is_order_known;
             let name = format!("{} ({})", detected.gpu.model, detected.gpu.uuid);
             match NvmlGpu::new(detected) {
                 Ok(gpu) => opened.push(gpu),

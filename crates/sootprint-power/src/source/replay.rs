@@ -160,6 +160,7 @@ impl EnergySource for Replay {
                 model: scripted.name.clone(),
                 cuda: Some(gpus_before(index)),
                 rocm: None,
+                has_uncertain_order: false,
             }),
             limit: None,
             assumed_limit: None,

@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use super::EnergySource;
 use super::driver_thread::OpeningDriver;
 use super::hwmon::Hwmon;
 use super::nvml::{Nvml, NvmlError};
@@ -12,6 +12,7 @@ use super::nvml_helper::{NvmlHelper, NvmlHelperCommand};
 use super::power_model::PowerModel;
 use super::powercap::{Powercap, RaplUnavailable};
 use super::source_probe::{SourceProbe, SourceStatus};
+use super::{EnergySource, sleeping_gpus};
 use crate::clock::SamplerClock;
 use crate::gpu::{CudaVisibility, RocmDevices};
 use crate::job_limits::JobLimits;
@@ -30,18 +31,17 @@ pub(super) fn open_all_sources(clock: SamplerClock) -> Vec<SourceProbe> {
     let library = std::env::var_os("SOOTPRINT_NVML").filter(|path| !path.is_empty());
     let nvml = NvmlConfig { library, helper: None };
     let SystemSources { mut probes, opening } = SystemSources::open(&nvml, clock, DRIVER_TIMEOUT);
-    probes.extend(opening.into_iter().map(|driver| {
-        let (name, seconds) = (driver.name(), DRIVER_TIMEOUT.as_secs());
-        SourceProbe::unavailable(
-            name,
-            format!("{name}: the driver has not answered for {seconds} s; `dmesg` may show why"),
-        )
-    }));
+    probes.extend(
+        opening.into_iter().map(|driver| SourceProbe::unavailable(driver.name(), driver.pending_reason())),
+    );
     probes
 }
 
 /// How long to wait for a driver if nothing else is waiting.
 const DRIVER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often suspended GPUs are checked.
+const WAKE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How NVIDIA GPUs are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,8 +64,17 @@ impl SystemSources {
     /// measures. Waits for the drivers of GPUs, which run on their own threads, until `timeout` has passed.
     pub(crate) fn open(nvml: &NvmlConfig, clock: SamplerClock, timeout: Duration) -> Self {
         let deadline = Instant::now() + timeout;
-        let nvml = nvml.clone();
-        let mut drivers = vec![OpeningDriver::start("NVML", clock.clone(), move || nvml_source(&nvml))];
+        let (nvml, sys) = (nvml.clone(), Path::new("/sys"));
+        // A library that the user names is opened in any case.
+        let are_asleep = nvml.library.is_none() && sleeping_gpus::are_all_asleep(sys);
+        let asleep = are_asleep.then_some("the NVIDIA GPUs are suspended; they are measured once they wake");
+        let nvml_driver = OpeningDriver::start("NVML", clock.clone(), move || {
+            while are_asleep && sleeping_gpus::are_all_asleep(sys) {
+                thread::sleep(WAKE_CHECK_INTERVAL);
+            }
+            nvml_source(&nvml)
+        });
+        let mut drivers = vec![nvml_driver.map(|driver| driver.with_reason(asleep))];
         if cfg!(target_os = "linux") {
             let open = || hwmon_source(Path::new("/sys"));
             drivers.push(OpeningDriver::start("hwmon", clock, open));

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sootprint_core::{Co2e, ComponentKind, Energy, IntensitySeries, Power, RunStatus};
+use sootprint_core::{
+    Co2e, ComponentKind, ComponentSummary, Energy, GpuSelection, GpuSelectionMethod, IntensitySeries, Power,
+    RunStatus, SensorFault,
+};
 use sootprint_power::{ComponentInfo, ComponentTotal, GpuUsers};
 
+use super::components::component_summary;
 use super::epochs::{OutsideEpochs, RecordedEpoch};
 use super::trace::EnergyTrace;
 use crate::ledger::{LedgerEntry, OpenEpoch, RunHeader, WorkCounts};
@@ -19,6 +23,8 @@ pub(crate) struct FootprintBuilder {
     pub(super) unresolved_devices: Vec<String>,
     /// The kinds of processes seen on each component during the run.
     pub(super) users: BTreeMap<usize, GpuUsers>,
+    /// The worst fault of each component's sensor.
+    pub(super) faults: BTreeMap<usize, SensorFault>,
     /// The power of each component at rest, if it was measured.
     pub(super) idle_power: Option<Vec<Power>>,
     pub(super) planned_epochs: Option<u32>,
@@ -45,6 +51,7 @@ impl FootprintBuilder {
             training_gpus: None,
             unresolved_devices: Vec::new(),
             users: BTreeMap::new(),
+            faults: BTreeMap::new(),
             idle_power: None,
             planned_epochs: None,
             elapsed: 0.0,
@@ -75,7 +82,15 @@ impl FootprintBuilder {
             }
             LedgerEntry::GpuUsers { component, users, .. } => {
                 let seen = self.users.entry(component).or_default();
-                *seen = GpuUsers { own: seen.own || users.own, foreign: seen.foreign || users.foreign };
+                *seen = GpuUsers {
+                    own: seen.own || users.own,
+                    foreign: seen.foreign || users.foreign,
+                    unused: seen.unused || users.unused,
+                };
+            }
+            LedgerEntry::SensorFault { component, fault, .. } => {
+                let known = self.faults.entry(component).or_insert(fault);
+                *known = fault.max(*known);
             }
             LedgerEntry::IdlePower { power } => self.idle_power = Some(power),
             LedgerEntry::TrainingType { training_type, base_model } => {
@@ -119,6 +134,11 @@ impl FootprintBuilder {
         }
     }
 
+    /// Whether this fault of a component, or a worse one, is known.
+    pub(crate) fn has_fault(&self, component: usize, fault: SensorFault) -> bool {
+        self.faults.get(&component).is_some_and(|known| *known >= fault)
+    }
+
     pub(crate) fn has_note(&self, text: &str) -> bool {
         self.notes.iter().any(|note| note == text)
     }
@@ -140,7 +160,8 @@ impl FootprintBuilder {
     }
 
     /// Whether a component is part of the footprint. A GPU is counted if the framework trains on it. If the framework
-    /// names no GPU, those with one of our processes are counted; if there are none, all GPUs are.
+    /// names no GPU, those with one of our processes are counted; if there are none, all GPUs are that are not known to
+    /// be unused.
     pub(crate) fn is_counted(&self, position: usize, component: &ComponentInfo) -> bool {
         if component.kind != ComponentKind::Gpu {
             // The readings of a superchip's GPU include its CPU.
@@ -151,8 +172,69 @@ impl FootprintBuilder {
         }
         match &self.training_gpus {
             Some(training_gpus) => training_gpus.contains(&position),
-            None => !self.has_own_process() || self.users.get(&position).is_some_and(|users| users.own),
+            None => match self.users.get(&position) {
+                Some(users) if users.own => true,
+                Some(users) if users.unused => false,
+                _ => !self.has_own_process(),
+            },
         }
+    }
+
+    /// How the GPUs were chosen. `None` if there are none.
+    pub(crate) fn gpu_selection(&self) -> Option<GpuSelection> {
+        let all = self.header.components.iter().enumerate();
+        let gpus: Vec<_> = all.filter(|(_, component)| component.kind == ComponentKind::Gpu).collect();
+        if gpus.is_empty() {
+            return None;
+        }
+        let has_certain_order =
+            gpus.iter().all(|(_, it)| it.gpu.as_ref().is_none_or(|gpu| !gpu.has_uncertain_order));
+        Some(match &self.training_gpus {
+            Some(_) => GpuSelection {
+                method: GpuSelectionMethod::Framework,
+                certain: has_certain_order && self.unresolved_devices.is_empty(),
+            },
+            None if self.has_own_process() => {
+                GpuSelection { method: GpuSelectionMethod::Processes, certain: true }
+            }
+            None if !gpus.iter().any(|(position, gpu)| self.is_counted(*position, gpu)) => {
+                GpuSelection { method: GpuSelectionMethod::NoneUsed, certain: true }
+            }
+            None => GpuSelection { method: GpuSelectionMethod::AllVisible, certain: false },
+        })
+    }
+
+    /// The summary of one component, with what is known about its users and its sensor.
+    pub(super) fn component_summary(&self, position: usize, total: ComponentTotal) -> ComponentSummary {
+        let component = &self.header.components[position];
+        let summary = component_summary(component, total);
+        ComponentSummary {
+            shared: self.users.get(&position).is_some_and(|users| users.foreign),
+            fault: self.faults.get(&position).copied(),
+            // Each of several GPUs may be one that did not train.
+            low: if self.is_doubtful(component) { Energy::ZERO } else { summary.low },
+            ..summary
+        }
+    }
+
+    /// Whether a component is one of several GPUs of which only some may have trained.
+    fn is_doubtful(&self, component: &ComponentInfo) -> bool {
+        let is_unknown = self.gpu_selection().is_some_and(|it| it.method == GpuSelectionMethod::AllVisible);
+        component.kind == ComponentKind::Gpu && is_unknown && self.counted_gpus().count() > 1
+    }
+
+    /// If only some of the counted GPUs may have trained: the low bound of the one that used least.
+    pub(super) fn least_gpu_energy(&self) -> Energy {
+        let doubtful = self.counted_gpus().filter(|(_, component)| self.is_doubtful(component));
+        let lows = doubtful.map(|(position, _)| self.totals.get(position).map_or(Energy::ZERO, |it| it.low));
+        lows.reduce(Energy::min).unwrap_or_default()
+    }
+
+    fn counted_gpus(&self) -> impl Iterator<Item = (usize, &ComponentInfo)> {
+        let all = self.header.components.iter().enumerate();
+        all.filter(|(position, component)| {
+            component.kind == ComponentKind::Gpu && self.is_counted(*position, component)
+        })
     }
 
     /// Whether one of our processes was seen on any GPU.

@@ -24,6 +24,7 @@ pub(super) fn component_summary(component: &ComponentInfo, total: ComponentTotal
         measured_s: total.measured,
         unmeasured_s: total.unmeasured,
         resets: total.resets,
+        fault: None,
         note: component.note.clone(),
     }
 }
@@ -45,6 +46,7 @@ pub(super) fn unmapped_device(device: &str) -> ComponentSummary {
         measured_s: 0.0,
         unmeasured_s: 0.0,
         resets: 0,
+        fault: None,
         note: Some(
             "used by the training but not measured by any source of this machine; see `sootprint doctor`"
                 .to_owned(),

@@ -1,6 +1,8 @@
 //! The notes of one ledger's footprint: what limits its figures.
 
-use sootprint_core::{ComponentKind, Energy, GridIntensity, IntensityKind, IntensitySeries, LocationSource};
+use sootprint_core::{
+    Energy, GpuSelectionMethod, GridIntensity, IntensityKind, IntensitySeries, LocationSource,
+};
 
 use super::builder::FootprintBuilder;
 
@@ -36,14 +38,14 @@ impl FootprintBuilder {
             )),
             _ => {}
         }
-        let has_gpu = header.components.iter().any(|component| component.kind == ComponentKind::Gpu);
-        if self.training_gpus.is_none() && has_gpu {
-            let counted_gpus = if self.has_own_process() {
-                "those that a process of the run used"
-            } else {
-                "all visible GPUs"
-            };
-            notes.push(format!("the training's GPUs are unknown: counting {counted_gpus}"));
+        match self.gpu_selection().map(|selection| selection.method) {
+            Some(GpuSelectionMethod::Processes) => notes.push(
+                "the training's GPUs are unknown: counting those that a process of the run used".to_owned(),
+            ),
+            Some(GpuSelectionMethod::AllVisible) => {
+                notes.push("the training's GPUs are unknown: counting all visible GPUs".to_owned());
+            }
+            _ => {}
         }
         notes
     }

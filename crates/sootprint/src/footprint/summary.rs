@@ -6,7 +6,7 @@ use sootprint_core::{
 };
 
 use super::builder::FootprintBuilder;
-use super::components::{component_summary, energy_summary, hardware_description, unmapped_device};
+use super::components::{energy_summary, hardware_description, unmapped_device};
 use super::epochs::RecordedEpoch;
 use super::idle::IdleEnergy;
 use super::phases::sum_phases;
@@ -21,12 +21,13 @@ impl FootprintBuilder {
         let hardware = hardware_description(&components);
         let power = mean_power(self.total_energy_trace());
         let total: Energy = components.iter().map(|component| component.energy).sum();
-        let energy = energy_summary(
+        let mut energy = energy_summary(
             components.iter(),
             self.idle_energy(&power),
             Some(header.pue),
             total * header.pue.factor(),
         );
+        energy.low += self.least_gpu_energy();
         let (grid, uncovered) = self.grid_intensity();
         let emissions = EmissionsSummary {
             best: energy.facility * grid.intensity,
@@ -59,6 +60,7 @@ impl FootprintBuilder {
             phases: self.phase_summaries(&grid),
             notes: self.all_notes(&grid, uncovered),
             grid,
+            gpu_selection: self.gpu_selection(),
             hardware,
             components,
             power,
@@ -78,10 +80,8 @@ impl FootprintBuilder {
     fn component_summaries(&self) -> Vec<ComponentSummary> {
         let each = self.header.components.iter().enumerate();
         each.filter(|(position, component)| self.is_counted(*position, component))
-            .map(|(position, component)| {
-                let shared = self.users.get(&position).is_some_and(|users| users.foreign);
-                let total = self.totals.get(position).copied().unwrap_or_default();
-                ComponentSummary { shared, ..component_summary(component, total) }
+            .map(|(position, _)| {
+                self.component_summary(position, self.totals.get(position).copied().unwrap_or_default())
             })
             .collect()
     }

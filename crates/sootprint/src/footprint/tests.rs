@@ -1,6 +1,6 @@
 use sootprint_core::{
-    CarbonIntensity, ComponentKind, Energy, GridIntensity, LocationSource, MeasurementMethod, Power, Pue,
-    RunStatus,
+    CarbonIntensity, ComponentKind, Energy, GpuSelection, GpuSelectionMethod, GridIntensity, LocationSource,
+    MeasurementMethod, Power, Pue, RunStatus, SensorFault,
 };
 use sootprint_power::{ComponentInfo, ComponentTotal, GpuUsers};
 
@@ -99,7 +99,7 @@ fn own_gpus_count_without_declared_devices() {
     let used = |component, own, foreign| LedgerEntry::GpuUsers {
         at: 1.0,
         component,
-        users: GpuUsers { own, foreign },
+        users: GpuUsers { own, foreign, unused: false },
     };
     builder.apply(used(0, false, true));
     assert_eq!(builder.footprint(RunStatus::Running).components.len(), 2, "no process of ours was seen");
@@ -202,4 +202,97 @@ fn late_heartbeat_keeps_epoch_closed() {
     // The next epoch, and a repetition of the same epoch, are separate.
     assert_eq!(epochs(heartbeat(2, 10.0)), [(1, 100.0, true), (2, 5.0, false)]);
     assert_eq!(epochs(heartbeat(1, 10.0)), [(1, 100.0, true), (1, 5.0, false)]);
+}
+
+#[test]
+fn unknown_gpus_lower_bound_is_one_gpu() {
+    let components = vec![
+        component(ComponentKind::Gpu, "First", None),
+        component(ComponentKind::Gpu, "Second", None),
+        component(ComponentKind::Cpu, "CPU", None),
+    ];
+    let mut builder = footprint_builder(components, Pue::ASSUMED);
+    builder.apply(LedgerEntry::End {
+        at: 10.0,
+        outcome: RunStatus::Completed,
+        totals: vec![total(3_000.0, 10.0, 0.0), total(600.0, 10.0, 0.0), total(100.0, 10.0, 0.0)],
+    });
+    let footprint = builder.footprint(RunStatus::Running);
+    let selection = GpuSelection { method: GpuSelectionMethod::AllVisible, certain: false };
+    assert_eq!(footprint.gpu_selection, Some(selection));
+    assert!(is_close(footprint.energy.total.joules(), 3_700.0));
+    // 95 % of the CPU and of the GPU that used least.
+    assert!(is_close(footprint.energy.low.joules(), 0.95 * 700.0), "{:?}", footprint.energy);
+    let lows = footprint.components.iter().map(|component| component.low.joules());
+    assert_eq!(lows.collect::<Vec<_>>(), [0.0, 0.0, 95.0]);
+}
+
+#[test]
+fn unused_gpu_is_not_hardware_used() {
+    let components =
+        vec![component(ComponentKind::Gpu, "AMD GPU", None), component(ComponentKind::Cpu, "AMD EPYC", None)];
+    let mut builder = footprint_builder(components, Pue::ASSUMED);
+    let users = GpuUsers { unused: true, ..GpuUsers::default() };
+    builder.apply(LedgerEntry::GpuUsers { at: 0.5, component: 0, users });
+    let footprint = builder.footprint(RunStatus::Completed);
+    assert_eq!((footprint.hardware.as_str(), footprint.components.len()), ("1 x AMD EPYC", 1));
+    let selection = GpuSelection { method: GpuSelectionMethod::NoneUsed, certain: true };
+    assert_eq!(footprint.gpu_selection, Some(selection));
+    // A process may open the device later.
+    let users = GpuUsers { own: true, ..GpuUsers::default() };
+    builder.apply(LedgerEntry::GpuUsers { at: 5.5, component: 0, users });
+    assert_eq!(builder.footprint(RunStatus::Completed).hardware, "1 x AMD GPU");
+}
+
+#[test]
+fn cpu_included_in_gpu_counts_once() {
+    let superchip = ComponentInfo {
+        includes: vec![ComponentKind::Cpu],
+        ..component(ComponentKind::Gpu, "NVIDIA GH200", None)
+    };
+    let mut builder =
+        footprint_builder(vec![superchip, component(ComponentKind::Cpu, "Grace", None)], Pue::ASSUMED);
+    let counted = |builder: &FootprintBuilder| -> Vec<String> {
+        builder.footprint(RunStatus::Completed).components.into_iter().map(|it| it.name).collect()
+    };
+    assert_eq!(counted(&builder), ["NVIDIA GH200"]);
+    let users = GpuUsers { unused: true, ..GpuUsers::default() };
+    builder.apply(LedgerEntry::GpuUsers { at: 0.5, component: 0, users });
+    assert_eq!(counted(&builder), ["Grace"]);
+}
+
+#[test]
+fn late_components_follow_those_of_header() {
+    let mut builder = footprint_builder(vec![component(ComponentKind::Cpu, "CPU", None)], Pue::ASSUMED);
+    builder.apply(LedgerEntry::Devices {
+        at: 0.1,
+        components: Vec::new(),
+        unresolved: vec!["cuda:0".into()],
+        found: Vec::new(),
+    });
+    builder.apply(LedgerEntry::Totals { at: 1.0, totals: vec![total(50.0, 1.0, 0.0)] });
+    builder.apply(LedgerEntry::ComponentsAdded {
+        at: 3.0,
+        components: vec![component(ComponentKind::Gpu, "GPU", Some(700.0))],
+        gaps: vec!["NVML: the driver answered after 3.0 s".into()],
+    });
+    builder.apply(LedgerEntry::Devices {
+        at: 3.0,
+        components: vec![1],
+        unresolved: Vec::new(),
+        found: vec!["cuda:0".into()],
+    });
+    builder.apply(LedgerEntry::SensorFault { at: 4.0, component: 1, fault: SensorFault::CounterFaulty });
+    builder.apply(LedgerEntry::End {
+        at: 10.0,
+        outcome: RunStatus::Completed,
+        totals: vec![total(500.0, 10.0, 0.0), total(2_100.0, 7.0, 3.0)],
+    });
+    let footprint = builder.footprint(RunStatus::Running);
+    assert_eq!(footprint.components.len(), 2, "{:?}", footprint.components);
+    let gpu = &footprint.components[1];
+    assert_eq!((gpu.name.as_str(), gpu.fault), ("GPU", Some(SensorFault::CounterFaulty)));
+    // 3 s before the driver answered, at 700 W.
+    assert!(is_close(gpu.high.joules(), 2_100.0 * 1.05 + 2_100.0), "{gpu:?}");
+    assert!(footprint.notes.iter().any(|note| note.contains("answered after")), "{:?}", footprint.notes);
 }

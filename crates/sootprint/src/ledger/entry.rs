@@ -1,7 +1,9 @@
 //! The entries of a ledger.
 
 use serde::{Deserialize, Serialize};
-use sootprint_core::{Energy, GridIntensity, IntensitySeries, Power, Pue, RunStatus, TrainingType};
+use sootprint_core::{
+    Energy, GridIntensity, IntensitySeries, Power, Pue, RunStatus, SensorFault, TrainingType,
+};
 use sootprint_power::{ComponentInfo, ComponentTotal, GpuUsers};
 
 use super::process_info::ProcessInfo;
@@ -37,6 +39,8 @@ pub(crate) enum LedgerEntry {
     ComponentsAdded { at: f64, components: Vec<ComponentInfo>, gaps: Vec<String> },
     /// `gpu-users`: the kinds of processes that use a GPU have changed.
     GpuUsers { at: f64, component: usize, users: GpuUsers },
+    /// `sensor-fault`: a fault of a component's sensor was found.
+    SensorFault { at: f64, component: usize, fault: SensorFault },
     /// `training-type`: label of a training inside `sootprint run`, for a command that was started without one.
     TrainingType { training_type: Option<TrainingType>, base_model: Option<String> },
     /// `epochs-planned`: the number of epochs that the training will run.

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use sootprint_core::{Co2e, Energy, Footprint, IntensitySeries, Place, Power, RunStatus, TrainingType};
-use sootprint_power::{ComponentInfo, ComponentTotal, DeviceId, GpuInfo, SampleView};
+use sootprint_power::{ComponentInfo, ComponentTotal, DeviceId, GpuInfo, SampleView, SensorEvent};
 
 use crate::distributed::seconds_since_boot;
 use crate::footprint::FootprintBuilder;
@@ -58,6 +58,8 @@ pub(crate) struct RunRecorder {
     year: u16,
     /// Notes to record once the header is written.
     pending_notes: Vec<String>,
+    /// The events of the first sample, which is taken before the header is written.
+    first_events: Vec<SensorEvent>,
     /// The number of the sampler's gaps that are recorded.
     sampler_gaps: usize,
     /// Devices of the framework that match no component so far.

@@ -107,22 +107,28 @@ impl GpuFaults {
         keyword: &str,
         arguments: &[&str],
     ) -> Option<Result<(), String>> {
-        Some(match (keyword, arguments) {
-            ("hang", [at]) => parse_time(at).map(|at| self.hang_from = Some(at)),
-            ("freeze", [from, to]) => parse_span(from, to).map(|span| self.freeze = Some(span)),
-            ("dip", [from, to, energy]) => parse_span(from, to)
-                .and_then(|(from, to)| Ok(self.dip = Some((from, to, parse_energy(energy)?)))),
-            ("stepback", [at, energy]) => {
-                parse_time(at).and_then(|at| Ok(self.step_back = Some((at, parse_energy(energy)?))))
+        let known = ["hang", "freeze", "dip", "stepback", "falsepower", "processes"];
+        known.contains(&keyword).then(|| self.parse_statement(keyword, arguments))
+    }
+
+    fn parse_statement(&mut self, keyword: &str, arguments: &[&str]) -> Result<(), String> {
+        match (keyword, arguments) {
+            ("hang", [at]) => self.hang_from = Some(parse_time(at)?),
+            ("freeze", [from, to]) => self.freeze = Some((parse_time(from)?, parse_time(to)?)),
+            ("dip", [from, to, energy]) => {
+                self.dip = Some((parse_time(from)?, parse_time(to)?, parse_energy(energy)?));
             }
-            ("falsepower", [from, to, power]) => parse_span(from, to)
-                .and_then(|(from, to)| Ok(self.false_power = Some((from, to, parse_power(power)?)))),
-            ("processes", [count]) => count
-                .parse()
-                .map(|count| self.process_count = Some(count))
-                .map_err(|_| format!("`{count}` is not a number of processes")),
-            _ => return None,
-        })
+            ("stepback", [at, energy]) => self.step_back = Some((parse_time(at)?, parse_energy(energy)?)),
+            ("falsepower", [from, to, power]) => {
+                self.false_power = Some((parse_time(from)?, parse_time(to)?, parse_power(power)?));
+            }
+            ("processes", [count]) => {
+                let invalid = |_| format!("`{count}` is not a number of processes");
+                self.process_count = Some(count.parse().map_err(invalid)?);
+            }
+            _ => return Err(format!("`{keyword} N {}` is not a statement", arguments.join(" "))),
+        }
+        Ok(())
     }
 
     /// The statements that [`apply_statement`](Self::apply_statement) reads back.
@@ -145,8 +151,4 @@ impl GpuFaults {
         lines.extend(self.process_count.map(|count| ("processes", count.to_string())));
         lines
     }
-}
-
-fn parse_span(from: &str, to: &str) -> Result<(Duration, Duration), String> {
-    Ok((parse_time(from)?, parse_time(to)?))
 }

@@ -18,11 +18,7 @@ impl LedgerMerge<'_> {
         for contribution in &self.contributions {
             let ledger = &self.ledgers[contribution.ledger];
             let component = &ledger.builder.header.components[contribution.component];
-            let users = ledger.builder.users.get(&contribution.component);
-            let summary = ComponentSummary {
-                shared: users.is_some_and(|users| users.foreign),
-                ..component_summary(component, contribution.total)
-            };
+            let summary = ledger.builder.component_summary(contribution.component, contribution.total);
             let key = (ledger.host.clone(), component.kind, component.id.clone());
             let position = *positions.entry(key).or_insert(components.len());
             // Each allocation of a host adds its share once, although several ledgers may contain it.
@@ -79,6 +75,7 @@ fn add_to_component(known: &mut ComponentSummary, more: ComponentSummary, is_new
     known.unmeasured_s += more.unmeasured_s;
     known.resets += more.resets;
     known.shared |= more.shared;
+    known.fault = known.fault.max(more.fault);
     known.power_limit = known.power_limit.or(more.power_limit);
     known.note = known.note.take().or(more.note);
     if is_new_allocation {

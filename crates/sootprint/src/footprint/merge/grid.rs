@@ -1,11 +1,10 @@
 //! The carbon intensity of all ledgers, which may differ in place and time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sootprint_core::{CarbonIntensity, EmissionScope, Energy, GridIntensity, Pue};
+use sootprint_core::{CarbonIntensity, EmissionScope, Energy, GridIntensity, GridPlace, Pue};
 
 use super::ledger_merge::LedgerMerge;
-use crate::footprint::components::component_summary;
 
 /// The energy that is taken from one ledger, with its PUE and intensity.
 pub(super) struct LedgerEnergy {
@@ -30,8 +29,7 @@ impl LedgerMerge<'_> {
         let (grid, uncovered) = builder.grid_intensity();
         let (mut energy, mut low, mut high) = (Energy::ZERO, Energy::ZERO, Energy::ZERO);
         for contribution in self.contributions.iter().filter(|contribution| contribution.ledger == index) {
-            let summary =
-                component_summary(&builder.header.components[contribution.component], contribution.total);
+            let summary = builder.component_summary(contribution.component, contribution.total);
             energy += summary.energy;
             low += summary.low;
             high += summary.high;
@@ -67,6 +65,8 @@ impl LedgerMerge<'_> {
             attempts.entry(ledger.attempt).or_default().push(index);
         }
         let hours = attempts.values().filter_map(|of| largest(of)).flat_map(|it| it.grid.hours.clone());
+        let places = place_shares(ledger_energies, energy);
+        let sources: BTreeSet<&str> = ledger_energies.iter().map(|it| it.grid.source.as_str()).collect();
         let is_same_scope = ledger_energies.iter().all(|it| it.grid.basis == main.grid.basis);
         GridIntensity {
             intensity: mean(|grid| grid.intensity),
@@ -74,7 +74,45 @@ impl LedgerMerge<'_> {
             high: mean(|grid| grid.high),
             basis: if is_same_scope { main.grid.basis } else { EmissionScope::Unknown },
             hours: hours.collect(),
-            ..main.grid.clone()
+            source: sources.into_iter().filter(|source| !source.is_empty()).collect::<Vec<_>>().join("; "),
+            ..match places.len() {
+                0 | 1 => main.grid.clone(),
+                _ => {
+                    let names = places.iter().map(|it| it.place.as_deref().unwrap_or("unknown place"));
+                    let place = Some(names.collect::<Vec<_>>().join(", "));
+                    let (zone, provider, region) = (None, None, None);
+                    GridIntensity { place, zone, provider, region, places, ..main.grid.clone() }
+                }
+            }
         }
     }
+}
+
+/// The places of the ledgers, each with its share of the energy, largest first.
+fn place_shares(ledger_energies: &[LedgerEnergy], total: Energy) -> Vec<GridPlace> {
+    let mut places: Vec<(GridPlace, Energy)> = Vec::new();
+    for it in ledger_energies {
+        let is_same = |(place, _): &&mut (GridPlace, Energy)| {
+            (&place.place, &place.zone) == (&it.grid.place, &it.grid.zone)
+        };
+        let energy = it.facility_energy();
+        match places.iter_mut().find(is_same) {
+            Some((known, sum)) => {
+                let both = *sum + energy;
+                if both > Energy::ZERO {
+                    let part = energy.joules() / both.joules();
+                    known.intensity = known.intensity * (1.0 - part) + it.grid.intensity * part;
+                }
+                *sum = both;
+            }
+            None => {
+                let (place, zone) = (it.grid.place.clone(), it.grid.zone.clone());
+                places.push((GridPlace { place, zone, share: 0.0, intensity: it.grid.intensity }, energy));
+            }
+        }
+    }
+    places.sort_by(|one, other| other.1.joules().total_cmp(&one.1.joules()));
+    let share =
+        |(place, energy): (GridPlace, Energy)| GridPlace { share: energy.joules() / total.joules(), ..place };
+    places.into_iter().map(share).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sootprint_core::{
-    ComponentSummary, EmissionsSummary, Energy, EnergySummary, Footprint, RunStatus, RunSummary,
+    ComponentSummary, EmissionsSummary, Energy, EnergySummary, Footprint, GpuSelection, RunStatus, RunSummary,
 };
 
 use super::contributions::ComponentContribution;
@@ -63,10 +63,17 @@ impl LedgerMerge<'_> {
             epochs,
             notes: self.notes(&ledger_energies, &missing),
             hardware: self.hardware_description(),
+            gpu_selection: self.gpu_selection(),
             grid,
             components,
             power,
         }
+    }
+
+    /// The least certain selection of any ledger.
+    fn gpu_selection(&self) -> Option<GpuSelection> {
+        let all = self.ledgers.iter().filter_map(|ledger| ledger.builder.gpu_selection());
+        all.max_by_key(|selection| (!selection.certain, selection.method))
     }
 
     fn run_summary(&self, duration: f64, missing_ranks: Vec<u32>, partial: bool) -> RunSummary {

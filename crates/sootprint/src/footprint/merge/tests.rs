@@ -66,6 +66,7 @@ fn component(kind: ComponentKind, id: &str) -> ComponentInfo {
             model: String::new(),
             cuda: None,
             rocm: None,
+            has_uncertain_order: false,
         }),
         limit: None,
         assumed_limit: None,
@@ -421,4 +422,31 @@ fn missing_and_unreadable_ranks_are_named() {
     assert_eq!((merged.run.missing_ranks.as_slice(), merged.run.partial), (&[2][..], true));
     assert_eq!(merged.notes[0], "rank 2 has no ledger: its energy is not in the total");
     assert!(merged.notes[1].starts_with("the ledger of rank 3, attempt 1, cannot be read"));
+}
+
+#[test]
+fn each_place_has_its_share() {
+    let attempt = |attempt, watts, start| ScriptedRank {
+        rank: 0,
+        ranks: 1,
+        attempt,
+        start,
+        end: start + 100.0,
+        cpu_watts: 0.0,
+        memory_watts: 0.0,
+        ..scripted_rank(0, "host", &[("GPU-0", watts)])
+    };
+    let mut ledgers = [attempt(1, 300.0, 1_000.0), attempt(2, 100.0, 2_000.0)].map(|it| it.ledger());
+    let places = ["Singapore", "Norway"].map(|name| name.parse::<sootprint_core::Place>().unwrap());
+    let grids = places.map(|place| place.intensity(LocationSource::Argument, 2024));
+    for ((builder, _), grid) in ledgers.iter_mut().zip(&grids) {
+        builder.header_mut().grid = grid.clone();
+    }
+    let merged = merge_ledgers(&ledgers, &[]);
+    let found: Vec<_> = merged.grid.places.iter().map(|it| (it.place.as_deref(), it.share)).collect();
+    assert_eq!(found, [(Some("Singapore"), 0.75), (Some("Norway"), 0.25)]);
+    assert_eq!((merged.grid.place.as_deref(), merged.grid.zone), (Some("Singapore, Norway"), None));
+    let [singapore, norway] = grids.map(|grid| grid.intensity.grams_per_kilowatt_hour());
+    let mean = merged.grid.intensity.grams_per_kilowatt_hour();
+    assert!((mean - (0.75 * singapore + 0.25 * norway)).abs() < 1e-9, "{mean}");
 }

@@ -142,6 +142,7 @@ impl RunRecorder {
             series,
             year: 0,
             pending_notes: Vec::new(),
+            first_events: Vec::new(),
             sampler_gaps: 0,
             unresolved_devices: Vec::new(),
         }

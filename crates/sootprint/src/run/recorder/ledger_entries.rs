@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use sootprint_core::Energy;
-use sootprint_power::{ComponentInfo, ComponentTotal, SampleView, SensorEvent};
+use sootprint_core::{Energy, SensorFault};
+use sootprint_power::{ComponentInfo, ComponentTotal, SUSPENDED_POWER, SampleView, SensorEvent};
 
 use super::open_intervals::energy_between;
 use super::{RecorderState, RunRecorder};
@@ -30,17 +30,22 @@ impl RunRecorder {
     pub(crate) fn on_sample(&mut self, sample: &SampleView<'_>, events: &[SensorEvent]) {
         if self.state == RecorderState::New {
             // The first sample is taken before the header is written.
-            let events = events.iter().filter(|event| !matches!(event, SensorEvent::UsersChanged { .. }));
-            self.pending_notes.extend(events.map(|event| describe_event(event, sample.components)));
+            self.first_events.extend_from_slice(events);
         }
         if self.state != RecorderState::Recording {
             return;
         }
         self.add_components(sample);
-        for event in events {
+        let first_events = std::mem::take(&mut self.first_events);
+        for event in first_events.iter().chain(events) {
             if let SensorEvent::UsersChanged { component, users } = *event {
                 self.record(LedgerEntry::GpuUsers { at: sample.now.as_secs_f64(), component, users });
                 continue;
+            }
+            if let Some((component, fault)) = sensor_fault(event)
+                && !self.builder.has_fault(component, fault)
+            {
+                self.record(LedgerEntry::SensorFault { at: sample.now.as_secs_f64(), component, fault });
             }
             let text = describe_event(event, sample.components);
             // A driver may repeat the same fault several times per second.
@@ -111,6 +116,15 @@ fn compact_energies(previous: &[ComponentTotal], current: &[ComponentTotal]) -> 
     previous.iter().zip(current).map(energy).collect()
 }
 
+/// The fault that an event reveals, and its component.
+fn sensor_fault(event: &SensorEvent) -> Option<(usize, SensorFault)> {
+    match *event {
+        SensorEvent::Implausible { component } => Some((component, SensorFault::ImplausibleReadings)),
+        SensorEvent::CounterFaulty { component } => Some((component, SensorFault::CounterFaulty)),
+        _ => None,
+    }
+}
+
 fn describe_event(event: &SensorEvent, components: &[ComponentInfo]) -> String {
     let name = |index: &usize| {
         components.get(*index).map_or_else(String::new, |it| format!("{} ({})", it.name, it.id))
@@ -130,6 +144,9 @@ fn describe_event(event: &SensorEvent, components: &[ComponentInfo]) -> String {
                 "{}: energy counter stopped or far below the power readings; those are used instead if available",
                 name(component)
             )
+        }
+        SensorEvent::Suspended { component } => {
+            format!("{}: suspended, counted as 0 to {SUSPENDED_POWER}", name(component))
         }
         SensorEvent::UsersChanged { component, .. } => {
             format!("{}: the processes using it changed", name(component))
