@@ -278,3 +278,98 @@ fn run_continues_without_killed_helper() {
     assert!(gpu["unmeasured_s"].as_f64().unwrap() > 0.4, "{gpu}");
     assert!(gpu["high_j"].as_f64().unwrap() > 900.0, "{gpu}");
 }
+
+/// A machine whose driver lies or hangs, from a random seed, and the watts of its GPU.
+fn random_script(seed: &mut u64) -> (NvmlScript, f64, bool) {
+    let mut random = |below: u64| {
+        // The generator of Numerical Recipes; its upper bits are good enough here.
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*seed >> 33) % below
+    };
+    let millis = Duration::from_millis;
+    let watts = 20 + random(600) as u32;
+    let mut gpu = gpu(watts);
+    if random(4) > 0 {
+        gpu = gpu.energy_counter(millis(15 + random(90))).initial_counter(random(1_000_000) as u32);
+    }
+    if random(2) == 0 {
+        gpu = gpu.power_fields();
+    }
+    if random(2) == 0 {
+        gpu = gpu.power_limit([0, 700, 1_000][random(3) as usize]);
+    }
+    let (at, length) = (millis(random(4_000)), millis(random(6_000)));
+    let mut hangs = false;
+    gpu = match random(9) {
+        0 => gpu.counter_frozen(at, SECOND * 3_600),
+        1 => gpu.counter_dip(at, at + length, random(400) as u32),
+        2 => gpu.counter_steps_back(at, 150 + random(500) as u32),
+        3 => gpu.false_power(at, at + length, [0, 87, 593_000_000, u32::MAX][random(4) as usize]),
+        4 => gpu.lost_at(at),
+        5 => {
+            hangs = true;
+            gpu.hangs_from(at)
+        }
+        6 => gpu.query_delay(millis(random(300))),
+        7 => gpu.counter_reset(at),
+        _ => gpu,
+    };
+    let script = script(gpu);
+    let script = match random(8) {
+        0 => {
+            hangs = true;
+            script.init_delay(SECOND * 3_600)
+        }
+        1 => script.init_delay(millis(random(3_000))),
+        _ => script,
+    };
+    (script, f64::from(watts), hangs)
+}
+
+/// Runs random machines for ten minutes, or for as many seconds as `SOOTPRINT_FAULT_SECONDS` says; `SOOTPRINT_FAULT_SEED`
+/// repeats a failure.
+#[test]
+#[ignore = "ten minutes: cargo test -p sootprint-cli --test command random_driver_faults -- --ignored --nocapture"]
+fn random_driver_faults() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let fixed = number("SOOTPRINT_FAULT_SEED");
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let first = fixed.unwrap_or(now.as_nanos() as u64);
+    let deadline = Instant::now() + Duration::from_secs(number("SOOTPRINT_FAULT_SECONDS").unwrap_or(600));
+    std::thread::scope(|scope| {
+        for lane in 0..4 {
+            scope.spawn(move || {
+                for run in 0.. {
+                    let seed = fixed.unwrap_or(first.wrapping_add(lane * 1_000_003 + run));
+                    println!("SOOTPRINT_FAULT_SEED={seed}");
+                    check_random_machine(seed);
+                    if fixed.is_some() || Instant::now() > deadline {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn check_random_machine(seed: u64) {
+    let mut state = seed;
+    let (script, watts, hangs) = random_script(&mut state);
+    let (seconds, code) = (1 + (state >> 40) as u32 % 6, (state >> 50) as u32 % 3 * 4);
+    let run = DriverRun::new(&script, seconds, code);
+    let context = || format!("seed {seed}: {script}\n{}", run.report);
+    assert_eq!(status(&run.output), Some(code as i32), "{}", context());
+    let outcome = if code == 0 { "completed" } else { "failed" };
+    assert_eq!(run.report["run"]["outcome"], outcome, "{}", context());
+    assert!(run.delay < Duration::from_millis(400), "started after {:?}: {}", run.delay, context());
+    let most = if hangs { SECOND * 5 } else { SECOND * 3 };
+    assert!(run.overhead < most, "{:?} longer: {}", run.overhead, context());
+    run.assert_cpu_is_complete();
+    let has_gpu = run.report["components"].as_array().unwrap().iter().any(|it| it["kind"] == "gpu");
+    if has_gpu {
+        let [low, _, high] = run.gpu_joules();
+        let truth = watts * run.report["run"]["duration_s"].as_f64().unwrap();
+        // The low bound of the only GPU is that of its readings.
+        assert!(low <= truth && truth <= high, "{truth} J in {low} to {high}: {}", context());
+    }
+}

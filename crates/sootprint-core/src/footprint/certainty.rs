@@ -26,22 +26,6 @@ pub enum GpuSelectionMethod {
     AllVisible,
 }
 
-impl GpuSelection {
-    /// The choice in words, for people.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match (self.method, self.certain) {
-            (GpuSelectionMethod::Framework, true) => "those of the training's framework",
-            (GpuSelectionMethod::Framework, false) => {
-                "those of the training's framework, which may number them differently"
-            }
-            (GpuSelectionMethod::Processes, _) => "those that a process of the run used",
-            (GpuSelectionMethod::NoneUsed, _) => "none: no process of the run used a GPU",
-            (GpuSelectionMethod::AllVisible, _) => "all visible ones; which of them trained is unknown",
-        }
-    }
-}
-
 /// A fault of a component's sensor that was found during the run, from minor to severe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -20,9 +20,6 @@ impl fmt::Display for Footprint {
         for component in &self.components {
             write_component(f, component)?;
         }
-        if let Some(selection) = self.gpu_selection.filter(|selection| !selection.certain) {
-            write_wrapped(f, "GPUs", selection.as_str())?;
-        }
         let emissions = &self.emissions;
         writeln!(f, "{:<8}{} ({} to {})", "CO2e", emissions.best, emissions.low, emissions.high)?;
         for (title, per_item) in [("Sample", self.per_sample()), ("Token", self.per_token())] {
@@ -127,7 +124,7 @@ fn write_wrapped(f: &mut fmt::Formatter<'_>, title: &str, text: &str) -> fmt::Re
 mod tests {
     use super::*;
     use crate::CarbonIntensity;
-    use crate::footprint::{GpuSelection, GpuSelectionMethod, PhaseSummary, SensorFault};
+    use crate::footprint::{PhaseSummary, SensorFault};
     use crate::grid::GridPlace;
     use crate::units::{Co2e, Energy};
 
@@ -155,8 +152,6 @@ mod tests {
     #[test]
     fn doubts_are_displayed() {
         let mut footprint = Footprint::from_json(include_str!("sample.json")).unwrap();
-        footprint.gpu_selection =
-            Some(GpuSelection { method: GpuSelectionMethod::AllVisible, certain: false });
         footprint.components[0].resets = 2;
         footprint.components[0].fault = Some(SensorFault::CounterFaulty);
         let intensity = CarbonIntensity::from_grams_per_kilowatt_hour;
@@ -172,7 +167,6 @@ mod tests {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
             "GPU 700.00 Wh counter NVIDIA H200, 2 counter resets, faulty energy counter",
-            "GPUs all visible ones; which of them trained is unknown",
             "Grid Singapore (75 %, 488.8 g CO2e/kWh), Norway (25 %, 28.7 g CO2e/kWh), mean:",
         ] {
             assert!(text.contains(part), "{part} in {text}");

@@ -176,9 +176,7 @@ impl ComponentAccumulator {
         }
         self.last_reading = Some((now, reading));
         self.covered_until = Some(now);
-        if let Some(ticks) = &self.tick_tracker {
-            self.power_mark = ticks.power_history.mark();
-        }
+        self.power_mark = self.mark_power(now);
         while self.history.len() >= HISTORY_LEN {
             self.history.pop_front();
         }
@@ -344,8 +342,12 @@ impl ComponentAccumulator {
     }
 
     fn restart_check(&mut self, now: Duration) {
-        let history = self.tick_tracker.as_ref().map(|ticks| &ticks.power_history);
-        self.counter_check.restart(now, self.total, history);
+        self.counter_check.restart(now, self.total, self.mark_power(now));
+    }
+
+    fn mark_power(&self, now: Duration) -> PowerMark {
+        let mark = |ticks: &TickTracker| ticks.power_history.mark(now, self.max_power());
+        self.tick_tracker.as_ref().map(mark).unwrap_or_default()
     }
 
     /// The integral of the power readings since a mark. `None` if there are none.

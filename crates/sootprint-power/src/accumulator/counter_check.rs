@@ -110,12 +110,12 @@ impl CounterCheck {
     }
 
     /// Starts a new stretch.
-    pub(super) fn restart(&mut self, now: Duration, total: ComponentTotal, power: Option<&PowerHistory>) {
+    pub(super) fn restart(&mut self, now: Duration, total: ComponentTotal, power_mark: PowerMark) {
         self.stretch = Some(CounterStretch {
             from: now,
             total,
             counted: Energy::ZERO,
-            power_mark: power.map_or_else(PowerMark::default, PowerHistory::mark),
+            power_mark,
             lowest_power: None,
             highest_power: Power::ZERO,
             last_powers: [Power::ZERO; 2],

@@ -30,11 +30,10 @@ pub(super) struct PowerHistory {
     has_gap: bool,
 }
 
-/// A sample from which the energy to a later one can be determined, however many are between them.
+/// A moment from which the energy to a later one can be determined, however many samples are between them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PowerMark {
-    /// The time of the sample. `None` if there was none yet.
-    at: Option<Duration>,
+    at: Duration,
     integral: EnergyBounds,
 }
 
@@ -69,7 +68,7 @@ impl PowerHistory {
 
     /// The energy from a mark to each sample since that is still known, with the times of the samples.
     pub(super) fn energies_since(&self, mark: PowerMark) -> impl Iterator<Item = (Duration, Energy)> {
-        let later = self.samples.iter().filter(move |sample| Some(sample.at) > mark.at);
+        let later = self.samples.iter().filter(move |sample| sample.at > mark.at);
         later.map(move |sample| (sample.at, sample.integral - mark.integral.best))
     }
 
@@ -77,25 +76,32 @@ impl PowerHistory {
         !self.samples.is_empty()
     }
 
-    /// The newest sample, as the start of a later [`energy_since`](Self::energy_since).
-    pub(super) fn mark(&self) -> PowerMark {
-        PowerMark { at: self.samples.back().map(|sample| sample.at), integral: self.integral }
+    /// A moment that is not before the newest sample, as the start of a later [`energy_since`](Self::energy_since).
+    pub(super) fn mark(&self, now: Duration, max_power: Power) -> PowerMark {
+        PowerMark { at: now, integral: self.integral_until(now, max_power).unwrap_or(self.integral) }
     }
 
-    /// The energy from a mark to `to`, which may be any time apart. `None` if there are no samples since.
-    ///
-    /// Between the last sample and `to`, the power of that sample is assumed for as long as samples may be apart.
+    /// The energy from a mark to `to`, which may be any time apart. `None` if there are no samples.
     pub(super) fn energy_since(
         &self,
         mark: PowerMark,
         to: Duration,
         max_power: Power,
     ) -> Option<EnergyBounds> {
-        let last = self.samples.back().filter(|last| Some(last.at) > mark.at)?;
+        let EnergyBounds { low, best, high } = self.integral_until(to, max_power)?.minus(mark.integral);
+        // The power that was assumed at the mark may have turned out to be lower.
+        let best = best.max(Energy::ZERO);
+        Some(EnergyBounds { low: low.max(Energy::ZERO).min(best), best, high: high.max(best) })
+    }
+
+    /// The energy from the first sample to a moment after the last one. In between, the power of the last sample is
+    /// assumed for as long as samples may be apart.
+    fn integral_until(&self, to: Duration, max_power: Power) -> Option<EnergyBounds> {
+        let last = self.samples.back()?;
         let time = to.saturating_sub(last.at);
         let tail = trapezoid_bounds(last.power, last.power, time);
         let tail = if time <= MAX_SAMPLE_INTERVAL { tail } else { tail.widen_to(max_power * time) };
-        Some(self.integral.minus(mark.integral).plus(tail))
+        Some(self.integral.plus(tail))
     }
 
     /// Records that a read failed.

@@ -230,7 +230,7 @@ impl FootprintBuilder {
         lows.reduce(Energy::min).unwrap_or_default()
     }
 
-    fn counted_gpus(&self) -> impl Iterator<Item = (usize, &ComponentInfo)> {
+    pub(super) fn counted_gpus(&self) -> impl Iterator<Item = (usize, &ComponentInfo)> {
         let all = self.header.components.iter().enumerate();
         all.filter(|(position, component)| {
             component.kind == ComponentKind::Gpu && self.is_counted(*position, component)

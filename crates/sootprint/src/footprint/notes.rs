@@ -43,7 +43,12 @@ impl FootprintBuilder {
                 "the training's GPUs are unknown: counting those that a process of the run used".to_owned(),
             ),
             Some(GpuSelectionMethod::AllVisible) => {
-                notes.push("the training's GPUs are unknown: counting all visible GPUs".to_owned());
+                let bound = if self.counted_gpus().count() > 1 {
+                    "; the low bound includes only the one that used least"
+                } else {
+                    ""
+                };
+                notes.push(format!("the training's GPUs are unknown: counting all visible GPUs{bound}"));
             }
             _ => {}
         }

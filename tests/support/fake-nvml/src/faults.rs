@@ -1,7 +1,6 @@
 //! What a faulty driver reports or does: counters that stop, dip or step back, absurd powers, and calls that never
 //! return.
 
-use crate::gpu::FakeGpu;
 use crate::quantity::{format_energy, format_power, format_time, parse_energy, parse_power, parse_time};
 use std::thread;
 use std::time::Duration;
@@ -13,62 +12,17 @@ const FOREVER: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct GpuFaults {
     /// From when on no query returns.
-    hang_from: Option<Duration>,
+    pub(crate) hang_from: Option<Duration>,
     /// From when until when the counter keeps its value.
-    freeze: Option<(Duration, Duration)>,
+    pub(crate) freeze: Option<(Duration, Duration)>,
     /// From when until when the counter shows this many millijoules.
-    dip: Option<(Duration, Duration, u64)>,
+    pub(crate) dip: Option<(Duration, Duration, u64)>,
     /// From when on the counter shows this many millijoules less.
-    step_back: Option<(Duration, u64)>,
+    pub(crate) step_back: Option<(Duration, u64)>,
     /// From when until when the power readings show this many milliwatts.
-    false_power: Option<(Duration, Duration, u64)>,
+    pub(crate) false_power: Option<(Duration, Duration, u64)>,
     /// The number of processes that the driver claims to list.
-    process_count: Option<u32>,
-}
-
-/// Script statements.
-impl FakeGpu {
-    /// From this time on, no query of the GPU returns.
-    #[must_use]
-    pub fn hangs_from(mut self, at: Duration) -> Self {
-        self.faults.hang_from = Some(at);
-        self
-    }
-
-    /// The counter keeps its value for a while; then it shows the right one again.
-    #[must_use]
-    pub fn counter_frozen(mut self, from: Duration, to: Duration) -> Self {
-        self.faults.freeze = Some((from, to));
-        self
-    }
-
-    /// The counter shows this many joules for a while; then it shows the right value again.
-    #[must_use]
-    pub fn counter_dip(mut self, from: Duration, to: Duration, joules: u32) -> Self {
-        self.faults.dip = Some((from, to, u64::from(joules) * 1000));
-        self
-    }
-
-    /// From this time on, the counter shows this many joules less.
-    #[must_use]
-    pub fn counter_steps_back(mut self, at: Duration, joules: u32) -> Self {
-        self.faults.step_back = Some((at, u64::from(joules) * 1000));
-        self
-    }
-
-    /// All power readings show this many milliwatts for a while.
-    #[must_use]
-    pub fn false_power(mut self, from: Duration, to: Duration, milliwatts: u32) -> Self {
-        self.faults.false_power = Some((from, to, u64::from(milliwatts)));
-        self
-    }
-
-    /// The driver claims to list this many processes.
-    #[must_use]
-    pub fn process_count(mut self, count: u32) -> Self {
-        self.faults.process_count = Some(count);
-        self
-    }
+    pub(crate) process_count: Option<u32>,
 }
 
 impl GpuFaults {
@@ -95,10 +49,6 @@ impl GpuFaults {
     pub(crate) fn power(&self, now: Duration, milliwatts: u64) -> u64 {
         let shown = self.false_power.filter(|(from, to, _)| (*from..*to).contains(&now));
         shown.map_or(milliwatts, |(_, _, shown)| shown)
-    }
-
-    pub(crate) fn process_count(&self) -> Option<u32> {
-        self.process_count
     }
 
     /// Parses a statement. `None` if it is none about faults.

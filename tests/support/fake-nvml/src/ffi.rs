@@ -286,7 +286,7 @@ extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
             Some(_) => driver.mig_slice(device).map(|(gpu, slice)| (gpu, &slice.processes))?,
             None => driver.gpu(device).map(|(gpu, _)| (gpu, &gpu.processes))?,
         };
-        if let Some(claimed) = gpu.faults.process_count() {
+        if let Some(claimed) = gpu.faults.process_count {
             count.write(claimed)?;
             return Err(NvmlStatus::InsufficientSize);
         }

@@ -174,6 +174,51 @@ impl FakeGpu {
     }
 }
 
+/// Script statements about faults of the driver.
+impl FakeGpu {
+    /// From this time on, no query of the GPU returns.
+    #[must_use]
+    pub fn hangs_from(mut self, at: Duration) -> Self {
+        self.faults.hang_from = Some(at);
+        self
+    }
+
+    /// The counter keeps its value for a while; then it shows the right one again.
+    #[must_use]
+    pub fn counter_frozen(mut self, from: Duration, to: Duration) -> Self {
+        self.faults.freeze = Some((from, to));
+        self
+    }
+
+    /// The counter shows this many joules for a while; then it shows the right value again.
+    #[must_use]
+    pub fn counter_dip(mut self, from: Duration, to: Duration, joules: u32) -> Self {
+        self.faults.dip = Some((from, to, u64::from(joules) * 1000));
+        self
+    }
+
+    /// From this time on, the counter shows this many joules less.
+    #[must_use]
+    pub fn counter_steps_back(mut self, at: Duration, joules: u32) -> Self {
+        self.faults.step_back = Some((at, u64::from(joules) * 1000));
+        self
+    }
+
+    /// All power readings show this many milliwatts for a while.
+    #[must_use]
+    pub fn false_power(mut self, from: Duration, to: Duration, milliwatts: u32) -> Self {
+        self.faults.false_power = Some((from, to, u64::from(milliwatts)));
+        self
+    }
+
+    /// The driver claims to list this many processes.
+    #[must_use]
+    pub fn process_count(mut self, count: u32) -> Self {
+        self.faults.process_count = Some(count);
+        self
+    }
+}
+
 /// Values that NVML reports at a time; `None` if not supported.
 impl FakeGpu {
     /// Milliwatts: the mean over the window, or the instantaneous power without a window.
