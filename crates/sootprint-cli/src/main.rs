@@ -25,6 +25,7 @@ mod grid;
 mod hf_env;
 mod intensity_provider;
 mod nvml_helper;
+mod project_settings;
 mod push;
 mod records;
 mod report;

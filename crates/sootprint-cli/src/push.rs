@@ -11,6 +11,7 @@ use sootprint_hub::{ModelUpload, PushError, PushPlan, PushReport, staged_push};
 
 use crate::args::{PushArgs, exit_with_usage_error};
 use crate::error_text::describe_error;
+use crate::project_settings::eprint_project_settings;
 use crate::records::{no_run_message, recorded_runs};
 use crate::terminal::{eprint_message, log_warnings_to_stderr, print, to_pretty_json};
 use crate::upload_progress::UploadProgressBar;
@@ -18,6 +19,9 @@ use crate::upload_progress::UploadProgressBar;
 /// Pushes the folder and prints the result.
 pub(crate) fn push(arguments: &PushArgs) -> anyhow::Result<()> {
     log_warnings_to_stderr();
+    // A mistake in the settings may be about where the model goes.
+    UserDefaults::load()?;
+    eprint_project_settings();
     let dir = &arguments.dir;
     let repo = repository_or_exit("push", arguments.repo.clone());
     let upload = build_upload(arguments, &repo, &newest_footprint(dir)?);

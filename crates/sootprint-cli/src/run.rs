@@ -12,6 +12,7 @@ use crate::args::RunArgs;
 use crate::command::{self, CommandExit, EXIT_SETUP_FAILED, SpawnError};
 use crate::error_text::describe_error;
 use crate::intensity_provider::selected_provider;
+use crate::project_settings::eprint_project_settings;
 use crate::status_line::StatusLine;
 use crate::terminal::{eprint_message, eprint_text, log_warnings_to_stderr};
 use crate::{card, death_signal, nvml_helper, push};
@@ -19,6 +20,7 @@ use crate::{card, death_signal, nvml_helper, push};
 /// Measures the command and returns its exit status.
 pub(crate) fn run(arguments: &RunArgs) -> ExitCode {
     log_warnings_to_stderr();
+    eprint_project_settings();
     let started = run_builder(arguments).and_then(|builder| Ok(builder.try_start()?));
     let run = match started {
         Ok(run) => run,

@@ -52,7 +52,7 @@ pub use run::{
     Budget, BudgetExceeded, Epochs, FinishHook, LiveUsage, LoadError, Phase, Run, RunBuilder, RunForecast,
     RunHandle, StartError, WindowLength, Windows, load_footprint, load_footprint_from_dirs,
 };
-pub use settings::{SettingError, SettingSource, SettingsFile, UserDefaults};
+pub use settings::{ProjectSettings, SettingError, SettingSource, SettingsFile, UserDefaults};
 pub use sootprint_core::{
     CarbonIntensity, CloudMetadata, CloudMetadataError, Co2e, ComponentKind, ComponentSummary, EmissionScope,
     EmissionsSummary, Energy, EnergySummary, EpochSummary, Footprint, FootprintError, GpuSelection,

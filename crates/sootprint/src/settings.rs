@@ -7,6 +7,7 @@ mod error;
 mod layer;
 mod parse;
 mod process_env;
+mod project_file;
 mod run_settings;
 mod settings_file;
 #[cfg(test)]
@@ -17,4 +18,4 @@ pub use error::{SettingError, SettingSource};
 pub(crate) use process_env::ProcessEnv;
 pub(crate) use run_settings::{RunArguments, RunSettings};
 pub use settings_file::SettingsFile;
-pub use user_defaults::UserDefaults;
+pub use user_defaults::{ProjectSettings, UserDefaults};

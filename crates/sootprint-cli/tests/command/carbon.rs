@@ -134,7 +134,8 @@ fn nearest_settings_file_is_used() {
         (&1.3.into(), &"settings".into())
     );
 
-    fs::write(sandbox.path("sootprint.toml"), "plase = \"FR\"\n").unwrap();
+    // A mistake in the user's own file prevents the start; in a project's file it does not.
+    fs::write(sandbox.path(".config/sootprint/sootprint.toml"), "plase = \"FR\"\n").unwrap();
     let output = sandbox.run(&["--out", "out"], "echo began");
     assert_eq!((status(&output), output.stdout.is_empty()), (Some(125), true));
     let message = stderr(&output);

@@ -12,7 +12,7 @@ use crate::units::CarbonIntensity;
 const DEFAULT_PERIOD: SignedDuration = SignedDuration::from_hours(1);
 
 /// Largest accepted file. Ten years of quarter-hours are 15 MB.
-const MAX_FILE_SIZE: u64 = 64 << 20;
+const MAX_FILE_SIZE: u64 = 16 << 20;
 
 const START_COLUMN: &str = "start";
 const END_COLUMN: &str = "end";
@@ -48,7 +48,11 @@ impl IntensitySeries {
     /// intensity is not between 0 and 3,000, if two periods overlap, or if there is no figure at all.
     pub fn from_csv_file(path: &Path) -> Result<Self, SeriesError> {
         let read = || {
-            let length = fs::metadata(path)?.len();
+            let metadata = fs::metadata(path)?;
+            if !metadata.is_file() {
+                return Err(std::io::Error::other("not a regular file"));
+            }
+            let length = metadata.len();
             if length > MAX_FILE_SIZE {
                 return Err(std::io::Error::other(format!("file of {length} bytes exceeds {MAX_FILE_SIZE}")));
             }

@@ -286,14 +286,20 @@ impl RunBuilder {
     /// Starts the run, or returns the first error.
     ///
     /// # Errors
-    /// [`StartError`] if a setting is invalid, if the folder cannot be written or another process is recording the run to
+    /// [`StartError`] if a setting is invalid outside the file of a project, if the folder cannot be written or another process is recording the run to
     /// resume, or if the sampler thread cannot be started.
     pub fn try_start(self) -> Result<Run, StartError> {
         let mut settings = self.resolve_settings();
-        if !settings.errors.is_empty() {
-            return Err(settings.errors.swap_remove(0).into());
+        if let Some(position) = settings.errors.iter().position(|error| !error.is_in_project()) {
+            return Err(settings.errors.swap_remove(position).into());
         }
         let (mut run, errors) = self.start_with(settings, true);
+        let (in_project, errors): (Vec<_>, Vec<_>) = errors
+            .into_iter()
+            .partition(|error| matches!(error, StartError::Setting(it) if it.is_in_project()));
+        for warning in in_project {
+            tracing::warn!("{}", sootprint_core::format::error_chain(&warning));
+        }
         match errors.into_iter().next() {
             None => Ok(run),
             Some(error) => {

@@ -6,7 +6,7 @@ use sootprint_core::format::error_chain;
 use sootprint_core::{IntensityError, PlaceError, PueError, RepoIdError, SeriesError};
 use sootprint_power::ReplayError;
 
-use super::settings_file::SettingsFile;
+use super::settings_file::{SettingsFile, SettingsScope};
 
 /// Where a setting is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,14 @@ pub enum SettingError {
         setting: SettingSource,
         /// The value.
         value: String,
+    },
+    /// The baseline is negative, or longer than a minute.
+    #[error("{setting}: invalid baseline {seconds} s: must be between 0 and 60 s")]
+    Baseline {
+        /// The variable or key.
+        setting: SettingSource,
+        /// The value in seconds.
+        seconds: f64,
     },
     /// The value is not a known place.
     #[error("{setting}: invalid value")]
@@ -113,6 +121,20 @@ pub enum SettingError {
         /// All keys, separated by commas.
         known: String,
     },
+    /// The key is not allowed in a project's file.
+    #[error("{setting}: not allowed in the file of a project; use the user's sootprint.toml")]
+    NotInProject {
+        /// The key.
+        setting: SettingSource,
+    },
+    /// Others may have written the file of a project, which is therefore not used.
+    #[error("{file} is not used: {reason}")]
+    Untrusted {
+        /// The file.
+        file: SettingsFile,
+        /// Why others may have written it.
+        reason: String,
+    },
     /// A settings file cannot be read.
     #[error("cannot read {file}")]
     File {
@@ -142,9 +164,23 @@ impl SettingError {
             let name = source.path().file_name().unwrap_or_default().to_string_lossy();
             text = text.replace(&source.path().display().to_string(), &name);
         }
-        let file = match self {
-            Self::File { file, .. } | Self::Toml { file, .. } => file,
+        match self.file() {
+            Some(file) => text.replace(&file.to_string(), file.description_without_path()),
+            None => text,
+        }
+    }
+
+    /// Whether the error is in the file of a project. Such an error is a warning where the setting is not needed.
+    pub(crate) fn is_in_project(&self) -> bool {
+        self.file().is_some_and(|file| file.scope == SettingsScope::Project)
+    }
+
+    /// The settings file that contains the error. `None` if it is in an environment variable.
+    fn file(&self) -> Option<&SettingsFile> {
+        match self {
+            Self::File { file, .. } | Self::Toml { file, .. } | Self::Untrusted { file, .. } => Some(file),
             Self::Number { setting, .. }
+            | Self::Baseline { setting, .. }
             | Self::Place { setting, .. }
             | Self::Intensity { setting, .. }
             | Self::Series { setting, .. }
@@ -152,11 +188,11 @@ impl SettingError {
             | Self::Repository { setting, .. }
             | Self::Replay { setting, .. }
             | Self::WrongType { setting, .. }
+            | Self::NotInProject { setting }
             | Self::UnknownKey { setting, .. } => match setting {
-                SettingSource::Key { file, .. } => file,
-                SettingSource::Variable(_) => return text,
+                SettingSource::Key { file, .. } => Some(file),
+                SettingSource::Variable(_) => None,
             },
-        };
-        text.replace(&file.to_string(), file.description_without_path())
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! The settings of one source: the arguments, the environment, or a settings file.
 
 use std::ffi::OsString;
-use std::fs;
 use std::time::Duration;
 
 use sootprint_core::file::parent_dir;
@@ -14,7 +13,8 @@ use super::parse::{
     parse_repository,
 };
 use super::process_env::ProcessEnv;
-use super::settings_file::SettingsFile;
+use super::project_file::{check_owner, read_settings};
+use super::settings_file::{SettingsFile, SettingsScope};
 
 /// The keys of a settings file.
 const KEYS: [&str; 9] =
@@ -95,8 +95,14 @@ impl SettingsLayer {
         }
     }
 
-    /// The valid keys of a file; `None` if the file cannot be read or parsed.
+    /// The valid keys of a file; `None` if the file cannot be trusted, read or parsed.
     fn from_file(file: &SettingsFile, errors: &mut Vec<SettingError>) -> Option<Self> {
+        if file.scope == SettingsScope::Project
+            && let Err(reason) = check_owner(&file.path)
+        {
+            errors.push(SettingError::Untrusted { file: file.clone(), reason });
+            return None;
+        }
         let table = parse_table(file).map_err(|error| errors.push(error)).ok()?;
         let mut layer = Self::empty(LocationSource::Settings);
         for (key, value) in table {
@@ -126,6 +132,9 @@ impl SettingsLayer {
                 self.series = Some(load_series(setting(), path)?);
             }
             "pue" => self.pue = Some(parse_pue(setting(), number()?, PueOrigin::Settings)?),
+            "nvml" if file.scope == SettingsScope::Project => {
+                return Err(SettingError::NotInProject { setting: setting() });
+            }
             "nvml" => self.nvml = Some(OsString::from(text()?)),
             "baseline" => self.baseline = Some(parse_baseline(setting(), number()?)?),
             "provider" => self.provider = Some(text()?.to_owned()),
@@ -148,7 +157,7 @@ impl SettingsLayer {
 
 fn parse_table(file: &SettingsFile) -> Result<toml::Table, SettingError> {
     let text =
-        fs::read_to_string(&file.path).map_err(|source| SettingError::File { file: file.clone(), source })?;
+        read_settings(&file.path).map_err(|source| SettingError::File { file: file.clone(), source })?;
     text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map_or(1, |before| before.matches('\n').count() + 1);

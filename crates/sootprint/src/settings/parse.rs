@@ -28,8 +28,11 @@ pub(super) fn parse_pue(setting: SettingSource, factor: f64, origin: PueOrigin) 
 }
 
 pub(super) fn parse_baseline(setting: SettingSource, seconds: f64) -> Result<Duration, SettingError> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| SettingError::Number { setting, value: seconds.to_string() })
+    /// A run should not wait longer for its start.
+    const MAX_BASELINE: Duration = Duration::from_secs(60);
+
+    let baseline = Duration::try_from_secs_f64(seconds).ok().filter(|baseline| *baseline <= MAX_BASELINE);
+    baseline.ok_or(SettingError::Baseline { setting, seconds })
 }
 
 pub(super) fn parse_repository(setting: SettingSource, name: &str) -> Result<RepoId, SettingError> {

@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::settings_file::{SettingsFile, SettingsScope};
+use super::project_file::find_project_file;
+use super::settings_file::{SETTINGS_FILE_NAME, SettingsFile, SettingsScope};
 
 /// The settings file of the whole machine.
 const SITE_FILE: &str = "/etc/sootprint.toml";
-
-/// The name of the project's and the user's settings file.
-const SETTINGS_FILE_NAME: &str = "sootprint.toml";
 
 /// The environment variables, the settings files in order of precedence, the time zone and the year.
 #[derive(Debug, Clone, Default)]
@@ -72,11 +70,11 @@ impl ProcessEnv {
         self.variable(name).map(PathBuf::from)
     }
 
-    /// The existing files: the project's, which is the nearest one in the working directory or above it, the user's and
-    /// the site's.
+    /// The existing files: the project's, which is the nearest one in the working directory or above it within the user's
+    /// home or the repository, the user's and the site's.
     pub(super) fn settings_files(&self, working: Option<&Path>, site: &Path) -> Vec<SettingsFile> {
-        let nearest =
-            |dir: &Path| dir.ancestors().map(|dir| dir.join(SETTINGS_FILE_NAME)).find(|path| path.is_file());
+        let home = self.path("HOME");
+        let nearest = |dir: &Path| find_project_file(dir, home.as_deref());
         let config = self
             .path("XDG_CONFIG_HOME")
             // The XDG specification requires relative paths to be ignored.
@@ -91,7 +89,7 @@ impl ProcessEnv {
         let mut files: Vec<SettingsFile> = Vec::new();
         for (scope, path) in candidates {
             // In a working directory within the user's configuration, both scopes find the same file.
-            let path = path.filter(|path| path.is_file() && files.iter().all(|file| file.path != *path));
+            let path = path.filter(|path| path.exists() && files.iter().all(|file| file.path != *path));
             files.extend(path.map(|path| SettingsFile { scope, path }));
         }
         files

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// An existing `sootprint.toml`: the project's, which is the nearest one in the working directory or above it; the
-/// user's, in `$XDG_CONFIG_HOME/sootprint` or `~/.config/sootprint`; or the site's, in `/etc`.
+/// The name of the project's and the user's settings file.
+pub(super) const SETTINGS_FILE_NAME: &str = "sootprint.toml";
+
+/// An existing `sootprint.toml`: the project's, which is the nearest one in the working directory or above it, within
+/// the user's home or the repository; the user's, in `$XDG_CONFIG_HOME/sootprint` or `~/.config/sootprint`; or the site's, in `/etc`.
 ///
 /// Files apply in this order, after arguments and environment variables, and separately for each key. The keys:
 ///
@@ -14,11 +17,14 @@ use std::path::PathBuf;
 /// series = "hours.csv"     # hourly intensities; the path is relative to this file
 /// provider = "uk"          # live provider for `sootprint run --live`
 /// pue = 1.2
-/// nvml = "/usr/lib/libnvidia-ml.so.1"
-/// baseline = 5             # seconds at rest that are measured before a run
+/// nvml = "/usr/lib/libnvidia-ml.so.1"   # not in a project's file
+/// baseline = 5             # seconds at rest that are measured before a run, at most 60
 /// metadata = false         # never query the cloud's metadata service
 /// repository = "me/digits" # default repository of a push; does not start one
 /// ```
+///
+/// A project's file is only used if it and its folder belong to this user or root, and only they can write to them. It
+/// cannot name the NVML library, which is code that runs in this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsFile {
     pub(super) scope: SettingsScope,

@@ -149,7 +149,7 @@ fn file_errors_keep_valid_keys() {
         ("intensity", "expected a number"),
         ("pue", "invalid PUE 0.5"),
         ("place", "did you mean France?"),
-        ("baseline", "invalid number `-1`"),
+        ("baseline", "invalid baseline -1 s"),
         ("series", "cannot read the series"),
     ] {
         let start = format!("`{key}` in {file}");
