@@ -1,7 +1,7 @@
 //! The server side of one nested run: its events go into the enclosing run's record, and into a separate sum.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -19,7 +19,10 @@ use crate::ledger::WorkCounts;
 use crate::run::event::{EpochTotals, HookEvent, PhaseId, RunFact};
 use crate::run::handle::RunHandle;
 use crate::run::threads::spawn_thread;
-use crate::run::timeouts::FINISH_TIMEOUT;
+use crate::run::timeouts::{FINISH_TIMEOUT, HANDSHAKE_TIMEOUT};
+
+/// The longest message, in bytes.
+const MAX_MESSAGE_LEN: u64 = 1 << 20;
 
 /// How often a nested run receives its usage.
 const USAGE_INTERVAL: Duration = Duration::from_secs(1);
@@ -54,7 +57,10 @@ struct NestedConnection<'a> {
 pub(crate) fn serve_connection(server: &ServerContext, id: u64, stream: UnixStream) {
     let Ok(write_stream) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
+    // A connection that stays silent must not take the place of others.
+    let _ = reader.get_ref().set_read_timeout(Some(HANDSHAKE_TIMEOUT));
     let Some(ClientHello { rank, ranks, visibility, config, .. }) = read_hello(&mut reader) else { return };
+    let _ = reader.get_ref().set_read_timeout(None);
     let run_id =
         if ranks > 1 { server.ledger_id.run.clone() } else { format!("{}-t{id}", server.ledger_id.run) };
     let nested_run = if ranks > 1 { None } else { server.run.nested_handle(run_id.clone(), &config) };
@@ -86,13 +92,11 @@ pub(crate) fn serve_connection(server: &ServerContext, id: u64, stream: UnixStre
         message_tx,
     };
     connection.start();
-    let mut text = String::new();
-    while reader.read_line(&mut text).is_ok_and(|length| length > 0) {
+    while let Some(text) = read_message(&mut reader) {
         // Unknown messages of later versions are ignored.
         if let Ok(message) = serde_json::from_str(&text) {
             connection.handle_message(message);
         }
-        text.clear();
     }
     connection.on_disconnect();
 }
@@ -278,10 +282,15 @@ impl NestedConnection<'_> {
     }
 }
 
-fn read_hello(reader: &mut BufReader<UnixStream>) -> Option<ClientHello> {
+/// Reads one line. `None` at the end of the connection, or if the line is longer than a message can be.
+fn read_message(reader: &mut BufReader<UnixStream>) -> Option<String> {
     let mut text = String::new();
-    reader.read_line(&mut text).ok()?;
-    match serde_json::from_str(&text).ok()? {
+    let length = reader.take(MAX_MESSAGE_LEN).read_line(&mut text).ok()?;
+    (length > 0 && text.ends_with('\n')).then_some(text)
+}
+
+fn read_hello(reader: &mut BufReader<UnixStream>) -> Option<ClientHello> {
+    match serde_json::from_str(&read_message(reader)?).ok()? {
         NestedClientMessage::Hello(hello) if hello.protocol == PROTOCOL_VERSION => Some(*hello),
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! The socket of a run that measures nested runs.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use super::socket::with_short_path;
 use crate::ledger::{LedgerId, WriterState, writer_state};
 use crate::run::Run;
 use crate::run::threads::spawn_thread;
+
+/// More trainings than one command starts at the same time.
+const MAX_CONNECTIONS: usize = 64;
 
 /// Accepts runs of other processes as nested runs until it is dropped; see [`Run::accept_nested_runs`].
 #[must_use = "nested runs are accepted only until it is dropped"]
@@ -33,7 +37,12 @@ impl Run {
         let ledger_id = self.handle.ledger_id().ok_or(io::ErrorKind::NotFound)?;
         let path = ledger_id.socket_path(&self.dir);
         remove_stale_sockets(&self.dir);
-        let listener = with_short_path(&path, |path| UnixListener::bind(path))?;
+        let listener = with_short_path(&path, |path| {
+            let listener = UnixListener::bind(path)?;
+            // The umask may allow others to connect; until this line, the check of the peer refuses them.
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+            Ok(listener)
+        })?;
         let server = Arc::new(ServerContext::new(self.handle(), ledger_id, self.intensity_provider.clone()));
         let accept_server = Arc::clone(&server);
         spawn_thread("sootprint-nested-accept", move || accept_connections(&accept_server, &listener))?;
@@ -59,16 +68,37 @@ fn accept_connections(server: &Arc<ServerContext>, listener: &UnixListener) {
             return;
         }
         let Ok(stream) = stream else { continue };
+        if !is_same_user(&stream) || server.connection_count() >= MAX_CONNECTIONS {
+            // The connection is closed, and the child measures itself.
+            continue;
+        }
         let server = Arc::clone(server);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        // If this fails the connection is closed, and the child measures itself.
-        let _ = spawn_thread("sootprint-nested-server", move || {
-            let Ok(close_handle) = stream.try_clone() else { return };
-            server.add_connection(id, close_handle);
-            serve_connection(&server, id, stream);
-            server.remove_connection(id);
+        let Ok(close_handle) = stream.try_clone() else { continue };
+        server.add_connection(id, close_handle);
+        let thread_server = Arc::clone(&server);
+        let spawned = spawn_thread("sootprint-nested-server", move || {
+            serve_connection(&thread_server, id, stream);
+            thread_server.remove_connection(id);
         });
+        if spawned.is_err() {
+            server.remove_connection(id);
+        }
     }
+}
+
+/// Whether the peer belongs to this user or to root.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_same_user(stream: &UnixStream) -> bool {
+    let user = rustix::process::geteuid();
+    rustix::net::sockopt::socket_peercred(stream)
+        .is_ok_and(|peer| peer.uid == user || peer.uid == rustix::process::Uid::ROOT)
+}
+
+/// Elsewhere the mode of the socket decides.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_same_user(_: &UnixStream) -> bool {
+    true
 }
 
 /// Removes the sockets of killed processes.

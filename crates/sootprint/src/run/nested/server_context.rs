@@ -67,6 +67,10 @@ impl ServerContext {
         lock_ignoring_poison(&self.connections).retain(|(other, _)| *other != id);
     }
 
+    pub(crate) fn connection_count(&self) -> usize {
+        lock_ignoring_poison(&self.connections).len()
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::Acquire)
     }

@@ -489,3 +489,35 @@ fn every_hook_event_survives_json() {
         assert_eq!(serde_json::from_str::<HookEvent>(&text).unwrap(), event, "{text}");
     }
 }
+
+/// The socket of the only run in a folder.
+fn socket_path(dir: &Path) -> std::path::PathBuf {
+    let sockets = std::fs::read_dir(dir.join("sootprint")).unwrap().map(|entry| entry.unwrap().path());
+    let mut sockets = sockets.filter(|path| path.extension().is_some_and(|extension| extension == "socket"));
+    sockets.next().unwrap()
+}
+
+#[test]
+fn socket_is_private_and_bounded() {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::net::UnixStream;
+
+    let dir = tempfile::tempdir().unwrap();
+    let (parent, _clock) = parent_run(dir.path());
+    let _listener = parent.accept_nested_runs().unwrap();
+    let path = socket_path(dir.path());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    // A line that never ends is not read to its end.
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
+    let chunk = vec![b'x'; 1 << 16];
+    let written = (0..1_024).map_while(|_| stream.write_all(&chunk).ok()).count();
+    assert!(written < 64, "{written} chunks of 64 KB were accepted");
+    // The 65th connection is closed.
+    let silent: Vec<UnixStream> = (0..64).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    let mut refused = UnixStream::connect(&path).unwrap();
+    refused.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert_eq!(refused.read(&mut [0]).unwrap(), 0, "closed");
+    drop(silent);
+}
