@@ -1,7 +1,8 @@
 //! All printing of the command. Nothing here panics or fails a run: the terminal may close before its programs end.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
@@ -21,6 +22,12 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// If writing to stdout fails; a closed pipe, as with `head`, is not an error.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
+    // Other programs receive the text as it is.
+    let text = if stdout.is_terminal() { without_controls(text) } else { Cow::Borrowed(text) };
+    write_stdout(&mut stdout, &text)
+}
+
+fn write_stdout(stdout: &mut impl io::Write, text: &str) -> io::Result<()> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
@@ -34,7 +41,7 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 pub(crate) fn print_titled(text: &str) -> io::Result<()> {
     match AutoStream::choice(&io::stdout()) {
         ColorChoice::Never => print(text),
-        _ => print(&style_titles(text)),
+        _ => write_stdout(&mut io::stdout().lock(), &style_titles(&without_controls(text))),
     }
 }
 
@@ -64,10 +71,28 @@ pub(crate) fn eprint_message(message: impl fmt::Display) {
     eprint_text(format_args!("sootprint: {message}\n"));
 }
 
-/// Prints a text on stderr unchanged.
+/// Replaces characters that control a terminal or reverse the direction of a text, except line feeds and tabs.
+///
+/// Names of GPUs, places and files, and messages of servers come from others, who could otherwise hide or forge what a
+/// terminal shows.
+pub(crate) fn without_controls(text: &str) -> Cow<'_, str> {
+    let is_control = |character: char| match character {
+        '\n' | '\t' => false,
+        // Marks, embeddings, overrides and isolates of bidirectional text; separators of lines and paragraphs.
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        character => character.is_control(),
+    };
+    if text.contains(is_control) {
+        Cow::Owned(text.replace(is_control, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Prints a text on stderr, without characters that control a terminal.
 pub(crate) fn eprint_text(text: impl fmt::Display) {
     // One write, so that the command's own output cannot split it.
-    let _ = io::stderr().write_all(text.to_string().as_bytes());
+    let _ = io::stderr().write_all(without_controls(&text.to_string()).as_bytes());
 }
 
 /// Prints the warnings of sootprint's libraries on stderr from here on.
@@ -99,15 +124,22 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        write!(writer, "sootprint: ")?;
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+        let mut fields = String::new();
+        context.format_fields(Writer::new(&mut fields), event)?;
+        writeln!(writer, "sootprint: {}", without_controls(&fields))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn controls_are_replaced() {
+        let text = "GPU\u{1b}[2J\u{9b}31m\r\u{202e}sdrawkcab\u{7}\n\té \u{1f331}";
+        let expected = "GPU\u{fffd}[2J\u{fffd}31m\u{fffd}\u{fffd}sdrawkcab\u{fffd}\n\té \u{1f331}";
+        assert_eq!(without_controls(text), expected);
+    }
 
     #[test]
     fn titles_are_styled_text_unchanged() {

@@ -1,5 +1,6 @@
 //! A progress line on the terminal during a push.
 
+use crate::terminal::without_controls;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use sootprint_hub::{PushEvent, PushProgressHandler};
 
@@ -23,7 +24,7 @@ impl UploadProgressBar {
 impl PushProgressHandler for UploadProgressBar {
     fn on_progress(&self, event: &PushEvent) {
         match progress_message(event) {
-            Some(message) => self.bar.set_message(message),
+            Some(message) => self.bar.set_message(without_controls(&message).into_owned()),
             None => self.bar.finish_and_clear(),
         }
         self.bar.tick();

@@ -1,5 +1,7 @@
 //! A footprint as a table for spreadsheets.
 
+use std::borrow::Cow;
+
 use sootprint_core::{Footprint, RunStatus};
 
 /// The columns of every row. A value that a row does not have is empty.
@@ -30,7 +32,7 @@ pub struct CsvError(#[source] ::csv::Error);
 ///
 /// The column `row` contains the kind of row: `run`, `GPU`, `CPU`, `memory`, `epoch` or `phase`. Energies are in joules,
 /// power in watts, durations in seconds and emissions in grams of CO2e. A component that could not be measured has empty
-/// figures.
+/// figures. A name that a spreadsheet would execute is preceded by an apostrophe.
 ///
 /// ```
 /// # let json = include_str!("../tests/sample.json");
@@ -49,11 +51,24 @@ pub fn to_csv(footprints: &[Footprint]) -> Result<String, CsvError> {
     for footprint in footprints {
         for row in csv_rows(footprint) {
             let value = |column| row.iter().find(|(name, _)| *name == column).map_or("", |(_, value)| value);
-            writer.write_record(COLUMNS.map(value)).map_err(CsvError)?;
+            let cell = |column| match column {
+                "run" | "name" | "id" => quote_formula(value(column)),
+                _ => Cow::Borrowed(value(column)),
+            };
+            writer.write_record(COLUMNS.map(cell).iter().map(|cell| cell.as_bytes())).map_err(CsvError)?;
         }
     }
     let bytes = writer.into_inner().map_err(|error| CsvError(error.into_error().into()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Adds an apostrophe before a text that a spreadsheet would execute as a formula.
+fn quote_formula(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 type CsvRow = Vec<(&'static str, String)>;
@@ -118,6 +133,16 @@ fn csv_rows(footprint: &Footprint) -> Vec<CsvRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn formula_is_quoted() {
+        let mut footprint = Footprint::from_json(include_str!("../tests/sample.json")).unwrap();
+        footprint.hardware = "=HYPERLINK(\"http://example.org\")".to_owned();
+        let text = to_csv(std::slice::from_ref(&footprint)).unwrap();
+        let mut reader = ::csv::Reader::from_reader(text.as_bytes());
+        let row = reader.records().next().unwrap().unwrap();
+        assert_eq!(&row[2], "'=HYPERLINK(\"http://example.org\")");
+    }
 
     #[test]
     fn csv_has_row_per_item() {
