@@ -12,8 +12,12 @@ use super::limits::MAX_TICK_INTERVAL;
 use super::power_history::{PowerHistory, PowerMark};
 use crate::source::EnergyBounds;
 
-/// A counter is judged over at least this time.
+/// A counter is found to be faulty over at least this time.
 const MIN_STRETCH: Duration = Duration::from_secs(2);
+
+/// A counter that moves is compared with the power readings over at least this time. The shorter a stretch, the smaller
+/// the loss that goes unnoticed in it.
+const MIN_COMPARED_STRETCH: Duration = Duration::from_secs(1);
 
 /// At a reset or a gap, a stretch of this length is judged as well: every known counter has ticked by then.
 const MIN_INTERRUPTED_STRETCH: Duration = Duration::from_millis(500);
@@ -33,8 +37,15 @@ const MIN_POWER_READINGS: u32 = 16;
 const SENSOR_DIFFERENCE: f64 = 1.1;
 const TICK_DIFFERENCE: Duration = Duration::from_millis(120);
 
+/// Under a steady load the ratio of a counter to the power readings of the same sensor stays the same, with this
+/// difference at most.
+const STEADY_DIFFERENCE: f64 = 1.03;
+
+/// A load is steady if the bounds of its power differ by less than this factor.
+const STEADY_LOAD: f64 = 1.05;
+
 /// Fewer power readings than this are not compared with a counter that moves.
-const MIN_COMPARED_READINGS: u32 = 3;
+const MIN_COMPARED_READINGS: u32 = 2;
 
 /// Range of [`CounterCheck::power_scale`].
 const POWER_SCALE_RANGE: [f64; 2] = [0.8, 1.25];
@@ -49,6 +60,8 @@ pub(super) struct CounterCheck {
     pub(super) is_faulty: bool,
     /// The counter divided by the power readings, over the last stretch that agreed.
     pub(super) power_scale: f64,
+    /// The same over the last steady stretch. `None` if there was none.
+    steady_scale: Option<f64>,
     /// The most by which the counter was too low in that stretch. It counts if the counter is found to have stopped
     /// later: it may have stopped before the end of that stretch.
     undetected_shortfall: Energy,
@@ -104,6 +117,7 @@ impl CounterCheck {
             stretch: None,
             is_faulty: false,
             power_scale: 1.0,
+            steady_scale: None,
             undetected_shortfall: Energy::ZERO,
             has_shortfall: false,
         }
@@ -155,7 +169,13 @@ impl CounterCheck {
     ) -> Option<CounterVerdict> {
         let stretch = self.stretch.as_ref()?;
         let time = now.saturating_sub(stretch.from);
-        if time < if is_interrupted { MIN_INTERRUPTED_STRETCH } else { MIN_STRETCH } {
+        let looks_wrong = self.is_stopped(stretch.counted, time) || stretch.is_low(time);
+        let needed = match (is_interrupted, looks_wrong) {
+            (true, _) => MIN_INTERRUPTED_STRETCH,
+            (false, true) => MIN_STRETCH,
+            (false, false) => MIN_COMPARED_STRETCH,
+        };
+        if time < needed {
             return None;
         }
         let by_power = stretch.energy_by_power(now, power, max_power);
@@ -175,6 +195,9 @@ impl CounterCheck {
             let [lowest, highest] = POWER_SCALE_RANGE;
             let scale = stretch.counted.joules() / by_power.best.joules();
             self.power_scale = scale.clamp(lowest, highest);
+            if is_steady(by_power) && shortfall <= Energy::ZERO && excess <= Energy::ZERO {
+                self.steady_scale = Some(scale);
+            }
         }
         Some(CounterVerdict::Agrees { shortfall, excess })
     }
@@ -223,7 +246,11 @@ impl CounterCheck {
         };
         let (counted, tick) = (stretch.counted, stretch.tick());
         let shortfall = (by_power.high - counted + tick).max(Energy::ZERO);
-        if counted * SENSOR_DIFFERENCE + stretch.last_tick() < by_power.low {
+        let expected = self.steady_scale.filter(|_| is_steady(by_power)).map(|scale| by_power.low * scale);
+        // Both stretches may differ by a tick.
+        let ticks = stretch.last_tick() * 2.0;
+        let is_below_expected = expected.is_some_and(|it| counted * STEADY_DIFFERENCE + ticks < it);
+        if is_below_expected || counted * SENSOR_DIFFERENCE + stretch.last_tick() < by_power.low {
             // It may have begun in the stretch before.
             (shortfall + self.undetected_shortfall, Energy::ZERO)
         } else if self.has_shortfall {
@@ -234,6 +261,10 @@ impl CounterCheck {
             (Energy::ZERO, Energy::ZERO)
         }
     }
+}
+
+fn is_steady(by_power: EnergyBounds) -> bool {
+    by_power.high <= by_power.low * STEADY_LOAD
 }
 
 impl CounterStretch {

@@ -23,6 +23,9 @@ const MAX_POWER_INTERVAL: Duration = Duration::from_secs(1);
 /// Shortest interval of power readings between two readings of a counter. Drivers refresh the value every 100 ms.
 const MIN_POWER_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A counter that is read less often than this is followed by power readings.
+const MIN_FOLLOWED_INTERVAL: Duration = Duration::from_millis(400);
+
 /// A component whose driver has not answered is asked again after this time.
 const PENDING_RETRY: Duration = Duration::from_millis(100);
 
@@ -160,7 +163,7 @@ impl SensorChannel {
         if self.first_check_due > now {
             self.due = self.due.min(self.first_check_due);
         }
-        self.power_due = (self.cadence > MAX_POWER_INTERVAL).then(|| now + self.power_interval());
+        self.power_due = (self.cadence > MIN_FOLLOWED_INTERVAL).then(|| now + self.power_interval());
     }
 
     fn power_interval(&mut self) -> Duration {
