@@ -33,7 +33,8 @@ impl Accelerator {
     /// Looks up a device in the embedded table, by its name or by the name that its driver reports, such as
     /// `NVIDIA A100-SXM4-80GB`. If several driver names match, the longest match wins.
     ///
-    /// The power is the thermal design power, which other calculators use as well; the lower bound is 15 % of it.
+    /// The assumed mean power is the thermal design power, which other calculators use as well; the lower
+    /// bound is 15 % of it. The bounds are wider if the figure does not come from the vendor.
     ///
     /// ```
     /// use sootprint_power::{Accelerator, AcceleratorError};
@@ -62,10 +63,10 @@ impl Accelerator {
         })
     }
 
-    /// A device with any name that draws `power` on average. The name is used as given.
+    /// Creates an accelerator with any name and a mean power of `power`. The name is used as given.
     ///
     /// # Errors
-    /// [`AcceleratorError::InvalidPower`] if the power is not between 0 and 1 MW.
+    /// [`AcceleratorError::InvalidPower`] unless the power is greater than 0 and at most 1 MW.
     pub fn with_power(name: impl Into<String>, power: Power) -> Result<Self, AcceleratorError> {
         // A rack draws less than a megawatt.
         if power > Power::ZERO && power.watts() <= 1e6 {
@@ -94,7 +95,8 @@ impl Accelerator {
         (self.low, self.high)
     }
 
-    /// The power limit, if one is published.
+    /// The published power limit of one device. `None` for an accelerator from
+    /// [`with_power`](Self::with_power).
     #[must_use]
     pub const fn limit(&self) -> Option<Power> {
         self.limit
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn blank_tdp_is_an_error() {
         let error = Accelerator::from_name("TPU v5e").unwrap_err();
-        assert_eq!(error.to_string(), "no published power for TPU v5e (chip); specify the power of a device");
+        assert_eq!(error.to_string(), "no published power for TPU v5e (chip); specify the power per device");
     }
 
     #[test]

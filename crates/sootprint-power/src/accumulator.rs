@@ -22,51 +22,54 @@ pub use component_total::ComponentTotal;
 pub(crate) use limits::MAX_TICK_INTERVAL;
 pub use limits::SUSPENDED_POWER;
 
-/// The energy of a set of components since their first reading.
+/// Accumulates the energy of a set of components since their first reading.
 #[derive(Debug)]
 pub struct EnergyAccumulator {
     components: Vec<ComponentAccumulator>,
 }
 
-/// An observation other than energy. Each is reported once, when it begins.
+/// An event that the sampler reports in addition to the energy. A lasting condition is reported once, when it
+/// begins.
+///
+/// In each variant, `component` is the index of the component that the event concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SensorEvent {
     /// The counter went backwards, as after a driver reload.
     CounterReset {
-        /// The position of the component.
+        /// The index of the component.
         component: usize,
     },
     /// A reading was outside the range of power that the component can draw and was not counted.
     Implausible {
-        /// The position of the component.
+        /// The index of the component.
         component: usize,
     },
-    /// The counter does not move, or shows far less than the power readings next to it. From here on the power
-    /// readings are used, until both agree again.
+    /// The counter does not move, or reports far less energy than the power readings. The power readings are
+    /// used instead, until the counter agrees with them again.
     CounterFaulty {
-        /// The position of the component.
+        /// The index of the component.
         component: usize,
     },
-    /// The GPU is suspended. It counts as [`SUSPENDED_POWER`] at most.
+    /// The GPU is suspended. Its power is counted as 0, with [`SUSPENDED_POWER`] as the upper bound.
     Suspended {
-        /// The position of the component.
+        /// The index of the component.
         component: usize,
     },
     /// The component stopped responding.
     Unavailable {
-        /// The position of the component.
+        /// The index of the component.
         component: usize,
-        /// The reason.
+        /// The reason why it cannot be read.
         reason: ReadError,
     },
     /// The component responds again.
     Recovered {
-        /// The position of the component.
+        /// The index of the component.
         component: usize,
     },
     /// The processes that use the component have changed.
     UsersChanged {
-        /// The position of the component.
+        /// The index of the component.
         component: usize,
         /// The current users.
         users: GpuUsers,
@@ -74,13 +77,15 @@ pub enum SensorEvent {
 }
 
 impl EnergyAccumulator {
-    /// Creates an accumulator for these components, each with whether it is a counter that moves in ticks.
+    /// Creates an accumulator for these components. The `bool` of each component states whether it has a
+    /// counter that updates in ticks.
     pub fn new<'a>(components: impl IntoIterator<Item = (&'a ComponentInfo, bool)>) -> Self {
         let new_component = |(component, ticks)| ComponentAccumulator::new(component, ticks);
         Self { components: components.into_iter().map(new_component).collect() }
     }
 
     /// Records one reading of a component, or the reason why there is none. `now` must not go backwards.
+    /// Returns the event that the reading reveals, if any.
     pub fn record_reading(
         &mut self,
         now: Duration,
@@ -115,53 +120,59 @@ impl EnergyAccumulator {
         }
     }
 
-    /// Adds a component that was opened after the start, `now`. Its time until then is unmeasured.
+    /// Adds a component that was opened after the start. The time from the start until its first reading is
+    /// unmeasured. `is_ticking` states whether it has a counter that updates in ticks.
     pub fn add_component(&mut self, component: &ComponentInfo, is_ticking: bool) {
         let mut accumulator = ComponentAccumulator::new(component, is_ticking);
         accumulator.record_missed_read(Duration::ZERO);
         self.components.push(accumulator);
     }
 
-    /// Records that a component has not been read yet: its time from here on is unmeasured until it is.
+    /// Records that a component has no reading at `now`, because its driver has not answered. If the
+    /// component has never been read, the time from `now` until its first reading is unmeasured.
     pub fn record_pending(&mut self, now: Duration, component: usize) {
         if let Some(accumulator) = self.components.get_mut(component) {
             accumulator.record_missed_read(now);
         }
     }
 
-    /// Records the power of a component with a counter. It is used to interpolate a boundary between two ticks and
-    /// to bridge a counter reset. Must be called before [`Self::record_reading`] for the same moment.
+    /// Records the current power of a component that has a counter. The power is used to interpolate a
+    /// boundary between two ticks, to bridge a counter reset and to check the counter. Call this before
+    /// [`Self::record_reading`] for the same moment.
     pub fn record_power(&mut self, now: Duration, component: usize, power: Power) {
         if let Some(accumulator) = self.components.get_mut(component) {
             accumulator.record_power(now, power);
         }
     }
 
-    /// Sets the interval between two readings of a ticking counter from now on.
+    /// Sets the interval at which ticking counters are read from now on. Two readings that are no further
+    /// apart locate a tick.
     pub fn set_tick_resolution(&mut self, readings: Duration) {
         for ticks in self.components.iter_mut().filter_map(|component| component.tick_tracker.as_mut()) {
             ticks.set_resolution(readings);
         }
     }
 
-    /// The totals of all components at `now`. Time since the last successful reading counts as unmeasured.
+    /// Returns the totals of all components at `now`. For a component that does not respond, the time since
+    /// its last successful reading is unmeasured.
     pub fn totals(&self, now: Duration) -> Vec<ComponentTotal> {
         self.components.iter().map(|component| component.total_at(now)).collect()
     }
 
-    /// The energy of each component at a recent moment, interpolated between the readings around it.
+    /// Returns the energy of each component at a recent moment, interpolated between the readings around it.
     pub fn energy_at(&self, moment: Duration) -> Vec<Energy> {
         self.components.iter().map(|component| component.energy_at(moment)).collect()
     }
 
-    /// Whether the energy at the start is known as well as the ticks of the counters allow.
+    /// Returns whether the energy at the start is known as precisely as the ticks of the counters allow.
     pub fn has_located_start(&self) -> bool {
         let mut ticking = self.components.iter().filter(|component| component.is_ticking());
         ticking.all(ComponentAccumulator::has_located_start)
     }
 
-    /// Whether every responding counter that updates in ticks has ticked since `moment`. If so,
-    /// [`energy_at`](Self::energy_at) attributes energy to `moment` with a timing error of a few milliseconds.
+    /// Returns whether every responding counter that updates in ticks has ticked since `moment`. If so,
+    /// [`energy_at`](Self::energy_at) attributes energy to `moment` with a timing error of a few
+    /// milliseconds.
     pub fn have_counters_ticked_since(&self, moment: Duration) -> bool {
         let ticking = self.components.iter().filter(|component| component.is_ticking());
         let mut ticks = ticking.filter_map(|component| component.tick_tracker.as_ref());

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 /// A clock that only moves when it is advanced.
 ///
-/// A [`Replay`](crate::Replay) on a virtual clock gives the same joules each time, however busy the machine is: a
-/// week is replayed in a millisecond.
+/// A [`Replay`](crate::Replay) on a virtual clock yields the same energy each time, however busy the machine
+/// is. A week is replayed in a millisecond.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 pub struct VirtualClock(Arc<AtomicU64>);
 
 impl VirtualClock {
-    /// The time since the clock was created.
+    /// Returns the time since the clock was created.
     #[must_use]
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Acquire))
@@ -37,14 +37,14 @@ impl VirtualClock {
 /// The clock of a set of sources.
 #[derive(Debug, Clone)]
 pub enum SamplerClock {
-    /// The system's monotonic clock, measured from an origin.
+    /// The system's monotonic clock, measured from this origin.
     System(Instant),
     /// A virtual clock that a script advances.
     Virtual(VirtualClock),
 }
 
 impl SamplerClock {
-    /// The time since the clock's origin.
+    /// Returns the time since the clock's origin.
     pub fn now(&self) -> Duration {
         match self {
             Self::System(origin) => origin.elapsed(),
@@ -52,7 +52,8 @@ impl SamplerClock {
         }
     }
 
-    /// The time to sleep until `due`. `None` on a virtual clock, which does not advance during a sleep.
+    /// Returns the time to sleep until `due`. `None` on a virtual clock, which does not advance during a
+    /// sleep.
     pub fn time_until(&self, due: Duration) -> Option<Duration> {
         matches!(self, Self::System(_)).then(|| due.saturating_sub(self.now()))
     }

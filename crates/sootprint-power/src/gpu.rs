@@ -1,7 +1,7 @@
 //! GPU identification: maps a framework's device to the GPU that a source reads.
 //!
-//! CUDA and ROCm number the GPUs that their environment variables make visible, each in its own order. NVML and the
-//! kernel list all GPUs. Only a UUID or a PCI address means the same in all of them.
+//! CUDA and ROCm number the GPUs that their environment variables make visible, each in its own order. NVML
+//! and the kernel list all GPUs. Only a UUID or a PCI address identifies the same GPU in all of them.
 
 mod cuda;
 mod rocm;
@@ -14,21 +14,22 @@ pub(crate) use rocm::RocmDevices;
 /// A GPU, with the identifiers that its driver and the system use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuInfo {
-    /// Unique id of the GPU: the NVIDIA or ROCm UUID, or `GPU-pci-` followed by the address if there is none. A MIG
-    /// slice has its own, `MIG-…`.
+    /// Unique id of the GPU: the NVIDIA or ROCm UUID, or `GPU-pci-` followed by the PCI address if the GPU
+    /// has no UUID. A MIG slice has a UUID of its own, `MIG-…`.
     pub uuid: String,
-    /// Domain, bus, device and function, such as `0000:07:00.0`. A MIG slice has the address of its GPU.
+    /// PCI address: domain, bus, device and function, such as `0000:07:00.0`. A MIG slice has the address of
+    /// its GPU. Empty if the driver does not report it.
     pub pci: String,
     /// The product name.
     pub model: String,
-    /// Device number in the CUDA runtime of this process. `None` if CUDA does not show the GPU, or if it is not an
-    /// NVIDIA GPU.
+    /// Device ordinal in the CUDA runtime of this process. `None` if the GPU has no ordinal there, for
+    /// example because it is hidden from this process or is not an NVIDIA GPU.
     #[serde(default)]
     pub cuda: Option<usize>,
-    /// Device number in the ROCm runtime of this process. `None` if ROCm does not show the GPU.
+    /// Device ordinal in the ROCm runtime of this process. `None` if the GPU is not visible to ROCm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rocm: Option<usize>,
-    /// Whether CUDA may number the GPUs differently, so that the number may be that of another GPU.
+    /// Whether CUDA may number the GPUs in another order, so that `cuda` may be the ordinal of another GPU.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_uncertain_order: bool,
 }
@@ -38,20 +39,21 @@ pub struct GpuInfo {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeviceId {
-    /// Device number in the CUDA runtime, after `CUDA_VISIBLE_DEVICES` is applied.
+    /// Device ordinal in the CUDA runtime, after `CUDA_VISIBLE_DEVICES` is applied.
     CudaOrdinal(usize),
-    /// Device number in the ROCm runtime, after `ROCR_VISIBLE_DEVICES` and `HIP_VISIBLE_DEVICES` are applied.
+    /// Device ordinal in the ROCm runtime, after `ROCR_VISIBLE_DEVICES` and `HIP_VISIBLE_DEVICES` are
+    /// applied.
     RocmOrdinal(usize),
     /// The full UUID of the GPU.
     Uuid(String),
     /// The PCI address of the GPU, with any number of domain digits.
     Pci(String),
-    /// A device that no source can map to a GPU, with the framework's name for it.
+    /// A device that no source can map to a GPU, by the name that the framework displays.
     Unknown(String),
 }
 
 impl DeviceId {
-    /// The position of this device in `visible`.
+    /// Returns the position of this device in `visible`, or `None` if `visible` does not contain it.
     #[must_use]
     pub fn position_in(&self, visible: &[GpuInfo]) -> Option<usize> {
         match self {
@@ -71,7 +73,7 @@ impl DeviceId {
         }
     }
 
-    /// The name of the device as the framework displays it.
+    /// Returns the name of the device as the framework displays it.
     pub fn display_name(&self) -> String {
         match self {
             Self::CudaOrdinal(ordinal) => format!("cuda:{ordinal}"),

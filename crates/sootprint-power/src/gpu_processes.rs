@@ -1,29 +1,31 @@
-//! The processes on a GPU: this process and its descendants, or others.
+//! The processes that use a GPU: this process and its descendants, or others.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// Number of generations in which an ancestor is searched. Training workers are only a few away.
+/// Maximum number of generations that are searched for an ancestor. Training workers are only a few
+/// generations away.
 const MAX_ANCESTRY_DEPTH: usize = 64;
 
 /// The users of a GPU, as far as they can be determined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuUsers {
-    /// This process or one of its descendants.
+    /// Whether this process or one of its descendants uses the GPU.
     pub own: bool,
-    /// Any other process.
+    /// Whether any other process uses the GPU.
     pub foreign: bool,
-    /// It is certain that no process of the run has the GPU's device file open.
+    /// Whether it is certain that no process of the run has the GPU's device file open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unused: bool,
 }
 
 impl GpuUsers {
-    /// From the process ids that a driver lists for a GPU.
+    /// Determines the users of a GPU from the process ids that its driver lists. `proc` is `/proc`.
     ///
-    /// Drivers list the host's process ids, which do not exist inside a container. One id that no process here has
-    /// may belong to this process; each further one counts as foreign.
+    /// Drivers list the process ids of the host, which do not exist inside a container. If no listed process
+    /// is known to belong to the run, one unknown id may be that of this process; all other unknown ids count
+    /// as foreign.
     pub fn from_process_ids(ids: &[u32], proc: &Path) -> Self {
         let own = ids.iter().filter(|id| is_own_process(**id, proc) == Some(true)).count();
         let foreign = ids.iter().filter(|id| is_own_process(**id, proc) == Some(false)).count();
@@ -33,10 +35,12 @@ impl GpuUsers {
 }
 
 impl GpuUsers {
-    /// Adds what the open device files show: whether a process of the run has the GPU's file open.
+    /// Adds the evidence of the open device files. `is_open` states whether a process of the run has the
+    /// GPU's file open; `None` if that is unknown.
     ///
-    /// `is_listed` is set if the driver's list names a process of the run on any GPU: it is then more exact, because a
-    /// process may open the files of GPUs on which it does not compute.
+    /// `is_listed` is set if a driver's list names a process of the run on any GPU. The list is then more
+    /// precise than the open files, because a process may open the files of GPUs on which it does not
+    /// compute.
     pub(crate) fn with_open_files(self, is_open: Option<bool>, is_listed: bool) -> Self {
         Self {
             own: self.own || is_open == Some(true) && !is_listed,
@@ -46,7 +50,7 @@ impl GpuUsers {
     }
 }
 
-/// Whether a process is this one or a descendant of it. `None` if there is no such process here.
+/// Whether a process is this one or a descendant of it. `None` if no such process is visible here.
 fn is_own_process(id: u32, proc: &Path) -> Option<bool> {
     let mut id = id;
     for generation in 0..MAX_ANCESTRY_DEPTH {
@@ -62,7 +66,8 @@ fn is_own_process(id: u32, proc: &Path) -> Option<bool> {
     Some(false)
 }
 
-/// The fourth field of `/proc/ID/stat`. The second field is the command name in brackets, which may contain spaces.
+/// Returns the id of the parent, the fourth field of `/proc/ID/stat`. The second field is the command name in
+/// brackets, which may contain spaces.
 fn parent_pid(id: u32, proc: &Path) -> Option<u32> {
     let stat = std::fs::read_to_string(proc.join(id.to_string()).join("stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;

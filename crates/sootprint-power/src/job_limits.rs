@@ -1,7 +1,7 @@
 //! The limits of the job: how many of the machine's CPUs and how much of its memory it may use.
 //!
-//! The limits are those of the job, not of the task: all ranks of a job on a host see the same limits, and one of
-//! them is counted for all.
+//! The limits are those of the job, not of the task: all ranks of a job on a host have the same limits, and
+//! the energy of these CPUs and memory is counted once.
 
 mod cgroups;
 #[cfg(test)]

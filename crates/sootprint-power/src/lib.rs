@@ -1,7 +1,7 @@
 //! Reads the energy of a machine's GPUs, CPUs and memory and attributes it to a job.
 //!
-//! The crate holds the power sources, GPU identification, the limits of the job, the sampler thread and the pure
-//! accumulator that turns readings into energy with bounds.
+//! The crate contains the power sources, GPU identification, the limits of the job, the sampler thread and
+//! the pure accumulator that turns readings into energy with bounds.
 //!
 //! # Limits
 //! - Hardware is read on Linux. On other systems NVIDIA GPUs are read if NVML is installed, and everything else is

@@ -1,7 +1,7 @@
-//! The GPUs whose device files the processes of a run have open.
+//! Determines the GPUs whose device files the processes of a run have open.
 //!
-//! A compute context holds its GPU's device file open for as long as it lives. Unlike the process list of a driver, this
-//! also works where the driver lists the process ids of another namespace, or none.
+//! A compute context keeps the device file of its GPU open as long as it exists. Unlike the process list of a
+//! driver, this also works where the driver lists the process ids of another namespace, or no processes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,18 +9,19 @@ use std::path::{Path, PathBuf};
 
 use crate::gpu::GpuInfo;
 
-/// The most processes of a run that are looked at, and the most files of each.
+/// The maximum number of processes of a run that are examined, and of open files of each process.
 const MAX_PROCESSES: usize = 4_096;
 const MAX_FILES: usize = 65_536;
 
 /// The device files that processes have open.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct OpenDevices {
-    /// Those of this process.
+    /// The device files that this process has open.
     own: BTreeSet<PathBuf>,
-    /// Those of its descendants, without other processes of this program, which only read GPUs.
+    /// The device files that its descendants have open. Other processes of this program are excluded, because
+    /// they only read GPUs.
     descendants: BTreeSet<PathBuf>,
-    /// Whether all of them could be listed.
+    /// Whether the open files of all these processes could be listed.
     is_complete: bool,
 }
 
@@ -42,7 +43,7 @@ impl OpenDevices {
             next.extend(children(proc, child));
             let folder = proc.join(child.to_string());
             let is_reader = program.is_some() && fs::read_link(folder.join("exe")).ok() == program;
-            // A process that has ended meanwhile has no files.
+            // A process that has just ended has no files.
             if !is_reader && folder.exists() {
                 found.is_complete &= add_devices(&mut found.descendants, &folder) || !folder.exists();
             }
@@ -52,8 +53,9 @@ impl OpenDevices {
 
     /// Whether a process of the run has a file of the GPU open. `None` if that cannot be determined.
     ///
-    /// `trains_elsewhere` is set if only descendants can train, as in a command that measures another. Otherwise this
-    /// process may train, and its own files of NVIDIA GPUs say nothing, because NVML opens them too.
+    /// `trains_elsewhere` is set if only descendants can train, as in a command that measures another
+    /// command. Otherwise this process may train, and its own open files of NVIDIA GPUs are no evidence,
+    /// because NVML opens them too.
     pub(crate) fn uses(&self, files: &GpuDeviceFiles, trains_elsewhere: bool) -> Option<bool> {
         let is_open = |open: &BTreeSet<PathBuf>| files.paths.iter().any(|path| open.contains(path));
         match () {
@@ -71,11 +73,12 @@ impl OpenDevices {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct GpuDeviceFiles {
     paths: Vec<PathBuf>,
+    /// Whether NVML opens these files in this process.
     are_opened_by_nvml: bool,
 }
 
 impl GpuDeviceFiles {
-    /// Finds the device files of a GPU by its PCI address; empty if there are none.
+    /// Finds the device files of a GPU by its PCI address. The result is empty if there are none.
     pub(crate) fn find(gpu: &GpuInfo, proc: &Path, sys: &Path) -> Self {
         // NVML writes eight digits of the domain, the kernel four.
         let address = gpu.pci.to_lowercase();
@@ -96,7 +99,7 @@ impl GpuDeviceFiles {
     }
 }
 
-/// Adds the device files that a process has open. Returns whether they could all be listed.
+/// Adds the device files that a process has open. Returns whether all of its open files could be listed.
 fn add_devices(devices: &mut BTreeSet<PathBuf>, process: &Path) -> bool {
     let Ok(files) = fs::read_dir(process.join("fd")) else { return false };
     let mut count = 0;
@@ -111,7 +114,7 @@ fn add_devices(devices: &mut BTreeSet<PathBuf>, process: &Path) -> bool {
     count < MAX_FILES
 }
 
-/// The children of a process, started by any of its threads.
+/// Lists the child processes that any thread of a process has started.
 fn children(proc: &Path, process: u32) -> Vec<u32> {
     let tasks = fs::read_dir(proc.join(process.to_string()).join("task"));
     let lists = tasks

@@ -28,13 +28,13 @@ use session::QueryCallback;
 pub use sensor_group::{BoundaryPrecision, SourceConfig};
 pub use session::{SampleCallback, SampleView, SessionStart};
 
-/// A handle on the sampler thread. The thread ends when the last handle is dropped.
+/// A handle to the sampler thread. The thread ends when the last handle is dropped.
 #[derive(Debug)]
 pub struct Sampler {
     command_tx: mpsc::Sender<SamplerCommand>,
 }
 
-/// A measurement of one run, from [`Sampler::start_session`] until it is dropped.
+/// A measurement of one run, from [`Sampler::start_session`] until the session is dropped.
 #[derive(Debug)]
 pub struct SamplerSession {
     sampler: Arc<Sampler>,
@@ -93,7 +93,8 @@ impl Sampler {
         Ok(sampler)
     }
 
-    /// Starts a session with a first reading, from which its energy counts. Blocks until that reading.
+    /// Starts a session and blocks until its first reading, from which its energy is counted. `on_sample` is
+    /// called after each reading.
     ///
     /// # Errors
     /// If the sampler thread has ended.
@@ -130,7 +131,7 @@ impl Sampler {
 }
 
 impl SamplerSession {
-    /// Prepares another session on the same readings, which costs no additional reads.
+    /// Prepares another session that shares the readings of this one, at no additional cost.
     ///
     /// The returned closure starts the session and blocks until its first reading, so the caller can release a lock
     /// on this session before it calls the closure.
@@ -142,13 +143,13 @@ impl SamplerSession {
         move |on_sample| sampler.start_session_from(SessionSource::Existing(id), on_sample)
     }
 
-    /// The time since the session began.
+    /// Returns the time since the session began.
     pub fn now(&self) -> Duration {
         self.clock.now().saturating_sub(self.origin)
     }
 
-    /// Queries the energy at `at`, a moment of this session, and returns immediately. `callback` runs on the
-    /// sampler thread once the energy is known.
+    /// Queries the energy at `at`, a time since the start of this session, and returns immediately.
+    /// `callback` runs on the sampler thread once the energy is known.
     pub fn query_energy(
         &self,
         at: Duration,

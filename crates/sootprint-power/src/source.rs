@@ -61,12 +61,14 @@ pub(crate) trait EnergySource: Send {
         false
     }
 
-    /// The power of a component with a counter, from which its energy between two ticks is derived.
+    /// Reads the power of a component with a counter, from which its energy between two ticks is derived.
+    /// `None` if there is no power reading.
     fn read_power(&mut self, _index: usize) -> Option<Power> {
         None
     }
 
-    /// The ids of the processes that currently compute on a component. `None` if the driver does not list them.
+    /// Returns the ids of the processes that currently compute on a component. `None` if the driver does not
+    /// list them.
     fn compute_processes(&mut self, _index: usize) -> Option<Vec<u32>> {
         None
     }
@@ -138,11 +140,12 @@ pub struct ComponentInfo {
     /// more than any such component draws. `None` for a scripted or modelled component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assumed_limit: Option<Power>,
-    /// The least that the component draws while it is on. A lower reading is rejected. Not written to the ledger.
+    /// The least power that the component draws while it is on. A lower reading is rejected. Not written to
+    /// the ledger.
     #[serde(skip)]
     pub min_power: Option<Power>,
-    /// The kinds of components whose energy the readings include, as those of a superchip do. They are not counted
-    /// if this component is.
+    /// The kinds of other components whose energy is included in the readings, as on a superchip. If this
+    /// component is counted, components of these kinds are not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub includes: Vec<ComponentKind>,
     /// The job's share of the component, from 0 to 1. Readings are already scaled by it.
@@ -151,13 +154,14 @@ pub struct ComponentInfo {
     /// contains the resulting bounds.
     #[serde(skip)]
     pub tolerance: SensorTolerance,
-    /// A remark on the figure for its readers.
+    /// A remark on the energy of this component, for readers of the footprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 impl ComponentInfo {
-    /// The highest power that the component can draw for long: its limit, or the assumed one.
+    /// Returns the highest power that the component can draw for long: its power limit, or the assumed one.
+    /// `None` if there is neither.
     pub fn max_power(&self) -> Option<Power> {
         self.limit.or(self.assumed_limit)
     }
@@ -173,18 +177,18 @@ pub struct SensorTolerance {
 }
 
 impl SensorTolerance {
-    /// From the maximum error as a fraction of the true value, as manufacturers specify it. The bounds are the
-    /// reading divided by `1 + accuracy` and by `1 - accuracy`.
+    /// Creates a tolerance from the maximum error as a fraction of the true value, as manufacturers specify
+    /// it. The bounds are the reading divided by `1 + accuracy` and by `1 - accuracy`.
     pub const fn from_accuracy(accuracy: f64) -> Self {
         Self { below: 1.0 - 1.0 / (1.0 + accuracy), above: 1.0 / (1.0 - accuracy) - 1.0 }
     }
 
-    /// The lowest true value for a reading.
+    /// Returns the lowest true value that is consistent with a reading.
     pub fn lower_bound(self, reading: Energy) -> Energy {
         reading * (1.0 - self.below)
     }
 
-    /// The highest true value for a reading.
+    /// Returns the highest true value that is consistent with a reading.
     pub fn upper_bound(self, reading: Energy) -> Energy {
         reading * (1.0 + self.above)
     }
@@ -193,7 +197,7 @@ impl SensorTolerance {
 /// One reading of one component.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum SensorReading {
-    /// Energy since the counter's own origin.
+    /// Energy since the counter's own origin, which is arbitrary.
     Counter(Energy),
     /// The power at this moment.
     Instant(Power),
@@ -210,7 +214,7 @@ pub enum SensorReading {
 }
 
 impl SensorReading {
-    /// The reading of a fraction of the component, from 0 to 1.
+    /// Scales the reading to a share of the component, from 0 to 1.
     pub fn scaled(self, share: f64) -> Self {
         match self {
             Self::Counter(energy) => Self::Counter(energy * share),
@@ -235,12 +239,12 @@ pub struct EnergyBounds {
 }
 
 impl EnergyBounds {
-    /// The sum. The bounds add up linearly.
+    /// Returns the sum of two energies. The bounds are added linearly.
     pub fn plus(self, other: Self) -> Self {
         Self { low: self.low + other.low, best: self.best + other.best, high: self.high + other.high }
     }
 
-    /// The difference between two cumulative values.
+    /// Returns the difference between two cumulative values.
     pub(crate) fn minus(self, earlier: Self) -> Self {
         Self { low: self.low - earlier.low, best: self.best - earlier.best, high: self.high - earlier.high }
     }

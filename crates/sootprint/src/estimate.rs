@@ -23,7 +23,7 @@ const ESTIMATE_RUN_ID: &str = "estimate";
 
 /// An estimated footprint: hardware power × hours × PUE × carbon intensity.
 ///
-/// It covers the named devices only, without CPUs and memory.
+/// The estimate covers the given devices only, without CPUs and memory.
 ///
 /// ```
 /// use sootprint::{CarbonIntensity, Accelerator, Estimate, Power, Pue};
@@ -47,7 +47,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// An estimate for `count` devices, each used for `hours` of wall time.
+    /// Creates an estimate for `count` devices, each used for `hours` of wall time.
     ///
     /// # Errors
     /// [`EstimateError`] if `hours` is not greater than 0 or is implausibly large, or if `count` is 0.
@@ -62,37 +62,38 @@ impl Estimate {
         }
     }
 
-    /// The place of the training. The default is `SOOTPRINT_PLACE` or a `sootprint.toml`, otherwise unknown. The cloud's
-    /// metadata service and the time zone are not used, because the training may have run on another machine.
+    /// Sets the place of the training. The default is `SOOTPRINT_PLACE` or a `sootprint.toml`, otherwise unknown. The
+    /// cloud's metadata service and the time zone are not used, because the training may have run on another machine.
     #[must_use]
     pub fn place(mut self, place: Place) -> Self {
         self.arguments.place = Some(place);
         self
     }
 
-    /// The carbon intensity of the electricity, replacing the figure of the place.
+    /// Sets the carbon intensity of the electricity, replacing the figure of the place.
     #[must_use]
     pub fn intensity(mut self, intensity: CarbonIntensity) -> Self {
         self.arguments.intensity = Some(intensity);
         self
     }
 
-    /// The PUE of the facility. The default is that of the settings, otherwise of the cloud region, otherwise 1.0 with an
-    /// upper bound of 1.56.
+    /// Sets the PUE of the facility. The default is the PUE of the settings, otherwise that of the cloud region,
+    /// otherwise 1.0 with an upper bound of 1.56.
     #[must_use]
     pub fn pue(mut self, pue: Pue) -> Self {
         self.arguments.pue = Some(pue);
         self
     }
 
-    /// The year of the training, which selects the carbon intensity. The default is the current year.
+    /// Sets the year of the training, which selects the carbon intensity. The default is the current year.
     #[must_use]
     pub fn year(mut self, year: u16) -> Self {
         self.arguments.year = Some(year);
         self
     }
 
-    /// The footprint, with the same fields as that of a measured run. Its components are modelled, and a note states it.
+    /// Returns the footprint, with the same fields as the footprint of a measured run. Its components are modelled, and
+    /// a note states this.
     ///
     /// # Errors
     /// [`EstimateError::Setting`] if an environment variable or a settings file is invalid.
@@ -183,7 +184,7 @@ pub enum EstimateError {
         "invalid duration {hours} h: must be greater than 0, and at most {MAX_DEVICE_HOURS:e} h for all devices together"
     )]
     InvalidHours {
-        /// The given hours.
+        /// The given hours per device.
         hours: f64,
     },
     /// The number of devices is 0.

@@ -2,13 +2,13 @@
 //! bounds.
 //!
 //! # Limits
-//! - The total is GPU + CPU + memory at the component. Fans, disks, network and power supplies are in neither the
-//!   total nor its bounds.
+//! - The total is the energy of GPUs, CPUs and memory at the component. Fans, disks, network and power supplies are in
+//!   neither the total nor its bounds.
 //! - CPU and memory are measured through RAPL if it is readable, otherwise modelled with wide bounds; both on Linux only.
-//! - A GPU's energy is that of the whole GPU, including other processes on it. A MIG device gets a share in proportion to
-//!   its compute slices; its bounds are zero and the whole GPU.
-//! - Sensor errors are unknown. The bounds include what the manufacturer specifies, or an assumption
-//!   (`docs/uncertainty.md`).
+//! - A GPU's energy is that of the whole GPU, including other processes on it. A MIG device gets a share in proportion
+//!   to its compute slices; its bounds are zero and the energy of the whole GPU.
+//! - The actual sensor errors are unknown. The bounds include the error that the manufacturer specifies, or an assumed
+//!   one (`docs/uncertainty.md`).
 //! - The intensity of a place is a yearly mean, unless a series or a live provider supplies hourly values. The values of
 //!   states and provinces cover direct emissions only, those of countries the life cycle.
 //! - If no location is configured, it is guessed from the time zone, and the footprint marks it as a guess.

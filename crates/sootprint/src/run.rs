@@ -80,20 +80,20 @@ pub struct Run {
 }
 
 impl Run {
-    /// A handle for training hooks. It can outlive the run and be shared between threads.
+    /// Returns a handle for training hooks. It can outlive the run and be shared between threads.
     #[must_use]
     pub fn handle(&self) -> RunHandle {
         self.handle.clone()
     }
 
-    /// The rank of this process, from 0. Only rank 0 pushes to the Hub; its footprint includes all ranks.
+    /// Returns the rank of this process, from 0. Only rank 0 pushes to the Hub; its footprint includes all ranks.
     #[must_use]
     pub const fn rank(&self) -> u32 {
         self.rank
     }
 
-    /// Whether an enclosing `sootprint run` measures this run. The footprint then covers the time of this run, and the
-    /// command's record includes its epochs too. See [`finish`](Self::finish).
+    /// Returns whether an enclosing `sootprint run` measures this run. If so, the footprint covers only the time of
+    /// this run, and the record of the command also includes the epochs of this run. See [`finish`](Self::finish).
     #[must_use]
     pub fn is_nested(&self) -> bool {
         self.handle.is_nested()
@@ -115,7 +115,8 @@ impl Run {
         epochs::run_epoch(self.handle(), number, train)
     }
 
-    /// Returns an iterator over the steps of a loop without epochs that measures it window by window; see [`Windows`].
+    /// Wraps the steps of a training loop that has no epochs, and measures the loop in windows of the given length. See
+    /// [`Windows`].
     ///
     /// ```
     /// use sootprint::{WindowLength, Run};
@@ -150,7 +151,8 @@ impl Run {
         self.handle.add_tokens(tokens);
     }
 
-    /// The expected total of the run. `None` until an epoch is complete, or if the planned number of epochs is unknown.
+    /// Returns the expected total of the run. `None` until an epoch is complete, or if the planned number of epochs is
+    /// unknown.
     #[must_use]
     pub fn forecast(&self) -> Option<RunForecast> {
         self.handle.forecast()
@@ -158,17 +160,17 @@ impl Run {
 
     /// Ends the run, writes `footprint.json` to its folder and returns the footprint.
     ///
-    /// This waits up to 10 s for a final reading of the hardware, then for the intensity provider if one is configured, and
-    /// in the first second of a run for the cloud metadata.
+    /// Waits up to 10 s for a final reading of the hardware, then for the intensity provider if one is configured. In a
+    /// run of less than a second, also waits for the cloud metadata until that second is over.
     ///
     /// The footprint includes all attempts of a resumed run. With several ranks, rank 0 waits up to one minute for the
-    /// others; its footprint includes all ranks and names those that are missing. The footprint of every other rank is
-    /// its own part, and no `footprint.json` is written for it.
+    /// others; its footprint includes all ranks and names those that are missing. Every other rank returns the
+    /// footprint of its own part, and writes no `footprint.json`.
     ///
     /// Inside `sootprint run` the footprint covers the time from this run's start to its end. The command's footprint
-    /// includes the same energy, so the two must not be added; a note in the footprint mentions this. For one of several
-    /// ranks inside one command it is the footprint of the whole command so far. It is written to this run's folder unless
-    /// the command records there.
+    /// includes the same energy, so the two must not be added; a note in the footprint mentions this. For one of
+    /// several ranks inside one command, the returned footprint is that of the whole command so far. The footprint is
+    /// written to this run's folder unless the command records there.
     #[must_use = "the footprint is the result of the measurement"]
     pub fn finish(mut self) -> Footprint {
         let provider = self.intensity_provider.take();

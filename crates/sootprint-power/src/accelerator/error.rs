@@ -1,12 +1,12 @@
 //! Errors of the accelerator lookup.
 
-/// An accelerator that cannot be determined.
+/// The reason why an accelerator or its power cannot be determined.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceleratorError {
     /// The name is not in the table.
     #[error(
-        "unknown hardware `{name}`{}; specify the power of a device to use any name",
+        "unknown hardware `{name}`{}; use a listed name, or specify the power per device",
         did_you_mean(nearest)
     )]
     Unknown {
@@ -20,16 +20,16 @@ pub enum AcceleratorError {
     Ambiguous {
         /// The name that was looked up.
         name: String,
-        /// The matching devices.
+        /// The names of the matching devices.
         candidates: Vec<String>,
     },
     /// The vendor has not published the power of the device.
-    #[error("no published power for {name}; specify the power of a device")]
+    #[error("no published power for {name}; specify the power per device")]
     NoPublishedPower {
-        /// The device.
+        /// The name of the device.
         name: String,
     },
-    /// The power is not that of a device.
+    /// The given power is not greater than 0 and at most 1 MW.
     #[error("invalid power {watts} W: must be greater than 0 and at most 1 MW")]
     InvalidPower {
         /// The given power in watts.

@@ -1,4 +1,4 @@
-//! The energy of one component.
+//! Accumulates the energy of one component.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,36 +19,39 @@ const MAX_INTEGRATION_GAP: Duration = Duration::from_secs(10);
 /// If a counter's GPU reports no power, the mean power over at least this time is used at a boundary.
 const FALLBACK_WINDOW: Duration = Duration::from_secs(1);
 
-/// A GPU may briefly exceed its limit, and a counter may include energy from before the last reading.
+/// Factor by which a reading may exceed the power limit: a GPU may briefly exceed its limit, and a counter
+/// may include energy from before the last reading.
 const LIMIT_HEADROOM: f64 = 1.5;
 
+/// The readings and the energy of one component so far.
 #[derive(Debug)]
 pub(super) struct ComponentAccumulator {
-    /// The power limit, or the one that is assumed.
+    /// The power limit that the driver reports, or an assumed one.
     limit: Option<Power>,
     min_power: Option<Power>,
     tolerance: SensorTolerance,
     /// The last successful reading and its time.
     last_reading: Option<(Duration, SensorReading)>,
-    /// The time up to which the total is complete.
+    /// The time up to which the total covers all time, as measured or unmeasured.
     covered_until: Option<Duration>,
     pub(super) is_unavailable: bool,
     pub(super) is_suspended: bool,
-    /// The total as the readings show it. That of a ticking counter lags behind the true energy.
+    /// The total according to the readings. For a ticking counter it lags behind the true energy.
     total: ComponentTotal,
     /// The highest mean power between two readings.
     highest_mean_power: Power,
     /// The energy after each of the last observations, oldest first.
     history: VecDeque<(Duration, Energy)>,
-    /// `None` for a component whose readings are current.
+    /// `None` unless the component has a counter that updates in ticks.
     pub(super) tick_tracker: Option<TickTracker>,
     counter_check: CounterCheck,
-    /// The last reading before the counter left its course, until it returns.
+    /// The last reading before the counter went backwards or jumped, kept until the counter returns.
     excursion: Option<CounterExcursion>,
-    /// The power readings up to the last counter reading.
+    /// Marks the time of the last reading in the power history.
     power_mark: PowerMark,
-    /// When the counter was last seen to have grown, and the reading before, from which on it may have stopped.
+    /// The time of the reading at which the counter was last seen to have grown.
     grew_at: Duration,
+    /// The time of the reading before that one: the counter may have stopped at any time since.
     alive_at: Duration,
 }
 
@@ -58,7 +61,8 @@ pub(super) enum ReadingOutcome {
     Accepted,
     CounterReset,
     Implausible,
-    /// The counter disagrees with the power readings, or does not move.
+    /// The counter has just become faulty: it does not move, or reports far less energy than the power
+    /// readings.
     CounterFaulty,
 }
 
@@ -89,7 +93,7 @@ impl ComponentAccumulator {
         self.last_reading.is_some() && !self.is_unavailable && !self.counter_check.is_faulty
     }
 
-    /// Records the power of a component with a counter, unless it is implausible.
+    /// Records the power of a component with a counter, unless the power is implausible.
     pub(super) fn record_power(&mut self, now: Duration, power: Power) {
         let max_power = self.max_power();
         let is_believable = self.is_believable(SensorReading::Instant(power));
@@ -102,7 +106,7 @@ impl ComponentAccumulator {
         }
     }
 
-    /// Records that a read failed. Before the first successful reading, unmeasured time counts from here.
+    /// Records that a read failed. If no read has succeeded yet, unmeasured time is counted from here.
     pub(super) fn record_missed_read(&mut self, now: Duration) {
         self.covered_until.get_or_insert(now);
         if let Some(ticks) = &mut self.tick_tracker {
@@ -110,27 +114,28 @@ impl ComponentAccumulator {
         }
     }
 
-    /// Records that the GPU is suspended. Returns whether it was not before.
+    /// Records that the GPU is suspended. Returns whether it was not suspended before.
     pub(super) fn record_suspended(&mut self, now: Duration) -> bool {
         let is_new = !std::mem::replace(&mut self.is_suspended, true);
         if let Some(until) = self.covered_until {
             let time = now.saturating_sub(until);
             if is_new && self.last_reading.is_some() {
-                // It was awake for a part of this time.
+                // The GPU was awake for part of this time.
                 self.total.unmeasured += time.as_secs_f64();
             } else {
                 self.total.measured += time.as_secs_f64();
                 self.total.high += SUSPENDED_POWER * time;
             }
         }
-        // A counter need not continue after the suspension.
+        // A counter may continue from another value after the suspension.
         (self.last_reading, self.excursion) = (None, None);
         self.covered_until = Some(now);
         self.is_unavailable = false;
         is_new
     }
 
-    /// Whether a power reading is in the range that the component can draw.
+    /// Whether a power reading is in the range that the component can draw. All other readings are
+    /// believable.
     pub(super) fn is_believable(&self, reading: SensorReading) -> bool {
         let (SensorReading::Instant(power) | SensorReading::Averaged { mean: power, .. }) = reading else {
             return true;
@@ -184,7 +189,7 @@ impl ComponentAccumulator {
         outcome
     }
 
-    /// Records a counter that was read twice.
+    /// Records two consecutive readings of a counter.
     fn record_counter(
         &mut self,
         (then, before): (Duration, Energy),
@@ -229,14 +234,15 @@ impl ComponentAccumulator {
         if self.judge_counter(now, false) { ReadingOutcome::CounterFaulty } else { ReadingOutcome::Accepted }
     }
 
-    /// Adds what a counter has shown between two readings; while it is faulty, the integral of its power instead.
+    /// Adds the growth of the counter between two readings or, while the counter is faulty, the integral of
+    /// the power.
     fn add_counted(&mut self, then: Duration, now: Duration, counted: Energy) {
         let time = now.saturating_sub(then);
         self.counter_check.add_counted(counted);
         if counted > Energy::ZERO {
             self.total.high += self.possible_loss(then, counted);
             if then.saturating_sub(self.grew_at) > MAX_TICK_INTERVAL {
-                // It shows energy that was used while it stood still.
+                // The growth includes energy that was used while the counter stood still.
                 self.forget_since(self.grew_at, self.total.energy);
             }
             (self.grew_at, self.alive_at) = (now, then);
@@ -254,8 +260,9 @@ impl ComponentAccumulator {
         }
     }
 
-    /// The energy that a counter may have lost that grows again by `counted` and has not grown until `then`, although it
-    /// should have ticked. If the GPU reports its power, the check finds such a loss.
+    /// Returns the energy that a counter may have lost if it has not ticked until `then`, although it should
+    /// have, and has now grown by `counted`. Zero if the GPU reports its power, because [`CounterCheck`] then
+    /// finds such a loss.
     fn possible_loss(&self, then: Duration, counted: Energy) -> Energy {
         let idle = then.saturating_sub(self.grew_at);
         let has_power = self.tick_tracker.as_ref().is_none_or(|ticks| ticks.power_history.has_samples());
@@ -266,8 +273,8 @@ impl ComponentAccumulator {
             .upper_bound((self.max_power() * (idle + MAX_TICK_INTERVAL) - counted).max(Energy::ZERO))
     }
 
-    /// Judges the counter if it is time, and corrects the total of a stretch in which it was wrong. Returns whether the
-    /// counter has become faulty.
+    /// Judges the counter if the current stretch is long enough, and corrects the total if the counter was
+    /// wrong in that stretch. Returns whether the counter has just become faulty.
     fn judge_counter(&mut self, now: Duration, is_interrupted: bool) -> bool {
         let (was_faulty, max_power) = (self.counter_check.is_faulty, self.max_power());
         let history = self.tick_tracker.as_ref().map(|ticks| &ticks.power_history);
@@ -297,7 +304,8 @@ impl ComponentAccumulator {
         self.counter_check.is_faulty && !was_faulty
     }
 
-    /// Replaces what a faulty counter has shown in a stretch.
+    /// Replaces the energy that a faulty counter reported in a stretch by the energy from the power readings.
+    /// Without power readings, the stretch is unmeasured.
     fn correct_stretch(&mut self, start: ComponentTotal, time: Duration, by_power: Option<EnergyBounds>) {
         self.total.low = start.low;
         let Some(energy) = by_power else {
@@ -311,7 +319,7 @@ impl ComponentAccumulator {
         self.total.high = self.total.high.max(high).max(self.total.energy);
     }
 
-    /// Replaces the energy since an excursion by what the counter shows now that it has returned.
+    /// Replaces the energy since an excursion by the growth of the counter, which has returned to its course.
     fn return_to_course(&mut self, excursion: &CounterExcursion, now: Duration, since: Energy) {
         let (before, after) = (excursion.total, self.total);
         let time = now.saturating_sub(excursion.left_at).as_secs_f64();
@@ -331,8 +339,8 @@ impl ComponentAccumulator {
         self.restart_check(now);
     }
 
-    /// Removes the observations after a moment, whose energies have turned out to be wrong. `energy` is that at the
-    /// moment.
+    /// Removes the observations after a moment, because their energies have turned out to be wrong. `energy`
+    /// is the energy at that moment.
     fn forget_since(&mut self, moment: Duration, energy: Energy) {
         self.history.retain(|(time, _)| *time < moment);
         self.history.push_back((moment, energy));
@@ -355,8 +363,8 @@ impl ComponentAccumulator {
         self.tick_tracker.as_ref()?.power_history.energy_since(mark, now, self.max_power())
     }
 
-    /// Whether a counter can have grown by this much, given the power limit. It may show the energy since its last tick
-    /// in one step.
+    /// Whether a counter can have grown by this much, given the power limit. It may report all energy since
+    /// its last tick in one step.
     fn is_plausible_growth(&self, energy: Energy, time: Duration) -> bool {
         self.limit.is_none_or(|limit| energy <= limit * (time + MAX_TICK_INTERVAL) * LIMIT_HEADROOM)
     }
@@ -376,8 +384,8 @@ impl ComponentAccumulator {
                 best: after.best - before.best,
                 high: after.high - before.high,
             }),
-            // Instant readings lie on the power curve: best is the trapezoid, the bounds are its lower and upper
-            // corner.
+            // Instant readings lie on the power curve: the best estimate is the trapezoid, and the bounds
+            // assume the lower and the higher power for the whole time.
             (SensorReading::Instant(before), SensorReading::Instant(after)) if is_joinable => {
                 Some(power_history::trapezoid_bounds(before, after, time))
             }
@@ -393,7 +401,8 @@ impl ComponentAccumulator {
         }
     }
 
-    /// The power on both sides of a gap does not limit the power within it, which may be zero or the power limit.
+    /// Widens the bounds around a gap in power readings: the power on both sides of a gap does not limit the
+    /// power within it, which may be anything from zero to the power limit.
     fn widen_after_gap(&self, energy: EnergyBounds, reading: SensorReading, time: Duration) -> EnergyBounds {
         match reading {
             SensorReading::Instant(_) | SensorReading::Averaged { window: None, .. } => {
@@ -429,7 +438,8 @@ impl ComponentAccumulator {
         }
     }
 
-    /// Records a tick that was observed closely. The first one determines how far the counter lagged at the start.
+    /// Records a tick if the two readings around it are close enough to locate it. The first located ticks
+    /// determine how far the counter lagged at the start.
     fn record_tick(&mut self, then: Duration, now: Duration, energy: Energy) {
         let Some(ticks) = &mut self.tick_tracker else { return };
         if energy > Energy::ZERO && now - then <= ticks.resolution {
@@ -449,7 +459,7 @@ impl ComponentAccumulator {
         }
     }
 
-    /// How far the counter lagged at the start, from the ticks so far.
+    /// Estimates how far the counter lagged at the start, from the ticks so far.
     fn estimate_initial_lag(&self) -> InitialLag {
         let energy = self.energy_from_next_tick(Duration::ZERO).unwrap_or_default();
         InitialLag { energy, uncertainty: self.boundary_uncertainty(Duration::ZERO) }
@@ -460,9 +470,9 @@ impl ComponentAccumulator {
         known.unwrap_or_else(|| self.estimate_initial_lag())
     }
 
-    /// Derives the energy between two readings that cannot be compared from the power readings around them. Without any,
-    /// the time counts as unmeasured. `restarted` is the new value of a counter that went back: if it has restarted,
-    /// that much was used since.
+    /// Adds the energy between two counter readings that cannot be compared, derived from the power readings
+    /// around them. Without power readings, the time is unmeasured. `restarted` is the new value of a counter
+    /// that went backwards: if the counter restarted at zero, that much energy was used since.
     fn bridge(&mut self, then: Duration, now: Duration, restarted: Option<Energy>) {
         let time = now.saturating_sub(then);
         // A counter may have lagged by one tick when it stopped.
@@ -485,9 +495,9 @@ impl ComponentAccumulator {
         }
     }
 
-    /// The energy from `then` to `now` from the power readings around it.
+    /// The energy from `then` to `now`, from the power readings around it. `None` if there are none.
     fn energy_by_power(&self, then: Duration, now: Duration) -> Option<EnergyBounds> {
-        /// The samples of a longer time may be gone; their integral is not.
+        /// The samples of a longer time may have been discarded; their integral is kept.
         const MAX_DETAILED_TIME: Duration = Duration::from_secs(1);
 
         let history = &self.tick_tracker.as_ref()?.power_history;
@@ -546,15 +556,16 @@ impl ComponentAccumulator {
         (shown - lag.energy).max(Energy::ZERO)
     }
 
-    /// The energy by which the counter may be too low since it was last judged.
+    /// The energy that the counter may have missed since it was last judged.
     fn possible_shortfall(&self) -> Energy {
         let Some((now, SensorReading::Counter(_))) = self.last_reading else { return Energy::ZERO };
         let history = self.tick_tracker.as_ref().map(|ticks| &ticks.power_history);
         self.counter_check.possible_shortfall(now, history, self.max_power())
     }
 
-    /// The energy that the counter will report for a moment once it ticks: the value at the next tick, less the
-    /// energy used between the moment and the tick. It is never less than the counter's value at the moment.
+    /// The energy that the counter will report for a moment once it ticks: the value at the next tick, less
+    /// the energy used between the moment and the tick. It is never less than the counter's value at the
+    /// moment. `None` if no such tick has been located.
     fn energy_from_next_tick(&self, moment: Duration) -> Option<Energy> {
         let ticks = self.tick_tracker.as_ref()?;
         let tick = ticks.first_tick_after(moment)?;
@@ -572,13 +583,13 @@ impl ComponentAccumulator {
         };
         let max_power = self.max_power();
         if self.counter_check.is_faulty {
-            // A driver may report a power that is as old as its last sample.
+            // The reported power may be as old as the last sample of the driver.
             let stale = ticks.power_history.highest_power * MAX_SAMPLE_AGE;
             return max_power * self.interpolation_error(moment) + stale;
         }
         let Some(tick) = ticks.first_tick_after(moment) else {
-            // The counter may have stopped since it was last seen to grow; without power readings, since the reading
-            // before.
+            // The counter may have stopped since it was last seen to grow or, without power readings, since
+            // the reading before that.
             let grew_at = if ticks.power_history.has_samples() { self.grew_at } else { self.alive_at };
             let idle = moment.min(read_at).saturating_sub(grew_at);
             return max_power * (MAX_TICK_INTERVAL + self.interpolation_error(moment) + idle);
@@ -587,8 +598,8 @@ impl ComponentAccumulator {
         max_power * tick.uncertainty + (high - low)
     }
 
-    /// The energy between a moment and the next tick, from the power readings. Without them it is the recent mean
-    /// power of the counter, with bounds from zero to the power limit.
+    /// The energy between a moment and the next tick, from the power readings. Without them, it is derived
+    /// from the mean power of the counter around the tick, with bounds from zero to the power limit.
     fn energy_until_tick(&self, tick: CounterTick, moment: Duration) -> EnergyBounds {
         let by_power = self
             .tick_tracker
@@ -602,9 +613,9 @@ impl ComponentAccumulator {
         })
     }
 
-    /// The mean power around a tick: up to the next or since the last one that was located, otherwise over at least
-    /// [`FALLBACK_WINDOW`] before `moment`. Other readings lag behind by up to a tick, which makes a difference over a
-    /// short time.
+    /// The mean power around a tick: from the tick to the next located one, or from the previous located one
+    /// to the tick. If neither is near, the mean over at least [`FALLBACK_WINDOW`] before `moment`: readings
+    /// lag behind by up to a tick, which matters over a shorter time.
     fn mean_power_near(&self, tick: CounterTick, moment: Duration) -> Power {
         let located = self.tick_tracker.as_ref().and_then(|ticks| ticks.nearest_to(tick));
         if let Some(other) = located {
@@ -616,7 +627,7 @@ impl ComponentAccumulator {
         ((tick.energy - energy) / tick.at.saturating_sub(then)).unwrap_or_default()
     }
 
-    /// Whether the energy at the start is known as well as the ticks of the counter allow.
+    /// Whether the energy at the start is known as precisely as the ticks of the counter allow.
     pub(super) fn has_located_start(&self) -> bool {
         self.tick_tracker.as_ref().is_none_or(|ticks| ticks.initial_lag.is_some())
     }

@@ -5,17 +5,17 @@ use sootprint_core::Energy;
 
 /// The energy of one component so far.
 ///
-/// The energy and the times only grow, except that time counts as unmeasured again if a counter turns out to be faulty.
-/// The bounds also narrow, when a tick is observed.
+/// Over time, the energy and the times only grow, except that measured time becomes unmeasured if a counter
+/// turns out to be faulty. The bounds may become narrower when a tick is observed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ComponentTotal {
     /// The best estimate.
     #[serde(rename = "e")]
     pub energy: Energy,
-    /// The lower bound from the readings alone, without unmeasured time.
+    /// The lower bound of the energy, from the readings alone: unmeasured time is not included.
     #[serde(rename = "lo")]
     pub low: Energy,
-    /// The upper bound from the readings alone, without unmeasured time.
+    /// The upper bound of the energy, from the readings alone: unmeasured time is not included.
     #[serde(rename = "hi")]
     pub high: Energy,
     /// Seconds covered by readings.

@@ -1,7 +1,8 @@
-//! Checks a counter against the power readings of the same GPU, and against the least that any hardware draws.
+//! Checks a counter against the power readings of the same GPU, and against the least power that any hardware
+//! draws.
 //!
-//! Counters that stop, or count a small part of the energy, have been reported for several drivers. Such a counter
-//! still answers, so only a comparison finds the fault.
+//! Several drivers are known to have counters that stop, or that count only a small fraction of the energy.
+//! Such a counter can still be read, so only a comparison reveals the fault.
 
 use std::time::Duration;
 
@@ -22,18 +23,18 @@ const MIN_COMPARED_STRETCH: Duration = Duration::from_secs(1);
 /// At a reset or a gap, a stretch of this length is judged as well: every known counter has ticked by then.
 const MIN_INTERRUPTED_STRETCH: Duration = Duration::from_millis(500);
 
-/// A counter is too low if it shows less than this part of the lowest power reading.
+/// A counter is too low if its growth corresponds to less than this fraction of the lowest power reading.
 ///
-/// The factor is far below the tolerances of both sensors because a correct counter must not be distrusted: if a load
-/// alternates faster than its power is read, all readings of a stretch may be from its high phases. A smaller difference
-/// widens the bounds.
+/// The fraction is much smaller than the errors of the two sensors require, because a correct counter must
+/// not be rejected: if a load alternates faster than its power is read, all readings of a stretch may be from
+/// its high phases. A smaller difference only widens the bounds.
 const MIN_FRACTION_OF_POWER: f64 = 0.1;
 
-/// The lowest power reading is only used if it is the lowest of this many.
+/// The lowest power reading of a stretch is only used if the stretch has at least this many readings.
 const MIN_POWER_READINGS: u32 = 16;
 
-/// What a correct counter may show more or less than the power readings: the errors of both sensors, and the energy of
-/// one tick.
+/// The factor and the time by which a correct counter may differ from the power readings: the errors of both
+/// sensors, and the energy of one tick.
 const SENSOR_DIFFERENCE: f64 = 1.1;
 const TICK_DIFFERENCE: Duration = Duration::from_millis(120);
 
@@ -50,22 +51,24 @@ const MIN_COMPARED_READINGS: u32 = 2;
 /// Range of [`CounterCheck::power_scale`].
 const POWER_SCALE_RANGE: [f64; 2] = [0.8, 1.25];
 
-/// Compares a counter with the power readings next to it, stretch by stretch.
+/// Compares a counter with the power readings of the same time, stretch by stretch.
 #[derive(Debug)]
 pub(super) struct CounterCheck {
     /// The least that the component draws while it is on.
     min_power: Power,
     stretch: Option<CounterStretch>,
-    /// Whether the last complete stretch disagreed.
+    /// Whether the counter was wrong in the last stretch that was judged.
     pub(super) is_faulty: bool,
-    /// The counter divided by the power readings, over the last stretch that agreed.
+    /// The energy of the counter divided by that of the power readings, over the last stretch in which they
+    /// agreed.
     pub(super) power_scale: f64,
     /// The same over the last steady stretch. `None` if there was none.
     steady_scale: Option<f64>,
-    /// The most by which the counter was too low in that stretch. It counts if the counter is found to have stopped
-    /// later: it may have stopped before the end of that stretch.
+    /// The most by which the counter may have been too low in that stretch without being detected. It is
+    /// added to the upper bound if the counter is found to have stopped later, because the counter may have
+    /// stopped before the end of that stretch.
     undetected_shortfall: Energy,
-    /// Whether the last stretch had a shortfall, whose end may be in the current one.
+    /// Whether the last stretch had a shortfall, which may continue in the current one.
     has_shortfall: bool,
 }
 
@@ -73,12 +76,13 @@ pub(super) struct CounterCheck {
 #[derive(Debug)]
 struct CounterStretch {
     from: Duration,
-    /// The total of the component at the start.
+    /// The total of the component at the start of the stretch.
     total: ComponentTotal,
-    /// What the counter has shown since.
+    /// The growth of the counter since the start.
     counted: Energy,
-    /// The power readings up to the start.
+    /// Marks the start in the power history.
     power_mark: PowerMark,
+    /// The lowest power reading since the start. `None` if there is none.
     lowest_power: Option<Power>,
     highest_power: Power,
     /// The last two power readings.
@@ -89,10 +93,13 @@ struct CounterStretch {
 /// The result for a stretch.
 #[derive(Debug)]
 pub(super) enum CounterVerdict {
-    /// The counter agrees, at least roughly.
+    /// The counter agrees with the power readings, at least roughly.
     Agrees {
-        /// The energy by which it may be too low or too high. Zero if it agrees within the errors of both sensors.
+        /// The energy by which the counter may be too low. Zero if it agrees within the errors of both
+        /// sensors.
         shortfall: Energy,
+        /// The energy by which the counter may be too high. Zero if it agrees within the errors of both
+        /// sensors.
         excess: Energy,
     },
     /// The counter is wrong.
@@ -100,12 +107,13 @@ pub(super) enum CounterVerdict {
         /// The total of the component at the start of the stretch.
         total: ComponentTotal,
         time: Duration,
-        /// The power readings up to the start.
+        /// Marks the start in the power history.
         power_mark: PowerMark,
-        /// The energy that may be missing from the time before.
+        /// The energy that may be missing from the time before the stretch.
         missing_before: Energy,
-        /// The energy of the stretch according to the power readings, if there are any. Unless the counter has stopped,
-        /// the low bound includes its figure: the power readings may be the wrong ones.
+        /// The energy of the stretch according to the power readings, if there are any. Unless the counter
+        /// has stopped, the lower bound also allows for the figure of the counter, because the power readings
+        /// may be the wrong ones.
         by_power: Option<EnergyBounds>,
     },
 }
@@ -137,14 +145,14 @@ impl CounterCheck {
         });
     }
 
-    /// Adds energy that the counter has shown.
+    /// Adds growth of the counter to the stretch.
     pub(super) fn add_counted(&mut self, energy: Energy) {
         if let Some(stretch) = &mut self.stretch {
             stretch.counted += energy;
         }
     }
 
-    /// Adds a power reading.
+    /// Adds a power reading to the stretch.
     pub(super) fn add_power(&mut self, power: Power) {
         if let Some(stretch) = &mut self.stretch {
             stretch.power_readings = stretch.power_readings.saturating_add(1);
@@ -158,8 +166,8 @@ impl CounterCheck {
         }
     }
 
-    /// Judges the counter if the stretch is long enough. `is_interrupted` is set if the next reading does not continue
-    /// the counter. The caller then starts the next stretch.
+    /// Judges the counter, or returns `None` if the stretch is too short. `is_interrupted` is set if the next
+    /// reading does not continue the counter. After a verdict, the caller starts the next stretch.
     pub(super) fn judge(
         &mut self,
         now: Duration,
@@ -202,7 +210,8 @@ impl CounterCheck {
         Some(CounterVerdict::Agrees { shortfall, excess })
     }
 
-    /// The bounds for a time in which the counter is wrong.
+    /// Returns the bounds for a time in which the counter is wrong, from the power readings and the growth of
+    /// the counter.
     pub(super) fn believable_bounds(
         &self,
         by_power: EnergyBounds,
@@ -213,13 +222,13 @@ impl CounterCheck {
         EnergyBounds { low, ..by_power }
     }
 
-    /// Whether the counter shows less than the component must have used.
+    /// Whether the counter has grown by less than the component must have used.
     fn is_stopped(&self, counted: Energy, time: Duration) -> bool {
         counted < self.min_power * time
     }
 
-    /// The energy by which the counter may be too low in a stretch that is too short to be judged. Zero if the counter
-    /// does not look wrong.
+    /// The energy by which the counter may be too low in the current stretch, even if the stretch is too
+    /// short to be judged. Zero if the counter does not look wrong.
     pub(super) fn possible_shortfall(
         &self,
         now: Duration,
@@ -239,7 +248,8 @@ impl CounterCheck {
         self.difference(stretch, by_power).0
     }
 
-    /// The energy by which the counter may be too low or too high in a stretch. Zero if it agrees with the power readings.
+    /// The energies by which the counter may be too low and too high in a stretch. Both are zero if it agrees
+    /// with the power readings.
     fn difference(&self, stretch: &CounterStretch, by_power: Option<EnergyBounds>) -> (Energy, Energy) {
         let Some(by_power) = by_power.filter(|_| stretch.power_readings >= MIN_COMPARED_READINGS) else {
             return (Energy::ZERO, Energy::ZERO);
@@ -277,18 +287,19 @@ impl CounterStretch {
         power.filter(|_| self.power_readings > 0)?.energy_since(self.power_mark, now, max_power)
     }
 
-    /// What a correct counter may not show yet, because it shows the energy of a tick at its end.
+    /// The energy that a correct counter may not have reported yet, because it adds the energy of a tick at
+    /// the end of the tick.
     fn last_tick(&self) -> Energy {
         let [before, last] = self.last_powers;
         (if before < last { last } else { before }) * TICK_DIFFERENCE
     }
 
-    /// The most that may be missing at one end of the stretch.
+    /// The most energy that may be missing at one end of the stretch.
     fn tick(&self) -> Energy {
         self.highest_power * TICK_DIFFERENCE
     }
 
-    /// Whether the counter shows far less than even the lowest power reading.
+    /// Whether the counter has grown by far less than even the lowest power reading implies.
     fn is_low(&self, time: Duration) -> bool {
         self.lowest_power.is_some_and(|lowest| self.counted < lowest * time * MIN_FRACTION_OF_POWER)
     }

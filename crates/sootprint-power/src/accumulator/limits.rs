@@ -1,13 +1,15 @@
-//! Limits that the parts of the accumulator share.
+//! Limits that the modules of the accumulator share.
 
 use std::time::Duration;
 
 use sootprint_core::Power;
 
-/// The most that a suspended GPU draws: laptops gain 5 to 7 W if a GPU sleeps that draws about 10 W awake and idle.
+/// The upper bound of the power of a suspended GPU. Laptops save 5 to 7 W when a GPU that draws about 10 W
+/// while awake and idle goes to sleep.
 pub const SUSPENDED_POWER: Power = Power::from_watts(5.0);
 
-/// Number of past observations in which a boundary may lie. Queries reach the sampler slightly late and in bursts.
+/// Number of past observations that are kept to locate a boundary. Queries reach the sampler slightly late
+/// and in bursts.
 pub(super) const HISTORY_LEN: usize = 256;
 
 /// Longest wait for a tick. The slowest known counter ticks every 100 ms.

@@ -18,6 +18,7 @@ const MAX_SAMPLE_INTERVAL: Duration = Duration::from_millis(1_500);
 /// until the next sample (Yang et al. 2023, <https://arxiv.org/abs/2312.02741>).
 pub(super) const MAX_SAMPLE_AGE: Duration = Duration::from_millis(100);
 
+/// The recent power samples of a component, and their integral since the first one.
 #[derive(Debug, Default)]
 pub(super) struct PowerHistory {
     /// The last samples, oldest first.
@@ -66,7 +67,7 @@ impl PowerHistory {
         }
     }
 
-    /// The energy from a mark to each sample since that is still known, with the times of the samples.
+    /// The energy from a mark to each later sample that is still stored, with the time of the sample.
     pub(super) fn energies_since(&self, mark: PowerMark) -> impl Iterator<Item = (Duration, Energy)> {
         let later = self.samples.iter().filter(move |sample| sample.at > mark.at);
         later.map(move |sample| (sample.at, sample.integral - mark.integral.best))
@@ -76,12 +77,13 @@ impl PowerHistory {
         !self.samples.is_empty()
     }
 
-    /// A moment that is not before the newest sample, as the start of a later [`energy_since`](Self::energy_since).
+    /// Creates a mark at `now`, from which [`energy_since`](Self::energy_since) can count later. `now` must
+    /// not be before the newest sample.
     pub(super) fn mark(&self, now: Duration, max_power: Power) -> PowerMark {
         PowerMark { at: now, integral: self.integral_until(now, max_power).unwrap_or(self.integral) }
     }
 
-    /// The energy from a mark to `to`, which may be any time apart. `None` if there are no samples.
+    /// The energy from a mark to `to`, however far apart they are. `None` if there are no samples.
     pub(super) fn energy_since(
         &self,
         mark: PowerMark,
@@ -94,8 +96,8 @@ impl PowerHistory {
         Some(EnergyBounds { low: low.max(Energy::ZERO).min(best), best, high: high.max(best) })
     }
 
-    /// The energy from the first sample to a moment after the last one. In between, the power of the last sample is
-    /// assumed for as long as samples may be apart.
+    /// The energy from the first sample to a moment after the last one. After the last sample, its power is
+    /// assumed; beyond [`MAX_SAMPLE_INTERVAL`], the bounds are widened to zero and `max_power`.
     fn integral_until(&self, to: Duration, max_power: Power) -> Option<EnergyBounds> {
         let last = self.samples.back()?;
         let time = to.saturating_sub(last.at);
@@ -109,7 +111,7 @@ impl PowerHistory {
         self.has_gap = true;
     }
 
-    /// The energy from `from` to `to`, a short time. `None` if no sample is near.
+    /// The energy from `from` to `to`, which are a short time apart. `None` if no sample is near.
     ///
     /// The power is bounded by the samples within that time and those close enough before and after it that they
     /// may belong to it. Where samples are far apart, around a failed read, and outside the first and last sample,
@@ -144,7 +146,8 @@ impl PowerHistory {
         }))
     }
 
-    /// The time within a range that may be hidden by a gap: the last sample before it may have been outdated.
+    /// The time within a range in which the power is unknown because of a gap: the last sample before the gap
+    /// may have been outdated. `None` if there is no such time.
     fn stale_time(&self, samples: &[PowerSample], from: Duration, to: Duration) -> Option<Duration> {
         let newest = self.samples.back().map(|sample| sample.at);
         let precedes_gap = |(index, sample): &(usize, &PowerSample)| match samples.get(index + 1) {

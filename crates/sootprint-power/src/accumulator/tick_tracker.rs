@@ -1,8 +1,9 @@
-//! Tracks the ticks of a counter, such as those of NVIDIA GPUs, which tick every 20 to 100 ms. The counter shows
-//! the energy at its last tick.
+//! Tracks the ticks of a counter that updates in steps, as the counters of NVIDIA GPUs do every 20 to 100 ms.
+//! Between two ticks, the counter reports the energy at the last one.
 //!
-//! Readings a few milliseconds apart locate a tick. The energy at a moment before the tick is the energy at the
-//! tick less the power in between, so a boundary is resolved to milliseconds instead of a whole tick.
+//! Readings a few milliseconds apart locate a tick. The energy at a moment before the tick is the energy at
+//! the tick less the energy used in between, so a boundary is resolved to milliseconds instead of a whole
+//! tick.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,12 +17,14 @@ use super::power_history::PowerHistory;
 /// readings are expensive, [`TickTracker::set_resolution`] sets a longer interval.
 const TICK_RESOLUTION: Duration = Duration::from_millis(10);
 
+/// The ticks and the power samples of one counter.
 #[derive(Debug)]
 pub(super) struct TickTracker {
     /// The ticks that were observed closely, oldest first.
     ticks: VecDeque<CounterTick>,
     pub(super) power_history: PowerHistory,
-    /// Known once the counter has ticked for the first time, or should have.
+    /// How far the counter lagged at the start. Known once the counter has ticked for the first time, or
+    /// should have.
     pub(super) initial_lag: Option<InitialLag>,
     /// The maximum distance of two readings that locate a tick.
     pub(super) resolution: Duration,
@@ -49,7 +52,7 @@ pub(super) struct CounterTick {
     pub(super) energy: Energy,
 }
 
-/// Energy from before the start that the counter had not shown yet, and its uncertainty.
+/// Energy used before the start that the counter reported only later, and its uncertainty.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct InitialLag {
     pub(super) energy: Energy,
@@ -62,7 +65,7 @@ impl TickTracker {
         self.resolution = interval.max(TICK_RESOLUTION);
     }
 
-    /// Records a tick between two readings.
+    /// Records a tick between the readings at `then` and `now`.
     pub(super) fn record_tick(&mut self, then: Duration, now: Duration, energy: Energy) {
         if self.ticks.len() == HISTORY_LEN {
             self.ticks.pop_front();
@@ -80,9 +83,9 @@ impl TickTracker {
         self.ticks.len() >= count
     }
 
-    /// The next located tick after another one, otherwise the last one before it. `None` if neither is near.
+    /// The next located tick after `tick`, otherwise the last one before it. `None` if neither is near.
     pub(super) fn nearest_to(&self, tick: CounterTick) -> Option<CounterTick> {
-        /// Over a longer time the power is not the one around the tick.
+        /// The mean power over a longer time does not represent the power around the tick.
         const MAX_DISTANCE: Duration = Duration::from_secs(2);
 
         let next = self.ticks.iter().find(|other| other.at > tick.at);

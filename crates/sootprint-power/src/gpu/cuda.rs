@@ -1,14 +1,15 @@
-//! The GPUs and MIG slices that CUDA shows to this process, and their order.
+//! Determines which GPUs and MIG slices are visible to CUDA in a process, and in which order.
 //!
-//! `CUDA_VISIBLE_DEVICES` names GPUs by index, UUID or UUID prefix, and MIG slices by UUID. `CUDA_DEVICE_ORDER`
-//! determines the order that an index counts in.
+//! `CUDA_VISIBLE_DEVICES` names GPUs by index, UUID or UUID prefix, and MIG slices by UUID.
+//! `CUDA_DEVICE_ORDER` determines the order of the GPUs to which an index refers.
 //! <https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables>,
 //! <https://docs.nvidia.com/datacenter/tesla/mig-user-guide/index.html#cuda-visible-devices>
 
 use super::{GpuInfo, resolve_entries, split_entries, unique_prefix_match};
 use crate::env::process_variable;
 
-/// The rules that determine which GPUs CUDA shows to this process.
+/// The environment variables that determine which devices are visible to CUDA in a process, and in which
+/// order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CudaVisibility {
     /// The entries of `CUDA_VISIBLE_DEVICES`. `None` if it is unset and all GPUs are visible.
@@ -17,34 +18,38 @@ pub struct CudaVisibility {
     is_pci_order: bool,
 }
 
-/// A device that CUDA may show: a GPU or a MIG slice.
+/// A device that is visible to CUDA: a GPU or a MIG slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VisibleDevice {
-    /// The position in the list passed to [`CudaVisibility::visible_devices`].
+    /// The position of the GPU in the `gpus` that were passed to [`CudaVisibility::visible_devices`], or
+    /// `gpus.len()` plus the position of the MIG slice in `slices`.
     pub position: usize,
-    /// The CUDA device number. `None` for further slices of a GPU of which CUDA uses the first one.
+    /// The CUDA device ordinal. `None` for the remaining slices of a GPU of which CUDA uses only the first
+    /// slice.
     pub ordinal: Option<usize>,
 }
 
 impl CudaVisibility {
-    /// Reads the variables of this process.
+    /// Reads `CUDA_VISIBLE_DEVICES` and `CUDA_DEVICE_ORDER` of this process.
     pub fn from_environment() -> Self {
         let [devices, order] = ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(process_variable);
         Self::new(devices.as_deref(), order.as_deref())
     }
 
-    /// From the values of `CUDA_VISIBLE_DEVICES` and `CUDA_DEVICE_ORDER`.
+    /// Creates the visibility from the values of `CUDA_VISIBLE_DEVICES` and `CUDA_DEVICE_ORDER`; `None` for a
+    /// variable that is not set.
     pub fn new(visible_devices: Option<&str>, device_order: Option<&str>) -> Self {
         Self { entries: visible_devices.map(split_entries), is_pci_order: device_order == Some("PCI_BUS_ID") }
     }
 
-    /// The devices that CUDA shows, in CUDA's order.
+    /// Returns the devices that are visible to this process, in CUDA's order.
     ///
-    /// `gpus` is NVML's list, sorted by PCI address, and `slices` holds the GPU position and the UUID of each
-    /// slice. The positions of slices continue after those of the GPUs. As in CUDA, the list ends at the first
-    /// entry that names no device or a device that was already named. If a GPU with slices is named as a whole,
-    /// CUDA uses its first slice; the others are visible without a number, because NVML may list them in another
-    /// order.
+    /// `gpus` is NVML's list, sorted by PCI address. `slices` lists each MIG slice as the position of its GPU
+    /// in `gpus` and its UUID. In the result, slice `i` has the position `gpus.len() + i`.
+    ///
+    /// As in CUDA, parsing stops at the first entry that is invalid or repeats a device. If a GPU that is
+    /// divided into slices is visible as a whole, CUDA uses only its first slice. NVML may list the slices in
+    /// another order, so the remaining ones are returned too, with `ordinal: None`.
     pub fn visible_devices(&self, gpus: &[GpuInfo], slices: &[(usize, String)]) -> Vec<VisibleDevice> {
         let positions = match &self.entries {
             None => (0..gpus.len()).collect(),
@@ -64,12 +69,13 @@ impl CudaVisibility {
         visible
     }
 
-    /// The entries that name MIG slices. NVML may not list all of them.
+    /// Returns the entries of `CUDA_VISIBLE_DEVICES` that name MIG slices. NVML may not list all of these
+    /// slices.
     pub fn mig_entries(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().flatten().map(String::as_str).filter(|entry| is_mig_entry(entry))
     }
 
-    /// Whether CUDA's device numbers can be derived from NVML's.
+    /// Returns whether CUDA's device ordinals can be derived from NVML's list of GPUs.
     ///
     /// By default CUDA orders GPUs from fastest to slowest, which cannot be reproduced outside CUDA if the models
     /// differ. UUID entries do not depend on the order.

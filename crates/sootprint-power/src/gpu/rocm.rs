@@ -1,4 +1,4 @@
-//! The AMD GPUs that ROCm shows to this process, and their order.
+//! Determines which AMD GPUs are visible to ROCm in this process, and in which order.
 //!
 //! ROCm numbers the GPUs in the order of the kernel's topology, which differs from the order of their addresses.
 //! `ROCR_VISIBLE_DEVICES` selects some of them by index or UUID. `HIP_VISIBLE_DEVICES` selects some of those by
@@ -17,7 +17,7 @@ use crate::env::process_variable;
 /// The GPUs in ROCm's topology, by PCI address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RocmDevices {
-    /// The address of each GPU of the topology, and its ROCm device number if it is visible to this process.
+    /// The address of each GPU of the topology, and its ROCm device ordinal if it is visible to this process.
     devices: Vec<(String, Option<usize>)>,
 }
 
@@ -35,7 +35,7 @@ impl RocmDevices {
         Self::new(topology, process_variable)
     }
 
-    /// As [`Self::from_environment`], with the given variables.
+    /// Like [`Self::from_environment`], but with the given variables.
     pub(crate) fn new(topology: &Path, read_variable: impl Fn(&str) -> Option<String>) -> Self {
         let nodes = read_nodes(topology);
         let index = |entry: &str, count| entry.parse().ok().filter(|index: &usize| *index < count);
@@ -62,7 +62,8 @@ impl RocmDevices {
         Self { devices: devices.collect() }
     }
 
-    /// ROCm's device number of the GPU at this address. `None` if it is hidden or not in the topology.
+    /// Returns ROCm's device ordinal of the GPU at this address. `None` if the GPU is hidden or not in the
+    /// topology.
     pub(crate) fn ordinal(&self, pci: &str) -> Option<usize> {
         self.find(pci).and_then(|(_, ordinal)| *ordinal)
     }

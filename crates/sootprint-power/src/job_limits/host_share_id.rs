@@ -1,19 +1,19 @@
 //! Identifies the part of a host that a process may use.
 //!
-//! Ranks with the same part are measured once. Ranks in different containers, or confined to different CPUs, add
-//! up.
+//! The energy of ranks with the same part is counted once. The energies of ranks in different containers, or
+//! confined to different CPUs, are added.
 
 use std::path::Path;
 
 use super::cgroups::Cgroups;
 use super::{CpuTimeSource, JobLimits};
 
-/// Identifies a part of a host. It is only compared and never displayed.
+/// Identifies the part of a host that a process may use. Such ids are only compared and never displayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostShareId {
-    /// The CPUs: `all`, a list of them, a control group, or the allocated number.
+    /// The CPUs: `all`, a list of CPUs, a control group, or the allocated number of CPUs.
     pub cpus: String,
-    /// The memory: `all`, a control group, or the allocated amount.
+    /// The memory: `all`, a control group, or the allocated number of bytes.
     pub memory: String,
 }
 
@@ -21,7 +21,8 @@ pub struct HostShareId {
 const WHOLE_HOST: &str = "all";
 
 impl HostShareId {
-    /// The part of this process. `None` if the kernel does not provide the files, as outside Linux.
+    /// Identifies the part of the host that this process may use. `None` if `/proc` does not list the CPUs
+    /// and memory, for example outside Linux.
     pub fn current() -> Option<Self> {
         let (proc, cgroup) = (Path::new("/proc"), Path::new("/sys/fs/cgroup"));
         let job_limits = JobLimits::detect(proc, cgroup)?;

@@ -1,7 +1,8 @@
 //! A set of sources on one clock, and the sessions that share their readings.
 //!
-//! A script can be read at any moment of the past. A query on a virtual clock is therefore answered by reading at
-//! every moment that was due, and the same code reads once on the system's clock.
+//! A script can be read at any moment of the past. A query on a virtual clock is therefore answered by
+//! reading the script at every moment that was due, while the same code takes a single reading on the
+//! system's clock.
 
 mod boundary;
 mod channel;
@@ -24,48 +25,53 @@ use channel::{SampleReading, SensorChannel, SensorSample};
 
 pub use boundary::BoundaryPrecision;
 
-/// Interval of the readings when a virtual clock is caught up with, and the maximum number of them.
+/// Interval of the readings that catch up with a virtual clock, and the maximum number of these readings.
 const REPLAY_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_REPLAY_STEPS: u32 = 10_000;
 
-/// Give up on a read after this long: the hardware is gone.
+/// A query is answered with older readings if the hardware has not been read after this time: the hardware is
+/// assumed to be gone.
 const READING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the start of a run waits for drivers. On a virtual clock nothing is added later.
+/// How long the start of a run waits for drivers: on the system's clock, and on a virtual clock, where no
+/// component can be added later.
 const DRIVER_START_TIMEOUT: Duration = Duration::from_millis(100);
 const VIRTUAL_START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a driver that has not answered is checked, at first and after a while.
+/// The interval between checks of a driver that has not answered: during [`FIRST_DRIVER_CHECKS`], and after
+/// that.
 const DRIVER_CHECK_INTERVALS: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 const FIRST_DRIVER_CHECKS: Duration = Duration::from_secs(10);
 
-/// When the processes on the GPUs are first listed, after the record and probably the training have started, and how
-/// often after that.
+/// When the processes on the GPUs are first listed after the start of a session, and how often after that. By
+/// the first time, the record and probably the training have started.
 const FIRST_PROCESS_SCAN: Duration = Duration::from_millis(500);
 const PROCESS_SCAN_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The sources that a run is measured with.
+/// The sources with which a run is measured.
 #[derive(Debug, Clone)]
 pub enum SourceConfig {
     /// The hardware of this machine.
     System {
         /// How NVIDIA GPUs are read.
         nvml: NvmlConfig,
-        /// The virtual clock of scripted hardware.
+        /// The virtual clock that simulated hardware follows. `None` for the system's clock.
         clock: Option<VirtualClock>,
     },
-    /// A script.
+    /// A script in place of hardware.
     Replay(Replay),
 }
 
 pub(crate) struct SensorGroup {
-    /// The configuration of a group that reads the system's hardware. `None` for a group that belongs to one run alone.
+    /// The configuration of a group that reads the system's hardware. `None` for a group that other runs
+    /// cannot share.
     system_nvml: Option<NvmlConfig>,
     clock: SamplerClock,
     sources: Vec<Box<dyn EnergySource>>,
-    /// The components of all sources in sequence, and for each its channel.
+    /// The components of all sources in sequence, and the channel of each component.
     components: Vec<ComponentInfo>,
     channels: Vec<SensorChannel>,
+    /// The reasons why existing hardware is not read.
     gaps: Vec<String>,
     /// Drivers that have not answered yet, and when to check them again.
     opening: Vec<OpeningDriver>,
@@ -75,9 +81,9 @@ pub(crate) struct SensorGroup {
     pending_queries: VecDeque<EnergyQuery>,
     /// The moment up to which all components have been read.
     sampled_until: Duration,
-    /// When to look again which processes use the GPUs.
+    /// When to determine again which processes use the GPUs.
     process_scan_due: Duration,
-    /// Whether only other processes can train, as in a command that measures another.
+    /// Whether only descendants of this process can train, as in a command that measures another command.
     trains_elsewhere: bool,
     /// When to read all components again, for a low-precision boundary that followed a reading too closely.
     full_sample_due: Option<Duration>,
@@ -163,7 +169,7 @@ impl SensorGroup {
         self.sources.push(source);
     }
 
-    /// Adds the components of drivers that have answered by now.
+    /// Adds the components of the drivers that have answered since the last check.
     fn add_opened_drivers(&mut self, now: Duration) {
         if self.opening.is_empty() || now < self.driver_check_due {
             return;
@@ -202,7 +208,8 @@ impl SensorGroup {
         !self.sessions.is_empty()
     }
 
-    /// The time until the next reading is due. `None` if sleeping does not bring it closer.
+    /// The time until the next reading is due. `None` if there is nothing to wait for, or on a virtual clock,
+    /// which does not advance during a sleep.
     pub(crate) fn time_until_due(&self) -> Option<Duration> {
         let driver_check = (!self.opening.is_empty()).then_some(self.driver_check_due);
         let due = self.next_due().into_iter().chain(self.tick_deadline()).chain(driver_check).min()?;
@@ -290,7 +297,7 @@ impl SensorGroup {
         }
     }
 
-    /// Takes the readings that are due on the system's clock. A virtual clock is caught up with on a query.
+    /// Takes the readings that are due on the system's clock. On a virtual clock, queries take the readings.
     pub(crate) fn poll(&mut self) {
         if self.is_virtual() || !self.is_in_use() {
             return;
@@ -318,7 +325,7 @@ impl SensorGroup {
         self.is_virtual() && self.sources.iter().all(|source| source.is_scripted())
     }
 
-    /// Reads the ticking counters of a script from a moment onwards until `is_done`.
+    /// Reads a script from a moment onwards, until `is_done`.
     fn replay_ahead(&mut self, moment: Duration, is_done: impl Fn(&mut Self, Duration) -> bool) {
         let mut ahead = moment;
         while !is_done(self, ahead) {
@@ -327,8 +334,8 @@ impl SensorGroup {
         }
     }
 
-    /// The boundary whose tick is awaited and that requires the shortest poll interval; of several, the one with
-    /// the highest priority. It is a pending query or the start of a session.
+    /// The boundary whose tick is awaited: a pending query or the start of a session. Of several, the one
+    /// that requires the shortest poll interval, then the one with the highest priority.
     fn active_boundary(&self, now: Duration) -> Option<PendingBoundary> {
         let starting = self.starting_sessions(now).map(|session| PendingBoundary::run_start(session.origin));
         let cost = self.counter_read_cost();
@@ -393,7 +400,7 @@ impl SensorGroup {
         true
     }
 
-    /// Hardware on a virtual clock does not tick during a wait.
+    /// Whether waiting can bring a tick: hardware on a virtual clock does not tick during a wait.
     fn can_wait_for_tick(&self) -> bool {
         !self.is_virtual() || self.can_replay_ahead()
     }
@@ -447,7 +454,7 @@ impl SensorGroup {
         let moment = || if is_single_timestamp { now } else { clock.now() };
         let mut events: Vec<Vec<SensorEvent>> = vec![Vec::new(); sessions.len()];
         let mut is_full_sample = true;
-        // The drivers of GPUs come first in the list and last here: nothing else waits for them.
+        // The drivers of GPUs come first in the list and are read last, so that nothing else waits for them.
         for (component, channel) in channels.iter_mut().enumerate().rev() {
             let source = sources[channel.source_index].as_mut();
             let SensorSample { at, reading, power } = if is_read(channel) {
@@ -497,7 +504,7 @@ impl SensorGroup {
     }
 }
 
-/// Determines which processes use each GPU. Returns the changes.
+/// Determines which processes use each GPU, and returns the changes.
 fn scan_users(
     channels: &mut [SensorChannel],
     sources: &mut [Box<dyn EnergySource>],

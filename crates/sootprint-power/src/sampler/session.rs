@@ -12,9 +12,10 @@ pub struct SampleView<'a> {
     pub now: Duration,
     /// The energy of the session so far.
     pub accumulator: &'a EnergyAccumulator,
-    /// The sampled components, in the order of the energies. If a driver answers late, components are added at the end.
+    /// The sampled components, in the order of the accumulator's energies. If a driver answers late, its
+    /// components are appended.
     pub components: &'a [ComponentInfo],
-    /// Components that exist but cannot be read, with the reasons. Later ones are added at the end.
+    /// Components that exist but cannot be read, with the reasons. Those found after the start are appended.
     pub gaps: &'a [String],
 }
 

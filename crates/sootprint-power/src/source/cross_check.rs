@@ -13,11 +13,12 @@ use crate::clock::SamplerClock;
 /// Interval of the reads of counter and power. A tick is located to half of it.
 const CADENCE: Duration = Duration::from_millis(2);
 
-/// The energy of one GPU over the same time, from its counter and from its power readings.
+/// The energy of one GPU over a period, from its counter and from its power readings.
 ///
-/// The time starts and ends at a tick of the counter. Both values come from the same sensor: if they agree, the
-/// counter works and its unit is right, but the sensor itself may still be wrong. Power readings that are
-/// one-second means, as on older drivers, lag behind, so they differ from a correct counter under a changing load.
+/// The period starts and ends at a tick of the counter. Both values come from the same sensor: if they agree,
+/// the counter works and its unit is right, but the sensor itself may still be wrong. Power readings that are
+/// one-second means, as on older drivers, lag behind, so they differ from a correct counter under a changing
+/// load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CrossCheck {
@@ -28,20 +29,20 @@ pub struct CrossCheck {
     /// The time between the first and the last observed tick.
     #[serde(rename = "time_s", serialize_with = "seconds")]
     pub time: Duration,
-    /// The tick interval of the counter: the median of those observed.
+    /// The tick interval of the counter: the median of the observed intervals.
     #[serde(rename = "tick_s", serialize_with = "seconds")]
     pub tick: Duration,
-    /// The increase of the counter.
+    /// The increase of the counter over the period.
     #[serde(rename = "counter_j")]
     pub counter: Energy,
-    /// The integral of the power readings.
+    /// The integral of the power readings over the period.
     #[serde(rename = "integrated_j")]
     pub integrated: Energy,
 }
 
 impl CrossCheck {
-    /// The counter divided by the integral, less one: 0.02 if the counter shows 2 % more. `None` if the power
-    /// readings are zero.
+    /// Returns the increase of the counter divided by the integral, minus one: 0.02 if the counter reports
+    /// 2 % more. `None` if the power readings are zero.
     #[must_use]
     pub fn relative_difference(&self) -> Option<f64> {
         let integrated = self.integrated.joules();

@@ -1,7 +1,7 @@
 //! Runs a source on a thread of its own, so that a driver that hangs delays nothing else.
 //!
-//! A call that is stuck in the kernel cannot be ended. Its thread stays until the call returns, and may keep the process
-//! from exiting.
+//! A call that is stuck in the kernel cannot be cancelled. Its thread stays until the call returns, and may
+//! keep the process from exiting.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -23,15 +23,17 @@ const UNAVAILABLE_AFTER: Duration = Duration::from_secs(2);
 /// A driver that is being opened.
 pub(crate) struct OpeningDriver {
     name: &'static str,
-    /// Why it is not opened yet, if that is intended.
+    /// Why the driver is deliberately not opened yet, if that is the case.
     reason: Option<&'static str>,
     started: Instant,
     opened_rx: Receiver<OpenedDriver>,
 }
 
-/// A driver that has answered: its source is on the thread, and here is the way to it.
+/// A driver that has been opened. Its source stays on the driver's thread; `thread` exchanges messages with
+/// it.
 struct OpenedDriver {
     probe: SourceProbe,
+    /// `None` if there is no source.
     thread: Option<DriverThread>,
 }
 
@@ -63,12 +65,13 @@ impl OpeningDriver {
         Ok(Self { name, reason: None, started: Instant::now(), opened_rx })
     }
 
-    /// Sets why the driver is not opened yet. Nothing waits for it then.
+    /// Sets the reason why the driver is deliberately not opened yet. If there is one, nothing waits for the
+    /// driver.
     pub(crate) fn with_reason(self, reason: Option<&'static str>) -> Self {
         Self { reason, ..self }
     }
 
-    /// Why the components of the driver are missing so far.
+    /// Returns the reason why the components of the driver are missing so far.
     pub(crate) fn pending_reason(&self) -> String {
         match self.reason {
             Some(reason) => format!("{}: {reason}", self.name),
@@ -79,7 +82,8 @@ impl OpeningDriver {
         }
     }
 
-    /// Waits until the driver has been opened. Returns the driver itself if that takes longer than `timeout`.
+    /// Waits until the driver has been opened, and returns its source or the reason why there is none.
+    /// Returns the driver itself as the error if opening takes longer than `timeout`.
     pub(crate) fn finish(self, timeout: Duration) -> Result<SourceProbe, Self> {
         let timeout = if self.reason.is_some() { Duration::ZERO } else { timeout };
         match self.opened_rx.recv_timeout(timeout) {
@@ -97,19 +101,19 @@ impl OpeningDriver {
         self.name
     }
 
-    /// The time since the driver has been asked to open.
+    /// The time since the thread that opens the driver was started.
     pub(crate) fn waited(&self) -> Duration {
         self.started.elapsed()
     }
 }
 
-/// A source on another thread.
+/// A source that another thread reads.
 struct DriverThread {
     request_tx: Sender<DriverRequest>,
     reply_rx: Receiver<DriverReply>,
     components: Vec<DriverComponent>,
     gaps: Vec<String>,
-    /// When the request was sent that has not been answered. `None` if all have been.
+    /// When the unanswered request was sent. `None` if all requests have been answered.
     busy_since: Option<Instant>,
     /// Whether the thread has ended because its driver crashed.
     has_ended: bool,
@@ -119,7 +123,7 @@ struct DriverComponent {
     info: ComponentInfo,
     cadence: ReadCadence,
     is_ticking_counter: bool,
-    /// A reading that came after the sampler had stopped waiting.
+    /// A reading that arrived after the sampler had stopped waiting for it.
     late_reading: Option<TimedReading>,
 }
 
@@ -136,7 +140,7 @@ enum DriverReply {
     Processes(Option<Vec<u32>>),
 }
 
-/// Answers requests until the other side is gone.
+/// Answers requests until the channel is closed.
 fn answer_requests(
     mut source: Box<dyn EnergySource>,
     clock: &SamplerClock,
@@ -173,8 +177,8 @@ impl DriverThread {
         Self { request_tx, reply_rx, components, gaps: source.gaps(), busy_since: None, has_ended: false }
     }
 
-    /// Sends a request and waits for its answer. `None` if the driver is still busy with an earlier one, or has not
-    /// answered in time.
+    /// Sends a request and waits for its answer. `None` if the driver is still busy with an earlier request,
+    /// or does not answer in time.
     fn request(&mut self, request: DriverRequest) -> Option<DriverReply> {
         if self.busy_since.is_some() {
             let reply = self.reply_rx.try_recv().ok()?;
@@ -198,8 +202,8 @@ impl DriverThread {
         }
     }
 
-    /// Keeps a late reading for the next time that the sampler asks for it. A late power or list of processes is out of
-    /// date.
+    /// Keeps a late reading until the sampler requests it again. A late power or process list is discarded,
+    /// because it is out of date.
     fn keep_late(&mut self, reply: DriverReply) {
         self.busy_since = None;
         if let DriverReply::Reading(index, reading) = reply

@@ -9,9 +9,10 @@
 //! - Drivers before 530 report the power of Ampere and later GPUs only as the mean of the last second. Next to a
 //!   counter, that mean is used as the current power: if the power changes abruptly at a boundary, up to one tick
 //!   of the change is attributed to the wrong epoch, and the bounds do not cover all of it.
-//! - The counter of a GH200 covers the superchip with its CPU and memory, which are not counted if this GPU is.
-//!   Its power readings cover the GPU alone. This was found by Zeus on such a machine
-//!   (<https://github.com/ml-energy/zeus/pull/172>). For GB200 and GB300 it is not documented.
+//! - The counter of a GH200 covers the superchip with its CPU and memory, which are not counted if this GPU
+//!   is. Its power readings cover the GPU alone. This was found by Zeus on such a machine
+//!   (<https://github.com/ml-energy/zeus/pull/172>). For GB200 and GB300 the scope of the counter is not
+//!   documented.
 
 mod devices;
 mod library;

@@ -1,8 +1,9 @@
 //! Reads NVIDIA GPUs in a helper process.
 //!
-//! A call that is stuck in the kernel can be neither ended nor abandoned by the process that made it: that process does
-//! not exit before the call returns. A command that measures another therefore leaves the calls to a helper, which it
-//! abandons if necessary. The two processes exchange one line of JSON per call.
+//! A call that is stuck in the kernel can be neither cancelled nor abandoned by the process that made it,
+//! because that process does not exit before the call returns. A command that measures another command
+//! therefore leaves the calls to a helper process, which it can abandon. The two processes exchange one line
+//! of JSON for each call and one for each reply.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
@@ -17,7 +18,8 @@ use super::nvml::Nvml;
 use super::{ComponentInfo, EnergySource, NvmlError, ReadCadence, ReadError, SensorReading, SensorTolerance};
 use crate::gpu::CudaVisibility;
 
-/// A program that calls [`serve_nvml`] when it is started with these arguments.
+/// The command that starts a helper process: a program that calls [`serve_nvml`] when it is started with
+/// these arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NvmlHelperCommand {
     /// The path of the program.
@@ -26,12 +28,13 @@ pub struct NvmlHelperCommand {
     pub arguments: Vec<OsString>,
 }
 
-/// Opens NVML and answers the calls of the parent process, until its end of the pipe is closed.
+/// Opens NVML and answers the calls of the parent process, until the parent closes its end of the pipe.
 ///
-/// `library` is the path of the NVML library; `None` for the system's.
+/// `library` is the path of the NVML library; `None` for the system's library. `calls` and `replies` are the
+/// pipes from and to the parent process.
 ///
 /// # Errors
-/// If the pipe fails, as when the parent process has been killed.
+/// If a pipe fails, for example because the parent process has been killed, or if a call cannot be parsed.
 pub fn serve_nvml(library: Option<&Path>, calls: impl BufRead, mut replies: impl Write) -> io::Result<()> {
     let opened = Nvml::open(library.map(Path::as_os_str), &CudaVisibility::from_environment());
     let mut nvml = match opened {
@@ -74,7 +77,7 @@ enum HelperReply {
     Processes(Option<Vec<u32>>),
 }
 
-/// A component, with what is not part of its entry in a ledger.
+/// A component, with the fields that are not part of its serialised form.
 #[derive(Debug, Serialize, Deserialize)]
 struct HelperComponent {
     info: ComponentInfo,
@@ -182,7 +185,7 @@ impl EnergySource for NvmlHelper {
 
 impl Drop for NvmlHelper {
     fn drop(&mut self) {
-        // Its end is not awaited: it may be stuck in the driver.
+        // Does not wait for the process to end, because it may be stuck in the driver.
         let _ = self.helper.kill();
         let _ = self.helper.try_wait();
     }

@@ -1,13 +1,15 @@
-//! The range of power that a component can draw. Readings outside of it have been reported for several drivers.
+//! The range of power that a component can draw. Several drivers are known to report values outside this
+//! range.
 
 use sootprint_core::Power;
 
 use crate::accelerator::Accelerator;
 
-/// The least that a GPU draws unless it is suspended. A driver that shows a thousandth of the power is below it.
+/// The least power that a GPU draws unless it is suspended. It is high enough to reject the readings of a
+/// driver that reports a thousandth of the power.
 pub(super) const MIN_GPU_POWER: Power = Power::from_watts(1.0);
 
-/// The least that a CPU package or its memory draws. A laptop at rest comes close to it.
+/// The least power that a CPU package or its memory draws. A laptop at rest comes close to it.
 pub(super) const MIN_PACKAGE_POWER: Power = Power::from_watts(0.05);
 
 /// More than any GPU of the hardware table draws.
@@ -19,13 +21,15 @@ pub(super) const MAX_PACKAGE_POWER: Power = Power::from_watts(1_000.0);
 /// More than the memory of a CPU package draws: 24 modules of 20 W.
 pub(super) const MAX_MEMORY_POWER: Power = Power::from_watts(500.0);
 
-/// Whether a power limit that a driver reports can be one. Some report 0 W, or the largest number that fits.
+/// Whether a power limit that a driver reports is plausible. Some drivers report 0 W, or the largest number
+/// that fits.
 pub(super) fn is_gpu_limit(limit: Power) -> bool {
     limit >= MIN_GPU_POWER && limit <= MAX_GPU_POWER
 }
 
-/// The limit of a GPU whose driver reports none: the thermal design power of its model in the hardware table, otherwise
-/// more than any GPU draws.
+/// The limit that is assumed for a GPU whose driver reports none: the upper bound of its model in the
+/// hardware table, which is the thermal design power for a figure from the vendor. For an unknown model, more
+/// than any GPU draws.
 pub(super) fn assumed_gpu_limit(model: &str) -> Power {
     Accelerator::from_name(model).ok().map_or(MAX_GPU_POWER, |known| known.bounds().1)
 }

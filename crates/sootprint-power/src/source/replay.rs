@@ -15,8 +15,9 @@ use crate::gpu::GpuInfo;
 
 /// Components whose power follows a script.
 ///
-/// Each has an exact energy counter, so the expected result of a run on a [`Replay`] can be computed by hand. A
-/// script can also be loaded from a JSON file, whose path is set in `SOOTPRINT_REPLAY`:
+/// By default, each component has an exact energy counter, so the expected result of a run on a [`Replay`]
+/// can be computed by hand. A script can also be loaded from a JSON file, whose path is set in
+/// `SOOTPRINT_REPLAY`:
 ///
 /// ```json
 /// {"components": [{"kind": "cpu", "name": "Scripted CPU", "watts": [[0.7, 100.0], [0.33, 400.0]]}]}
@@ -51,7 +52,7 @@ const CADENCE: Duration = Duration::from_millis(20);
 struct ReplayComponent {
     kind: ComponentKind,
     name: String,
-    /// Seconds and the watts during them. The script repeats after the last entry.
+    /// Durations in seconds, and the watts during them. The script repeats after the last entry.
     watts: Vec<(f64, f64)>,
     /// The simulated sensor.
     #[serde(default)]
@@ -66,7 +67,7 @@ pub enum ReplaySensor {
     /// The exact energy up to the moment of the reading.
     #[default]
     Counter,
-    /// The energy up to the last multiple of this many seconds, like NVIDIA's counters.
+    /// The energy up to the last multiple of this many seconds, as NVIDIA's counters report it.
     TickingCounter(f64),
     /// The power at the moment of the reading.
     Power,
@@ -79,7 +80,8 @@ impl Replay {
         Self::default()
     }
 
-    /// Adds a component that draws each power for its duration, repeatedly.
+    /// Adds a component that draws each power of the script for its duration. The script repeats after its
+    /// last entry.
     #[must_use]
     pub fn with_component(
         mut self,
@@ -106,7 +108,7 @@ impl Replay {
         self
     }
 
-    /// Runs the script on a virtual clock instead of the system's.
+    /// Runs the script on a virtual clock instead of the system's clock.
     #[must_use]
     pub fn with_clock(mut self, clock: VirtualClock) -> Self {
         self.clock = Some(clock);
@@ -134,7 +136,7 @@ impl Replay {
         }
     }
 
-    /// The virtual clock of the script, if any.
+    /// Returns the virtual clock of the script. `None` if the script runs on the system's clock.
     #[must_use]
     pub fn clock(&self) -> Option<VirtualClock> {
         self.clock.clone()
@@ -240,7 +242,7 @@ impl ReplayComponent {
     }
 }
 
-/// A file that is not a valid script.
+/// The reason why a file is not a valid script.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
@@ -252,16 +254,16 @@ pub enum ReplayError {
         /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The file is not the JSON of a script.
+    /// The file does not contain a script in JSON.
     #[error("invalid replay script {}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// The position and the reason.
+        /// The error of the JSON parser, with its position.
         source: serde_json::Error,
     },
-    /// A component has no duration or a negative value.
-    #[error("invalid replay script {}: `watts` of `{name}` must be [seconds, watts] pairs without negative values and with a duration", path.display())]
+    /// The script of a component has a negative value, or a total duration of 0 s.
+    #[error("invalid replay script {}: `watts` of `{name}` must be [seconds, watts] pairs: no negative values, and a total duration above 0 s", path.display())]
     InvalidComponent {
         /// The file.
         path: PathBuf,

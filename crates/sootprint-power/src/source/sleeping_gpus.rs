@@ -1,4 +1,4 @@
-//! NVIDIA GPUs that the kernel has suspended. Loading NVML would wake them.
+//! Detects NVIDIA GPUs that the kernel has suspended. Loading NVML would wake them.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ const NVIDIA: &str = "0x10de";
 /// PCI classes of display controllers: VGA and 3D.
 const GPU_CLASSES: [&str; 2] = ["0x0300", "0x0302"];
 
-/// Whether this machine has NVIDIA GPUs and all of them are suspended. Reading this does not wake them.
+/// Whether this machine has NVIDIA GPUs and all of them are suspended. The check does not wake them.
 pub(super) fn are_all_asleep(sys: &Path) -> bool {
     let devices = std::fs::read_dir(sys.join("bus/pci/devices")).into_iter().flatten().flatten();
     let mut gpus = devices.map(|entry| entry.path()).filter(|device| is_nvidia_gpu(device)).peekable();

@@ -6,17 +6,18 @@ use sootprint_core::{ComponentKind, MeasurementMethod, Power};
 use super::{ComponentInfo, EnergySource};
 use crate::gpu::GpuInfo;
 
-/// The components that one source of this machine can read.
+/// The components that one source of this machine can read, and those that it cannot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SourceStatus {
-    /// The source: `NVML`, `hwmon`, `RAPL` or `model`.
+    /// The name of the source: `NVML`, `hwmon`, `RAPL` or `model`; `GPU` if the thread that reads GPUs cannot
+    /// be started.
     pub source: &'static str,
     /// The name and the method of each component.
     pub components: Vec<(String, MeasurementMethod)>,
     /// The GPUs among the components, each with its power limit if the driver reports one.
     pub gpus: Vec<(GpuInfo, Option<Power>)>,
-    /// The components that it cannot read, why, and how to fix that.
+    /// The components that the source cannot read, each with the reason and, where possible, the fix.
     pub gaps: Vec<String>,
 }
 
@@ -25,12 +26,12 @@ pub(crate) struct SourceProbe {
     pub(super) name: &'static str,
     pub(crate) source: Option<Box<dyn EnergySource>>,
     pub(super) reason: Option<String>,
-    /// Whether its absence is worth a warning. It is not on a machine without such hardware.
+    /// Whether the reason is reported as a warning. It is not on a machine without such hardware.
     pub(super) is_warning: bool,
 }
 
 impl SourceProbe {
-    /// The warning for a footprint if the source is unavailable.
+    /// Returns the warning for the footprint if the source is unavailable.
     pub(crate) fn warning(&self) -> Option<String> {
         self.reason.clone().filter(|_| self.is_warning)
     }
@@ -43,7 +44,8 @@ impl SourceProbe {
         Self { name, source: None, reason: Some(reason.to_string()), is_warning: true }
     }
 
-    /// The reason only appears in [`probe_sources`](super::probe_sources), not as a warning.
+    /// Creates the probe of a source that this machine does not have or need. The reason only appears in
+    /// [`probe_sources`](super::probe_sources), not as a warning.
     pub(super) fn not_present(name: &'static str, reason: impl ToString) -> Self {
         Self { is_warning: false, ..Self::unavailable(name, reason) }
     }

@@ -19,8 +19,8 @@ use crate::job_limits::JobLimits;
 
 /// Reports which components can be measured on this machine, which cannot, and how to fix that.
 ///
-/// Uses the NVML library at `SOOTPRINT_NVML` if the variable is set, otherwise the system's. Opening it may take a
-/// second; a driver that does not answer is reported after ten.
+/// Uses the NVML library at `SOOTPRINT_NVML` if the variable is set, otherwise the system's. Loading the
+/// library may take a second; a driver that does not answer is reported after ten seconds.
 #[must_use]
 pub fn probe_sources() -> Vec<SourceStatus> {
     open_all_sources(SamplerClock::System(Instant::now())).into_iter().map(SourceProbe::into_status).collect()
@@ -48,7 +48,8 @@ const WAKE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct NvmlConfig {
     /// The path of the NVML library. `None` for the system's library.
     pub library: Option<OsString>,
-    /// The helper process that reads them, and the library that it was told to use. `None` to read them in this process.
+    /// The command that starts the helper process that reads the GPUs. A library path for the helper is among
+    /// the arguments of the command. `None` to read the GPUs in this process.
     pub helper: Option<NvmlHelperCommand>,
 }
 
@@ -60,12 +61,13 @@ pub(crate) struct SystemSources {
 }
 
 impl SystemSources {
-    /// Opens GPUs through NVML and hwmon, CPU and memory through RAPL, and the model for components that no source
-    /// measures. Waits for the drivers of GPUs, which run on their own threads, until `timeout` has passed.
+    /// Opens GPUs through NVML and hwmon, CPU and memory through RAPL, and the model for components that no
+    /// source measures. Waits for the drivers of GPUs, which run on their own threads, for at most `timeout`
+    /// in total.
     pub(crate) fn open(nvml: &NvmlConfig, clock: SamplerClock, timeout: Duration) -> Self {
         let deadline = Instant::now() + timeout;
         let (nvml, sys) = (nvml.clone(), Path::new("/sys"));
-        // A library that the user names is opened in any case.
+        // A library that the user names is opened even if all GPUs are suspended.
         let are_asleep = nvml.library.is_none() && sleeping_gpus::are_all_asleep(sys);
         let asleep = are_asleep.then_some("the NVIDIA GPUs are suspended; they are measured once they wake");
         let nvml_driver = OpeningDriver::start("NVML", clock.clone(), move || {
@@ -98,7 +100,7 @@ impl SystemSources {
     }
 }
 
-/// The NVIDIA GPUs.
+/// Opens the NVIDIA GPUs.
 fn nvml_source(nvml: &NvmlConfig) -> SourceProbe {
     let name = "NVML";
     let opened = match &nvml.helper {
@@ -117,7 +119,7 @@ fn nvml_source(nvml: &NvmlConfig) -> SourceProbe {
     }
 }
 
-/// The AMD and Intel GPUs.
+/// Opens the AMD and Intel GPUs.
 fn hwmon_source(sys: &Path) -> SourceProbe {
     let name = "hwmon";
     let rocm = RocmDevices::from_environment(&sys.join("class/kfd/kfd/topology/nodes"));
@@ -133,7 +135,7 @@ fn hwmon_source(sys: &Path) -> SourceProbe {
     }
 }
 
-/// CPU and memory: measured components first, then a model of the others.
+/// Opens CPU and memory: the measured components first, then a model of the others.
 fn kernel_sources(proc: &Path, sys: &Path) -> Vec<SourceProbe> {
     if !cfg!(target_os = "linux") {
         return vec![SourceProbe::unavailable(

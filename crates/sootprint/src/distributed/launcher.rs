@@ -2,10 +2,10 @@
 
 use super::short_digest::short_digest;
 
-/// The rank of this process among those started by the same launcher; 0 without a launcher.
+/// Returns the rank of this process among the processes started by the same launcher; 0 without a launcher.
 ///
-/// It is read from `SOOTPRINT_RANK` with `SOOTPRINT_WORLD_SIZE`, otherwise from the variables of torchrun, Open MPI, PMI
-/// or a Slurm step. A rank that was set with [`RunBuilder::rank`](crate::RunBuilder::rank) is ignored here;
+/// The rank is read from `SOOTPRINT_RANK` with `SOOTPRINT_WORLD_SIZE`, otherwise from the variables of torchrun, Open
+/// MPI, PMI or a Slurm step. A rank that was set with [`RunBuilder::rank`](crate::RunBuilder::rank) is ignored here;
 /// [`Run::rank`](crate::Run::rank) returns it.
 #[must_use]
 pub fn rank() -> u32 {

@@ -16,7 +16,7 @@ pub enum LedgerError {
     Folder {
         /// The folder or a file in it.
         path: PathBuf,
-        /// The error of the system.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// Another process is recording a run in the folder.
@@ -30,17 +30,17 @@ pub enum LedgerError {
     /// The thread that writes the ledger cannot be started.
     #[error("cannot start the thread that writes the ledger {}", path.display())]
     Thread {
-        /// The ledger.
+        /// The path of the ledger.
         path: PathBuf,
-        /// The error of the system.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The ledger cannot be read.
     #[error("cannot read the ledger {}", path.display())]
     Read {
-        /// The ledger.
+        /// The path of the ledger.
         path: PathBuf,
-        /// The error of the system.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The ledger was written by an incompatible version.
@@ -49,15 +49,15 @@ pub enum LedgerError {
         path.display()
     )]
     Schema {
-        /// The ledger.
+        /// The path of the ledger.
         path: PathBuf,
-        /// The schema that it names.
+        /// The schema that the ledger names.
         found: String,
     },
     /// The first line is damaged or is not a header, so the rest cannot be interpreted.
     #[error("the ledger {} has no readable first line", path.display())]
     MissingHeader {
-        /// The ledger.
+        /// The path of the ledger.
         path: PathBuf,
     },
 }

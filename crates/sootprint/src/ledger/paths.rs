@@ -82,7 +82,7 @@ impl LedgerId {
     }
 }
 
-/// The ids of the runs that were recorded in a folder, newest first.
+/// Returns the ids of the runs that were recorded in a folder, newest first.
 ///
 /// # Errors
 /// [`LedgerError::Folder`] if the folder of the ledgers cannot be read, for example because nothing was recorded.

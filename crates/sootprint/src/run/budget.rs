@@ -8,9 +8,9 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// A limit on the energy or emissions of a run.
 ///
 /// When the limit is reached, or the forecast exceeds it, one warning is logged. With
-/// [`stop_when_exceeded`](Self::stop_when_exceeded) the training loop also ends: between two epochs if the next one, at
-/// the mean of the completed ones, would exceed the limit, and within an epoch if the loop checks
-/// [`RunHandle::budget_exceeded`](super::RunHandle::budget_exceeded) and the limit has been reached.
+/// [`stop_when_exceeded`](Self::stop_when_exceeded) the training loop also ends. Between two epochs, it ends if the
+/// limit has been reached, or if one more epoch of average energy would exceed it. Within an epoch, it ends once the
+/// limit has been reached, if the loop checks [`RunHandle::budget_exceeded`](super::RunHandle::budget_exceeded).
 ///
 /// ```
 /// use sootprint::{Budget, Co2e, Energy, Run};
@@ -28,8 +28,8 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// The limit applies to the live usage: this process and this attempt only, at the yearly or user-provided intensity.
 /// For one of several ranks inside `sootprint run` it applies to the usage of the whole command.
 ///
-/// No sensor is read for a check, so the loop never waits for the hardware. What an epoch used is corrected when its
-/// boundary energies are known.
+/// No sensor is read for a check, so the loop never waits for the hardware. The energy of an epoch is corrected when
+/// the energies at its boundaries are known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use = "a budget takes effect only when passed to `RunBuilder::budget`"]
 pub struct Budget {
@@ -43,13 +43,15 @@ enum BudgetLimit {
     Emissions(Co2e),
 }
 
-/// Why a training loop should stop now: a [`Budget`] with [`stop_when_exceeded`](Budget::stop_when_exceeded).
+/// The budget that requires a training loop to stop: it has been reached, or the next epoch would exceed it. Returned
+/// by [`RunHandle::budget_exceeded`](super::RunHandle::budget_exceeded).
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct BudgetExceeded {
-    /// The budget.
+    /// The budget that has been reached or would be exceeded.
     pub budget: Budget,
-    /// The expected energy of the next epoch, if the budget has not been reached but does not cover that epoch.
+    /// The expected energy of the next epoch, which would exceed the budget. `None` if the budget has been reached
+    /// already.
     pub next_epoch: Option<Energy>,
 }
 
@@ -94,17 +96,18 @@ struct BudgetAlert {
 }
 
 impl Budget {
-    /// A limit on the energy of GPU, CPU and memory, as in [`EnergySummary::total`](crate::EnergySummary::total).
+    /// Creates a limit on the energy of GPUs, CPUs and memory, as in
+    /// [`EnergySummary::total`](crate::EnergySummary::total).
     pub const fn max_energy(limit: Energy) -> Self {
         Self { limit: BudgetLimit::Energy(limit), stop_when_exceeded: false }
     }
 
-    /// A limit on the emissions.
+    /// Creates a limit on the emissions.
     pub const fn max_emissions(limit: Co2e) -> Self {
         Self { limit: BudgetLimit::Emissions(limit), stop_when_exceeded: false }
     }
 
-    /// Ends the training loop when the limit is reached, or when the next epoch would exceed it.
+    /// Makes the training loop end when the limit is reached, or when the next epoch would exceed it.
     pub const fn stop_when_exceeded(mut self) -> Self {
         self.stop_when_exceeded = true;
         self
@@ -198,8 +201,8 @@ impl BudgetTracker {
         })
     }
 
-    /// Why the loop should stop now. An open epoch continues until a limit is reached; a new epoch is not started if its
-    /// expected energy would exceed a limit.
+    /// Returns the budget that requires the loop to stop now, if any. An open epoch continues until a limit is reached;
+    /// a new epoch is not started if its expected energy would exceed a limit.
     pub(crate) fn exceeded(&self, used: Energy, grams_per_joule: f64) -> Option<BudgetExceeded> {
         let next_epoch_energy = if self.epoch_start_energy.is_none() {
             self.epoch_mean_and_deviation().map(|(mean, _)| mean)

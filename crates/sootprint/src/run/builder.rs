@@ -46,7 +46,8 @@ pub struct RunBuilder {
 }
 
 impl Run {
-    /// Configures a training from random weights. Its artifacts are in `dir`; the run's record is written there too.
+    /// Configures a training from random weights. The artifacts of the training are in `dir`, and the record of the run
+    /// is written there too.
     pub fn pre_training(dir: impl Into<PathBuf>) -> RunBuilder {
         RunBuilder::new(dir.into(), Some(TrainingType::PreTraining), None)
     }
@@ -93,8 +94,8 @@ impl RunBuilder {
         self
     }
 
-    /// Sets which of several processes that train together this one is: `rank` counts from 0, and there are `of` ranks.
-    /// Each rank writes its own ledger into the shared folder, and the footprint includes all of them.
+    /// Sets the rank of this process among the processes that train together. `rank` counts from 0, and `of` is the
+    /// number of ranks. Each rank writes its own ledger into the shared folder, and the footprint includes all of them.
     ///
     /// Without this, `SOOTPRINT_RANK` and `SOOTPRINT_WORLD_SIZE` are used, then the variables of the launcher: `RANK` and
     /// `WORLD_SIZE` of `torchrun`, those of Open MPI and PMI, and those of Slurm within a step's task. `SOOTPRINT_JOB`
@@ -104,7 +105,7 @@ impl RunBuilder {
         self
     }
 
-    /// Sets where the run is, which determines the carbon intensity.
+    /// Sets the place of the run, which determines the carbon intensity.
     ///
     /// Without this, `SOOTPRINT_PLACE` is used, then a `sootprint.toml`, then the [cloud metadata](Self::cloud_metadata),
     /// then the country of the machine's time zone, which the footprint marks as a guess.
@@ -116,8 +117,9 @@ impl RunBuilder {
     /// Looks up the cloud region from the instance metadata service if no location was configured. The region also
     /// determines the PUE.
     ///
-    /// No lookup happens unless this is called, as `sootprint run` does with `sootprint_live::InstanceMetadataClient`.
-    /// `SOOTPRINT_METADATA=off`, or `metadata = false` in a `sootprint.toml`, disables the lookup.
+    /// No lookup happens unless this method is called. `sootprint run` calls it with
+    /// `sootprint_live::InstanceMetadataClient`. `SOOTPRINT_METADATA=off`, or `metadata = false` in a `sootprint.toml`,
+    /// disables the lookup.
     pub fn cloud_metadata(mut self, metadata: Arc<dyn CloudMetadata>) -> Self {
         self.cloud_metadata = Some(metadata);
         self
@@ -141,12 +143,12 @@ impl RunBuilder {
 
     /// Queries this provider for the intensity of each hour of the run, instead of using the table's yearly value.
     ///
-    /// The provider is queried for the run's [place](Self::place) every half hour, on a separate thread, and once more by
-    /// [`Run::finish`], which waits for the answer. Each query covers the whole time without an answer so far, so that
-    /// the provider's history fills the gap after an outage. The footprint's intensity is the mean over the run's hours,
-    /// weighted with the energy used in each, and all epochs use that mean. Hours without an answer use the yearly value,
-    /// with a note in the footprint. The provider is not queried if an [intensity](Self::intensity) or a
-    /// [series](Self::intensity_series) was set, or if the location is unknown.
+    /// The provider is queried for the run's [place](Self::place) every half hour, on a separate thread, and once more
+    /// by [`Run::finish`], which waits for the answer. Each query covers all the time for which there is no answer so
+    /// far, so that the provider's history fills the gap after an outage. The footprint's intensity is the mean over
+    /// the run's hours, weighted with the energy used in each, and all epochs use that mean. Hours without an answer
+    /// use the yearly value, with a note in the footprint. The provider is not queried if an
+    /// [intensity](Self::intensity) or a [series](Self::intensity_series) was set, or if the location is unknown.
     ///
     /// # Limits
     /// Hours are counted from the system time at the start, on a clock that stops while the machine is suspended. In runs
@@ -218,8 +220,9 @@ impl RunBuilder {
         self
     }
 
-    /// Reads NVIDIA GPUs in a helper process, so that a driver that hangs cannot keep this process from exiting. The path
-    /// of the NVML library is added to the arguments if one is configured. The program calls [`serve_nvml`].
+    /// Reads NVIDIA GPUs in a helper process, so that a driver that hangs cannot keep this process from exiting. The
+    /// helper program must call [`serve_nvml`]. If a path of the NVML library is configured, it is added to the
+    /// arguments of the program.
     ///
     /// [`serve_nvml`]: sootprint_power::serve_nvml
     pub fn nvml_helper(mut self, helper: NvmlHelperCommand) -> Self {
@@ -227,8 +230,8 @@ impl RunBuilder {
         self
     }
 
-    /// Measures the idle power for this long before the run begins, so that the footprint can report the idle energy. The
-    /// start blocks for this time; a few seconds are enough. It does not count towards the run.
+    /// Measures the idle power for this long before the run begins, so that the footprint can report the idle energy.
+    /// The start blocks for this time, which does not count towards the run. A few seconds are enough.
     pub fn idle_baseline(mut self, duration: Duration) -> Self {
         self.arguments.baseline = Some(duration);
         self
@@ -273,7 +276,7 @@ impl RunBuilder {
         self
     }
 
-    /// Starts the run. It does not fail: each error becomes a note in the footprint and one warning.
+    /// Starts the run. This never fails: each error becomes a note in the footprint and one warning.
     pub fn start(self) -> Run {
         let settings = self.resolve_settings();
         let (run, errors) = self.start_with(settings, false);

@@ -43,8 +43,8 @@ impl<I> Epochs<I> {
         self.epoch.handle()
     }
 
-    /// Calls `wait` before each epoch boundary. It should wait for the training devices, so that work queued in an epoch
-    /// is counted in that epoch. It is not called after a panic.
+    /// Adds the function `wait`, which is called before each epoch boundary, but not after a panic. It should wait for
+    /// the training devices, so that work queued in an epoch is counted in that epoch.
     pub fn sync_with(mut self, wait: impl FnMut() + Send + 'static) -> Self {
         self.epoch.sync_with(wait);
         self

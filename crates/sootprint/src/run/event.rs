@@ -1,8 +1,9 @@
 //! Events from training hooks.
 //!
-//! All hooks emit [`HookEvent`]s. `RunRecorder::handle_event` records those that separate epochs or phases, once their
-//! energy is known, and `RunRecorder::record_fact` the others immediately. A run inside `sootprint run`
-//! serialises the same enum over a Unix socket, and the exhaustive match guarantees that no event is missed.
+//! All hooks emit [`HookEvent`]s. `RunRecorder::handle_event` records the events that separate epochs or phases, once
+//! the energy at their timestamps is known; `RunRecorder::record_fact` records the others immediately. A run inside
+//! `sootprint run` sends the same enum over a Unix socket. The exhaustive match in the recorder guarantees that no
+//! event is missed.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(crate) enum HookEvent {
     PhaseEnded(PhaseId),
     /// The training ended; an open epoch is incomplete. The counts belong to that epoch, or to no epoch.
     TrainingLeft(WorkCounts),
-    /// What is recorded without any energy.
+    /// A fact, which is recorded without any energy.
     Fact(RunFact),
 }
 
@@ -38,7 +39,7 @@ pub(crate) enum RunFact {
     TrainingType { training_type: Option<TrainingType>, base_model: Option<String> },
     /// The planned number of epochs.
     EpochsPlanned(u32),
-    /// The epochs of this run are windows of a loop without epochs, each of this length.
+    /// The epochs of this run are windows of a loop without epochs. The text describes the length of a window.
     WindowLength(String),
     /// Work that another rank counted, in an epoch or outside of all epochs.
     Work { epoch: Option<u32>, counts: WorkCounts },
@@ -53,13 +54,13 @@ pub(crate) enum RunFact {
 }
 
 impl HookEvent {
-    /// How precisely the energy at the event's timestamp is determined. Phases use the low precision, because a training
-    /// may have several in each step.
+    /// Returns how precisely the energy at the event's timestamp is determined. Phases use the low precision, because a
+    /// training may have several in each step.
     pub(crate) const fn boundary_precision(&self) -> BoundaryPrecision {
         if self.may_end_epoch() { BoundaryPrecision::High } else { BoundaryPrecision::Low }
     }
 
-    /// Whether this event may end an epoch, so that the sender expects [`EpochTotals`] in return.
+    /// Returns whether this event may end an epoch, so that the sender expects [`EpochTotals`] in return.
     pub(crate) const fn may_end_epoch(&self) -> bool {
         matches!(self, Self::EpochStarted { .. } | Self::EpochEnded { .. } | Self::TrainingLeft(_))
     }

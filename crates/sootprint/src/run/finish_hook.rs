@@ -8,10 +8,11 @@ use sootprint_core::Footprint;
 /// A callback for a finished run, registered with [`RunBuilder::on_finish`](super::RunBuilder::on_finish). `sootprint_hub`
 /// uses it to push the run to the Hub, so that this crate needs no network code.
 pub trait FinishHook: fmt::Debug + Send + Sync {
-    /// Called when the run has finished and its footprint is written to its folder.
+    /// Called once the run has finished and its footprint has been written to `dir`, the folder of the run.
     ///
-    /// [`Run::finish`](super::Run::finish) calls it on its own thread, on rank 0 only, and not for a run that was dropped
-    /// or is disabled. It cannot fail a training: implementations log their errors through `tracing`.
+    /// [`Run::finish`](super::Run::finish) calls this on the thread of its caller, on rank 0 only, and not for a run
+    /// that was dropped or is disabled. A hook cannot fail a training: implementations log their errors through
+    /// `tracing`.
     ///
     /// Inside `sootprint run` the footprint covers the training only, and is written to the folder unless the command
     /// records there. The command itself pushes the footprint of the whole command.

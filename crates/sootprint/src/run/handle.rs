@@ -26,8 +26,8 @@ use crate::ledger::WorkCounts;
 /// A handle to a run for training hooks: cheap to clone, `Send` and `Sync`. Calls after the end of the run have no
 /// effect.
 ///
-/// A call that reports something posts an event with a timestamp to the sampler thread and returns; it does not wait for
-/// the hardware and does not fail.
+/// A call that reports something either records it directly or posts a timestamped event to the sampler thread. It does
+/// not wait for the hardware and does not fail.
 #[derive(Debug, Clone)]
 pub struct RunHandle(Arc<RunHandleInner>);
 
@@ -62,7 +62,7 @@ impl RunHandle {
         self.record_fact(RunFact::EpochsPlanned(epochs));
     }
 
-    /// Starts an epoch now. An epoch that is still open ends here, incomplete.
+    /// Starts an epoch now. An epoch that is still open ends here as incomplete.
     pub fn start_epoch(&self, number: u32) {
         let used = self.usage().energy;
         let (counts, report_totals) = self.close_epoch(false, used, Some(number));
@@ -70,7 +70,7 @@ impl RunHandle {
         self.emit_with(HookEvent::EpochStarted { number, counts }, report_totals);
     }
 
-    /// Ends the open epoch now.
+    /// Ends the open epoch now. `completed` states whether it was completed.
     pub fn end_epoch(&self, completed: bool) {
         let usage = self.usage();
         let (counts, report_totals) = self.close_epoch(completed, usage.energy, None);
@@ -92,19 +92,20 @@ impl RunHandle {
         lock_ignoring_poison(&self.0.counts).add(WorkCounts { samples: None, tokens: Some(tokens) });
     }
 
-    /// The expected total of the run. `None` until an epoch is complete, or if the planned number of epochs is unknown.
+    /// Returns the expected total of the run. `None` until an epoch is complete, or if the planned number of epochs is
+    /// unknown.
     #[must_use]
     pub fn forecast(&self) -> Option<RunForecast> {
         let usage = self.usage();
         lock_ignoring_poison(&self.0.budgets).forecast(usage.energy, usage.grams_per_joule())
     }
 
-    /// Why the training loop should stop now, if a [`Budget`](super::Budget) with
-    /// [`stop_when_exceeded`](super::Budget::stop_when_exceeded) requires it. A hook that then stops the loop reports it
-    /// with [`record_early_stop`](Self::record_early_stop).
+    /// Returns the budget that requires the training loop to stop now, if any. Only budgets with
+    /// [`stop_when_exceeded`](super::Budget::stop_when_exceeded) are checked.
     ///
-    /// Within an epoch, the reason is that a budget has been reached; between epochs also that the next epoch, at the
-    /// mean of the completed ones, would exceed it.
+    /// Within an epoch, the loop must stop once a budget has been reached. Between epochs, it must also stop if one
+    /// more epoch of average energy would exceed a budget. An integration that stops the loop for this reason must call
+    /// [`record_early_stop`](Self::record_early_stop).
     #[must_use]
     pub fn budget_exceeded(&self) -> Option<BudgetExceeded> {
         if !lock_ignoring_poison(&self.0.budgets).has_budget() {
@@ -114,15 +115,15 @@ impl RunHandle {
         lock_ignoring_poison(&self.0.budgets).exceeded(usage.energy, usage.grams_per_joule())
     }
 
-    /// Records that the training loop stops early, and why: one warning, a note in the footprint, and the status
-    /// [`StoppedEarly`](RunStatus::StoppedEarly).
+    /// Records that the training loop stops early, and the reason: logs one warning, adds a note to the footprint, and
+    /// sets the status [`StoppedEarly`](RunStatus::StoppedEarly).
     pub fn record_early_stop(&self, reason: impl fmt::Display) {
         tracing::warn!("training stopped early: {reason}");
         self.add_note(format!("training stopped early: {reason}"));
         self.set_status(RunStatus::StoppedEarly);
     }
 
-    /// The time since the run began, on the run's clock. Zero after the end of the run, and for a disabled run.
+    /// Returns the time since the run began, on the run's clock. Zero after the end of the run, and for a disabled run.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.now().unwrap_or_default()
@@ -133,14 +134,15 @@ impl RunHandle {
         self.record_fact(RunFact::WindowLength(length));
     }
 
-    /// Adds devices that the framework trains on; an empty list means that it trains on no GPU.
+    /// Adds devices that the framework trains on. An empty list means that it trains on no GPU.
     ///
-    /// GPUs that are never added are left out of the footprint. Devices of several calls add up.
+    /// Devices of several calls add up. After the first call, the footprint leaves out all GPUs that have not been
+    /// added.
     pub fn add_devices(&self, devices: impl IntoIterator<Item = DeviceId>) {
         self.record_fact(RunFact::Devices(devices.into_iter().collect()));
     }
 
-    /// Sets how the training ended. Of several statuses, the worst one is recorded.
+    /// Sets the status with which the training ended. Of several statuses, the worst one is recorded.
     pub fn set_status(&self, status: RunStatus) {
         self.record_fact(RunFact::Status(status));
     }
@@ -160,10 +162,11 @@ impl RunHandle {
         self.record_fact(RunFact::Note(text.into()));
     }
 
-    /// Waits until the sampler has handled all earlier events and the ledger is written. Returns whether this happened
-    /// within `timeout`.
+    /// Waits until the sampler has handled all earlier events and the ledger is written. Returns `false` if this takes
+    /// longer than `timeout`, or if nothing is measured.
     ///
-    /// A training does not need this. It is for tests, and for programs that read the ledger while the run continues.
+    /// A training does not need this method. It is for tests, and for programs that read the ledger while the run
+    /// continues.
     #[must_use = "`false` means that the timeout was reached"]
     pub fn flush(&self, timeout: Duration) -> bool {
         let (done_tx, done_rx) = mpsc::channel();
@@ -180,7 +183,7 @@ impl RunHandle {
         done_rx.recv_timeout(timeout).is_ok()
     }
 
-    /// What the run has used so far, extrapolated from the last sample.
+    /// Returns what the run has used so far, extrapolated from the last sample to the current time.
     #[must_use]
     pub fn usage(&self) -> LiveUsage {
         let last_usage = || lock_ignoring_poison(&self.0.usage).usage;
@@ -191,8 +194,9 @@ impl RunHandle {
         }
     }
 
-    /// Requests the usage up to now, from a new sample. `on_usage` is called on the sampler thread once the hardware has
-    /// been read, and should return quickly. It is not called if nothing is measured, or after the end of the run.
+    /// Takes a new sample and calls `on_usage` with the usage up to now, once the hardware has been read. The callback
+    /// runs on a background thread and should return quickly. It is not called if nothing is measured, or after the end
+    /// of the run.
     pub fn sample(&self, on_usage: impl FnOnce(LiveUsage) + Send + 'static) {
         match lock_ignoring_poison(&self.0.backend).as_ref() {
             Some(MeasurementBackend::Local(session)) => {
@@ -220,9 +224,9 @@ impl RunHandle {
         }
     }
 
-    /// Closes the open epoch, if there is one, at a usage of `used`. Every end of an epoch goes through here.
+    /// Closes the open epoch, if there is one, when the run has used `used`. Every end of an epoch goes through here.
     ///
-    /// Returns the work counted up to here, which belongs into the event that ends the epoch, and the callback that
+    /// Returns the work counted up to here, which belongs in the event that ends the epoch, and the callback that
     /// reports the epoch's totals to its span and to the budgets once the sampler has computed them.
     fn close_epoch(
         &self,
@@ -284,7 +288,7 @@ impl RunHandle {
         let mut queue = lock_ignoring_poison(&self.0.pending_events);
         queue.push_back((at, event));
         session.query_energy(at, precision, move |sample| {
-            // After the end of a run that the sampler did not answer, none is left.
+            // If the sampler did not answer by the end of the run, the queue has already been drained.
             let Some((_, event)) = lock_ignoring_poison(&pending).pop_front() else { return };
             let totals = lock_ignoring_poison(&recorder).handle_event(event, sample);
             on_epoch_end(totals);

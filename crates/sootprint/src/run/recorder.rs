@@ -1,4 +1,5 @@
-//! Records a run: appends entries to its ledger and keeps the running footprint. Called on the sampler thread.
+//! Records a run: appends entries to its ledger and keeps the running footprint. Samples and events are recorded on the
+//! sampler thread, facts on the thread of the hook.
 
 mod create;
 mod epochs_and_phases;
@@ -25,7 +26,7 @@ pub(crate) use grid_updates::IntensityQuery;
 pub(crate) struct RecorderOptions {
     /// Continue the newest unfinished run of the folder.
     pub(crate) resume: bool,
-    /// Fail if another process records that run, instead of recording a new one.
+    /// Return an error if another process records that run, instead of recording a new one.
     pub(crate) fail_if_busy: bool,
 }
 
@@ -47,8 +48,9 @@ pub(crate) struct RunRecorder {
     last_heartbeat_at: Option<Duration>,
     /// The time and totals of the last heartbeat, written or not.
     latest_totals: Option<(f64, Vec<ComponentTotal>)>,
-    /// Whether the final sample has been requested; later samples do not count.
+    /// Whether the final sample has been requested. Samples that arrive after that write no totals.
     is_finishing: bool,
+    /// The worst status that was reported.
     status: Option<RunStatus>,
     state: RecorderState,
     /// Where the run is, if known.
@@ -60,7 +62,7 @@ pub(crate) struct RunRecorder {
     pending_notes: Vec<String>,
     /// The events of the first sample, which is taken before the header is written.
     first_events: Vec<SensorEvent>,
-    /// The number of the sampler's gaps that are recorded.
+    /// The number of gaps reported by the sampler that have been recorded.
     sampler_gaps: usize,
     /// Devices of the framework that match no component so far.
     unresolved_devices: Vec<DeviceId>,
@@ -68,7 +70,8 @@ pub(crate) struct RunRecorder {
     uses_virtual_time: bool,
 }
 
-/// The sampler takes its first sample before the header can be written, and hooks may emit events after the last line.
+/// The stage of the record, which determines what may be written: the sampler takes its first sample before the header
+/// can be written, and hooks may emit events after the last line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum RecorderState {
     New,
@@ -81,7 +84,7 @@ enum RecorderState {
 impl RunRecorder {
     /// Writes the complete header once the hardware is known. The run began `elapsed` seconds ago.
     ///
-    /// `sampler_gaps` is the number of `gaps`, from the first on, that the sampler has reported.
+    /// The first `sampler_gaps` of `gaps` were reported by the sampler.
     pub(crate) fn start(
         &mut self,
         components: Vec<ComponentInfo>,
@@ -133,7 +136,8 @@ impl RunRecorder {
         self.handle_boundary(event, &EpochBoundary::from_sample(sample))
     }
 
-    /// Records an event whose energy is not known, because the sampler does not answer: that of the last sample.
+    /// Records an event whose energy is not known, because the sampler does not answer. The energy of the last sample
+    /// is used.
     pub(crate) fn handle_unsampled_event(&mut self, event: HookEvent, now: Duration) -> Option<EpochTotals> {
         let totals = self.latest_totals.as_ref().map(|(_, totals)| totals);
         let energy = totals.map_or_else(Vec::new, |totals| totals.iter().map(|total| total.energy).collect());
@@ -160,7 +164,8 @@ impl RunRecorder {
         }
     }
 
-    /// Records what needs no energy. Called on the thread of the hook, so that it is recorded even if no driver answers.
+    /// Records a fact, which needs no energy. Called on the thread of the hook, so that the fact is recorded even if no
+    /// driver answers.
     pub(crate) fn record_fact(&mut self, fact: RunFact, now: Duration) {
         match fact {
             RunFact::TrainingType { training_type, base_model } => self.set_label(training_type, base_model),
@@ -201,7 +206,8 @@ impl RunRecorder {
         self.resolve_devices(now, devices, false);
     }
 
-    /// Records which components are these devices. `were_unresolved` is set if an earlier entry lists them.
+    /// Records which components these devices are. `were_unresolved` is set if an earlier entry lists the devices as
+    /// unresolved.
     fn resolve_devices(&mut self, now: Duration, devices: Vec<DeviceId>, were_unresolved: bool) {
         let gpus: Vec<(usize, GpuInfo)> = self
             .builder
@@ -230,7 +236,8 @@ impl RunRecorder {
         }
     }
 
-    /// The final sample is requested; samples from here on may be later than the end of the run.
+    /// Prepares for the final sample, which has been requested: samples from here on may be later than the end of the
+    /// run.
     pub(crate) const fn expect_final_sample(&mut self) {
         self.is_finishing = true;
     }
@@ -247,7 +254,8 @@ impl RunRecorder {
         epoch_totals
     }
 
-    /// The training loop ended. Work counted since the last boundary belongs to the open epoch, if there is one.
+    /// Ends the training loop; an open epoch ends as incomplete. Work counted since the last boundary belongs to the
+    /// open epoch, if there is one.
     fn leave_training(&mut self, boundary: &EpochBoundary, counts: WorkCounts) -> Option<EpochTotals> {
         let (epoch_counts, outside_counts) = if self.epoch.is_some() {
             (counts, WorkCounts::default())

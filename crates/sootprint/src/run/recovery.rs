@@ -180,7 +180,7 @@ fn builder_from_ledger(contents: LedgerContents) -> FootprintBuilder {
         // The process is still writing that line.
         Some(LedgerCorruption { is_tail: true, .. }) if contents.is_open => {}
         Some(LedgerCorruption { is_tail: true, first, .. }) => {
-            builder.add_note(format!("ledger truncated in line {first}: that line is not counted"));
+            builder.add_note(format!("ledger truncated at line {first}: the incomplete line is ignored"));
         }
         Some(LedgerCorruption { first, lines, .. }) => {
             let lines =

@@ -8,8 +8,9 @@ use super::loop_epoch::LoopEpoch;
 /// An iterator over the steps of a loop without epochs. It measures the loop window by window; the footprint lists the
 /// windows as its epochs.
 ///
-/// The last window is complete if the iterator is exhausted or a [`Budget`](super::Budget) ends the loop, and incomplete
-/// after `break`, `?` or a panic. No number of windows is planned: a run that finishes after the loop is completed.
+/// The last window is complete if the iterator is exhausted or a [`Budget`](super::Budget) ends the loop, and
+/// incomplete after `break`, `?` or a panic. The number of windows is not planned, so a run that finishes after the
+/// loop is recorded as completed.
 ///
 /// Created by [`Run::windows`](super::Run::windows).
 #[must_use = "windows are measured as the iterator is consumed"]
@@ -48,8 +49,8 @@ impl<I> Windows<I> {
         self.window.handle()
     }
 
-    /// Calls `wait` before each window boundary, and before no other step. It should wait for the training devices. It
-    /// is not called after a panic.
+    /// Adds the function `wait`, which is called before each window boundary, and before no other step. It should wait
+    /// for the training devices. It is not called after a panic.
     pub fn sync_with(mut self, wait: impl FnMut() + Send + 'static) -> Self {
         self.window.sync_with(wait);
         self
@@ -98,13 +99,13 @@ impl<I: Iterator> Iterator for Windows<I> {
 }
 
 impl WindowLength {
-    /// A window of this many steps, at least one.
+    /// Creates a window length of this many steps; 0 counts as 1.
     #[must_use]
     pub const fn steps(steps: u64) -> Self {
         Self(WindowLimit::Steps(if steps == 0 { 1 } else { steps }))
     }
 
-    /// A window that ends at the first step boundary after this duration.
+    /// Creates a window length in time: a window ends at the first step boundary after this duration.
     #[must_use]
     pub const fn duration(duration: Duration) -> Self {
         Self(WindowLimit::Duration(duration))

@@ -8,7 +8,7 @@ use sootprint_power::ReplayError;
 
 use super::settings_file::{SettingsFile, SettingsScope};
 
-/// Where a setting is set.
+/// The variable or key that sets a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SettingSource {
@@ -68,7 +68,7 @@ pub enum SettingError {
         /// The reason.
         source: IntensityError,
     },
-    /// The value is not the path of a series of intensities.
+    /// The value is not the path of a valid series of intensities.
     #[error("{setting}: invalid value")]
     Series {
         /// The variable or key.
@@ -92,7 +92,7 @@ pub enum SettingError {
         /// The reason.
         source: RepoIdError,
     },
-    /// The value is not the path of a replay script.
+    /// The value is not the path of a valid replay script.
     #[error("{setting}: invalid value")]
     Replay {
         /// The variable or key.
@@ -140,7 +140,7 @@ pub enum SettingError {
     File {
         /// The file.
         file: SettingsFile,
-        /// The error of the system.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A settings file is not valid TOML.

@@ -34,7 +34,7 @@
 
 use std::time::Duration;
 
-/// Required precision of the energy at a moment if a counter ticks.
+/// The required precision of the energy at a moment, for counters that update in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BoundaryPrecision {
     /// The end of a run: one to two milliseconds, because the training is over and cannot be delayed.

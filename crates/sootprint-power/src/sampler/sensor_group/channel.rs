@@ -1,4 +1,4 @@
-//! A component as the sampler reads it.
+//! Schedules and performs the reads of one component.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,16 +11,17 @@ use crate::open_devices::GpuDeviceFiles;
 use crate::source::{EnergySource, ReadError, SensorReading, TimedReading};
 
 /// Minimum time between two power reads, as a multiple of the cost of one. A driver may occupy a CPU for
-/// milliseconds for such a read. It is shorter after boundaries, where the power is used to interpolate up to the
-/// next tick.
+/// milliseconds for such a read. The time is shorter after boundaries, where the power is used to interpolate
+/// up to the next tick.
 const HIGH_PRECISION_COST_MULTIPLE: u32 = 3;
 const LOW_PRECISION_COST_MULTIPLE: u32 = 20;
 const DEFAULT_COST_MULTIPLE: u32 = 1_000;
-/// The power is read at least this often, whatever its cost. A counter that is read less often is followed by power
-/// readings, so that little is lost if the process is killed.
+/// The power is read at least this often, whatever its cost. If a counter is read less often, power readings
+/// between its readings ensure that little energy is lost if the process is killed.
 const MAX_POWER_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Shortest interval of power readings between two readings of a counter. Drivers refresh the value every 100 ms.
+/// Shortest interval between power readings while the counter is not read. Drivers refresh the value every
+/// 100 ms.
 const MIN_POWER_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A counter that is read less often than this is followed by power readings.
@@ -37,25 +38,26 @@ pub(super) struct SensorChannel {
     /// The position of the source, and of the component within it.
     pub(super) source_index: usize,
     pub(super) component_index: usize,
-    /// Whether it is a counter that moves in ticks.
+    /// Whether the component has a counter that updates in ticks.
     pub(super) is_ticking: bool,
+    /// When to read the component next.
     pub(super) due: Duration,
-    /// When it was last read, and the interval of its reads.
+    /// When the component was last read, and the interval of its reads.
     pub(super) last_read: Duration,
     cadence: Duration,
-    /// The cost of a reading, and of a power read.
+    /// The cost of reading the component, and of reading its power.
     pub(super) read_cost: ReadCost,
     pub(super) power_cost: ReadCost,
-    /// When the power was last read, and whether the driver reported it.
+    /// When the power was last read, and whether the driver reported a value.
     last_power_read: Option<Duration>,
     has_power: bool,
     /// When to read the power without the counter. `None` if the counter is read often enough.
     power_due: Option<Duration>,
-    /// When to check the counter for the first time.
+    /// When to check at the latest whether the counter works, after the start of a session.
     first_check_due: Duration,
-    /// The number of readings, from which their intervals vary.
+    /// The number of scheduled readings, from which the variation of their intervals is derived.
     readings: u32,
-    /// The processes on the component.
+    /// The processes that use the component.
     users: GpuUsers,
     /// The device files of the GPU, if the component is one.
     pub(super) device_files: Option<GpuDeviceFiles>,
@@ -84,13 +86,14 @@ impl SensorChannel {
         }
     }
 
-    /// Whether it should be read now: it is due, or will be so soon that it is read together with the others. All
-    /// values of a moment then come from about the same time.
+    /// Whether the component should be read now: it is due, or will be due so soon that it is read together
+    /// with the others. All values of one sample then come from about the same time.
     pub(super) fn is_due(&self, now: Duration) -> bool {
         self.due <= now + self.cadence / 4
     }
 
-    /// Reads the component, and the power of a counter if that is due. Timestamps come from `clock`.
+    /// Reads the component, and the power of a component with a counter if that is due. Timestamps come from
+    /// `clock`.
     pub(super) fn read(
         &mut self,
         source: &mut dyn EnergySource,
@@ -111,7 +114,7 @@ impl SensorChannel {
             self.due = started + self.cadence;
             return SensorSample { at: started, reading, power: None };
         }
-        // The counter was read at some point during the call.
+        // The driver read the counter at some point during the call.
         let at = started + ended.saturating_sub(started) / 2;
         let power = if self.is_power_due(ended, precision) { self.read_power(source, &clock) } else { None };
         self.schedule(started);
@@ -156,7 +159,8 @@ impl SensorChannel {
     /// Schedules the next reading of a counter, and of its power in between.
     fn schedule(&mut self, now: Duration) {
         if !self.has_power {
-            // Without power readings in between, all since the last reading is lost if the process is killed.
+            // Without power readings in between, all energy since the last reading is lost if the process is
+            // killed.
             self.cadence = self.cadence.min(MAX_POWER_INTERVAL);
         }
         self.due = now + self.vary(self.cadence);
@@ -191,13 +195,14 @@ impl SensorChannel {
         self.last_power_read.is_none_or(|last| now.saturating_sub(last) >= interval)
     }
 
-    /// Lists the processes on the component, if the driver can.
+    /// Returns the users of the component according to the process list of the driver. `None` if the driver
+    /// provides no list.
     pub(super) fn listed_users(&mut self, source: &mut dyn EnergySource) -> Option<GpuUsers> {
         let processes = source.compute_processes(self.component_index)?;
         Some(GpuUsers::from_process_ids(&processes, Path::new("/proc")))
     }
 
-    /// Sets the users of the component. `None` unless they have changed.
+    /// Sets the users of the component, and returns them if they have changed.
     pub(super) fn set_users(&mut self, users: GpuUsers) -> Option<GpuUsers> {
         (std::mem::replace(&mut self.users, users) != users).then_some(users)
     }
@@ -213,12 +218,13 @@ impl SensorChannel {
 pub(super) struct SensorSample {
     pub(super) at: Duration,
     pub(super) reading: SampleReading,
-    /// The power of a counter, if it was read as well, with its time.
+    /// The power of a component with a counter, if it was read as well, and its time.
     pub(super) power: Option<(Duration, Power)>,
 }
 
 /// The reading of a sample.
 pub(super) enum SampleReading {
+    /// The component was read, or the driver reported an error.
     Taken(Result<SensorReading, ReadError>),
     /// Only the power was read.
     Skipped,

@@ -18,7 +18,8 @@ pub enum NvmlError {
         /// The error of the operating system.
         reason: String,
     },
-    /// There is no such library: no NVIDIA driver, or not in the loader's search path.
+    /// The library cannot be loaded: there is no NVIDIA driver, or the library is not in the search path of
+    /// the loader.
     #[error(
         "no NVML library: {library} cannot be loaded ({reason}); \
          install the NVIDIA driver or set SOOTPRINT_NVML to the library's path"
@@ -29,7 +30,7 @@ pub enum NvmlError {
         /// The error of the loader.
         reason: String,
     },
-    /// The library exists, but its driver does not respond.
+    /// The library was loaded, but the driver does not respond.
     #[error("cannot initialise {library}: {reason}; `nvidia-smi` shows whether the driver is loaded")]
     NoDriver {
         /// The name or path that was tried.

@@ -85,10 +85,11 @@ impl MemoryPowerModel {
     pub(super) fn assumptions(&self) -> String {
         let [low, best, high] = self.watts_per_gib.map(format_coefficient);
         let modules = match self.module_gib {
-            Some(size) => format!("assuming modules of {size:.0} GiB"),
+            Some(size) => format!("assuming {size:.0} GiB modules"),
             None => "module size unknown in a guest".to_owned(),
         };
-        let per_gib = format!("{best} W ({low} to {high} W) per GiB of the job, {modules}");
+        let per_gib =
+            format!("{best} W ({low} to {high} W) per GiB of memory allocated to the job, {modules}");
         if self.job_gib < self.host_gib {
             format!("{per_gib}; the host has {:.0} GiB", self.host_gib)
         } else {

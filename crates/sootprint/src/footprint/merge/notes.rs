@@ -50,9 +50,11 @@ impl LedgerMerge<'_> {
             epochs.into_iter().filter(|(_, attempts)| attempts.len() > 1).map(|(epoch, _)| epoch).collect();
         match repeated.as_slice() {
             [] => None,
-            [epoch] => Some(format!("epoch {epoch} was trained in more than one attempt: all of it counts")),
+            [epoch] => Some(format!(
+                "epoch {epoch} was trained in more than one attempt: the total includes every attempt"
+            )),
             epochs => Some(format!(
-                "epochs {} were trained in more than one attempt: all of it counts",
+                "epochs {} were trained in more than one attempt: the total includes every attempt",
                 format_ranges(epochs)
             )),
         }
