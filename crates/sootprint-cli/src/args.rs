@@ -10,6 +10,7 @@ mod report;
 mod run;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser};
@@ -21,6 +22,7 @@ pub(crate) use estimate::{EstimateArgs, GridArgs};
 pub(crate) use push::PushArgs;
 pub(crate) use report::{ReportArgs, VerifyArgs};
 pub(crate) use run::{ProviderArg, RunArgs};
+pub(crate) use upload::UploadArgs;
 
 /// The version, with the commit if the build found one.
 const VERSION: &str = env!("SOOTPRINT_VERSION");
@@ -35,7 +37,7 @@ pub(crate) struct CliArgs {
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum CliCommand {
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     Estimate(EstimateArgs),
     Report(ReportArgs),
     Verify(VerifyArgs),

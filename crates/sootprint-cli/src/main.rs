@@ -41,6 +41,7 @@ mod wrap;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 
 use args::{CliArgs, CliCommand};
 use error_text::describe_error;
@@ -59,6 +60,12 @@ fn main() -> ExitCode {
     let result = match subcommand {
         // Exits with the status of the measured command.
         CliCommand::Run(mut arguments) => {
+            if arguments.push.is_none()
+                && let [option, ..] = arguments.upload.given()[..]
+            {
+                let message = format!("{option} is an option of --push, which is missing");
+                args::exit_with_usage_error("run", ErrorKind::MissingRequiredArgument, &message);
+            }
             arguments.push = arguments.push.map(|repo| Some(push::repository_or_exit("run", repo)));
             return run::run(&arguments);
         }

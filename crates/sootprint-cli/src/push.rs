@@ -9,7 +9,7 @@ use sootprint::{Footprint, RepoId, UserDefaults, load_footprint};
 use sootprint_card::BaseModelRelation;
 use sootprint_hub::{ModelUpload, PushError, PushPlan, PushReport, staged_push};
 
-use crate::args::{PushArgs, exit_with_usage_error};
+use crate::args::{PushArgs, UploadArgs, exit_with_usage_error};
 use crate::error_text::describe_error;
 use crate::project_settings::eprint_project_settings;
 use crate::records::{no_run_message, recorded_runs};
@@ -99,16 +99,23 @@ pub(crate) fn eprint_staged_hint(dir: &Path, repo: &RepoId) {
 }
 
 fn build_upload(arguments: &PushArgs, repo: &RepoId, footprint: &Footprint) -> ModelUpload {
-    let PushArgs { dir, private, revision, pr, card_alone, allow, ignore, .. } = arguments;
-    let mut upload = ModelUpload::new(footprint, dir, &repo.to_string())
-        .private(*private)
-        .open_pull_request(*pr)
+    let PushArgs { dir, upload, card_alone, .. } = arguments;
+    with_options(ModelUpload::new(footprint, dir, &repo.to_string()), upload)
         .card_only(*card_alone)
         .include_base_model_emissions(arguments.base_card)
         .relation(arguments.relation.map(BaseModelRelation::from))
-        .include_plot(true);
+        .include_plot(true)
+}
+
+/// Applies the options that `push` and `run --push` share.
+pub(crate) fn with_options(upload: ModelUpload, options: &UploadArgs) -> ModelUpload {
+    let UploadArgs { private, revision, pr, allow, ignore, message } = options;
+    let mut upload = upload.private(*private).open_pull_request(*pr);
     if let Some(branch) = revision {
         upload = upload.branch(branch);
+    }
+    if let Some(title) = message {
+        upload = upload.commit_message(title);
     }
     upload = allow.iter().fold(upload, |upload, pattern| upload.allow_pattern(pattern));
     ignore.iter().fold(upload, |upload, pattern| upload.ignore_pattern(pattern))

@@ -107,6 +107,9 @@ fn run_builder(arguments: &RunArgs) -> anyhow::Result<RunBuilder> {
     if let Some(pue) = arguments.pue {
         builder = builder.pue(pue);
     }
+    if let Some(baseline) = arguments.baseline {
+        builder = builder.idle_baseline(baseline);
+    }
     if arguments.resume {
         builder = builder.resume();
     }
@@ -163,7 +166,7 @@ fn write_model_card(arguments: &RunArgs, footprint: &Footprint) {
 fn push_model(arguments: &RunArgs, footprint: &Footprint) {
     let Some(repo) = arguments.push.as_ref().and_then(Option::as_ref) else { return };
     let dir = &arguments.out;
-    let upload = ModelUpload::new(footprint, dir, &repo.to_string())
+    let upload = push::with_options(ModelUpload::new(footprint, dir, &repo.to_string()), &arguments.upload)
         .include_base_model_emissions(arguments.base_card)
         .relation(arguments.relation.map(BaseModelRelation::from));
     match push::push_with_progress(upload, dir) {

@@ -91,22 +91,32 @@ pub(crate) struct ReadCadence {
     longest: Duration,
     /// The interval as a multiple of the time that a read takes.
     cost_multiple: u32,
+    /// A read is expensive from this cost on, and is then made at this interval.
+    expensive: Option<(Duration, Duration)>,
 }
 
 impl ReadCadence {
     /// The same interval, whatever a read costs.
     pub(crate) const fn fixed(interval: Duration) -> Self {
-        Self { shortest: interval, longest: interval, cost_multiple: 0 }
+        Self { shortest: interval, longest: interval, cost_multiple: 0, expensive: None }
     }
 
     /// A multiple of the cost of a read, within limits.
     pub(crate) const fn by_cost(cost_multiple: u32, [shortest, longest]: [Duration; 2]) -> Self {
-        Self { shortest, longest, cost_multiple }
+        Self { shortest, longest, cost_multiple, expensive: None }
+    }
+
+    /// The same cadence, but with this interval from this cost on.
+    pub(crate) const fn with_expensive_reads(self, cost: Duration, interval: Duration) -> Self {
+        Self { expensive: Some((cost, interval)), ..self }
     }
 
     /// The interval if a read takes `cost`, which is zero while it is unknown.
     pub(crate) fn interval(self, cost: Duration) -> Duration {
-        cost.saturating_mul(self.cost_multiple).clamp(self.shortest, self.longest)
+        match self.expensive {
+            Some((expensive, interval)) if cost >= expensive => interval,
+            _ => cost.saturating_mul(self.cost_multiple).clamp(self.shortest, self.longest),
+        }
     }
 }
 

@@ -123,6 +123,7 @@ impl Estimate {
             pue: settings.pue,
             components: vec![estimated_component(&accelerator, count, &hardware)],
             gaps: Vec::new(),
+            pending_drivers: Vec::new(),
             task: ProcessInfo::default(),
         }));
         builder.add_note(format!(

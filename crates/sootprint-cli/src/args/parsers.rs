@@ -1,6 +1,7 @@
 //! Parsers of option values; a failure returns the reason that clap prints.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sootprint::{CarbonIntensity, IntensitySeries, Pue};
 
@@ -18,6 +19,16 @@ pub(crate) fn parse_series(path: &str) -> Result<IntensitySeries, String> {
 pub(crate) fn parse_pue(text: &str) -> Result<Pue, String> {
     let factor = parse_number(text)?;
     Pue::new(factor).map_err(|error| describe_error(&error))
+}
+
+/// A run should not wait longer than a minute for its start.
+pub(crate) fn parse_baseline(text: &str) -> Result<Duration, String> {
+    let seconds = Duration::try_from_secs_f64(parse_number(text)?).map_err(|error| error.to_string())?;
+    if seconds <= Duration::from_secs(60) {
+        Ok(seconds)
+    } else {
+        Err("must be at most 60 seconds".to_owned())
+    }
 }
 
 fn parse_number(text: &str) -> Result<f64, &'static str> {

@@ -6,6 +6,7 @@ use clap::Args;
 use sootprint::RepoId;
 
 use super::relation::RelationArg;
+use super::upload::UploadArgs;
 
 /// Push weights and model card to the Hugging Face Hub in one commit.
 ///
@@ -23,29 +24,12 @@ pub(crate) struct PushArgs {
     /// Defaults to `SOOTPRINT_REPOSITORY`, then to `repository` in sootprint.toml.
     pub(crate) repo: Option<RepoId>,
 
-    /// Create the repository as private.
-    #[arg(long)]
-    pub(crate) private: bool,
-
-    /// Commit to this existing branch instead of `main`.
-    #[arg(long, value_name = "REV")]
-    pub(crate) revision: Option<String>,
-
-    /// Open a pull request instead; weights need a token with write access.
-    #[arg(long)]
-    pub(crate) pr: bool,
+    #[command(flatten)]
+    pub(crate) upload: UploadArgs,
 
     /// Send README.md only.
     #[arg(long)]
     pub(crate) card_alone: bool,
-
-    /// Also send matching files, as in `*.txt` or `onnx/*`; repeatable.
-    #[arg(long, value_name = "PATTERN")]
-    pub(crate) allow: Vec<String>,
-
-    /// Do not send matching files; repeatable.
-    #[arg(long, value_name = "PATTERN")]
-    pub(crate) ignore: Vec<String>,
 
     /// How the model relates to its base model; if omitted, the Hub guesses.
     #[arg(long, value_name = "RELATION")]

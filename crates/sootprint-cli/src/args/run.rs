@@ -3,13 +3,15 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 use sootprint::{CarbonIntensity, IntensitySeries, Place, Pue, RepoId};
 
-use super::parsers::{parse_intensity, parse_pue, parse_series};
+use super::parsers::{parse_baseline, parse_intensity, parse_pue, parse_series};
 use super::relation::RelationArg;
+use super::upload::UploadArgs;
 
 /// Measure a command from start to finish.
 ///
@@ -48,6 +50,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_pue)]
     pub(crate) pue: Option<Pue>,
 
+    /// Seconds of idle power to measure before the command, at most 60.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_baseline)]
+    pub(crate) baseline: Option<Duration>,
+
     /// Folder of the record, and of the weights for --push.
     #[arg(long, value_name = "DIR", default_value = "sootprint-run")]
     pub(crate) out: PathBuf,
@@ -71,13 +77,28 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "REPO", requires = "label", num_args = 0..=1)]
     pub(crate) push: Option<Option<RepoId>>,
 
+    /// The options of the push.
+    #[command(flatten)]
+    pub(crate) upload: UploadArgs,
+
     /// How the model relates to its base model; if omitted, the Hub guesses.
     // clap drops `requires` when a conflicting argument is present, so both are needed.
-    #[arg(long, value_name = "RELATION", requires = "fine_tuning", conflicts_with = "pre_training")]
+    #[arg(
+        long,
+        value_name = "RELATION",
+        requires = "fine_tuning",
+        conflicts_with = "pre_training",
+        hide_short_help = true
+    )]
     pub(crate) relation: Option<RelationArg>,
 
     /// Download the base model's card and list its emissions separately.
-    #[arg(long, requires_all = ["push", "fine_tuning"], conflicts_with = "pre_training")]
+    #[arg(
+        long,
+        requires_all = ["push", "fine_tuning"],
+        conflicts_with = "pre_training",
+        hide_short_help = true
+    )]
     pub(crate) base_card: bool,
 
     /// Kill the command if sootprint is killed (Linux).
@@ -123,7 +144,7 @@ Environment:
   SOOTPRINT_LIVE       as --live
   SOOTPRINT_PUE        as --pue
   SOOTPRINT_REPOSITORY as the REPO of --push
-  SOOTPRINT_BASELINE   seconds of idle power to measure before the command
+  SOOTPRINT_BASELINE   as --baseline
   SOOTPRINT_METADATA   off: do not query the cloud's metadata service
   SOOTPRINT_NVML       path of NVIDIA's NVML library
   SOOTPRINT_RANK       rank of this process, of SOOTPRINT_WORLD_SIZE; read from

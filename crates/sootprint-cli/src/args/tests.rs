@@ -6,7 +6,7 @@ use super::*;
 fn parse_run(words: &str) -> Result<RunArgs, clap::Error> {
     let words = ["sootprint", "run"].into_iter().chain(words.split_whitespace());
     CliArgs::try_parse_from(words).map(|arguments| match arguments.subcommand {
-        CliCommand::Run(arguments) => arguments,
+        CliCommand::Run(arguments) => *arguments,
         other => panic!("not a run: {other:?}"),
     })
 }

@@ -101,12 +101,13 @@ fn foreign_footprints_are_rejected() {
 #[test]
 fn unknown_setting_gets_suggestion() {
     let sandbox = TestSandbox::new();
-    fs::write(sandbox.path("sootprint.toml"), "repositry = \"me/digits\"\n").unwrap();
+    fs::create_dir_all(sandbox.path(".config/sootprint")).unwrap();
+    fs::write(sandbox.path(".config/sootprint/sootprint.toml"), "repositry = \"me/digits\"\n").unwrap();
     let output = sandbox.run(&["--out", "out"], "touch ran");
     assert_eq!(status(&output), Some(125));
     assert!(stderr(&output).contains("did you mean `repository`?"), "{}", stderr(&output));
     assert!(!sandbox.path("ran").exists());
     let output = sandbox.output(&["push", "out"]);
-    assert_eq!(status(&output), Some(2));
+    assert_eq!(status(&output), Some(1));
     assert!(stderr(&output).contains("did you mean `repository`?"), "{}", stderr(&output));
 }

@@ -170,6 +170,8 @@ fn hanging_init_delays_nothing() {
     assert!(run.delay < Duration::from_millis(400), "the command started after {:?}", run.delay);
     assert!(run.overhead < SECOND * 3, "{:?}", run.overhead);
     run.assert_note("no answer from the driver");
+    let gpu = run.component("gpu");
+    assert_eq!((&gpu["method"], &run.report["run"]["partial"]), (&Value::Null, &true.into()), "{gpu}");
     run.assert_cpu_is_complete();
 }
 

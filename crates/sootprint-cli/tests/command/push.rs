@@ -100,3 +100,12 @@ fn hf_defaults_hidden_from_command() {
         "{seen}"
     );
 }
+
+#[test]
+fn upload_options_need_push() {
+    let sandbox = TestSandbox::new();
+    let output = sandbox.output(&["run", "--pre-training", "--private", "--", "touch", "ran"]);
+    assert_eq!(status(&output), Some(2));
+    assert!(stderr(&output).contains("--private is an option of --push"), "{}", stderr(&output));
+    assert!(!sandbox.path("ran").exists());
+}

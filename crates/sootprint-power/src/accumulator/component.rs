@@ -282,7 +282,6 @@ impl ComponentAccumulator {
             return false;
         };
         match verdict {
-            CounterVerdict::Agrees { .. } if was_faulty => {}
             CounterVerdict::Agrees { shortfall, excess } => {
                 self.total.high += self.tolerance.upper_bound(shortfall);
                 self.total.low = (self.total.low - self.tolerance.upper_bound(excess)).max(Energy::ZERO);
@@ -657,12 +656,11 @@ impl ComponentAccumulator {
         (after - moment).mul_f64(part.clamp(0.0, 1.0))
     }
 
-    /// The assumed maximum power: the power limit, or without one the highest power or mean power observed.
+    /// The assumed maximum power: the power limit, or the highest power or mean power observed if that is higher.
     fn max_power(&self) -> Power {
-        self.limit.unwrap_or_else(|| {
-            let read =
-                self.tick_tracker.as_ref().map_or(Power::ZERO, |ticks| ticks.power_history.highest_power);
-            if read < self.highest_mean_power { self.highest_mean_power } else { read }
-        })
+        let read = self.tick_tracker.as_ref().map_or(Power::ZERO, |ticks| ticks.power_history.highest_power);
+        let seen = if read < self.highest_mean_power { self.highest_mean_power } else { read };
+        // A GPU may exceed its limit.
+        self.limit.map_or(seen, |limit| if limit < seen { seen } else { limit })
     }
 }

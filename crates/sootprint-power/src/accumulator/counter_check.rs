@@ -20,6 +20,9 @@ const MIN_STRETCH: Duration = Duration::from_secs(2);
 /// the loss that goes unnoticed in it.
 const MIN_COMPARED_STRETCH: Duration = Duration::from_secs(1);
 
+/// A stretch ends after this time even if it has too few power readings for a comparison.
+const MAX_COMPARED_STRETCH: Duration = Duration::from_secs(4);
+
 /// At a reset or a gap, a stretch of this length is judged as well: every known counter has ticked by then.
 const MIN_INTERRUPTED_STRETCH: Duration = Duration::from_millis(500);
 
@@ -45,8 +48,9 @@ const STEADY_DIFFERENCE: f64 = 1.03;
 /// A load is steady if the bounds of its power differ by less than this factor.
 const STEADY_LOAD: f64 = 1.05;
 
-/// Fewer power readings than this are not compared with a counter that moves.
-const MIN_COMPARED_READINGS: u32 = 2;
+/// Fewer power readings than this are not compared with a counter that moves, under a changing and a steady load.
+const MIN_COMPARED_READINGS: u32 = 8;
+const MIN_STEADY_READINGS: u32 = 2;
 
 /// Range of [`CounterCheck::power_scale`].
 const POWER_SCALE_RANGE: [f64; 2] = [0.8, 1.25];
@@ -187,8 +191,17 @@ impl CounterCheck {
             return None;
         }
         let by_power = stretch.energy_by_power(now, power, max_power);
+        let is_comparable = by_power.is_some_and(|by_power| stretch.is_comparable(by_power));
+        if !is_interrupted && !looks_wrong && !is_comparable && time < MAX_COMPARED_STRETCH {
+            return None;
+        }
         let is_low = stretch.is_low(time) && stretch.power_readings >= MIN_POWER_READINGS;
+        let was_faulty = self.is_faulty;
         self.is_faulty = self.is_stopped(stretch.counted, time) || is_low;
+        if was_faulty && !self.is_faulty {
+            // The power readings cover the time up to now. The counter adds the energy of its last tick once more.
+            return Some(CounterVerdict::Agrees { shortfall: Energy::ZERO, excess: stretch.tick() });
+        }
         if self.is_faulty {
             let by_power = by_power.map(|energy| self.believable_bounds(energy, stretch.counted, time));
             let missing_before = std::mem::take(&mut self.undetected_shortfall) + stretch.tick();
@@ -251,7 +264,7 @@ impl CounterCheck {
     /// The energies by which the counter may be too low and too high in a stretch. Both are zero if it agrees
     /// with the power readings.
     fn difference(&self, stretch: &CounterStretch, by_power: Option<EnergyBounds>) -> (Energy, Energy) {
-        let Some(by_power) = by_power.filter(|_| stretch.power_readings >= MIN_COMPARED_READINGS) else {
+        let Some(by_power) = by_power.filter(|by_power| stretch.is_comparable(*by_power)) else {
             return (Energy::ZERO, Energy::ZERO);
         };
         let (counted, tick) = (stretch.counted, stretch.tick());
@@ -265,7 +278,7 @@ impl CounterCheck {
             (shortfall + self.undetected_shortfall, Energy::ZERO)
         } else if self.has_shortfall {
             (shortfall, Energy::ZERO)
-        } else if counted > by_power.high * SENSOR_DIFFERENCE + tick {
+        } else if is_steady(by_power) && counted > by_power.high * SENSOR_DIFFERENCE + tick {
             (Energy::ZERO, counted - by_power.low)
         } else {
             (Energy::ZERO, Energy::ZERO)
@@ -278,6 +291,12 @@ fn is_steady(by_power: EnergyBounds) -> bool {
 }
 
 impl CounterStretch {
+    /// Whether there are enough power readings. Few say nothing about a load that changes between them.
+    fn is_comparable(&self, by_power: EnergyBounds) -> bool {
+        let needed = if is_steady(by_power) { MIN_STEADY_READINGS } else { MIN_COMPARED_READINGS };
+        self.power_readings >= needed
+    }
+
     fn energy_by_power(
         &self,
         now: Duration,

@@ -69,6 +69,11 @@ impl CudaVisibility {
         visible
     }
 
+    /// Whether CUDA shows all devices of the machine.
+    pub(crate) fn shows_all(&self) -> bool {
+        self.entries.is_none()
+    }
+
     /// Returns the entries of `CUDA_VISIBLE_DEVICES` that name MIG slices. NVML may not list all of these
     /// slices.
     pub fn mig_entries(&self) -> impl Iterator<Item = &str> {

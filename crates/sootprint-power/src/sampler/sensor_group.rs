@@ -75,6 +75,8 @@ pub(crate) struct SensorGroup {
     gaps: Vec<String>,
     /// Drivers that have not answered yet, and when to check them again.
     opening: Vec<OpeningDriver>,
+    /// The names of those that do not wait for a GPU to wake.
+    pending_drivers: Vec<&'static str>,
     driver_check_due: Duration,
     sessions: Vec<SessionState>,
     /// Queries whose energy is not known yet, in order of arrival.
@@ -119,6 +121,7 @@ impl SensorGroup {
             channels: Vec::new(),
             gaps: Vec::new(),
             opening: Vec::new(),
+            pending_drivers: Vec::new(),
             driver_check_due: Duration::ZERO,
             sessions: Vec::new(),
             pending_queries: VecDeque::new(),
@@ -140,6 +143,12 @@ impl SensorGroup {
         probes.into_iter().for_each(|probe| self.add_probe(probe));
         self.gaps.extend(opening.iter().map(OpeningDriver::pending_reason));
         self.opening = opening;
+        self.update_pending_drivers();
+    }
+
+    fn update_pending_drivers(&mut self) {
+        let pending = self.opening.iter().filter(|driver| !driver.waits_for_gpu());
+        self.pending_drivers = pending.map(OpeningDriver::name).collect();
     }
 
     fn add_probe(&mut self, probe: SourceProbe) {
@@ -191,6 +200,7 @@ impl SensorGroup {
                 }
             }
         }
+        self.update_pending_drivers();
         let [first, later] = DRIVER_CHECK_INTERVALS;
         self.driver_check_due = now + if last_wait < FIRST_DRIVER_CHECKS { first } else { later };
     }
@@ -249,6 +259,7 @@ impl SensorGroup {
             clock: self.clock.clone(),
             origin,
             components: self.components.clone(),
+            pending_drivers: self.pending_drivers.clone(),
             gaps: self.gaps.clone(),
         }
     }
@@ -411,6 +422,7 @@ impl SensorGroup {
                 now: query.at,
                 accumulator: &session.accumulator,
                 components: &self.components,
+                pending_drivers: &self.pending_drivers,
                 gaps: &self.gaps,
             });
         }
@@ -447,6 +459,7 @@ impl SensorGroup {
             gaps,
             sampled_until,
             full_sample_due,
+            pending_drivers,
             process_scan_due,
             trains_elsewhere,
             ..
@@ -497,7 +510,7 @@ impl SensorGroup {
         for (session, events) in sessions.iter_mut().zip(events) {
             let now = now.saturating_sub(session.origin);
             (session.on_sample)(
-                &SampleView { now, accumulator: &session.accumulator, components, gaps },
+                &SampleView { now, accumulator: &session.accumulator, components, pending_drivers, gaps },
                 &events,
             );
         }

@@ -15,6 +15,8 @@ pub struct SampleView<'a> {
     /// The sampled components, in the order of the accumulator's energies. If a driver answers late, its
     /// components are appended.
     pub components: &'a [ComponentInfo],
+    /// The GPU drivers that have not answered so far.
+    pub pending_drivers: &'a [&'static str],
     /// Components that exist but cannot be read, with the reasons. Those found after the start are appended.
     pub gaps: &'a [String],
 }
@@ -31,6 +33,8 @@ pub struct SessionStart {
     pub(super) origin: Duration,
     /// The components that are read.
     pub components: Vec<ComponentInfo>,
+    /// The GPU drivers that have not answered so far.
+    pub pending_drivers: Vec<&'static str>,
     /// Components that exist but cannot be read, with the reasons.
     pub gaps: Vec<String>,
 }

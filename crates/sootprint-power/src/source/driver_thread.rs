@@ -76,7 +76,7 @@ impl OpeningDriver {
         match self.reason {
             Some(reason) => format!("{}: {reason}", self.name),
             None => format!(
-                "{}: no answer from the driver so far; its GPUs are measured once it answers",
+                "{}: no answer from the driver at the start; its GPUs are measured once it answers",
                 self.name
             ),
         }
@@ -95,6 +95,11 @@ impl OpeningDriver {
                 Ok(SourceProbe::unavailable(self.name, format!("{}: the driver crashed", self.name)))
             }
         }
+    }
+
+    /// Whether it waits for a suspended GPU, and not for an answer.
+    pub(crate) fn waits_for_gpu(&self) -> bool {
+        self.reason.is_some()
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -180,9 +185,9 @@ impl DriverThread {
     /// Sends a request and waits for its answer. `None` if the driver is still busy with an earlier request,
     /// or does not answer in time.
     fn request(&mut self, request: DriverRequest) -> Option<DriverReply> {
+        self.collect_late();
         if self.busy_since.is_some() {
-            let reply = self.reply_rx.try_recv().ok()?;
-            self.keep_late(reply);
+            return None;
         }
         if self.request_tx.send(request).is_err() {
             self.has_ended = true;
@@ -202,9 +207,13 @@ impl DriverThread {
         }
     }
 
-    /// Keeps a late reading until the sampler requests it again. A late power or process list is discarded,
-    /// because it is out of date.
-    fn keep_late(&mut self, reply: DriverReply) {
+    /// Takes the answer that has arrived since, if there is one. A late reading is kept for the next time that the
+    /// sampler asks for it. A late power or list of processes is out of date.
+    fn collect_late(&mut self) {
+        if self.busy_since.is_none() {
+            return;
+        }
+        let Ok(reply) = self.reply_rx.try_recv() else { return };
         self.busy_since = None;
         if let DriverReply::Reading(index, reading) = reply
             && let Some(component) = self.components.get_mut(index)
@@ -229,15 +238,14 @@ impl EnergySource for DriverThread {
 
     fn read_timed(&mut self, index: usize, clock: &dyn Fn() -> Duration) -> TimedReading {
         let started = clock();
-        if self.busy_since.is_some()
-            && let Ok(reply) = self.reply_rx.try_recv()
-        {
-            self.keep_late(reply);
-        }
+        self.collect_late();
+        // A later reading must not overtake it.
         if let Some(late) = self.components.get_mut(index).and_then(|it| it.late_reading.take()) {
             return late;
         }
-        let reading = match self.request(DriverRequest::Reading(index)) {
+        let reply =
+            if self.busy_since.is_some() { None } else { self.request(DriverRequest::Reading(index)) };
+        let reading = match reply {
             Some(DriverReply::Reading(_, reply)) => reply.reading,
             _ if self.has_ended => Some(Err(ReadError::Lost("the driver crashed".to_owned()))),
             _ => {

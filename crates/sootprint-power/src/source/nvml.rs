@@ -25,11 +25,11 @@ use nvml_wrapper::Device;
 use sootprint_core::Power;
 
 use super::{
-    ComponentInfo, ComponentKind, EnergySource, ReadCadence, ReadError, SensorReading, SensorTolerance,
-    plausible_power,
+    ComponentInfo, ComponentKind, EnergySource, MeasurementMethod, ReadCadence, ReadError, SensorReading,
+    SensorTolerance, plausible_power,
 };
 use crate::gpu::{CudaVisibility, GpuInfo};
-use devices::{DetectedGpu, MigSlice};
+use devices::{DetectedGpu, GpuList, MigSlice};
 use library::{load_library, no_driver_error};
 use query::{MEAN_POWER_WINDOW, NvmlQuery};
 
@@ -38,13 +38,16 @@ pub use library::NvmlError;
 /// NVIDIA specifies an accuracy of 5 % for its power sensors. The counter is their integral.
 const SENSOR_ACCURACY: f64 = 0.05;
 
-/// Shortest and longest interval between reads of a counter. A counter loses nothing between reads, except at a
-/// reset, where the power readings around it are used. Because a driver may take milliseconds for a read (4.5 ms on
-/// an H100), the interval depends on [`COUNTER_COST_MULTIPLE`].
-const COUNTER_CADENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(30)];
+/// Shortest and longest interval between reads of a counter, and the interval as a multiple of the cost of a read, which
+/// is 0.1 % of a core. A counter loses nothing between reads, except at a reset, where the power readings around it
+/// are used.
+const COUNTER_CADENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+const COUNTER_COST_MULTIPLE: u32 = 1_000;
 
-/// Interval between reads of a counter, as a multiple of the cost of one: 0.01 % of a core.
-const COUNTER_COST_MULTIPLE: u32 = 10_000;
+/// A read of the counter takes 4.5 ms of CPU time on an H100. From this cost on it is only read at boundaries and at
+/// this interval: 0.015 % of a core.
+const EXPENSIVE_COUNTER: Duration = Duration::from_millis(1);
+const EXPENSIVE_COUNTER_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Shortest and longest interval between power reads. Power changes within a training step. The interval depends on
 /// [`POWER_COST_MULTIPLE`].
@@ -66,7 +69,15 @@ const UNDOCUMENTED_SUPERCHIPS: [&str; 2] = ["GB200", "GB300"];
 /// The visible GPUs of one NVML library.
 pub(crate) struct Nvml {
     gpus: Vec<NvmlGpu>,
+    /// Their positions follow those of the other GPUs.
+    unreadable: Vec<UnreadableGpu>,
     gaps: Vec<String>,
+}
+
+/// A GPU that exists and cannot be read: its energy is bounded by its power limit.
+struct UnreadableGpu {
+    component: ComponentInfo,
+    reason: String,
 }
 
 struct NvmlGpu {
@@ -82,7 +93,8 @@ impl Nvml {
     pub(crate) fn open(path: Option<&OsStr>, visibility: &CudaVisibility) -> Result<Self, NvmlError> {
         let library = load_library(path)?;
         let count = library.device_count().map_err(|error| no_driver_error(path, &error))?;
-        let (found, mut gaps) = devices::list_devices(library, count.min(MAX_GPUS));
+        let GpuList { devices: found, failures, mut gaps } =
+            devices::list_devices(library, count.min(MAX_GPUS));
         if count > MAX_GPUS {
             gaps.push(format!("NVML reports {count} GPUs: only the first {MAX_GPUS} are measured"));
         }
@@ -97,18 +109,31 @@ impl Nvml {
 
         let is_order_known = visibility.is_order_known(&gpus);
         let mut found: Vec<_> = found.into_iter().map(Some).collect();
-        let mut opened = Vec::new();
+        let (mut opened, mut unreadable) = (Vec::new(), Vec::new());
+        // Which of them CUDA shows is unknown. If the user selects devices, those that can be identified are taken.
+        if visibility.shows_all() {
+            unreadable.extend(
+                failures.into_iter().map(|(index, reason)| UnreadableGpu::unidentified(index, reason)),
+            );
+        }
         for device in visible {
             let Some(mut detected) = found[device.position].take() else { continue };
             detected.gpu.cuda = device.ordinal;
             detected.gpu.has_uncertain_order = !is_order_known;
             let name = format!("{} ({})", detected.gpu.model, detected.gpu.uuid);
+            let gpu = detected.gpu.clone();
             match NvmlGpu::new(detected) {
                 Ok(gpu) => opened.push(gpu),
-                Err(reason) => gaps.push(format!("{name} is not measured: {reason}")),
+                Err(reason) => {
+                    gaps.push(format!("{name} is not measured: {reason}"));
+                    // A GPU without a sensor is not a fault, and a bound for it would be far too high.
+                    if reason != nvml_wrapper::error::NvmlError::NotSupported.to_string() {
+                        unreadable.push(UnreadableGpu::new(gpu, reason));
+                    }
+                }
             }
         }
-        Ok(Self { gpus: opened, gaps })
+        Ok(Self { gpus: opened, unreadable, gaps })
     }
 }
 
@@ -146,12 +171,14 @@ fn visibility_warnings(
 
 impl EnergySource for Nvml {
     fn components(&self) -> Vec<ComponentInfo> {
-        self.gpus.iter().map(|gpu| gpu.component.clone()).collect()
+        let unreadable = self.unreadable.iter().map(|gpu| &gpu.component);
+        self.gpus.iter().map(|gpu| &gpu.component).chain(unreadable).cloned().collect()
     }
 
     fn cadence(&self, index: usize) -> ReadCadence {
         match self.gpus.get(index).map(|gpu| gpu.query) {
-            Some(NvmlQuery::Counter) => ReadCadence::by_cost(COUNTER_COST_MULTIPLE, COUNTER_CADENCE),
+            Some(NvmlQuery::Counter) => ReadCadence::by_cost(COUNTER_COST_MULTIPLE, COUNTER_CADENCE)
+                .with_expensive_reads(EXPENSIVE_COUNTER, EXPENSIVE_COUNTER_INTERVAL),
             Some(NvmlQuery::InstantPower | NvmlQuery::PowerUsage) => {
                 ReadCadence::by_cost(POWER_COST_MULTIPLE, POWER_CADENCE)
             }
@@ -160,8 +187,13 @@ impl EnergySource for Nvml {
     }
 
     fn read(&mut self, index: usize, _now: Duration) -> Result<SensorReading, ReadError> {
+        let count = self.gpus.len();
         let Some(gpu) = self.gpus.get_mut(index) else {
-            return Err(ReadError::Failed(format!("NVML has no component {index}")));
+            let unreadable = index.checked_sub(count).and_then(|index| self.unreadable.get(index));
+            let reason = unreadable.map(|gpu| gpu.reason.clone());
+            return Err(ReadError::Failed(
+                reason.unwrap_or_else(|| format!("NVML has no component {index}")),
+            ));
         };
         let reading = gpu.query.read(&gpu.device);
         reading.map(|reading| reading.scaled(gpu.component.share)).map_err(|error| match error {
@@ -192,6 +224,32 @@ impl EnergySource for Nvml {
 
     fn gaps(&self) -> Vec<String> {
         self.gaps.clone()
+    }
+}
+
+impl UnreadableGpu {
+    fn new(gpu: GpuInfo, reason: String) -> Self {
+        let component = ComponentInfo {
+            kind: ComponentKind::Gpu,
+            id: gpu.uuid.clone(),
+            name: gpu.model.clone(),
+            method: MeasurementMethod::Counter,
+            limit: None,
+            assumed_limit: Some(plausible_power::assumed_gpu_limit(&gpu.model)),
+            min_power: None,
+            includes: Vec::new(),
+            share: 1.0,
+            tolerance: SensorTolerance::from_accuracy(SENSOR_ACCURACY),
+            note: Some(format!("not measured: {reason}")),
+            gpu: Some(gpu),
+        };
+        Self { component, reason }
+    }
+
+    /// A GPU of which only the position in NVML's list is known.
+    fn unidentified(index: u32, reason: String) -> Self {
+        let uuid = format!("GPU-nvml-{index}");
+        Self::new(GpuInfo { uuid, model: "NVIDIA GPU".to_owned(), ..GpuInfo::default() }, reason)
     }
 }
 

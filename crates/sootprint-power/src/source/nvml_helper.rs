@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -156,7 +157,7 @@ impl EnergySource for NvmlHelper {
         match self.call(&HelperCall::Read(index)) {
             Ok(HelperReply::Reading(reading)) => reading,
             Ok(_) => Err(ReadError::Failed("unexpected reply of the helper process for NVML".to_owned())),
-            Err(error) => Err(ReadError::Lost(error.to_string())),
+            Err(error) => Err(ReadError::Failed(format!("the process that reads NVML has ended ({error})"))),
         }
     }
 
@@ -185,9 +186,14 @@ impl EnergySource for NvmlHelper {
 
 impl Drop for NvmlHelper {
     fn drop(&mut self) {
-        // Does not wait for the process to end, because it may be stuck in the driver.
         let _ = self.helper.kill();
-        let _ = self.helper.try_wait();
+        // Its end is awaited only briefly, because it may be stuck in the driver.
+        for _ in 0..10 {
+            if !matches!(self.helper.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 

@@ -76,7 +76,8 @@ impl FootprintBuilder {
                 self.unresolved_devices.extend(unresolved);
                 self.unresolved_devices.retain(|device| !found.contains(device));
             }
-            LedgerEntry::ComponentsAdded { components, gaps, .. } => {
+            LedgerEntry::ComponentsAdded { components, gaps, pending_drivers, .. } => {
+                self.header.pending_drivers = pending_drivers;
                 self.header.components.extend(components);
                 self.header.gaps.extend(gaps);
             }

@@ -8,7 +8,9 @@ use super::idle::IdleEnergy;
 /// The summary of one component. Unmeasured time adds its power limit, or the assumed one, to the high bound.
 pub(super) fn component_summary(component: &ComponentInfo, total: ComponentTotal) -> ComponentSummary {
     let was_read = total.measured > 0.0 || total.unmeasured <= 0.0;
-    let unread = component.max_power().unwrap_or_default().watts() * total.unmeasured;
+    // A GPU may exceed its limit.
+    let mean = if total.measured > 0.0 { total.energy.joules() / total.measured } else { 0.0 };
+    let unread = component.max_power().unwrap_or_default().watts().max(mean) * total.unmeasured;
     ComponentSummary {
         kind: component.kind,
         id: component.id.clone(),
@@ -26,6 +28,14 @@ pub(super) fn component_summary(component: &ComponentInfo, total: ComponentTotal
         resets: total.resets,
         fault: None,
         note: component.note.clone(),
+    }
+}
+
+/// The GPUs of a driver that did not answer during the run. How many there are is unknown.
+pub(super) fn silent_driver(driver: &str) -> ComponentSummary {
+    ComponentSummary {
+        note: Some("the driver did not answer during the run; `dmesg` may show why".to_owned()),
+        ..unmapped_device(&format!("GPUs of {driver}"))
     }
 }
 

@@ -6,7 +6,7 @@ use sootprint_core::{
 };
 
 use super::builder::FootprintBuilder;
-use super::components::{energy_summary, hardware_description, unmapped_device};
+use super::components::{energy_summary, hardware_description, silent_driver, unmapped_device};
 use super::epochs::RecordedEpoch;
 use super::idle::IdleEnergy;
 use super::phases::sum_phases;
@@ -35,6 +35,7 @@ impl FootprintBuilder {
             high: energy.high * header.pue.bounds().1 * grid.high,
         };
         components.extend(self.unresolved_devices.iter().map(|device| unmapped_device(device)));
+        components.extend(header.pending_drivers.iter().map(|driver| silent_driver(driver)));
         Footprint {
             schema: Footprint::SCHEMA.to_owned(),
             run: RunSummary {

@@ -42,6 +42,7 @@ fn footprint_builder(components: Vec<ComponentInfo>, pue: Pue) -> FootprintBuild
         pue,
         components,
         gaps: vec!["a GPU that cannot be read".into()],
+        pending_drivers: Vec::new(),
         task: crate::ledger::ProcessInfo::default(),
     }))
 }
@@ -270,11 +271,15 @@ fn late_components_follow_those_of_header() {
         unresolved: vec!["cuda:0".into()],
         found: Vec::new(),
     });
+    builder.header_mut().pending_drivers = vec!["NVML".into()];
     builder.apply(LedgerEntry::Totals { at: 1.0, totals: vec![total(50.0, 1.0, 0.0)] });
+    let before = builder.footprint(RunStatus::Running);
+    assert!(before.run.partial && before.components.iter().any(|it| it.name == "GPUs of NVML"));
     builder.apply(LedgerEntry::ComponentsAdded {
         at: 3.0,
         components: vec![component(ComponentKind::Gpu, "GPU", Some(700.0))],
         gaps: vec!["NVML: the driver answered after 3.0 s".into()],
+        pending_drivers: Vec::new(),
     });
     builder.apply(LedgerEntry::Devices {
         at: 3.0,

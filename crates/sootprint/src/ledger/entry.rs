@@ -36,7 +36,14 @@ pub(crate) enum LedgerEntry {
     },
     /// `components-added`: a driver has answered after the start. Its components follow those of the header, and their
     /// time until now is unmeasured.
-    ComponentsAdded { at: f64, components: Vec<ComponentInfo>, gaps: Vec<String> },
+    ComponentsAdded {
+        at: f64,
+        components: Vec<ComponentInfo>,
+        gaps: Vec<String>,
+        /// The drivers that have still not answered.
+        #[serde(default)]
+        pending_drivers: Vec<String>,
+    },
     /// `gpu-users`: the kinds of processes that use a GPU have changed.
     GpuUsers { at: f64, component: usize, users: GpuUsers },
     /// `sensor-fault`: a fault of a component's sensor was found.
@@ -144,6 +151,9 @@ pub(crate) struct RunHeader {
     pub(crate) components: Vec<ComponentInfo>,
     /// Hardware that is present but cannot be read, with the reason.
     pub(crate) gaps: Vec<String>,
+    /// GPU drivers that have not answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pending_drivers: Vec<String>,
     /// The process that wrote the ledger.
     #[serde(default)]
     pub(crate) task: ProcessInfo,

@@ -31,6 +31,7 @@ fn test_header(run: &str, schema: &str) -> RunHeader {
         pue: Pue::ASSUMED,
         components: vec![],
         gaps: vec![],
+        pending_drivers: Vec::new(),
         task: ProcessInfo::default(),
     }
 }

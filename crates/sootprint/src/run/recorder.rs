@@ -90,6 +90,7 @@ impl RunRecorder {
         components: Vec<ComponentInfo>,
         gaps: Vec<String>,
         sampler_gaps: usize,
+        pending_drivers: Vec<String>,
         elapsed: f64,
     ) {
         self.state = RecorderState::Recording;
@@ -97,7 +98,8 @@ impl RunRecorder {
         let header = self.builder.header().clone();
         let booted_at = seconds_since_boot().filter(|_| !self.uses_virtual_time).map(|now| now - elapsed);
         let process = ProcessInfo { booted: booted_at, ..header.task.clone() };
-        self.record(LedgerEntry::Header(Box::new(RunHeader { components, gaps, task: process, ..header })));
+        let header = RunHeader { components, gaps, pending_drivers, task: process, ..header };
+        self.record(LedgerEntry::Header(Box::new(header)));
         self.record_initial_series();
         for text in std::mem::take(&mut self.pending_notes) {
             self.record(LedgerEntry::Note { at: 0.0, text });
@@ -190,14 +192,18 @@ impl RunRecorder {
     fn add_components(&mut self, sample: &SampleView<'_>) {
         let known = self.builder.header().components.len();
         let gaps = sample.gaps.get(self.sampler_gaps..).unwrap_or_default();
-        if self.state != RecorderState::Recording || (sample.components.len() <= known && gaps.is_empty()) {
+        let is_unchanged = sample.components.len() <= known
+            && gaps.is_empty()
+            && sample.pending_drivers.len() == self.builder.header().pending_drivers.len();
+        if self.state != RecorderState::Recording || is_unchanged {
             return;
         }
         let (at, gaps) = (sample.now.as_secs_f64(), gaps.to_vec());
         gaps.iter().for_each(|gap| tracing::warn!("{gap}"));
         self.sampler_gaps = sample.gaps.len();
         let components = sample.components.get(known..).unwrap_or_default().to_vec();
-        self.record(LedgerEntry::ComponentsAdded { at, components, gaps });
+        let pending_drivers = sample.pending_drivers.iter().map(|driver| (*driver).to_owned()).collect();
+        self.record(LedgerEntry::ComponentsAdded { at, components, gaps, pending_drivers });
         let devices = std::mem::take(&mut self.unresolved_devices);
         self.resolve_devices(sample.now, devices, true);
     }

@@ -28,9 +28,19 @@ pub(super) struct MigSlice {
 /// More slices than any GPU can be divided into.
 const MAX_SLICES: u32 = 16;
 
-/// Lists the GPUs by PCI address, then the slices of each, and the problems found.
-pub(super) fn list_devices(library: &'static Nvml, count: u32) -> (Vec<DetectedGpu>, Vec<String>) {
-    let (mut gpus, mut slices, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+/// The GPUs of a library.
+pub(super) struct GpuList {
+    /// The GPUs by PCI address, then the slices of each.
+    pub(super) devices: Vec<DetectedGpu>,
+    /// The GPUs that cannot be identified: their positions in NVML's list, and the reasons.
+    pub(super) failures: Vec<(u32, String)>,
+    /// The problems found.
+    pub(super) gaps: Vec<String>,
+}
+
+/// Lists the GPUs, the slices and the problems found.
+pub(super) fn list_devices(library: &'static Nvml, count: u32) -> GpuList {
+    let (mut gpus, mut slices, mut failures, mut gaps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for index in 0..count {
         match library.device_by_index(index).and_then(|device| Ok((gpu_info(&device)?, device))) {
             Ok((gpu, physical_device)) => {
@@ -40,11 +50,16 @@ pub(super) fn list_devices(library: &'static Nvml, count: u32) -> (Vec<DetectedG
                 }
                 gpus.push(DetectedGpu { gpu, physical_device, mig_slice: None });
             }
-            Err(error) => gaps.push(format!("cannot identify NVIDIA GPU {index}: {error}")),
+            // The driver has no GPU with this index, although it counts more.
+            Err(NvmlError::InvalidArg) => break,
+            Err(error) => {
+                gaps.push(format!("cannot identify NVIDIA GPU {index}: {error}"));
+                failures.push((index, error.to_string()));
+            }
         }
     }
     gpus.append(&mut slices);
-    (gpus, gaps)
+    GpuList { devices: gpus, failures, gaps }
 }
 
 /// The slices of a GPU; empty if it is not in MIG mode.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use nvml_wrapper::Nvml;
@@ -40,6 +41,13 @@ pub enum NvmlError {
     },
 }
 
+/// The name of the library on Linux.
+const LIBRARY: &str = "libnvidia-ml.so.1";
+
+/// Where driver packages put the library outside the loader's search path: WSL, Colab, Kaggle and GKE, and NixOS.
+const PACKAGE_FOLDERS: [&str; 4] =
+    ["/usr/lib/wsl/lib", "/usr/lib64-nvidia", "/usr/local/nvidia/lib64", "/run/opengl-driver/lib"];
+
 /// Loads the library once per path and keeps it until the process ends.
 ///
 /// Loading takes a second on large machines, which a second run should not pay again. A device of `nvml-wrapper`
@@ -53,19 +61,53 @@ pub(super) fn load_library(path: Option<&OsStr>) -> Result<&'static Nvml, NvmlEr
     if let Some(library) = opened.get(&key) {
         return Ok(library);
     }
+    let library = match init(path) {
+        // The loader does not search the folders of some driver packages.
+        Err(error @ NvmlError::NoLibrary { .. }) if path.is_none() => match packaged_library() {
+            Some(packaged) => init(Some(packaged.as_os_str()))?,
+            None => return Err(error),
+        },
+        library => library?,
+    };
+    let library: &'static _ = Box::leak(Box::new(library));
+    opened.insert(key, library);
+    Ok(library)
+}
+
+fn init(path: Option<&OsStr>) -> Result<Nvml, NvmlError> {
     let mut builder = Nvml::builder();
     if let Some(path) = path {
         builder.lib_path(path);
     }
-    let library = builder.init().map_err(|error| match &error {
+    builder.init().map_err(|error| match &error {
         nvml_wrapper::error::NvmlError::LibloadingError(reason) => {
             NvmlError::NoLibrary { library: library_name(path), reason: reason.to_string() }
         }
         _ => no_driver_error(path, &error),
-    })?;
-    let library: &'static _ = Box::leak(Box::new(library));
-    opened.insert(key, library);
-    Ok(library)
+    })
+}
+
+/// Returns the library of a driver package outside the loader's search path, if only root can have written it.
+fn packaged_library() -> Option<PathBuf> {
+    PACKAGE_FOLDERS.iter().map(|folder| Path::new(folder).join(LIBRARY)).find(|path| is_of_root(path))
+}
+
+#[cfg(unix)]
+fn is_of_root(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
+
+    let is_safe = |path: &Path| {
+        std::fs::metadata(path).is_ok_and(|it| it.uid() == 0 && it.mode() & GROUP_OR_OTHERS_WRITE == 0)
+    };
+    let target = std::fs::canonicalize(path);
+    target.is_ok_and(|target| target.ancestors().all(is_safe))
+}
+
+#[cfg(not(unix))]
+fn is_of_root(_: &Path) -> bool {
+    false
 }
 
 pub(super) fn no_driver_error(path: Option<&OsStr>, error: &nvml_wrapper::error::NvmlError) -> NvmlError {
@@ -73,5 +115,26 @@ pub(super) fn no_driver_error(path: Option<&OsStr>, error: &nvml_wrapper::error:
 }
 
 fn library_name(path: Option<&OsStr>) -> String {
-    path.map_or_else(|| "libnvidia-ml.so.1".to_owned(), |path| path.to_string_lossy().into_owned())
+    path.map_or_else(|| LIBRARY.to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn library_in_writable_folder_is_refused() {
+        // The folders above it, such as /tmp, are open to others.
+        let dir = tempfile::tempdir().unwrap();
+        let library = dir.path().join(LIBRARY);
+        fs::write(&library, "").unwrap();
+        fs::set_permissions(&library, Permissions::from_mode(0o644)).unwrap();
+        assert!(!is_of_root(&library));
+        assert!(!is_of_root(&dir.path().join("missing")));
+        assert!(is_of_root(Path::new("/etc/passwd")), "only root can write it");
+    }
 }

@@ -7,7 +7,7 @@ use sootprint_power::ComponentTotal;
 
 use super::contributions::allocation_id;
 use super::ledger_merge::LedgerMerge;
-use crate::footprint::components::{component_summary, hardware_description, unmapped_device};
+use crate::footprint::components::{component_summary, hardware_description, silent_driver, unmapped_device};
 
 impl LedgerMerge<'_> {
     /// One summary for each GPU, and one for the CPUs and one for the memory of each host.
@@ -32,7 +32,7 @@ impl LedgerMerge<'_> {
         components
     }
 
-    /// Devices that no source measures, once per host.
+    /// Devices that no source measures, once per host, and drivers that did not answer in an attempt.
     pub(super) fn unmapped_components(&self) -> Vec<ComponentSummary> {
         let devices: BTreeSet<(&str, &str)> = self
             .ledgers
@@ -41,7 +41,13 @@ impl LedgerMerge<'_> {
                 ledger.builder.unresolved_devices.iter().map(|device| (ledger.host.as_str(), device.as_str()))
             })
             .collect();
-        devices.into_iter().map(|(_, device)| unmapped_device(device)).collect()
+        let drivers: BTreeSet<&str> = self
+            .ledgers
+            .iter()
+            .flat_map(|ledger| ledger.builder.header.pending_drivers.iter().map(String::as_str))
+            .collect();
+        let devices = devices.into_iter().map(|(_, device)| unmapped_device(device));
+        devices.chain(drivers.into_iter().map(silent_driver)).collect()
     }
 
     /// The hardware that trained simultaneously: that of the attempt with the most components, because a run may be

@@ -102,6 +102,7 @@ impl ScriptedRank {
             pue: Pue::new(1.5).unwrap(),
             components,
             gaps: vec![],
+            pending_drivers: Vec::new(),
             task: ProcessInfo {
                 rank: self.rank,
                 ranks: self.ranks,

@@ -65,7 +65,13 @@ impl RunHandle {
             }
             Err(error) => {
                 errors.push(StartError::Thread(error));
-                lock_ignoring_poison(&handle.0.recorder).start(Vec::new(), without_paths(&errors), 0, 0.0);
+                lock_ignoring_poison(&handle.0.recorder).start(
+                    Vec::new(),
+                    without_paths(&errors),
+                    0,
+                    Vec::new(),
+                    0.0,
+                );
             }
         }
         (handle, errors)
@@ -107,10 +113,17 @@ impl RunHandle {
         more_gaps: Vec<String>,
     ) {
         let elapsed = session.now().as_secs_f64();
-        let SessionStart { components, mut gaps, .. } = session_start;
+        let SessionStart { components, mut gaps, pending_drivers, .. } = session_start;
+        let pending_drivers = pending_drivers.into_iter().map(str::to_owned).collect();
         let sampler_gaps = gaps.len();
         gaps.extend(more_gaps);
-        lock_ignoring_poison(&self.0.recorder).start(components, gaps, sampler_gaps, elapsed);
+        lock_ignoring_poison(&self.0.recorder).start(
+            components,
+            gaps,
+            sampler_gaps,
+            pending_drivers,
+            elapsed,
+        );
         *lock_ignoring_poison(&self.0.backend) = Some(MeasurementBackend::Local(session));
     }
 

@@ -56,7 +56,13 @@ impl RunRecorder {
     pub(crate) fn disabled(label: RunLabel, settings: RunSettings) -> Self {
         let header = initial_header(label, &settings, jiff::Timestamp::now());
         let mut recorder = Self::new(None, RunHeader { run: "off".to_owned(), ..header }, settings);
-        recorder.start(Vec::new(), vec!["SOOTPRINT=off: nothing was measured".to_owned()], 0, 0.0);
+        recorder.start(
+            Vec::new(),
+            vec!["SOOTPRINT=off: nothing was measured".to_owned()],
+            0,
+            Vec::new(),
+            0.0,
+        );
         recorder
     }
 
@@ -169,6 +175,7 @@ fn initial_header(label: RunLabel, settings: &RunSettings, now: jiff::Timestamp)
         pue: settings.pue,
         components: Vec::new(),
         gaps: Vec::new(),
+        pending_drivers: Vec::new(),
         task: ProcessInfo {
             rank: launch.rank,
             ranks: launch.ranks,

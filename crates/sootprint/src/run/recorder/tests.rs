@@ -39,7 +39,7 @@ impl RecorderFixture {
         let label = RunLabel { training_type: None, base_model: None };
         let (mut recorder, error) = RunRecorder::open(dir, label, settings, RecorderOptions::default());
         assert!(error.is_none(), "{error:?}");
-        recorder.start(vec![test_gpu()], Vec::new(), 0, 0.0);
+        recorder.start(vec![test_gpu()], Vec::new(), 0, Vec::new(), 0.0);
         let mut fixture = Self {
             recorder,
             accumulator: EnergyAccumulator::new([(&test_gpu(), false)]),
@@ -54,7 +54,13 @@ impl RecorderFixture {
         self.accumulator.record_reading(Duration::from_secs_f64(second), 0, Ok(reading));
         let Self { recorder, accumulator, components } = self;
         recorder.on_sample(
-            &SampleView { now: Duration::from_secs_f64(second), accumulator, components, gaps: &[] },
+            &SampleView {
+                now: Duration::from_secs_f64(second),
+                accumulator,
+                components,
+                pending_drivers: &[],
+                gaps: &[],
+            },
             &[],
         );
     }
@@ -62,7 +68,13 @@ impl RecorderFixture {
     fn end_at(&mut self, second: f64) {
         let Self { recorder, accumulator, components } = self;
         recorder.record_final_sample(
-            &SampleView { now: Duration::from_secs_f64(second), accumulator, components, gaps: &[] },
+            &SampleView {
+                now: Duration::from_secs_f64(second),
+                accumulator,
+                components,
+                pending_drivers: &[],
+                gaps: &[],
+            },
             WorkCounts::default(),
         );
     }
