@@ -371,7 +371,8 @@ fn check_random_machine(seed: u64) {
     let most = if hangs { SECOND * 5 } else { SECOND * 3 };
     assert!(run.overhead < most, "{:?} longer: {}", run.overhead, context());
     run.assert_cpu_is_complete();
-    let has_gpu = run.report["components"].as_array().unwrap().iter().any(|it| it["kind"] == "gpu");
+    let components = run.report["components"].as_array().unwrap();
+    let has_gpu = components.iter().any(|it| it["kind"] == "gpu" && it["id"] == UUID);
     if has_gpu {
         let [low, _, high] = run.gpu_joules();
         let truth = watts * run.report["run"]["duration_s"].as_f64().unwrap();
