@@ -32,7 +32,7 @@ pub use footprint::{
 pub use grid::{
     EmissionScope, GridIntensity, GridPlace, IntensityError, IntensityInterval, IntensityKind,
     IntensityPeriod, IntensitySeries, LocationSource, ProviderError, SeriesContentError, SeriesError,
-    energy_at, energy_weighted, timestamp_at,
+    ServerMessage, energy_at, energy_weighted, timestamp_at,
 };
 pub use place::{Place, PlaceError};
 pub use providers::{CloudMetadata, CloudMetadataError, IntensityProvider};

@@ -50,7 +50,8 @@ pub use ledger::{LedgerError, list_runs};
 pub use run::NestedRunListener;
 pub use run::{
     Budget, BudgetExceeded, Epochs, FinishHook, LiveUsage, LoadError, Phase, Run, RunBuilder, RunForecast,
-    RunHandle, StartError, WindowLength, Windows, load_footprint, load_footprint_from_dirs,
+    RunHandle, StartError, WindowLength, Windows, load_all_footprints, load_footprint,
+    load_footprint_from_dirs,
 };
 pub use settings::{ProjectSettings, SettingError, SettingSource, SettingsFile, UserDefaults};
 pub use sootprint_core::{
@@ -59,7 +60,7 @@ pub use sootprint_core::{
     GpuSelectionMethod, GridIntensity, GridPlace, IntensityError, IntensityInterval, IntensityKind,
     IntensityPeriod, IntensityProvider, IntensitySeries, LocationSource, MeasurementMethod, PerItemUsage,
     PhaseSummary, Place, PlaceError, Power, ProviderError, Pue, PueError, PueOrigin, RepoId, RepoIdError,
-    RunStatus, RunSummary, SensorFault, SeriesContentError, SeriesError, TrainingType,
+    RunStatus, RunSummary, SensorFault, SeriesContentError, SeriesError, ServerMessage, TrainingType,
 };
 pub use sootprint_power::{
     Accelerator, AcceleratorError, CrossCheck, DeviceId, GpuInfo, NvmlError, NvmlHelperCommand, Replay,

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use sootprint::{
-    CarbonIntensity, EmissionScope, IntensityPeriod, IntensityProvider, IntensitySeries, Place, ProviderError,
+    CarbonIntensity, EmissionScope, IntensityPeriod, IntensityProvider, IntensitySeries, Place,
+    ProviderError, ServerMessage,
 };
 use sootprint_live::CachedProvider;
 
@@ -41,6 +42,7 @@ impl IntensityProvider for ScriptedIntensityProvider {
             return Err(ProviderError::RequestRejected {
                 provider: "a scripted grid".to_owned(),
                 status: 503,
+                message: ServerMessage::default(),
             });
         };
         let hours =

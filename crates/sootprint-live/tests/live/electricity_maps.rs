@@ -157,12 +157,12 @@ fn http_errors_are_distinguished() {
         (
             || FakeResponse::Body(403, r#"{"error":"no access"}"#.to_owned()),
             |error| matches!(error, ProviderError::Unauthorised { status: 403, .. }),
-            "403",
+            "HTTP status 403: no access",
         ),
         (
             || FakeResponse::Body(429, r#"{"message":"slow down"}"#.to_owned()),
             |error| matches!(error, ProviderError::RateLimited { .. }),
-            "429",
+            "HTTP status 429: slow down",
         ),
         (
             || FakeResponse::Body(500, String::new()),

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use jiff::{SignedDuration, Timestamp};
 use sootprint_core::{
     CloudMetadataError, EmissionScope, IntensityKind, IntensityPeriod, IntensitySeries, LocationSource,
-    ProviderError, PueOrigin,
+    ProviderError, PueOrigin, ServerMessage,
 };
 
 use super::*;
@@ -167,7 +167,11 @@ fn scripted_provider(mut answers: Vec<ProviderAnswerFn>) -> (Arc<ScriptedProvide
 }
 
 fn service_unavailable(_: Timestamp) -> Result<IntensitySeries, ProviderError> {
-    Err(ProviderError::RequestRejected { provider: "a scripted grid".to_owned(), status: 503 })
+    Err(ProviderError::RequestRejected {
+        provider: "a scripted grid".to_owned(),
+        status: 503,
+        message: ServerMessage::default(),
+    })
 }
 
 /// The hours with these numbers since the start of the run. Hour n has 100 (n + 1) g/kWh.

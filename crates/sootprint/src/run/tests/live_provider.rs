@@ -6,6 +6,7 @@ use std::thread::{self, ThreadId};
 use jiff::{SignedDuration, Timestamp};
 use sootprint_core::{
     EmissionScope, IntensityKind, IntensityPeriod, IntensitySeries, LocationSource, ProviderError,
+    ServerMessage,
 };
 
 use super::*;
@@ -157,7 +158,11 @@ fn unknown_hours_use_table() {
 fn provider_failure_falls_back_to_table() {
     let dir = tempfile::tempdir().unwrap();
     let (footprint, provider) = run_two_hours_in_britain(dir.path(), |_| {
-        Err(ProviderError::RequestRejected { provider: "a scripted grid".to_owned(), status: 503 })
+        Err(ProviderError::RequestRejected {
+            provider: "a scripted grid".to_owned(),
+            status: 503,
+            message: ServerMessage::default(),
+        })
     });
     assert_eq!(provider.queries.lock().unwrap().len(), 1);
     assert_eq!(footprint.run.outcome, RunStatus::Completed);
