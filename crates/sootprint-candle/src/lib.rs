@@ -91,7 +91,9 @@ fn synchronizer(devices: &[Device]) -> impl FnMut() + Send + 'static {
                 && !std::mem::replace(&mut has_warned, true)
             {
                 let location = synced.device.location();
-                tracing::warn!("cannot synchronise {location:?}; epoch boundaries may be early: {error}");
+                tracing::warn!(
+                    "cannot synchronise {location:?}: {error}; work queued in an epoch may be counted in the next one"
+                );
             }
         }
     }

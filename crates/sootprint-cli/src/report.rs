@@ -1,11 +1,10 @@
 //! `sootprint report`: footprints rebuilt from the ledgers of one or several folders.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, slice};
 
 use anyhow::{Context as _, bail, ensure};
-use sootprint::{Footprint, load_footprint_from_dirs};
+use sootprint::{Footprint, load_all_footprints, load_footprint_from_dirs};
 use sootprint_report::{chart, render_plot, to_csv};
 
 use crate::args::ReportArgs;
@@ -19,7 +18,7 @@ pub(crate) fn print_report(arguments: &ReportArgs) -> anyhow::Result<()> {
     let runs_per_dir: Vec<Vec<String>> =
         dirs.iter().map(|dir| runs_or_error(dir)).collect::<anyhow::Result<_>>()?;
     if arguments.all {
-        return print_all(arguments, &dirs, &runs_per_dir);
+        return print_all(arguments, &dirs);
     }
     let run = select_run(arguments, &dirs, &runs_per_dir)?;
     for (dir, runs) in dirs.iter().zip(&runs_per_dir) {
@@ -69,12 +68,12 @@ fn write_plot(footprint: &Footprint, path: &Path) -> anyhow::Result<()> {
 }
 
 /// Prints all runs. A ledger that cannot be read does not hide the others.
-fn print_all(arguments: &ReportArgs, dirs: &[&Path], runs_per_dir: &[Vec<String>]) -> anyhow::Result<()> {
-    let mut footprints = Vec::new();
-    let mut seen = BTreeSet::new();
-    let all: Vec<&String> = runs_per_dir.iter().flatten().filter(|run| seen.insert(*run)).collect();
-    for run in &all {
-        match load_footprint_from_dirs(dirs, Some(run)) {
+fn print_all(arguments: &ReportArgs, dirs: &[&Path]) -> anyhow::Result<()> {
+    let runs = load_all_footprints(dirs)?;
+    let run_count = runs.len();
+    let mut footprints = Vec::with_capacity(run_count);
+    for result in runs {
+        match result {
             Ok(footprint) => footprints.push(footprint),
             Err(error) => eprint_message(describe_error(&error)),
         }
@@ -86,8 +85,8 @@ fn print_all(arguments: &ReportArgs, dirs: &[&Path], runs_per_dir: &[Vec<String>
     } else {
         print_titled(&footprints.iter().map(render_report).collect::<Vec<_>>().join("\n"))?;
     }
-    let unread = all.len() - footprints.len();
-    ensure!(unread == 0, "{unread} of {} runs not shown: unreadable ledgers", all.len());
+    let unread = run_count - footprints.len();
+    ensure!(unread == 0, "{unread} of {run_count} runs not shown: unreadable ledgers");
     Ok(())
 }
 

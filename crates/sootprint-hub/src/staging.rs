@@ -156,28 +156,28 @@ impl StagingDir {
     fn write<T: Serialize>(&self, name: &str, value: &T) {
         match serde_json::to_vec_pretty(value) {
             Ok(json) => self.write_bytes(name, &json),
-            Err(error) => log_write_error(name, Err(error.into())),
+            Err(error) => log_error("write", name, Err(error.into())),
         }
     }
 
     fn write_bytes(&self, name: &str, bytes: &[u8]) {
         let written =
             fs::create_dir_all(&self.path).and_then(|()| write_atomic(&self.path.join(name), bytes));
-        log_write_error(name, written);
+        log_error("write", name, written);
     }
 
     fn remove(&self, name: &str) {
         match fs::remove_file(self.path.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            removed => log_write_error(name, removed),
+            removed => log_error("remove", name, removed),
         }
     }
 }
 
 /// Logs the name only: the path is private, and logs may be published.
-fn log_write_error(name: &str, result: io::Result<()>) {
+fn log_error(operation: &str, name: &str, result: io::Result<()>) {
     if let Err(error) = result {
-        tracing::warn!("cannot write {name} in the run's folder: {error}");
+        tracing::warn!("cannot {operation} {name} in the run's folder: {error}");
     }
 }
 

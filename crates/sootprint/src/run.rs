@@ -37,7 +37,7 @@ pub use handle::RunHandle;
 #[cfg(unix)]
 pub use nested::NestedRunListener;
 pub use phase::Phase;
-pub use recovery::{load_footprint, load_footprint_from_dirs};
+pub use recovery::{load_all_footprints, load_footprint, load_footprint_from_dirs};
 use timeouts::{DROP_TIMEOUT, FINISH_TIMEOUT};
 pub use usage::LiveUsage;
 pub use windows::{WindowLength, Windows};

@@ -65,7 +65,7 @@ impl IntensitySeries {
         &self.source
     }
 
-    /// Which emissions the figures count.
+    /// The scope of the intensities: direct or life-cycle emissions.
     #[must_use]
     pub const fn basis(&self) -> EmissionScope {
         self.basis

@@ -139,6 +139,7 @@ impl Powercap {
         let wanted = std::iter::once(cpu).chain(memory);
         let mut is_permission_reported = false;
         for (zones, component) in wanted {
+            let kind = component.kind.name();
             match RaplComponent::open(zones, component, read) {
                 Ok(component) => components.push(component),
                 // One message is sufficient: the fix for the package counters also applies to the memory.
@@ -147,7 +148,9 @@ impl Powercap {
                 Err((path, error)) => {
                     is_permission_reported = error.kind() == io::ErrorKind::PermissionDenied;
                     let (path, fix) = (path.display(), permission_fix(root, &error));
-                    gaps.push(format!("cannot read {path} ({error}): the component is modelled{fix}"));
+                    gaps.push(format!(
+                        "cannot read {path} ({error}): the energy of the {kind} is modelled{fix}"
+                    ));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Reads the environment variables of launchers.
 
 use super::short_digest::short_digest;
+use crate::ledger::MAX_RANKS;
 
 /// Returns the rank of this process among the processes started by the same launcher; 0 without a launcher.
 ///
@@ -73,7 +74,8 @@ impl RankInfo {
         let parse_number = |name| env(name)?.trim().parse::<u32>().ok();
         let found = LAUNCHERS.iter().find_map(|launcher| {
             let (rank, ranks) = (parse_number(launcher.rank_var)?, parse_number(launcher.ranks_var)?);
-            (rank < ranks).then_some((rank, ranks, launcher))
+            // A launcher never starts more; merging them would take hours.
+            (rank < ranks && ranks <= MAX_RANKS).then_some((rank, ranks, launcher))
         });
         let Some((rank, ranks, launcher)) = found else { return Self { job, ..Self::default() } };
         // `torchrun` names a run `none` if no name is given.

@@ -132,6 +132,7 @@ impl FootprintBuilder {
                 self.set_totals(at, totals);
                 self.status = Some(outcome);
             }
+            LedgerEntry::Unknown => {}
         }
     }
 

@@ -44,7 +44,7 @@ impl FootprintBuilder {
             ),
             Some(GpuSelectionMethod::AllVisible) => {
                 let bound = if self.counted_gpus().count() > 1 {
-                    "; the low bound includes only the one that used least"
+                    "; the low bound of the energy includes only the GPU that used the least"
                 } else {
                     ""
                 };

@@ -96,6 +96,9 @@ pub(crate) enum LedgerEntry {
     /// `end`: the outcome and the final totals. Always the last line; a ledger without it belongs to a run that is still
     /// running or was killed.
     End { at: f64, outcome: RunStatus, totals: Vec<ComponentTotal> },
+    /// An entry of a kind that a newer version added.
+    #[serde(other)]
+    Unknown,
 }
 
 /// An epoch that has not ended yet.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use sootprint_core::format::error_chain;
 
 use super::entry::SCHEMA;
+use super::paths::MAX_RANKS;
 
 /// Why a ledger cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,14 @@ pub enum LedgerError {
         /// The path of the ledger.
         path: PathBuf,
     },
+    /// The first line names more ranks than any run has, so it is not the work of sootprint.
+    #[error("the ledger {} names {ranks} ranks; at most {MAX_RANKS} are possible", path.display())]
+    Ranks {
+        /// The path of the ledger.
+        path: PathBuf,
+        /// The number of ranks in the first line.
+        ranks: u32,
+    },
 }
 
 impl LedgerError {
@@ -70,6 +79,7 @@ impl LedgerError {
             Self::Thread { path, .. }
             | Self::Read { path, .. }
             | Self::Schema { path, .. }
+            | Self::Ranks { path, .. }
             | Self::MissingHeader { path } => (path, path.file_name().unwrap_or_default().to_string_lossy()),
         };
         error_chain(self).replace(&path.display().to_string(), &name)

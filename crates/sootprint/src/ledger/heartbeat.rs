@@ -13,7 +13,8 @@ const PAGE_SIZE: usize = 4096;
 
 /// The newest intact slot; `None` if there is no file or no intact slot.
 pub(super) fn read_newest(path: &Path) -> Option<LedgerEntry> {
-    let bytes = fs::read(path).ok()?;
+    // Opening a FIFO would block.
+    let bytes = fs::metadata(path).ok().filter(fs::Metadata::is_file).and_then(|_| fs::read(path).ok())?;
     let slots = (0..bytes.len()).step_by(PAGE_SIZE).filter_map(|start| {
         let slot = &bytes[start..];
         let end = slot.iter().position(|byte| *byte == b'\n')?;

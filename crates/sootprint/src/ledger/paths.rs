@@ -2,7 +2,7 @@
 //!
 //! Run ids start with a number, so that the runs of a folder sort by it and do not depend on a clock.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -13,6 +13,11 @@ use super::error::LedgerError;
 
 /// The folder of the ledgers, within the folder of a run.
 const LEDGER_DIR: &str = "sootprint";
+
+/// The most runs of a folder, ranks of a run and attempts at it.
+const MAX_RUN_NUMBER: u32 = 99_999_999;
+pub(crate) const MAX_RANKS: u32 = 65_536;
+const MAX_ATTEMPTS: u32 = 1_000_000;
 
 const LEDGER_EXTENSION: &str = "jsonl";
 const HEARTBEAT_EXTENSION: &str = "beat";
@@ -36,6 +41,15 @@ impl LedgerId {
     }
 
     fn with_extension(path: &Path, extension: &str) -> Option<Self> {
+        let id = Self::parse_name(path, extension)?;
+        // Anyone can name a file; a number beyond these would hide or confuse the real runs.
+        let is_possible = run_number(&id.run) <= MAX_RUN_NUMBER
+            && id.rank < MAX_RANKS
+            && (1..=MAX_ATTEMPTS).contains(&id.attempt);
+        is_possible.then_some(id)
+    }
+
+    fn parse_name(path: &Path, extension: &str) -> Option<Self> {
         let stem = path.file_name()?.to_str()?.strip_suffix(extension)?.strip_suffix('.')?;
         let mut parts = stem.split('.');
         let mut id = Self { run: parts.next()?.to_owned(), attempt: 1, rank: 0 };
@@ -89,8 +103,13 @@ impl LedgerId {
 pub fn list_runs(dir: &Path) -> Result<Vec<String>, LedgerError> {
     let mut runs: Vec<String> =
         list_ledgers(dir)?.into_iter().map(|id| id.run).collect::<BTreeSet<_>>().into_iter().collect();
-    runs.sort_unstable_by_key(|run: &String| Reverse((run_number(run), run.clone())));
+    runs.sort_unstable_by(|one, other| compare_newest_first(one, other));
     Ok(runs)
+}
+
+/// The order of two run ids.
+pub(crate) fn compare_newest_first(one: &str, other: &str) -> Ordering {
+    (run_number(other), other).cmp(&(run_number(one), one))
 }
 
 /// The ledgers of a folder, sorted by run, attempt and rank.
@@ -99,7 +118,10 @@ pub(crate) fn list_ledgers(dir: &Path) -> Result<Vec<LedgerId>, LedgerError> {
     let list = || -> io::Result<Vec<LedgerId>> {
         let mut ids = Vec::new();
         for entry in fs::read_dir(&dir_path)? {
-            ids.extend(LedgerId::parse(&entry?.path()));
+            let entry = entry?;
+            // Opening a FIFO would block.
+            let is_special = entry.file_type().is_ok_and(|kind| !kind.is_file() && !kind.is_symlink());
+            ids.extend(LedgerId::parse(&entry.path()).filter(|_| !is_special));
         }
         ids.sort_unstable();
         Ok(ids)
@@ -152,7 +174,17 @@ mod tests {
             assert_eq!(path, Path::new("dir").join(LEDGER_DIR).join(file));
             assert_eq!(LedgerId::parse(&path), Some(id));
         }
-        for other in ["x.json", "7-x.beat", "7-x.q3.jsonl", "7-x.rx.jsonl", ".jsonl.swp", "7-x.ü.jsonl"] {
+        for other in [
+            "x.json",
+            "7-x.beat",
+            "7-x.q3.jsonl",
+            "7-x.rx.jsonl",
+            ".jsonl.swp",
+            "7-x.ü.jsonl",
+            "4294967295-x.jsonl",
+            "7-x.r65536.jsonl",
+            "7-x.a0.jsonl",
+        ] {
             assert_eq!(LedgerId::parse(Path::new(other)), None, "{other}");
         }
     }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::entry::{LedgerEntry, RunHeader, SCHEMA};
 use super::error::LedgerError;
 use super::file_lock::{LockState, lock_state};
-use super::paths::LedgerId;
+use super::paths::{LedgerId, MAX_RANKS};
 use super::{heartbeat, line};
 
 /// Longer than the last line of a machine with a hundred GPUs.
@@ -22,6 +22,8 @@ pub(crate) struct LedgerContents {
     /// All intact lines after it, followed by the heartbeat if the ledger has no last line.
     pub(crate) entries: Vec<LedgerEntry>,
     pub(crate) corruption: Option<LedgerCorruption>,
+    /// The number of entries of kinds that this version does not know.
+    pub(crate) unknown_entries: usize,
     /// Whether its process is still running.
     pub(crate) is_open: bool,
 }
@@ -48,14 +50,22 @@ pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, L
     let (is_open, bytes) = open().map_err(|source| LedgerError::Read { path: path.clone(), source })?;
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
     let header = match lines.next().and_then(|(_, text)| line::decode(text)) {
-        Some(LedgerEntry::Header(header)) if header.schema == SCHEMA => header,
+        Some(LedgerEntry::Header(header)) if header.schema == SCHEMA => {
+            let ranks = header.task.ranks;
+            if ranks > MAX_RANKS {
+                return Err(LedgerError::Ranks { path, ranks });
+            }
+            header
+        }
         Some(LedgerEntry::Header(header)) => return Err(LedgerError::Schema { path, found: header.schema }),
         _ => return Err(LedgerError::MissingHeader { path }),
     };
     let mut entries = Vec::new();
     let mut corruption: Option<LedgerCorruption> = None;
+    let mut unknown_entries = 0;
     for (index, text) in lines {
         match line::decode(text) {
+            Some(LedgerEntry::Unknown) => unknown_entries += 1,
             Some(entry) => {
                 entries.push(entry);
                 corruption.iter_mut().for_each(|corruption| corruption.is_tail = false);
@@ -73,7 +83,7 @@ pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, L
     if !matches!(entries.last(), Some(LedgerEntry::End { .. })) {
         entries.extend(heartbeat::read_newest(&id.heartbeat_path(dir)));
     }
-    Ok(LedgerContents { header, entries, corruption, is_open })
+    Ok(LedgerContents { header, entries, corruption, unknown_entries, is_open })
 }
 
 /// The state of the process that writes a ledger.

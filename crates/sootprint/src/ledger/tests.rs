@@ -152,6 +152,47 @@ fn newer_schema_is_rejected() {
 }
 
 #[test]
+fn entry_of_unknown_kind_is_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let (id, entries, bytes) = write_ledger(dir.path());
+    let unknown = r#"{"entry":"of-a-newer-version","at":1.0,"figures":[1,2]}"#;
+    let line = format!("{{\"crc\":{},\"line\":{unknown}}}\n", crc32fast::hash(unknown.as_bytes()));
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let bytes = [&bytes[..end], line.as_bytes(), &bytes[end..]].concat();
+    fs::write(id.ledger_path(dir.path()), bytes).unwrap();
+    let contents = read_ledger(dir.path(), &id).unwrap();
+    assert_eq!((contents.entries, contents.corruption, contents.unknown_entries), (entries, None, 1));
+}
+
+#[test]
+fn impossible_rank_count_is_rejected() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut header = test_header("", SCHEMA);
+    header.task.ranks = 4_000_000_000;
+    let OpenLedger { ledger, id } =
+        create_ledger(dir.path(), Timestamp::UNIX_EPOCH, &RankInfo::default(), &header).unwrap();
+    ledger.close(TIMEOUT);
+    let error = read_ledger(dir.path(), &id).unwrap_err();
+    assert!(error.to_string().contains("4000000000 ranks"), "{error}");
+    assert!(!error.without_path().contains(&dir.path().display().to_string()));
+}
+
+#[test]
+fn stray_files_do_not_hide_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (id, ..) = write_ledger(dir.path());
+    let ledgers = dir.path().join("sootprint");
+    fs::write(ledgers.join("4294967295-x.jsonl"), "no ledger").unwrap();
+    fs::write(ledgers.join(format!("{}.a4294967295.jsonl", id.run)), "no ledger").unwrap();
+    fs::create_dir(ledgers.join("9-folder.jsonl")).unwrap();
+    #[cfg(unix)]
+    assert!(
+        std::process::Command::new("mkfifo").arg(ledgers.join("9-fifo.jsonl")).status().unwrap().success()
+    );
+    assert_eq!(list_ledgers(dir.path()).unwrap(), [id]);
+}
+
+#[test]
 fn runs_are_listed_newest_first() {
     let dir = tempfile::tempdir().unwrap();
     let at = |second| {

@@ -82,12 +82,13 @@ impl RunHandle {
         }
     }
 
-    /// Counts training samples, in the open epoch if there is one. Validation samples should not be counted.
+    /// Counts training samples for the run and for the open epoch, if there is one. Validation samples should not be
+    /// counted.
     pub fn add_samples(&self, samples: u64) {
         lock_ignoring_poison(&self.0.counts).add(WorkCounts { samples: Some(samples), tokens: None });
     }
 
-    /// Counts training tokens, in the open epoch if there is one.
+    /// Counts training tokens for the run and for the open epoch, if there is one.
     pub fn add_tokens(&self, tokens: u64) {
         lock_ignoring_poison(&self.0.counts).add(WorkCounts { samples: None, tokens: Some(tokens) });
     }

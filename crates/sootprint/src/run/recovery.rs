@@ -1,6 +1,6 @@
 //! Loading the footprint of a run from its ledgers: all ranks and all attempts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,8 +15,8 @@ use super::recorder::LEDGER_LOSS_NOTE;
 use super::timeouts::HEARTBEAT_TIMEOUT;
 use crate::footprint::{FootprintBuilder, merge_ledgers};
 use crate::ledger::{
-    LedgerContents, LedgerCorruption, LedgerError, LedgerId, WriterState, list_ledgers, list_runs,
-    read_ledger, writer_state,
+    LedgerContents, LedgerCorruption, LedgerError, LedgerId, WriterState, compare_newest_first, list_ledgers,
+    list_runs, read_ledger, writer_state,
 };
 use sootprint_core::format::error_chain;
 
@@ -45,29 +45,56 @@ pub fn load_footprint(dir: &Path, run: Option<&str>) -> Result<Footprint, LoadEr
 /// The errors of [`load_footprint`].
 pub fn load_footprint_from_dirs(dirs: &[&Path], run: Option<&str>) -> Result<Footprint, LoadError> {
     let first = dirs.first().copied().unwrap_or(Path::new("."));
-    let no_run = || LoadError::NoRun { dir: first.to_owned() };
     let run = match run {
         Some(run) => run.to_owned(),
-        None => list_runs(first)?.into_iter().next().ok_or_else(no_run)?,
+        None => {
+            list_runs(first)?.into_iter().next().ok_or_else(|| LoadError::NoRun { dir: first.to_owned() })?
+        }
     };
+    match list_ledgers_by_run(dirs)?.remove(&run) {
+        Some(ledgers) => merge_run(&ledgers),
+        None => {
+            // The error names the missing file.
+            let id = LedgerId { run, attempt: 1, rank: 0 };
+            read_ledger(first, &id)?;
+            Err(LoadError::NoRun { dir: first.to_owned() })
+        }
+    }
+}
+
+/// Loads the footprints of all runs in these folders, newest first. A run that cannot be read is an error in the list and
+/// does not hide the others.
+///
+/// # Errors
+/// [`LedgerError::Folder`] if a folder cannot be read.
+pub fn load_all_footprints(dirs: &[&Path]) -> Result<Vec<Result<Footprint, LoadError>>, LedgerError> {
+    let mut runs: Vec<(String, LedgerPaths)> = list_ledgers_by_run(dirs)?.into_iter().collect();
+    runs.sort_unstable_by(|(one, _), (other, _)| compare_newest_first(one, other));
+    Ok(runs.into_iter().map(|(_, ledgers)| merge_run(&ledgers)).collect())
+}
+
+/// The ledgers of a run, and the folder of each.
+type LedgerPaths = Vec<(LedgerId, PathBuf)>;
+
+fn list_ledgers_by_run(dirs: &[&Path]) -> Result<HashMap<String, LedgerPaths>, LedgerError> {
+    // The same folder may be passed twice.
     let mut ledgers: BTreeMap<LedgerId, PathBuf> = BTreeMap::new();
     for dir in dirs {
-        let ids = list_ledgers(dir)?.into_iter().filter(|id| id.run == run);
-        // The same folder may be passed twice.
-        for id in ids {
+        for id in list_ledgers(dir)? {
             ledgers.entry(id).or_insert_with(|| (*dir).to_owned());
         }
     }
-    if ledgers.is_empty() {
-        // The error names the missing file.
-        let id = LedgerId { run, attempt: 1, rank: 0 };
-        read_ledger(first, &id)?;
-        return Err(no_run());
+    let mut runs: HashMap<String, LedgerPaths> = HashMap::new();
+    for (id, dir) in ledgers {
+        runs.entry(id.run.clone()).or_default().push((id, dir));
     }
-    let ledgers: Vec<(LedgerId, PathBuf)> = ledgers.into_iter().collect();
+    Ok(runs)
+}
+
+fn merge_run(ledgers: &[(LedgerId, PathBuf)]) -> Result<Footprint, LoadError> {
     let mut builders = Vec::with_capacity(ledgers.len());
     let mut unreadable = Vec::new();
-    for (result, (id, _)) in read_all_ledgers(&ledgers).into_iter().zip(&ledgers) {
+    for (result, (id, _)) in read_all_ledgers(ledgers).into_iter().zip(ledgers) {
         match result {
             Ok(builder) => builders.push(builder),
             Err(error) if ledgers.len() == 1 => return Err(error.into()),
@@ -175,6 +202,13 @@ fn read_all_ledgers(
 /// The sum of a ledger's entries.
 fn builder_from_ledger(contents: LedgerContents) -> FootprintBuilder {
     let mut builder = FootprintBuilder::new(contents.header);
+    match contents.unknown_entries {
+        0 => {}
+        1 => builder.add_note("1 ledger entry of a newer version of sootprint is ignored".to_owned()),
+        count => {
+            builder.add_note(format!("{count} ledger entries of a newer version of sootprint are ignored"))
+        }
+    }
     contents.entries.into_iter().for_each(|entry| builder.apply(entry));
     match contents.corruption {
         // The process is still writing that line.

@@ -29,8 +29,7 @@ const USAGE_INTERVAL: Duration = Duration::from_secs(1);
 
 const NOTE_NESTED: &str =
     "measured by the enclosing `sootprint run`, whose footprint counts this energy as well";
-const NOTE_THIS_ATTEMPT: &str =
-    "resumed from a checkpoint: the usage of earlier attempts is in the record of `sootprint run` only";
+const NOTE_THIS_ATTEMPT: &str = "resumed from a checkpoint: only the footprint of the enclosing `sootprint run` includes earlier attempts";
 const NOTE_FIRST_RANK: &str =
     "several ranks inside the command: the epochs and their phases are those of the first one";
 const NOTE_SHARED: &str =
