@@ -12,6 +12,7 @@ use sootprint_card::{
 
 use crate::args::{CardCheckArgs, CardCommand, CardShowArgs, CardWriteArgs};
 use crate::error_text::describe_error;
+use crate::records::newest_footprint;
 use crate::terminal::{eprint_message, print, print_titled, to_pretty_json};
 use crate::wrap::wrap_titled;
 
@@ -68,15 +69,17 @@ pub(crate) fn eprint_card_update(update: &CardUpdate) {
     }
 }
 
-/// Reads a footprint file, or the `footprint.json` in a folder.
+/// Reads a footprint file, or the newest run of a folder.
 fn read_footprint(path: &Path) -> anyhow::Result<Footprint> {
-    let file = if path.is_dir() { path.join(Footprint::FILE_NAME) } else { path.to_owned() };
-    match Footprint::read(&file) {
+    if path.is_dir() {
+        return newest_footprint(path);
+    }
+    match Footprint::read(path) {
         Ok(footprint) => Ok(footprint),
         Err(error @ FootprintError::File { .. }) => {
             bail!("{}; pass the footprint.json of a run, or its folder", describe_error(&error))
         }
-        Err(error) => Err(error).with_context(|| format!("cannot use {}", file.display())),
+        Err(error) => Err(error).with_context(|| format!("cannot use {}", path.display())),
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use clap::error::ErrorKind;
 use serde::Serialize;
-use sootprint::{Footprint, RepoId, UserDefaults, load_footprint};
+use sootprint::{Footprint, RepoId, UserDefaults};
 use sootprint_card::BaseModelRelation;
 use sootprint_hub::{ModelUpload, PushError, PushPlan, PushReport, staged_push};
 
 use crate::args::{PushArgs, UploadArgs, exit_with_usage_error};
 use crate::error_text::describe_error;
 use crate::project_settings::eprint_project_settings;
-use crate::records::{no_run_message, recorded_runs};
+use crate::records::newest_footprint;
 use crate::terminal::{eprint_message, log_warnings_to_stderr, print, to_pretty_json};
 use crate::upload_progress::UploadProgressBar;
 
@@ -119,16 +119,6 @@ pub(crate) fn with_options(upload: ModelUpload, options: &UploadArgs) -> ModelUp
     }
     upload = allow.iter().fold(upload, |upload, pattern| upload.allow_pattern(pattern));
     ignore.iter().fold(upload, |upload, pattern| upload.ignore_pattern(pattern))
-}
-
-/// The footprint of the newest recorded run; a copied folder may have only its `footprint.json`.
-fn newest_footprint(dir: &Path) -> anyhow::Result<Footprint> {
-    if !recorded_runs(dir)?.is_empty() {
-        return Ok(load_footprint(dir, None)?);
-    }
-    let path = dir.join(Footprint::FILE_NAME);
-    ensure!(path.is_file(), no_run_message(dir));
-    Footprint::read(&path).with_context(|| format!("cannot use {}", path.display()))
 }
 
 fn render_plan(plan: &PushPlan) -> String {

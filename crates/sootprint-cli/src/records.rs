@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use sootprint::{LedgerError, list_runs};
+use anyhow::{Context as _, ensure};
+use sootprint::{Footprint, LedgerError, list_runs, load_footprint};
 
 /// The ids of the recorded runs, newest first; empty if the folder does not exist or has no record.
 pub(crate) fn recorded_runs(dir: &Path) -> Result<Vec<String>, LedgerError> {
@@ -11,6 +12,16 @@ pub(crate) fn recorded_runs(dir: &Path) -> Result<Vec<String>, LedgerError> {
         Err(LedgerError::Folder { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         result => result,
     }
+}
+
+/// The footprint of the newest recorded run; a copied folder may have only its `footprint.json`.
+pub(crate) fn newest_footprint(dir: &Path) -> anyhow::Result<Footprint> {
+    if !recorded_runs(dir)?.is_empty() {
+        return Ok(load_footprint(dir, None)?);
+    }
+    let path = dir.join(Footprint::FILE_NAME);
+    ensure!(path.is_file(), no_run_message(dir));
+    Footprint::read(&path).with_context(|| format!("cannot use {}", path.display()))
 }
 
 /// The error for a folder without runs.

@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
-use sootprint::{Footprint, Run, RunBuilder, RunStatus, list_runs};
+use sootprint::{Footprint, LedgerError, Run, RunBuilder, RunStatus, StartError, list_runs};
 use sootprint_card::{BaseModelRelation, CardOptions, CardWriter};
 use sootprint_hub::ModelUpload;
 use sootprint_live::InstanceMetadataClient;
@@ -21,8 +21,7 @@ use crate::{card, death_signal, nvml_helper, push};
 pub(crate) fn run(arguments: &RunArgs) -> ExitCode {
     log_warnings_to_stderr();
     eprint_project_settings();
-    let started = run_builder(arguments).and_then(|builder| Ok(builder.try_start()?));
-    let run = match started {
+    let run = match start_run(arguments) {
         Ok(run) => run,
         Err(error) => {
             eprint_message(describe_error(error.as_ref()));
@@ -51,6 +50,14 @@ pub(crate) fn run(arguments: &RunArgs) -> ExitCode {
             eprint_message(&error);
             ExitCode::from(error.status)
         }
+    }
+}
+
+fn start_run(arguments: &RunArgs) -> anyhow::Result<Run> {
+    match run_builder(arguments)?.try_start() {
+        // Another run in the same folder does not keep the command from running.
+        Err(StartError::Ledger(LedgerError::Busy { .. })) => Ok(run_builder(arguments)?.start()),
+        started => Ok(started?),
     }
 }
 

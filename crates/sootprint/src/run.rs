@@ -27,6 +27,7 @@ use std::time::Duration;
 use sootprint_core::format::error_chain;
 use sootprint_core::{Footprint, IntensityProvider, RunStatus};
 
+use crate::ledger::list_runs;
 use background::BackgroundQueries;
 pub use budget::{Budget, BudgetExceeded, RunForecast};
 pub use builder::RunBuilder;
@@ -202,10 +203,19 @@ impl Run {
             }
             _ => return footprint,
         };
+        if self.has_newer_run(&footprint.run.id) {
+            return footprint;
+        }
         if let Err(error) = footprint.write(&self.dir) {
             tracing::warn!("cannot save the footprint: {}", error_chain(&error));
         }
         footprint
+    }
+
+    /// Whether another run was started in the same folder since this one, so that `footprint.json` belongs to it.
+    fn has_newer_run(&self, own: &str) -> bool {
+        let runs = list_runs(&self.dir).unwrap_or_default();
+        runs.iter().take_while(|run| *run != own).any(|run| load_footprint(&self.dir, Some(run)).is_ok())
     }
 }
 

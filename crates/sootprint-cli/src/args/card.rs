@@ -39,7 +39,7 @@ pub(crate) struct CardWriteArgs {
     #[arg(value_name = "README.md")]
     pub(crate) card: PathBuf,
 
-    /// The footprint.json, or its folder.
+    /// The footprint.json, or the folder of a run.
     #[arg(long, value_name = "FILE")]
     pub(crate) footprint: PathBuf,
 

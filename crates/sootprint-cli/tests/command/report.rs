@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::Write as _;
 
+use serde_json::Value;
+
 use crate::sandbox::{TestSandbox, status, stderr};
 
 #[test]
@@ -137,12 +139,38 @@ fn verify_detects_changes_to_resumed_run() {
 }
 
 #[test]
-fn concurrent_runs_in_folder_are_rejected() {
+fn concurrent_runs_in_folder_are_recorded_separately() {
     let sandbox = TestSandbox::new();
     let mut first = sandbox.start_script("echo started; read -r word");
-    let second = sandbox.run(&["--out", "out"], "true");
-    assert_eq!(second.status.code(), Some(125));
-    assert!(stderr(&second).contains("a run is still being recorded in out"), "{}", stderr(&second));
-    first.child.kill().unwrap();
+    let older = sandbox.report_json(&[])["run"]["id"].clone();
+    let second = sandbox.run(&["--out", "out"], "exit 7");
+    assert_eq!(second.status.code(), Some(7));
+    assert!(stderr(&second).contains("another run is still being recorded in out"), "{}", stderr(&second));
+    let saved =
+        || serde_json::from_slice::<Value>(&fs::read(sandbox.path("out/footprint.json")).unwrap()).unwrap();
+    let newer = saved()["run"]["id"].clone();
+    assert_ne!(newer, older);
+
+    first.child.stdin.as_mut().unwrap().write_all(b"end\n").unwrap();
     first.wait_for_exit();
+    assert_eq!(saved()["run"]["id"], newer, "the older run ended later");
+    let all = sandbox.output(&["report", "out", "--all", "--json"]);
+    let all: Value = serde_json::from_slice(&all.stdout).unwrap();
+    let statuses: Vec<_> =
+        all.as_array().unwrap().iter().map(|run| (&run["run"]["id"], &run["run"]["outcome"])).collect();
+    assert_eq!(statuses, [(&newer, &Value::from("failed")), (&older, &Value::from("completed"))]);
+}
+
+#[test]
+fn killed_run_replaces_older_footprint() {
+    let sandbox = TestSandbox::new();
+    sandbox.run(&["--out", "out"], "true");
+    assert!(sandbox.path("out/footprint.json").exists());
+    sandbox.run(&["--out", "out"], "kill -9 $PPID; sleep 0.2");
+    assert!(!sandbox.path("out/footprint.json").exists());
+    assert_eq!(sandbox.report_json(&[])["run"]["outcome"], "killed");
+    let output = sandbox.output(&["card", "write", "README.md", "--footprint", "out", "--no-picture"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let older = sandbox.report_json(&["--all"]);
+    assert_eq!(older.as_array().unwrap().len(), 2);
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use sootprint_core::format::error_chain;
 
-use super::entry::SCHEMA;
-use super::paths::MAX_RANKS;
+use super::entry::{MAX_RANKS, SCHEMA};
 
 /// Why a ledger cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +20,7 @@ pub enum LedgerError {
         source: io::Error,
     },
     /// Another process is recording a run in the folder.
-    #[error("a run is still being recorded in {} ({run}); wait for its end or choose another folder", dir.display())]
+    #[error("another run is still being recorded in {} ({run}); use one folder per run", dir.display())]
     Busy {
         /// The folder of the run.
         dir: PathBuf,

@@ -9,14 +9,14 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::entry::MAX_RANKS;
 use super::error::LedgerError;
 
 /// The folder of the ledgers, within the folder of a run.
 const LEDGER_DIR: &str = "sootprint";
 
-/// The most runs of a folder, ranks of a run and attempts at it.
+/// The most runs of a folder, and attempts at a run.
 const MAX_RUN_NUMBER: u32 = 99_999_999;
-pub(crate) const MAX_RANKS: u32 = 65_536;
 const MAX_ATTEMPTS: u32 = 1_000_000;
 
 const LEDGER_EXTENSION: &str = "jsonl";

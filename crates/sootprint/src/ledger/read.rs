@@ -5,10 +5,10 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::entry::{LedgerEntry, RunHeader, SCHEMA};
+use super::entry::{LedgerEntry, MAX_RANKS, RunHeader, SCHEMA};
 use super::error::LedgerError;
 use super::file_lock::{LockState, lock_state};
-use super::paths::{LedgerId, MAX_RANKS};
+use super::paths::LedgerId;
 use super::{heartbeat, line};
 
 /// Longer than the last line of a machine with a hundred GPUs.

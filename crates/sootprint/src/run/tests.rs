@@ -99,6 +99,29 @@ fn saved_footprint_equals_loaded_one() {
     assert_eq!(load_footprint(dir.path(), Some(&footprint.run.id)).unwrap(), footprint);
 }
 
+#[test]
+fn unfinished_run_hides_older_footprint() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(Footprint::FILE_NAME);
+    let older = scripted_run(dir.path()).0.finish();
+    assert!(path.exists());
+    let (run, _) = scripted_run(dir.path());
+    assert!(!path.exists(), "it would pass for the footprint of the unfinished run");
+    assert_eq!(load_footprint(dir.path(), Some(&older.run.id)).unwrap(), older);
+    let newer = run.finish();
+    assert_eq!(Footprint::read(&path).unwrap(), newer);
+}
+
+#[test]
+fn footprint_without_ledgers_is_kept_at_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let older = scripted_run(dir.path()).0.finish();
+    fs::remove_dir_all(dir.path().join("sootprint")).unwrap();
+    let (run, _) = scripted_run(dir.path());
+    assert_eq!(Footprint::read(&dir.path().join(Footprint::FILE_NAME)).unwrap(), older);
+    drop(run);
+}
+
 #[cfg(unix)]
 #[test]
 fn footprint_mode_equals_ledger_mode() {

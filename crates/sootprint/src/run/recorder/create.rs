@@ -1,8 +1,10 @@
 //! Creating the recorder: the ledger, and the header before the hardware is known.
 
+use std::fs;
 use std::path::Path;
 
-use sootprint_core::{IntensitySeries, Place};
+use sootprint_core::file::resolve_link;
+use sootprint_core::{Footprint, IntensitySeries, Place};
 use sootprint_power::HostShareId;
 
 use super::open_intervals::PhaseAccumulator;
@@ -11,7 +13,7 @@ use crate::distributed::host_digest;
 use crate::footprint::FootprintBuilder;
 use crate::ledger::{
     LedgerEntry, LedgerError, OpenLedger, ProcessInfo, RunHeader, SCHEMA, create_alongside, create_ledger,
-    resume_ledger,
+    list_runs, resume_ledger,
 };
 use crate::run::label::RunLabel;
 #[cfg(unix)]
@@ -42,6 +44,10 @@ impl RunRecorder {
             }
             Err(error) => (None, Some(error)),
         };
+        // Until this run ends, the footprint of an older one must not pass for its own.
+        if ledger.is_some() && launch.rank == 0 {
+            remove_footprint(dir);
+        }
         if settings.uses_virtual_time() {
             ledger.iter_mut().for_each(|open| open.ledger.block_on_full_queue());
         }
@@ -159,6 +165,17 @@ impl RunRecorder {
 ///
 /// It is written before the hardware is opened, which can take a second with NVML, because other ranks need the run id;
 /// the complete header follows.
+/// Removes `footprint.json` if it can be rebuilt from its ledgers. A symbolic link is kept; its
+/// target is removed.
+fn remove_footprint(dir: &Path) {
+    let path = dir.join(Footprint::FILE_NAME);
+    let is_rebuildable = Footprint::read(&path)
+        .is_ok_and(|saved| list_runs(dir).is_ok_and(|runs| runs.contains(&saved.run.id)));
+    if is_rebuildable && let Err(error) = resolve_link(&path).and_then(fs::remove_file) {
+        tracing::warn!("cannot remove {} of an older run: {error}", path.display());
+    }
+}
+
 fn initial_header(label: RunLabel, settings: &RunSettings, now: jiff::Timestamp) -> RunHeader {
     let launch = &settings.launch;
     // A replay's CPU belongs to no host.

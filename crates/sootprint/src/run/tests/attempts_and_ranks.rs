@@ -147,7 +147,8 @@ fn second_process_cannot_record_same_run() {
     // `start` ignores the error and records a separate run.
     let (second, _) = gpu_run_builder(dir.path());
     let second = second.start().finish();
-    let expected = format!("a run is still being recorded in the run's folder ({id}); wait for its end");
+    let expected =
+        format!("another run is still being recorded in the run's folder ({id}); use one folder per run");
     assert!(
         second.run.id != id && second.notes.iter().any(|note| note.starts_with(&expected)),
         "{:?}",
