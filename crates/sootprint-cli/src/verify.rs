@@ -10,6 +10,7 @@ use sootprint::{Footprint, load_footprint};
 use sootprint_card::{EmissionsBlock, ModelCard};
 
 use crate::args::VerifyArgs;
+use crate::records::recorded_runs;
 use crate::terminal::{eprint_message, print, to_pretty_json};
 
 /// Allowed relative difference: the rebuilt figures may be summed in another order.
@@ -29,6 +30,12 @@ const OWN_SOURCE_PREFIX: &str = "sootprint ";
 pub(crate) fn verify(arguments: &VerifyArgs) -> anyhow::Result<()> {
     let dir = &arguments.dir;
     let path = dir.join(Footprint::FILE_NAME);
+    if !path.exists() && !recorded_runs(dir)?.is_empty() {
+        let dir = dir.display();
+        bail!(
+            "nothing to verify in {dir}: the newest run was killed or is still running; see `sootprint report {dir}`"
+        );
+    }
     let saved = Footprint::read(&path)?;
     let rebuilt = load_footprint(dir, Some(&saved.run.id))
         .with_context(|| format!("cannot rebuild the run of {}", path.display()))?;

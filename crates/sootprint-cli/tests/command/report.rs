@@ -169,6 +169,9 @@ fn killed_run_replaces_older_footprint() {
     sandbox.run(&["--out", "out"], "kill -9 $PPID; sleep 0.2");
     assert!(!sandbox.path("out/footprint.json").exists());
     assert_eq!(sandbox.report_json(&[])["run"]["outcome"], "killed");
+    let output = sandbox.output(&["verify", "out"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("sootprint report out"), "{}", stderr(&output));
     let output = sandbox.output(&["card", "write", "README.md", "--footprint", "out", "--no-picture"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let older = sandbox.report_json(&["--all"]);
