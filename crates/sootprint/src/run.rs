@@ -215,7 +215,9 @@ impl Run {
     /// Whether another run was started in the same folder since this one, so that `footprint.json` belongs to it.
     fn has_newer_run(&self, own: &str) -> bool {
         let runs = list_runs(&self.dir).unwrap_or_default();
-        runs.iter().take_while(|run| *run != own).any(|run| load_footprint(&self.dir, Some(run)).is_ok())
+        // A nested run is recorded elsewhere, so every run listed here is older.
+        let newer = runs.iter().position(|run| run == own).unwrap_or(0);
+        runs[..newer].iter().any(|run| load_footprint(&self.dir, Some(run)).is_ok())
     }
 }
 

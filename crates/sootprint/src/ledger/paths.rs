@@ -119,9 +119,11 @@ pub(crate) fn list_ledgers(dir: &Path) -> Result<Vec<LedgerId>, LedgerError> {
         let mut ids = Vec::new();
         for entry in fs::read_dir(&dir_path)? {
             let entry = entry?;
-            // Opening a FIFO would block.
-            let is_special = entry.file_type().is_ok_and(|kind| !kind.is_file() && !kind.is_symlink());
-            ids.extend(LedgerId::parse(&entry.path()).filter(|_| !is_special));
+            let path = entry.path();
+            // Opening a FIFO would block, also through a link. A broken link is listed, so that an error names it.
+            let is_special = entry.file_type().is_ok_and(|kind| !kind.is_file())
+                && fs::metadata(&path).is_ok_and(|target| !target.is_file());
+            ids.extend(LedgerId::parse(&path).filter(|_| !is_special));
         }
         ids.sort_unstable();
         Ok(ids)

@@ -189,6 +189,8 @@ fn stray_files_do_not_hide_runs() {
     assert!(
         std::process::Command::new("mkfifo").arg(ledgers.join("9-fifo.jsonl")).status().unwrap().success()
     );
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("9-fifo.jsonl", ledgers.join("9-link.jsonl")).unwrap();
     assert_eq!(list_ledgers(dir.path()).unwrap(), [id]);
 }
 

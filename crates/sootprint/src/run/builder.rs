@@ -289,8 +289,8 @@ impl RunBuilder {
     /// Starts the run, or returns the first error.
     ///
     /// # Errors
-    /// [`StartError`] if a setting is invalid outside the file of a project, if the folder cannot be written or another process is recording the run to
-    /// resume, or if the sampler thread cannot be started.
+    /// [`StartError`] if a setting is invalid, if the folder cannot be written, if another process is recording a run
+    /// there, or if the sampler thread cannot be started. An error in the project's settings file is only a warning.
     pub fn try_start(self) -> Result<Run, StartError> {
         let mut settings = self.resolve_settings();
         if let Some(position) = settings.errors.iter().position(|error| !error.is_in_project()) {

@@ -91,6 +91,21 @@ fn has_note(footprint: &Footprint, text: &str) -> bool {
 }
 
 #[test]
+fn nested_run_replaces_older_footprint() {
+    let (dir, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let older = parent_run(own.path()).0.finish();
+    let (run, clock) = parent_run(dir.path());
+    let listener = run.accept_nested_runs().unwrap();
+    let training = nested_run(dir.path(), own.path());
+    run_epochs(&training, &clock, &[10]);
+    let inner = training.finish();
+    drop(listener);
+    drop(run);
+    assert_ne!(inner.run.id, older.run.id);
+    assert_eq!(Footprint::read(&own.path().join(Footprint::FILE_NAME)).unwrap(), inner);
+}
+
+#[test]
 fn nested_footprint_is_part_of_parent() {
     let (dir, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (run, clock) = parent_run(dir.path());
