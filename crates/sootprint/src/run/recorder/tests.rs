@@ -53,35 +53,31 @@ impl RecorderFixture {
         let reading = SensorReading::Counter(Energy::from_joules(100.0 * second));
         self.accumulator.record_reading(Duration::from_secs_f64(second), 0, Ok(reading));
         let Self { recorder, accumulator, components } = self;
-        recorder.on_sample(
-            &SampleView {
-                now: Duration::from_secs_f64(second),
-                accumulator,
-                components,
-                pending_drivers: &[],
-                gaps: &[],
-            },
-            &[],
-        );
+        recorder.on_sample(&sample_view(second, accumulator, components), &[]);
     }
 
     fn end_at(&mut self, second: f64) {
         let Self { recorder, accumulator, components } = self;
-        recorder.record_final_sample(
-            &SampleView {
-                now: Duration::from_secs_f64(second),
-                accumulator,
-                components,
-                pending_drivers: &[],
-                gaps: &[],
-            },
-            WorkCounts::default(),
-        );
+        recorder.record_final_sample(&sample_view(second, accumulator, components), WorkCounts::default());
     }
 
     fn close(mut self) -> Footprint {
         self.recorder.close(None, Duration::from_secs(60));
         self.recorder.footprint()
+    }
+}
+
+fn sample_view<'a>(
+    second: f64,
+    accumulator: &'a EnergyAccumulator,
+    components: &'a [ComponentInfo],
+) -> SampleView<'a> {
+    SampleView {
+        now: Duration::from_secs_f64(second),
+        accumulator,
+        components,
+        pending_drivers: &[],
+        gaps: &[],
     }
 }
 
