@@ -201,7 +201,7 @@ mod tests {
         - **Range:** 30 to 70 g CO2e around 40.6823 g; 666.67 Wh to 805.56 Wh at the components. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
         - **Measured:** 2 x GPU (NVIDIA H200) by their energy counters, 91.8 % of the energy
         - **Modelled:** CPU (a processor), 50 % allocated to the job, 6.88 % of the energy; memory (64 GiB), 50 % allocated to the job, 1.35 % of the energy
-        - **Carbon intensity:** 56 g CO2e/kWh (47.6 to 64.4), France, yearly average of 2024; counts the life cycle of the electricity generated; source: Ember
+        - **Carbon intensity:** 56 g CO2e/kWh (47.6 to 64.4), France, yearly average of 2024; counts the life-cycle emissions of the electricity generated; source: Ember
         - **PUE:** 1.00, assumed; the range above allows for 1.56
         - **Training:** fine-tuning, 30.0 min
         - **Base model:** org/base; its own footprint is separate and not included in these figures

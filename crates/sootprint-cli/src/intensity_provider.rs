@@ -33,9 +33,13 @@ pub(crate) fn selected_provider(arguments: &RunArgs) -> anyhow::Result<Option<Ar
 
 fn named_provider(name: &str) -> anyhow::Result<ProviderArg> {
     ProviderArg::from_str(name, true).map_err(|_| {
+        let names: Vec<String> = ProviderArg::value_variants()
+            .iter()
+            .filter_map(|choice| Some(choice.to_possible_value()?.get_name().to_owned()))
+            .collect();
         anyhow!(
-            "unknown provider `{name}` in SOOTPRINT_LIVE or `provider` in sootprint.toml: expected uk or \
-             electricity-maps"
+            "unknown provider `{name}` in SOOTPRINT_LIVE or `provider` in sootprint.toml: expected {}",
+            names.join(" or ")
         )
     })
 }

@@ -27,13 +27,7 @@ pub(crate) fn print_report(arguments: &ReportArgs) -> anyhow::Result<()> {
         }
     }
     let footprint = load_footprint_from_dirs(&dirs, Some(run))?;
-    if arguments.json {
-        print(&footprint.to_json()?)?;
-    } else if arguments.csv {
-        print(&to_csv(slice::from_ref(&footprint))?)?;
-    } else {
-        print_titled(&render_report(&footprint))?;
-    }
+    print_footprints(arguments, slice::from_ref(&footprint))?;
     arguments.plot.as_ref().map_or(Ok(()), |path| write_plot(&footprint, path))
 }
 
@@ -54,6 +48,20 @@ fn select_run<'a>(
             newest.map(String::as_str).with_context(|| no_run_message(dirs[0]))
         }
     }
+}
+
+/// Prints the footprints in the selected format. The JSON of `--all` is a list, otherwise it is a footprint.
+fn print_footprints(arguments: &ReportArgs, footprints: &[Footprint]) -> anyhow::Result<()> {
+    let text = match footprints {
+        [footprint] if arguments.json && !arguments.all => footprint.to_json()?,
+        _ if arguments.json => to_pretty_json(&footprints)?,
+        _ if arguments.csv => to_csv(footprints)?,
+        _ => {
+            let reports: Vec<String> = footprints.iter().map(render_report).collect();
+            return Ok(print_titled(&reports.join("\n"))?);
+        }
+    };
+    Ok(print(&text)?)
 }
 
 fn render_report(footprint: &Footprint) -> String {
@@ -78,13 +86,7 @@ fn print_all(arguments: &ReportArgs, dirs: &[&Path]) -> anyhow::Result<()> {
             Err(error) => eprint_message(describe_error(&error)),
         }
     }
-    if arguments.json {
-        print(&to_pretty_json(&footprints)?)?;
-    } else if arguments.csv {
-        print(&to_csv(&footprints)?)?;
-    } else {
-        print_titled(&footprints.iter().map(render_report).collect::<Vec<_>>().join("\n"))?;
-    }
+    print_footprints(arguments, &footprints)?;
     let unread = run_count - footprints.len();
     ensure!(unread == 0, "{unread} of {run_count} runs not shown: unreadable ledgers");
     Ok(())

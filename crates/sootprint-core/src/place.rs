@@ -39,7 +39,7 @@ impl Place {
     /// Returns the average intensity of the place's grid in `year`, or in the nearest year with a published figure.
     /// `origin` states where the place was configured.
     ///
-    /// The figures of countries count the life cycle of the electricity generated; those of states and provinces
+    /// The figures of countries count the life-cycle emissions of the electricity generated; those of states and provinces
     /// count direct emissions only (see `basis`). A cloud region has the figure of its provider if one is published,
     /// otherwise that of its state or province, otherwise that of its country (see `source`).
     #[must_use]

@@ -133,7 +133,7 @@ impl Co2e {
 }
 
 impl CarbonIntensity {
-    /// Creates an intensity from a number of grams of CO2e per kilowatt-hour, the unit of all tables.
+    /// Creates an intensity from a number of grams of CO2e per kilowatt-hour.
     #[must_use]
     pub const fn from_grams_per_kilowatt_hour(grams: f64) -> Self {
         Self(grams)

@@ -144,11 +144,13 @@ pub enum PushError {
     },
     /// The card in the folder and the card on the Hub were both edited in the same place.
     #[error(
-        "{} and README.md of {repo} on the Hub were both edited, so nothing was uploaded; merge both versions, shown in \
-         {}, into the local card, delete that file and push again (or delete the local card to keep the Hub's, or open \
-         a pull request)",
+        "{} and README.md of {repo} on the Hub were both edited, so nothing was uploaded; {conflict} shows both versions: \
+         merge them into {}, delete {conflict} and push again (or delete {} to keep the Hub's card, or open a pull \
+         request)",
         local.display(),
-        conflict_file.display()
+        local.display(),
+        local.display(),
+        conflict = conflict_file.display()
     )]
     CardConflict {
         /// The path of the card in the folder.

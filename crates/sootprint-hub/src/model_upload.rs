@@ -26,7 +26,8 @@ pub(crate) const DEFAULT_BRANCH: &str = "main";
 /// | token | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, the file `HF_TOKEN_PATH`, the file `$HF_HOME/token`; none of these if `HF_HUB_DISABLE_IMPLICIT_TOKEN` is true |
 /// | `HF_HOME` | `HF_HOME`, `$XDG_CACHE_HOME/huggingface`, `~/.cache/huggingface` |
 ///
-/// With `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` the push fails before any request, and is staged.
+/// If `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` is true, the push fails before any request and becomes a
+/// [staged push](crate::staged_push), which can be repeated later.
 /// A process whose [rank](sootprint::rank) is not 0 pushes nothing.
 ///
 /// ```no_run
@@ -35,7 +36,7 @@ pub(crate) const DEFAULT_BRANCH: &str = "main";
 ///
 /// let footprint = Footprint::read("artifacts/digits/footprint.json".as_ref())?;
 /// let report = ModelUpload::new(&footprint, "artifacts/digits", "me/digits")
-///     .token(HubToken::new("hf_from_a_safe")?)
+///     .token(HubToken::new("hf_...")?)
 ///     .private(true)
 ///     .push()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

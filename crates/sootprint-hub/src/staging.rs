@@ -37,9 +37,10 @@ pub struct StagedPush {
     pub since: String,
 }
 
-/// Returns the staged push of a run's folder. `None` if there is none.
+/// Returns the record of the last failed push of a run's folder. `None` if there is none.
 ///
-/// A push that fails is staged, and the next push that succeeds clears the record of it.
+/// If a push fails and could succeed later, as without a network, the folder gets such a record, and the push counts as
+/// *staged*. The next successful push deletes the record.
 ///
 /// ```
 /// assert_eq!(sootprint_hub::staged_push("a/folder/that/is/not/there"), None);

@@ -47,10 +47,10 @@ pub use windows::{WindowLength, Windows};
 ///
 /// A run is configured with [`pre_training`](Run::pre_training), [`fine_tuning`](Run::fine_tuning) or
 /// [`untyped`](Run::untyped), and ends with [`finish`](Run::finish). A run that is dropped without `finish` is recorded
-/// as failed, or as panicked while unwinding.
+/// as failed, or as panicked if a panic dropped it.
 ///
-/// A measurement error never fails a training: what cannot be measured becomes a named gap in the footprint and one
-/// warning through `tracing`.
+/// A measurement error never makes the training fail: whatever cannot be measured becomes a named gap in the footprint
+/// and one warning through `tracing`.
 ///
 /// ```
 /// use sootprint::{RunStatus, Run};

@@ -107,11 +107,11 @@ pub(crate) fn unmeasured_text(footprint: &Footprint) -> Option<String> {
 /// The idle energy, which is part of the total and never subtracted from it.
 pub(crate) fn idle_text(footprint: &Footprint) -> Option<String> {
     let how = match footprint.energy.idle_method.as_deref()? {
-        "baseline" => "measured before the run",
+        "baseline" => "idle power measured before the run",
         _ => "at the lowest observed power",
     };
     Some(format!(
-        "the idle hardware would have used {} in the same time ({how}); included in the figures above",
+        "if idle, the hardware would have used {} in the same time ({how}); included in the figures above",
         footprint.energy.idle?
     ))
 }

@@ -21,7 +21,7 @@ fn section_for_two_gpus() {
     - **Range:** 30 to 70 g CO2e around 40.6823 g; 666.67 Wh to 805.56 Wh at the components. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
     - **Measured:** 2 x GPU (NVIDIA H200) by their energy counters, 91.8 % of the energy
     - **Modelled:** CPU (a processor), 50 % allocated to the job, 6.88 % of the energy; memory (64 GiB), 50 % allocated to the job, 1.35 % of the energy
-    - **Carbon intensity:** 56 g CO2e/kWh (47.6 to 64.4), France, yearly average of 2024; counts the life cycle of the electricity generated; source: Ember
+    - **Carbon intensity:** 56 g CO2e/kWh (47.6 to 64.4), France, yearly average of 2024; counts the life-cycle emissions of the electricity generated; source: Ember
     - **PUE:** 1.00, assumed; the range above allows for 1.56
     - **Training:** pre-training, 30.0 min
     - **Not included:** fans, disks, network and power supply losses; manufacture and disposal of the hardware; other runs and experiments
@@ -62,7 +62,7 @@ fn losses_and_guesses_are_stated() {
     - **Measured:** GPU (NVIDIA H200) by its energy counter, 45.9 % of the energy
     - **Modelled:** CPU (a processor), 50 % allocated to the job, shared with other processes, 6.88 % of the energy; memory (64 GiB), 50 % allocated to the job, 1.35 % of the energy
     - **Not measured:** 1 x GPU without readings and 10.0 s of CPU; not included in the figures above
-    - **Carbon intensity:** 56 g CO2e/kWh (47.6 to 64.4), world average (location unknown), yearly average of 2024; counts the life cycle of the electricity generated
+    - **Carbon intensity:** 56 g CO2e/kWh (47.6 to 64.4), world average (location unknown), yearly average of 2024; counts the life-cycle emissions of the electricity generated
     - **PUE:** 1.00, assumed; the range above allows for 1.56
     - **Training:** fine-tuning, 30.0 min in 2 attempts; stopped early
     - **Base model:** org/base; its own footprint is separate and not included in these figures
@@ -92,10 +92,19 @@ fn each_intensity_kind_and_scope_has_its_own_text() {
     }
     footprint.grid.method = IntensityKind::Table;
     let scopes = [
-        (EmissionScope::LifecycleGeneration, "; counts the life cycle of the electricity generated"),
-        (EmissionScope::LifecycleConsumption, "; counts the life cycle of the electricity consumed"),
+        (
+            EmissionScope::LifecycleGeneration,
+            "; counts the life-cycle emissions of the electricity generated",
+        ),
+        (
+            EmissionScope::LifecycleConsumption,
+            "; counts the life-cycle emissions of the zone's electricity, including imports",
+        ),
         (EmissionScope::DirectGeneration, "; counts the direct emissions of the electricity generated"),
-        (EmissionScope::DirectConsumption, "; counts the direct emissions of the electricity consumed"),
+        (
+            EmissionScope::DirectConsumption,
+            "; counts the direct emissions of the zone's electricity, including imports",
+        ),
         (EmissionScope::Unknown, ""),
     ];
     for (scope, words) in scopes {

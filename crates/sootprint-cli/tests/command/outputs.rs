@@ -108,7 +108,7 @@ fn estimate_and_grid_output() {
     assert_snapshot!(stdout_of(&sandbox, &["grid", "Quebec, Canada", "--year", "2024"]), @"
     Quebec, Canada (CA-QC)
       intensity  2.6 g CO2e/kWh (2.2 g CO2e/kWh to 33.0 g CO2e/kWh) in 2024
-      counts     direct emissions of the electricity consumed
+      counts     direct emissions of the zone's electricity, including imports
       grid       CA-QC
       source     Environment and Climate Change Canada, emission factors v4.0
     ");

@@ -41,7 +41,7 @@ pub enum SensorFault {
 }
 
 impl SensorFault {
-    /// Returns a short description of the fault for people.
+    /// Returns a short, human-readable description of the fault.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -176,14 +176,16 @@ pub enum EmissionScope {
 }
 
 impl EmissionScope {
-    /// A phrase for reports, for example `life cycle of the electricity generated`. `None` for an unknown scope.
+    /// A phrase for reports, for example `life-cycle emissions of the electricity generated`. `None` for an unknown scope.
     #[must_use]
     pub const fn description(self) -> Option<&'static str> {
         match self {
-            Self::LifecycleGeneration => Some("life cycle of the electricity generated"),
-            Self::LifecycleConsumption => Some("life cycle of the electricity consumed"),
+            Self::LifecycleGeneration => Some("life-cycle emissions of the electricity generated"),
+            Self::LifecycleConsumption => {
+                Some("life-cycle emissions of the zone's electricity, including imports")
+            }
             Self::DirectGeneration => Some("direct emissions of the electricity generated"),
-            Self::DirectConsumption => Some("direct emissions of the electricity consumed"),
+            Self::DirectConsumption => Some("direct emissions of the zone's electricity, including imports"),
             Self::Unknown => None,
         }
     }

@@ -27,7 +27,7 @@ pub enum ProviderError {
     },
     /// The provider requires a token and rejected the one that was sent.
     #[error(
-        "access denied by {provider} (HTTP status {status}{message}); check {variable} and the zones that it covers"
+        "access denied by {provider} (HTTP status {status}{message}); check the token in {variable} and the zones that it covers"
     )]
     Unauthorised {
         /// The name of the provider.

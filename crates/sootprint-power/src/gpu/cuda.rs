@@ -42,12 +42,13 @@ impl CudaVisibility {
         Self { entries: visible_devices.map(split_entries), is_pci_order: device_order == Some("PCI_BUS_ID") }
     }
 
-    /// Returns the devices that are visible to this process, in CUDA's order.
+    /// Returns the devices that the variables make visible, in CUDA's order.
     ///
     /// `gpus` is NVML's list, sorted by PCI address. `slices` lists each MIG slice as the position of its GPU
     /// in `gpus` and its UUID. In the result, slice `i` has the position `gpus.len() + i`.
     ///
-    /// As in CUDA, parsing stops at the first entry that is invalid or repeats a device. If a GPU that is
+    /// As in CUDA, the list ends before the first entry of `CUDA_VISIBLE_DEVICES` that is invalid or repeats a
+    /// device. If a GPU that is
     /// divided into slices is visible as a whole, CUDA uses only its first slice. NVML may list the slices in
     /// another order, so the remaining ones are returned too, with `ordinal: None`.
     pub fn visible_devices(&self, gpus: &[GpuInfo], slices: &[(usize, String)]) -> Vec<VisibleDevice> {

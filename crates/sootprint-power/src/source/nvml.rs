@@ -154,7 +154,7 @@ fn visibility_warnings(
     }
     if !is_empty && !visibility.is_order_known(gpus) {
         gaps.push(
-            "the GPU models differ and CUDA numbers the fastest first, so a device number may refer to another GPU; \
+            "the GPU models differ and CUDA numbers the fastest first, so a device number may refer to a GPU other than the one measured; \
              set CUDA_DEVICE_ORDER=PCI_BUS_ID"
                 .to_owned(),
         );
@@ -324,7 +324,7 @@ fn superchip_note(model: &str, query: NvmlQuery) -> Option<String> {
         Some("includes the CPU and the memory of the superchip".to_owned())
     } else if UNDOCUMENTED_SUPERCHIPS.iter().any(|name| model.contains(name)) {
         Some(
-            "may include the CPU of the superchip, which is also counted separately: not documented"
+            "may include the superchip's CPU, which would then be counted twice (NVIDIA does not document this)"
                 .to_owned(),
         )
     } else {

@@ -12,7 +12,7 @@ impl FootprintBuilder {
         let mut notes = self.ledger_notes(grid, uncovered);
         let (rank, ranks) = (self.header.task.rank, self.header.task.ranks);
         if ranks > 1 {
-            notes.push(format!("this is the part of rank {rank} of {ranks} alone"));
+            notes.push(format!("this footprint covers only rank {rank}, of {ranks} ranks"));
         }
         notes
     }

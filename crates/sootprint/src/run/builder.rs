@@ -98,8 +98,10 @@ impl RunBuilder {
     /// number of ranks. Each rank writes its own ledger into the shared folder, and the footprint includes all of them.
     ///
     /// Without this, `SOOTPRINT_RANK` and `SOOTPRINT_WORLD_SIZE` are used, then the variables of the launcher: `RANK` and
-    /// `WORLD_SIZE` of `torchrun`, those of Open MPI and PMI, and those of Slurm within a step's task. `SOOTPRINT_JOB`
-    /// distinguishes launches if the launcher does not.
+    /// `WORLD_SIZE` of `torchrun`, those of Open MPI and PMI, and those of Slurm in processes that `srun` starts.
+    ///
+    /// Ranks belong to the same run if their launcher gives them the same job id. If it has none, set `SOOTPRINT_JOB` to a
+    /// value that all ranks of a launch share; otherwise ranks that start within ten minutes of each other are merged.
     pub fn rank(mut self, rank: u32, of: u32) -> Self {
         self.arguments.rank = Some((rank, of));
         self

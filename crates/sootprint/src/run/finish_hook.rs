@@ -11,7 +11,7 @@ pub trait FinishHook: fmt::Debug + Send + Sync {
     /// Called once the run has finished and its footprint has been written to `dir`, the folder of the run.
     ///
     /// [`Run::finish`](super::Run::finish) calls this on the thread of its caller, on rank 0 only, and not for a run
-    /// that was dropped or is disabled. A hook cannot fail a training: implementations log their errors through
+    /// that was dropped or is disabled. A hook cannot make a training fail: implementations log their errors through
     /// `tracing`.
     ///
     /// Inside `sootprint run` the footprint covers the training only, and is written to the folder unless the command

@@ -96,7 +96,7 @@ fn mig_slices(
     if slices.is_empty() {
         return Err(format!(
             "{} ({}) is in MIG mode and has no slice visible to this process: CUDA cannot use it; create slices with \
-             `nvidia-smi mig -cgi`",
+             `nvidia-smi mig -cgi PROFILE -C`",
             gpu.model, gpu.uuid
         ));
     }

@@ -250,5 +250,5 @@ fn gh200_counter_includes_cpu_and_memory() {
     let blackwell =
         NvmlFixture::new([superchip("NVIDIA GB200").energy_counter(Duration::from_millis(1))]).open(None);
     assert_eq!(blackwell.components()[0].includes, []);
-    assert!(blackwell.components()[0].note.as_ref().is_some_and(|note| note.contains("not documented")));
+    assert!(blackwell.components()[0].note.as_ref().is_some_and(|note| note.contains("does not document")));
 }

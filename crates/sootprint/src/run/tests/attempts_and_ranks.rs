@@ -191,7 +191,7 @@ fn first_rank_merges_all_ranks() {
     let merged = first.join().unwrap();
     assert_eq!((merged.run.id.as_str(), own.run.ranks_expected), (own.run.id.as_str(), 2));
     assert_eq!((merged.run.ranks, merged.run.partial, own.run.partial), (2, false, true));
-    assert!(own.notes.iter().any(|note| note == "this is the part of rank 1 of 2 alone"));
+    assert!(own.notes.iter().any(|note| note == "this footprint covers only rank 1, of 2 ranks"));
     let gpus = merged.components.iter().filter(|it| it.kind == ComponentKind::Gpu);
     let times: Vec<f64> = gpus.map(|it| it.energy.joules() / 300.0).collect();
     assert!(times.len() == 2 && times[1] > 0.65, "{times:?}");
