@@ -6,6 +6,10 @@ use std::{fmt, io};
 
 use sootprint::RunStatus;
 
+#[cfg(unix)]
+use crate::signals::SignalForwarder;
+use crate::surviving_processes::{ProcessMarker, SurvivingProcess};
+
 /// Exit statuses as in env(1): sootprint failed before the command started.
 pub(crate) const EXIT_SETUP_FAILED: u8 = 125;
 /// The command exists and cannot be run.
@@ -38,33 +42,57 @@ impl CommandExit {
     }
 }
 
+/// A command that has ended.
+pub(crate) struct EndedCommand {
+    pub(crate) exit: CommandExit,
+    /// Its processes that have not ended.
+    pub(crate) survivors: Vec<SurvivingProcess>,
+    #[cfg(unix)]
+    signals: SignalForwarder,
+}
+
+impl EndedCommand {
+    /// Calls `action` at the first stop signal from now on; a second one ends sootprint with the status of the command.
+    pub(crate) fn on_stop_signal(self, action: impl FnOnce() + Send + 'static) {
+        #[cfg(unix)]
+        self.signals.on_stop_signal(self.exit.status, action);
+        #[cfg(not(unix))]
+        drop(action);
+    }
+}
+
 /// Runs the command to its end, with sootprint's own standard streams. Without `run_dir` the command inherits the
 /// folder of the outer run that measures both.
 ///
 /// # Errors
 /// [`SpawnError`], with the exit status to use.
-pub(crate) fn run(mut command: Command, run_dir: Option<&Path>) -> Result<CommandExit, SpawnError> {
+pub(crate) fn run(mut command: Command, run_dir: Option<&Path>) -> Result<EndedCommand, SpawnError> {
     if let Some(run_dir) = run_dir {
         // Absolute, because the command may change its working folder.
         command.env(RUN_DIR_VAR, std::path::absolute(run_dir).map_err(SpawnError::setup)?);
     }
     crate::hf_env::remove_defaults(&mut command);
-    let (status, interrupted) = wait(&mut command)?;
-    Ok(CommandExit { status: exit_code(status), interrupted })
+    let marker = ProcessMarker::mark(&mut command);
+    let mut ended = wait(&mut command)?;
+    ended.survivors = marker.surviving_processes();
+    Ok(ended)
 }
 
 #[cfg(unix)]
-fn wait(command: &mut Command) -> Result<(ExitStatus, bool), SpawnError> {
+fn wait(command: &mut Command) -> Result<EndedCommand, SpawnError> {
     // Installed before the command starts, so that no signal is lost and none ends sootprint only.
-    let mut signals = crate::signals::SignalForwarder::install().map_err(SpawnError::setup)?;
+    let mut signals = SignalForwarder::install().map_err(SpawnError::setup)?;
     let mut child = command.spawn().map_err(|source| SpawnError::spawn(command, source))?;
-    signals.wait_and_forward(&mut child).map_err(SpawnError::setup)
+    let (status, interrupted) = signals.wait_and_forward(&mut child).map_err(SpawnError::setup)?;
+    let exit = CommandExit { status: exit_code(status), interrupted };
+    Ok(EndedCommand { exit, survivors: Vec::new(), signals })
 }
 
 #[cfg(not(unix))]
-fn wait(command: &mut Command) -> Result<(ExitStatus, bool), SpawnError> {
+fn wait(command: &mut Command) -> Result<EndedCommand, SpawnError> {
     let status = command.status().map_err(|source| SpawnError::spawn(command, source))?;
-    Ok((status, false))
+    let exit = CommandExit { status: exit_code(status), interrupted: false };
+    Ok(EndedCommand { exit, survivors: Vec::new() })
 }
 
 #[cfg(unix)]

@@ -4,8 +4,9 @@
 //! # Limits
 //! - The GPUs counted are those on which the driver lists a process of the command; if it lists none, all GPUs
 //!   visible to CUDA are counted.
-//! - While the command runs, a signal that another process sends to the whole process group reaches the command twice:
-//!   from its sender and from sootprint, which cannot detect that the group received it.
+//! - While the command runs, signals sent to sootprint are forwarded after 50 ms, and one that arrives again within this
+//!   time counts once, except for real-time signals. SIGTTIN and SIGTTOU, SIGPIPE, and the signals of a fault (such as
+//!   SIGSEGV) are not forwarded.
 //! - The status line and the command share the terminal: an unfinished line of the command may be overwritten.
 //! - Outside Unix, the Hub's storage client keeps its own settings: it posts transfer statistics, and takes a long
 //!   time to give up on an unreachable server.
@@ -22,6 +23,8 @@ mod doctor;
 mod error_text;
 mod estimate;
 mod grid;
+#[cfg(unix)]
+mod group_observer;
 mod hf_env;
 mod intensity_provider;
 mod nvml_helper;
@@ -31,8 +34,11 @@ mod records;
 mod report;
 mod run;
 #[cfg(unix)]
+mod signal_list;
+#[cfg(unix)]
 mod signals;
 mod status_line;
+mod surviving_processes;
 mod terminal;
 mod upload_progress;
 mod verify;
@@ -51,6 +57,10 @@ fn main() -> ExitCode {
         return status;
     }
     if let Some(status) = nvml_helper::serve_if_helper() {
+        return status;
+    }
+    #[cfg(unix)]
+    if let Some(status) = group_observer::serve_if_observer() {
         return status;
     }
     let subcommand = CliArgs::parse().subcommand;

@@ -14,6 +14,7 @@ use crate::error_text::describe_error;
 use crate::intensity_provider::selected_provider;
 use crate::project_settings::eprint_project_settings;
 use crate::status_line::StatusLine;
+use crate::surviving_processes::SurvivingProcess;
 use crate::terminal::{eprint_message, eprint_text, log_warnings_to_stderr};
 use crate::{card, death_signal, nvml_helper, push};
 
@@ -31,15 +32,19 @@ pub(crate) fn run(arguments: &RunArgs) -> ExitCode {
 
     // Inside another `sootprint run`, the outer one measures the command and the trainings in it.
     let is_nested = run.is_nested();
-    let exit = {
+    let ended = {
         let _listener = if is_nested { None } else { start_nested_listener(&run) };
         let _status_line = StatusLine::start(run.handle());
         let run_dir = (!is_nested).then_some(arguments.out.as_path());
         build_command(arguments).and_then(|command| command::run(command, run_dir))
     };
 
-    match exit {
-        Ok(exit) => {
+    match ended {
+        Ok(ended) => {
+            let exit = ended.exit;
+            note_survivors(&run, &ended.survivors);
+            let handle = run.handle();
+            ended.on_stop_signal(move || handle.finish_without_waiting());
             finish_run(run, arguments, exit);
             ExitCode::from(exit.status)
         }
@@ -121,6 +126,25 @@ fn run_builder(arguments: &RunArgs) -> anyhow::Result<RunBuilder> {
         builder = builder.resume();
     }
     Ok(builder)
+}
+
+/// Reports the processes of the command that are still running.
+fn note_survivors(run: &Run, survivors: &[SurvivingProcess]) {
+    const LISTED: usize = 5;
+
+    let count = survivors.len();
+    if count == 0 {
+        return;
+    }
+    let (processes, are) = if count == 1 { ("process", "is") } else { ("processes", "are") };
+    let what = format!("{count} {processes} of the command {are} still running after its end");
+    run.handle().add_note(format!("{what}: the energy used from then on is not counted"));
+    let mut list: Vec<String> =
+        survivors.iter().take(LISTED).map(|process| format!("{} ({})", process.pid, process.name)).collect();
+    if count > LISTED {
+        list.push(format!("{} more", count - LISTED));
+    }
+    eprint_message(format_args!("{what}, and no longer measured: {}", list.join(", ")));
 }
 
 /// Finishes the record, prints it, and writes and pushes the card. Failures do not change the exit status.

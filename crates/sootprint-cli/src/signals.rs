@@ -1,32 +1,53 @@
-//! Signals while the command runs: those of the terminal reach both processes, those of other processes are forwarded.
+//! Signals while the command runs: each one that sootprint receives reaches the command exactly once.
+//!
+//! A signal for the whole process group, as Ctrl-C on a terminal, reaches the command without sootprint's help. The
+//! kernel does not report whether a signal was for the group, so a [`GroupObserver`] in the same group is asked whether
+//! it received the signal too.
 
-use std::fs;
 use std::io;
+use std::mem;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, getpid, getsid, kill_process, waitid};
+use rustix_libc_wrappers::process::SignalExt as _;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTSTP, SIGXCPU};
 use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::low_level::emulate_default_handler;
+use signal_hook::low_level::siginfo::Origin;
 
-/// Signals that ask a program to stop.
-const STOP_SIGNALS: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
+use crate::group_observer::GroupObserver;
+use crate::signal_list::{STOP_SIGNALS, forwarded_signals, is_real_time, without_ignored};
 
-/// Signals with a meaning of the training's own, such as writing a checkpoint. They end a program without a handler.
-const USER_SIGNALS: [i32; 2] = [SIGUSR1, SIGUSR2];
+/// A signal for a group reaches its processes one after the other, so the observer is asked after this time.
+const GROUP_DELIVERY_TIME: Duration = Duration::from_millis(50);
+
+/// A stop signal within this time after the command's end is the one that ended the command, sent to both.
+const SAME_SIGNAL_TIME: Duration = Duration::from_millis(500);
 
 /// Catches signals and forwards them to the command.
-pub(crate) struct SignalForwarder(SignalsInfo<WithOrigin>);
+pub(crate) struct SignalForwarder {
+    signals: SignalsInfo<WithOrigin>,
+    observer: Option<GroupObserver>,
+    /// Signals of the group that this process received while it asked the observer.
+    early_group_signals: Vec<i32>,
+}
 
 impl SignalForwarder {
     /// Installs handlers for all signals that would end sootprint before its record is written.
     pub(crate) fn install() -> io::Result<Self> {
-        let signals = without_ignored(STOP_SIGNALS.into_iter().chain(USER_SIGNALS));
         // If the parent ignores SIGCHLD, the child's status is lost unless the signal is caught here.
-        SignalsInfo::new(signals.into_iter().chain([SIGCHLD])).map(Self)
+        let signals = SignalsInfo::new([SIGCHLD])?;
+        for signal in forwarded_signals() {
+            // A few real-time signals are reserved by some C libraries.
+            let _ = signals.add_signal(signal);
+        }
+        Ok(Self { signals, observer: GroupObserver::start(), early_group_signals: Vec::new() })
     }
 
     /// Waits for the child and forwards signals until then. Returns its status, and whether a stop signal arrived.
@@ -34,24 +55,82 @@ impl SignalForwarder {
     /// One thread does both, so a signal never goes to another process that has reused the child's id.
     pub(crate) fn wait_and_forward(&mut self, child: &mut Child) -> io::Result<(ExitStatus, bool)> {
         let mut interrupted = false;
-        for origin in &mut self.0 {
-            if origin.signal == SIGCHLD {
-                if let Some(status) = child.try_wait()? {
-                    return Ok((status, interrupted));
-                }
+        let mut received: Vec<Origin> = Vec::new();
+        loop {
+            if received.is_empty() && child.try_wait()?.is_none() {
+                received.extend(self.signals.wait());
+            }
+            interrupted |= received.iter().any(|origin| STOP_SIGNALS.contains(&origin.signal));
+            if let Some(status) = child.try_wait()? {
+                return Ok((status, interrupted));
+            }
+            received.retain(is_for_command);
+            if received.is_empty() {
                 continue;
             }
-            interrupted |= STOP_SIGNALS.contains(&origin.signal);
-            // A signal from the terminal has no sending process and goes to the whole group, including the child.
-            if origin.process.is_some()
-                && let Some(signal) = Signal::from_named_raw(origin.signal)
-            {
-                // Fails if the child has just ended, which is fine.
-                let _ = kill_process(Pid::from_child(child), signal);
+            thread::sleep(GROUP_DELIVERY_TIME);
+            received.extend(self.signals.pending().filter(is_for_command));
+            let group_signals = self.take_group_signals(&received, Pid::from_child(child));
+            if let Some(status) = child.try_wait()? {
+                return Ok((status, interrupted));
+            }
+            received = self.forward(&received, group_signals, Pid::from_child(child));
+        }
+    }
+
+    /// Returns the signals that the command has received as a member of the group.
+    fn take_group_signals(&mut self, received: &[Origin], command: Pid) -> Vec<i32> {
+        let mut signals = mem::take(&mut self.early_group_signals);
+        match self.observer.as_mut().map(GroupObserver::take_signals) {
+            Some(Ok(observed)) => signals.extend(observed),
+            // Without the observer, signals of the kernel count as signals for the group.
+            Some(Err(_)) | None => {
+                self.observer = None;
+                signals = received.iter().filter(|it| is_from_terminal(it)).map(|it| it.signal).collect();
             }
         }
-        // Unreachable, because the iterator is never closed; a plain wait would be correct.
-        Ok((child.wait()?, interrupted))
+        let is_in_group = getpgid(Some(command)).is_ok_and(|group| Some(group) == getpgid(None).ok());
+        if is_in_group { signals } else { Vec::new() }
+    }
+
+    /// Sends the signals to the command, except those for the group. Returns those that have arrived in the meantime.
+    fn forward(&mut self, received: &[Origin], mut group_signals: Vec<i32>, command: Pid) -> Vec<Origin> {
+        let mut handled = Vec::new();
+        for signal in received.iter().map(|origin| origin.signal) {
+            let in_group = group_signals.iter().position(|it| *it == signal);
+            if let Some(index) = in_group {
+                group_signals.swap_remove(index);
+            } else if is_real_time(signal) || !handled.contains(&signal) {
+                // Standard signals do not queue: one that arrives again before it is handled counts once.
+                if let Some(signal) = Signal::from_raw(signal) {
+                    // Fails if the child has just ended, which is fine.
+                    let _ = kill_process(command, signal);
+                }
+            }
+            handled.push(signal);
+        }
+        if handled.contains(&SIGTSTP) {
+            stop_with(command);
+        }
+        let new: Vec<Origin> = self.signals.pending().filter(is_for_command).collect();
+        self.early_group_signals = group_signals;
+        self.early_group_signals.retain(|signal| new.iter().any(|origin| origin.signal == *signal));
+        new
+    }
+
+    /// From now on, after the end of the command, calls `action` at the first stop signal; a second one ends this process
+    /// with the given status.
+    pub(crate) fn on_stop_signal(mut self, status: u8, action: impl FnOnce() + Send + 'static) {
+        let ended_at = std::time::Instant::now();
+        let wait_for_signal = move || {
+            while !self.signals.wait().any(|origin| STOP_SIGNALS.contains(&origin.signal))
+                || ended_at.elapsed() < SAME_SIGNAL_TIME
+            {}
+            action();
+            exit_on_signal(status);
+        };
+        // Without the thread, a stop signal has no effect until the footprint is complete.
+        let _ = thread::Builder::new().name("sootprint-signals".to_owned()).spawn(wait_for_signal);
     }
 }
 
@@ -63,31 +142,29 @@ pub(crate) fn exit_on_signal(status: u8) {
     }
 }
 
-/// Drops signals that are ignored on purpose, as by nohup(1) and for background jobs of a shell.
-///
-/// A handler would make the command stop ignoring them too.
-fn without_ignored(signals: impl IntoIterator<Item = i32>) -> Vec<i32> {
-    let mask =
-        fs::read_to_string("/proc/self/status").ok().and_then(|status| ignored_mask(&status)).unwrap_or(0);
-    signals.into_iter().filter(|signal| mask >> (signal - 1) & 1 == 0).collect()
+/// Whether the signal concerns the command, and not sootprint itself: its child, its CPU time or the size of its files.
+fn is_for_command(origin: &Origin) -> bool {
+    let is_own_limit = match origin.process {
+        Some(process) => Pid::from_raw(process.pid) == Some(getpid()),
+        None => origin.signal == SIGXCPU,
+    };
+    origin.signal != SIGCHLD && !is_own_limit
 }
 
-/// The mask of ignored signals in a `/proc/PID/status`: bit n − 1 is signal n. See `proc_pid_status(5)`.
-fn ignored_mask(status: &str) -> Option<u64> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-    u64::from_str_radix(mask.trim(), 16).ok()
+/// Whether the signal came from the kernel and for the group of the terminal. The kernel sends a hangup to the leader of
+/// the session alone.
+fn is_from_terminal(origin: &Origin) -> bool {
+    let is_leader = getsid(None).is_ok_and(|session| session == getpid());
+    origin.process.is_none() && !(origin.signal == SIGHUP && is_leader)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ignored_signal_mask_is_parsed() {
-        assert_eq!(
-            ignored_mask("Name:\tx\nSigBlk:\t00000000ffffffff\nSigIgn:\t0000000000001006\n"),
-            Some(0x1006)
-        );
-        assert_eq!(ignored_mask("Name:\tx\n"), None);
+/// Stops this process if the command has stopped, so that the shell shows its prompt. Continues with the command.
+fn stop_with(command: Pid) {
+    thread::sleep(GROUP_DELIVERY_TIME);
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    // A command that ignores the signal, or whose group has no shell that could continue it, goes on.
+    if let Ok(Some(_)) = waitid(WaitId::Pid(command), options) {
+        // Fails only if the process cannot signal itself; it then goes on.
+        let _ = emulate_default_handler(SIGTSTP);
     }
 }

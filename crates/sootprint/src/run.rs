@@ -7,6 +7,7 @@ mod epochs;
 mod error;
 mod event;
 mod finish_hook;
+mod finish_waits;
 mod handle;
 mod label;
 mod loop_epoch;
@@ -161,8 +162,9 @@ impl Run {
 
     /// Ends the run, writes `footprint.json` to its folder and returns the footprint.
     ///
-    /// Waits up to 10 s for a final reading of the hardware, then for the intensity provider if one is configured. In a
-    /// run of less than a second, also waits for the cloud metadata until that second is over.
+    /// Waits up to 10 s for a final reading of the hardware, then up to 60 s for the intensity provider if one is
+    /// configured. In a run of less than a second, also waits for the cloud metadata until that second is over.
+    /// [`RunHandle::finish_without_waiting`] ends these waits.
     ///
     /// The footprint includes all attempts of a resumed run. With several ranks, rank 0 waits up to one minute for the
     /// others; its footprint includes all ranks and names those that are missing. Every other rank returns the
@@ -175,7 +177,7 @@ impl Run {
     #[must_use = "the footprint is the result of the measurement"]
     pub fn finish(mut self) -> Footprint {
         let provider = self.intensity_provider.take();
-        let footprint = self.finish_with(None, FINISH_TIMEOUT, provider.as_deref());
+        let footprint = self.finish_with(None, FINISH_TIMEOUT, provider);
         if self.rank == 0 {
             self.finish_hooks.iter().for_each(|hook| hook.on_finish(&footprint, &self.dir));
         }
@@ -186,7 +188,7 @@ impl Run {
         &mut self,
         status: Option<RunStatus>,
         timeout: Duration,
-        intensity_provider: Option<&dyn IntensityProvider>,
+        intensity_provider: Option<Arc<dyn IntensityProvider>>,
     ) -> Footprint {
         self.is_finished = true;
         // Dropping a run does not wait for background queries or other ranks.
@@ -199,7 +201,8 @@ impl Run {
             None if is_recorded_elsewhere => footprint,
             Some(ledger_id) if ledger_id.rank == 0 => {
                 let rank_timeout = if status.is_none() { self.rank_timeout } else { Duration::ZERO };
-                recovery::merge_ranks(&self.dir, &ledger_id, self.ranks, rank_timeout, footprint)
+                let waits = self.handle.finish_waits();
+                recovery::merge_ranks(&self.dir, &ledger_id, self.ranks, rank_timeout, waits, footprint)
             }
             _ => return footprint,
         };

@@ -75,9 +75,7 @@ impl TestSandbox {
 
     pub(crate) fn start(&self, mut command: Command) -> RunningCommand {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let mut running = RunningCommand { child, stdout: Some(BufReader::new(stdout)) };
+        let mut running = RunningCommand::spawn(&mut command);
         assert_eq!(running.read_line(), "started\n");
         running
     }
@@ -90,6 +88,12 @@ pub(crate) struct RunningCommand {
 }
 
 impl RunningCommand {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.take().map(BufReader::new);
+        Self { child, stdout }
+    }
+
     /// The next line that the command prints.
     pub(crate) fn read_line(&mut self) -> String {
         let mut stdout = self.stdout.take().unwrap();

@@ -77,6 +77,9 @@ pub enum ProviderError {
         /// What is wrong with the response.
         reason: String,
     },
+    /// The run ended its wait before the provider answered.
+    #[error("no answer from the provider while the run waited for it")]
+    NoAnswer,
     /// The provider has no data for the place of the run.
     #[error("{provider} does not cover {zone}; use another provider")]
     ZoneNotCovered {

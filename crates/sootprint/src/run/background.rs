@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sootprint_core::format::error_chain;
 use sootprint_core::{CloudMetadata, IntensityProvider};
 
+use super::finish_waits::FinishWaits;
 use super::handle::RunHandle;
 use super::threads::spawn_thread;
 use super::timeouts::METADATA_TIMEOUT;
@@ -39,11 +40,11 @@ impl BackgroundQueries {
     }
 
     /// Waits for the cloud metadata, up to [`METADATA_TIMEOUT`] after the start of the run, and stops the queries.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self, waits: &FinishWaits) {
         self.provider_stop_tx = None;
         if let Some((done_rx, deadline)) = self.location_rx.take() {
             // After a timeout the place remains as configured or guessed.
-            let _ = done_rx.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let _ = waits.receive(&done_rx, deadline.saturating_duration_since(Instant::now()));
         }
     }
 }

@@ -17,6 +17,7 @@ use sootprint_power::{BoundaryPrecision, DeviceId, SamplerSession};
 
 use super::budget::{BudgetExceeded, BudgetTracker, RunForecast};
 use super::event::{EpochTotals, HookEvent, PhaseId, RunFact};
+use super::finish_waits::FinishWaits;
 use super::nested::RemoteSampler;
 use super::recorder::RunRecorder;
 use super::spans::{self, RunSpans};
@@ -44,6 +45,7 @@ struct RunHandleInner {
     counts: Mutex<WorkCounts>,
     spans: RunSpans,
     next_phase_id: AtomicU64,
+    finish_waits: FinishWaits,
 }
 
 /// Determines the energy at the timestamps of hook events.
@@ -161,6 +163,19 @@ impl RunHandle {
     /// Adds a note for readers of the footprint.
     pub fn add_note(&self, text: impl Into<String>) {
         self.record_fact(RunFact::Note(text.into()));
+    }
+
+    /// Makes [`Run::finish`](super::Run::finish) return without waiting any longer, even if it is waiting now on another
+    /// thread: for a final reading of the hardware, the intensity provider, the cloud metadata or other ranks. The
+    /// footprint then contains what is known, and notes what is missing.
+    ///
+    /// This is for a program that is asked to exit immediately, as by Ctrl-C.
+    pub fn finish_without_waiting(&self) {
+        self.0.finish_waits.end();
+    }
+
+    pub(crate) fn finish_waits(&self) -> &FinishWaits {
+        &self.0.finish_waits
     }
 
     /// Waits until the sampler has handled all earlier events and the ledger is written. Returns `false` if this takes

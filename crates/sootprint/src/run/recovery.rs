@@ -11,6 +11,7 @@ use sootprint_core::sync::lock_ignoring_poison;
 use sootprint_core::{Footprint, RunStatus};
 
 use super::error::LoadError;
+use super::finish_waits::FinishWaits;
 use super::recorder::LEDGER_LOSS_NOTE;
 use super::timeouts::HEARTBEAT_TIMEOUT;
 use crate::footprint::{FootprintBuilder, merge_ledgers};
@@ -118,10 +119,11 @@ pub(crate) fn merge_ranks(
     ledger_id: &LedgerId,
     ranks: u32,
     timeout: Duration,
+    waits: &FinishWaits,
     own_footprint: Footprint,
 ) -> Footprint {
     if ranks > 1 {
-        wait_for_ranks(dir, ledger_id, ranks, timeout);
+        wait_for_ranks(dir, ledger_id, ranks, timeout, waits);
     } else if ledger_id.attempt == 1 {
         return own_footprint;
     }
@@ -140,7 +142,7 @@ pub(crate) fn merge_ranks(
 }
 
 /// Waits until the other ranks of this attempt have ended, in any way.
-fn wait_for_ranks(dir: &Path, ledger_id: &LedgerId, ranks: u32, timeout: Duration) {
+fn wait_for_ranks(dir: &Path, ledger_id: &LedgerId, ranks: u32, timeout: Duration, waits: &FinishWaits) {
     let deadline = Instant::now() + timeout;
     let mut pending_ranks: BTreeSet<u32> = (0..ranks).filter(|rank| *rank != ledger_id.rank).collect();
     let mut last_states: BTreeMap<u32, (WriterState, Instant)> = BTreeMap::new();
@@ -156,7 +158,7 @@ fn wait_for_ranks(dir: &Path, ledger_id: &LedgerId, ranks: u32, timeout: Duratio
                 matches!(state, WriterState::Active) || since.elapsed() < HEARTBEAT_TIMEOUT
             }
         });
-        if pending_ranks.is_empty() || Instant::now() >= deadline {
+        if pending_ranks.is_empty() || Instant::now() >= deadline || waits.has_ended() {
             return;
         }
         thread::sleep(RANK_POLL_INTERVAL);

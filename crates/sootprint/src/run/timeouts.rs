@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Limit for the final reading of the hardware, so that a hanging driver cannot keep a training from ending.
 pub(crate) const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Limit for the last answer of the live intensity provider, in addition to the provider's own.
+pub(crate) const PROVIDER_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Limit for the ledger's last line when a run is dropped without `finish`.
 pub(crate) const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 

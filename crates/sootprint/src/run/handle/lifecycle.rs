@@ -19,10 +19,12 @@ use crate::ledger::LedgerId;
 use crate::run::background::BackgroundQueries;
 use crate::run::budget::{Budget, BudgetTracker};
 use crate::run::error::StartError;
+use crate::run::finish_waits::FinishWaits;
 use crate::run::label::RunLabel;
 use crate::run::recorder::{IntensityQuery, RecorderOptions, RunRecorder};
 use crate::run::spans::RunSpans;
-use crate::run::timeouts::FINISH_TIMEOUT;
+use crate::run::threads::spawn_thread;
+use crate::run::timeouts::{FINISH_TIMEOUT, PROVIDER_TIMEOUT};
 use crate::run::usage::UsageTracker;
 use crate::settings::RunSettings;
 
@@ -92,6 +94,7 @@ impl RunHandle {
             counts: Mutex::default(),
             spans,
             next_phase_id: AtomicU64::new(0),
+            finish_waits: FinishWaits::default(),
         }))
     }
 
@@ -134,7 +137,7 @@ impl RunHandle {
         status: Option<RunStatus>,
         timeout: Duration,
         background: Option<&mut BackgroundQueries>,
-        intensity_provider: Option<&dyn IntensityProvider>,
+        intensity_provider: Option<Arc<dyn IntensityProvider>>,
     ) -> (Footprint, Option<LedgerId>) {
         // The lock is released here: `usage` must not block while this function waits.
         let backend = lock_ignoring_poison(&self.0.backend).take();
@@ -157,7 +160,7 @@ impl RunHandle {
                 // The receiver may have timed out.
                 let _ = done_tx.send(());
             });
-            done_rx.recv_timeout(timeout).is_ok()
+            self.0.finish_waits.receive(&done_rx, timeout).is_some()
         });
         if !is_sampled {
             let mut recorder = lock_ignoring_poison(&self.0.recorder);
@@ -167,7 +170,7 @@ impl RunHandle {
             recorder.finish_without_sample(final_at);
         }
         if let Some(background) = background {
-            background.stop();
+            background.stop(&self.0.finish_waits);
         }
         if let Some(intensity_provider) = intensity_provider {
             self.query_provider(intensity_provider);
@@ -181,14 +184,22 @@ impl RunHandle {
         (footprint, ledger_id)
     }
 
-    /// Queries the provider on this thread, without holding the recorder's lock: the sampler thread needs it, and also
-    /// serves other runs.
-    fn query_provider(&self, intensity_provider: &dyn IntensityProvider) {
+    /// Queries the provider without holding the recorder's lock: the sampler thread needs it, and also serves other runs.
+    /// The query has a thread of its own, so that the wait can be ended.
+    fn query_provider(&self, intensity_provider: Arc<dyn IntensityProvider>) {
         let query = lock_ignoring_poison(&self.0.recorder).provider_query();
-        if let Some(IntensityQuery { place, from, to }) = query {
-            let answer = intensity_provider.intensity_between(place, from, to);
-            lock_ignoring_poison(&self.0.recorder).apply_answer(answer);
-        }
+        let Some(IntensityQuery { place, from, to }) = query else { return };
+        let (answer_tx, answer_rx) = mpsc::channel();
+        let query = move || {
+            // The receiver may have stopped waiting.
+            let _ = answer_tx.send(intensity_provider.intensity_between(place, from, to));
+        };
+        let answer = match spawn_thread("sootprint-intensity", query) {
+            Ok(()) => self.0.finish_waits.receive(&answer_rx, PROVIDER_TIMEOUT),
+            Err(_) => None,
+        };
+        let answer = answer.unwrap_or(Err(ProviderError::NoAnswer));
+        lock_ignoring_poison(&self.0.recorder).apply_answer(answer);
     }
 
     /// Queries the provider for the run so far and records new periods. `None` if there is nothing to query.

@@ -247,7 +247,7 @@ impl NestedConnection<'_> {
             Some(nested_run) => {
                 nested_run.inherit_location(&self.server.run, &self.config);
                 // A dropped run does not wait for the intensity provider.
-                let provider = self.server.intensity_provider.as_deref().filter(|_| status.is_none());
+                let provider = self.server.intensity_provider.clone().filter(|_| status.is_none());
                 (nested_run.close(status, FINISH_TIMEOUT, None, provider).0, NOTE_NESTED)
             }
             None => (self.server.run.footprint_now(status), NOTE_SHARED),
