@@ -13,7 +13,8 @@ use burn::tensor::Device;
 
 use crate::epoch_tracker::{EpochSplit, EpochTracker};
 
-/// Wraps the two loaders of a training so that the boundaries of each split are exact.
+/// Wraps the two loaders of a training so that the boundaries of each split (the training and the validation of an
+/// epoch) are exact.
 ///
 /// Without these loaders, a boundary is the time at which Burn's worker reports it: after the worker has computed the
 /// metrics of up to two batches, and on a GPU possibly before the GPU has finished its work. Within the

@@ -6,8 +6,9 @@ use sootprint::{Epochs, Windows};
 use crate::devices::synchronize;
 use crate::training::add_devices;
 
-/// Attaches devices to a loop over epochs or windows. The GPUs of these devices are counted, and an epoch or window
-/// ends only when the devices have finished its work.
+/// Attaches devices to a loop over [epochs](sootprint::Run::epochs) or [windows](sootprint::Run::windows). The
+/// footprint leaves out the GPUs of all other devices, and an epoch or window ends only when the attached devices have
+/// finished its work.
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};

@@ -149,5 +149,5 @@ metric!(
 metric!(
     EmissionsMetric,
     EMISSIONS_SPEC,
-    "CO2e of this split of the epoch: energy, PUE and the grid's carbon intensity"
+    "CO2e of this split of the epoch, from energy, PUE and the grid's carbon intensity"
 );

@@ -12,9 +12,9 @@ use crate::training::{TrackEmissionsExt, add_devices};
 
 /// A reinforcement-learning training that is measured by a run.
 ///
-/// Such a training has steps but no epochs, and Burn reports its progress to metrics only. Energy, power and CO2e are
-/// therefore totals of the training so far. They are updated at each learning step, where the run's budget is checked
-/// too.
+/// Such a training has steps but no epochs, and Burn reports its progress to metrics only. Energy, mean power and CO2e
+/// are therefore those of the whole training so far. They are updated at each learning step, where the run's budget is
+/// checked too.
 #[must_use = "a training does nothing until it is launched"]
 pub struct TrackedRlTraining<C: RLComponentsTypes> {
     training: RLTraining<C>,

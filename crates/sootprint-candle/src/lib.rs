@@ -46,10 +46,10 @@
 use candle_core::{DType, Device, DeviceLocation, Tensor};
 use sootprint::{DeviceId, Epochs, RunHandle, Windows};
 
-/// Attaches devices to a loop over epochs or windows.
+/// Attaches devices to a loop over [epochs](sootprint::Run::epochs) or [windows](sootprint::Run::windows).
 ///
-/// Only the GPUs of these devices are counted. Each device is synchronised before the first epoch or window and at the end
-/// of each, never within one.
+/// The footprint leaves out the GPUs of all other devices. Each attached device is synchronised before the first epoch
+/// or window and at the end of each, never within one.
 pub trait CandleLoopExt: Sized {
     /// Attaches the device that the loop trains on.
     #[must_use]

@@ -40,8 +40,8 @@ impl ModelCard {
     /// Parses the text of a card. A text without front matter is valid, and so is an empty text.
     ///
     /// # Errors
-    /// A [`CardError`], with line and column, if the Hub's parsers reject the front matter or if they interpret it
-    /// differently.
+    /// A [`CardError`] with line and column if the Hub would not find the front matter, if its parsers would reject
+    /// it or disagree about its content, or if it is not a mapping with one key per line.
     pub fn parse(text: impl Into<String>) -> Result<Self, CardError> {
         let text = text.into();
         let front_matter = match front_matter::locate(&text)? {

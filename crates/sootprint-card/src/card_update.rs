@@ -16,14 +16,14 @@ use crate::yaml::NodeKind;
 pub struct CardUpdate {
     /// Whether the card is new, changed or unchanged.
     pub kind: UpdateKind,
-    /// The replaced emissions of another author, in one line, for the log and the commit description. `None` if there
-    /// were none.
+    /// The emissions that were replaced, in one line, if sootprint had not written them; otherwise `None`. Suitable for
+    /// a log or a commit description.
     pub replaced_emissions: Option<String>,
-    /// The replaced `dia_report` of another author, in one line. `None` if there was none.
+    /// The `dia_report` that was replaced, in one line, if sootprint had not written it; otherwise `None`.
     pub replaced_report: Option<String>,
     /// The `base_model` that was added to the card. `None` if none was added.
     pub base_model: Option<String>,
-    /// The path of the plot that was written next to the card. `None` if none was written.
+    /// The path of the plot that was rendered next to the card. `None` if none was rendered.
     pub plot: Option<PathBuf>,
 }
 

@@ -24,8 +24,9 @@ use crate::plot_file::prepare_plot;
 ///
 /// In the metadata, it writes `co2_eq_emissions` as [`ModelCard::with_emissions`] does, and `dia_report` with its
 /// `dia_version`. It adds the `base_model` if the run was a fine-tuning of a model named `owner/name` and the card names
-/// no base model. In the body, it writes a section "Environmental Impact" between two marker comments and fills in the
-/// empty lines of the Hub's own template; lines that an author has filled in are never changed.
+/// no base model. In the body, it writes a section "Environmental Impact" between two marker comments. If the card
+/// follows the Hub's own template, it also fills in the template's lines without a value, such as `Hardware Type:`;
+/// lines that an author has filled in are never changed.
 ///
 /// ```
 /// use sootprint_card::{CardOptions, CardTemplate, CardWriter};
@@ -76,8 +77,8 @@ impl<'f> CardWriter<'f> {
     /// target. Writers of the same folder wait for each other; the last one wins.
     ///
     /// # Errors
-    /// The errors of [`CardWriter::apply`], with the path of the card; [`CardError::Io`], [`CardError::Locked`] and
-    /// [`CardError::Plot`]. The card is then unchanged.
+    /// The errors of [`CardWriter::apply`], wrapped in [`CardError::InFile`] if they are about the card's text;
+    /// [`CardError::Io`], [`CardError::Locked`] and [`CardError::Plot`]. The card is then unchanged.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<CardUpdate, CardError> {
         let path = path.as_ref();
         let io_error = |source| CardError::io(path, source);

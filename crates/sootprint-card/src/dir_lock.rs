@@ -58,7 +58,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let card = dir.path().join("README.md");
         let (waited, holder) = (dir.path().join("held"), DirLock::acquire(&card, LOCK_TIMEOUT).unwrap());
-        assert!(holder._dir.is_some(), "folders can be locked on this system");
+        assert!(holder._dir.is_some(), "folders cannot be locked on this system");
         let error = DirLock::acquire(&card, Duration::ZERO).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         thread::scope(|scope| {
@@ -71,6 +71,6 @@ mod tests {
             drop(holder);
             second.join().unwrap();
         });
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the lock leaves no file behind");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the lock left a file behind");
     }
 }

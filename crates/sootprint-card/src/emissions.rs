@@ -12,9 +12,9 @@ use crate::yaml::{NodeKind, YamlDocument, YamlEntry};
 impl ModelCard {
     /// Returns the emissions that the card states. `None` if it states none.
     ///
-    /// The emissions may be a number, a text with a unit (`17g`) or a mapping. In a text, the first number counts, as
-    /// it does for the Hub's own filter, which ignores units: `0.5 kg` is read as half a gram, because the Hub
-    /// documents the value to be in grams. [`CardLint`](crate::CardLint) finds such values.
+    /// The emissions may be a number, a string with a unit (`17g`) or a mapping. In a string, the first number counts,
+    /// as it does for the Hub's own filter, which ignores units: `0.5 kg` is read as half a gram, because the Hub
+    /// documents the value as grams. [`CardLint`](crate::CardLint) finds such values.
     ///
     /// # Errors
     /// [`CardError::UnreadableEmissions`] if the value contains no number.

@@ -41,8 +41,9 @@ pub(crate) const SHORT_VERSION: &str =
 /// | `energy_consumed` | number | kWh at the facility's meter, at most 9 decimals | when unknown |
 ///
 /// The fields contain the figures as computed; they are rounded when a card is written. A positive number that would
-/// round to zero is written as the smallest decimal, because the Hub treats zero as missing. Exactly zero grams, the
-/// result of a run on a grid of 0 g/kWh, is written as `0`, although the Hub's filter by emissions skips such a model.
+/// round to zero is written as the smallest positive number with that many decimals (`0.0001` for grams), because the
+/// Hub treats zero as missing. Exactly zero grams, the result of a run on a grid of 0 g/kWh, is written as `0`,
+/// although the Hub's filter by emissions skips such a model.
 ///
 /// In JSON the fields have the same names and units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -39,7 +39,9 @@ pub enum CardError {
         offset: usize,
     },
     /// A line ends with a bare carriage return. The Hub finds no front matter in such a card.
-    #[error("{at}: bare carriage return, which the Hub does not read; save the card with LF or CRLF")]
+    #[error(
+        "{at}: bare carriage return, which the Hub may not read as a line break; save the card with LF or CRLF"
+    )]
     BareCarriageReturn {
         /// The position of the first bare carriage return.
         at: Position,
@@ -95,7 +97,7 @@ pub enum CardError {
         second: Position,
     },
     /// An alias (`*name`) refers to an anchor (`&name`) in the value that would be replaced.
-    #[error("{anchor}: anchor in `{key}` is used by the alias at {alias}; replace the alias by its value")]
+    #[error("{anchor}: anchor in `{key}` is used by the alias at {alias}; replace the alias with its value")]
     AnchorInUse {
         /// The key that would be written.
         key: &'static str,

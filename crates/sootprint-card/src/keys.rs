@@ -30,10 +30,10 @@ impl ModelCard {
 
     /// Returns the card without `co2_eq_emissions` and everything in it.
     ///
-    /// This undoes [`ModelCard::with_emissions`] on a card that had no emissions. A front matter that contains
-    /// nothing else is removed as well, because the Hub parses an empty front matter together with the text below it
-    /// as YAML. If the text below starts like front matter, a blank line is left in place of the removed front
-    /// matter.
+    /// This undoes [`ModelCard::with_emissions`] on a card that had no emissions. Front matter that contains nothing
+    /// else is removed as well, because the Hub parses empty front matter together with the text below it as YAML. If
+    /// the text below would then be parsed as front matter, the two lines of `---` are kept, with a blank line between
+    /// them.
     ///
     /// # Errors
     /// [`CardError::AnchorInUse`] and [`CardError::UnsupportedLayout`], as for [`ModelCard::with_emissions`].

@@ -16,8 +16,9 @@ use pyyaml::PyValue;
 
 /// The emissions in a card as the Hub reads them, and the values that the Hub misreads.
 ///
-/// The Hub's clients filter models by the first number in Python's `str` of the value, and Python's parser implements
-/// YAML 1.1, in which `no` is false and `012` is ten. A value that is read differently from its text is a fault.
+/// The Hub's filter is that of its Python client, `huggingface_hub`: it compares the first number in Python's `str` of
+/// the value. That client parses YAML 1.1, in which `no` is false and `012` is ten. A value that it reads differently
+/// from its text is a fault.
 ///
 /// ```
 /// use sootprint_card::{CardLint, ModelCard, Severity};
@@ -65,9 +66,9 @@ pub struct Diagnostic {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Severity {
-    /// The value is read differently from its text.
+    /// The Hub reads the value differently from its text, or finds no emissions in it.
     Fault,
-    /// The value is read as written, but may be unexpected.
+    /// A possible problem, such as emissions that look like kilograms.
     Note,
 }
 
@@ -125,7 +126,8 @@ impl CardLinter<'_> {
             NodeKind::Mapping { .. } => self.check_mapping(document, value, at),
             NodeKind::Sequence => {
                 let message = format!(
-                    "`{EMISSIONS_KEY}` is a list, which has no emissions for the Hub; write `emissions: 12.3` below it"
+                    "`{EMISSIONS_KEY}` is a list, in which the Hub finds no emissions; replace it with grams, as in \
+                     `emissions: 12.3`"
                 );
                 self.add_diagnostic(Severity::Fault, at, message);
             }
@@ -169,7 +171,8 @@ impl CardLinter<'_> {
             self.add_diagnostic(Severity::Note, at, message.to_owned());
         } else if grams.is_none() {
             let message = format!(
-                "`{EMISSIONS_KEY}` has no `emissions`, without which the Hub's filter fails; add `emissions: 12.3`"
+                "`{EMISSIONS_KEY}` has no `emissions`, without which the Hub's filter fails; add the grams, as in \
+                 `emissions: 12.3`"
             );
             self.add_diagnostic(Severity::Fault, at, message);
         }
@@ -211,7 +214,7 @@ impl CardLinter<'_> {
             }
             (None, Some(_)) if matches!(py_value, PyValue::Str(_)) => {
                 let message = format!(
-                    "`{key}: {text}` is a text, which programs cannot add up; write the number alone"
+                    "`{key}: {text}` is a string, which programs cannot add up; write the number alone"
                 );
                 self.add_diagnostic(Severity::Note, at, message);
             }
@@ -237,9 +240,12 @@ impl CardLinter<'_> {
         if read.is_some() && read == written {
             return read.filter(|energy| *energy > 0.0).map(Energy::from_kilowatt_hours);
         }
-        let kind = py_value.type_description().unwrap_or("a text");
+        let found = match read {
+            Some(number) => number.to_string(),
+            None => py_value.type_description().unwrap_or("a string").to_owned(),
+        };
         let message = format!(
-            "Python reads `energy_consumed: {text}` as {kind}; write kilowatt-hours with digits and a point"
+            "Python reads `energy_consumed: {text}` as {found}; write kilowatt-hours with digits and a decimal point"
         );
         self.add_diagnostic(Severity::Fault, at, message);
         None

@@ -29,8 +29,8 @@ pub(crate) struct SectionContext {
 }
 
 impl ModelCard {
-    /// Returns the card without the section between the markers. Lines of the Hub's template that this crate filled
-    /// in get their previous values back.
+    /// Returns the card without the section that a [`CardWriter`](crate::CardWriter) wrote between its two marker
+    /// comments. Lines of the Hub's template that it filled in get their previous values back.
     ///
     /// # Errors
     /// [`CardError::UnpairedMarkers`] if a marker has no counterpart.

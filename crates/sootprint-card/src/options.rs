@@ -45,8 +45,8 @@ impl CardOptions {
         self
     }
 
-    /// Sets how the model was derived from its base model. The relation is written if the card names this base model
-    /// and no relation. Without a relation, the Hub guesses one.
+    /// Sets how the model was derived from its base model. The relation is written if the card names the run's base
+    /// model but no relation. Without a relation, the Hub guesses one.
     #[must_use]
     pub fn relation(mut self, relation: impl Into<Option<BaseModelRelation>>) -> Self {
         self.relation = relation.into();

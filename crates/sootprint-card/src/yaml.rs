@@ -172,7 +172,7 @@ impl YamlDocument {
             NodeKind::Mapping { flow: false } => return Ok(()),
             NodeKind::Mapping { flow: true } => "a mapping in braces",
             NodeKind::Sequence => "a list",
-            NodeKind::Scalar(..) | NodeKind::Alias => "a text",
+            NodeKind::Scalar(..) | NodeKind::Alias => "plain text",
         };
         Err(CardError::NotAMapping { at: Position::at_offset(text, root.span.start), found })
     }
@@ -316,7 +316,7 @@ mod tests {
         );
         assert!(
             parse_error("just text\n")
-                .starts_with("line 1, column 1: expected one `key: value` per line, found a text")
+                .starts_with("line 1, column 1: expected one `key: value` per line, found plain text")
         );
         assert!(parse_error("a: 1\n...\n").starts_with("line 2, column 1: this line ends the YAML document"));
     }

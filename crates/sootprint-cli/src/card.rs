@@ -180,7 +180,7 @@ fn render_lint(path: &Path, lint: &CardLint) -> String {
 fn render_hub_view(lint: &CardLint) -> String {
     let tag = "tagged co2_eq_emissions";
     match lint.filtered {
-        Some(grams) => format!("{tag}; emission filters compare {} g CO2e", grams.grams()),
+        Some(grams) => format!("{tag}; emission filters use {} g CO2e", grams.grams()),
         None => format!("{tag}; emission filters skip the model"),
     }
 }

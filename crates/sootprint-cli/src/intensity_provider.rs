@@ -24,7 +24,7 @@ pub(crate) fn selected_provider(arguments: &RunArgs) -> anyhow::Result<Option<Ar
         Ok(provider) => Ok(Some(provider)),
         Err(error) if is_set_by_project() => {
             let reason = describe_error(error.as_ref());
-            eprint_message(format_args!("{reason}; the run uses the yearly figure"));
+            eprint_message(format_args!("{reason}; the run continues without live carbon intensity"));
             Ok(None)
         }
         Err(error) => Err(error),

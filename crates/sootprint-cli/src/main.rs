@@ -73,7 +73,7 @@ fn main() -> ExitCode {
             if arguments.push.is_none()
                 && let [option, ..] = arguments.upload.given()[..]
             {
-                let message = format!("{option} is an option of --push, which is missing");
+                let message = format!("{option} needs --push");
                 args::exit_with_usage_error("run", ErrorKind::MissingRequiredArgument, &message);
             }
             arguments.push = arguments.push.map(|repo| Some(push::repository_or_exit("run", repo)));

@@ -71,7 +71,7 @@ fn render_report(footprint: &Footprint) -> String {
 /// Writes the plot of the model card.
 fn write_plot(footprint: &Footprint, path: &Path) -> anyhow::Result<()> {
     let png = render_plot(footprint)?
-        .context("nothing to plot: no power over time recorded, as for runs shorter than a second")?;
+        .context("nothing to plot: the run was not measured, or took less than a second")?;
     fs::write(path, png).with_context(|| format!("cannot write {}", path.display()))
 }
 

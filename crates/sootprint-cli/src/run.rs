@@ -80,7 +80,7 @@ fn start_nested_listener(run: &Run) -> Option<sootprint::NestedRunListener> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
             eprint_message(format_args!(
-                "cannot accept nested runs, a training that uses sootprint is measured twice: {}",
+                "cannot accept nested runs, so a training that uses sootprint is measured twice: {}",
                 describe_error(&error)
             ));
             None

@@ -38,7 +38,7 @@ pub(crate) fn verify(arguments: &VerifyArgs) -> anyhow::Result<()> {
     }
     let saved = Footprint::read(&path)?;
     let rebuilt = load_footprint(dir, Some(&saved.run.id))
-        .with_context(|| format!("cannot rebuild the run of {}", path.display()))?;
+        .with_context(|| format!("cannot rebuild {} from its ledgers", path.display()))?;
     let mut differences = footprint_differences(&saved, &rebuilt)?;
     let card = card_path(arguments);
     match &card {
@@ -51,7 +51,7 @@ pub(crate) fn verify(arguments: &VerifyArgs) -> anyhow::Result<()> {
         let report = VerifyReport { run, card: card.as_deref(), differences: &differences };
         print(&to_pretty_json(&report)?)?;
     } else if differences.is_empty() {
-        print(&format!("{run} matches its ledgers\n"))?;
+        print(&format!("run {run} matches its ledgers\n"))?;
     } else {
         print(&(differences.join("\n") + "\n"))?;
     }

@@ -25,8 +25,8 @@ pub use per_item_usage::PerItemUsage;
 
 /// The energy and emissions of a training run.
 ///
-/// Returned by `Run::finish`, read from a `footprint.json`, or rebuilt from the ledgers of a folder.
-/// Each figure is measured, integrated or modelled; `components` lists the method of each component.
+/// Returned by `sootprint::Run::finish`, read from a `footprint.json`, or rebuilt from the ledgers in a folder. A
+/// ledger is the log of one process of a run. `components` lists how the energy of each component was obtained.
 ///
 /// ```no_run
 /// use sootprint_core::Footprint;
@@ -49,7 +49,7 @@ pub struct Footprint {
     pub grid: GridIntensity,
     /// The hardware in one line, for example `2 x NVIDIA H200`.
     pub hardware: String,
-    /// How the GPUs were chosen. `None` if the machine has none.
+    /// How the counted GPUs were chosen. `None` if no GPU was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_selection: Option<GpuSelection>,
     /// The hardware components, including those that could not be measured.
@@ -74,11 +74,11 @@ pub struct RunSummary {
     pub id: String,
     /// Pre-training or fine-tuning. `None` if not specified; the model card then omits `training_type`.
     pub training_type: Option<TrainingType>,
-    /// The base model of a fine-tuning, as passed by the user. `None` for other runs.
+    /// The model that the run fine-tunes, as named by the user. `None` for other runs.
     pub base_model: Option<String>,
     /// The start time in UTC, in RFC 3339 format.
     pub started: String,
-    /// Wall time in seconds.
+    /// Wall time in seconds, without the time between one attempt and the next.
     pub duration_s: f64,
     /// The number of times that the run was started, resumptions included.
     pub attempts: u32,
@@ -111,7 +111,7 @@ pub struct EnergySummary {
     /// are not included.
     #[serde(rename = "total_j")]
     pub total: Energy,
-    /// The lower bound of the total under the stated assumptions.
+    /// The lower bound of the total, under the assumptions in `docs/uncertainty.md`.
     #[serde(rename = "low_j")]
     pub low: Energy,
     /// The upper bound of the total. It counts unmeasured time at the power limit.
@@ -146,7 +146,7 @@ pub struct EnergySummary {
     pub facility: Energy,
 }
 
-/// Emissions, with bounds under stated assumptions. The bounds are not a confidence interval.
+/// Emissions, with bounds under the assumptions in `docs/uncertainty.md`. The bounds are not a confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EmissionsSummary {
     /// The best estimate of the emissions.
@@ -165,11 +165,13 @@ pub struct EmissionsSummary {
 pub struct ComponentSummary {
     /// The kind of component: GPU, CPU or memory.
     pub kind: ComponentKind,
-    /// The UUID if the component is a GPU, otherwise `cpu` or `memory`.
+    /// `cpu`, `memory`, or the UUID of a GPU. For a GPU that no source measures, a name such as `cuda:1`. In published
+    /// footprints, GPUs are `gpu0`, `gpu1` and so on.
     pub id: String,
     /// The display name.
     pub name: String,
-    /// How the energy was obtained. `None` if the component could not be measured; `note` then contains the reason.
+    /// How the energy was obtained. `None` if the component could not be measured; `note` or [`Footprint::notes`] then
+    /// gives the reason.
     pub method: Option<MeasurementMethod>,
     /// The energy used.
     #[serde(rename = "energy_j")]
@@ -186,7 +188,8 @@ pub struct ComponentSummary {
     /// The power limit, if the driver reports one.
     #[serde(rename = "limit_w")]
     pub power_limit: Option<Power>,
-    /// The fraction of the component that is counted, from 0 to 1.
+    /// The fraction of the component that is allocated to the run's job, from 0 to 1. The energy is already multiplied
+    /// by it.
     pub share: f64,
     /// Whether processes outside this run were seen to use the component during the run.
     pub shared: bool,
@@ -207,10 +210,10 @@ impl Footprint {
     /// The schema that this version reads and writes. Footprints with another number after the slash are rejected.
     pub const SCHEMA: &str = "sootprint/1";
 
-    /// The file name of a footprint. In the folder of a run, this file contains the footprint of the newest run.
+    /// The file name of a footprint. If a folder contains several runs, the file has the footprint of the newest one.
     pub const FILE_NAME: &str = "footprint.json";
 
-    /// Whether any component was measured or modelled. If none was, there is nothing to push.
+    /// Whether any component has a figure, measured or modelled. A footprint without one cannot be published.
     #[must_use]
     pub fn is_measured(&self) -> bool {
         self.components.iter().any(|component| component.method.is_some())
@@ -252,10 +255,12 @@ impl Footprint {
         Self::from_json(&json)
     }
 
-    /// Writes `footprint.json` into `dir` atomically and returns its path. A symbolic link is kept; its target is replaced.
+    /// Writes `footprint.json` into `dir` atomically and returns its path. A symbolic link is kept; its target is
+    /// replaced.
     ///
     /// # Errors
-    /// [`FootprintError::File`] if the file cannot be written. An existing file is then unchanged.
+    /// [`FootprintError::File`] if the file cannot be written. An existing file is then unchanged, except if only the
+    /// synchronisation of the folder failed.
     pub fn write(&self, dir: &Path) -> Result<PathBuf, FootprintError> {
         let path = dir.join(Self::FILE_NAME);
         let json = self.to_json()?;

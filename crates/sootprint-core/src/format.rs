@@ -3,9 +3,11 @@
 use std::error::Error;
 use std::iter;
 
-/// Formats a number with three significant digits as a plain decimal: `0.00131`, `1.5`, `96`, `1234`.
+/// Formats a number with three significant digits, but at most nine decimals, as a plain decimal: `0.00131`, `1.5`,
+/// `96`, `1234`.
 ///
-/// Digits before the decimal point are never rounded. Returns `None` in the same cases as [`plain_decimal`].
+/// All digits before the decimal point are kept; trailing zeros after it are not. Returns `None` in the same cases as
+/// [`plain_decimal`].
 #[must_use]
 pub fn significant_digits(value: f64) -> Option<String> {
     let magnitude = value.abs().log10().floor();
@@ -16,10 +18,11 @@ pub fn significant_digits(value: f64) -> Option<String> {
 
 /// Formats a number without exponent, sign, separators or unit, with at most `decimals` digits after the point.
 ///
-/// The Hub's filter uses the first match of `\d+\.\d+|\d+` in Python's `str(value)`, which is 1 for both `1e-05` and
-/// `1,234`. Python prints numbers below 0.0001 and from 1e16 on with an exponent, regardless of the notation in the
-/// file, and the filter treats zero as missing. A positive number that would round to zero therefore becomes the
-/// smallest number with this many decimals.
+/// The Hugging Face Hub can filter models by the emissions in their cards. The filter uses the first match of
+/// `\d+\.\d+|\d+` in Python's `str(value)`, which is 1 for both `1e-05` and `1,234`. Python prints numbers below
+/// 0.0001 and from 1e16 on with an exponent, regardless of the notation in the file, so emissions need `decimals` of at
+/// most 4. The filter treats zero as missing, so a positive number that would round to zero becomes the smallest number
+/// with this many decimals, unless `decimals` is 0.
 ///
 /// Returns `None` for NaN, for negative numbers, and for numbers of 1e16 or more.
 #[must_use]

@@ -17,7 +17,7 @@ use crate::units::CarbonIntensity;
 /// | `FR`, `FRA`, `France` | a country; two letters without a prefix always mean a country |
 /// | `US-VA`, `Virginia`, `Virginia, USA` | a state of the United States |
 /// | `CA-QC`, `Quebec`, `AU-TAS` | a province of Canada, or a state of Australia |
-/// | `EGRID-SRVC` | an eGRID subregion of the United States |
+/// | `EGRID-SRVC` | a subregion of the United States' grid, as defined by the EPA's database eGRID |
 /// | `aws:us-east-1`, `gcp/europe-west9` | a cloud region |
 ///
 /// ```
@@ -39,9 +39,10 @@ impl Place {
     /// Returns the average intensity of the place's grid in `year`, or in the nearest year with a published figure.
     /// `origin` states where the place was configured.
     ///
-    /// The figures of countries count the life-cycle emissions of the electricity generated; those of states and provinces
-    /// count direct emissions only (see `basis`). A cloud region has the figure of its provider if one is published,
-    /// otherwise that of its state or province, otherwise that of its country (see `source`).
+    /// The figures of countries count the life-cycle emissions of the electricity generated; those of parts of a
+    /// country count direct emissions only (see `basis`). A cloud region has the figure of its provider if one is
+    /// published, otherwise that of its eGRID subregion, state or province, otherwise that of its country (see
+    /// `source`).
     #[must_use]
     pub fn intensity(self, origin: LocationSource, year: u16) -> GridIntensity {
         GridIntensity::from_zone(self.0, origin, year)
@@ -223,15 +224,15 @@ mod tests {
                 270.5,
                 "EGRID-SRVC",
                 EmissionScope::DirectGeneration,
-                "US EPA eGRID2023; of SERC Virginia/Carolina",
+                "US EPA eGRID2023; for SERC Virginia/Carolina",
             ),
-            ("aws:ca-central-1", 2.6, "CA-QC", EmissionScope::DirectConsumption, "v4.0; of Quebec, Canada"),
+            ("aws:ca-central-1", 2.6, "CA-QC", EmissionScope::DirectConsumption, "v4.0; for Quebec, Canada"),
             (
                 "aws:eu-west-3",
                 41.5,
                 "FR",
                 EmissionScope::LifecycleGeneration,
-                "; of France, the region's country",
+                "; for France, the country of the cloud region",
             ),
         ] {
             let grid = parse_place(name).intensity(LocationSource::Argument, 2026);

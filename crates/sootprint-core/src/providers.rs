@@ -9,13 +9,14 @@ use crate::place::Place;
 
 /// A source of carbon intensities over time.
 ///
-/// A run queries the provider every half hour on a separate thread, and once more in `finish`, on the calling thread.
-/// The provider is never queried on the sampler thread, nor when a run is dropped. Each query covers all time since
+/// A run queries the provider every half hour and once more in `finish`, always on a separate thread. The provider is not
+/// queried when a run is dropped. Each query covers all time since
 /// the start of the run for which there is no measured figure yet. Later responses can therefore replace forecasts,
 /// and fill the hours of an outage from the history of the provider. `sootprint_live::CachedProvider` keeps the
 /// responses for later runs.
 ///
-/// `finish` waits for the response, so an implementation needs a total time limit. It must not panic. After a
+/// `finish` waits for the response for up to a minute, so an implementation needs a shorter time limit. It must not
+/// panic. After a
 /// [`ProviderError`], the run uses the figures of earlier responses, and the figure of the embedded table for all
 /// other time.
 ///
@@ -54,13 +55,14 @@ pub trait CloudMetadata: Debug + Send + Sync {
 
 /// Why the cloud region of this machine could not be determined.
 ///
-/// The run then uses the next best location and records the reason as a note in the footprint.
+/// The location of the run is then a guess from the time zone, or unknown, and a note in the footprint gives the
+/// reason.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloudMetadataError {
     /// The metadata service returned no usable response.
     #[error(
-        "cannot determine the region of {provider} from its metadata service ({reason}); set SOOTPRINT_PLACE"
+        "cannot determine the {provider} region from the machine's metadata service ({reason}); set SOOTPRINT_PLACE"
     )]
     Unavailable {
         /// The cloud provider.

@@ -37,7 +37,7 @@ pub struct Pue {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PueOrigin {
-    /// An argument of the call or of the command line.
+    /// An argument in code or on the command line.
     Argument,
     /// The environment variable `SOOTPRINT_PUE`.
     Environment,

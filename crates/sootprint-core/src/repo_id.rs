@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Maximum length on the Hub, including the slash.
 const MAX_LEN: usize = 96;
 
-/// The id of a repository on the Hub, `owner/name`.
+/// The id of a repository on the Hugging Face Hub, `owner/name`.
 ///
 /// The rules are those of the Hub: ASCII letters, digits, `-`, `_` and `.`; no `-` or `.` at the start or end of owner
 /// and name; no `--` and no `..`; at most 96 characters.

@@ -25,17 +25,17 @@ impl TrainingType {
     }
 }
 
-/// How a run ended, or that it is still running. The order is from best to worst, with `Running` last: when statuses
-/// are combined, the greatest one is used.
+/// How a run ended, or that it is still running. The order is from best to worst, with `Running` last. If several
+/// statuses are reported, or those of several ranks are combined, the greatest one is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunStatus {
-    /// The run finished after all planned epochs, or without a plan.
+    /// The run finished. If the number of planned epochs was known, all of them were completed.
     Completed,
-    /// The run finished after fewer epochs than planned.
+    /// The run finished after fewer epochs than planned, or a budget stopped it.
     StoppedEarly,
-    /// The training was asked to stop.
+    /// The training was interrupted by a signal, or stopped on request through its framework.
     Interrupted,
     /// The training returned an error, or the run was dropped without `finish`.
     Failed,

@@ -31,7 +31,7 @@ pub struct Energy(f64);
 #[serde(transparent)]
 pub struct Power(f64);
 
-/// A mass of carbon dioxide equivalent (GWP100), stored in grams.
+/// A mass of carbon dioxide equivalent (global warming potential over 100 years), stored in grams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Co2e(f64);

@@ -143,7 +143,7 @@ impl PushSession<'_> {
         let is_written = card.write_local(&self.footprint, &self.options).map_err(write_error)?;
         if !is_written {
             tracing::warn!(
-                "{} changed during the push and is left unchanged; the pushed card is at {url}",
+                "{} was changed during the push, so it was not overwritten; the pushed card is at {url}",
                 files::CARD_FILE
             );
         } else if !is_pull_request {
@@ -153,7 +153,7 @@ impl PushSession<'_> {
             self.staging.save_merge_base(&base);
         }
         self.staging.clear();
-        tracing::info!("pushed {} at {commit}", self.hub.repo_id());
+        tracing::info!("pushed to {} in commit {commit}", self.hub.repo_id());
         Ok(PushReport {
             repo: self.hub.repo_id().to_string(),
             url,

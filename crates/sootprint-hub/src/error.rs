@@ -23,7 +23,7 @@ pub enum PushError {
     #[error("nothing to push: no component was measured or modelled; run `sootprint doctor` to see why")]
     NotMeasured,
     /// The run failed or has not finished, so its footprint does not describe a trained model.
-    #[error("refusing to push a run with the outcome `{}`; finish a run first", status.as_str())]
+    #[error("refusing to push a run with the outcome `{}`; push again after a run has succeeded", status.as_str())]
     UnsuccessfulRun {
         /// The outcome of the run.
         status: RunStatus,
@@ -120,11 +120,11 @@ pub enum PushError {
         /// The path of the file.
         path: PathBuf,
     },
-    /// A file that would be pushed is a symbolic link to a target outside the folder, or to a hidden file in the
-    /// folder.
+    /// A file that would be pushed is a symbolic link to a target outside the folder, or to a file in the folder that
+    /// is never pushed: a hidden file, credentials or one of sootprint's own files.
     #[error(
-        "refusing to push {}, a symbolic link to {}, which is hidden or outside the folder; replace the link with a \
-         copy, or remove it",
+        "refusing to push {}, a symbolic link to {}, which is outside the folder or is never pushed (hidden files, \
+         credentials and sootprint's own files); replace the link with a copy, or remove it",
         path.display(),
         target.display()
     )]
@@ -187,8 +187,9 @@ pub enum PushError {
     },
     /// The token is valid, but lacks the required permission.
     #[error(
-        "the token may not write to {repo}: refused while {operation} it (use a token with the role `write`, or give \
-         yours write access to this repository, at {endpoint}/settings/tokens, then run `hf auth login` or set HF_TOKEN)"
+        "the Hub denied access while {operation} {repo}: the token lacks a permission (use a token with the role \
+         `write`, or give yours write access to this repository, at {endpoint}/settings/tokens, then run \
+         `hf auth login` or set HF_TOKEN)"
     )]
     Forbidden {
         /// The address of the Hub.
@@ -282,7 +283,7 @@ pub enum PushError {
         path: String,
     },
     /// The deadline passed. The commit may exist; the next push looks for it.
-    #[error("deadline of {} s exceeded; push again, files already uploaded are not sent again", deadline.as_secs_f64())]
+    #[error("deadline of {} s exceeded; push again (files already uploaded are not resent)", deadline.as_secs_f64())]
     DeadlineExceeded {
         /// The time limit of the push.
         deadline: Duration,

@@ -47,7 +47,7 @@ pub enum HubOperation {
     ReadCard,
     /// Uploading the files and creating the commit.
     Commit,
-    /// Searching for a commit of an earlier push.
+    /// Searching for the commit of this or an earlier push, or for its pull request.
     SearchCommits,
     /// Verifying the files of the commit.
     VerifyFiles,

@@ -14,9 +14,9 @@ use crate::model_upload::ModelUpload;
 /// Pushes a run's folder to the Hub when the run finishes.
 ///
 /// [`Run::finish`](sootprint::Run::finish) then returns after the push has succeeded or failed. A failed push does not
-/// fail the training or change the footprint: it is [`staged`](crate::staged_push()), and one warning names the error
-/// and the next step. Save the weights before `finish`, because they are part of the commit. A run that is dropped or
-/// disabled is not pushed.
+/// fail the training or change the footprint: one warning names the error and the next step, and a push that may
+/// succeed later is [`staged`](crate::staged_push()). Save the weights before `finish`, because they are part of the
+/// commit. A run that is dropped or disabled is not pushed.
 ///
 /// ```no_run
 /// use sootprint::Run;
@@ -72,7 +72,11 @@ impl FinishHook for PushOnFinish {
         let Err(error) = (self.configure)(ModelUpload::new(footprint, dir, &self.repo_id)).push() else {
             return;
         };
-        let next = if error.is_retryable() { "; staged, run `sootprint push` to retry" } else { "" };
+        let next = if error.is_retryable() {
+            "; to retry the staged push, run `sootprint push` with the run's folder"
+        } else {
+            ""
+        };
         tracing::warn!("cannot push to {}: {}{next}", self.repo_id, error_chain(&error));
     }
 }

@@ -169,14 +169,14 @@ impl ModelUpload {
     ///
     /// Patterns work as in the Hub's Python client: `*` also matches slashes. Hidden files (`.git`, `.env`), files
     /// with a name typical of credentials, and sootprint's own files in `sootprint/publication` are never sent. The
-    /// ledgers in `sootprint/` are sent only if the pattern begins with that folder.
+    /// ledgers in `sootprint/`, which are the run's record, are sent only if a pattern begins with that folder.
     pub fn allow_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.file_patterns.allow.push(pattern.into());
         self
     }
 
-    /// Excludes the files that match `pattern`, even if they match an [`ModelUpload::allow_pattern`]. `README.md` and
-    /// `footprint.json` are always sent.
+    /// Excludes the files that match `pattern`, even if they match an [`ModelUpload::allow_pattern`]. This has no
+    /// effect on `README.md`, `footprint.json` and the plot.
     pub fn ignore_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.file_patterns.ignore.push(pattern.into());
         self

@@ -45,18 +45,21 @@ impl ModelUpload {
     /// and the other files go into one commit whose parent is the commit that was read, so edits made on the Hub are
     /// never overwritten. Files that the Hub already has are not sent. If the branch moves during the push, the cards
     /// are merged again and the commit is repeated on the new head, up to five attempts. If the response to a commit
-    /// is lost, the commit is looked up by its id, so it is never made twice. Finally, each file of the commit is
-    /// verified.
+    /// is lost, the commit is looked up by an id in its description, so it is never made twice. Finally, each file of
+    /// the commit is verified.
     ///
-    /// The pushed text is also written to the card in the folder; the next push merges it with the Hub's card (a
-    /// three-way merge). The pushed `footprint.json` names GPUs `gpu0`, `gpu1` and so on instead of their UUIDs.
+    /// The pushed card is also written into the folder. The next push merges the folder's card with the Hub's card, in
+    /// a three-way merge whose common ancestor is the last card pushed to the branch. The pushed `footprint.json` names
+    /// GPUs `gpu0`, `gpu1` and so on instead of their UUIDs.
     ///
-    /// A push that fails is [`staged`](crate::staged_push()): pushing again sends only what is missing.
+    /// A push that fails but may succeed later is [`staged`](crate::staged_push()): pushing again sends only what is
+    /// missing.
     ///
     /// # Errors
-    /// A [`PushError`] with the next step. Nothing was committed, except after [`PushError::VerificationFailed`] and
-    /// [`PushError::LocalCardNotWritten`]. After [`PushError::Unreachable`], [`PushError::Unavailable`] and
-    /// [`PushError::DeadlineExceeded`] the commit may exist; the next push looks for it.
+    /// A [`PushError`] with the next step. After [`PushError::VerificationFailed`] and
+    /// [`PushError::LocalCardNotWritten`] the commit exists. After [`PushError::Unreachable`],
+    /// [`PushError::Unavailable`], [`PushError::UnexpectedResponse`], [`PushError::DeadlineExceeded`] and any error
+    /// during the final verification it may exist; the next push looks for it. Otherwise nothing was committed.
     pub fn push(self) -> Result<PushReport, PushError> {
         let thread = spawn_thread(move || run_push(&self, std::future::pending()))?;
         thread.join().unwrap_or_else(|_| Err(thread_panicked()))

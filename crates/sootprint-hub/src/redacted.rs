@@ -7,7 +7,7 @@ use sootprint_core::RepoId;
 use crate::error::PushError;
 
 /// Replaces a note that contains a path.
-const REDACTED_NOTE: &str = "note removed: it contains a path of the machine";
+const REDACTED_NOTE: &str = "note removed: it contained a local path";
 
 /// The footprint that is pushed: GPUs are named `gpu0`, `gpu1` and so on, and all UUIDs and paths are removed.
 ///

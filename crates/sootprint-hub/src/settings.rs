@@ -85,7 +85,7 @@ fn token_origin_from(
     }
     find_token(variable, read_file, &hf_home(variable))?.ok_or(PushError::NoToken)?;
     let file = match variable("HF_TOKEN_PATH") {
-        Some(_) => "the file in HF_TOKEN_PATH",
+        Some(_) => "the file that HF_TOKEN_PATH names",
         None => "the file written by `hf auth login`",
     };
     Ok(TOKEN_VARIABLES.into_iter().find(|name| variable(name).is_some()).unwrap_or(file))
@@ -259,7 +259,7 @@ mod tests {
             origin(&[("HF_TOKEN", " "), ("HUGGING_FACE_HUB_TOKEN", "hf_2")], true),
             Ok("HUGGING_FACE_HUB_TOKEN")
         );
-        assert_eq!(origin(&[("HF_TOKEN_PATH", "/t")], true), Ok("the file in HF_TOKEN_PATH"));
+        assert_eq!(origin(&[("HF_TOKEN_PATH", "/t")], true), Ok("the file that HF_TOKEN_PATH names"));
         assert_eq!(origin(&[], true), Ok("the file written by `hf auth login`"));
         assert_eq!(origin(&[], false), Err(PushError::NoToken.to_string()));
         let forbidden = origin(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"), ("HF_TOKEN", "hf_1")], true);

@@ -39,8 +39,8 @@ pub struct StagedPush {
 
 /// Returns the record of the last failed push of a run's folder. `None` if there is none.
 ///
-/// If a push fails and could succeed later, as without a network, the folder gets such a record, and the push counts as
-/// *staged*. The next successful push deletes the record.
+/// If a push fails but may succeed later, for example because there was no network, such a record is written into the
+/// folder, and the push counts as *staged*. The next successful push deletes the record.
 ///
 /// ```
 /// assert_eq!(sootprint_hub::staged_push("a/folder/that/is/not/there"), None);

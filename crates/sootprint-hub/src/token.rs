@@ -18,8 +18,8 @@ impl HubToken {
     /// ```
     ///
     /// # Errors
-    /// [`TokenError::Empty`] if nothing remains; [`TokenError::InvalidCharacters`] if the text contains characters
-    /// that an HTTP header cannot carry.
+    /// [`TokenError::Empty`] if nothing remains; [`TokenError::InvalidCharacters`] if the rest contains spaces, control
+    /// characters or characters that are not ASCII.
     pub fn new(text: &str) -> Result<Self, TokenError> {
         let text: String = text.trim().chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
         if text.is_empty() {

@@ -15,9 +15,10 @@ const MAX_PERIODS: usize = 17_520;
 
 /// Wraps a provider and caches its responses on disk.
 ///
-/// An hour with a measured value is never requested again. An hour with a forecast is requested again until its
-/// measured value arrives. If the provider fails, the cached part of the requested time is returned, and the rest is
-/// a gap. A cache file that cannot be read or written is ignored.
+/// A query requests only the shortest time span that contains all gaps and forecasts of the cache. A forecast is
+/// therefore requested again until its measured value arrives. If the provider fails, the cached part of the requested
+/// time is returned, and the rest is a gap; if nothing is cached for that time, the provider's error is returned. A
+/// cache file that cannot be read or written is ignored.
 ///
 /// ```no_run
 /// use std::sync::Arc;

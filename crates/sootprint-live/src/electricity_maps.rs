@@ -15,7 +15,7 @@ const ENDPOINT: &str = "https://api.electricitymaps.com";
 
 const PROVIDER_NAME: &str = "Electricity Maps";
 
-const SOURCE: &str = "Electricity Maps, hourly, lifecycle of what is consumed";
+const SOURCE: &str = "Electricity Maps, hourly, life cycle of the electricity consumed";
 
 /// The variable of the token, as in the provider's own clients.
 const TOKEN_VARIABLE: &str = "ELECTRICITYMAPS_TOKEN";
@@ -38,12 +38,12 @@ const NO_CALLER_LOOKUP: &str = "shouldUseFallbackCallerLookup=false&disableCalle
 
 /// Hourly carbon intensity of most of the world's grids, from Electricity Maps.
 ///
-/// The values count the life cycle of the electricity that a zone consumes, imports included, in grams of CO2e per
-/// kilowatt-hour: [`EmissionScope::LifecycleConsumption`]. Estimated hours are marked as forecasts.
+/// The values count the life-cycle emissions of the electricity that a zone consumes, imports included, in grams of
+/// CO2e per kilowatt-hour: [`EmissionScope::LifecycleConsumption`]. Estimated hours are marked as forecasts.
 ///
-/// A query requests the history of the last day. It requests earlier hours from the past range if the token allows
-/// that; otherwise those hours are a gap. Cloud regions are requested by name. A response about another zone is an
-/// error.
+/// A query requests the history of the last day. It requests earlier hours from the API's `past-range` endpoint if the
+/// token allows that; otherwise those hours are a gap. Cloud regions are requested by name. A response about another
+/// zone is an error.
 ///
 /// The free plan is for personal and non-commercial use, usually for one zone. The token is sent in a request header and
 /// never logged.
@@ -106,7 +106,7 @@ impl ElectricityMaps {
         self
     }
 
-    /// Sets the time limit of a query. `finish` waits at most this long.
+    /// Sets the time limit of a query. `Run::finish` waits at most this long for the provider.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

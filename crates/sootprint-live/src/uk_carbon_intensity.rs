@@ -29,8 +29,8 @@ const MAX_REQUEST_SPAN: SignedDuration = SignedDuration::from_hours(13 * 24);
 /// Half-hourly carbon intensity of Great Britain's grid, from the National Energy System Operator.
 ///
 /// The values count the direct emissions of power stations, including imports and grid losses, in grams of CO2 per
-/// kilowatt-hour: [`EmissionScope::DirectConsumption`]. The upper bound of the emissions adds the rest of the life
-/// cycle. For the most recent half-hours there is only a forecast, which is marked as a forecast.
+/// kilowatt-hour: [`EmissionScope::DirectConsumption`]. The upper bound in a footprint therefore adds a margin for the
+/// rest of the life cycle. For the most recent half-hours there is only a forecast, which is marked as a forecast.
 ///
 /// No token is needed. Each request contains the start and the end of the requested time, rounded to half-hours; a
 /// run of more than thirteen days takes several requests. Requests use the proxy in `HTTPS_PROXY`.
@@ -70,7 +70,7 @@ impl UkCarbonIntensity {
         self
     }
 
-    /// Sets the time limit of a query. `finish` waits at most this long.
+    /// Sets the time limit of a query. `Run::finish` waits at most this long for the provider.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

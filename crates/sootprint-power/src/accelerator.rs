@@ -18,7 +18,7 @@ pub use error::AcceleratorError;
 /// language models.
 const MIN_MEAN_LOAD: f64 = 0.15;
 
-/// An accelerator and the power that it draws in a training.
+/// An accelerator and the mean power that it is assumed to draw during training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accelerator {
     name: String,
@@ -33,8 +33,9 @@ impl Accelerator {
     /// Looks up a device in the embedded table, by its name or by the name that its driver reports, such as
     /// `NVIDIA A100-SXM4-80GB`. If several driver names match, the longest match wins.
     ///
-    /// The assumed mean power is the thermal design power, which other calculators use as well; the lower
-    /// bound is 15 % of it. The bounds are wider if the figure does not come from the vendor.
+    /// The assumed mean power is the thermal design power, which other calculators use as well. It is also the
+    /// upper bound; the lower bound is 15 % of it. The bounds are wider if the figure does not come from the
+    /// vendor.
     ///
     /// ```
     /// use sootprint_power::{Accelerator, AcceleratorError};
@@ -95,7 +96,7 @@ impl Accelerator {
         (self.low, self.high)
     }
 
-    /// The published power limit of one device. `None` for an accelerator from
+    /// The thermal design power of one device, from the embedded table. `None` for an accelerator from
     /// [`with_power`](Self::with_power).
     #[must_use]
     pub const fn limit(&self) -> Option<Power> {

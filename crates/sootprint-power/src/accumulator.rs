@@ -23,6 +23,9 @@ pub(crate) use limits::MAX_TICK_INTERVAL;
 pub use limits::SUSPENDED_POWER;
 
 /// Accumulates the energy of a set of components since their first reading.
+///
+/// All times count from the start of the measurement. Some counters update only in ticks: a reading shows the
+/// energy at the last tick, which is up to 100 ms old on NVIDIA GPUs.
 #[derive(Debug)]
 pub struct EnergyAccumulator {
     components: Vec<ComponentAccumulator>,
@@ -136,8 +139,8 @@ impl EnergyAccumulator {
         }
     }
 
-    /// Records the current power of a component that has a counter. The power is used to interpolate a
-    /// boundary between two ticks, to bridge a counter reset and to check the counter. Call this before
+    /// Records the current power of a component whose counter updates in ticks. The power is used to derive the
+    /// energy between two ticks, to bridge a counter reset and to check the counter. Call this before
     /// [`Self::record_reading`] for the same moment.
     pub fn record_power(&mut self, now: Duration, component: usize, power: Power) {
         if let Some(accumulator) = self.components.get_mut(component) {
@@ -145,8 +148,7 @@ impl EnergyAccumulator {
         }
     }
 
-    /// Sets the interval at which ticking counters are read from now on. Two readings that are no further
-    /// apart locate a tick.
+    /// Sets the longest time between two readings that locate a tick of a counter between them, at least 10 ms.
     pub fn set_tick_resolution(&mut self, readings: Duration) {
         for ticks in self.components.iter_mut().filter_map(|component| component.tick_tracker.as_mut()) {
             ticks.set_resolution(readings);
@@ -171,8 +173,8 @@ impl EnergyAccumulator {
     }
 
     /// Returns whether every responding counter that updates in ticks has ticked since `moment`. If so,
-    /// [`energy_at`](Self::energy_at) attributes energy to `moment` with a timing error of a few
-    /// milliseconds.
+    /// [`energy_at`](Self::energy_at) can derive the energy at `moment` from the tick that follows it, which is
+    /// more precise than interpolating between readings.
     pub fn have_counters_ticked_since(&self, moment: Duration) -> bool {
         let ticking = self.components.iter().filter(|component| component.is_ticking());
         let mut ticks = ticking.filter_map(|component| component.tick_tracker.as_ref());

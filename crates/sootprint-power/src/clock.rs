@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// A clock that only moves when it is advanced.
 ///
 /// A [`Replay`](crate::Replay) on a virtual clock yields the same energy each time, however busy the machine
-/// is. A week is replayed in a millisecond.
+/// is, and does not wait for the replayed time to pass.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,7 +39,7 @@ impl VirtualClock {
 pub enum SamplerClock {
     /// The system's monotonic clock, measured from this origin.
     System(Instant),
-    /// A virtual clock that a script advances.
+    /// A virtual clock, which moves only when it is advanced.
     Virtual(VirtualClock),
 }
 

@@ -14,8 +14,8 @@ pub(crate) use rocm::RocmDevices;
 /// A GPU, with the identifiers that its driver and the system use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuInfo {
-    /// Unique id of the GPU: the NVIDIA or ROCm UUID, or `GPU-pci-` followed by the PCI address if the GPU
-    /// has no UUID. A MIG slice has a UUID of its own, `MIG-…`.
+    /// Unique id of the GPU: the NVIDIA or ROCm UUID. If that is unknown, `GPU-` followed by another identifier,
+    /// usually `pci-` and the PCI address. A MIG slice has a UUID of its own, `MIG-…`.
     pub uuid: String,
     /// PCI address: domain, bus, device and function, such as `0000:07:00.0`. A MIG slice has the address of
     /// its GPU. Empty if the driver does not report it.
@@ -29,7 +29,8 @@ pub struct GpuInfo {
     /// Device ordinal in the ROCm runtime of this process. `None` if the GPU is not visible to ROCm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rocm: Option<usize>,
-    /// Whether CUDA may number the GPUs in another order, so that `cuda` may be the ordinal of another GPU.
+    /// Whether CUDA may number the GPUs in an order other than that of their PCI addresses, so that `cuda` may be
+    /// the ordinal of another GPU.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_uncertain_order: bool,
 }

@@ -28,7 +28,8 @@ use session::QueryCallback;
 pub use sensor_group::{BoundaryPrecision, SourceConfig};
 pub use session::{SampleCallback, SampleView, SessionStart};
 
-/// A handle to the sampler thread. The thread ends when the last handle is dropped.
+/// A handle to the sampler thread, which reads the sources for all runs of the process. The thread ends when the
+/// last handle is dropped.
 #[derive(Debug)]
 pub struct Sampler {
     command_tx: mpsc::Sender<SamplerCommand>,

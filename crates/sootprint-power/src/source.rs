@@ -134,7 +134,8 @@ pub(crate) struct TimedReading {
 pub struct ComponentInfo {
     /// The kind of component.
     pub kind: ComponentKind,
-    /// Unique id within the host: a GPU's UUID, `cpu` or `memory`.
+    /// Unique id within the host: [`GpuInfo::uuid`], `cpu` or `memory`; `replay-` and a number for a scripted
+    /// component.
     pub id: String,
     /// The name for display.
     pub name: String,
@@ -150,8 +151,7 @@ pub struct ComponentInfo {
     /// more than any such component draws. `None` for a scripted or modelled component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assumed_limit: Option<Power>,
-    /// The least power that the component draws while it is on. A lower reading is rejected. Not written to
-    /// the ledger.
+    /// The least power that the component draws while it is on. A lower reading is rejected. Omitted by serde.
     #[serde(skip)]
     pub min_power: Option<Power>,
     /// The kinds of other components whose energy is included in the readings, as on a superchip. If this
@@ -160,8 +160,8 @@ pub struct ComponentInfo {
     pub includes: Vec<ComponentKind>,
     /// The job's share of the component, from 0 to 1. Readings are already scaled by it.
     pub share: f64,
-    /// Relative error of the readings. Modelled readings carry their own bounds. Not written to the ledger, which
-    /// contains the resulting bounds.
+    /// Relative error of the readings. Modelled readings carry their own bounds. Omitted by serde, because the
+    /// record of a run contains the resulting bounds.
     #[serde(skip)]
     pub tolerance: SensorTolerance,
     /// A remark on the energy of this component, for readers of the footprint.

@@ -32,7 +32,7 @@ pub struct CsvError(#[source] ::csv::Error);
 ///
 /// The column `row` contains the kind of row: `run`, `GPU`, `CPU`, `memory`, `epoch` or `phase`. Energies are in joules,
 /// power in watts, durations in seconds and emissions in grams of CO2e. A component that could not be measured has empty
-/// figures. A name that a spreadsheet would execute is preceded by an apostrophe.
+/// figures. A name that a spreadsheet would execute as a formula is preceded by an apostrophe.
 ///
 /// ```
 /// # let json = include_str!("../tests/sample.json");

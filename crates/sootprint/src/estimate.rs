@@ -127,7 +127,7 @@ impl Estimate {
             task: ProcessInfo::default(),
         }));
         builder.add_note(format!(
-            "nothing was measured: modelled from {hardware} at {} each for {hours} h; the time of the training is unknown",
+            "nothing was measured: modelled from {hardware} at {} each for {hours} h; the dates of the training are unknown",
             accelerator.power()
         ));
         builder.apply(LedgerEntry::Devices {

@@ -88,7 +88,8 @@ impl Run {
         self.handle.clone()
     }
 
-    /// Returns the rank of this process, from 0. Only rank 0 pushes to the Hub; its footprint includes all ranks.
+    /// Returns the rank of this process, from 0. Only rank 0 calls the [`FinishHook`]s, such as a push to the Hugging
+    /// Face Hub; its footprint includes all ranks.
     #[must_use]
     pub const fn rank(&self) -> u32 {
         self.rank

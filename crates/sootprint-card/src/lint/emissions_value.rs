@@ -77,13 +77,13 @@ fn parse_intended_grams(text: &str) -> Result<f64, &'static str> {
     let start = text.trim_start_matches(['~', '<', '>', '≈', '=', ' ']);
     let (number, rest) = start.split_at(number_end(start));
     if !number.contains(|it: char| it.is_ascii_digit()) {
-        return Err("no number found; write grams, as in 12.3");
+        return Err("the value does not start with a number; write grams, as in 12.3");
     }
     if number.contains(',') {
-        return Err("parsing stops at the comma; write only digits and a point");
+        return Err("parsing stops at the comma; write only digits and a decimal point");
     }
     if number.contains('_') {
-        return Err("YAML parsers disagree about underscores; write only digits and a point");
+        return Err("YAML parsers disagree about underscores; write only digits and a decimal point");
     }
     if number.contains(':') {
         return Err("Python's YAML reads it as a sexagesimal number; write grams, as in 12.3");
@@ -211,9 +211,9 @@ mod tests {
             ("0o14", Some(0.0), "units are ignored;"),
             ("1:30", Some(90.0), "sexagesimal"),
             ("5-10 g", Some(5.0), "several numbers"),
-            ("between 5 and 10", Some(5.0), "no number found"),
-            ("unknown", None, "no number found"),
-            ("no", None, "no number found"),
+            ("between 5 and 10", Some(5.0), "does not start with"),
+            ("unknown", None, "does not start with"),
+            ("no", None, "does not start with"),
             ("20000000000000000.0", Some(2.0), "Python prints it as `2e+16`"),
         ] {
             let found = parse_plain(text);

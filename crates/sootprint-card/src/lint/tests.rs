@@ -40,13 +40,13 @@ fn misread_emissions_are_faults() {
         diagnostic_messages("co2_eq_emissions:\n  source: me\n  emissions: '1,234'"),
         [
             "! line 4, column 14: the Hub's filter reads `emissions: 1,234` as 1 g: parsing stops at the comma; write \
-          only digits and a point"
+          only digits and a decimal point"
         ]
     );
     assert_eq!(
         diagnostic_messages("co2_eq_emissions:\n  source: me"),
         ["! line 3, column 3: `co2_eq_emissions` has no `emissions`, without which the Hub's filter fails; \
-          add `emissions: 12.3`"]
+          add the grams, as in `emissions: 12.3`"]
     );
     assert!(
         diagnostic_messages("co2_eq_emissions: [1, 2]")[0]
@@ -78,13 +78,13 @@ fn mistyped_text_is_a_fault() {
         );
     }
     let energy = diagnostic_messages("co2_eq_emissions:\n  emissions: 1\n  energy_consumed: 1e-05");
-    assert!(energy[0].contains("`energy_consumed: 1e-05` as a text"), "{energy:?}");
+    assert!(energy[0].contains("`energy_consumed: 1e-05` as a string"), "{energy:?}");
 }
 
 #[test]
 fn surprising_values_are_notes() {
     assert!(diagnostic_messages("co2_eq_emissions: 0")[0].contains("as missing"));
-    assert!(diagnostic_messages("co2_eq_emissions: 17g")[0].contains("is a text"));
+    assert!(diagnostic_messages("co2_eq_emissions: 17g")[0].contains("is a string"));
     assert!(
         diagnostic_messages("co2_eq_emissions:\n  emissions: 1\n  training_type: pretraining")[0]
             .contains("documents")

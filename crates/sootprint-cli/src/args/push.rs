@@ -55,7 +55,7 @@ Examples:
 
 Environment:
   SOOTPRINT_REPOSITORY              the default repository
-  HF_TOKEN, HF_TOKEN_PATH, HF_HOME  the token, as for `hf auth login`
+  HF_TOKEN, HF_TOKEN_PATH, HF_HOME  the token or its file, as for `hf`
   HF_ENDPOINT                       the Hub's address
-  HF_HUB_OFFLINE                    stage the push without sending it
+  HF_HUB_OFFLINE                    1: the push fails at once and is staged
   SOOTPRINT_RANK                    as for `sootprint run`; only rank 0 pushes";

@@ -15,10 +15,11 @@ use super::upload::UploadArgs;
 
 /// Measure a command from start to finish.
 ///
-/// The command keeps its standard streams; sootprint writes to stderr only. Ctrl-C ends the command, and the signals INT,
-/// QUIT, TERM, HUP, USR1 and USR2 sent to sootprint are forwarded to it. The command finds the folder of the record in
-/// `SOOTPRINT_RUN_DIR`. A training in it that uses the sootprint library attaches to this run: its epochs are recorded
-/// here, and nothing is measured twice.
+/// The command keeps its standard streams; sootprint writes to stderr only. Ctrl-C and signals sent to sootprint, such as
+/// TERM or USR1, reach the command exactly once. After the command has ended, Ctrl-C ends any remaining wait.
+///
+/// The command finds the folder of the record in `SOOTPRINT_RUN_DIR`. A training in it that uses the sootprint library
+/// attaches to this run: its epochs are recorded here, and nothing is measured twice.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("label").args(["pre_training", "fine_tuning"])), after_long_help = HELP)]
 pub(crate) struct RunArgs {
@@ -147,16 +148,17 @@ Environment:
   SOOTPRINT_BASELINE   as --baseline
   SOOTPRINT_METADATA   off: do not query the cloud's metadata service
   SOOTPRINT_NVML       path of NVIDIA's NVML library
-  SOOTPRINT_RANK       rank of this process, of SOOTPRINT_WORLD_SIZE; read from
-                       torchrun, Open MPI, PMI or Slurm if unset
+  SOOTPRINT_RANK       rank of this process, from 0
+  SOOTPRINT_WORLD_SIZE number of ranks; if either is unset, both are read from
+                       torchrun, Open MPI, PMI or Slurm
   SOOTPRINT_JOB        an id shared by all processes of a job without a launcher
-  SOOTPRINT_REPLAY     a power script (JSON) to replay instead of measuring
+  SOOTPRINT_REPLAY     a JSON file of power values to use instead of sensors
   SOOTPRINT=off        run the command without measuring
   ELECTRICITYMAPS_TOKEN, ELECTRICITYMAPS_ZONE
                        for --live electricity-maps
 
-Other settings are read from sootprint.toml: the nearest one in the working
-folder or above it, then ~/.config/sootprint/sootprint.toml, then
+A setting that is not given is read from sootprint.toml: first the nearest one
+in the working folder or above it, then ~/.config/sootprint/sootprint.toml, then
 /etc/sootprint.toml. Keys: place, intensity, series, provider (as --live), pue,
 repository, baseline, metadata, nvml.
 

@@ -30,8 +30,8 @@ fn grid_shows_source_year_and_scope() {
            intensity  270.5 g CO2e/kWh (229.9 g CO2e/kWh to 341.1 g CO2e/kWh) in 2023\n  \
            counts     direct emissions of the electricity generated\n  \
            grid       EGRID-SRVC\n  \
-           source     US EPA eGRID2023; of SERC Virginia/Carolina, United States, the\n             \
-             region's part of the country\n  \
+           source     US EPA eGRID2023; for SERC Virginia/Carolina, United States, the\n             \
+             part of the country with the cloud region\n  \
            PUE        1.15 (1.11 to 1.19) of the region in 2024\n"
     );
     let grid = json_output(&sandbox, &["grid", "Quebec, Canada"]);

@@ -44,7 +44,7 @@ fn card_is_written_shown_and_valid() {
     geographical_location   France
     hardware_used           1 x NVIDIA H200
     energy_consumed         0.8
-    Hub     tagged co2_eq_emissions; emission filters compare 35.36 g CO2e
+    Hub     tagged co2_eq_emissions; emission filters use 35.36 g CO2e
     ");
 }
 
@@ -58,7 +58,7 @@ fn misread_values_fail_with_location() {
     assert_snapshot!(stdout(&output), @"
     emissions               0.5 kg
     geographical_location   no
-    Hub     tagged co2_eq_emissions; emission filters compare 0.5 g CO2e
+    Hub     tagged co2_eq_emissions; emission filters use 0.5 g CO2e
     Fault   line 3, column 14: the Hub's filter reads `emissions: 0.5 kg` as 0.5 g:
             units other than grams are ignored; write 500
     Fault   line 4, column 26: Python reads `geographical_location: no` as the

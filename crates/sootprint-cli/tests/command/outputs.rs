@@ -65,9 +65,12 @@ fn card_and_verify_output() {
     geographical_location   France
     hardware_used           1 x Scripted H200
     energy_consumed         0.001039084
-    Hub     tagged co2_eq_emissions; emission filters compare 0.0431 g CO2e
+    Hub     tagged co2_eq_emissions; emission filters use 0.0431 g CO2e
     ");
-    assert_snapshot!(stdout_of(&sandbox, &["verify", "digits"]), @"00001-20261126T023344Z-415d matches its ledgers");
+    assert_snapshot!(
+        stdout_of(&sandbox, &["verify", "digits"]),
+        @"run 00001-20261126T023344Z-415d matches its ledgers"
+    );
     assert_snapshot!(stdout_of(&sandbox, &["verify", "digits", "--json"]), @r#"
     {
       "run": "00001-20261126T023344Z-415d",
@@ -96,7 +99,7 @@ fn estimate_and_grid_output() {
     let place_and_year = ["--place", "France", "--year", "2024"];
     assert_snapshot!(stdout_of(&sandbox, &[&estimate[..], &place_and_year].concat()), @"
     Note    nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each
-            for 24 h; the time of the training is unknown
+            for 24 h; the dates of the training are unknown
     Energy  76.80 kWh (11.52 kWh to 76.80 kWh)
       GPU     76.80 kWh   modelled    8 x A100 SXM4 80GB
     CO2e    3.39 kg (432.81 g to 6.09 kg)

@@ -62,7 +62,7 @@ fn rejected_push_is_staged_with_hint() {
     assert_eq!(status(&output), Some(1));
     let message = stderr(&output);
     assert!(
-        message.contains("the token may not write to me/digits") && message.contains("hf auth login"),
+        message.contains("denied access while committing to me/digits") && message.contains("hf auth login"),
         "{message}"
     );
     assert!(message.contains("push staged; resume it with `sootprint push out me/digits`"), "{message}");
@@ -106,6 +106,6 @@ fn upload_options_need_push() {
     let sandbox = TestSandbox::new();
     let output = sandbox.output(&["run", "--pre-training", "--private", "--", "touch", "ran"]);
     assert_eq!(status(&output), Some(2));
-    assert!(stderr(&output).contains("--private is an option of --push"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--private needs --push"), "{}", stderr(&output));
     assert!(!sandbox.path("ran").exists());
 }

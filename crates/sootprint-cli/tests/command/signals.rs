@@ -57,7 +57,7 @@ fn log_received_signals() {
     for signal in forwarded_signals() {
         signals.add_signal(signal.as_raw()).unwrap();
     }
-    let mut lines = String::from("started\n");
+    let mut lines = String::new();
     let deadline = Instant::now() + 5 * TIMEOUT;
     while !log.with_file_name("stop").exists() && Instant::now() < deadline {
         for origin in signals.pending() {
@@ -75,8 +75,8 @@ fn log_received_signals() {
 struct LoggedRun {
     sandbox: TestSandbox,
     running: RunningCommand,
-    /// The lines that have been checked.
-    expected: String,
+    /// The signals received so far, which have been checked.
+    log: Vec<i32>,
 }
 
 impl LoggedRun {
@@ -88,9 +88,8 @@ impl LoggedRun {
         let mut command = sandbox.sootprint_command(&["run", "--out", "out", "--"]);
         command.args(wrapper).arg(program).args(test).env("SIGNAL_LOG", sandbox.path("signals"));
         let running = start(&sandbox, command);
-        let run = Self { sandbox, running, expected: "started\n".to_owned() };
-        run.wait_for_log(&run.expected);
-        run
+        wait_for(|| sandbox.path("signals").exists().then_some(()));
+        Self { sandbox, running, log: Vec::new() }
     }
 
     /// sootprint leads a process group of its own.
@@ -107,18 +106,25 @@ impl LoggedRun {
         self.expect_all(&[signal]);
     }
 
+    /// Checks that the command receives these signals next, in any order.
     fn expect_all(&mut self, signals: &[Signal]) {
-        signals.iter().for_each(|signal| self.expected += &format!("{}\n", signal.as_raw()));
-        self.wait_for_log(&self.expected);
+        let mut expected: Vec<i32> = signals.iter().map(|signal| signal.as_raw()).collect();
+        expected.sort_unstable();
+        let checked = self.log.len();
+        let deadline = Instant::now() + TIMEOUT;
+        while self.log.len() < checked + expected.len() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(2));
+            self.log = self.read_log();
+        }
+        let mut received = self.log[checked..].to_vec();
+        received.sort_unstable();
+        assert_eq!(received, expected, "after {:?}", &self.log[..checked]);
     }
 
-    fn wait_for_log(&self, expected: &str) {
-        let read = || fs::read_to_string(self.sandbox.path("signals")).unwrap_or_default();
-        let deadline = Instant::now() + TIMEOUT;
-        while read().len() < expected.len() && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(2));
-        }
-        assert_eq!(read(), expected);
+    /// The numbers of the signals that the command has received.
+    fn read_log(&self) -> Vec<i32> {
+        let log = fs::read_to_string(self.sandbox.path("signals")).unwrap_or_default();
+        log.lines().map(|line| line.parse().unwrap()).collect()
     }
 
     /// Ends the command. Signals are forwarded in their order, so a repetition would come before the last one, which is

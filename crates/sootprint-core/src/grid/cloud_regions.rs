@@ -14,7 +14,7 @@ const REGIONS_TABLE: &[u8] = include_bytes!("../../data/cloud_regions.csv");
 const PROVIDER_PUE_TABLE: &[u8] = include_bytes!("../../data/provider_pue.csv");
 
 /// Only Google publishes intensities of its regions. They are weighted by hourly consumption; the scope is not stated.
-const GOOGLE_SOURCE: &str = "Google Cloud region carbon data 2024 (Apache-2.0), of the region itself";
+const GOOGLE_SOURCE: &str = "Google Cloud region carbon data 2024 (Apache-2.0), for the region itself";
 
 /// A region of a cloud provider.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -36,11 +36,11 @@ pub struct GridIntensity {
     /// The display name of the place. `None` if the location is unknown.
     pub place: Option<String>,
     /// The code of the grid: the code of a country, as in `FR`, or of a part of a country, as in `US-VA` or
-    /// `EGRID-SRVC`. `None` if the location is unknown.
+    /// `EGRID-SRVC`. `None` if the location is unknown or if there are several `places`.
     pub zone: Option<String>,
     /// Where the place, or the intensity itself, was configured.
     pub origin: LocationSource,
-    /// How the intensity was obtained, for example as a yearly average or as a forecast.
+    /// How the intensity was obtained. [`IntensityKind::Live`] includes forecasts; `hours` shows which they are.
     pub method: IntensityKind,
     /// The publication that contains the figure. For a cloud region, the text also states whether the figure is that
     /// of the region or of its grid.
@@ -56,7 +56,8 @@ pub struct GridIntensity {
     /// The places of a run whose ranks or attempts were in several. Empty if there is only one place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<GridPlace>,
-    /// The intensity over time, from the start to the end of the run. Empty without a series of intensities.
+    /// The intensity over time, from the start to the end of the run. Empty if neither a user's series nor a live
+    /// provider supplied figures.
     pub hours: Vec<IntensityInterval>,
 }
 
@@ -92,11 +93,11 @@ pub struct IntensityInterval {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum LocationSource {
-    /// An argument of the call or of the command line.
+    /// An argument in code or on the command line.
     Argument,
     /// A `SOOTPRINT_*` environment variable.
     Environment,
-    /// A `sootprint.toml` of the project, the user or the site.
+    /// A `sootprint.toml` of the project or the user, or `/etc/sootprint.toml`.
     Settings,
     /// The metadata service of the machine's cloud.
     CloudMetadata,
@@ -136,7 +137,7 @@ pub enum IntensityKind {
     UserSeries,
     /// A measured figure from a live provider.
     Live,
-    /// A forecast from a live provider, used until the provider has the measured figure.
+    /// A forecast or an estimate from a live provider, used until the provider has the measured figure.
     Forecast,
 }
 
@@ -156,8 +157,7 @@ impl IntensityKind {
 
 /// Which emissions an intensity counts. A mean of figures with different scopes has the scope [`Self::Unknown`].
 ///
-/// `LifecycleConsumption` exists because Electricity Maps counts the life cycle of what a zone consumes, which none of
-/// the other scopes describes.
+/// `LifecycleConsumption` is the scope of Electricity Maps, a provider of live intensities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -29,7 +29,7 @@ pub struct IntensityPeriod {
     /// The average over the period.
     #[serde(rename = "g_per_kwh")]
     pub intensity: CarbonIntensity,
-    /// Whether the figure is a forecast that has not been replaced by a measured figure yet.
+    /// Whether the figure is a forecast or an estimate, which a measured figure replaces later.
     pub is_forecast: bool,
 }
 
@@ -38,8 +38,8 @@ impl IntensitySeries {
     /// requires attribution.
     ///
     /// # Errors
-    /// [`ProviderError::InvalidData`] if a period ends before it starts, if two periods overlap, or if an intensity is
-    /// not between 0 and 3,000 g/kWh.
+    /// [`ProviderError::InvalidData`] if a period does not end after its start, if two periods overlap, or if an
+    /// intensity is not between 0 and 3,000 g/kWh.
     pub fn new(
         source: impl Into<String>,
         basis: EmissionScope,
@@ -129,7 +129,7 @@ impl IntensitySeries {
         Self { given_by: Some(origin), ..self }
     }
 
-    /// Whether the series is the user's own and was passed as an argument of the call.
+    /// Whether the series is the user's own and was passed in code or on the command line.
     #[must_use]
     pub fn is_from_argument(&self) -> bool {
         self.given_by == Some(LocationSource::Argument)
@@ -181,8 +181,8 @@ pub(super) fn periods_error(periods: &[IntensityPeriod]) -> Option<String> {
         CarbonIntensity::try_from_grams_per_kilowatt_hour(period.intensity.grams_per_kilowatt_hour()).err()
     });
     ends_before_it_starts
-        .map(|period| format!("period ends before it starts ({} to {})", period.start, period.end))
-        .or_else(|| overlapping.map(|pair| format!("two rows for {}; keep one", pair[1].start)))
+        .map(|period| format!("period does not end after its start ({} to {})", period.start, period.end))
+        .or_else(|| overlapping.map(|pair| format!("two periods overlap at {}", pair[1].start)))
         .or_else(|| implausible.map(|error| error.to_string()))
 }
 
@@ -264,9 +264,12 @@ mod tests {
         let invalid = [
             (
                 vec![period(1_800, 1_800, 80.0)],
-                "period ends before it starts (1970-01-01T00:30:00Z to 1970-01-01T00:30:00Z)",
+                "period does not end after its start (1970-01-01T00:30:00Z to 1970-01-01T00:30:00Z)",
             ),
-            (vec![period(0, 1_800, 80.0), period(1_799, 3_600, 90.0)], "two rows for 1970-01-01T00:29:59Z"),
+            (
+                vec![period(0, 1_800, 80.0), period(1_799, 3_600, 90.0)],
+                "two periods overlap at 1970-01-01T00:29:59Z",
+            ),
             (vec![period(0, 1_800, -1.0)], "invalid carbon intensity -1 g CO2e/kWh"),
             (vec![period(0, 1_800, 80_000.0)], "invalid carbon intensity 80000 g CO2e/kWh"),
             (vec![period(0, 1_800, f64::NAN)], "invalid carbon intensity NaN g CO2e/kWh"),

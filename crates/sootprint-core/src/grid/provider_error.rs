@@ -5,7 +5,8 @@ use std::time::Duration;
 
 /// Why a live provider returned no series.
 ///
-/// The run then uses the figure of the embedded table and records the reason as a note in the footprint.
+/// The run then uses the figures of earlier responses, and the figure of the embedded table for all other time. An
+/// error of the last query is recorded as a note in the footprint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProviderError {
@@ -18,7 +19,11 @@ pub enum ProviderError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The response was not complete within the provider's time limit.
-    #[error("no complete response from {provider} within {} s; raise the timeout", timeout.as_secs_f64())]
+    #[error(
+        "no complete response from {provider} within {} s; check the network connection, or raise the provider's \
+         `timeout` in the program",
+        timeout.as_secs_f64()
+    )]
     Timeout {
         /// The name of the provider.
         provider: String,
@@ -40,7 +45,7 @@ pub enum ProviderError {
         message: ServerMessage,
     },
     /// Too many requests were sent to the provider.
-    #[error("rate limited by {provider} (HTTP status 429{message}); use fewer runs per token, or wait")]
+    #[error("rate limited by {provider} (HTTP status 429{message}); start fewer runs at once, or wait")]
     RateLimited {
         /// The name of the provider.
         provider: String,

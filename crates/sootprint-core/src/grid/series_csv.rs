@@ -28,9 +28,10 @@ impl IntensitySeries {
     /// ```
     ///
     /// A period lasts from its `start` to the next `start`. The last period is as long as the one before it; a single
-    /// period lasts an hour. With a column `end`, each period ends there. A row without a figure is a gap, as is the time
-    /// before the first and after the last period. In gaps, the run's table or user-provided figure applies, and the
-    /// footprint lists the hours. Rows may be in any order; other columns are ignored.
+    /// period lasts an hour. If there is a column `end`, each period ends there. A row without a figure is a gap, as is
+    /// the time before the first and after the last period. For gaps, the run uses the single figure that the user set,
+    /// otherwise the yearly figure of the embedded table, and a note in the footprint states the energy used in them.
+    /// Rows may be in any order; other columns are ignored.
     ///
     /// The figures are taken as exact, and their scope is unknown.
     ///
@@ -44,8 +45,9 @@ impl IntensitySeries {
     /// ```
     ///
     /// # Errors
-    /// [`SeriesError`], with the path and the line, if the file cannot be read, if a time has no time zone, if an
-    /// intensity is not between 0 and 3,000, if two periods overlap, or if there is no figure at all.
+    /// [`SeriesError`], with the path, if the file cannot be read or exceeds 16 MiB, if a column is missing, if a time
+    /// has no time zone, if an intensity is not between 0 and 3,000, if two periods overlap, or if there is no figure
+    /// at all. An error in a single row also names the line.
     pub fn from_csv_file(path: &Path) -> Result<Self, SeriesError> {
         let read = || {
             let metadata = fs::metadata(path)?;
@@ -54,7 +56,9 @@ impl IntensitySeries {
             }
             let length = metadata.len();
             if length > MAX_FILE_SIZE {
-                return Err(std::io::Error::other(format!("file of {length} bytes exceeds {MAX_FILE_SIZE}")));
+                return Err(std::io::Error::other(format!(
+                    "file of {length} bytes exceeds the limit of {MAX_FILE_SIZE} bytes"
+                )));
             }
             fs::read_to_string(path)
         };
@@ -102,7 +106,7 @@ impl SeriesError {
 #[non_exhaustive]
 pub enum SeriesContentError {
     /// A required column is missing.
-    #[error("missing column `{column}`: the first line must be `start,g_per_kwh`")]
+    #[error("missing column `{column}`: the first line must name the columns, as in `start,g_per_kwh`")]
     MissingColumn {
         /// The name of the column.
         column: &'static str,
@@ -189,11 +193,14 @@ fn parse_rows(text: &str) -> Result<Vec<SeriesRow>, SeriesContentError> {
 }
 
 fn parse_timestamp(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| format!("invalid time `{text}`: must have a time zone, as in 2026-10-03T00:00Z"))
+    text.parse().map_err(|_| {
+        format!("invalid time `{text}`: expected date, time and time zone, as in 2026-10-03T00:00Z")
+    })
 }
 
 fn parse_intensity(text: &str) -> Result<CarbonIntensity, String> {
-    let grams = text.parse().map_err(|_| format!("invalid number `{text}`: expected for example 97.5"))?;
+    let grams =
+        text.parse().map_err(|_| format!("invalid number `{text}`: expected a number such as 97.5"))?;
     CarbonIntensity::try_from_grams_per_kilowatt_hour(grams).map_err(|error| error.to_string())
 }
 
@@ -267,9 +274,12 @@ mod tests {
             ),
             (
                 "start,end,g_per_kwh\n2026-10-03T00:00Z,2026-10-03T02:00Z,1\n2026-10-03T01:00Z,,2\n",
-                "two rows for 2026-10-03T01:00:00Z; keep one",
+                "two periods overlap at 2026-10-03T01:00:00Z",
             ),
-            ("start,end,g_per_kwh\n2026-10-03T00:00Z,2026-10-02T02:00Z,1\n", "period ends before it starts"),
+            (
+                "start,end,g_per_kwh\n2026-10-03T00:00Z,2026-10-02T02:00Z,1\n",
+                "period does not end after its start",
+            ),
         ] {
             let error = read_periods(text).unwrap_err().to_string();
             assert!(error.contains(reason), "{text:?}: {error}");

@@ -80,11 +80,16 @@ impl GridZone {
             Self::Subdivision(subdivision) => Some(subdivision.published_intensity()),
             Self::CloudRegion(region) => region.published_intensity().or_else(|| {
                 let (grid, relation) = match subdivisions::find_by_code(&region.part) {
-                    Some(subdivision) => (Self::Subdivision(subdivision), "the region's part of the country"),
-                    None => (Self::Country(countries::find_by_code(&region.iso2)?), "the region's country"),
+                    Some(subdivision) => {
+                        (Self::Subdivision(subdivision), "the part of the country with the cloud region")
+                    }
+                    None => (
+                        Self::Country(countries::find_by_code(&region.iso2)?),
+                        "the country of the cloud region",
+                    ),
                 };
                 let mut published = grid.published_intensity(year)?;
-                published.source += &format!("; of {}, {relation}", grid.name());
+                published.source += &format!("; for {}, {relation}", grid.name());
                 Some(published)
             }),
         }

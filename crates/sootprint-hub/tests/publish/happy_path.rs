@@ -288,7 +288,7 @@ fn log_contains_no_token() {
         let fixture = PushFixture::new();
         fixture.push(&sample_footprint());
         let log_text = log.text();
-        assert!(log_text.contains("pushed me/digits at"), "nothing was logged: {log_text}");
+        assert!(log_text.contains("pushed to me/digits in commit"), "nothing was logged: {log_text}");
         assert!(!log_text.contains(fixture.hub.token()), "the token is in the log");
         let line = log_text.lines().find(|line| line.contains(" sootprint_hub:") && line.contains("/tmp"));
         assert_eq!(line, None);

@@ -6,7 +6,7 @@
 pub enum AcceleratorError {
     /// The name is not in the table.
     #[error(
-        "unknown hardware `{name}`{}; use a listed name, or specify the power per device",
+        "unknown hardware `{name}`{}; correct the name, or specify the power per device",
         did_you_mean(nearest)
     )]
     Unknown {

@@ -5,8 +5,9 @@ use sootprint_core::Energy;
 
 /// The energy of one component so far.
 ///
-/// Over time, the energy and the times only grow, except that measured time becomes unmeasured if a counter
-/// turns out to be faulty. The bounds may become narrower when a tick is observed.
+/// Over time, the energy and the times only grow, except that measured time may become unmeasured or the reverse
+/// if later readings show that a counter was faulty or had only jumped temporarily. The bounds may become
+/// narrower when the counter updates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ComponentTotal {
     /// The best estimate.

@@ -48,9 +48,8 @@ impl CudaVisibility {
     /// in `gpus` and its UUID. In the result, slice `i` has the position `gpus.len() + i`.
     ///
     /// As in CUDA, the list ends before the first entry of `CUDA_VISIBLE_DEVICES` that is invalid or repeats a
-    /// device. If a GPU that is
-    /// divided into slices is visible as a whole, CUDA uses only its first slice. NVML may list the slices in
-    /// another order, so the remaining ones are returned too, with `ordinal: None`.
+    /// device. If a GPU that is divided into slices is visible as a whole, CUDA uses only its first slice. NVML
+    /// may list the slices in another order, so the remaining ones are returned too, with `ordinal: None`.
     pub fn visible_devices(&self, gpus: &[GpuInfo], slices: &[(usize, String)]) -> Vec<VisibleDevice> {
         let positions = match &self.entries {
             None => (0..gpus.len()).collect(),

@@ -190,7 +190,10 @@ impl SensorGroup {
                 Ok(probe) => {
                     if probe.source.is_some() {
                         let seconds = waited.as_secs_f64();
-                        self.gaps.push(format!("{name}: the driver answered after {seconds:.1} s; the energy of its GPUs before that is unknown"));
+                        self.gaps.push(format!(
+                            "{name}: GPUs are measured from {seconds:.1} s after the start; their energy before \
+                             that is unknown"
+                        ));
                     }
                     self.add_probe(probe);
                 }

@@ -17,7 +17,8 @@ pub struct SampleView<'a> {
     pub components: &'a [ComponentInfo],
     /// The GPU drivers that have not answered so far.
     pub pending_drivers: &'a [&'static str],
-    /// Components that exist but cannot be read, with the reasons. Those found after the start are appended.
+    /// Messages about components that cannot be read or whose readings are in doubt. Those found after the start
+    /// are appended.
     pub gaps: &'a [String],
 }
 
@@ -35,6 +36,6 @@ pub struct SessionStart {
     pub components: Vec<ComponentInfo>,
     /// The GPU drivers that have not answered so far.
     pub pending_drivers: Vec<&'static str>,
-    /// Components that exist but cannot be read, with the reasons.
+    /// Messages about components that cannot be read or whose readings are in doubt.
     pub gaps: Vec<String>,
 }

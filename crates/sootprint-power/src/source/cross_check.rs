@@ -15,10 +15,10 @@ const CADENCE: Duration = Duration::from_millis(2);
 
 /// The energy of one GPU over a period, from its counter and from its power readings.
 ///
-/// The period starts and ends at a tick of the counter. Both values come from the same sensor: if they agree,
-/// the counter works and its unit is right, but the sensor itself may still be wrong. Power readings that are
-/// one-second means, as on older drivers, lag behind, so they differ from a correct counter under a changing
-/// load.
+/// The period starts and ends at a tick, a moment at which the counter updates. Both values come from the same
+/// sensor: if they agree, the counter works and its unit is right, but the sensor itself may still be wrong. Power
+/// readings that are one-second means, as on older drivers, lag behind, so they differ from a correct counter
+/// under a changing load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CrossCheck {
@@ -53,9 +53,9 @@ impl CrossCheck {
 /// Compares the energy counter of each GPU with its power readings for `time`, during which the GPUs should be
 /// busy.
 ///
-/// Blocks for that time and reads 500 times per second, so it should not run during a training. GPUs without a
-/// counter, without power readings or without a tick are left out. Uses the NVML library at `SOOTPRINT_NVML` if the
-/// variable is set, otherwise the system's.
+/// Blocks for that time and reads up to 500 times per second, so it should not run during training. GPUs without
+/// a counter, without power readings or with fewer than two ticks in that time are left out. Uses the NVML library
+/// at `SOOTPRINT_NVML` if the variable is set, otherwise the system's.
 #[must_use]
 pub fn cross_check(time: Duration) -> Vec<CrossCheck> {
     let sources = open_all_sources(SamplerClock::System(Instant::now()))

@@ -304,7 +304,7 @@ fn apply_mig_share(component: &mut ComponentInfo, slices: u32, total_slices: u32
     let whole = 1.0 + SensorTolerance::from_accuracy(SENSOR_ACCURACY).above;
     component.tolerance = SensorTolerance { below: 1.0, above: whole / share - 1.0 };
     let part = format!(
-        "{slices} of {total_slices} parts of the energy of the whole GPU: NVML does not report that of a slice"
+        "{slices}/{total_slices} of the energy of the whole GPU: NVML does not report the energy of a slice"
     );
     component.note = Some(component.note.take().map_or(part.clone(), |note| format!("{part}; {note}")));
 }

@@ -133,7 +133,7 @@ impl NvmlHelper {
     fn receive(&mut self) -> io::Result<HelperReply> {
         let mut line = String::new();
         match self.replies.read_line(&mut line)? {
-            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the helper process for NVML has ended")),
+            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the process has ended")),
             _ => Ok(serde_json::from_str(&line)?),
         }
     }
@@ -156,8 +156,8 @@ impl EnergySource for NvmlHelper {
     fn read(&mut self, index: usize, _now: Duration) -> Result<SensorReading, ReadError> {
         match self.call(&HelperCall::Read(index)) {
             Ok(HelperReply::Reading(reading)) => reading,
-            Ok(_) => Err(ReadError::Failed("unexpected reply of the helper process for NVML".to_owned())),
-            Err(error) => Err(ReadError::Failed(format!("the process that reads NVML has ended ({error})"))),
+            Ok(_) => Err(ReadError::Failed("unexpected reply from the helper process for NVML".to_owned())),
+            Err(error) => Err(ReadError::Failed(format!("cannot read NVML in the helper process: {error}"))),
         }
     }
 

@@ -227,7 +227,9 @@ impl RaplComponent {
                     let mut reason = format!("{}: cannot read {error}", counter.name);
                     if !is_only_counter {
                         let timeout = UNAVAILABLE_TIMEOUT.as_secs();
-                        reason.push_str(&format!("; after {timeout} s the others continue without it"));
+                        reason.push_str(&format!(
+                            "; if this lasts {timeout} s, the other counters are used without it"
+                        ));
                     }
                     failure = Some(reason);
                 }
@@ -306,7 +308,9 @@ fn memory_component(packages: usize, share: f64) -> ComponentInfo {
         name: "DRAM".to_owned(),
         assumed_limit: Some(plausible_power::MAX_MEMORY_POWER * packages as f64 * share),
         tolerance: SensorTolerance::from_accuracy(MEMORY_TOLERANCE),
-        note: Some(format!("RAPL, {packages} × dram; scaled by the share of the CPUs")),
+        note: Some(format!(
+            "RAPL memory counters of {packages} CPU package(s), scaled by the job's share of the CPUs"
+        )),
         ..cpu_component("", packages, share)
     }
 }

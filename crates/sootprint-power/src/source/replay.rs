@@ -16,8 +16,8 @@ use crate::gpu::GpuInfo;
 /// Components whose power follows a script.
 ///
 /// By default, each component has an exact energy counter, so the expected result of a run on a [`Replay`]
-/// can be computed by hand. A script can also be loaded from a JSON file, whose path is set in
-/// `SOOTPRINT_REPLAY`:
+/// can be computed by hand. [`Replay::from_file`] loads a script from a JSON file, as `sootprint` does with the
+/// file at `SOOTPRINT_REPLAY`. Each entry of `watts` is a duration in seconds and the power during it:
 ///
 /// ```json
 /// {"components": [{"kind": "cpu", "name": "Scripted CPU", "watts": [[0.7, 100.0], [0.33, 400.0]]}]}
@@ -242,7 +242,7 @@ impl ReplayComponent {
     }
 }
 
-/// The reason why a file is not a valid script.
+/// The reason why a script cannot be loaded from a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {

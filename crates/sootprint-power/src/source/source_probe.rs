@@ -17,7 +17,8 @@ pub struct SourceStatus {
     pub components: Vec<(String, MeasurementMethod)>,
     /// The GPUs among the components, each with its power limit if the driver reports one.
     pub gpus: Vec<(GpuInfo, Option<Power>)>,
-    /// The components that the source cannot read, each with the reason and, where possible, the fix.
+    /// Messages about components that the source does not read or whose readings are in doubt, with the reason and,
+    /// where possible, the fix.
     pub gaps: Vec<String>,
 }
 

@@ -48,8 +48,8 @@ const WAKE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct NvmlConfig {
     /// The path of the NVML library. `None` for the system's library.
     pub library: Option<OsString>,
-    /// The command that starts the helper process that reads the GPUs. A library path for the helper is among
-    /// the arguments of the command. `None` to read the GPUs in this process.
+    /// The command that starts the helper process that reads the GPUs. `library` is not passed to it: a library
+    /// path must be among the arguments of the command. `None` to read the GPUs in this process.
     pub helper: Option<NvmlHelperCommand>,
 }
 

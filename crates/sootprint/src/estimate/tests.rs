@@ -69,7 +69,7 @@ fn named_accelerator_draws_its_tdp() {
     assert_eq!(
         footprint.notes,
         [
-            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each for 10 h; the time of the training is unknown"
+            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each for 10 h; the dates of the training are unknown"
         ]
     );
     assert_eq!(Footprint::from_json(&footprint.to_json().unwrap()).unwrap(), footprint);

@@ -59,11 +59,8 @@ impl FootprintBuilder {
 /// A note about the energy that a series does not cover, if there is any.
 fn uncovered_note(series: &IntensitySeries, table: &GridIntensity, uncovered: Energy) -> Option<String> {
     let series_name = if series.is_user_provided() { "the user's series" } else { "the live provider" };
-    let fallback = if table.method == IntensityKind::UserProvided {
-        "the given figure"
-    } else {
-        "the table's yearly figure"
-    };
+    let fallback =
+        if table.method == IntensityKind::UserProvided { "the given figure" } else { "the yearly figure" };
     let scope_warning =
         if series.basis() == table.basis { "" } else { ", which counts a different scope of emissions" };
     (uncovered > Energy::ZERO).then(|| {

@@ -21,8 +21,8 @@ pub(crate) const MAX_RANKS: u32 = 65_536;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "kebab-case")]
 pub(crate) enum LedgerEntry {
-    /// `header`: the run, its grid and its components. Always the first line. It is written before the hardware is
-    /// opened, and again when the components are known; the last one is valid.
+    /// `header`: the run, its grid and its components. The first line is a header without components, written before
+    /// the hardware is opened; a complete one follows when the components are known, and replaces it.
     Header(Box<RunHeader>),
     /// `idle-power`: the power of each component at rest, measured before the run started.
     IdlePower { power: Vec<Power> },

@@ -7,7 +7,7 @@ use sootprint_core::format::error_chain;
 
 use super::entry::{MAX_RANKS, SCHEMA};
 
-/// Why a ledger cannot be written or read.
+/// Why a ledger cannot be written or read. A ledger is the file in which a process records its run, line by line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {

@@ -99,7 +99,8 @@ impl LedgerId {
 /// Returns the ids of the runs that were recorded in a folder, newest first.
 ///
 /// # Errors
-/// [`LedgerError::Folder`] if the folder of the ledgers cannot be read, for example because nothing was recorded.
+/// [`LedgerError::Folder`] if the subfolder `sootprint`, which contains the ledgers, cannot be read, for example
+/// because nothing was recorded.
 pub fn list_runs(dir: &Path) -> Result<Vec<String>, LedgerError> {
     let mut runs: Vec<String> =
         list_ledgers(dir)?.into_iter().map(|id| id.run).collect::<BTreeSet<_>>().into_iter().collect();

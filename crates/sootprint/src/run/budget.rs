@@ -7,10 +7,11 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// A limit on the energy or emissions of a run.
 ///
-/// When the limit is reached, or the forecast exceeds it, one warning is logged. With
-/// [`stop_when_exceeded`](Self::stop_when_exceeded) the training loop also ends. Between two epochs, it ends if the
-/// limit has been reached, or if one more epoch of average energy would exceed it. Within an epoch, it ends once the
-/// limit has been reached, if the loop checks [`RunHandle::budget_exceeded`](super::RunHandle::budget_exceeded).
+/// At the end of an epoch, a warning is logged once if the forecast exceeds the limit, and once if the limit has been
+/// reached. With [`stop_when_exceeded`](Self::stop_when_exceeded) the training loop also ends. Between two epochs, it
+/// ends if the limit has been reached, or if one more epoch of average energy would exceed it. Within an epoch, it ends
+/// once the limit has been reached, if the loop checks
+/// [`RunHandle::budget_exceeded`](super::RunHandle::budget_exceeded).
 ///
 /// ```
 /// use sootprint::{Budget, Co2e, Energy, Run};
@@ -28,8 +29,8 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// The limit applies to the live usage: this process and this attempt only, at the yearly or user-provided intensity.
 /// For one of several ranks inside `sootprint run` it applies to the usage of the whole command.
 ///
-/// No sensor is read for a check, so the loop never waits for the hardware. The energy of an epoch is corrected when
-/// the energies at its boundaries are known.
+/// No sensor is read for a check, so the loop never waits for the hardware. The energy of an epoch that has just ended
+/// is extrapolated; the measured energy replaces it as soon as it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use = "a budget takes effect only when passed to `RunBuilder::budget`"]
 pub struct Budget {

@@ -25,8 +25,9 @@ use crate::settings::{RunArguments, RunSettings, SettingError};
 
 /// Configures a [`Run`] before it starts.
 ///
-/// Each option falls back to an environment variable and then to a `sootprint.toml`: of the project (the nearest one in the
-/// working folder or above it), of the user (in `~/.config/sootprint`) or of the site (in `/etc`).
+/// The place, the carbon intensity, the PUE, the NVML library and the idle baseline fall back to an environment
+/// variable and then to a `sootprint.toml`: of the project (the nearest one in the working folder or above it), of the
+/// user (in `~/.config/sootprint`) or of the site (in `/etc`).
 #[must_use = "a run measures nothing until it is started"]
 #[derive(Debug, Clone)]
 pub struct RunBuilder {
@@ -52,12 +53,13 @@ impl Run {
         RunBuilder::new(dir.into(), Some(TrainingType::PreTraining), None)
     }
 
-    /// Configures a training that starts from the weights of `base_model`, a Hub repo id such as `owner/name`.
+    /// Configures a training that starts from the weights of `base_model`, the id of a repository on the Hugging Face
+    /// Hub, such as `owner/name`.
     pub fn fine_tuning(dir: impl Into<PathBuf>, base_model: impl Into<String>) -> RunBuilder {
         RunBuilder::new(dir.into(), Some(TrainingType::FineTuning), Some(base_model.into()))
     }
 
-    /// Configures a run without a training type. The model card's `training_type` is left out.
+    /// Configures a run without a training type; its model card contains no `training_type`.
     pub fn untyped(dir: impl Into<PathBuf>) -> RunBuilder {
         RunBuilder::new(dir.into(), None, None)
     }
@@ -81,11 +83,11 @@ impl RunBuilder {
         }
     }
 
-    /// Continues the newest unfinished run in the folder, as after a restart from a checkpoint. The footprint includes all
+    /// Continues the newest run in the folder, as after a restart from a checkpoint. The footprint includes all
     /// attempts, and repeated epochs count each time. The time between attempts is not counted.
     ///
-    /// A completed run is never continued. If there is no unfinished run, a new one is started, with a note in the
-    /// footprint.
+    /// A completed run is never continued. If the newest run is completed, or there is none, a new one is started, with
+    /// a note in the footprint.
     ///
     /// # Errors
     /// [`try_start`](Self::try_start) returns [`LedgerError::Busy`] if another process is still recording that run.
@@ -130,20 +132,22 @@ impl RunBuilder {
     /// Sets the carbon intensity for the hours of the run; see [`IntensitySeries::from_csv_file`]. Without this,
     /// `SOOTPRINT_SERIES` names a CSV file.
     ///
-    /// Hours that the series does not cover use the configured [intensity](Self::intensity), or the table's.
+    /// Hours that the series does not cover use the configured [intensity](Self::intensity), otherwise the yearly
+    /// figure of the place.
     pub fn intensity_series(mut self, series: IntensitySeries) -> Self {
         self.arguments.series = Some(series);
         self
     }
 
-    /// Sets the carbon intensity of the electricity, instead of the table's value for the [place](Self::place). Without
+    /// Sets the carbon intensity of the electricity, instead of the yearly figure of the [place](Self::place). Without
     /// this, `SOOTPRINT_INTENSITY` is used, in g CO2e/kWh.
     pub fn intensity(mut self, intensity: CarbonIntensity) -> Self {
         self.arguments.intensity = Some(intensity);
         self
     }
 
-    /// Queries this provider for the intensity of each hour of the run, instead of using the table's yearly value.
+    /// Queries this provider for the intensity of each hour of the run, instead of using the yearly figure of the
+    /// place.
     ///
     /// The provider is queried for the run's [place](Self::place) every half hour, on a separate thread, and once more
     /// by [`Run::finish`], which waits for the answer. Each query covers all the time for which there is no answer so
@@ -153,9 +157,9 @@ impl RunBuilder {
     /// [intensity](Self::intensity) or a [series](Self::intensity_series) was set, or if the location is unknown.
     ///
     /// # Limits
-    /// Hours are counted from the system time at the start, on a clock that stops while the machine is suspended. In runs
-    /// of more than eleven days the stored samples are more than half an hour apart; constant power is assumed between
-    /// them.
+    /// The time of day is the system time at the start plus the elapsed time on a clock that stops while the machine is
+    /// suspended, so it is too early after a suspension. In runs of more than eleven days the stored samples are more
+    /// than half an hour apart; constant power is assumed between them.
     ///
     /// # Example
     ///
@@ -401,15 +405,15 @@ fn ignored_options(has_provider: bool, arguments: &RunArguments) -> Vec<&'static
     let options = [
         (
             has_provider,
-            "intensity provider ignored inside `sootprint run`: the command queries the provider of --live",
+            "intensity provider ignored inside `sootprint run`: use `sootprint run --live` instead",
         ),
         (
             arguments.baseline.is_some(),
-            "idle baseline ignored inside `sootprint run`: the command measures one if SOOTPRINT_BASELINE is set",
+            "idle baseline ignored inside `sootprint run`: use `sootprint run --baseline` instead",
         ),
         (
             arguments.nvml.is_some(),
-            "NVML library ignored inside `sootprint run`: the command uses the one of SOOTPRINT_NVML",
+            "NVML library ignored inside `sootprint run`: set SOOTPRINT_NVML for `sootprint run` instead",
         ),
     ];
     options.into_iter().filter(|(is_set, _)| *is_set).map(|(_, text)| text).collect()

@@ -11,7 +11,7 @@ use crate::settings::SettingError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The ledger cannot be written.
+    /// The ledger cannot be created, for example because another process is recording a run in the folder.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A setting in the environment or in a settings file is invalid.
@@ -37,7 +37,7 @@ impl StartError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The ledger cannot be read.
+    /// A ledger, or the folder of the ledgers, cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The folder contains no ledger.

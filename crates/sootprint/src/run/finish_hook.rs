@@ -5,8 +5,8 @@ use std::path::Path;
 
 use sootprint_core::Footprint;
 
-/// A callback for a finished run, registered with [`RunBuilder::on_finish`](super::RunBuilder::on_finish). `sootprint_hub`
-/// uses it to push the run to the Hub, so that this crate needs no network code.
+/// A callback for a finished run, registered with [`RunBuilder::on_finish`](super::RunBuilder::on_finish).
+/// `sootprint_hub` uses it to push the run to the Hugging Face Hub, so that this crate needs no network code.
 pub trait FinishHook: fmt::Debug + Send + Sync {
     /// Called once the run has finished and its footprint has been written to `dir`, the folder of the run.
     ///
@@ -15,6 +15,6 @@ pub trait FinishHook: fmt::Debug + Send + Sync {
     /// `tracing`.
     ///
     /// Inside `sootprint run` the footprint covers the training only, and is written to the folder unless the command
-    /// records there. The command itself pushes the footprint of the whole command.
+    /// records there. With `--push`, the command itself pushes the footprint of the whole command.
     fn on_finish(&self, footprint: &Footprint, dir: &Path);
 }

@@ -150,12 +150,12 @@ impl RunHandle {
         self.record_fact(RunFact::Status(status));
     }
 
-    /// Records that the training continues from a checkpoint: the run becomes the next attempt of the newest unfinished
-    /// run in its folder, and both share one footprint.
+    /// Records that the training continues from a checkpoint: the run becomes the next attempt of the newest other run
+    /// in its folder, and both share one footprint.
     ///
     /// Use this if resumption becomes known only after the run has started; otherwise call
-    /// [`RunBuilder::resume`](super::RunBuilder::resume). If there is no such run, or another process is recording it,
-    /// this run stays separate.
+    /// [`RunBuilder::resume`](super::RunBuilder::resume). If there is no other run, if the newest one is completed, or
+    /// if another process is recording it, this run stays separate.
     pub fn mark_resumed(&self) {
         self.record_fact(RunFact::Resumed);
     }
@@ -183,7 +183,7 @@ impl RunHandle {
     ///
     /// A training does not need this method. It is for tests, and for programs that read the ledger while the run
     /// continues.
-    #[must_use = "`false` means that the timeout was reached"]
+    #[must_use = "`false` means that the ledger may not be written yet"]
     pub fn flush(&self, timeout: Duration) -> bool {
         let (done_tx, done_rx) = mpsc::channel();
         match lock_ignoring_poison(&self.0.backend).as_ref() {

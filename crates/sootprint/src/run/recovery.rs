@@ -33,8 +33,9 @@ const RANK_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// ```
 ///
 /// # Errors
-/// [`LoadError::Ledger`] with the folder or the file if no ledger can be read, [`LoadError::NoRun`] if there is none. If
-/// only some of the ledgers can be read, the footprint is partial and has a note.
+/// [`LoadError::Ledger`] if the folder of the ledgers cannot be read, if `run` has no ledger, or if none of its ledgers
+/// can be read; [`LoadError::NoRun`] if the folder of the ledgers is empty. If only some of the ledgers can be read,
+/// the footprint is partial and has a note.
 pub fn load_footprint(dir: &Path, run: Option<&str>) -> Result<Footprint, LoadError> {
     load_footprint_from_dirs(&[dir], run)
 }

@@ -9,8 +9,8 @@ use super::loop_epoch::LoopEpoch;
 /// windows as its epochs.
 ///
 /// The last window is complete if the iterator is exhausted or a [`Budget`](super::Budget) ends the loop, and
-/// incomplete after `break`, `?` or a panic. The number of windows is not planned, so a run that finishes after the
-/// loop is recorded as completed.
+/// incomplete after `break`, `?` or a panic. The number of windows is not planned, so a run that finishes after `break`
+/// is recorded as completed; if a budget ended the loop, it is recorded as stopped early.
 ///
 /// Created by [`Run::windows`](super::Run::windows).
 #[must_use = "windows are measured as the iterator is consumed"]
@@ -49,8 +49,8 @@ impl<I> Windows<I> {
         self.window.handle()
     }
 
-    /// Adds the function `wait`, which is called before each window boundary, and before no other step. It should wait
-    /// for the training devices. It is not called after a panic.
+    /// Adds the function `wait`, which is called only before window boundaries, not before every step, and not after a
+    /// panic. It should wait for the training devices, so that work queued in a window is counted in that window.
     pub fn sync_with(mut self, wait: impl FnMut() + Send + 'static) -> Self {
         self.window.sync_with(wait);
         self

@@ -36,7 +36,7 @@ impl fmt::Display for SettingSource {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingError {
-    /// The value is not a number, or is out of range.
+    /// The value is not a number.
     #[error("{setting}: invalid number `{value}` (expected e.g. 1.1)")]
     Number {
         /// The variable or key.

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 /// The name of the project's and the user's settings file.
 pub(super) const SETTINGS_FILE_NAME: &str = "sootprint.toml";
 
-/// An existing `sootprint.toml`: the project's, which is the nearest one in the working directory or above it, within
-/// the user's home or the repository; the user's, in `$XDG_CONFIG_HOME/sootprint` or `~/.config/sootprint`; or the site's, in `/etc`.
+/// An existing `sootprint.toml`, in order of precedence:
+/// - the project's: the nearest one in the working directory or above it, within the user's home or the repository
+/// - the user's, in `$XDG_CONFIG_HOME/sootprint` or `~/.config/sootprint`
+/// - the site's, in `/etc`
 ///
-/// Files apply in this order, after arguments and environment variables, and separately for each key. The keys:
+/// Arguments and environment variables take precedence over all files. The precedence applies to each key separately.
+/// The keys:
 ///
 /// ```toml
 /// place = "US-VA"          # or a cloud region, as in "aws:us-east-1"
@@ -23,8 +26,8 @@ pub(super) const SETTINGS_FILE_NAME: &str = "sootprint.toml";
 /// repository = "me/digits" # default repository of a push; does not start one
 /// ```
 ///
-/// A project's file is only used if it and its folder belong to this user or root, and only they can write to them. It
-/// cannot name the NVML library, which is code that runs in this process.
+/// On Unix, a project's file is only used if it and its folder belong to this user or root, and only they can write to
+/// them. It cannot name the NVML library, which is code that runs in this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsFile {
     pub(super) scope: SettingsScope,

@@ -10,8 +10,8 @@ use super::process_env::ProcessEnv;
 use super::project_file::{check_owner, read_settings};
 use super::settings_file::SettingsScope;
 
-/// Defaults that are independent of a run, for programs that push or query a provider. An environment variable
-/// takes precedence over the settings files.
+/// Defaults that are independent of a run, for programs that push to the Hugging Face Hub or query a live provider. An
+/// environment variable takes precedence over the settings files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserDefaults {
@@ -26,8 +26,7 @@ impl UserDefaults {
     /// Reads the defaults of this process on this machine.
     ///
     /// # Errors
-    /// The first invalid setting, including settings that are not needed here: a file with a mistake is rejected as a
-    /// whole.
+    /// The first invalid setting in the environment or a settings file, even if it is none of these defaults.
     pub fn load() -> Result<Self, SettingError> {
         Self::from_env(&ProcessEnv::current())
     }
@@ -76,8 +75,8 @@ pub struct ProjectSettings {
 }
 
 impl ProjectSettings {
-    /// Returns the project's settings file of this process. `None` if there is none, or if it is not used because others
-    /// may have written it or because it is invalid.
+    /// Returns the project's settings file of this process. `None` if there is none, or if it is not used because
+    /// others may have written it, or because it cannot be read or is not valid TOML.
     #[must_use]
     pub fn in_use() -> Option<Self> {
         let env = ProcessEnv::current();

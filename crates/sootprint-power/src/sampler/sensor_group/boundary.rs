@@ -41,8 +41,8 @@ pub enum BoundaryPrecision {
     Final,
     /// An epoch boundary: the same precision, as far as it does not slow down the training.
     High,
-    /// A phase boundary: tens of milliseconds, or whatever the regular readings give. A training may have several
-    /// in each step.
+    /// A phase boundary: tens of milliseconds, or whatever the regular readings give, because a training step may
+    /// have several.
     Low,
     /// Not a boundary: a caller asked for the current value, so every component is read immediately.
     Immediate,

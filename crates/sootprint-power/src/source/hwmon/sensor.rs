@@ -44,7 +44,7 @@ impl HwmonSensor {
     pub(super) fn first_supported(hwmon_dir: &Path, is_suspended: bool) -> io::Result<Self> {
         let mut last_error = io::Error::new(
             io::ErrorKind::NotFound,
-            format!("neither energy nor power in {}", hwmon_dir.display()),
+            format!("no energy or power file in {}", hwmon_dir.display()),
         );
         for (file, sensor, channel) in SENSOR_FILES {
             let sensor = Self { file: hwmon_dir.join(file), kind: sensor, channel };

@@ -14,7 +14,7 @@ use sootprint_core::sync::lock_ignoring_poison;
 #[non_exhaustive]
 pub enum NvmlError {
     /// The helper process that reads NVML could not be started, or has ended.
-    #[error("cannot read NVML: {reason}")]
+    #[error("cannot read NVML in a helper process: {reason}")]
     NoHelper {
         /// The error of the operating system.
         reason: String,

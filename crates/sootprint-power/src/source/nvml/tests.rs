@@ -182,10 +182,7 @@ fn mig_slice_gets_proportional_energy() {
         Some((Some(0), "00000000:07:00.0"))
     );
     assert!(
-        component
-            .note
-            .as_ref()
-            .is_some_and(|note| note.starts_with("3 of 7 parts of the energy of the whole GPU"))
+        component.note.as_ref().is_some_and(|note| note.starts_with("3/7 of the energy of the whole GPU"))
     );
     let start = counter_joules(nvml.read(0, Duration::ZERO));
     machine.clock.set_millis(10_300).unwrap();

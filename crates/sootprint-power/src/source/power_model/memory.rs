@@ -91,7 +91,7 @@ impl MemoryPowerModel {
         let per_gib =
             format!("{best} W ({low} to {high} W) per GiB of memory allocated to the job, {modules}");
         if self.job_gib < self.host_gib {
-            format!("{per_gib}; the host has {:.0} GiB", self.host_gib)
+            format!("{per_gib}; the machine has {:.0} GiB", self.host_gib)
         } else {
             per_gib
         }

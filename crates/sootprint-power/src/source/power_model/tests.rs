@@ -167,7 +167,7 @@ fn container_is_charged_its_quota() {
     assert_eq!(components[1].name, "32 GiB");
     assert!((components[0].share - 1.5 / 384.0).abs() < 1e-12);
     insta::assert_snapshot!(note(&model, 0), @"TDP: 2 x 360 W (216 to 450 W) at full load, 30 % (10 to 40 %) of that at idle; 1.5 of 384 logical CPUs, by the load of their control group");
-    insta::assert_snapshot!(note(&model, 1), @"0.11 W (0.05 to 0.16 W) per GiB of memory allocated to the job, assuming 64 GiB modules; the host has 1024 GiB");
+    insta::assert_snapshot!(note(&model, 1), @"0.11 W (0.05 to 0.16 W) per GiB of memory allocated to the job, assuming 64 GiB modules; the machine has 1024 GiB");
 }
 
 #[test]

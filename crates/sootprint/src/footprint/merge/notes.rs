@@ -87,7 +87,9 @@ impl LedgerMerge<'_> {
         let more = rank_notes.len().saturating_sub(MAX_RANK_NOTES);
         notes.extend(rank_notes.into_iter().take(MAX_RANK_NOTES));
         if more > 0 {
-            notes.push(format!("{more} more notes of individual ranks are in their ledgers"));
+            notes.push(format!(
+                "further notes on individual ranks, not listed here: {more}; see the ledgers of these ranks"
+            ));
         }
         notes
     }

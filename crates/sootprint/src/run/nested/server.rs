@@ -26,13 +26,13 @@ pub struct NestedRunListener {
 }
 
 impl Run {
-    /// Accepts the runs of child processes, which find this one through `SOOTPRINT_RUN_DIR`. Their epochs are recorded
-    /// here, and they do not measure anything themselves. `sootprint run` calls this. Drop the listener before the run is
-    /// finished.
+    /// Accepts the runs of child processes. They find this run through `SOOTPRINT_RUN_DIR`, which the caller sets to
+    /// its folder. Their epochs are recorded here, and they do not measure anything themselves. `sootprint run` calls
+    /// this. Drop the listener before the run is finished.
     ///
     /// # Errors
-    /// If no socket can be created next to the ledger, or the run has no ledger. Child processes then measure themselves
-    /// as well.
+    /// If no socket can be created next to the ledger, or the run has no ledger. Child processes then measure their own
+    /// runs, so the energy is measured twice.
     pub fn accept_nested_runs(&self) -> io::Result<NestedRunListener> {
         let ledger_id = self.handle.ledger_id().ok_or(io::ErrorKind::NotFound)?;
         let path = ledger_id.socket_path(&self.dir);

@@ -161,12 +161,7 @@ impl RunRecorder {
     }
 }
 
-/// The header before the hardware is known. The run id and the attempt are set when the ledger is created.
-///
-/// It is written before the hardware is opened, which can take a second with NVML, because other ranks need the run id;
-/// the complete header follows.
-/// Removes `footprint.json` if it can be rebuilt from its ledgers. A symbolic link is kept; its
-/// target is removed.
+/// Removes `footprint.json` if it can be rebuilt from its ledgers. A symbolic link is kept; its target is removed.
 fn remove_footprint(dir: &Path) {
     let path = dir.join(Footprint::FILE_NAME);
     let is_rebuildable = Footprint::read(&path)
@@ -176,6 +171,10 @@ fn remove_footprint(dir: &Path) {
     }
 }
 
+/// The header before the hardware is known. The run id and the attempt are set when the ledger is created.
+///
+/// It is written before the hardware is opened, which can take a second with NVML, because other ranks need the run id;
+/// the complete header follows.
 fn initial_header(label: RunLabel, settings: &RunSettings, now: jiff::Timestamp) -> RunHeader {
     let launch = &settings.launch;
     // A replay's CPU belongs to no host.

@@ -137,7 +137,10 @@ fn describe_event(event: &SensorEvent, components: &[ComponentInfo]) -> String {
             )
         }
         SensorEvent::Implausible { component } => {
-            format!("{}: implausible reading outside its range of power, not counted", name(component))
+            format!(
+                "{}: implausible reading, not counted: outside the power range of this component",
+                name(component)
+            )
         }
         SensorEvent::CounterFaulty { component } => {
             format!(

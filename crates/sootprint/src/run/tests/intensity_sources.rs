@@ -73,7 +73,7 @@ fn user_series_is_weighted_by_energy() {
 fn hours_beyond_series_use_fallback() {
     let dir = tempfile::tempdir().unwrap();
     for (is_given, method, word) in
-        [(true, IntensityKind::UserProvided, "given figure"), (false, IntensityKind::Table, "table's yearly")]
+        [(true, IntensityKind::UserProvided, "given figure"), (false, IntensityKind::Table, "yearly figure")]
     {
         // The series ends one hour after the start of the run.
         let series = series_from_last_hour(dir.path(), &[100.0, 100.0]);

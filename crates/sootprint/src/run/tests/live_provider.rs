@@ -1,7 +1,7 @@
 //! Runs that query an intensity provider when they finish.
 
 use std::sync::Mutex;
-use std::thread::{self, ThreadId};
+use std::thread;
 
 use jiff::{SignedDuration, Timestamp};
 use sootprint_core::{
@@ -17,7 +17,7 @@ use crate::ledger::LedgerEntry;
 struct SlowScriptedProvider {
     clock: VirtualClock,
     answer: fn(Timestamp) -> Result<IntensitySeries, ProviderError>,
-    queries: Mutex<Vec<(String, SignedDuration, ThreadId)>>,
+    queries: Mutex<Vec<(String, SignedDuration, Option<String>)>>,
 }
 
 impl IntensityProvider for SlowScriptedProvider {
@@ -27,7 +27,7 @@ impl IntensityProvider for SlowScriptedProvider {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<IntensitySeries, ProviderError> {
-        let query = (place.code(), to.duration_since(from), thread::current().id());
+        let query = (place.code(), to.duration_since(from), thread::current().name().map(str::to_owned));
         self.queries.lock().unwrap().push(query);
         self.clock.advance(Duration::from_secs(3_600));
         (self.answer)(from)
@@ -122,7 +122,10 @@ fn emissions_weight_intensity_by_energy() {
     assert!(footprint.notes.is_empty(), "{:?}", footprint.notes);
 
     let queries = provider.queries.lock().unwrap().clone();
-    assert_eq!(queries, [("GB".to_owned(), SignedDuration::from_hours(2), thread::current().id())]);
+    assert_eq!(
+        queries,
+        [("GB".to_owned(), SignedDuration::from_hours(2), Some("sootprint-intensity".to_owned()))]
+    );
     assert!(approx_eq(footprint.run.duration_s, 7_200.0), "waiting for the answer is not part of the run");
     assert_saved_and_loaded(&footprint, dir.path());
 }
