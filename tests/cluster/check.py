@@ -1,7 +1,7 @@
 """Compares the merged footprint of a job of `ranks` with the true energy, computed from the files of its witnesses.
 
 check.py DIR REPORT.json NAME ATTEMPTS KILLED: prints a table row; the exit status is 1 if they differ.
-KILLED is 1 if a rank was killed, which ends the other ranks too: each process of that attempt may lack two seconds.
+KILLED is 1 if a rank was killed, which ends the other ranks too: each process of that attempt may lack a second.
 """
 
 import glob
@@ -39,7 +39,7 @@ known = list(lives(folder))
 gpu = sum(gpu_watts(rank) * (end - start) for rank, start, end in known)
 cpu = CPU_WATTS * union([(start, end) for _, start, end in known])
 gpu_margin = sum(2 * MARGIN * gpu_watts(rank) for rank, _, _ in known)
-lost = 2.0 if killed else 0.0
+lost = 1.0 if killed else 0.0
 cpu_margin = 2 * MARGIN * CPU_WATTS * attempts
 run, energy = footprint["run"], footprint["energy"]
 faults = []

@@ -7,8 +7,8 @@ use crate::devices::synchronize;
 use crate::training::add_devices;
 
 /// Attaches devices to a loop over [epochs](sootprint::Run::epochs) or [windows](sootprint::Run::windows). The
-/// footprint leaves out the GPUs of all other devices, and an epoch or window ends only when the attached devices have
-/// finished its work.
+/// footprint then counts only GPUs that were attached, by this or any other call. An epoch or window ends only when the
+/// attached devices have finished its work.
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};

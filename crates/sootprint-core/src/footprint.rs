@@ -7,6 +7,7 @@ mod certainty;
 mod display;
 mod epochs;
 mod per_item_usage;
+mod processes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use crate::units::{Co2e, Energy, Power};
 pub use certainty::{GpuSelection, GpuSelectionMethod, SensorFault};
 pub use epochs::{EpochSummary, PhaseSummary};
 pub use per_item_usage::PerItemUsage;
+pub use processes::ProcessSummary;
 
 /// The energy and emissions of a training run.
 ///
@@ -88,8 +90,11 @@ pub struct RunSummary {
     pub ranks_expected: u32,
     /// The ranks without a ledger, whose energy is missing from the total.
     pub missing_ranks: Vec<u32>,
-    /// Whether the total is incomplete, because the ledger of a rank is missing or unreadable or because a component
-    /// could not be measured.
+    /// The processes of the run, by attempt and rank. Empty if the run has one rank and one attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<ProcessSummary>,
+    /// Whether the total is incomplete, because the ledger of a rank or of an attempt is missing or unreadable or because
+    /// a component could not be measured.
     pub partial: bool,
     /// How the run ended.
     pub outcome: RunStatus,

@@ -27,7 +27,7 @@ mod units;
 pub use component::{ComponentKind, MeasurementMethod};
 pub use footprint::{
     ComponentSummary, EmissionsSummary, EnergySummary, EpochSummary, Footprint, FootprintError, GpuSelection,
-    GpuSelectionMethod, PerItemUsage, PhaseSummary, RunSummary, SensorFault,
+    GpuSelectionMethod, PerItemUsage, PhaseSummary, ProcessSummary, RunSummary, SensorFault,
 };
 pub use grid::{
     EmissionScope, GridIntensity, GridPlace, IntensityError, IntensityInterval, IntensityKind,

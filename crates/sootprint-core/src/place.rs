@@ -67,7 +67,7 @@ impl Place {
         self.0.grid_code()
     }
 
-    /// The two-letter code of the country. The code of the world has three letters.
+    /// The two-letter code of the country, for example `FR`. For the place `World` it is `WLD`.
     #[must_use]
     pub fn country_code(self) -> &'static str {
         self.0.country_code()

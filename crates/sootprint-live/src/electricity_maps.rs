@@ -15,7 +15,7 @@ const ENDPOINT: &str = "https://api.electricitymaps.com";
 
 const PROVIDER_NAME: &str = "Electricity Maps";
 
-const SOURCE: &str = "Electricity Maps, hourly, life cycle of the electricity consumed";
+const SOURCE: &str = "Electricity Maps, hourly, life-cycle emissions of the electricity consumed";
 
 /// The variable of the token, as in the provider's own clients.
 const TOKEN_VARIABLE: &str = "ELECTRICITYMAPS_TOKEN";

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sootprint_core::{Footprint, RunStatus};
 
 /// The columns of every row. A value that a row does not have is empty.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "run",
     "row",
     "name",
@@ -21,6 +21,7 @@ const COLUMNS: [&str; 15] = [
     "grams",
     "low_grams",
     "high_grams",
+    "outcome",
 ];
 
 /// Why footprints could not be written as CSV.
@@ -28,9 +29,11 @@ const COLUMNS: [&str; 15] = [
 #[error("cannot write the footprints as CSV")]
 pub struct CsvError(#[source] ::csv::Error);
 
-/// Returns footprints as CSV, with one row for each run, followed by one for each of its components, epochs and phases.
+/// Returns footprints as CSV, with one row for each run, followed by one for each of its processes, components, epochs and
+/// phases. A run of one process has no row for it.
 ///
-/// The column `row` contains the kind of row: `run`, `GPU`, `CPU`, `memory`, `epoch` or `phase`. Energies are in joules,
+/// The column `row` contains the kind of row: `run`, `process`, `GPU`, `CPU`, `memory`, `epoch` or `phase`. The name of a
+/// process is its rank. Energies are in joules,
 /// power in watts, durations in seconds and emissions in grams of CO2e. A component that could not be measured has empty
 /// figures. A name that a spreadsheet would execute as a formula is preceded by an apostrophe.
 ///
@@ -81,6 +84,7 @@ fn csv_rows(footprint: &Footprint) -> Vec<CsvRow> {
         ("name", footprint.hardware.clone()),
         ("attempt", run.attempts.to_string()),
         ("completed", (run.outcome == RunStatus::Completed).to_string()),
+        ("outcome", run.outcome.as_str().to_owned()),
         ("duration_s", run.duration_s.to_string()),
         ("energy_j", energy.total.joules().to_string()),
         ("low_j", energy.low.joules().to_string()),
@@ -89,6 +93,16 @@ fn csv_rows(footprint: &Footprint) -> Vec<CsvRow> {
         ("low_grams", emissions.low.grams().to_string()),
         ("high_grams", emissions.high.grams().to_string()),
     ]);
+    for process in &run.processes {
+        let mut row = start("process");
+        row.extend([("name", process.rank.to_string()), ("attempt", process.attempt.to_string())]);
+        // A process with an unreadable ledger has no further values.
+        row.extend(process.outcome.map(|outcome| ("outcome", outcome.as_str().to_owned())));
+        row.extend(process.outcome.map(|it| ("completed", (it == RunStatus::Completed).to_string())));
+        row.extend(process.duration_s.map(|duration| ("duration_s", duration.to_string())));
+        row.extend(process.energy.map(|energy| ("energy_j", energy.joules().to_string())));
+        rows.push(row);
+    }
     for component in &footprint.components {
         let mut row = start(component.kind.name());
         row.extend([("name", component.name.clone()), ("id", component.id.clone())]);

@@ -48,11 +48,11 @@ impl DoctorReport {
     fn render_accounting(&self) -> String {
         let grid = &self.grid;
         let origin = match grid.origin {
-            LocationSource::Environment => "place or intensity from the environment",
+            LocationSource::Environment => "set in the environment",
             LocationSource::CloudMetadata => "cloud metadata",
             LocationSource::TimeZone => "guessed from the time zone",
             LocationSource::Unknown => "location unknown; set SOOTPRINT_PLACE",
-            _ => "place or intensity from the settings",
+            _ => "set in a sootprint.toml",
         };
         let mut intensity = format!("{} ({} to {})", grid.intensity, grid.low, grid.high);
         if let Some(year) = grid.year {

@@ -16,6 +16,7 @@ mod help;
 mod nested;
 mod outputs;
 mod push;
+mod ranks;
 mod record;
 mod report;
 mod sandbox;

@@ -46,10 +46,10 @@ fn report_text_and_csv_output() {
             CPU      ███████                                   18.7 %
     ");
     assert_snapshot!(stdout_of(&sandbox, &["report", "digits", "--csv"]), @"
-    run,row,name,id,method,attempt,completed,duration_s,mean_w,energy_j,low_j,high_j,grams,low_grams,high_grams
-    00001-20261126T023344Z-415d,run,1 x Scripted H200,,,1,true,7.003195459,,3740.70233105,3740.70233105,3740.70233105,0.04312198520515972,0.03665368742438576,0.07736084145805652
-    00001-20261126T023344Z-415d,GPU,Scripted H200,replay-0,counter,,,7.003195459000001,434.14221450048484,3040.38278515,3040.38278515,3040.38278515,,,
-    00001-20261126T023344Z-415d,CPU,Scripted EPYC,replay-1,counter,,,7.003195459000001,99.99999999999997,700.3195459,700.3195459,700.3195459,,,
+    run,row,name,id,method,attempt,completed,duration_s,mean_w,energy_j,low_j,high_j,grams,low_grams,high_grams,outcome
+    00001-20261126T023344Z-415d,run,1 x Scripted H200,,,1,true,7.003195459,,3740.70233105,3740.70233105,3740.70233105,0.04312198520515972,0.03665368742438576,0.07736084145805652,completed
+    00001-20261126T023344Z-415d,GPU,Scripted H200,replay-0,counter,,,7.003195459000001,434.14221450048484,3040.38278515,3040.38278515,3040.38278515,,,,
+    00001-20261126T023344Z-415d,CPU,Scripted EPYC,replay-1,counter,,,7.003195459000001,99.99999999999997,700.3195459,700.3195459,700.3195459,,,,
     ");
 }
 

@@ -104,7 +104,13 @@ fn run_summary(footprint: &Footprint) -> String {
         }
     };
     let outcome = run.outcome.as_str().replace('_', " ");
-    format!("{outcome}{epochs} in {seconds:.1} s, {label}{base}; {}", run.id)
+    let ranks = match (run.ranks, run.ranks_expected.max(run.ranks)) {
+        (_, 1) => String::new(),
+        (ranks, expected) if ranks < expected => format!(", {ranks} of {expected} ranks"),
+        (ranks, _) => format!(", {ranks} ranks"),
+    };
+    let attempts = if run.attempts > 1 { format!(", {} attempts", run.attempts) } else { String::new() };
+    format!("{outcome}{epochs} in {seconds:.1} s{ranks}{attempts}, {label}{base}; {}", run.id)
 }
 
 /// Writes a titled text, wrapped between words, with the further lines aligned below the first.

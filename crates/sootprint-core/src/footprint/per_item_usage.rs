@@ -14,7 +14,7 @@ pub struct PerItemUsage {
 }
 
 impl Footprint {
-    /// Returns energy and emissions per training sample, averaged over the epochs that counted samples. If no epoch
+    /// Returns the energy per training sample and the emissions per thousand samples, averaged over the epochs that counted samples. If no epoch
     /// counted any, the totals of the run are divided by its number of samples. `None` if no samples were counted.
     #[must_use]
     pub fn per_sample(&self) -> Option<PerItemUsage> {

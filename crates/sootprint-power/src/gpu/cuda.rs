@@ -44,12 +44,13 @@ impl CudaVisibility {
 
     /// Returns the devices that the variables make visible, in CUDA's order.
     ///
-    /// `gpus` is NVML's list, sorted by PCI address. `slices` lists each MIG slice as the position of its GPU
-    /// in `gpus` and its UUID. In the result, slice `i` has the position `gpus.len() + i`.
+    /// `gpus` is NVML's list, sorted by PCI address. `slices` contains, for each MIG slice, the position of its
+    /// GPU in `gpus` and the slice's UUID. In the result, slice `i` has the position `gpus.len() + i`.
     ///
     /// As in CUDA, the list ends before the first entry of `CUDA_VISIBLE_DEVICES` that is invalid or repeats a
-    /// device. If a GPU that is divided into slices is visible as a whole, CUDA uses only its first slice. NVML
-    /// may list the slices in another order, so the remaining ones are returned too, with `ordinal: None`.
+    /// device. If a GPU that is divided into slices is visible as a whole, its slices are returned instead of it.
+    /// CUDA uses only one of them: the first one listed gets the ordinal, and the others have `ordinal: None`.
+    /// They are included because NVML may list them in another order than CUDA.
     pub fn visible_devices(&self, gpus: &[GpuInfo], slices: &[(usize, String)]) -> Vec<VisibleDevice> {
         let positions = match &self.entries {
             None => (0..gpus.len()).collect(),

@@ -140,12 +140,12 @@ fn kernel_sources(proc: &Path, sys: &Path) -> Vec<SourceProbe> {
     if !cfg!(target_os = "linux") {
         return vec![SourceProbe::unavailable(
             "model",
-            "CPU and memory are unknown: only supported on Linux",
+            "CPU and memory are not counted: only supported on Linux",
         )];
     }
     let cgroup = sys.join("fs/cgroup");
     let Some(limits) = JobLimits::detect(proc, &cgroup) else {
-        let reason = "CPU and memory are unknown: cannot read /proc/stat or /proc/meminfo";
+        let reason = "CPU and memory are not counted: cannot read /proc/stat or /proc/meminfo";
         return vec![SourceProbe::unavailable("model", reason)];
     };
     let cpuinfo = std::fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();

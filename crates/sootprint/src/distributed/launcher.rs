@@ -22,11 +22,13 @@ pub(crate) struct RankInfo {
     launch_key: Option<String>,
     /// The job's name or number, from the user or the batch system. It does not change when the job is restarted.
     pub(crate) job: String,
+    /// The index of the process's task in a job array, each of which is a training of its own.
+    pub(crate) array_index: Option<String>,
 }
 
 impl Default for RankInfo {
     fn default() -> Self {
-        Self { rank: 0, ranks: 1, launch_key: None, job: String::new() }
+        Self { rank: 0, ranks: 1, launch_key: None, job: String::new(), array_index: None }
     }
 }
 
@@ -64,6 +66,10 @@ const LAUNCHERS: [LauncherEnv; 5] = [
     },
 ];
 
+/// The variables with the index of a task in a job array: Slurm, PBS Professional, Torque, Grid Engine and LSF.
+const ARRAY_INDEX_VARIABLES: [&str; 5] =
+    ["SLURM_ARRAY_TASK_ID", "PBS_ARRAY_INDEX", "PBS_ARRAYID", "SGE_TASK_ID", "LSB_JOBINDEX"];
+
 /// The user's name for the job, for systems without job ids.
 const JOB_VARIABLE: &str = "SOOTPRINT_JOB";
 
@@ -71,13 +77,16 @@ impl RankInfo {
     /// From the launcher's variables. Without any, or with invalid ones, the process is a single rank.
     pub(crate) fn from_env(env: EnvLookup<'_>) -> Self {
         let job = env(JOB_VARIABLE).or_else(|| env("SLURM_JOB_ID")).unwrap_or_default();
+        let array_index = array_index(env);
         let parse_number = |name| env(name)?.trim().parse::<u32>().ok();
         let found = LAUNCHERS.iter().find_map(|launcher| {
             let (rank, ranks) = (parse_number(launcher.rank_var)?, parse_number(launcher.ranks_var)?);
             // A launcher never starts more; merging them would take hours.
             (rank < ranks && ranks <= MAX_RANKS).then_some((rank, ranks, launcher))
         });
-        let Some((rank, ranks, launcher)) = found else { return Self { job, ..Self::default() } };
+        let Some((rank, ranks, launcher)) = found else {
+            return Self { job, array_index, ..Self::default() };
+        };
         // `torchrun` names a run `none` if no name is given.
         let named_value =
             |name: &&'static str| env(name).filter(|value| value != "none").map(|value| (*name, value));
@@ -88,9 +97,12 @@ impl RankInfo {
         let is_identifiable = launch_values
             .iter()
             .any(|(name, _)| !name.ends_with("RESTART_COUNT") && *name != "SLURM_STEP_ID");
-        let key = is_identifiable
-            .then(|| launch_values.iter().map(|(name, value)| format!("{name}={value};")).collect());
-        Self { rank, ranks, launch_key: key, job }
+        let array_values = array_index.iter().map(|index| ("ARRAY_INDEX", index));
+        let key = is_identifiable.then(|| {
+            let values = launch_values.iter().map(|(name, value)| (*name, value)).chain(array_values);
+            values.map(|(name, value)| format!("{name}={value};")).collect()
+        });
+        Self { rank, ranks, launch_key: key, job, array_index }
     }
 
     /// Replaces the launcher's rank by the caller's.
@@ -108,6 +120,14 @@ impl RankInfo {
         let key = self.launch_key.as_deref().unwrap_or_default();
         short_digest(&format!("{} ranks;{key}", self.ranks))
     }
+}
+
+/// The index of the task in a job array; `None` outside of one. Grid Engine sets `undefined` and LSF 0 in other jobs.
+fn array_index(env: EnvLookup<'_>) -> Option<String> {
+    ARRAY_INDEX_VARIABLES.iter().find_map(|name| {
+        let index = env(name)?.trim().parse::<u64>().ok()?;
+        (index > 0 || *name != "LSB_JOBINDEX").then(|| index.to_string())
+    })
 }
 
 #[cfg(test)]
@@ -170,5 +190,30 @@ mod tests {
             !rank_info(&[("RANK", "0"), ("WORLD_SIZE", "2"), ("TORCHELASTIC_RUN_ID", "none")])
                 .is_launch_known()
         );
+    }
+
+    #[test]
+    fn array_index_is_part_of_launch() {
+        let of = |index: &'static str| {
+            rank_info(&[
+                ("SLURM_PROCID", "0"),
+                ("SLURM_STEP_NUM_TASKS", "2"),
+                ("SLURM_JOB_ID", "7"),
+                ("SLURM_ARRAY_TASK_ID", index),
+            ])
+        };
+        assert_eq!(of("3").array_index.as_deref(), Some("3"));
+        assert_ne!(of("3").launch_id(), of("4").launch_id());
+        for (name, value, index) in [
+            ("SLURM_ARRAY_TASK_ID", "0", Some("0")),
+            ("PBS_ARRAY_INDEX", "12", Some("12")),
+            ("SGE_TASK_ID", "undefined", None),
+            ("SGE_TASK_ID", "1", Some("1")),
+            ("LSB_JOBINDEX", "0", None),
+            ("LSB_JOBINDEX", "5", Some("5")),
+        ] {
+            assert_eq!(rank_info(&[(name, value)]).array_index.as_deref(), index, "{name}={value}");
+        }
+        assert_eq!(rank_info(&[("SLURM_JOB_ID", "7")]).array_index, None);
     }
 }

@@ -225,6 +225,12 @@ impl FootprintBuilder {
         component.kind == ComponentKind::Gpu && is_unknown && self.counted_gpus().count() > 1
     }
 
+    /// The energy of all counted components up to now.
+    pub(super) fn recorded_energy(&self) -> Energy {
+        let each: Vec<Energy> = self.totals.iter().map(|total| total.energy).collect();
+        self.total_energy(&each)
+    }
+
     /// If only some of the counted GPUs may have trained: the low bound of the one that used least.
     pub(super) fn least_gpu_energy(&self) -> Energy {
         let doubtful = self.counted_gpus().filter(|(_, component)| self.is_doubtful(component));

@@ -48,6 +48,7 @@ impl FootprintBuilder {
                 ranks: 1,
                 ranks_expected: header.task.ranks,
                 missing_ranks: Vec::new(),
+                processes: Vec::new(),
                 partial: header.task.ranks > 1
                     || components.iter().any(|component| component.method.is_none()),
                 outcome: self.status.unwrap_or(default_status),

@@ -37,7 +37,7 @@ pub(crate) fn create_ledger(
     header: &RunHeader,
 ) -> Result<OpenLedger, LedgerError> {
     let ids = create_dir_and_list(dir)?;
-    if let Some(run) = busy_run(dir, &ids, launch.rank) {
+    if let Some(run) = busy_run(dir, &ids, launch) {
         return Err(LedgerError::Busy { dir: dir.to_owned(), run });
     }
     create_new_run(dir, now, launch, header, &ids)

@@ -13,6 +13,9 @@ pub(crate) struct ProcessInfo {
     /// Distinguishes one launch of all ranks from the next; `None` if the launcher provides no such id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) launch: Option<String>,
+    /// The index of the process's task in a job array. Only a task with the same index continues the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) array_index: Option<String>,
     /// Digest of the host's boot id and the job. Ledgers with the same digest refer to the same hardware and clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) host: Option<String>,
@@ -35,6 +38,7 @@ impl Default for ProcessInfo {
             ranks: 1,
             attempt: 1,
             launch: None,
+            array_index: None,
             host: None,
             booted: None,
             processors: None,

@@ -1,7 +1,7 @@
 //! Reads ledgers, including incomplete and damaged ones.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -84,6 +84,17 @@ pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, L
         entries.extend(heartbeat::read_newest(&id.heartbeat_path(dir)));
     }
     Ok(LedgerContents { header, entries, corruption, unknown_entries, is_open })
+}
+
+/// Reads only the header of a ledger. `None` if there is none.
+pub(super) fn read_header(dir: &Path, id: &LedgerId) -> Option<Box<RunHeader>> {
+    let mut first_line = Vec::new();
+    let file = File::open(id.ledger_path(dir)).ok()?;
+    io::BufReader::new(file.take(TAIL_LEN)).read_until(b'\n', &mut first_line).ok()?;
+    match line::decode(&first_line)? {
+        LedgerEntry::Header(header) => Some(header),
+        _ => None,
+    }
 }
 
 /// The state of the process that writes a ledger.

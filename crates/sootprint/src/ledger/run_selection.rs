@@ -11,8 +11,8 @@ use sootprint_core::RunStatus;
 use super::entry::{LedgerEntry, RunHeader};
 use super::error::LedgerError;
 use super::file_lock::{LockState, lock_state};
-use super::paths::{LedgerId, ledger_dir, list_ledgers, run_number, shared_run_id};
-use super::read::read_ledger;
+use super::paths::{LedgerId, compare_newest_first, ledger_dir, list_ledgers, run_number, shared_run_id};
+use super::read::{read_header, read_ledger};
 use crate::distributed::RankInfo;
 
 /// If the launcher provides no launch id, ranks that start within this time of each other belong together.
@@ -23,7 +23,7 @@ const HEADER_RETRIES: u32 = 50;
 const HEADER_RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The ledger id for the next attempt of the newest run other than `except`; `None` if there is no such run, or if it
-/// is complete.
+/// is complete. In a job array, only runs with the same index count.
 ///
 /// # Errors
 /// [`LedgerError::Busy`] if another process still records that run with this rank.
@@ -34,10 +34,11 @@ pub(super) fn next_attempt(
 ) -> Result<Option<LedgerId>, LedgerError> {
     let mut ids = create_dir_and_list(dir)?;
     ids.retain(|id| Some(id.run.as_str()) != except);
-    let newest_id = ids.iter().max_by_key(|id| (run_number(&id.run), &id.run));
+    ids.sort_by(|one, other| compare_newest_first(&one.run, &other.run));
+    let newest_id = ids.iter().find(|id| is_same_array_task(dir, id, launch));
     let Some(run) = newest_id.map(|id| id.run.clone()) else { return Ok(None) };
     ids.retain(|id| id.run == run);
-    if busy_run(dir, &ids, launch.rank).is_some() {
+    if busy_run(dir, &ids, launch).is_some() {
         return Err(LedgerError::Busy { dir: dir.to_owned(), run });
     }
     let summaries: Vec<LedgerSummary> = ids.iter().filter_map(|id| LedgerSummary::read(dir, id)).collect();
@@ -84,12 +85,20 @@ pub(super) fn find_launch_run(
     (launch.is_launch_known() || run_ids.all(|id| is_recent(id).unwrap_or(true))).then(|| newest.run.clone())
 }
 
-/// The newest run, if another process holds the lock of its ledger for this rank.
-pub(super) fn busy_run(dir: &Path, ids: &[LedgerId], rank: u32) -> Option<String> {
-    let own = ids.iter().filter(|id| id.rank == rank);
+/// The newest run, if another process holds the lock of its ledger for this rank. Another task of a job array does not
+/// count.
+pub(super) fn busy_run(dir: &Path, ids: &[LedgerId], launch: &RankInfo) -> Option<String> {
+    let own = ids.iter().filter(|id| id.rank == launch.rank);
     let newest = own.max_by_key(|id| (run_number(&id.run), &id.run, id.attempt))?;
     let file = File::open(newest.ledger_path(dir)).ok()?;
-    (lock_state(&file) == LockState::Held).then(|| newest.run.clone())
+    let is_busy = lock_state(&file) == LockState::Held && is_same_array_task(dir, newest, launch);
+    is_busy.then(|| newest.run.clone())
+}
+
+/// Whether a ledger belongs to the task of the job array that this process is. A ledger without a header, which has just
+/// been created, may belong to it.
+fn is_same_array_task(dir: &Path, id: &LedgerId, launch: &RankInfo) -> bool {
+    read_header(dir, id).is_none_or(|header| header.task.array_index == launch.array_index)
 }
 
 /// Creates the folder of the ledgers and lists them. A folder that cannot be listed counts as empty, since it may still

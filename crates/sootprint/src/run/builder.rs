@@ -129,8 +129,9 @@ impl RunBuilder {
         self
     }
 
-    /// Sets the carbon intensity for the hours of the run; see [`IntensitySeries::from_csv_file`]. Without this,
-    /// `SOOTPRINT_SERIES` names a CSV file.
+    /// Sets the carbon intensity for the hours of the run; see [`IntensitySeries::from_csv_file`]. Without this, and
+    /// without a [place](Self::place) or an [intensity](Self::intensity) set here, the CSV file that `SOOTPRINT_SERIES`
+    /// or a `sootprint.toml` names is used.
     ///
     /// Hours that the series does not cover use the configured [intensity](Self::intensity), otherwise the yearly
     /// figure of the place.
@@ -140,7 +141,7 @@ impl RunBuilder {
     }
 
     /// Sets the carbon intensity of the electricity, instead of the yearly figure of the [place](Self::place). Without
-    /// this, `SOOTPRINT_INTENSITY` is used, in g CO2e/kWh.
+    /// this, and without a place set here, `SOOTPRINT_INTENSITY` in g CO2e/kWh is used, then a `sootprint.toml`.
     pub fn intensity(mut self, intensity: CarbonIntensity) -> Self {
         self.arguments.intensity = Some(intensity);
         self

@@ -165,11 +165,11 @@ impl RunHandle {
         self.record_fact(RunFact::Note(text.into()));
     }
 
-    /// Makes [`Run::finish`](super::Run::finish) return without waiting any longer, even if it is waiting now on another
-    /// thread: for a final reading of the hardware, the intensity provider, the cloud metadata or other ranks. The
-    /// footprint then contains what is known, and notes what is missing.
+    /// Ends the waits of [`Run::finish`](super::Run::finish), now and later, even if another thread is already in `finish`.
+    /// It then no longer waits for a final reading of the hardware, the intensity provider, the cloud metadata or other
+    /// ranks. The footprint contains what is known, and notes what is missing.
     ///
-    /// This is for a program that is asked to exit immediately, as by Ctrl-C.
+    /// This is for programs that must exit immediately, for example after Ctrl-C.
     pub fn finish_without_waiting(&self) {
         self.0.finish_waits.end();
     }

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 /// The name of the project's and the user's settings file.
 pub(super) const SETTINGS_FILE_NAME: &str = "sootprint.toml";
 
-/// An existing `sootprint.toml`, in order of precedence:
-/// - the project's: the nearest one in the working directory or above it, within the user's home or the repository
+/// A `sootprint.toml`. There may be three of them, in order of precedence:
+/// - the project's: the nearest one in the working directory or above it; the search ends at the user's home, the root of
+///   a repository or a mount point
 /// - the user's, in `$XDG_CONFIG_HOME/sootprint` or `~/.config/sootprint`
 /// - the site's, in `/etc`
 ///
-/// Arguments and environment variables take precedence over all files. The precedence applies to each key separately.
-/// The keys:
+/// Arguments and environment variables take precedence over all files. Each key is taken from the first source that sets
+/// it, except that a `place` or an `intensity` also hides `place`, `intensity` and `series` of later sources. The keys:
 ///
 /// ```toml
 /// place = "US-VA"          # or a cloud region, as in "aws:us-east-1"
@@ -21,7 +22,7 @@ pub(super) const SETTINGS_FILE_NAME: &str = "sootprint.toml";
 /// provider = "uk"          # live provider for `sootprint run --live`
 /// pue = 1.2
 /// nvml = "/usr/lib/libnvidia-ml.so.1"   # not in a project's file
-/// baseline = 5             # seconds at rest that are measured before a run, at most 60
+/// baseline = 5             # measure the idle power for 5 seconds before a run; at most 60
 /// metadata = false         # never query the cloud's metadata service
 /// repository = "me/digits" # default repository of a push; does not start one
 /// ```

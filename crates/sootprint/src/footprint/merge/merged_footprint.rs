@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sootprint_core::{
-    ComponentSummary, EmissionsSummary, Energy, EnergySummary, Footprint, GpuSelection, RunStatus, RunSummary,
+    ComponentSummary, EmissionsSummary, Energy, EnergySummary, Footprint, GpuSelection, ProcessSummary,
+    RunStatus, RunSummary,
 };
 
 use super::contributions::ComponentContribution;
@@ -22,12 +23,9 @@ pub(crate) fn merge_ledgers(
 ) -> Footprint {
     if let [(builder, default_status)] = ledgers
         && unreadable.is_empty()
-        && builder.header.task.ranks == 1
+        && (builder.header.task.ranks, builder.header.task.attempt) == (1, 1)
     {
-        let mut footprint = builder.footprint(*default_status);
-        footprint.run.attempts = builder.header.task.attempt;
-        footprint.epochs.iter_mut().for_each(|epoch| epoch.attempt = builder.header.task.attempt);
-        return footprint;
+        return builder.footprint(*default_status);
     }
     LedgerMerge::new(ledgers, unreadable).footprint()
 }
@@ -48,6 +46,7 @@ impl LedgerMerge<'_> {
             missing.iter().flat_map(|(_, ranks)| ranks.iter().copied()).collect();
         components.extend(self.unmapped_components());
         let is_partial = !missing_ranks.is_empty()
+            || !self.missing_attempts().is_empty()
             || !self.unreadable.is_empty()
             || components.iter().any(|component| component.method.is_none());
         Footprint {
@@ -93,12 +92,47 @@ impl LedgerMerge<'_> {
             ranks: u32::try_from(ranks.len()).unwrap_or(u32::MAX),
             ranks_expected: headers().map(|header| header.task.ranks).max().unwrap_or(1),
             missing_ranks,
+            processes: self.process_summaries(),
             partial,
             outcome: ranks.iter().filter_map(newest_status).max().unwrap_or(RunStatus::Killed),
             samples: counts.samples,
             tokens: counts.tokens,
             slices: self.ledgers.iter().find_map(|ledger| ledger.builder.window_length.clone()),
         }
+    }
+
+    /// One entry for each ledger, by attempt and rank.
+    fn process_summaries(&self) -> Vec<ProcessSummary> {
+        let readable = self.ledgers.iter().map(|ledger| ProcessSummary {
+            rank: ledger.rank,
+            attempt: ledger.attempt,
+            outcome: Some(ledger.status),
+            started: Some(ledger.builder.header.started.clone()),
+            duration_s: Some(ledger.builder.elapsed),
+            energy: Some(ledger.builder.recorded_energy()),
+        });
+        let unreadable = self.unreadable.iter().map(|&(rank, attempt)| ProcessSummary {
+            rank,
+            attempt,
+            outcome: None,
+            started: None,
+            duration_s: None,
+            energy: None,
+        });
+        let mut processes: Vec<ProcessSummary> = readable.chain(unreadable).collect();
+        processes.sort_by_key(|process| (process.attempt, process.rank));
+        processes
+    }
+
+    /// The attempts before the last one without any ledger.
+    pub(super) fn missing_attempts(&self) -> Vec<u32> {
+        let present: BTreeSet<u32> = self
+            .ledgers
+            .iter()
+            .map(|ledger| ledger.attempt)
+            .chain(self.unreadable.iter().map(|(_, attempt)| *attempt))
+            .collect();
+        (1..present.last().copied().unwrap_or(1)).filter(|attempt| !present.contains(attempt)).collect()
     }
 
     /// The ranks without a ledger, by the attempt in which their launch started.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sootprint_core::RunStatus;
+
 use super::grid::LedgerEnergy;
 use super::ledger_merge::LedgerMerge;
 
@@ -25,6 +27,16 @@ impl LedgerMerge<'_> {
                 "the ledger of rank {rank}, attempt {attempt}, cannot be read: its energy is not in the total"
             ));
         }
+        let without_ledger = match self.missing_attempts().as_slice() {
+            [] => None,
+            [attempt] => Some(format!("attempt {attempt} has no ledger: its energy is not in the total")),
+            attempts => Some(format!(
+                "attempts {} have no ledgers: their energy is not in the total",
+                format_ranges(attempts)
+            )),
+        };
+        notes.extend(without_ledger);
+        notes.extend(self.outcome_notes(attempts));
         notes.extend(self.repeated_epochs_note());
         let places: BTreeSet<_> = ledger_energies.iter().filter_map(|it| it.grid.place.as_deref()).collect();
         if places.len() > 1 {
@@ -36,6 +48,36 @@ impl LedgerMerge<'_> {
         }
         notes.extend(self.ledger_notes(ledger_energies));
         notes
+    }
+
+    /// Notes about the processes that did not end properly, by attempt and outcome.
+    fn outcome_notes(&self, attempts: u32) -> Vec<String> {
+        let mut groups: BTreeMap<(u32, RunStatus), Vec<u32>> = BTreeMap::new();
+        for ledger in &self.ledgers {
+            groups.entry((ledger.attempt, ledger.status)).or_default().push(ledger.rank);
+        }
+        let is_distributed = self.ledgers.iter().any(|ledger| ledger.builder.header.task.ranks > 1);
+        let note = |((attempt, status), ranks): (&(u32, RunStatus), &Vec<u32>)| {
+            let (what, was, is) = match ranks.as_slice() {
+                _ if !is_distributed => (format!("attempt {attempt}"), "was", "is"),
+                [rank] => (format!("rank {rank}"), "was", "is"),
+                ranks => (format!("ranks {}", format_ranges(ranks)), "were", "are"),
+            };
+            let when =
+                if is_distributed && attempts > 1 { format!(" in attempt {attempt}") } else { String::new() };
+            match status {
+                RunStatus::Killed => Some(format!(
+                    "{what} {was} killed{when}: energy of up to two seconds before is not in the total"
+                )),
+                RunStatus::Running => {
+                    Some(format!("{what} {is} still running{when}: later energy is not in the total"))
+                }
+                RunStatus::Failed if is_distributed => Some(format!("{what} failed{when}")),
+                RunStatus::Panicked if is_distributed => Some(format!("{what} panicked{when}")),
+                _ => None,
+            }
+        };
+        groups.iter().filter_map(note).collect()
     }
 
     /// A note about epochs that were trained in several attempts.

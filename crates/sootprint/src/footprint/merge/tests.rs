@@ -108,6 +108,7 @@ impl ScriptedRank {
                 ranks: self.ranks,
                 attempt: self.attempt,
                 launch: Some(format!("launch {}", self.attempt)),
+                array_index: None,
                 host: Some(self.host.to_owned()),
                 booted: Some(self.start),
                 processors: Some(self.cpu_allocation.to_owned()),

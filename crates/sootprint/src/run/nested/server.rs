@@ -26,9 +26,9 @@ pub struct NestedRunListener {
 }
 
 impl Run {
-    /// Accepts the runs of child processes. They find this run through `SOOTPRINT_RUN_DIR`, which the caller sets to
-    /// its folder. Their epochs are recorded here, and they do not measure anything themselves. `sootprint run` calls
-    /// this. Drop the listener before the run is finished.
+    /// Records the runs of child processes as part of this run: their epochs are recorded in it, and they do not measure
+    /// anything themselves. `SOOTPRINT_RUN_DIR` must be set to this run's folder in the environment of the children.
+    /// `sootprint run` calls this. Drop the listener before the run is finished.
     ///
     /// # Errors
     /// If no socket can be created next to the ledger, or the run has no ledger. Child processes then measure their own

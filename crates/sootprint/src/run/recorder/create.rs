@@ -197,6 +197,7 @@ fn initial_header(label: RunLabel, settings: &RunSettings, now: jiff::Timestamp)
             ranks: launch.ranks,
             attempt: 1,
             launch: launch.is_launch_known().then(|| launch.launch_id()),
+            array_index: launch.array_index.clone(),
             host: host_digest(&launch.job),
             booted: None,
             processors: host_share.as_ref().map(|share| share.cpus.clone()),
