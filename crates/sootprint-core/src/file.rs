@@ -1,9 +1,7 @@
 //! Atomic creation and replacement of files.
 
-#[cfg(unix)]
-use std::fs::File;
-use std::fs::{self, Permissions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -36,6 +34,26 @@ pub fn create_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     let file = write_temp_file(path, contents, None)?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
     sync_dir(parent_dir(path))
+}
+
+/// Reads a text file of at most `max_len` bytes.
+///
+/// # Errors
+/// The error of the file system; [`io::ErrorKind::InvalidInput`] if the file is not a regular one, whose reading could
+/// block or never end; [`io::ErrorKind::FileTooLarge`] if it is longer.
+pub fn read_text(path: &Path, max_len: u64) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(max_len + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > max_len {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("larger than {} KB", max_len / 1024),
+        ));
+    }
+    Ok(text)
 }
 
 /// Returns the folder that contains the file at `path`; `.` if `path` is a bare file name.

@@ -8,8 +8,8 @@ mod display;
 mod epochs;
 mod per_item_usage;
 mod processes;
+mod validation;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ pub use certainty::{GpuSelection, GpuSelectionMethod, SensorFault};
 pub use epochs::{EpochSummary, PhaseSummary};
 pub use per_item_usage::PerItemUsage;
 pub use processes::ProcessSummary;
+
+/// A footprint of a million epochs.
+const MAX_FILE_LEN: u64 = 256 << 20;
 
 /// The energy and emissions of a training run.
 ///
@@ -227,8 +230,9 @@ impl Footprint {
     /// Parses the JSON of a `footprint.json`.
     ///
     /// # Errors
-    /// [`FootprintError::Json`] if the text is not a footprint; [`FootprintError::UnsupportedSchema`] if its schema
-    /// is not [`Self::SCHEMA`].
+    /// [`FootprintError::Json`] if the text is not a footprint, or a quantity in it is negative;
+    /// [`FootprintError::UnsupportedSchema`] if its schema is not [`Self::SCHEMA`]; [`FootprintError::InvalidValue`] if
+    /// another number is impossible, or a figure lies outside its bounds.
     pub fn from_json(json: &str) -> Result<Self, FootprintError> {
         #[derive(Deserialize)]
         struct SchemaHeader {
@@ -239,7 +243,9 @@ impl Footprint {
         if schema != Self::SCHEMA {
             return Err(FootprintError::UnsupportedSchema { found: schema });
         }
-        Ok(serde_json::from_str(json)?)
+        let footprint: Self = serde_json::from_str(json)?;
+        validation::validate(&footprint).map_err(|reason| FootprintError::InvalidValue { reason })?;
+        Ok(footprint)
     }
 
     /// Returns the JSON of a `footprint.json`, with a final newline.
@@ -253,9 +259,10 @@ impl Footprint {
     /// Reads the `footprint.json` at `path`.
     ///
     /// # Errors
-    /// [`FootprintError::File`] if the file cannot be read, otherwise the errors of [`Self::from_json`].
+    /// [`FootprintError::File`] if the file cannot be read, is not a regular file or is larger than 256 MB, otherwise the
+    /// errors of [`Self::from_json`].
     pub fn read(path: &Path) -> Result<Self, FootprintError> {
-        let json = fs::read_to_string(path)
+        let json = file::read_text(path, MAX_FILE_LEN)
             .map_err(|source| FootprintError::File { path: path.to_owned(), source })?;
         Self::from_json(&json)
     }
@@ -290,6 +297,12 @@ pub enum FootprintError {
     /// The text is not the JSON of a footprint.
     #[error("not a footprint")]
     Json(#[from] serde_json::Error),
+    /// A number in the footprint is impossible.
+    #[error("not a valid footprint: {reason}")]
+    InvalidValue {
+        /// The field and what is wrong with it.
+        reason: String,
+    },
     /// The footprint was written by another major version of sootprint.
     #[error(
         "unsupported footprint schema `{found}`: expected `{}`; use the version of sootprint that wrote it",

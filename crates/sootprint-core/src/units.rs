@@ -5,7 +5,8 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Joules per kilowatt-hour (exact).
 const JOULES_PER_KILOWATT_HOUR: f64 = 3_600_000.0;
@@ -22,24 +23,46 @@ const JOULES_PER_KILOWATT_HOUR: f64 = 3_600_000.0;
 /// let emitted = used * CarbonIntensity::from_grams_per_kilowatt_hour(56.0);
 /// assert_eq!(emitted.grams(), 112.0);
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Energy(f64);
 
 /// Energy per time, stored in watts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Power(f64);
 
 /// A mass of carbon dioxide equivalent (global warming potential over 100 years), stored in grams.
-#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Co2e(f64);
 
 /// The emissions per unit of electrical energy from a grid, stored in grams of CO2e per kWh.
-#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct CarbonIntensity(f64);
+
+/// The highest number that is read from a file. Sums of a million such numbers are finite.
+const MAX_READ: f64 = 1e18;
+
+macro_rules! deserialize_quantity {
+    ($($quantity:ident: $name:literal),*) => {$(
+        impl<'de> Deserialize<'de> for $quantity {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let number = f64::deserialize(deserializer)?;
+                if (0.0..=MAX_READ).contains(&number) {
+                    Ok(Self(number))
+                } else {
+                    Err(D::Error::custom(format_args!("{} of {number} is not between 0 and 1e18", $name)))
+                }
+            }
+        }
+    )*};
+}
+
+deserialize_quantity!(
+    Energy: "an energy", Power: "a power", Co2e: "emissions", CarbonIntensity: "a carbon intensity"
+);
 
 impl Energy {
     /// No energy.

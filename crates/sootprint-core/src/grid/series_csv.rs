@@ -1,11 +1,11 @@
 //! Reads a user's own series of carbon intensities from a CSV file.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::intensity_series::{IntensityPeriod, IntensitySeries, periods_error};
+use crate::file::read_text;
 use crate::units::CarbonIntensity;
 
 /// Length of a single period without an `end`.
@@ -49,20 +49,8 @@ impl IntensitySeries {
     /// has no time zone, if an intensity is not between 0 and 3,000, if two periods overlap, or if there is no figure
     /// at all. An error in a single row also names the line.
     pub fn from_csv_file(path: &Path) -> Result<Self, SeriesError> {
-        let read = || {
-            let metadata = fs::metadata(path)?;
-            if !metadata.is_file() {
-                return Err(std::io::Error::other("not a regular file"));
-            }
-            let length = metadata.len();
-            if length > MAX_FILE_SIZE {
-                return Err(std::io::Error::other(format!(
-                    "file of {length} bytes exceeds the limit of {MAX_FILE_SIZE} bytes"
-                )));
-            }
-            fs::read_to_string(path)
-        };
-        let text = read().map_err(|source| SeriesError::File { path: path.to_owned(), source })?;
+        let text = read_text(path, MAX_FILE_SIZE)
+            .map_err(|source| SeriesError::File { path: path.to_owned(), source })?;
         let periods =
             parse_periods(&text).map_err(|reason| SeriesError::Content { path: path.to_owned(), reason })?;
         Ok(Self::from_user(periods))

@@ -90,7 +90,9 @@ pub(crate) fn sample_footprint() -> Footprint {
 /// The same run with other emissions.
 pub(crate) fn footprint_with_emissions(grams: f64) -> Footprint {
     let mut document: serde_json::Value = serde_json::from_str(include_str!("../footprint.json")).unwrap();
-    document["emissions"]["grams"] = grams.into();
+    for bound in ["low_grams", "grams", "high_grams"] {
+        document["emissions"][bound] = grams.into();
+    }
     Footprint::from_json(&document.to_string()).unwrap()
 }
 

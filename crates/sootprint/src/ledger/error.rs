@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sootprint_core::format::error_chain;
 
-use super::entry::{MAX_RANKS, SCHEMA};
+use super::entry::{MAX_EPOCHS, MAX_RANKS, SCHEMA};
 
 /// Why a ledger cannot be written or read. A ledger is the file in which a process records its run, line by line.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,22 @@ pub enum LedgerError {
         /// The path of the ledger.
         path: PathBuf,
     },
+    /// A line contains a value that no run has, so it is not the work of sootprint.
+    #[error("the ledger {} has an impossible value in line {line}: {reason}", path.display())]
+    InvalidValue {
+        /// The path of the ledger.
+        path: PathBuf,
+        /// The number of the line, from 1.
+        line: usize,
+        /// The value and what is wrong with it.
+        reason: String,
+    },
+    /// The ledger has more epochs than any run has, or is larger than a gigabyte.
+    #[error("the ledger {} is too large: at most {MAX_EPOCHS} epochs and 1 GB can be read", path.display())]
+    TooLarge {
+        /// The path of the ledger.
+        path: PathBuf,
+    },
     /// The first line names more ranks than any run has, so it is not the work of sootprint.
     #[error("the ledger {} names {ranks} ranks; at most {MAX_RANKS} are possible", path.display())]
     Ranks {
@@ -79,6 +95,8 @@ impl LedgerError {
             | Self::Read { path, .. }
             | Self::Schema { path, .. }
             | Self::Ranks { path, .. }
+            | Self::InvalidValue { path, .. }
+            | Self::TooLarge { path }
             | Self::MissingHeader { path } => (path, path.file_name().unwrap_or_default().to_string_lossy()),
         };
         error_chain(self).replace(&path.display().to_string(), &name)

@@ -5,14 +5,18 @@ use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::entry::{LedgerEntry, MAX_RANKS, RunHeader, SCHEMA};
+use super::entry::{LedgerEntry, MAX_EPOCHS, MAX_RANKS, RunHeader, SCHEMA};
 use super::error::LedgerError;
 use super::file_lock::{LockState, lock_state};
+use super::line::LineError;
 use super::paths::LedgerId;
 use super::{heartbeat, line};
 
 /// Longer than the last line of a machine with a hundred GPUs.
 const TAIL_LEN: u64 = 1 << 16;
+
+/// Seven years of a machine with eight GPUs.
+const MAX_LEN: u64 = 1 << 30;
 
 /// The contents of a ledger.
 #[derive(Debug)]
@@ -43,36 +47,52 @@ pub(crate) struct LedgerCorruption {
 pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, LedgerError> {
     let path = id.ledger_path(dir);
     // The lock is tested before reading: once it is free, all lines are in the file.
-    let open = || -> io::Result<(bool, Vec<u8>)> {
-        let is_open = lock_state(&File::open(&path)?) == LockState::Held;
-        Ok((is_open, fs::read(&path)?))
+    let open = || -> io::Result<(bool, Option<Vec<u8>>)> {
+        let file = File::open(&path)?;
+        let is_open = lock_state(&file) == LockState::Held;
+        let mut bytes = Vec::new();
+        file.take(MAX_LEN + 1).read_to_end(&mut bytes)?;
+        Ok((is_open, Some(bytes).filter(|bytes| bytes.len() as u64 <= MAX_LEN)))
     };
     let (is_open, bytes) = open().map_err(|source| LedgerError::Read { path: path.clone(), source })?;
+    let too_large = || LedgerError::TooLarge { path: path.clone() };
+    let bytes = bytes.ok_or_else(too_large)?;
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
-    let header = match lines.next().and_then(|(_, text)| line::decode(text)) {
-        Some(LedgerEntry::Header(header)) if header.schema == SCHEMA => {
+    let header = match lines.next().map_or(Err(LineError::Damaged), |(_, text)| line::try_decode(text)) {
+        Ok(LedgerEntry::Header(header)) if header.schema == SCHEMA => {
             let ranks = header.task.ranks;
             if ranks > MAX_RANKS {
                 return Err(LedgerError::Ranks { path, ranks });
             }
             header
         }
-        Some(LedgerEntry::Header(header)) => return Err(LedgerError::Schema { path, found: header.schema }),
+        Ok(LedgerEntry::Header(header)) => return Err(LedgerError::Schema { path, found: header.schema }),
+        Err(LineError::InvalidValue(reason)) => {
+            return Err(LedgerError::InvalidValue { path, line: 1, reason });
+        }
         _ => return Err(LedgerError::MissingHeader { path }),
     };
     let mut entries = Vec::new();
     let mut corruption: Option<LedgerCorruption> = None;
     let mut unknown_entries = 0;
+    let mut epochs = 0;
     for (index, text) in lines {
-        match line::decode(text) {
-            Some(LedgerEntry::Unknown) => unknown_entries += 1,
-            Some(entry) => {
+        match line::try_decode(text) {
+            Ok(LedgerEntry::Unknown) => unknown_entries += 1,
+            Ok(entry) => {
+                epochs += usize::from(matches!(entry, LedgerEntry::Epoch { .. }));
+                if epochs > MAX_EPOCHS {
+                    return Err(too_large());
+                }
                 entries.push(entry);
                 corruption.iter_mut().for_each(|corruption| corruption.is_tail = false);
             }
             // The writer starts a new line after one that may be torn.
-            None if text == b"\n" => {}
-            None => {
+            Err(_) if text == b"\n" => {}
+            Err(LineError::InvalidValue(reason)) => {
+                return Err(LedgerError::InvalidValue { path, line: index + 1, reason });
+            }
+            Err(LineError::Damaged) => {
                 let corruption =
                     corruption.get_or_insert(LedgerCorruption { first: index + 1, lines: 0, is_tail: true });
                 corruption.lines += 1;

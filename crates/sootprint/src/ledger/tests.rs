@@ -178,6 +178,42 @@ fn impossible_rank_count_is_rejected() {
 }
 
 #[test]
+fn impossible_value_is_refused_by_name() {
+    use sootprint_core::Energy;
+    use sootprint_power::ComponentTotal;
+
+    let energy =
+        |joules: f64| LedgerEntry::Energy { at: 0.2, energy: vec![Some(Energy::from_joules(joules))] };
+    let epoch = |start: f64, end: f64| LedgerEntry::Epoch {
+        epoch: 1,
+        start,
+        end,
+        energy: vec![],
+        completed: true,
+        counts: WorkCounts::default(),
+        phases: vec![],
+    };
+    let totals = vec![ComponentTotal { measured: -2.0, ..ComponentTotal::default() }];
+    for (entry, reason) in [
+        (energy(-5.0), "an energy of -5 is not between 0 and 1e18"),
+        (energy(1e300), "is not between 0 and 1e18"),
+        (LedgerEntry::Note { at: -0.5, text: String::new() }, "`at` of -0.5 s"),
+        (LedgerEntry::Totals { at: 0.2, totals }, "`m` of -2 s"),
+        (epoch(2.0, 1.0), "`end` of 1 s is before `start` of 2 s"),
+        (epoch(0.0, 1e12), "`end` of 1000000000000 s"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let OpenLedger { ledger, id } = single_process_ledger(dir.path());
+        ledger.append(&entry);
+        assert_eq!(ledger.close(TIMEOUT).0, WriteLoss::default());
+        let error = read_ledger(dir.path(), &id).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, LedgerError::InvalidValue { line: 2, .. }), "{error:?}");
+        assert!(text.contains(reason), "{text}");
+    }
+}
+
+#[test]
 fn stray_files_do_not_hide_runs() {
     let dir = tempfile::tempdir().unwrap();
     let (id, ..) = write_ledger(dir.path());

@@ -3,9 +3,11 @@
 //! A program may start in a folder in which others can write, such as `/tmp`. What they leave there must not change its
 //! figures or where it publishes them.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use sootprint_core::file::read_text;
 
 use super::settings_file::SETTINGS_FILE_NAME;
 
@@ -47,15 +49,7 @@ pub(super) fn check_owner(path: &Path) -> Result<(), String> {
 /// # Errors
 /// If it is no regular file, longer than 64 KB, not text or cannot be read.
 pub(super) fn read_settings(path: &Path) -> io::Result<String> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut text = String::new();
-    File::open(path)?.take(MAX_FILE_SIZE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE_SIZE {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "longer than 64 KB"));
-    }
-    Ok(text)
+    read_text(path, MAX_FILE_SIZE)
 }
 
 #[cfg(unix)]
