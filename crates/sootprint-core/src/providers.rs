@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use jiff::Timestamp;
 
-use crate::grid::{IntensitySeries, ProviderError};
+use crate::grid::{IntensitySeries, LocationSource, ProviderError};
 use crate::place::Place;
 
 /// A source of carbon intensities over time.
@@ -36,6 +36,12 @@ pub trait IntensityProvider: Debug + Send + Sync {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<IntensitySeries, ProviderError>;
+
+    /// Returns the place that the provider is configured for, and where it is configured. A run without a place of its
+    /// own uses it. `None` unless implemented.
+    fn configured_place(&self) -> Option<(Place, LocationSource)> {
+        None
+    }
 }
 
 /// Detects the cloud region of this machine.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use sootprint_core::file::write_atomic;
-use sootprint_core::{IntensityProvider, IntensitySeries, Place, ProviderError};
+use sootprint_core::{IntensityProvider, IntensitySeries, LocationSource, Place, ProviderError};
 
 /// Two years of hours. Older periods are dropped.
 const MAX_PERIODS: usize = 17_520;
@@ -64,6 +64,10 @@ impl<P: IntensityProvider> CachedProvider<P> {
 }
 
 impl<P: IntensityProvider> IntensityProvider for CachedProvider<P> {
+    fn configured_place(&self) -> Option<(Place, LocationSource)> {
+        self.provider.configured_place()
+    }
+
     fn intensity_between(
         &self,
         place: Place,

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use sootprint_core::{
-    CarbonIntensity, EmissionScope, IntensityPeriod, IntensityProvider, IntensitySeries, Place, ProviderError,
+    CarbonIntensity, EmissionScope, IntensityPeriod, IntensityProvider, IntensitySeries, LocationSource,
+    Place, ProviderError,
 };
 
 use crate::http::ApiClient;
@@ -65,7 +66,7 @@ const NO_CALLER_LOOKUP: &str = "shouldUseFallbackCallerLookup=false&disableCalle
 #[derive(Clone)]
 pub struct ElectricityMaps {
     token: String,
-    zone: Option<String>,
+    zone: Option<(String, LocationSource)>,
     endpoint: String,
     timeout: Duration,
 }
@@ -83,20 +84,22 @@ impl ElectricityMaps {
     #[must_use]
     pub fn from_env() -> Option<Self> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-        Some(Self { zone: variable(ZONE_VARIABLE), ..Self::new(variable(TOKEN_VARIABLE)?) })
+        let zone = variable(ZONE_VARIABLE).map(|zone| (zone, LocationSource::Environment));
+        Some(Self { zone, ..Self::new(variable(TOKEN_VARIABLE)?) })
     }
 
-    /// Sets the zone, as named by Electricity Maps. It overrides the place of the run.
+    /// Sets the zone, as named by Electricity Maps. The provider is queried for it instead of the place of the run, and a
+    /// run without a place is in the zone's country.
     #[must_use]
     pub fn zone(mut self, zone: impl Into<String>) -> Self {
-        self.zone = Some(zone.into());
+        self.zone = Some((zone.into(), LocationSource::Argument));
         self
     }
 
     /// The configured zone, if there is one.
     #[must_use]
     pub fn configured_zone(&self) -> Option<&str> {
-        self.zone.as_deref()
+        self.zone.as_ref().map(|(zone, _)| zone.as_str())
     }
 
     /// Sets the address of another server with the same API, as in `http://127.0.0.1:8080`.
@@ -120,7 +123,7 @@ impl ElectricityMaps {
             zone,
             is_cloud_region: false,
         };
-        if let Some(configured) = &self.zone {
+        if let Some((configured, _)) = &self.zone {
             return Ok(zone(configured.clone()));
         }
         // The API accepts the regions of the three large clouds.
@@ -195,7 +198,21 @@ impl ElectricityMaps {
     }
 }
 
+/// The place of a zone: its country, or its province or state in Canada and Australia. In other countries the part after
+/// the country is a name of Electricity Maps' own.
+fn zone_place(zone: &str) -> Option<Place> {
+    let zone = zone.trim();
+    let (country, _) = zone.split_once('-').unwrap_or((zone, ""));
+    let name = if ["CA", "AU"].contains(&country) { zone } else { country };
+    name.parse().or_else(|_| country.parse()).ok()
+}
+
 impl IntensityProvider for ElectricityMaps {
+    fn configured_place(&self) -> Option<(Place, LocationSource)> {
+        let (zone, origin) = self.zone.as_ref()?;
+        Some((zone_place(zone)?, *origin))
+    }
+
     fn intensity_between(
         &self,
         place: Place,

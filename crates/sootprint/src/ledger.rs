@@ -24,6 +24,7 @@ mod run_selection;
 mod store;
 #[cfg(test)]
 mod tests;
+mod validation;
 mod writer;
 
 pub(crate) use create::{OpenLedger, create_alongside, create_ledger, resume_ledger};

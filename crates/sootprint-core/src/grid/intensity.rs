@@ -95,7 +95,7 @@ pub struct IntensityInterval {
 pub enum LocationSource {
     /// An argument in code or on the command line.
     Argument,
-    /// A `SOOTPRINT_*` environment variable.
+    /// An environment variable: `SOOTPRINT_*`, or `ELECTRICITYMAPS_ZONE`.
     Environment,
     /// A `sootprint.toml` of the project or the user, or `/etc/sootprint.toml`.
     Settings,

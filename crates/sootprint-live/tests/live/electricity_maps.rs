@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use sootprint::{
     CarbonIntensity, ComponentKind, EmissionScope, IntensityKind, IntensityPeriod, IntensityProvider,
-    IntensitySeries, Place, Power, ProviderError, Replay, Run, VirtualClock,
+    IntensitySeries, LocationSource, Place, Power, ProviderError, Replay, Run, VirtualClock,
 };
-use sootprint_live::{ElectricityMaps, UkCarbonIntensity};
+use sootprint_live::{CachedProvider, ElectricityMaps, UkCarbonIntensity};
 
 use crate::fake_server::{FakeApiServer, FakeResponse};
 
@@ -273,6 +273,38 @@ fn plan_without_past_returns_history() {
         )
         .unwrap();
     assert_eq!(series.periods().len(), 2);
+}
+
+#[test]
+fn configured_zone_is_place_of_run() {
+    for (zone, place) in [
+        ("FR", Some("FR")),
+        ("US-MIDA-PJM", Some("US")),
+        // The region of New England, which is not Nebraska.
+        ("US-NE-ISNE", Some("US")),
+        ("DK-DK1", Some("DK")),
+        ("CA-ON", Some("CA-ON")),
+        ("AU-NSW", Some("AU-NSW")),
+        ("CA-XX", Some("CA")),
+        ("nowhere", None),
+    ] {
+        let found = ElectricityMaps::new("a token").zone(zone).configured_place();
+        assert_eq!(found.map(|(place, _)| place.code()).as_deref(), place, "{zone}");
+    }
+    assert_eq!(ElectricityMaps::new("a token").configured_place(), None);
+
+    let fake_server = FakeApiServer::start_by_path(|_| FakeResponse::Body(500, String::new()));
+    let start = || {
+        let dir = tempfile::tempdir().unwrap();
+        let provider = CachedProvider::new(provider(&fake_server).zone("DK-DK1"), "test");
+        (Run::pre_training(dir.path()).intensity_provider(Arc::new(provider)).replay(Replay::new()), dir)
+    };
+    let (run, _dir) = start();
+    let grid = run.start().finish().grid;
+    assert_eq!((grid.place.as_deref(), grid.origin), (Some("Denmark"), LocationSource::Argument));
+    // The place of the run comes first.
+    let (run, _dir) = start();
+    assert_eq!(run.place(parse_place("FR")).start().finish().grid.place.as_deref(), Some("France"));
 }
 
 /// A run whose provider has the current hour and nothing else.

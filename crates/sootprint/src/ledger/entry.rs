@@ -17,9 +17,6 @@ pub(crate) const MAX_RANKS: u32 = 65_536;
 /// The most epochs of a ledger.
 pub(crate) const MAX_EPOCHS: usize = 1_000_000;
 
-/// A time in a run cannot be higher: a century, in seconds.
-const MAX_SECONDS: f64 = 3.2e9;
-
 /// One line of a ledger. Its tag, `entry`, is the variant's name in kebab case.
 ///
 /// All times (`at`, `start`, `end`) are seconds since the run started. Energies and totals are listed per component, in
@@ -108,58 +105,6 @@ pub(crate) enum LedgerEntry {
     /// An entry of a kind that a newer version added.
     #[serde(other)]
     Unknown,
-}
-
-impl LedgerEntry {
-    /// Checks the times of the entry. Energies and powers are checked when they are parsed.
-    ///
-    /// # Errors
-    /// The time and what is wrong with it.
-    pub(super) fn check_times(&self) -> Result<(), String> {
-        let check = |name: &str, seconds: f64| {
-            let is_possible = (0.0..=MAX_SECONDS).contains(&seconds);
-            if is_possible { Ok(()) } else { Err(format!("`{name}` of {seconds} s")) }
-        };
-        match self {
-            Self::Devices { at, .. }
-            | Self::ComponentsAdded { at, .. }
-            | Self::GpuUsers { at, .. }
-            | Self::SensorFault { at, .. }
-            | Self::Energy { at, .. }
-            | Self::Note { at, .. } => check("at", *at),
-            Self::Totals { at, totals }
-            | Self::Heartbeat { at, totals, .. }
-            | Self::End { at, totals, .. } => {
-                check("at", *at)?;
-                totals.iter().try_for_each(|total| {
-                    check("m", total.measured)?;
-                    check("u", total.unmeasured)
-                })
-            }
-            Self::OutsideEpochs { at, phases, .. } => {
-                check("at", *at)?;
-                phases.iter().try_for_each(|phase| check("seconds", phase.seconds))
-            }
-            Self::Epoch { start, end, phases, .. } => {
-                check("start", *start)?;
-                check("end", *end)?;
-                if start > end {
-                    return Err(format!("`end` of {end} s is before `start` of {start} s"));
-                }
-                phases.iter().try_for_each(|phase| check("seconds", phase.seconds))
-            }
-            Self::Header(_)
-            | Self::IdlePower { .. }
-            | Self::TrainingType { .. }
-            | Self::EpochsPlanned { .. }
-            | Self::WindowLength { .. }
-            | Self::Work { .. }
-            | Self::Resumed { .. }
-            | Self::Location { .. }
-            | Self::Intensity(_)
-            | Self::Unknown => Ok(()),
-        }
-    }
 }
 
 /// An epoch that has not ended yet.

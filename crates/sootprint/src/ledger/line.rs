@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::entry::LedgerEntry;
+use super::validation::validate;
 
 #[derive(Serialize, Deserialize)]
 struct ChecksummedLine<'a> {
@@ -38,7 +39,7 @@ pub(super) fn try_decode(line: &[u8]) -> Result<LedgerEntry, LineError> {
     }
     let entry: LedgerEntry =
         serde_json::from_str(line.get()).map_err(|error| LineError::InvalidValue(error.to_string()))?;
-    entry.check_times().map_err(LineError::InvalidValue)?;
+    validate(&entry).map_err(LineError::InvalidValue)?;
     Ok(entry)
 }
 

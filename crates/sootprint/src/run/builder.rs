@@ -111,8 +111,10 @@ impl RunBuilder {
 
     /// Sets the place of the run, which determines the carbon intensity.
     ///
-    /// Without this, `SOOTPRINT_PLACE` is used, then a `sootprint.toml`, then the [cloud metadata](Self::cloud_metadata),
-    /// then the country of the machine's time zone, which the footprint marks as a guess.
+    /// Without this, `SOOTPRINT_PLACE` is used, then a `sootprint.toml`, then the zone that the
+    /// [intensity provider](Self::intensity_provider) is configured for, then the
+    /// [cloud metadata](Self::cloud_metadata), then the country of the machine's time zone, which the footprint marks as a
+    /// guess.
     pub fn place(mut self, place: Place) -> Self {
         self.arguments.place = Some(place);
         self
@@ -320,7 +322,9 @@ impl RunBuilder {
     }
 
     fn resolve_settings(&self) -> RunSettings {
-        RunSettings::from_environment(self.arguments.clone())
+        let provider_place =
+            self.intensity_provider.as_ref().and_then(|provider| provider.configured_place());
+        RunSettings::from_environment(RunArguments { provider_place, ..self.arguments.clone() })
     }
 
     pub(crate) fn start_with(self, mut settings: RunSettings, fail_if_busy: bool) -> (Run, Vec<StartError>) {

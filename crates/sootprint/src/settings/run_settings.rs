@@ -33,6 +33,8 @@ pub(crate) struct RunArguments {
     pub(crate) year: Option<u16>,
     /// The rank of this process and the number of ranks.
     pub(crate) rank: Option<(u32, u32)>,
+    /// The place that the intensity provider is configured for.
+    pub(crate) provider_place: Option<(Place, LocationSource)>,
 }
 
 impl RunArguments {
@@ -107,8 +109,12 @@ impl RunSettings {
         let (clock, nvml_helper) = (arguments.clock.clone(), arguments.nvml_helper.clone());
         let launch = RankInfo::from_env(&|name| env.text(name));
         let launch = arguments.rank.map_or(launch.clone(), |(rank, ranks)| launch.with_rank(rank, ranks));
+        let provider_layer = arguments
+            .provider_place
+            .map(|(place, origin)| SettingsLayer { place: Some(place), ..SettingsLayer::empty(origin) });
         let mut layers = vec![arguments.into_layer()];
         layers.extend(configured);
+        layers.extend(provider_layer);
 
         let (grid, series) = resolve_grid(&layers, env.time_zone.as_deref(), year);
         let place = layers.iter().find_map(|layer| layer.place);

@@ -1,0 +1,124 @@
+//! Checks the entries of a ledger that is read: the file may come from others.
+//!
+//! Energies, powers and intensities are checked when they are parsed.
+
+use sootprint_core::{GridIntensity, IntensitySeries, Pue};
+use sootprint_power::{ComponentInfo, ComponentTotal};
+
+use super::entry::{LedgerEntry, PhaseTotal, RunHeader};
+
+/// A century.
+const MAX_SECONDS: f64 = 3.2e9;
+const MAX_COMPONENTS: usize = 4_096;
+
+/// Sums are rounded in a different order than their parts.
+const ROUNDING: f64 = 1e-6;
+
+/// Checks that all numbers are possible and that bounds are in order.
+///
+/// # Errors
+/// What is wrong, with the name of the field.
+pub(super) fn validate(entry: &LedgerEntry) -> Result<(), String> {
+    match entry {
+        LedgerEntry::Header(header) => check_header(header),
+        LedgerEntry::ComponentsAdded { at, components, .. } => {
+            check_seconds("at", *at)?;
+            check_components(components)
+        }
+        LedgerEntry::Location { grid, pue } => check_accounting(grid, *pue),
+        LedgerEntry::Totals { at, totals }
+        | LedgerEntry::Heartbeat { at, totals, .. }
+        | LedgerEntry::End { at, totals, .. } => {
+            check_seconds("at", *at)?;
+            totals.iter().try_for_each(check_total)
+        }
+        LedgerEntry::Epoch { start, end, phases, .. } => {
+            check_seconds("start", *start)?;
+            check_seconds("end", *end)?;
+            if start > end {
+                return Err(format!("`end` of {end} s is before `start` of {start} s"));
+            }
+            check_phases(phases)
+        }
+        LedgerEntry::OutsideEpochs { at, phases, .. } => {
+            check_seconds("at", *at)?;
+            check_phases(phases)
+        }
+        LedgerEntry::Devices { at, .. }
+        | LedgerEntry::GpuUsers { at, .. }
+        | LedgerEntry::SensorFault { at, .. }
+        | LedgerEntry::Energy { at, .. }
+        | LedgerEntry::Note { at, .. } => check_seconds("at", *at),
+        LedgerEntry::IdlePower { .. }
+        | LedgerEntry::TrainingType { .. }
+        | LedgerEntry::EpochsPlanned { .. }
+        | LedgerEntry::WindowLength { .. }
+        | LedgerEntry::Work { .. }
+        | LedgerEntry::Resumed { .. }
+        | LedgerEntry::Unknown => Ok(()),
+        LedgerEntry::Intensity(series) => check_series(series),
+    }
+}
+
+fn check_header(header: &RunHeader) -> Result<(), String> {
+    check_components(&header.components)?;
+    check_accounting(&header.grid, header.pue)
+}
+
+fn check_components(components: &[ComponentInfo]) -> Result<(), String> {
+    if components.len() > MAX_COMPONENTS {
+        return Err(format!("{} `components`, at most {MAX_COMPONENTS} are possible", components.len()));
+    }
+    match components.iter().find(|component| !(0.0..=1.0).contains(&component.share)) {
+        Some(component) => Err(format!("`share` of {} is not between 0 and 1", component.share)),
+        None => Ok(()),
+    }
+}
+
+fn check_accounting(grid: &GridIntensity, pue: Pue) -> Result<(), String> {
+    let intensities = [grid.low, grid.intensity, grid.high].map(|it| it.grams_per_kilowatt_hour());
+    check_bounds("grid", intensities)?;
+    let (low, high) = pue.bounds();
+    check_bounds("pue", [low, pue.factor(), high])?;
+    if (1.0..=100.0).contains(&low) {
+        Ok(())
+    } else {
+        Err(format!("`pue` of {low} is not between 1 and 100"))
+    }
+}
+
+fn check_series(series: &IntensitySeries) -> Result<(), String> {
+    let periods = series.periods();
+    if !periods.is_sorted_by_key(|period| period.start) {
+        return Err("`periods` are not in ascending order".to_owned());
+    }
+    let checked = IntensitySeries::new(series.source(), series.basis(), periods.to_vec());
+    checked.map(drop).map_err(|error| error.to_string())
+}
+
+fn check_total(total: &ComponentTotal) -> Result<(), String> {
+    check_seconds("m", total.measured)?;
+    check_seconds("u", total.unmeasured)?;
+    check_bounds("e", [total.low, total.energy, total.high].map(|it| it.joules()))
+}
+
+fn check_phases(phases: &[PhaseTotal]) -> Result<(), String> {
+    phases.iter().try_for_each(|phase| check_seconds("seconds", phase.seconds))
+}
+
+fn check_seconds(name: &str, seconds: f64) -> Result<(), String> {
+    if (0.0..=MAX_SECONDS).contains(&seconds) {
+        Ok(())
+    } else {
+        Err(format!("`{name}` of {seconds} s is not between 0 and {MAX_SECONDS}"))
+    }
+}
+
+fn check_bounds(name: &str, [low, best, high]: [f64; 3]) -> Result<(), String> {
+    let margin = ROUNDING * (1.0 + high.abs());
+    if low <= best + margin && best <= high + margin {
+        Ok(())
+    } else {
+        Err(format!("`{name}` of {best} is not between its bounds {low} and {high}"))
+    }
+}
