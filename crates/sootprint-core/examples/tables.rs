@@ -17,11 +17,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The years of the history.
-const HISTORY_YEARS: std::ops::RangeInclusive<u16> = 2015..=2024;
+/// The years of the tables; a single figure is older.
+const HISTORY_YEARS: std::ops::RangeInclusive<u16> = 2015..=2025;
 
-/// The year of Ember's release that extends the history.
-const OVERLAY_YEAR: u16 = 2025;
+/// The files of Ember's release of 2026, which extend the history.
+const RELEASE_FILES: [&str; 2] = ["grid_intensity_2024_fill.csv", "grid_intensity_2025.csv"];
+
+/// The share of hydropower, in percent, from which a grid counts as a hydropower grid.
+const HYDRO_PERCENT: f64 = 50.0;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -55,22 +58,50 @@ struct CountryRow {
     source: String,
     #[serde(skip)]
     yearly_intensities: BTreeMap<u16, String>,
+    /// The years whose figure is from Ember's own release.
+    #[serde(skip)]
+    release_years: Vec<u16>,
+    /// The years whose figure equals that of an older year, and may be repeated.
+    #[serde(skip)]
+    repeated_years: Vec<u16>,
+    /// `hydro` or `yes` if the intensity changes so much between years that the bounds often do not hold.
+    #[serde(skip)]
+    unsteady: &'static str,
 }
 
-/// Reads the newest figure of each country, its history and its figure for 2025.
+/// Reads the newest figure of each country, its history, and the figures of Ember's release.
 fn read_countries() -> Result<Vec<CountryRow>> {
     #[derive(Deserialize)]
-    struct OverlayRow {
+    struct ReleaseRow {
         iso3: String,
         g_co2e_per_kwh: String,
         year: u16,
+        basis: String,
+        flag: String,
+    }
+    #[derive(Deserialize)]
+    struct WaterRow {
+        iso3: String,
+        hydro_share_percent: f64,
     }
 
     let mut history: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for mut row in read_rows::<BTreeMap<String, String>>("grid_intensity_history.csv")? {
         history.insert(row.remove("iso3").ok_or("history row without a country")?, row);
     }
-    let overlay = read_rows::<OverlayRow>("grid_intensity_2025_overlay.csv")?;
+    let mut release: BTreeMap<String, Vec<ReleaseRow>> = BTreeMap::new();
+    for name in RELEASE_FILES {
+        for row in read_rows::<ReleaseRow>(name)? {
+            if row.basis != "lifecycle-generation" {
+                return Err(format!("{name}: unexpected basis of {}", row.iso3).into());
+            }
+            release.entry(row.iso3.clone()).or_default().push(row);
+        }
+    }
+    let hydro_shares: BTreeMap<String, f64> = read_rows::<WaterRow>("grid_water.csv")?
+        .into_iter()
+        .map(|row| (row.iso3, row.hydro_share_percent))
+        .collect();
     let mut countries = read_rows::<CountryRow>("grid_intensity.csv")?;
     for country in &mut countries {
         let CountryRow { iso3, year, g_co2e_per_kwh, yearly_intensities, .. } = country;
@@ -84,30 +115,63 @@ fn read_countries() -> Result<Vec<CountryRow>> {
         if *yearly_intensities.entry(*year).or_insert_with(|| g_co2e_per_kwh.clone()) != *g_co2e_per_kwh {
             return Err(format!("{iso3}: different figure for {year} in the history").into());
         }
-        for row in overlay.iter().filter(|row| row.iso3 == *iso3) {
-            yearly_intensities.insert(row.year, row.g_co2e_per_kwh.clone());
+        for row in release.remove(iso3).unwrap_or_default() {
+            yearly_intensities.insert(row.year, row.g_co2e_per_kwh);
+            country.release_years.push(row.year);
+            if row.flag.starts_with("same value as") {
+                country.repeated_years.push(row.year);
+            }
         }
+        let is_hydro = hydro_shares.get(iso3).is_some_and(|percent| *percent >= HYDRO_PERCENT);
+        country.unsteady = match is_unsteady(yearly_intensities)? {
+            true if is_hydro => "hydro",
+            true => "yes",
+            false => "",
+        };
         // `grid::countries` assumes one scope and one source for all rows.
         if country.basis != "lifecycle-generation" || country.source != "owid:carbon_intensity_elec" {
             return Err(format!("{iso3}: unexpected basis or source").into());
         }
     }
-    if !history.is_empty() || overlay.iter().any(|row| row.year != OVERLAY_YEAR) {
-        return Err("history without a country, or overlay of another year".into());
+    if !history.is_empty() || !release.is_empty() {
+        return Err("history or release without a country".into());
     }
     Ok(countries)
+}
+
+/// Whether more than a tenth of all pairs of years, up to five years apart, differ by more than the bounds of the earlier
+/// figure: 15 %, plus the larger of 10 g and 10 % + 5 % per year.
+fn is_unsteady(yearly_intensities: &BTreeMap<u16, String>) -> Result<bool> {
+    let figures: Vec<(u16, f64)> = yearly_intensities
+        .iter()
+        .filter(|(year, _)| HISTORY_YEARS.contains(year))
+        .map(|(year, figure)| Ok((*year, figure.parse()?)))
+        .collect::<Result<_>>()?;
+    let (mut pairs, mut outside) = (0, 0);
+    for (from, earlier) in &figures {
+        for (to, later) in figures.iter().filter(|(to, _)| (*from + 1..=*from + 5).contains(to)) {
+            let drift = (0.10 + 0.05 * f64::from(to - from)) * earlier;
+            pairs += 1;
+            outside += usize::from((later - earlier).abs() > 0.15 * earlier + drift.max(10.0));
+        }
+    }
+    Ok(outside * 10 > pairs)
 }
 
 fn country_table(countries: &[CountryRow]) -> Result<String> {
     let years: BTreeSet<u16> =
         countries.iter().flat_map(|it| it.yearly_intensities.keys().copied()).chain(HISTORY_YEARS).collect();
     let mut table = csv::Writer::from_writer(Vec::new());
-    let names = ["iso2", "iso3", "name"].map(str::to_owned).into_iter();
-    table.write_record(names.chain(years.iter().map(u16::to_string)))?;
+    let names = ["iso2", "iso3", "name", "unsteady", "release_years", "repeated_years"];
+    table.write_record(names.map(str::to_owned).into_iter().chain(years.iter().map(u16::to_string)))?;
     for country in countries {
         let figure = |year| country.yearly_intensities.get(year).map_or("", String::as_str);
-        let names = [country.iso2.as_str(), &country.iso3, &country.name].into_iter();
-        table.write_record(names.chain(years.iter().map(figure)))?;
+        let [release_years, repeated_years] = [&country.release_years, &country.repeated_years]
+            .map(|years| years.iter().map(u16::to_string).collect::<Vec<_>>().join(" "));
+        let texts =
+            [&*country.iso2, &country.iso3, &country.name, country.unsteady, &release_years, &repeated_years]
+                .into_iter();
+        table.write_record(texts.chain(years.iter().map(figure)))?;
     }
     into_text(table)
 }

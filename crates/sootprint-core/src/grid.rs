@@ -13,6 +13,7 @@ mod time_zones;
 mod weighting;
 mod zone;
 
+pub(crate) use countries::Variability;
 pub use intensity::{
     EmissionScope, GridIntensity, GridPlace, IntensityError, IntensityInterval, IntensityKind, LocationSource,
 };

@@ -27,7 +27,7 @@ fn grid_shows_source_year_and_scope() {
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
         "Ashburn, Northern Virginia, United States (aws:us-east-1)\n  \
-           intensity  270.5 g CO2e/kWh (229.9 g CO2e/kWh to 341.1 g CO2e/kWh) in 2023\n  \
+           intensity  270.5 g CO2e/kWh (162.3 g CO2e/kWh to 408.7 g CO2e/kWh) in 2023\n  \
            counts     direct emissions of the electricity generated\n  \
            grid       EGRID-SRVC\n  \
            source     US EPA eGRID2023; for SERC Virginia/Carolina, United States, the\n             \

@@ -221,21 +221,31 @@ pub(crate) struct PublishedIntensity {
     pub(crate) source: String,
 }
 
-/// The bounds of a published figure: the tolerance of the tables, plus the upstream margin unless the figure is known to
-/// count the whole life cycle.
+/// The bounds of a published figure for a run that is `years_apart` from it: the tolerance of the tables, the change
+/// between the years, and the upstream margin unless the figure is known to count the whole life cycle.
 pub(crate) fn table_bounds(
     best: CarbonIntensity,
     basis: EmissionScope,
+    years_apart: u16,
 ) -> (CarbonIntensity, CarbonIntensity) {
+    let grams = CarbonIntensity::from_grams_per_kilowatt_hour;
     let upstream_margin = match basis {
         EmissionScope::DirectGeneration | EmissionScope::DirectConsumption | EmissionScope::Unknown => {
             UPSTREAM_MARGIN
         }
         EmissionScope::LifecycleGeneration | EmissionScope::LifecycleConsumption => 0.0,
     };
-    let high =
-        best * (1.0 + TABLE_TOLERANCE) + CarbonIntensity::from_grams_per_kilowatt_hour(upstream_margin);
-    (best * (1.0 - TABLE_TOLERANCE), high)
+    let drift = drift_margin(best.grams_per_kilowatt_hour(), years_apart);
+    let low = (best * (1.0 - TABLE_TOLERANCE)).grams_per_kilowatt_hour() - drift;
+    (grams(low.max(0.0)), best * (1.0 + TABLE_TOLERANCE) + grams(upstream_margin + drift))
+}
+
+/// How far a figure of `grams` may be from that of another year. From the history of the tables: within five years,
+/// 87 to 91 % of the countries changed by less.
+fn drift_margin(grams: f64, years_apart: u16) -> f64 {
+    const MIN_GRAMS: f64 = 10.0;
+
+    if years_apart == 0 { 0.0 } else { MIN_GRAMS.max((0.10 + 0.05 * f64::from(years_apart)) * grams) }
 }
 
 #[cfg(test)]

@@ -43,8 +43,9 @@ impl GridIntensity {
     pub(crate) fn from_zone(zone: GridZone, origin: LocationSource, year: u16) -> Self {
         let world = Self::world_average(year);
         let grid = match zone.published_intensity(year) {
-            Some(PublishedIntensity { intensity, year, basis, source }) => {
-                let (low, high) = table_bounds(intensity, basis);
+            Some(PublishedIntensity { intensity, year: published, basis, source }) => {
+                let (low, high) = table_bounds(intensity, basis, published.abs_diff(year));
+                let year = published;
                 Self { intensity, low, high, origin, source, year: Some(year), basis, ..world }
             }
             // A zone without a figure would be a broken table; the tests of the tables reject it.
@@ -73,7 +74,7 @@ mod tests {
     #[test]
     fn unknown_place_uses_world_average() {
         let grid = GridIntensity::world_average(2026);
-        assert_eq!(grid.intensity.grams_per_kilowatt_hour(), 473.0);
+        assert_eq!(grid.intensity.grams_per_kilowatt_hour(), 458.3);
         assert_eq!((grid.place, grid.zone, grid.origin), (None, None, LocationSource::Unknown));
         assert!(grid.low < grid.intensity && grid.intensity < grid.high);
     }

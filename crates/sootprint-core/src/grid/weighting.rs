@@ -145,8 +145,8 @@ fn series_bounds(series: &IntensitySeries, period: &IntensityPeriod) -> (CarbonI
         return (period.intensity, period.intensity);
     }
     let forecast = if period.is_forecast { FORECAST_TOLERANCE } else { 0.0 };
-    let (low, _) = table_bounds(period.intensity * (1.0 - forecast), series.basis);
-    let (_, high) = table_bounds(period.intensity * (1.0 + forecast), series.basis);
+    let (low, _) = table_bounds(period.intensity * (1.0 - forecast), series.basis, 0);
+    let (_, high) = table_bounds(period.intensity * (1.0 + forecast), series.basis, 0);
     (low, high)
 }
 

@@ -1,7 +1,7 @@
 //! A zone of the grid: a country, a part of one, or a cloud region.
 
 use super::cloud_regions::CloudRegion;
-use super::countries::{self, Country};
+use super::countries::{self, Country, Variability};
 use super::intensity::PublishedIntensity;
 use super::subdivisions::{self, Subdivision};
 
@@ -63,6 +63,19 @@ impl GridZone {
             Self::Subdivision(subdivision) => &subdivision.iso2,
             Self::CloudRegion(region) => &region.iso2,
         }
+    }
+
+    /// The name of the country whose figure the zone has, and how much it varies. `None` if it is steady, or the figure is
+    /// not that of a country.
+    pub(crate) fn variable_grid(self) -> Option<(&'static str, Variability)> {
+        let country = match self {
+            Self::Country(country) => country,
+            Self::CloudRegion(region) if region.part.is_empty() && region.published_intensity().is_none() => {
+                countries::find_by_code(&region.iso2)?
+            }
+            Self::CloudRegion(_) | Self::Subdivision(_) => return None,
+        };
+        (country.variability != Variability::Steady).then_some((&country.name, country.variability))
     }
 
     pub(crate) fn cloud_region(self) -> Option<&'static CloudRegion> {

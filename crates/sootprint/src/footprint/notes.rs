@@ -38,6 +38,8 @@ impl FootprintBuilder {
             )),
             _ => {}
         }
+        let run_year = header.started.get(..4).and_then(|year| year.parse().ok());
+        notes.extend(run_year.and_then(|year| grid.variability_note(year)));
         match self.gpu_selection().map(|selection| selection.method) {
             Some(GpuSelectionMethod::Processes) => notes.push(
                 "the training's GPUs are unknown: counting those that a process of the run used".to_owned(),
