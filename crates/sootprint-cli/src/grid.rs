@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use sootprint::{GridIntensity, LocationSource, Place, Pue};
+use sootprint::{GridIntensity, LocationSource, Place, Pue, Wue};
 
 use crate::args::GridArgs;
 use crate::terminal::{print, print_titled, to_pretty_json};
@@ -13,8 +13,13 @@ use crate::wrap::wrap_titled;
 pub(crate) fn print_grid(arguments: &GridArgs) -> anyhow::Result<()> {
     let GridArgs { place, year, json } = *arguments;
     let year = year.unwrap_or_else(current_year);
-    let report =
-        GridReport { place, grid: place.intensity(LocationSource::Argument, year), pue: place.pue(year) };
+    let report = GridReport {
+        place,
+        grid: place.intensity(LocationSource::Argument, year),
+        pue: place.pue(year),
+        wue: place.wue(year),
+        variability_note: place.intensity(LocationSource::Argument, year).variability_note(year),
+    };
     if json {
         print(&to_pretty_json(&report.to_json())?)?;
     } else {
@@ -29,6 +34,9 @@ struct GridReport {
     grid: GridIntensity,
     /// `None` if the place is no cloud region with a published PUE.
     pue: Option<Pue>,
+    /// `None` if the place is no cloud region with a published WUE.
+    wue: Option<Wue>,
+    variability_note: Option<String>,
 }
 
 /// The `grid` object of a footprint, and the PUE keys of its `energy` object.
@@ -39,6 +47,9 @@ struct GridJson<'a> {
     pue: Option<f64>,
     pue_origin: Option<&'static str>,
     pue_year: Option<u16>,
+    wue_l_per_kwh: Option<f64>,
+    wue_counts: Option<&'static str>,
+    wue_year: Option<u16>,
 }
 
 impl GridReport {
@@ -48,11 +59,14 @@ impl GridReport {
             pue: self.pue.map(Pue::factor),
             pue_origin: self.pue.map(|pue| pue.origin().as_str()),
             pue_year: self.pue.and_then(Pue::year),
+            wue_l_per_kwh: self.wue.map(Wue::litres_per_kilowatt_hour),
+            wue_counts: self.wue.map(|wue| wue.counts().as_str()),
+            wue_year: self.wue.map(Wue::year),
         }
     }
 
     fn render(&self) -> String {
-        let Self { place, grid, pue } = self;
+        let Self { place, grid, pue, wue, variability_note } = self;
         let in_year = |year: Option<u16>| year.map_or_else(String::new, |year| format!(" in {year}"));
         let mut lines = vec![
             (
@@ -68,6 +82,13 @@ impl GridReport {
             let year = in_year(pue.year());
             lines.push(("PUE", format!("{:.2} ({low:.2} to {high:.2}) of the {origin}{year}", pue.factor())));
         }
+        if let Some(wue) = wue {
+            let of = if wue.is_regional() { "region" } else { "provider" };
+            let litres = wue.litres_per_kilowatt_hour();
+            let (year, counts) = (wue.year(), wue.counts().as_str());
+            lines.push(("WUE", format!("{litres:.2} L/kWh of the {of} in {year} ({counts})")));
+        }
+        lines.extend(variability_note.iter().map(|note| ("note", note.clone())));
         let lines = lines.iter().map(|(title, text)| wrap_titled(&format!("  {title}"), 13, text));
         format!("{place} ({})\n{}", place.code(), lines.collect::<String>())
     }

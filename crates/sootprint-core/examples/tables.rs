@@ -43,6 +43,7 @@ fn build_tables() -> Result<Vec<(&'static str, String)>> {
         ("countries.csv", country_table(&countries)?),
         ("subnational.csv", subdivision_table(&country_codes)?),
         ("cloud_regions.csv", cloud_region_table(&country_codes)?),
+        ("provider_wue.csv", wue_table()?),
         ("time_zones.csv", time_zone_table(&country_codes)?),
     ])
 }
@@ -235,6 +236,7 @@ fn cloud_region_table(country_codes: &BTreeSet<String>) -> Result<String> {
         pue_year: String,
     }
 
+    let newer_pues = read_newer_pues()?;
     let subnational = subdivision_table(country_codes)?;
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record([
@@ -256,6 +258,8 @@ fn cloud_region_table(country_codes: &BTreeSet<String>) -> Result<String> {
         if !country_codes.contains(iso2) || !is_known_code {
             return Err(format!("{provider}:{region}: unknown grid").into());
         }
+        let newer = newer_pues.get(&(provider.clone(), region.clone()));
+        let (pue, pue_year) = newer.map_or((&row.pue, &row.pue_year), |(pue, year)| (pue, year));
         // Only Google publishes intensities of its regions, and does not state the scope.
         let is_google = provider == "gcp" && row.grid_basis == "unknown";
         if !row.grid_g_per_kwh.is_empty() && !is_google {
@@ -270,9 +274,67 @@ fn cloud_region_table(country_codes: &BTreeSet<String>) -> Result<String> {
             subnational_code,
             &row.grid_g_per_kwh,
             &row.grid_year,
-            &row.pue,
-            &row.pue_year,
+            pue,
+            pue_year,
         ])?;
+    }
+    into_text(table)
+}
+
+/// PUE and year of regions, by provider and region, that replace those of `cloud_regions.csv`. Empty if the figure there is
+/// wrong.
+fn read_newer_pues() -> Result<BTreeMap<(String, String), (String, String)>> {
+    #[derive(Deserialize)]
+    struct PueUpdateRow {
+        provider: String,
+        region: String,
+        new_pue: String,
+        new_year: String,
+    }
+
+    let rows = read_rows::<PueUpdateRow>("provider_pue_updates.csv")?;
+    Ok(rows.into_iter().map(|row| ((row.provider, row.region), (row.new_pue, row.new_year))).collect())
+}
+
+/// The litres of water that data centres use on their site per kWh: the newest figure of each region and each year of each
+/// provider. Ranges and figures without a scope are left out.
+fn wue_table() -> Result<String> {
+    #[derive(Deserialize)]
+    struct WueRow {
+        provider: String,
+        scope: String,
+        place: String,
+        year: u16,
+        wue_l_per_kwh: String,
+        wue_counts: String,
+    }
+
+    let mut newest: BTreeMap<(String, String, u16), (u16, String, &str)> = BTreeMap::new();
+    for row in read_rows::<WueRow>("provider_wue.csv")? {
+        let is_region = match &*row.scope {
+            "region" => true,
+            "provider" => false,
+            _ => continue,
+        };
+        let counts = match row.wue_counts.split([' ', ',']).next() {
+            Some("withdrawal") => "withdrawal",
+            Some("consumption") => "consumption",
+            _ => continue,
+        };
+        if row.wue_l_per_kwh.parse::<f64>().is_err() {
+            continue;
+        }
+        // A region has one figure, a provider one for each year.
+        let key = (row.provider, row.place, if is_region { 0 } else { row.year });
+        let known = newest.get(&key).map_or(0, |(year, ..)| *year);
+        if row.year > known {
+            newest.insert(key, (row.year, row.wue_l_per_kwh, counts));
+        }
+    }
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["provider", "region", "year", "wue_l_per_kwh", "counts"])?;
+    for ((provider, region, _), (year, wue, counts)) in newest {
+        table.write_record([&provider, &region, &year.to_string(), &wue, counts])?;
     }
     into_text(table)
 }

@@ -23,6 +23,7 @@ mod repo_id;
 pub mod sync;
 mod training;
 mod units;
+mod wue;
 
 pub use component::{ComponentKind, MeasurementMethod};
 pub use footprint::{
@@ -40,3 +41,4 @@ pub use pue::{Pue, PueError, PueOrigin};
 pub use repo_id::{RepoId, RepoIdError};
 pub use training::{RunStatus, TrainingType};
 pub use units::{CarbonIntensity, Co2e, Energy, Power};
+pub use wue::{WaterCount, Wue};

@@ -9,6 +9,7 @@ use crate::grid::{
 };
 use crate::pue::Pue;
 use crate::units::CarbonIntensity;
+use crate::wue::Wue;
 
 /// A place whose grid is known: a country, a part of a country, or a cloud region.
 ///
@@ -53,6 +54,13 @@ impl Place {
     #[must_use]
     pub fn pue(self, year: u16) -> Option<Pue> {
         self.0.cloud_region()?.pue(year)
+    }
+
+    /// Returns the water use of a cloud region's data centres: its own newest figure, otherwise its provider's figure for
+    /// the year nearest to `year`. `None` for other places, and if the provider publishes neither.
+    #[must_use]
+    pub fn wue(self, year: u16) -> Option<Wue> {
+        self.0.cloud_region()?.wue(year)
     }
 
     /// The unique code of the place, for example `FR`, `US-VA` or `aws:us-east-1`. Parsing it returns the same place.

@@ -59,8 +59,9 @@ pub use sootprint_core::{
     EmissionsSummary, Energy, EnergySummary, EpochSummary, Footprint, FootprintError, GpuSelection,
     GpuSelectionMethod, GridIntensity, GridPlace, IntensityError, IntensityInterval, IntensityKind,
     IntensityPeriod, IntensityProvider, IntensitySeries, LocationSource, MeasurementMethod, PerItemUsage,
-    PhaseSummary, Place, PlaceError, Power, ProviderError, Pue, PueError, PueOrigin, RepoId, RepoIdError,
-    RunStatus, RunSummary, SensorFault, SeriesContentError, SeriesError, ServerMessage, TrainingType,
+    PhaseSummary, Place, PlaceError, Power, ProcessSummary, ProviderError, Pue, PueError, PueOrigin, RepoId,
+    RepoIdError, RunStatus, RunSummary, SensorFault, SeriesContentError, SeriesError, ServerMessage,
+    TrainingType, WaterCount, Wue,
 };
 pub use sootprint_power::{
     Accelerator, AcceleratorError, CrossCheck, DeviceId, GpuInfo, NvmlError, NvmlHelperCommand, Replay,
