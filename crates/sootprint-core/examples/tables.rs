@@ -44,6 +44,7 @@ fn build_tables() -> Result<Vec<(&'static str, String)>> {
         ("subnational.csv", subdivision_table(&country_codes)?),
         ("cloud_regions.csv", cloud_region_table(&country_codes)?),
         ("provider_wue.csv", wue_table()?),
+        ("zone_aliases.csv", zone_alias_table()?),
         ("time_zones.csv", time_zone_table(&country_codes)?),
     ])
 }
@@ -194,11 +195,17 @@ fn subdivision_table(country_codes: &BTreeSet<String>) -> Result<String> {
 
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["code", "iso2", "name", "g_co2e_per_kwh", "year", "basis", "source"])?;
-    for row in read_rows::<SubdivisionRow>("subnational_intensity.csv")? {
+    let mut rows = read_rows::<SubdivisionRow>("subnational_intensity.csv")?;
+    rows.extend(read_rows::<SubdivisionRow>("subnational_additions.csv")?);
+    // The states of India have no stated year and one transcription only.
+    rows.retain(|row| row.iso2 != "IN");
+    for row in rows {
         let source = match row.source.split_whitespace().next() {
             Some("EPA") => "egrid",
             Some("ECCC") => "eccc",
             Some("DCCEEW") => "nga",
+            Some("Ministry") => "mee",
+            Some("Khepri") => "khepri",
             _ => return Err(format!("{}: unknown publication `{}`", row.code, row.source).into()),
         };
         if !country_codes.contains(&row.iso2) {
@@ -277,6 +284,23 @@ fn cloud_region_table(country_codes: &BTreeSet<String>) -> Result<String> {
             pue,
             pue_year,
         ])?;
+    }
+    into_text(table)
+}
+
+/// The names of zones, without the columns for people.
+fn zone_alias_table() -> Result<String> {
+    #[derive(Deserialize)]
+    struct AliasRow {
+        alias: String,
+        code: String,
+        kind: String,
+    }
+
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["alias", "code", "kind"])?;
+    for row in read_rows::<AliasRow>("zone_aliases.csv")? {
+        table.write_record([&row.alias, &row.code, &row.kind])?;
     }
     into_text(table)
 }

@@ -12,6 +12,7 @@ mod table_intensity;
 mod time_zones;
 mod weighting;
 mod zone;
+mod zone_aliases;
 
 pub(crate) use countries::Variability;
 pub use intensity::{
@@ -24,3 +25,4 @@ pub use series_csv::{SeriesContentError, SeriesError};
 pub(crate) use time_zones::country_for_time_zone;
 pub use weighting::{energy_at, energy_weighted, timestamp_at};
 pub(crate) use zone::GridZone;
+pub(crate) use zone_aliases::{AliasKind, find_alias};

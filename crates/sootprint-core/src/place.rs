@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::grid::{
-    EmissionScope, GridIntensity, GridZone, IntensityKind, LocationSource, Variability,
-    country_for_time_zone, find_zones, suggest_names,
+    AliasKind, EmissionScope, GridIntensity, GridZone, IntensityKind, LocationSource, Variability,
+    country_for_time_zone, find_alias, find_zones, suggest_names,
 };
 use crate::pue::Pue;
 use crate::units::CarbonIntensity;
@@ -18,8 +18,10 @@ use crate::wue::Wue;
 /// | `FR`, `FRA`, `France` | a country; two letters without a prefix always mean a country |
 /// | `US-VA`, `Virginia`, `Virginia, USA` | a state of the United States |
 /// | `CA-QC`, `Quebec`, `AU-TAS` | a province of Canada, or a state of Australia |
+/// | `SE3`, `CN-GD`, `Guangdong` | a bidding zone of Sweden or Norway, or a province of China |
+/// | `ERCOT`, `US-CAL-CISO` | the grid of a balancing authority |
 /// | `EGRID-SRVC` | a subregion of the United States' grid, as defined by the EPA's database eGRID |
-/// | `aws:us-east-1`, `gcp/europe-west9` | a cloud region |
+/// | `aws:us-east-1`, `gcp/europe-west9`, `us-central1-a` | a cloud region |
 ///
 /// ```
 /// use sootprint_core::Place;
@@ -155,11 +157,30 @@ impl FromStr for Place {
         let name = name.trim();
         match find_zones(name)[..] {
             [zone] => Ok(Self(zone)),
-            [] => Err(PlaceError::Unknown { name: name.to_owned(), nearest: suggest_names(name) }),
+            [] => Err(Self::not_found(name)),
             ref zones => Err(PlaceError::Ambiguous {
                 name: name.to_owned(),
                 candidates: zones.iter().map(|zone| format!("{} ({})", zone.code(), zone.name())).collect(),
             }),
+        }
+    }
+}
+
+impl Place {
+    /// Why a name has no zone.
+    fn not_found(name: &str) -> PlaceError {
+        let name = name.to_owned();
+        match find_alias(&name).map(|row| (row.kind, &row.code)) {
+            Some((AliasKind::Approximate, code)) => PlaceError::SeveralGrids {
+                name,
+                state: Some(code.clone()).filter(|code| code.starts_with("US-")),
+            },
+            Some((AliasKind::None, _)) => PlaceError::NoFigure { name, larger: None },
+            Some((_, code)) => {
+                let larger = code.parse::<Self>().ok().map(|place| format!("{} ({place})", place.code()));
+                PlaceError::NoFigure { name, larger }
+            }
+            None => PlaceError::Unknown { nearest: suggest_names(&name), name },
         }
     }
 }
@@ -187,6 +208,28 @@ pub enum PlaceError {
         /// Similar names, most similar first.
         nearest: Vec<String>,
     },
+    /// The area is known, and no figure for it alone is published.
+    #[error(
+        "no figure for `{name}`; {}",
+        larger.as_ref().map_or_else(
+            || "set a carbon intensity instead".to_owned(),
+            |larger| format!("use that of {larger}, or set a carbon intensity")
+        )
+    )]
+    NoFigure {
+        /// The input.
+        name: String,
+        /// The next larger area with a figure, as its code and display name.
+        larger: Option<String>,
+    },
+    /// The area spans several grids whose figures differ.
+    #[error("`{name}` spans several grids; use the state, as in {}", state.as_deref().unwrap_or("US-PA"))]
+    SeveralGrids {
+        /// The input.
+        name: String,
+        /// The state that most of the area is in.
+        state: Option<String>,
+    },
     /// More than one zone has this name.
     #[error("ambiguous place `{name}`: use a code, {}", candidates.join(" or "))]
     Ambiguous {
@@ -207,6 +250,38 @@ mod tests {
 
     fn parse_place(name: &str) -> Place {
         name.parse().unwrap()
+    }
+
+    /// Each name of the table resolves, or its error names what to use instead.
+    #[test]
+    fn every_alias_resolves_or_is_explained() {
+        let rows: Vec<Vec<String>> =
+            csv::Reader::from_path(concat!(env!("CARGO_MANIFEST_DIR"), "/data/sources/zone_aliases.csv"))
+                .unwrap()
+                .records()
+                .map(|row| row.unwrap().iter().map(str::to_owned).collect())
+                .collect();
+        assert_eq!(rows.len(), 246);
+        for row in rows {
+            let (alias, code, kind) = (&row[0], &row[2], &*row[3]);
+            let found = alias.parse::<Place>();
+            match kind {
+                "exact" | "within" => assert_eq!(found.map(Place::code).as_ref(), Ok(code), "{alias}"),
+                "approximate" => {
+                    let error = found.unwrap_err().to_string();
+                    assert!(error.contains("spans several grids; use the state"), "{alias}: {error}");
+                }
+                "none" => {
+                    let error = found.unwrap_err().to_string();
+                    assert!(error.ends_with("set a carbon intensity instead"), "{alias}: {error}");
+                }
+                "parent" | "country" => {
+                    let error = found.unwrap_err().to_string();
+                    assert!(error.contains(&format!("use that of {code} (")), "{alias}: {error}");
+                }
+                kind => panic!("{kind}"),
+            }
+        }
     }
 
     #[test]

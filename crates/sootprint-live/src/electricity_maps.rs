@@ -198,13 +198,11 @@ impl ElectricityMaps {
     }
 }
 
-/// The place of a zone: its country, or its province or state in Canada and Australia. In other countries the part after
-/// the country is a name of Electricity Maps' own.
+/// The place of a zone, or its country if there is no figure for the zone alone.
 fn zone_place(zone: &str) -> Option<Place> {
     let zone = zone.trim();
-    let (country, _) = zone.split_once('-').unwrap_or((zone, ""));
-    let name = if ["CA", "AU"].contains(&country) { zone } else { country };
-    name.parse().or_else(|_| country.parse()).ok()
+    let country = zone.split('-').next()?;
+    zone.parse().or_else(|_| country.parse()).ok()
 }
 
 impl IntensityProvider for ElectricityMaps {

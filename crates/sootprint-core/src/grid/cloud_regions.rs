@@ -71,6 +71,7 @@ impl CloudRegion {
             year,
             basis: EmissionScope::Unknown,
             source: GOOGLE_SOURCE.to_owned(),
+            margin: 0.0,
         })
     }
 

@@ -57,7 +57,13 @@ impl Country {
         if self.repeated_years.contains(&year) {
             source += "; same figure as an earlier year, which may be repeated";
         }
-        Some(PublishedIntensity { intensity, year, basis: EmissionScope::LifecycleGeneration, source })
+        Some(PublishedIntensity {
+            intensity,
+            year,
+            basis: EmissionScope::LifecycleGeneration,
+            source,
+            margin: 0.0,
+        })
     }
 }
 

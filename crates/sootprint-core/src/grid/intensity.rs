@@ -219,6 +219,8 @@ pub(crate) struct PublishedIntensity {
     pub(crate) year: u16,
     pub(crate) basis: EmissionScope,
     pub(crate) source: String,
+    /// A further uncertainty of the source, in g/kWh in both directions.
+    pub(crate) margin: f64,
 }
 
 /// The bounds of a published figure for a run that is `years_apart` from it: the tolerance of the tables, the change

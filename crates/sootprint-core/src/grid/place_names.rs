@@ -1,6 +1,7 @@
 //! Finds zones by the names and codes that people use for places.
 
 use super::zone::GridZone;
+use super::zone_aliases::{AliasKind, find_alias};
 use super::{cloud_regions, countries, subdivisions};
 
 /// Common names that are not in the tables, each with the code of its zone.
@@ -82,11 +83,25 @@ pub(crate) fn find_zones(name: &str) -> Vec<GridZone> {
             .chain(subdivision_zones().filter(|zone| matches_subdivision(*zone, &code)))
             .collect()
     };
+    if !found.is_empty() {
+        return found;
+    }
     match name.rsplit_once(',') {
-        Some((subdivision, country)) if found.is_empty() => {
-            find_in_country(subdivision.trim(), country.trim())
-        }
-        _ => found,
+        Some((subdivision, country)) => find_in_country(subdivision.trim(), country.trim()),
+        None => find_by_other_name(&name),
+    }
+}
+
+/// Finds names of electricity markets, and cloud regions without their provider if only one provider has the region.
+fn find_by_other_name(name: &str) -> Vec<GridZone> {
+    let alias = find_alias(name).filter(|row| matches!(row.kind, AliasKind::Exact | AliasKind::Within));
+    match alias {
+        Some(row) => country_zones()
+            .chain(subdivision_zones())
+            .filter(|zone| zone.grid_code() == row.code)
+            .take(1)
+            .collect(),
+        None => cloud_region_zones().filter(|zone| matches_region_name(*zone, name)).collect(),
     }
 }
 
@@ -136,7 +151,19 @@ fn find_in_country(subdivision: &str, country: &str) -> Vec<GridZone> {
 }
 
 fn matches_cloud_region(zone: GridZone, provider: &str, region: &str) -> bool {
-    zone.cloud_region().is_some_and(|it| it.provider == provider && it.region.eq_ignore_ascii_case(region))
+    zone.cloud_region().is_some_and(|it| it.provider == provider) && matches_region_name(zone, region)
+}
+
+/// Whether a name is that of a cloud region, as in `us-central1` or `East US 2`, or of an availability zone in it, as in
+/// `us-central1-a` or `eu-west-1b`.
+fn matches_region_name(zone: GridZone, name: &str) -> bool {
+    let squeeze = |text: &str| text.to_lowercase().replace([' ', '-', '_'], "");
+    let Some(region) = zone.cloud_region().map(|region| squeeze(&region.region)) else { return false };
+    let name = squeeze(name);
+    let without_zone = name
+        .strip_suffix(|letter: char| letter.is_ascii_lowercase())
+        .filter(|rest| rest.ends_with(|letter: char| letter.is_ascii_digit()));
+    !region.is_empty() && (region == name || without_zone.is_some_and(|rest| rest == region))
 }
 
 fn matches_country(zone: GridZone, name: &str) -> bool {
@@ -249,6 +276,13 @@ mod tests {
             ("gcp:europe-west9", &["gcp/europe-west9", "google:europe-west9"]),
             ("azure:westeurope", &["azure:WestEurope"]),
             ("coreweave:LGA1", &["coreweave:lga1"]),
+            ("gcp:us-central1", &["us-central1-a", "gcp:us-central1-f", "us-central1"]),
+            ("aws:eu-west-1", &["eu-west-1b", "aws:eu-west-1b", "eu-west-1"]),
+            ("azure:eastus2", &["East US 2", "azure:East US 2", "eastus2"]),
+            ("azure:westeurope", &["West Europe"]),
+            ("SE3", &["SE3", "SE_3", "SE-SE3"]),
+            ("EGRID-ERCT", &["ERCOT", "US-TEX-ERCO"]),
+            ("CN-GD", &["Guangdong", "CN-GD", "Guangdong, China"]),
             // A name in two tables, qualified by its country.
             ("US-GA", &["US-GA", "Georgia, USA", "GA, US"]),
             ("GE", &["GE", "GEO"]),

@@ -1,6 +1,7 @@
-//! The embedded table of subdivisions of countries: states, provinces, and the eGRID subregions of the United States.
+//! The embedded table of subdivisions of countries: states, provinces, regional grids, bidding zones, and the eGRID
+//! subregions of the United States.
 //!
-//! `data/subnational.csv`. All figures count direct emissions only.
+//! `data/subnational.csv`. The figures count direct emissions only, except those of bidding zones.
 
 use std::sync::LazyLock;
 
@@ -32,7 +33,13 @@ enum IntensityDataset {
     Egrid,
     Eccc,
     Nga,
+    Mee,
+    Khepri,
 }
+
+/// How far the figures of the bidding zones may be off, in g/kWh: with other emission factors they differ by up to this, and
+/// they leave out waste and other small sources.
+const BIDDING_ZONE_MARGIN: f64 = 13.0;
 
 impl Subdivision {
     /// The only published figure, independent of the year of the run.
@@ -41,9 +48,15 @@ impl Subdivision {
             IntensityDataset::Egrid => "US EPA eGRID2023",
             IntensityDataset::Eccc => "Environment and Climate Change Canada, emission factors v4.0",
             IntensityDataset::Nga => "DCCEEW, National Greenhouse Accounts Factors 2025 (CC BY 4.0)",
+            IntensityDataset::Mee => {
+                "Ministry of Ecology and Environment and National Bureau of Statistics of China, announcement 2025 \
+                 no. 47"
+            }
+            IntensityDataset::Khepri => "Khepri 1.2.0 (CC BY 4.0, doi:10.5281/zenodo.21042581)",
         };
+        let margin = if self.source == IntensityDataset::Khepri { BIDDING_ZONE_MARGIN } else { 0.0 };
         let Self { intensity, year, basis, .. } = *self;
-        PublishedIntensity { intensity, year, basis, source: source.to_owned() }
+        PublishedIntensity { intensity, year, basis, source: source.to_owned(), margin }
     }
 }
 
@@ -72,8 +85,8 @@ mod tests {
         let subdivisions = read_table().unwrap();
         assert_eq!(
             subdivisions.len(),
-            27 + 52 + 13 + 8,
-            "subregions, states with DC and Puerto Rico, provinces, states"
+            27 + 52 + 13 + 8 + 30 + 7 + 9,
+            "subregions, states with DC and Puerto Rico, provinces, states, provinces, regional grids, bidding zones"
         );
         assert_eq!(*SUBDIVISIONS, subdivisions);
         for subdivision in &subdivisions {
@@ -93,5 +106,8 @@ mod tests {
         assert_eq!((virginia.year, virginia.basis), (2023, EmissionScope::DirectGeneration));
         assert_eq!(published("CA-QC").basis, EmissionScope::DirectConsumption);
         assert_eq!(published("AU-TAS").year, 2025);
+        assert_eq!(published("CN-BJ").basis, EmissionScope::DirectConsumption);
+        let stockholm = published("SE3");
+        assert_eq!((stockholm.year, stockholm.basis), (2025, EmissionScope::LifecycleGeneration));
     }
 }

@@ -43,8 +43,11 @@ impl GridIntensity {
     pub(crate) fn from_zone(zone: GridZone, origin: LocationSource, year: u16) -> Self {
         let world = Self::world_average(year);
         let grid = match zone.published_intensity(year) {
-            Some(PublishedIntensity { intensity, year: published, basis, source }) => {
+            Some(PublishedIntensity { intensity, year: published, basis, source, margin }) => {
                 let (low, high) = table_bounds(intensity, basis, published.abs_diff(year));
+                let grams = CarbonIntensity::from_grams_per_kilowatt_hour;
+                let low = grams((low.grams_per_kilowatt_hour() - margin).max(0.0));
+                let high = high + grams(margin);
                 let year = published;
                 Self { intensity, low, high, origin, source, year: Some(year), basis, ..world }
             }

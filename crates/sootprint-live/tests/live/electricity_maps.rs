@@ -281,7 +281,8 @@ fn configured_zone_is_place_of_run() {
         ("FR", Some("FR")),
         ("US-MIDA-PJM", Some("US")),
         // The region of New England, which is not Nebraska.
-        ("US-NE-ISNE", Some("US")),
+        ("US-NE-ISNE", Some("EGRID-NEWE")),
+        ("SE-SE3", Some("SE3")),
         ("DK-DK1", Some("DK")),
         ("CA-ON", Some("CA-ON")),
         ("AU-NSW", Some("AU-NSW")),
