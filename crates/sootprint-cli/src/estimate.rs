@@ -37,6 +37,7 @@ pub(crate) fn print_estimate(arguments: &EstimateArgs) -> anyhow::Result<()> {
 fn accelerator(arguments: &EstimateArgs) -> Result<Accelerator, AcceleratorError> {
     match arguments.power {
         Some(watts) => Accelerator::with_power(arguments.hardware.as_str(), Power::from_watts(watts)),
+        None if arguments.busy => Accelerator::from_name(&arguments.hardware).map(Accelerator::busy),
         None => Accelerator::from_name(&arguments.hardware),
     }
 }

@@ -363,8 +363,14 @@ fn wue_table() -> Result<String> {
     into_text(table)
 }
 
-/// The country of each time zone, including older zone names.
+/// The country of each time zone, or the state or province if the zone has the time of one, including older zone names.
 fn time_zone_table(country_codes: &BTreeSet<String>) -> Result<String> {
+    #[derive(Deserialize)]
+    struct PartRow {
+        zone: String,
+        code: String,
+    }
+
     let mut country: BTreeMap<String, String> = BTreeMap::new();
     let zones = fs::read_to_string(source_path("zone.tab"))?;
     for line in zones.lines().filter(|line| !line.starts_with('#')) {
@@ -373,6 +379,12 @@ fn time_zone_table(country_codes: &BTreeSet<String>) -> Result<String> {
             return Err(format!("invalid time zone: {line}").into());
         };
         country.insert(zone.to_owned(), code.to_owned());
+    }
+    for PartRow { zone, code } in read_rows("time_zone_parts.csv")? {
+        let known = country.insert(zone.clone(), code.clone());
+        if known.is_some_and(|country| !code.starts_with(&format!("{country}-"))) {
+            return Err(format!("{zone}: not in the country of {code}").into());
+        }
     }
     let links = fs::read_to_string(source_path("zone_links.txt"))?;
     for line in links.lines() {
@@ -386,10 +398,12 @@ fn time_zone_table(country_codes: &BTreeSet<String>) -> Result<String> {
         }
     }
     let mut zones: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (zone, code) in country.into_iter().filter(|(_, code)| country_codes.contains(code)) {
+    let subdivisions = subdivision_table(country_codes)?;
+    let is_known = |code: &str| country_codes.contains(code) || subdivisions.contains(&format!("\n{code},"));
+    for (zone, code) in country.into_iter().filter(|(_, code)| is_known(code)) {
         zones.entry(code).or_default().push(zone);
     }
-    let mut table = "iso2,zones\n".to_owned();
+    let mut table = "code,zones\n".to_owned();
     for (code, zones) in zones {
         writeln!(table, "{code},{}", zones.join(" "))?;
     }

@@ -22,7 +22,7 @@ pub use intensity_series::{IntensityPeriod, IntensitySeries};
 pub(crate) use place_names::{find_zones, suggest_names};
 pub use provider_error::{ProviderError, ServerMessage};
 pub use series_csv::{SeriesContentError, SeriesError};
-pub(crate) use time_zones::country_for_time_zone;
+pub(crate) use time_zones::zone_for_time_zone;
 pub use weighting::{energy_at, energy_weighted, timestamp_at};
 pub(crate) use zone::GridZone;
 pub(crate) use zone_aliases::{AliasKind, find_alias};

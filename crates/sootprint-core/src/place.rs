@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::grid::{
     AliasKind, EmissionScope, GridIntensity, GridZone, IntensityKind, LocationSource, Variability,
-    country_for_time_zone, find_alias, find_zones, suggest_names,
+    find_alias, find_zones, suggest_names, zone_for_time_zone,
 };
 use crate::pue::Pue;
 use crate::units::CarbonIntensity;
@@ -89,11 +89,12 @@ impl Place {
         self.0.cloud_region().map(|region| (region.provider.as_str(), region.region.as_str()))
     }
 
-    /// Returns the country of a time zone such as `Europe/Paris`. `None` for `UTC` and similar zones, and for
-    /// countries whose grid intensity is unknown.
+    /// Returns the country of a time zone such as `Europe/Paris`; in Australia and Canada, and for some zones of the United
+    /// States, the state or province, as for `Australia/Hobart`. `None` for `UTC` and similar zones, and for countries
+    /// whose grid intensity is unknown.
     #[must_use]
     pub fn from_time_zone(name: &str) -> Option<Self> {
-        country_for_time_zone(name).map(Self)
+        zone_for_time_zone(name).map(Self)
     }
 
     /// Returns the place that an intensity belongs to. `None` if the place is unknown.

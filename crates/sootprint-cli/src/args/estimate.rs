@@ -8,7 +8,8 @@ use super::parsers::{parse_intensity, parse_pue};
 
 /// Estimate the footprint of a training that was not measured.
 ///
-/// Counts the given devices only, at their rated power unless --power is set. The result includes a range.
+/// Counts the given devices only, at 75 % of their rated power unless --power or --busy is set, or their draw in trainings
+/// is known. The result includes a range.
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
 pub(crate) struct EstimateArgs {
@@ -27,6 +28,10 @@ pub(crate) struct EstimateArgs {
     /// Mean power of each device, in watts.
     #[arg(long, value_name = "WATTS", allow_negative_numbers = true)]
     pub(crate) power: Option<f64>,
+
+    /// Assume that the training keeps the devices busy: 80 % of their rated power, at least 60 %.
+    #[arg(long, conflicts_with = "power")]
+    pub(crate) busy: bool,
 
     /// Power usage effectiveness of the data centre, 1 or more.
     #[arg(long, value_name = "N", value_parser = parse_pue)]

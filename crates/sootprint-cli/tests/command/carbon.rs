@@ -32,7 +32,8 @@ fn grid_shows_source_year_and_scope() {
            grid       EGRID-SRVC\n  \
            source     US EPA eGRID2023; for SERC Virginia/Carolina, United States, the\n             \
              part of the country with the cloud region\n  \
-           PUE        1.15 (1.11 to 1.19) of the region in 2024\n"
+           PUE        1.15 (1.11 to 1.19) of the region in 2025\n  \
+           WUE        0.06 L/kWh of the region in 2025 (withdrawal)\n"
     );
     let grid = json_output(&sandbox, &["grid", "Quebec, Canada"]);
     assert_eq!(
@@ -75,7 +76,18 @@ fn estimate_matches_published_llama_figures() {
     let output = command.env("TZ", "Europe/Paris").output().unwrap();
     let footprint: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&footprint["grid"]["origin"], &footprint["hardware"]), (&"unknown".into(), &"2 x T4".into()));
-    assert!(is_close(&footprint["energy"]["total_j"], 2.0 * 70.0 * 36_000.0), "{}", footprint["energy"]);
+    assert!(
+        is_close(&footprint["energy"]["total_j"], 2.0 * 70.0 * 0.75 * 36_000.0),
+        "{}",
+        footprint["energy"]
+    );
+
+    let busy = json_output(&sandbox, &["estimate", "--hardware", "T4", "--hours", "10", "--busy"]);
+    assert!(is_close(&busy["energy"]["total_j"], 70.0 * 0.8 * 36_000.0), "{}", busy["energy"]);
+    assert!(is_close(&busy["energy"]["low_j"], 70.0 * 0.6 * 36_000.0), "{}", busy["energy"]);
+    let exact = ["estimate", "--hardware", "T4", "--hours", "10", "--power", "60"];
+    assert!(is_close(&json_output(&sandbox, &exact)["energy"]["total_j"], 60.0 * 36_000.0));
+    assert_eq!(status(&sandbox.output(&[&exact[..], &["--busy"]].concat())), Some(2));
 
     let output = sandbox.output(&["estimate", "--hardware", "T4", "--hours", "10"]);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -142,6 +154,112 @@ fn nearest_settings_file_is_used() {
     assert!(message.contains("sootprint.toml") && message.contains("did you mean `place`?"), "{message}");
 }
 
+/// Places as people write them, each with the code of its grid.
+#[test]
+fn grid_accepts_common_spellings() {
+    let sandbox = TestSandbox::new();
+    for (name, code) in [
+        ("FR", "FR"),
+        ("fra", "FR"),
+        ("France", "FR"),
+        ("the Netherlands", "NL"),
+        ("Holland", "NL"),
+        ("UK", "GB"),
+        ("Great Britain", "GB"),
+        ("USA", "US"),
+        ("U.S.", "US"),
+        ("Deutschland", "DE"),
+        ("Türkiye", "TR"),
+        ("Côte d'Ivoire", "CI"),
+        ("Republic of Korea", "KR"),
+        ("Viet Nam", "VN"),
+        ("EU", "EU"),
+        ("Hong Kong", "HK"),
+        ("World", "WLD"),
+        ("Belgium", "BE"),
+        ("Malawi", "MW"),
+        ("Brasil", "BR"),
+        ("US-VA", "US-VA"),
+        ("Virginia", "US-VA"),
+        ("VA, USA", "US-VA"),
+        ("Washington, DC", "US-DC"),
+        ("Georgia, USA", "US-GA"),
+        ("CA-QC", "CA-QC"),
+        ("Québec", "CA-QC"),
+        ("Quebec, Canada", "CA-QC"),
+        ("Newfoundland", "CA-NL"),
+        ("AU-TAS", "AU-TAS"),
+        ("NSW, Australia", "AU-NSW"),
+        ("NEM_VIC", "AU-VIC"),
+        ("NSW1", "AU-NSW"),
+        ("CN-GD", "CN-GD"),
+        ("Guangdong", "CN-GD"),
+        ("Beijing, China", "CN-BJ"),
+        ("SE3", "SE3"),
+        ("SE_3", "SE3"),
+        ("SE-SE3", "SE3"),
+        ("NO1", "NO1"),
+        ("NO_4", "NO4"),
+        ("SRVC", "EGRID-SRVC"),
+        ("EGRID-CAMX", "EGRID-CAMX"),
+        ("ERCOT", "EGRID-ERCT"),
+        ("CAISO", "EGRID-CAMX"),
+        ("US-TEX-ERCO", "EGRID-ERCT"),
+        ("TVA", "EGRID-SRTV"),
+        ("IESO", "CA-ON"),
+        ("HQ", "CA-QC"),
+        ("ISO-NE", "EGRID-NEWE"),
+        ("aws:us-east-1", "EGRID-SRVC"),
+        ("AWS/us-east-1", "EGRID-SRVC"),
+        ("us-east-1", "EGRID-SRVC"),
+        ("eu-west-1b", "IE"),
+        ("aws:eu-west-3a", "FR"),
+        ("gcp:us-central1", "EGRID-MROW"),
+        ("us-central1-a", "EGRID-MROW"),
+        ("google:europe-west9-b", "FR"),
+        ("azure:westeurope", "NL"),
+        ("West Europe", "NL"),
+        ("East US 2", "EGRID-SRVC"),
+        ("scaleway:fr-par", "FR"),
+    ] {
+        let grid = json_output(&sandbox, &["grid", name]);
+        assert_eq!(grid["zone"], code, "{name}");
+        assert!(as_number(&grid["low"]) <= as_number(&grid["g_per_kwh"]), "{name}: {grid}");
+    }
+    for (name, advice) in [
+        ("DK1", "use that of DK (Denmark)"),
+        ("PJM", "use the state, as in US-PA"),
+        ("NYIS", "unknown place"),
+        ("US-NY-NYIS", "use the state, as in US-NY"),
+        ("CW", "set a carbon intensity instead"),
+        ("BR-NE", "use that of BR (Brazil)"),
+    ] {
+        let output = sandbox.output(&["grid", name]);
+        assert!(
+            status(&output) == Some(2) && stderr(&output).contains(advice),
+            "{name}: {}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn hydropower_grid_has_a_note() {
+    let sandbox = TestSandbox::new();
+    let output = sandbox.output(&["grid", "Malawi", "--year", "2026"]);
+    let text = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.contains("note the carbon intensity of Malawi, mostly hydropower, varies much between years"),
+        "{text}"
+    );
+    let run = sandbox.run(&["--out", "out", "--place", "Malawi"], "exit 0");
+    let text = stderr(&run).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("Note the carbon intensity of Malawi, mostly hydropower, varies much"), "{text}");
+    // The figure of the same year needs no note.
+    let output = sandbox.output(&["grid", "Malawi", "--year", "2024"]);
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("note"));
+}
+
 #[test]
 fn time_zone_place_is_marked_guess() {
     let sandbox = TestSandbox::new();
@@ -151,6 +269,13 @@ fn time_zone_place_is_marked_guess() {
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(message.contains("location guessed from the time zone: France"), "{message}");
     assert_eq!(sandbox.report_json(&[])["grid"]["origin"], "time-zone");
+    let mut command = sandbox.sootprint_command(&["run", "--out", "out", "--", "sh", "-c", "exit 0"]);
+    let output = command.env("TZ", "Australia/Hobart").output().unwrap();
+    assert!(
+        stderr(&output).contains("location guessed from the time zone: Tasmania, Australia"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

@@ -98,11 +98,11 @@ fn estimate_and_grid_output() {
     let estimate = ["estimate", "--hardware", "A100-SXM4-80GB", "--count", "8", "--hours", "24"];
     let place_and_year = ["--place", "France", "--year", "2024"];
     assert_snapshot!(stdout_of(&sandbox, &[&estimate[..], &place_and_year].concat()), @"
-    Note    nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each
+    Note    nothing was measured: modelled from 8 x A100 SXM4 80GB at 300.0 W each
             for 24 h; the dates of the training are unknown
-    Energy  76.80 kWh (11.52 kWh to 76.80 kWh)
-      GPU     76.80 kWh   modelled    8 x A100 SXM4 80GB
-    CO2e    3.39 kg (432.81 g to 6.09 kg)
+    Energy  57.60 kWh (11.52 kWh to 76.80 kWh)
+      GPU     57.60 kWh   modelled    8 x A100 SXM4 80GB
+    CO2e    2.55 kg (432.81 g to 6.09 kg)
     Grid    France: 44.2 g CO2e/kWh in 2024; PUE 1.00 (assumed); Ember (2025);
             Energy Institute (2024), with major processing by Our World in Data (CC
             BY 4.0)

@@ -69,7 +69,8 @@ const MAX_NAME_LEN: usize = 60;
 /// All zones with the name or code `name`.
 pub(crate) fn find_zones(name: &str) -> Vec<GridZone> {
     if let Some((provider, region)) = parse_cloud_region(name) {
-        return cloud_region_zones().filter(|zone| matches_cloud_region(*zone, provider, region)).collect();
+        let of_provider = |zone: &GridZone| zone.cloud_region().is_some_and(|it| it.provider == provider);
+        return find_regions(cloud_region_zones().filter(of_provider), region);
     }
     let name = normalize(name);
     let code =
@@ -101,7 +102,7 @@ fn find_by_other_name(name: &str) -> Vec<GridZone> {
             .filter(|zone| zone.grid_code() == row.code)
             .take(1)
             .collect(),
-        None => cloud_region_zones().filter(|zone| matches_region_name(*zone, name)).collect(),
+        None => find_regions(cloud_region_zones(), name),
     }
 }
 
@@ -150,20 +151,22 @@ fn find_in_country(subdivision: &str, country: &str) -> Vec<GridZone> {
     subdivision_zones().filter(|zone| codes.contains(&zone.country_code())).filter(is_named).collect()
 }
 
-fn matches_cloud_region(zone: GridZone, provider: &str, region: &str) -> bool {
-    zone.cloud_region().is_some_and(|it| it.provider == provider) && matches_region_name(zone, region)
-}
-
-/// Whether a name is that of a cloud region, as in `us-central1` or `East US 2`, or of an availability zone in it, as in
-/// `us-central1-a` or `eu-west-1b`.
-fn matches_region_name(zone: GridZone, name: &str) -> bool {
-    let squeeze = |text: &str| text.to_lowercase().replace([' ', '-', '_'], "");
-    let Some(region) = zone.cloud_region().map(|region| squeeze(&region.region)) else { return false };
-    let name = squeeze(name);
+/// The cloud regions with a name as in `us-central1` or `East US 2`, or with an availability zone as in `us-central1-a` or
+/// `eu-west-1b`.
+fn find_regions(zones: impl Iterator<Item = GridZone>, name: &str) -> Vec<GridZone> {
+    let zones: Vec<GridZone> = zones.collect();
+    let name = name.replace(' ', "");
     let without_zone = name
-        .strip_suffix(|letter: char| letter.is_ascii_lowercase())
+        .strip_suffix(|letter: char| letter.is_ascii_alphabetic())
+        .map(|rest| rest.strip_suffix('-').unwrap_or(rest))
         .filter(|rest| rest.ends_with(|letter: char| letter.is_ascii_digit()));
-    !region.is_empty() && (region == name || without_zone.is_some_and(|rest| rest == region))
+    let with_name = |name: &str| -> Vec<GridZone> {
+        let matches =
+            |zone: &&GridZone| zone.cloud_region().is_some_and(|it| it.region.eq_ignore_ascii_case(name));
+        zones.iter().filter(matches).copied().collect()
+    };
+    let found = with_name(&name);
+    if found.is_empty() { without_zone.map_or_else(Vec::new, with_name) } else { found }
 }
 
 fn matches_country(zone: GridZone, name: &str) -> bool {

@@ -1,5 +1,5 @@
 //! The embedded table of accelerators, `data/accelerators.csv`: thermal design powers from the vendors' data
-//! sheets, and the names that drivers report.
+//! sheets, the names that drivers report, and the mean power of trainings where it was measured.
 
 use serde::Deserialize;
 
@@ -18,6 +18,11 @@ pub(super) struct HardwareRow {
     #[serde(rename = "match")]
     driver_names: String,
     pub(super) confidence: DataQuality,
+    /// The mean power of a training as a fraction of the power limit: the median over the trainings of the traces of
+    /// Zeus (Apache-2.0). Blank if the accelerator was not measured.
+    pub(super) mean_draw: Option<f64>,
+    /// The lowest such fraction of any training.
+    pub(super) lowest_draw: Option<f64>,
 }
 
 /// Parses the whole table on each call, because an estimate is computed once per process.
@@ -65,6 +70,8 @@ mod tests {
         assert_eq!((strict.len(), read_rows().len()), (154, 154));
         for row in &strict {
             assert!(row.tdp_w.is_none_or(|watts| (10.0..=1_500.0).contains(&watts)), "{row:?}");
+            let draws = [row.lowest_draw, row.mean_draw];
+            assert!(draws.iter().flatten().all(|draw| (0.1..=1.0).contains(draw)), "{row:?}");
             assert_eq!(row.tdp_w.is_none(), row.confidence == DataQuality::Unpublished, "{row:?}");
         }
     }

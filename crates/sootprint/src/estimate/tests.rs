@@ -39,18 +39,18 @@ fn estimates_match_published_figures() {
 }
 
 #[test]
-fn named_accelerator_draws_its_tdp() {
+fn named_accelerator_draws_three_quarters_of_its_tdp() {
     let device = Accelerator::from_name("NVIDIA A100-SXM4-80GB").unwrap();
     let estimate = Estimate::new(device, 10.0, 8).unwrap().place("aws:us-east-1".parse().unwrap());
     let footprint = estimate.footprint_with_env(&empty_env()).unwrap();
-    // 8 × 400 W × 10 h.
-    assert!(is_close(footprint.energy.total.kilowatt_hours(), 32.0), "{:?}", footprint.energy);
+    // 8 × 400 W × 10 h × 0.75.
+    assert!(is_close(footprint.energy.total.kilowatt_hours(), 24.0), "{:?}", footprint.energy);
     assert!(is_close(footprint.energy.low.kilowatt_hours(), 32.0 * 0.15));
     assert!(is_close(footprint.energy.high.kilowatt_hours(), 32.0));
-    assert!(is_close(footprint.energy.gpu.kilowatt_hours(), 32.0));
+    assert!(is_close(footprint.energy.gpu.kilowatt_hours(), 24.0));
     assert_eq!(footprint.energy.pue_origin, PueOrigin::Region.as_str());
-    // SERC Virginia/Carolina at 270.5 g, and Amazon's PUE of 1.15 for 2024.
-    assert!(is_close(footprint.emissions.best.grams(), 32.0 * 1.15 * 270.5), "{:?}", footprint.emissions);
+    // SERC Virginia/Carolina at 270.5 g, and Amazon's PUE of 1.15 for 2025.
+    assert!(is_close(footprint.emissions.best.grams(), 24.0 * 1.15 * 270.5), "{:?}", footprint.emissions);
     assert!(
         footprint.emissions.low < footprint.emissions.best
             && footprint.emissions.best < footprint.emissions.high
@@ -59,7 +59,7 @@ fn named_accelerator_draws_its_tdp() {
     let [component] = &footprint.components[..] else { panic!("{:?}", footprint.components) };
     assert_eq!((component.method, component.note.is_some()), (Some(MeasurementMethod::Modelled), true));
     assert!(
-        is_close(component.mean_power.unwrap().watts(), 3_200.0)
+        is_close(component.mean_power.unwrap().watts(), 2_400.0)
             && is_close(footprint.run.duration_s, 36_000.0)
     );
     assert_eq!(
@@ -69,7 +69,7 @@ fn named_accelerator_draws_its_tdp() {
     assert_eq!(
         footprint.notes,
         [
-            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 400.0 W each for 10 h; the dates of the training are unknown"
+            "nothing was measured: modelled from 8 x A100 SXM4 80GB at 300.0 W each for 10 h; the dates of the training are unknown"
         ]
     );
     assert_eq!(Footprint::from_json(&footprint.to_json().unwrap()).unwrap(), footprint);

@@ -113,7 +113,7 @@ impl RunBuilder {
     ///
     /// Without this, `SOOTPRINT_PLACE` is used, then a `sootprint.toml`, then the zone that the
     /// [intensity provider](Self::intensity_provider) is configured for, then the
-    /// [cloud metadata](Self::cloud_metadata), then the country of the machine's time zone, which the footprint marks as a
+    /// [cloud metadata](Self::cloud_metadata), then the country, state or province of the machine's time zone, which the footprint marks as a
     /// guess.
     pub fn place(mut self, place: Place) -> Self {
         self.arguments.place = Some(place);

@@ -216,7 +216,7 @@ fn cloud_region_gives_default_pue() {
     let settings = resolve(RunArguments::default(), &[("SOOTPRINT_PLACE", "aws:us-east-1")]);
     assert_eq!(
         (settings.pue.factor(), settings.pue.origin(), settings.pue.year()),
-        (1.15, PueOrigin::Region, Some(2024))
+        (1.15, PueOrigin::Region, Some(2025))
     );
     let variables = [("SOOTPRINT_PLACE", "aws:us-east-1"), ("SOOTPRINT_PUE", "1.5")];
     assert_eq!(resolve(RunArguments::default(), &variables).pue.origin(), PueOrigin::Environment);
