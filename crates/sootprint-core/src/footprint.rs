@@ -244,7 +244,7 @@ impl Footprint {
             return Err(FootprintError::UnsupportedSchema { found: schema });
         }
         let footprint: Self = serde_json::from_str(json)?;
-        validation::validate(&footprint).map_err(|reason| FootprintError::InvalidValue { reason })?;
+        footprint.check_values().map_err(|reason| FootprintError::InvalidValue { reason })?;
         Ok(footprint)
     }
 

@@ -253,6 +253,27 @@ mod tests {
         name.parse().unwrap()
     }
 
+    /// Every country has the newest figure of Ember's release, compared with the published files.
+    #[test]
+    fn every_country_has_its_newest_figure() {
+        for (name, year, rows) in
+            [("grid_intensity_2025.csv", 2025, 92), ("grid_intensity_2024_fill.csv", 2024, 104)]
+        {
+            let path = format!("{}/data/sources/{name}", env!("CARGO_MANIFEST_DIR"));
+            let records: Vec<csv::StringRecord> =
+                csv::Reader::from_path(path).unwrap().records().map(Result::unwrap).collect();
+            assert_eq!(records.len(), rows, "{name}");
+            for row in records {
+                let grid = parse_place(&row[1]).intensity(LocationSource::Argument, 2026);
+                assert_eq!(
+                    (grid.year, grid.intensity.grams_per_kilowatt_hour().to_string()),
+                    (Some(year), row[3].parse::<f64>().unwrap().to_string()),
+                    "{row:?}"
+                );
+            }
+        }
+    }
+
     /// Each name of the table resolves, or its error names what to use instead.
     #[test]
     fn every_alias_resolves_or_is_explained() {

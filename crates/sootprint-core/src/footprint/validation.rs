@@ -13,14 +13,16 @@ const MAX_SECONDS: f64 = 3.2e9;
 /// Sums are rounded in a different order than their parts.
 const ROUNDING: f64 = 1e-6;
 
-/// Checks that all numbers are possible and that bounds are in order.
-///
-/// # Errors
-/// What is wrong, with the name of the field.
-pub(super) fn validate(footprint: &Footprint) -> Result<(), String> {
-    check_counts(footprint)?;
-    check_numbers(footprint)?;
-    check_order(footprint)
+impl Footprint {
+    /// Checks that all numbers are possible and that bounds are in order.
+    ///
+    /// # Errors
+    /// What is wrong, with the name of the field.
+    pub(super) fn check_values(&self) -> Result<(), String> {
+        check_counts(self)?;
+        check_numbers(self)?;
+        check_order(self)
+    }
 }
 
 fn check_counts(footprint: &Footprint) -> Result<(), String> {
