@@ -1,7 +1,7 @@
 //! The measured command: starts it, waits for it and maps its exit status.
 
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::{fmt, io};
 
 use sootprint::RunStatus;
@@ -27,6 +27,8 @@ pub(crate) struct CommandExit {
     pub(crate) status: u8,
     /// Whether a stop signal arrived while the command ran.
     pub(crate) interrupted: bool,
+    /// Whether SIGINT ended the command, as Ctrl-C does if the command has no handler.
+    pub(crate) killed_by_interrupt: bool,
 }
 
 impl CommandExit {
@@ -39,6 +41,17 @@ impl CommandExit {
             _ if self.interrupted => Some(RunStatus::Interrupted),
             _ => Some(RunStatus::Failed),
         }
+    }
+
+    /// Ends this process as the command ended. If Ctrl-C ended the command, the signal ends sootprint too: a shell stops its
+    /// script only then.
+    pub(crate) fn exit_code(self) -> ExitCode {
+        #[cfg(unix)]
+        if self.killed_by_interrupt {
+            // If this fails, the exit status is the same for a shell.
+            let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGINT);
+        }
+        ExitCode::from(self.status)
     }
 }
 
@@ -84,14 +97,16 @@ fn wait(command: &mut Command) -> Result<EndedCommand, SpawnError> {
     let mut signals = SignalForwarder::install().map_err(SpawnError::setup)?;
     let mut child = command.spawn().map_err(|source| SpawnError::spawn(command, source))?;
     let (status, interrupted) = signals.wait_and_forward(&mut child).map_err(SpawnError::setup)?;
-    let exit = CommandExit { status: exit_code(status), interrupted };
+    let killed_by_interrupt =
+        std::os::unix::process::ExitStatusExt::signal(&status) == Some(signal_hook::consts::SIGINT);
+    let exit = CommandExit { status: exit_code(status), interrupted, killed_by_interrupt };
     Ok(EndedCommand { exit, survivors: Vec::new(), signals })
 }
 
 #[cfg(not(unix))]
 fn wait(command: &mut Command) -> Result<EndedCommand, SpawnError> {
     let status = command.status().map_err(|source| SpawnError::spawn(command, source))?;
-    let exit = CommandExit { status: exit_code(status), interrupted: false };
+    let exit = CommandExit { status: exit_code(status), interrupted: false, killed_by_interrupt: false };
     Ok(EndedCommand { exit, survivors: Vec::new() })
 }
 
@@ -157,7 +172,9 @@ mod tests {
 
     #[test]
     fn status_follows_exit_code_and_signals() {
-        let run_status = |status, interrupted| CommandExit { status, interrupted }.run_status();
+        let run_status = |status, interrupted| {
+            CommandExit { status, interrupted, killed_by_interrupt: false }.run_status()
+        };
         assert_eq!(run_status(0, false), None);
         assert_eq!(run_status(0, true), None, "exit status 0 overrides a signal");
         assert_eq!(run_status(3, false), Some(RunStatus::Failed));

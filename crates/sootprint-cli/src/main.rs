@@ -28,6 +28,8 @@ mod group_observer;
 mod hf_env;
 mod intensity_provider;
 mod nvml_helper;
+#[cfg(unix)]
+mod process_ids;
 mod project_settings;
 mod push;
 mod records;

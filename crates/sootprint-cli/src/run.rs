@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &RunArgs) -> ExitCode {
             let handle = run.handle();
             ended.on_stop_signal(move || handle.finish_without_waiting());
             finish_run(run, arguments, exit);
-            ExitCode::from(exit.status)
+            exit.exit_code()
         }
         Err(error) => {
             run.handle().add_note(error.to_string());

@@ -10,9 +10,9 @@ use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, getpid, getsid, kill_process, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, waitid};
 use rustix_libc_wrappers::process::SignalExt as _;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTSTP, SIGXCPU};
 use signal_hook::flag::register_conditional_shutdown;
@@ -22,10 +22,17 @@ use signal_hook::low_level::emulate_default_handler;
 use signal_hook::low_level::siginfo::Origin;
 
 use crate::group_observer::GroupObserver;
+use crate::process_ids::GroupAndSession;
 use crate::signal_list::{STOP_SIGNALS, forwarded_signals, is_real_time, without_ignored};
 
 /// A signal for a group reaches its processes one after the other, so the observer is asked after this time.
 const GROUP_DELIVERY_TIME: Duration = Duration::from_millis(50);
+
+/// A second stop signal ends sootprint only after this time, in which the record is completed.
+const SECOND_SIGNAL_TIME: Duration = Duration::from_secs(1);
+
+/// How long a command may take to stop after Ctrl-Z.
+const STOP_TIME: Duration = Duration::from_secs(1);
 
 /// A stop signal within this time after the command's end is the one that ended the command, sent to both.
 const SAME_SIGNAL_TIME: Duration = Duration::from_millis(500);
@@ -36,6 +43,8 @@ pub(crate) struct SignalForwarder {
     observer: Option<GroupObserver>,
     /// Signals of the group that this process received while it asked the observer.
     early_group_signals: Vec<i32>,
+    /// When the command ended.
+    ended_at: Option<Instant>,
 }
 
 impl SignalForwarder {
@@ -47,15 +56,33 @@ impl SignalForwarder {
             // A few real-time signals are reserved by some C libraries.
             let _ = signals.add_signal(signal);
         }
-        Ok(Self { signals, observer: GroupObserver::start(), early_group_signals: Vec::new() })
+        Ok(Self {
+            signals,
+            observer: GroupObserver::start(),
+            early_group_signals: Vec::new(),
+            ended_at: None,
+        })
     }
 
     /// Waits for the child and forwards signals until then. Returns its status, and whether a stop signal arrived.
     ///
     /// One thread does both, so a signal never goes to another process that has reused the child's id.
     pub(crate) fn wait_and_forward(&mut self, child: &mut Child) -> io::Result<(ExitStatus, bool)> {
+        let result = self.forward_until_exit(child);
+        self.ended_at = Some(Instant::now());
+        result
+    }
+
+    fn forward_until_exit(&mut self, child: &mut Child) -> io::Result<(ExitStatus, bool)> {
         let mut interrupted = false;
-        let mut received: Vec<Origin> = Vec::new();
+        // Signals from before the command existed have not reached it, also if they were for the group.
+        let mut received: Vec<Origin> = self.signals.pending().collect();
+        if !received.is_empty() {
+            let _ = self.observer.as_mut().map(GroupObserver::take_signals);
+            interrupted |= received.iter().any(|origin| STOP_SIGNALS.contains(&origin.signal));
+            received.retain(is_for_command);
+            received = self.forward(&received, Vec::new(), Pid::from_child(child));
+        }
         loop {
             if received.is_empty() && child.try_wait()?.is_none() {
                 received.extend(self.signals.wait());
@@ -86,10 +113,12 @@ impl SignalForwarder {
             // Without the observer, signals of the kernel count as signals for the group.
             Some(Err(_)) | None => {
                 self.observer = None;
+                self.observer = GroupObserver::start();
                 signals = received.iter().filter(|it| is_from_terminal(it)).map(|it| it.signal).collect();
             }
         }
-        let is_in_group = getpgid(Some(command)).is_ok_and(|group| Some(group) == getpgid(None).ok());
+        let group = |ids: Option<GroupAndSession>| ids.map(|ids| ids.group);
+        let is_in_group = group(GroupAndSession::of(command)) == group(GroupAndSession::own());
         if is_in_group { signals } else { Vec::new() }
     }
 
@@ -121,12 +150,14 @@ impl SignalForwarder {
     /// From now on, after the end of the command, calls `action` at the first stop signal; a second one ends this process
     /// with the given status.
     pub(crate) fn on_stop_signal(mut self, status: u8, action: impl FnOnce() + Send + 'static) {
-        let ended_at = std::time::Instant::now();
+        let ended_at = self.ended_at.unwrap_or_else(Instant::now);
         let wait_for_signal = move || {
             while !self.signals.wait().any(|origin| STOP_SIGNALS.contains(&origin.signal))
                 || ended_at.elapsed() < SAME_SIGNAL_TIME
             {}
             action();
+            // A signal to the process and one to its group may arrive shortly after each other, and mean one request.
+            thread::sleep(SECOND_SIGNAL_TIME);
             exit_on_signal(status);
         };
         // Without the thread, a stop signal has no effect until the footprint is complete.
@@ -154,17 +185,27 @@ fn is_for_command(origin: &Origin) -> bool {
 /// Whether the signal came from the kernel and for the group of the terminal. The kernel sends a hangup to the leader of
 /// the session alone.
 fn is_from_terminal(origin: &Origin) -> bool {
-    let is_leader = getsid(None).is_ok_and(|session| session == getpid());
+    let session = GroupAndSession::own().and_then(|own| Pid::from_raw(own.session));
+    let is_leader = session == Some(getpid());
     origin.process.is_none() && !(origin.signal == SIGHUP && is_leader)
 }
 
-/// Stops this process if the command has stopped, so that the shell shows its prompt. Continues with the command.
+/// Stops this process once the command has stopped, so that the shell shows its prompt. Continues with the command.
 fn stop_with(command: Pid) {
-    thread::sleep(GROUP_DELIVERY_TIME);
-    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    // A command that ignores the signal, or whose group has no shell that could continue it, goes on.
-    if let Ok(Some(_)) = waitid(WaitId::Pid(command), options) {
-        // Fails only if the process cannot signal itself; it then goes on.
-        let _ = emulate_default_handler(SIGTSTP);
+    let options =
+        WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let deadline = Instant::now() + STOP_TIME;
+    while Instant::now() < deadline {
+        match waitid(WaitId::Pid(command), options) {
+            Ok(Some(status)) if status.stopped() => {
+                // Fails only if the process cannot signal itself; it then goes on.
+                let _ = emulate_default_handler(SIGTSTP);
+                return;
+            }
+            Ok(None) => thread::sleep(GROUP_DELIVERY_TIME),
+            // The command has ended.
+            Ok(Some(_)) | Err(_) => return,
+        }
     }
+    // A command that ignores the signal, or whose group has no shell that could continue it, goes on.
 }

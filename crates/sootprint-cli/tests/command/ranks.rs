@@ -62,6 +62,37 @@ fn array_tasks_run_at_the_same_time() {
     assert_eq!(runs_and_attempts(&sandbox).0, 3);
 }
 
+/// An empty ledger, as a full disk leaves it, belongs to no task.
+#[test]
+fn empty_ledger_does_not_hide_run_to_resume() {
+    let sandbox = TestSandbox::new();
+    for index in ["1", "2"] {
+        run_with(&sandbox, &[("SLURM_ARRAY_TASK_ID", index)], &[], KILL_SOOTPRINT);
+    }
+    let empty = sandbox.path("out/sootprint/00003-20260101T000000Z-0000.jsonl");
+    fs::write(&empty, "").unwrap();
+    run_with(&sandbox, &[("SLURM_ARRAY_TASK_ID", "1")], &["--resume"], "true");
+    fs::remove_file(empty).unwrap();
+    let all = sandbox.report_json(&["--all"]);
+    let attempts: Vec<&Value> = all.as_array().unwrap().iter().map(|it| &it["run"]["attempts"]).collect();
+    assert_eq!(attempts, [&json!(1), &json!(2)]);
+}
+
+#[test]
+fn complete_run_is_not_continued() {
+    let sandbox = TestSandbox::new();
+    let start = |job: &str, rank: &str, script: &str| {
+        let variables = [("SOOTPRINT_RANK", rank), ("SOOTPRINT_WORLD_SIZE", "2"), ("SOOTPRINT_JOB", job)];
+        let output = run_with(&sandbox, &variables, &["--resume"], script);
+        (runs_and_attempts(&sandbox), status(&output))
+    };
+    start("a", "1", KILL_SOOTPRINT);
+    assert_eq!(start("a", "1", "true"), ((1, json!(2)), Some(0)));
+    start("a", "0", "true");
+    // Rank 1 completed in the second attempt, rank 0 in the only one that it needed.
+    assert_eq!(start("b", "1", "true"), ((2, json!(1)), Some(0)));
+}
+
 #[test]
 fn report_names_killed_rank() {
     let sandbox = TestSandbox::new();

@@ -40,11 +40,13 @@ impl fmt::Display for Footprint {
 /// Writes the energy of a component, its method and its name.
 fn write_component(f: &mut fmt::Formatter<'_>, component: &ComponentSummary) -> fmt::Result {
     let kind = component.kind.name();
+    // A line break in a name would look like another line of the report.
+    let name = component.name.replace(char::is_control, " ");
     let Some(method) = component.method else {
-        return writeln!(f, "  {kind:<8}not measured: {}", component.name);
+        return writeln!(f, "  {kind:<8}not measured: {name}");
     };
     let energy = component.energy.to_string();
-    write!(f, "  {kind:<8}{energy:<12}{:<12}{}", method.as_str(), component.name)?;
+    write!(f, "  {kind:<8}{energy:<12}{:<12}{name}", method.as_str())?;
     if component.unmeasured_s > 0.0 {
         write!(f, ", {:.1} s unmeasured", component.unmeasured_s)?;
     }

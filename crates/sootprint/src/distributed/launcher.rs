@@ -97,11 +97,8 @@ impl RankInfo {
         let is_identifiable = launch_values
             .iter()
             .any(|(name, _)| !name.ends_with("RESTART_COUNT") && *name != "SLURM_STEP_ID");
-        let array_values = array_index.iter().map(|index| ("ARRAY_INDEX", index));
-        let key = is_identifiable.then(|| {
-            let values = launch_values.iter().map(|(name, value)| (*name, value)).chain(array_values);
-            values.map(|(name, value)| format!("{name}={value};")).collect()
-        });
+        let key = is_identifiable
+            .then(|| launch_values.iter().map(|(name, value)| format!("{name}={value};")).collect());
         Self { rank, ranks, launch_key: key, job, array_index }
     }
 
@@ -118,7 +115,8 @@ impl RankInfo {
     /// An id of the launch, equal for all of its ranks.
     pub(crate) fn launch_id(&self) -> String {
         let key = self.launch_key.as_deref().unwrap_or_default();
-        short_digest(&format!("{} ranks;{key}", self.ranks))
+        let array_index = self.array_index.as_deref().unwrap_or_default();
+        short_digest(&format!("{} ranks;{key};{array_index}", self.ranks))
     }
 }
 
@@ -204,6 +202,9 @@ mod tests {
         };
         assert_eq!(of("3").array_index.as_deref(), Some("3"));
         assert_ne!(of("3").launch_id(), of("4").launch_id());
+        let without_job =
+            |index| rank_info(&[("RANK", "0"), ("WORLD_SIZE", "2"), ("SGE_TASK_ID", index)]).launch_id();
+        assert_ne!(without_job("1"), without_job("2"));
         for (name, value, index) in [
             ("SLURM_ARRAY_TASK_ID", "0", Some("0")),
             ("PBS_ARRAY_INDEX", "12", Some("12")),

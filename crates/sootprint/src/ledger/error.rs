@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sootprint_core::format::error_chain;
 
-use super::entry::{MAX_EPOCHS, MAX_RANKS, SCHEMA};
+use super::entry::{MAX_EPOCHS, SCHEMA};
 
 /// Why a ledger cannot be written or read. A ledger is the file in which a process records its run, line by line.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +76,6 @@ pub enum LedgerError {
         /// The path of the ledger.
         path: PathBuf,
     },
-    /// The first line names more ranks than any run has, so it is not the work of sootprint.
-    #[error("the ledger {} names {ranks} ranks; at most {MAX_RANKS} are possible", path.display())]
-    Ranks {
-        /// The path of the ledger.
-        path: PathBuf,
-        /// The number of ranks in the first line.
-        ranks: u32,
-    },
 }
 
 impl LedgerError {
@@ -94,7 +86,6 @@ impl LedgerError {
             Self::Thread { path, .. }
             | Self::Read { path, .. }
             | Self::Schema { path, .. }
-            | Self::Ranks { path, .. }
             | Self::InvalidValue { path, .. }
             | Self::TooLarge { path }
             | Self::MissingHeader { path } => (path, path.file_name().unwrap_or_default().to_string_lossy()),

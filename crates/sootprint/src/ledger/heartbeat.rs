@@ -11,14 +11,23 @@ use super::line;
 
 const PAGE_SIZE: usize = 4096;
 
+/// Longer than two slots of a machine with a thousand components.
+const MAX_LEN: u64 = 4 << 20;
+const MAX_SLOT_LEN: usize = 1 << 20;
+
 /// The newest intact slot; `None` if there is no file or no intact slot.
 pub(super) fn read_newest(path: &Path) -> Option<LedgerEntry> {
     // Opening a FIFO would block.
-    let bytes = fs::metadata(path).ok().filter(fs::Metadata::is_file).and_then(|_| fs::read(path).ok())?;
-    let slots = (0..bytes.len()).step_by(PAGE_SIZE).filter_map(|start| {
-        let slot = &bytes[start..];
-        let end = slot.iter().position(|byte| *byte == b'\n')?;
-        let entry = line::decode(&slot[..=end])?;
+    let is_plausible = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() <= MAX_LEN;
+    let bytes = fs::metadata(path).ok().filter(is_plausible).and_then(|_| fs::read(path).ok())?;
+    // Each line is found once, from the end, so that the time grows with the length only.
+    let mut end = None;
+    let slots = (0..bytes.len()).step_by(PAGE_SIZE).rev().filter_map(|start| {
+        let page = &bytes[start..bytes.len().min(start + PAGE_SIZE)];
+        end = page.iter().position(|byte| *byte == b'\n').map(|end| start + end).or(end);
+        // A longer line would be read once for each of its pages.
+        let end = end.filter(|end| end - start <= MAX_SLOT_LEN)?;
+        let entry = line::decode(&bytes[start..=end])?;
         match entry {
             LedgerEntry::Heartbeat { at, .. } => Some((at, entry)),
             _ => None,

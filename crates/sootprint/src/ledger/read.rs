@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::entry::{LedgerEntry, MAX_EPOCHS, MAX_RANKS, RunHeader, SCHEMA};
+use super::entry::{LedgerEntry, MAX_EPOCHS, RunHeader, SCHEMA};
 use super::error::LedgerError;
 use super::file_lock::{LockState, lock_state};
 use super::line::LineError;
@@ -48,7 +48,7 @@ pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, L
     let path = id.ledger_path(dir);
     // The lock is tested before reading: once it is free, all lines are in the file.
     let open = || -> io::Result<(bool, Option<Vec<u8>>)> {
-        let file = File::open(&path)?;
+        let file = open_regular_file(&path)?;
         let is_open = lock_state(&file) == LockState::Held;
         let mut bytes = Vec::new();
         file.take(MAX_LEN + 1).read_to_end(&mut bytes)?;
@@ -59,13 +59,7 @@ pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, L
     let bytes = bytes.ok_or_else(too_large)?;
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
     let header = match lines.next().map_or(Err(LineError::Damaged), |(_, text)| line::try_decode(text)) {
-        Ok(LedgerEntry::Header(header)) if header.schema == SCHEMA => {
-            let ranks = header.task.ranks;
-            if ranks > MAX_RANKS {
-                return Err(LedgerError::Ranks { path, ranks });
-            }
-            header
-        }
+        Ok(LedgerEntry::Header(header)) if header.schema == SCHEMA => header,
         Ok(LedgerEntry::Header(header)) => return Err(LedgerError::Schema { path, found: header.schema }),
         Err(LineError::InvalidValue(reason)) => {
             return Err(LedgerError::InvalidValue { path, line: 1, reason });
@@ -79,6 +73,9 @@ pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, L
     for (index, text) in lines {
         match line::try_decode(text) {
             Ok(LedgerEntry::Unknown) => unknown_entries += 1,
+            Ok(LedgerEntry::Header(header)) if header.schema != SCHEMA => {
+                return Err(LedgerError::Schema { path, found: header.schema });
+            }
             Ok(entry) => {
                 epochs += usize::from(matches!(entry, LedgerEntry::Epoch { .. }));
                 if epochs > MAX_EPOCHS {
@@ -106,10 +103,18 @@ pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, L
     Ok(LedgerContents { header, entries, corruption, unknown_entries, is_open })
 }
 
+/// Opens a file, unless it is a FIFO or a device, whose opening or reading could block.
+fn open_regular_file(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    File::open(path)
+}
+
 /// Reads only the header of a ledger. `None` if there is none.
 pub(super) fn read_header(dir: &Path, id: &LedgerId) -> Option<Box<RunHeader>> {
     let mut first_line = Vec::new();
-    let file = File::open(id.ledger_path(dir)).ok()?;
+    let file = open_regular_file(&id.ledger_path(dir)).ok()?;
     io::BufReader::new(file.take(TAIL_LEN)).read_until(b'\n', &mut first_line).ok()?;
     match line::decode(&first_line)? {
         LedgerEntry::Header(header) => Some(header),
@@ -133,7 +138,7 @@ pub(crate) enum WriterState {
 
 /// Reads only the end of a ledger; `None` if there is no ledger.
 pub(crate) fn writer_state(dir: &Path, id: &LedgerId) -> Option<WriterState> {
-    let mut file = File::open(id.ledger_path(dir)).ok()?;
+    let mut file = open_regular_file(&id.ledger_path(dir)).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_LEN))).ok()?;
     let mut tail = Vec::new();

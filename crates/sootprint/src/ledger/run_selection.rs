@@ -12,7 +12,7 @@ use super::entry::{LedgerEntry, RunHeader};
 use super::error::LedgerError;
 use super::file_lock::{LockState, lock_state};
 use super::paths::{LedgerId, compare_newest_first, ledger_dir, list_ledgers, run_number, shared_run_id};
-use super::read::{read_header, read_ledger};
+use super::read::{WriterState, read_header, read_ledger, writer_state};
 use crate::distributed::RankInfo;
 
 /// If the launcher provides no launch id, ranks that start within this time of each other belong together.
@@ -95,10 +95,13 @@ pub(super) fn busy_run(dir: &Path, ids: &[LedgerId], launch: &RankInfo) -> Optio
     is_busy.then(|| newest.run.clone())
 }
 
-/// Whether a ledger belongs to the task of the job array that this process is. A ledger without a header, which has just
-/// been created, may belong to it.
+/// Whether a ledger belongs to the task of the job array that this process is. A ledger without a header may belong to it
+/// if its process is running and has just created it.
 fn is_same_array_task(dir: &Path, id: &LedgerId, launch: &RankInfo) -> bool {
-    read_header(dir, id).is_none_or(|header| header.task.array_index == launch.array_index)
+    match read_header(dir, id) {
+        Some(header) => header.task.array_index == launch.array_index,
+        None => writer_state(dir, id) == Some(WriterState::Active),
+    }
 }
 
 /// Creates the folder of the ledgers and lists them. A folder that cannot be listed counts as empty, since it may still
@@ -145,13 +148,19 @@ impl LedgerSummary {
 fn is_complete(summaries: &[LedgerSummary], launch: &RankInfo) -> bool {
     let Some(attempt) = summaries.iter().map(|summary| summary.id.attempt).max() else { return false };
     let newest: Vec<_> = summaries.iter().filter(|summary| summary.id.attempt == attempt).collect();
-    // The newest attempt belongs to this launch: a faster rank may have completed it already.
-    if launch.is_launch_known() && newest.iter().any(|summary| summary.launch_id() == launch.launch_id()) {
+    // The newest attempt belongs to this launch, without this rank: a faster rank may have completed it already.
+    let is_of_launch = |summary: &&&LedgerSummary| summary.launch_id() == launch.launch_id();
+    let has_joined = newest.iter().filter(is_of_launch).any(|summary| summary.id.rank == launch.rank);
+    if launch.is_launch_known() && newest.iter().any(|summary| is_of_launch(&summary)) && !has_joined {
         return false;
     }
-    let expected = newest.iter().map(|summary| summary.header.task.ranks).max().unwrap_or(1);
-    newest.len() >= expected as usize
-        && newest.iter().all(|summary| summary.status == Some(RunStatus::Completed))
+    // A single rank may have been restarted without the others.
+    let expected = summaries.iter().map(|summary| summary.header.task.ranks).max().unwrap_or(1);
+    let newest_status = |rank: u32| {
+        let of_rank = summaries.iter().filter(|summary| summary.id.rank == rank);
+        of_rank.max_by_key(|summary| summary.id.attempt).and_then(|summary| summary.status)
+    };
+    (0..expected).all(|rank| newest_status(rank) == Some(RunStatus::Completed))
 }
 
 fn without_number(run: &str) -> Option<&str> {

@@ -140,6 +140,17 @@ fn torn_heartbeat_slot_keeps_other_slot() {
     assert!(!path.exists(), "redundant after the last line");
 }
 
+/// A file of that size without a line would be searched for hours if each page were searched to its end.
+#[test]
+fn heartbeat_without_a_line_is_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.beat");
+    fs::write(&path, vec![0_u8; 4 << 20]).unwrap();
+    assert_eq!(heartbeat::read_newest(&path), None);
+    fs::File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+    assert_eq!(heartbeat::read_newest(&path), None);
+}
+
 #[test]
 fn newer_schema_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
@@ -179,7 +190,7 @@ fn impossible_rank_count_is_rejected() {
 
 #[test]
 fn impossible_value_is_refused_by_name() {
-    use sootprint_core::Energy;
+    use sootprint_core::{ComponentKind, Energy};
     use sootprint_power::ComponentTotal;
 
     let energy =
@@ -193,6 +204,17 @@ fn impossible_value_is_refused_by_name() {
         counts: WorkCounts::default(),
         phases: vec![],
     };
+    let header = |change: fn(&mut RunHeader)| {
+        let mut header = test_header("", SCHEMA);
+        header.components = vec![
+            serde_json::from_value(serde_json::json!({
+                "kind": "cpu", "id": "cpu", "name": "a processor", "method": "modelled", "share": 1.0
+            }))
+            .unwrap(),
+        ];
+        change(&mut header);
+        LedgerEntry::Header(Box::new(header))
+    };
     let totals = vec![ComponentTotal { measured: -2.0, ..ComponentTotal::default() }];
     for (entry, reason) in [
         (energy(-5.0), "an energy of -5 is not between 0 and 1e18"),
@@ -201,6 +223,13 @@ fn impossible_value_is_refused_by_name() {
         (LedgerEntry::Totals { at: 0.2, totals }, "`m` of -2 s"),
         (epoch(2.0, 1.0), "`end` of 1 s is before `start` of 2 s"),
         (epoch(0.0, 1e12), "`end` of 1000000000000 s"),
+        // Such a component would be left out because of itself.
+        (
+            header(|it| it.components[0].includes.push(ComponentKind::Cpu)),
+            "`includes` of a component of kind CPU",
+        ),
+        (header(|it| it.components[0].share = 2.0), "`share` of 2"),
+        (header(|it| it.task.ranks = u32::MAX), "4294967295 ranks"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let OpenLedger { ledger, id } = single_process_ledger(dir.path());

@@ -2,10 +2,10 @@
 //!
 //! Energies, powers and intensities are checked when they are parsed.
 
-use sootprint_core::{GridIntensity, IntensitySeries, Pue};
+use sootprint_core::{ComponentKind, GridIntensity, IntensitySeries, Pue};
 use sootprint_power::{ComponentInfo, ComponentTotal};
 
-use super::entry::{LedgerEntry, PhaseTotal, RunHeader};
+use super::entry::{LedgerEntry, MAX_RANKS, PhaseTotal, RunHeader};
 
 /// A century.
 const MAX_SECONDS: f64 = 3.2e9;
@@ -26,10 +26,13 @@ pub(super) fn validate(entry: &LedgerEntry) -> Result<(), String> {
             check_components(components)
         }
         LedgerEntry::Location { grid, pue } => check_accounting(grid, *pue),
-        LedgerEntry::Totals { at, totals }
-        | LedgerEntry::Heartbeat { at, totals, .. }
-        | LedgerEntry::End { at, totals, .. } => {
+        LedgerEntry::Totals { at, totals } | LedgerEntry::End { at, totals, .. } => {
             check_seconds("at", *at)?;
+            totals.iter().try_for_each(check_total)
+        }
+        LedgerEntry::Heartbeat { at, totals, epoch } => {
+            check_seconds("at", *at)?;
+            check_seconds("start", epoch.as_ref().map_or(0.0, |epoch| epoch.start))?;
             totals.iter().try_for_each(check_total)
         }
         LedgerEntry::Epoch { start, end, phases, .. } => {
@@ -61,6 +64,9 @@ pub(super) fn validate(entry: &LedgerEntry) -> Result<(), String> {
 }
 
 fn check_header(header: &RunHeader) -> Result<(), String> {
+    if header.task.ranks > MAX_RANKS || header.task.rank > MAX_RANKS {
+        return Err(format!("{} ranks, at most {MAX_RANKS} are possible", header.task.ranks));
+    }
     check_components(&header.components)?;
     check_accounting(&header.grid, header.pue)
 }
@@ -68,6 +74,13 @@ fn check_header(header: &RunHeader) -> Result<(), String> {
 fn check_components(components: &[ComponentInfo]) -> Result<(), String> {
     if components.len() > MAX_COMPONENTS {
         return Err(format!("{} `components`, at most {MAX_COMPONENTS} are possible", components.len()));
+    }
+    let is_inclusion_possible = |component: &ComponentInfo| {
+        component.includes.is_empty()
+            || component.kind == ComponentKind::Gpu && !component.includes.contains(&ComponentKind::Gpu)
+    };
+    if let Some(component) = components.iter().find(|component| !is_inclusion_possible(component)) {
+        return Err(format!("`includes` of a component of kind {}", component.kind.name()));
     }
     match components.iter().find(|component| !(0.0..=1.0).contains(&component.share)) {
         Some(component) => Err(format!("`share` of {} is not between 0 and 1", component.share)),
