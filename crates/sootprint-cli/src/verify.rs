@@ -36,7 +36,7 @@ pub(crate) fn verify(arguments: &VerifyArgs) -> anyhow::Result<()> {
             "nothing to verify in {dir}: the newest run was killed or is still running; see `sootprint report {dir}`"
         );
     }
-    let saved = Footprint::read(&path)?;
+    let saved = Footprint::read(&path).with_context(|| format!("cannot use {}", path.display()))?;
     let rebuilt = load_footprint(dir, Some(&saved.run.id))
         .with_context(|| format!("cannot rebuild {} from its ledgers", path.display()))?;
     let mut differences = footprint_differences(&saved, &rebuilt)?;
