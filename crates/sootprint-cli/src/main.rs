@@ -5,7 +5,7 @@
 //! - The GPUs counted are those on which the driver lists a process of the command; if it lists none, all GPUs
 //!   visible to CUDA are counted.
 //! - While the command runs, signals sent to sootprint are forwarded after 50 ms, and one that arrives again within this
-//!   time counts once, except for real-time signals. SIGTTIN and SIGTTOU, SIGPIPE, and the signals of a fault (such as
+//!   time counts once; of a real-time signal, five are kept. SIGTTIN and SIGTTOU, SIGPIPE, and the signals of a fault (such as
 //!   SIGSEGV) are not forwarded.
 //! - The status line and the command share the terminal: an unfinished line of the command may be overwritten.
 //! - Outside Unix, the Hub's storage client keeps its own settings: it posts transfer statistics, and takes a long

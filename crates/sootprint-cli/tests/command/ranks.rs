@@ -153,3 +153,18 @@ fn missing_ledger_of_attempt_is_noted() {
     let missing = "attempt 1 has no ledger: its energy is not in the total";
     assert!(report["notes"].as_array().unwrap().contains(&json!(missing)), "{}", report["notes"]);
 }
+
+#[test]
+fn rank_that_is_no_longer_part_does_not_decide_outcome() {
+    let sandbox = TestSandbox::new();
+    for rank in ["0", "1"] {
+        let variables = [("SOOTPRINT_RANK", rank), ("SOOTPRINT_WORLD_SIZE", "2"), ("SOOTPRINT_JOB", "a")];
+        run_with(&sandbox, &variables, &[], KILL_SOOTPRINT);
+    }
+    run_with(&sandbox, &[], &["--resume"], "true");
+    let run = &sandbox.report_json(&[])["run"];
+    assert_eq!((&run["attempts"], &run["outcome"]), (&json!(2), &json!("completed")), "{run}");
+    // The run is complete, so it is not continued again.
+    run_with(&sandbox, &[], &["--resume"], "true");
+    assert_eq!(runs_and_attempts(&sandbox), (2, json!(1)));
+}

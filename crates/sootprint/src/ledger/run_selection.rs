@@ -154,8 +154,8 @@ fn is_complete(summaries: &[LedgerSummary], launch: &RankInfo) -> bool {
     if launch.is_launch_known() && newest.iter().any(|summary| is_of_launch(&summary)) && !has_joined {
         return false;
     }
-    // A single rank may have been restarted without the others.
-    let expected = summaries.iter().map(|summary| summary.header.task.ranks).max().unwrap_or(1);
+    // A single rank may have been restarted without the others, or all of them with fewer ranks.
+    let expected = newest.iter().map(|summary| summary.header.task.ranks).max().unwrap_or(1);
     let newest_status = |rank: u32| {
         let of_rank = summaries.iter().filter(|summary| summary.id.rank == rank);
         of_rank.max_by_key(|summary| summary.id.attempt).and_then(|summary| summary.status)

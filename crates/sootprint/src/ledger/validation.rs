@@ -2,7 +2,7 @@
 //!
 //! Energies, powers and intensities are checked when they are parsed.
 
-use sootprint_core::{ComponentKind, GridIntensity, IntensitySeries, Pue};
+use sootprint_core::{ComponentKind, GridIntensity, IntensitySeries, ProviderError, Pue};
 use sootprint_power::{ComponentInfo, ComponentTotal};
 
 use super::entry::{LedgerEntry, MAX_RANKS, PhaseTotal, RunHeader};
@@ -106,7 +106,10 @@ fn check_series(series: &IntensitySeries) -> Result<(), String> {
         return Err("`periods` are not in ascending order".to_owned());
     }
     let checked = IntensitySeries::new(series.source(), series.basis(), periods.to_vec());
-    checked.map(drop).map_err(|error| error.to_string())
+    checked.map(drop).map_err(|error| match error {
+        ProviderError::InvalidData { reason, .. } => reason,
+        other => other.to_string(),
+    })
 }
 
 fn check_total(total: &ComponentTotal) -> Result<(), String> {

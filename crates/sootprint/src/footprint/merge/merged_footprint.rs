@@ -82,6 +82,11 @@ impl LedgerMerge<'_> {
         self.ledgers.iter().for_each(|ledger| counts.add(ledger.builder.total_counts()));
         let newest_status =
             |rank: &u32| self.ledgers.iter().rev().find(|ledger| ledger.rank == *rank).map(|it| it.status);
+        // A run may continue with fewer ranks. Those that are no longer part of it do not decide its outcome.
+        let newest_attempt = self.ledgers.iter().map(|ledger| ledger.attempt).max();
+        let of_newest = self.ledgers.iter().filter(|ledger| Some(ledger.attempt) == newest_attempt);
+        let newest_ranks = of_newest.map(|ledger| ledger.builder.header.task.ranks).max().unwrap_or(1);
+        let is_part = |rank: &&u32| **rank < newest_ranks;
         RunSummary {
             id: headers().next().map_or_else(String::new, |header| header.run.clone()),
             training_type: headers().find_map(|header| header.training_type),
@@ -94,7 +99,12 @@ impl LedgerMerge<'_> {
             missing_ranks,
             processes: self.process_summaries(),
             partial,
-            outcome: ranks.iter().filter_map(newest_status).max().unwrap_or(RunStatus::Killed),
+            outcome: ranks
+                .iter()
+                .filter(is_part)
+                .filter_map(newest_status)
+                .max()
+                .unwrap_or(RunStatus::Killed),
             samples: counts.samples,
             tokens: counts.tokens,
             slices: self.ledgers.iter().find_map(|ledger| ledger.builder.window_length.clone()),
