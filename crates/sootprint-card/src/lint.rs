@@ -214,7 +214,8 @@ impl CardLinter<'_> {
             }
             (None, Some(_)) if matches!(py_value, PyValue::Str(_)) => {
                 let message = format!(
-                    "`{key}: {text}` is a string, which programs cannot add up; write the number alone"
+                    "`{key}: {text}` is read as a string, which programs cannot add up; write only the number, without quotes \
+                     or a unit"
                 );
                 self.add_diagnostic(Severity::Note, at, message);
             }

@@ -50,6 +50,8 @@ struct GridJson<'a> {
     wue_l_per_kwh: Option<f64>,
     wue_counts: Option<&'static str>,
     wue_year: Option<u16>,
+    /// Why the bounds may not hold.
+    note: Option<&'a str>,
 }
 
 impl GridReport {
@@ -62,6 +64,7 @@ impl GridReport {
             wue_l_per_kwh: self.wue.map(Wue::litres_per_kilowatt_hour),
             wue_counts: self.wue.map(|wue| wue.counts().as_str()),
             wue_year: self.wue.map(Wue::year),
+            note: self.variability_note.as_deref(),
         }
     }
 

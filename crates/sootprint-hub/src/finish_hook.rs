@@ -73,9 +73,9 @@ impl FinishHook for PushOnFinish {
             return;
         };
         let next = if error.is_retryable() {
-            "; to retry the staged push, run `sootprint push` with the run's folder"
+            format!("; to retry, run `sootprint push {} {}`", dir.display(), self.repo_id)
         } else {
-            ""
+            String::new()
         };
         tracing::warn!("cannot push to {}: {}{next}", self.repo_id, error_chain(&error));
     }

@@ -161,7 +161,8 @@ impl EnergyAccumulator {
         self.components.iter().map(|component| component.total_at(now)).collect()
     }
 
-    /// Returns the energy of each component at a recent moment, interpolated between the readings around it.
+    /// Returns the energy of each component at a recent moment: from the counter's next tick if its time is known,
+    /// otherwise interpolated between the readings around the moment.
     pub fn energy_at(&self, moment: Duration) -> Vec<Energy> {
         self.components.iter().map(|component| component.energy_at(moment)).collect()
     }

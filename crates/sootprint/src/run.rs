@@ -95,8 +95,8 @@ impl Run {
         self.rank
     }
 
-    /// Returns whether an enclosing `sootprint run` measures this run. If so, the footprint covers only the time of
-    /// this run, and the record of the command also includes the epochs of this run. See [`finish`](Self::finish).
+    /// Returns whether an enclosing `sootprint run` measures this run. [`finish`](Self::finish) describes what the
+    /// footprint then covers.
     #[must_use]
     pub fn is_nested(&self) -> bool {
         self.handle.is_nested()

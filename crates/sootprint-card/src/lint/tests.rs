@@ -84,7 +84,7 @@ fn mistyped_text_is_a_fault() {
 #[test]
 fn surprising_values_are_notes() {
     assert!(diagnostic_messages("co2_eq_emissions: 0")[0].contains("as missing"));
-    assert!(diagnostic_messages("co2_eq_emissions: 17g")[0].contains("is a string"));
+    assert!(diagnostic_messages("co2_eq_emissions: 17g")[0].contains("is read as a string"));
     assert!(
         diagnostic_messages("co2_eq_emissions:\n  emissions: 1\n  training_type: pretraining")[0]
             .contains("documents")

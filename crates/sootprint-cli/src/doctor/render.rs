@@ -96,7 +96,7 @@ fn render_gpu(index: usize, gpu: &DoctorGpu) -> String {
     let limit = gpu.limit_w.map_or_else(String::new, |limit| format!("limit {limit}, "));
     let counter = match gpu.tick_s {
         Some(tick) => format!("{limit}energy counter ticks every {:.0} ms", tick * 1e3),
-        None => format!("{limit}no energy counter, or one that does not tick"),
+        None => format!("{limit}no update of an energy counter was observed"),
     };
     let facts = [gpu.uuid.as_str(), &address, &counter].map(|fact| wrap_titled("", TEXT_COLUMN, fact));
     wrap_titled(&format!("  {index}"), TEXT_COLUMN, &gpu.name) + &facts.concat()

@@ -229,7 +229,9 @@ fn grid_accepts_common_spellings() {
     for (name, advice) in [
         ("DK1", "use that of DK (Denmark)"),
         ("PJM", "use the state, as in US-PA"),
-        ("NYIS", "unknown place"),
+        ("NYISO", "use the state, as in US-NY"),
+        ("LDWP", "use the state, as in US-CA"),
+        ("Congo", "ambiguous place"),
         ("US-NY-NYIS", "use the state, as in US-NY"),
         ("CW", "set a carbon intensity instead"),
         ("BR-NE", "use that of BR (Brazil)"),

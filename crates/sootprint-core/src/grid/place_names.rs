@@ -5,7 +5,7 @@ use super::zone_aliases::{AliasKind, find_alias};
 use super::{cloud_regions, countries, subdivisions};
 
 /// Common names that are not in the tables, each with the code of its zone.
-const ALIASES: [(&str, &str); 40] = [
+const ALIASES: [(&str, &str); 43] = [
     ("america", "US"),
     ("united states of america", "US"),
     ("uk", "GB"),
@@ -16,7 +16,6 @@ const ALIASES: [(&str, &str); 40] = [
     ("wales", "GB"),
     ("northern ireland", "GB"),
     ("european union", "EU"),
-    ("europe", "EU"),
     ("holland", "NL"),
     ("czech republic", "CZ"),
     ("macedonia", "MK"),
@@ -27,6 +26,10 @@ const ALIASES: [(&str, &str); 40] = [
     ("cabo verde", "CV"),
     ("ivory coast", "CI"),
     ("drc", "CD"),
+    ("dr congo", "CD"),
+    ("congo-kinshasa", "CD"),
+    ("congo-brazzaville", "CG"),
+    ("republic of congo", "CG"),
     ("democratic republic of the congo", "CD"),
     ("republic of the congo", "CG"),
     ("burma", "MM"),
@@ -73,6 +76,10 @@ pub(crate) fn find_zones(name: &str) -> Vec<GridZone> {
         return find_regions(cloud_region_zones().filter(of_provider), region);
     }
     let name = normalize(name);
+    // The name of two countries, of which one has a longer name too.
+    if name == "congo" {
+        return country_zones().filter(|zone| ["CD", "CG"].contains(&zone.country_code())).collect();
+    }
     let code =
         ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.clone(), |(_, code)| normalize(code));
     // Two letters always mean a country, although states and provinces have such codes too: CA, DE, GA, IN.
@@ -309,6 +316,8 @@ mod tests {
     fn ambiguous_name_returns_all_zones() {
         assert_eq!(codes("Georgia"), ["GE", "US-GA"]);
         assert_eq!(codes("Puerto Rico"), ["PR", "US-PR"]);
+        assert_eq!(codes("Congo").len(), 2);
+        assert!(codes("Europe").is_empty(), "neither the Union nor the continent");
     }
 
     #[test]

@@ -10,21 +10,26 @@ use crate::units::CarbonIntensity;
 /// The code of the world average in the embedded table.
 const WORLD_CODE: &str = "WLD";
 
-/// The cleanest and the dirtiest national grid, in g/kWh: the bounds for a run at an unknown location.
-///
-/// Very small grids are not considered. The world average lies between the two.
-const NATIONAL_RANGE: (f64, f64) = (36.0, 802.0);
+/// The lowest and the highest figure of all countries in `year`: the bounds for a run at an unknown location.
+fn national_range(year: u16) -> (CarbonIntensity, CarbonIntensity) {
+    let figures =
+        countries::all().filter_map(|country| country.published_intensity(year)).map(|it| it.intensity);
+    let grams = CarbonIntensity::from_grams_per_kilowatt_hour;
+    figures.fold((grams(f64::MAX), grams(0.0)), |(low, high), figure| {
+        (if figure < low { figure } else { low }, if figure > high { figure } else { high })
+    })
+}
 
 impl GridIntensity {
     /// Returns the world average, for a run at an unknown location. Its bounds are the range of national grids.
     pub fn world_average(year: u16) -> Self {
-        let grams = CarbonIntensity::from_grams_per_kilowatt_hour;
+        let (low, high) = national_range(year);
         let world = countries::find_by_code(WORLD_CODE).and_then(|world| world.published_intensity(year));
         Self {
             // A table without its world row would be a broken build; the test below requires the row.
-            intensity: world.as_ref().map_or(grams(NATIONAL_RANGE.1), |world| world.intensity),
-            low: grams(NATIONAL_RANGE.0),
-            high: grams(NATIONAL_RANGE.1),
+            intensity: world.as_ref().map_or(high, |world| world.intensity),
+            low,
+            high,
             place: None,
             zone: None,
             origin: LocationSource::Unknown,
@@ -79,6 +84,8 @@ mod tests {
         let grid = GridIntensity::world_average(2026);
         assert_eq!(grid.intensity.grams_per_kilowatt_hour(), 458.3);
         assert_eq!((grid.place, grid.zone, grid.origin), (None, None, LocationSource::Unknown));
-        assert!(grid.low < grid.intensity && grid.intensity < grid.high);
+        // The Central African Republic and Turkmenistan.
+        let bounds = [grid.low, grid.high].map(CarbonIntensity::grams_per_kilowatt_hour);
+        assert_eq!(bounds, [0.0, 1_306.3]);
     }
 }

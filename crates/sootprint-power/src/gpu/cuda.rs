@@ -49,8 +49,8 @@ impl CudaVisibility {
     ///
     /// As in CUDA, the list ends before the first entry of `CUDA_VISIBLE_DEVICES` that is invalid or repeats a
     /// device. If a GPU that is divided into slices is visible as a whole, its slices are returned instead of it.
-    /// CUDA uses only one of them: the first one listed gets the ordinal, and the others have `ordinal: None`.
-    /// They are included because NVML may list them in another order than CUDA.
+    /// CUDA uses only one of them, and which one is not certain, because NVML may list them in another order. All
+    /// are therefore included: the first one in `slices` gets the ordinal, and the others have `ordinal: None`.
     pub fn visible_devices(&self, gpus: &[GpuInfo], slices: &[(usize, String)]) -> Vec<VisibleDevice> {
         let positions = match &self.entries {
             None => (0..gpus.len()).collect(),

@@ -129,7 +129,7 @@ impl Powercap {
         let (mut components, mut gaps) = (Vec::new(), Vec::new());
         if !memories.is_empty() && memories.len() < count {
             gaps.push(format!(
-                "RAPL has the memory of only {} of {count} packages: memory is modelled",
+                "RAPL reports the memory energy of only {} of {count} CPU packages: the memory energy is modelled",
                 memories.len()
             ));
         }

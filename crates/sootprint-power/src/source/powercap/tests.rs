@@ -240,7 +240,7 @@ fn partial_memory_zones_are_reported() {
     tree.remove_dir("intel-rapl:1:0");
     let source = open_powercap(&tree, XEON, 1.0);
     assert_eq!(source.components().len(), 1);
-    assert!(source.gaps()[0].contains("1 of 2 packages"), "{:?}", source.gaps());
+    assert!(source.gaps()[0].contains("1 of 2 CPU packages"), "{:?}", source.gaps());
 }
 
 #[test]
