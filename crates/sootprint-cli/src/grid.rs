@@ -13,13 +13,9 @@ use crate::wrap::wrap_titled;
 pub(crate) fn print_grid(arguments: &GridArgs) -> anyhow::Result<()> {
     let GridArgs { place, year, json } = *arguments;
     let year = year.unwrap_or_else(current_year);
-    let report = GridReport {
-        place,
-        grid: place.intensity(LocationSource::Argument, year),
-        pue: place.pue(year),
-        wue: place.wue(year),
-        variability_note: place.intensity(LocationSource::Argument, year).variability_note(year),
-    };
+    let grid = place.intensity(LocationSource::Argument, year);
+    let variability_note = grid.variability_note(year);
+    let report = GridReport { place, grid, pue: place.pue(year), wue: place.wue(year), variability_note };
     if json {
         print(&to_pretty_json(&report.to_json())?)?;
     } else {

@@ -112,7 +112,6 @@ impl SignalForwarder {
             Some(Ok(observed)) => signals.extend(observed),
             // Without the observer, signals of the kernel count as signals for the group.
             Some(Err(_)) | None => {
-                self.observer = None;
                 self.observer = GroupObserver::start();
                 signals = received.iter().filter(|it| is_from_terminal(it)).map(|it| it.signal).collect();
             }

@@ -162,7 +162,7 @@ fn read_countries() -> Result<Vec<CountryRow>> {
 }
 
 /// Whether more than a tenth of all pairs of years, up to five years apart, differ by more than the bounds of the earlier
-/// figure: 15 %, plus the larger of 10 g and 10 % + 5 % per year.
+/// figure.
 fn is_unsteady(yearly_intensities: &BTreeMap<u16, String>) -> Result<bool> {
     let figures: Vec<(u16, f64)> = yearly_intensities
         .iter()
@@ -172,12 +172,17 @@ fn is_unsteady(yearly_intensities: &BTreeMap<u16, String>) -> Result<bool> {
     let (mut pairs, mut outside) = (0, 0);
     for (from, earlier) in &figures {
         for (to, later) in figures.iter().filter(|(to, _)| (*from + 1..=*from + 5).contains(to)) {
-            let drift = (0.10 + 0.05 * f64::from(to - from)) * earlier;
             pairs += 1;
-            outside += usize::from((later - earlier).abs() > 0.15 * earlier + drift.max(10.0));
+            outside += usize::from(!is_within_bounds(*earlier, *later, to - from));
         }
     }
     Ok(outside * 10 > pairs)
+}
+
+/// Whether `other` is within the bounds of `figure` for a run that is `years` away from it.
+fn is_within_bounds(figure: f64, other: f64, years: u16) -> bool {
+    let drift = if years == 0 { 0.0 } else { f64::max(10.0, (0.10 + 0.05 * f64::from(years)) * figure) };
+    (other - figure).abs() <= 0.15 * figure + drift
 }
 
 fn country_table(countries: &[CountryRow]) -> Result<String> {
@@ -444,11 +449,7 @@ fn compare_editions(older: &Path, newer: &Path) -> Result<String> {
                 continue;
             };
             compared += 1;
-            let drift = match year.abs_diff(*old_year) {
-                0 => 0.0,
-                years => f64::max(10.0, (0.10 + 0.05 * f64::from(years)) * old_grams),
-            };
-            if (grams - old_grams).abs() > 0.15 * old_grams + drift {
+            if !is_within_bounds(*old_grams, *grams, year.abs_diff(*old_year)) {
                 let percent = (grams / old_grams - 1.0) * 100.0;
                 moved
                     .push(format!("  {code}: {old_grams} ({old_year}) to {grams} ({year}), {percent:+.0} %"));

@@ -39,14 +39,10 @@ pub fn create_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// Reads a text file of at most `max_len` bytes.
 ///
 /// # Errors
-/// The error of the file system; [`io::ErrorKind::InvalidInput`] if the file is not a regular one, whose reading could
-/// block or never end; [`io::ErrorKind::FileTooLarge`] if it is longer.
+/// The errors of [`open_regular_file`], because reading another kind of file could block or never end; [`io::ErrorKind::FileTooLarge`] if it is longer.
 pub fn read_text(path: &Path, max_len: u64) -> io::Result<String> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
     let mut text = String::new();
-    File::open(path)?.take(max_len + 1).read_to_string(&mut text)?;
+    open_regular_file(path)?.take(max_len + 1).read_to_string(&mut text)?;
     if text.len() as u64 > max_len {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
@@ -54,6 +50,17 @@ pub fn read_text(path: &Path, max_len: u64) -> io::Result<String> {
         ));
     }
     Ok(text)
+}
+
+/// Opens a file for reading.
+///
+/// # Errors
+/// The error of the file system; [`io::ErrorKind::InvalidInput`] for a FIFO, a device or a folder.
+pub fn open_regular_file(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    File::open(path)
 }
 
 /// Returns the folder that contains the file at `path`; `.` if `path` is a bare file name.

@@ -16,6 +16,7 @@ pub mod file;
 mod footprint;
 pub mod format;
 mod grid;
+pub mod limits;
 mod place;
 mod providers;
 mod pue;

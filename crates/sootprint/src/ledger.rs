@@ -28,7 +28,7 @@ mod validation;
 mod writer;
 
 pub(crate) use create::{OpenLedger, create_alongside, create_ledger, resume_ledger};
-pub(crate) use entry::{LedgerEntry, MAX_RANKS, OpenEpoch, PhaseTotal, RunHeader, SCHEMA, WorkCounts};
+pub(crate) use entry::{LedgerEntry, OpenEpoch, PhaseTotal, RunHeader, SCHEMA, WorkCounts};
 pub use error::LedgerError;
 pub use paths::list_runs;
 pub(crate) use paths::{LedgerId, compare_newest_first, list_ledgers};

@@ -29,7 +29,7 @@ pub(crate) struct EstimateArgs {
     #[arg(long, value_name = "WATTS", allow_negative_numbers = true)]
     pub(crate) power: Option<f64>,
 
-    /// Assume that the training keeps the devices busy: 80 % of their rated power, at least 60 %.
+    /// Assume that the training keeps the devices busy: 80 % of their rated power, at least about 60 %.
     #[arg(long, conflicts_with = "power")]
     pub(crate) busy: bool,
 

@@ -3,15 +3,7 @@
 //! Energies, powers, emissions and intensities are checked when they are parsed.
 
 use super::Footprint;
-
-/// The highest number of ranks, attempts and processes.
-const MAX_PROCESSES: usize = 1 << 16;
-const MAX_EPOCHS: usize = 1_000_000;
-/// A century.
-const MAX_SECONDS: f64 = 3.2e9;
-
-/// Sums are rounded in a different order than their parts.
-const ROUNDING: f64 = 1e-6;
+use crate::limits::{MAX_EPOCHS, MAX_RANKS, check_bounds, check_range, check_seconds, check_share};
 
 impl Footprint {
     /// Checks that all numbers are possible and that bounds are in order.
@@ -27,11 +19,13 @@ impl Footprint {
 
 fn check_counts(footprint: &Footprint) -> Result<(), String> {
     let run = &footprint.run;
+    let max_processes = MAX_RANKS as usize;
     let counts = [
-        ("run.ranks", run.ranks as usize, MAX_PROCESSES),
-        ("run.ranks_expected", run.ranks_expected as usize, MAX_PROCESSES),
-        ("run.missing_ranks", run.missing_ranks.len(), MAX_PROCESSES),
-        ("run.attempts", run.attempts as usize, MAX_PROCESSES),
+        ("run.ranks", run.ranks as usize, max_processes),
+        ("run.ranks_expected", run.ranks_expected as usize, max_processes),
+        ("run.missing_ranks", run.missing_ranks.len(), max_processes),
+        ("run.attempts", run.attempts as usize, max_processes),
+        ("run.processes", run.processes.len(), MAX_EPOCHS),
         ("components", footprint.components.len(), MAX_EPOCHS),
         ("epochs", footprint.epochs.len(), MAX_EPOCHS),
     ];
@@ -43,39 +37,31 @@ fn check_counts(footprint: &Footprint) -> Result<(), String> {
 
 fn check_numbers(footprint: &Footprint) -> Result<(), String> {
     let (run, energy) = (&footprint.run, &footprint.energy);
-    check_number("run.duration_s", run.duration_s, MAX_SECONDS)?;
-    check_number("energy.pue", energy.pue, 100.0)?;
+    check_seconds("run.duration_s", run.duration_s)?;
+    check_range("energy.pue", energy.pue, 0.0, 100.0)?;
     for process in &run.processes {
-        check_number("run.processes.duration_s", process.duration_s.unwrap_or(0.0), MAX_SECONDS)?;
+        check_seconds("run.processes.duration_s", process.duration_s.unwrap_or(0.0))?;
     }
     for component in &footprint.components {
-        check_number("components.share", component.share, 1.0 + ROUNDING)?;
-        check_number("components.measured_s", component.measured_s, MAX_SECONDS)?;
-        check_number("components.unmeasured_s", component.unmeasured_s, MAX_SECONDS)?;
+        check_share("components.share", component.share)?;
+        check_seconds("components.measured_s", component.measured_s)?;
+        check_seconds("components.unmeasured_s", component.unmeasured_s)?;
     }
     for epoch in &footprint.epochs {
-        check_number("epochs.start_s", epoch.start_s.unwrap_or(0.0), MAX_SECONDS)?;
-        check_number("epochs.duration_s", epoch.duration_s, MAX_SECONDS)?;
+        check_seconds("epochs.start_s", epoch.start_s.unwrap_or(0.0))?;
+        check_seconds("epochs.duration_s", epoch.duration_s)?;
     }
     for phase in footprint.phases.iter().chain(footprint.epochs.iter().flat_map(|epoch| &epoch.phases)) {
-        check_number("phases.duration_s", phase.duration_s, MAX_SECONDS)?;
+        check_seconds("phases.duration_s", phase.duration_s)?;
     }
     for place in &footprint.grid.places {
-        check_number("grid.places.share", place.share, 1.0 + ROUNDING)?;
+        check_share("grid.places.share", place.share)?;
     }
     for (at, watts) in &footprint.power {
-        check_number("power", *at, MAX_SECONDS)?;
-        check_number("power", *watts, 1e18)?;
+        check_seconds("power", *at)?;
+        check_range("power", *watts, 0.0, 1e18)?;
     }
     Ok(())
-}
-
-fn check_number(name: &str, number: f64, limit: f64) -> Result<(), String> {
-    if (0.0..=limit).contains(&number) {
-        Ok(())
-    } else {
-        Err(format!("`{name}`: {number} is not between 0 and {limit}"))
-    }
 }
 
 fn check_order(footprint: &Footprint) -> Result<(), String> {
@@ -92,15 +78,6 @@ fn check_order(footprint: &Footprint) -> Result<(), String> {
     match footprint.power.windows(2).find(|pair| pair[1].0 < pair[0].0) {
         Some(pair) => Err(format!("`power`: {} s comes after {} s", pair[1].0, pair[0].0)),
         None => Ok(()),
-    }
-}
-
-fn check_bounds(name: &str, [low, best, high]: [f64; 3]) -> Result<(), String> {
-    let margin = ROUNDING * high;
-    if low <= best + margin && best <= high + margin {
-        Ok(())
-    } else {
-        Err(format!("`{name}`: {best} is not between its bounds {low} and {high}"))
     }
 }
 

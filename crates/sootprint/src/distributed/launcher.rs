@@ -1,7 +1,7 @@
 //! Reads the environment variables of launchers.
 
 use super::short_digest::short_digest;
-use crate::ledger::MAX_RANKS;
+use sootprint_core::limits::MAX_RANKS;
 
 /// Returns the rank of this process among the processes started by the same launcher; 0 without a launcher.
 ///

@@ -11,12 +11,6 @@ use super::process_info::ProcessInfo;
 /// The schema that this version writes.
 pub(crate) const SCHEMA: &str = "sootprint-ledger/2";
 
-/// The most ranks of a run.
-pub(crate) const MAX_RANKS: u32 = 65_536;
-
-/// The most epochs of a ledger.
-pub(crate) const MAX_EPOCHS: usize = 1_000_000;
-
 /// One line of a ledger. Its tag, `entry`, is the variant's name in kebab case.
 ///
 /// All times (`at`, `start`, `end`) are seconds since the run started. Energies and totals are listed per component, in

@@ -4,8 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use sootprint_core::format::error_chain;
+use sootprint_core::limits::MAX_EPOCHS;
 
-use super::entry::{MAX_EPOCHS, SCHEMA};
+use super::entry::SCHEMA;
 
 /// Why a ledger cannot be written or read. A ledger is the file in which a process records its run, line by line.
 #[derive(Debug, thiserror::Error)]

@@ -9,8 +9,8 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::entry::MAX_RANKS;
 use super::error::LedgerError;
+use sootprint_core::limits::MAX_RANKS;
 
 /// The folder of the ledgers, within the folder of a run.
 const LEDGER_DIR: &str = "sootprint";

@@ -1,11 +1,14 @@
 //! Reads ledgers, including incomplete and damaged ones.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::entry::{LedgerEntry, MAX_EPOCHS, RunHeader, SCHEMA};
+use sootprint_core::file::open_regular_file;
+use sootprint_core::limits::MAX_EPOCHS;
+
+use super::entry::{LedgerEntry, RunHeader, SCHEMA};
 use super::error::LedgerError;
 use super::file_lock::{LockState, lock_state};
 use super::line::LineError;
@@ -101,14 +104,6 @@ pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, L
         entries.extend(heartbeat::read_newest(&id.heartbeat_path(dir)));
     }
     Ok(LedgerContents { header, entries, corruption, unknown_entries, is_open })
-}
-
-/// Opens a file, unless it is a FIFO or a device, whose opening or reading could block.
-fn open_regular_file(path: &Path) -> io::Result<File> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    File::open(path)
 }
 
 /// Reads only the header of a ledger. `None` if there is none.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::slice;
 use std::thread;
 use std::time::Duration;
 
@@ -35,8 +36,9 @@ pub(super) fn next_attempt(
     let mut ids = create_dir_and_list(dir)?;
     ids.retain(|id| Some(id.run.as_str()) != except);
     ids.sort_by(|one, other| compare_newest_first(&one.run, &other.run));
-    let newest_id = ids.iter().find(|id| is_same_array_task(dir, id, launch));
-    let Some(run) = newest_id.map(|id| id.run.clone()) else { return Ok(None) };
+    let mut runs = ids.chunk_by(|one, other| one.run == other.run);
+    let newest = runs.find(|ledgers| is_same_array_task(dir, ledgers, launch));
+    let Some(run) = newest.map(|ledgers| ledgers[0].run.clone()) else { return Ok(None) };
     ids.retain(|id| id.run == run);
     if busy_run(dir, &ids, launch).is_some() {
         return Err(LedgerError::Busy { dir: dir.to_owned(), run });
@@ -91,16 +93,17 @@ pub(super) fn busy_run(dir: &Path, ids: &[LedgerId], launch: &RankInfo) -> Optio
     let own = ids.iter().filter(|id| id.rank == launch.rank);
     let newest = own.max_by_key(|id| (run_number(&id.run), &id.run, id.attempt))?;
     let file = File::open(newest.ledger_path(dir)).ok()?;
-    let is_busy = lock_state(&file) == LockState::Held && is_same_array_task(dir, newest, launch);
+    let is_busy =
+        lock_state(&file) == LockState::Held && is_same_array_task(dir, slice::from_ref(newest), launch);
     is_busy.then(|| newest.run.clone())
 }
 
-/// Whether a ledger belongs to the task of the job array that this process is. A ledger without a header may belong to it
-/// if its process is running and has just created it.
-fn is_same_array_task(dir: &Path, id: &LedgerId, launch: &RankInfo) -> bool {
-    match read_header(dir, id) {
+/// Whether the ledgers of a run belong to the task of the job array that this process is. A ledger without a header may
+/// belong to it if its process is running and has just created it.
+fn is_same_array_task(dir: &Path, ledgers: &[LedgerId], launch: &RankInfo) -> bool {
+    match ledgers.iter().find_map(|id| read_header(dir, id)) {
         Some(header) => header.task.array_index == launch.array_index,
-        None => writer_state(dir, id) == Some(WriterState::Active),
+        None => ledgers.iter().any(|id| writer_state(dir, id) == Some(WriterState::Active)),
     }
 }
 

@@ -2,17 +2,13 @@
 //!
 //! Energies, powers and intensities are checked when they are parsed.
 
+use sootprint_core::limits::{MAX_RANKS, check_bounds, check_range, check_seconds, check_share};
 use sootprint_core::{ComponentKind, GridIntensity, IntensitySeries, ProviderError, Pue};
 use sootprint_power::{ComponentInfo, ComponentTotal};
 
-use super::entry::{LedgerEntry, MAX_RANKS, PhaseTotal, RunHeader};
+use super::entry::{LedgerEntry, PhaseTotal, RunHeader};
 
-/// A century.
-const MAX_SECONDS: f64 = 3.2e9;
 const MAX_COMPONENTS: usize = 4_096;
-
-/// Sums are rounded in a different order than their parts.
-const ROUNDING: f64 = 1e-6;
 
 /// Checks that all numbers are possible and that bounds are in order.
 ///
@@ -82,10 +78,7 @@ fn check_components(components: &[ComponentInfo]) -> Result<(), String> {
     if let Some(component) = components.iter().find(|component| !is_inclusion_possible(component)) {
         return Err(format!("`includes` of a component of kind {}", component.kind.name()));
     }
-    match components.iter().find(|component| !(0.0..=1.0).contains(&component.share)) {
-        Some(component) => Err(format!("`share` of {} is not between 0 and 1", component.share)),
-        None => Ok(()),
-    }
+    components.iter().try_for_each(|component| check_share("share", component.share))
 }
 
 fn check_accounting(grid: &GridIntensity, pue: Pue) -> Result<(), String> {
@@ -93,11 +86,7 @@ fn check_accounting(grid: &GridIntensity, pue: Pue) -> Result<(), String> {
     check_bounds("grid", intensities)?;
     let (low, high) = pue.bounds();
     check_bounds("pue", [low, pue.factor(), high])?;
-    if (1.0..=100.0).contains(&low) {
-        Ok(())
-    } else {
-        Err(format!("`pue` of {low} is not between 1 and 100"))
-    }
+    check_range("pue", low, 1.0, 100.0)
 }
 
 fn check_series(series: &IntensitySeries) -> Result<(), String> {
@@ -120,21 +109,4 @@ fn check_total(total: &ComponentTotal) -> Result<(), String> {
 
 fn check_phases(phases: &[PhaseTotal]) -> Result<(), String> {
     phases.iter().try_for_each(|phase| check_seconds("seconds", phase.seconds))
-}
-
-fn check_seconds(name: &str, seconds: f64) -> Result<(), String> {
-    if (0.0..=MAX_SECONDS).contains(&seconds) {
-        Ok(())
-    } else {
-        Err(format!("`{name}` of {seconds} s is not between 0 and {MAX_SECONDS}"))
-    }
-}
-
-fn check_bounds(name: &str, [low, best, high]: [f64; 3]) -> Result<(), String> {
-    let margin = ROUNDING * (1.0 + high.abs());
-    if low <= best + margin && best <= high + margin {
-        Ok(())
-    } else {
-        Err(format!("`{name}` of {best} is not between its bounds {low} and {high}"))
-    }
 }
