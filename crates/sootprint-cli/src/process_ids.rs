@@ -40,12 +40,20 @@ impl GroupAndSession {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
     use super::*;
 
     #[test]
-    fn ids_match_system_calls() {
+    fn child_with_its_own_group_stays_in_the_session() {
+        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let ids = GroupAndSession::of(pid);
+        child.kill().unwrap();
+        child.wait().unwrap();
         let own = GroupAndSession::own().unwrap();
-        assert_eq!(Pid::from_raw(own.group), rustix::process::getpgid(None).ok());
-        assert_eq!(Pid::from_raw(own.session), rustix::process::getsid(None).ok());
+        assert_eq!(ids, Some(GroupAndSession { group: pid.as_raw_nonzero().get(), session: own.session }));
+        assert_ne!(own.group, pid.as_raw_nonzero().get());
     }
 }
