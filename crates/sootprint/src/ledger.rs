@@ -33,6 +33,8 @@ pub use error::LedgerError;
 pub use paths::list_runs;
 pub(crate) use paths::{LedgerId, compare_newest_first, list_ledgers};
 pub(crate) use process_info::ProcessInfo;
-pub(crate) use read::{LedgerContents, LedgerCorruption, WriterState, read_ledger, writer_state};
+pub(crate) use read::{LedgerCorruption, WriterState, read_entries, writer_state};
+#[cfg(test)]
+pub(crate) use tests::read_ledger;
 #[cfg(test)]
 pub(crate) use writer::{Ledger, WriteLoss};

@@ -74,13 +74,21 @@ impl IntensitySeries {
     /// Returns this series, updated with the periods of a newer one. Where both have a figure, the newer one is used,
     /// except that a forecast never replaces a measured figure. The rest of a partly replaced period is kept.
     #[must_use]
-    pub fn updated_with(mut self, newer: Self) -> Self {
-        let measured: Vec<_> = self.periods.iter().filter(|it| !it.is_forecast).copied().collect();
-        let mut periods = subtract_periods(newer.periods, &measured, |period| period.is_forecast);
-        // Periods of the older series remain where the newer one has no figure, or only a forecast.
-        let kept = subtract_periods(std::mem::take(&mut self.periods), &periods, |_| true);
-        periods.extend(kept);
-        periods.sort_by_key(|period| period.start);
+    pub fn updated_with(self, newer: Self) -> Self {
+        let mut periods = self.periods;
+        if let (Some(first), Some(last)) = (newer.periods.first(), newer.periods.last()) {
+            // An update concerns a few hours of a series that may be years long.
+            let affected = periods.partition_point(|period| period.end <= first.start)
+                ..periods.partition_point(|period| period.start < last.end);
+            let older = periods[affected.clone()].to_vec();
+            let measured: Vec<_> = older.iter().filter(|it| !it.is_forecast).copied().collect();
+            let mut updated = subtract_periods(newer.periods, &measured, |period| period.is_forecast);
+            // Periods of the older series remain where the newer one has no figure, or only a forecast.
+            let kept = subtract_periods(older, &updated, |_| true);
+            updated.extend(kept);
+            updated.sort_by_key(|period| period.start);
+            periods.splice(affected, updated);
+        }
         Self { source: newer.source, basis: newer.basis, periods, given_by: newer.given_by }
     }
 
@@ -113,7 +121,11 @@ impl IntensitySeries {
     /// Returns this series without the periods that `other` contains unchanged. A period whose figure differs is
     /// kept.
     pub fn difference(mut self, other: &Self) -> Self {
-        self.periods.retain(|period| !other.periods.contains(period));
+        let is_in_other = |period: &IntensityPeriod| {
+            let found = other.periods.binary_search_by_key(&period.start, |it| it.start);
+            found.is_ok_and(|index| other.periods[index] == *period)
+        };
+        self.periods.retain(|period| !is_in_other(period));
         self
     }
 
@@ -152,7 +164,8 @@ impl IntensitySeries {
     }
 }
 
-/// Removes from each period that `is_replaceable` the time that is covered by `others`.
+/// Removes from each period that `is_replaceable` the time that is covered by `others`, which are in ascending order and
+/// do not overlap.
 fn subtract_periods(
     periods: Vec<IntensityPeriod>,
     others: &[IntensityPeriod],
@@ -164,10 +177,11 @@ fn subtract_periods(
         [before, after].into_iter().filter(|part| part.start < part.end).collect::<Vec<_>>()
     };
     let outside = |period: IntensityPeriod| {
-        let overlapping = others
-            .iter()
-            .filter(|other| is_replaceable(&period) && other.start < period.end && other.end > period.start);
+        let first = others.partition_point(|other| other.end <= period.start);
+        let last = others.partition_point(|other| other.start < period.end);
+        let overlapping = others.get(first..last).filter(|_| is_replaceable(&period)).unwrap_or_default();
         overlapping
+            .iter()
             .fold(vec![period], |parts, other| parts.into_iter().flat_map(|part| cut(part, other)).collect())
     };
     periods.into_iter().flat_map(outside).collect()

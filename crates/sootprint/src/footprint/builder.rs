@@ -1,6 +1,6 @@
 //! Accumulates the entries of one ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use sootprint_core::{
@@ -14,12 +14,15 @@ use super::epochs::{OutsideEpochs, RecordedEpoch};
 use super::trace::EnergyTrace;
 use crate::ledger::{LedgerEntry, OpenEpoch, RunHeader, WorkCounts};
 
+/// The most notes of one ledger. A program may add one with each step.
+const MAX_NOTES: usize = 1_000;
+
 /// The accumulated entries of one ledger. [`footprint`](Self::footprint) summarises them at any time.
 #[derive(Debug, Clone)]
 pub(crate) struct FootprintBuilder {
     pub(super) header: Box<RunHeader>,
     /// Indices of the GPUs that the framework trains on; `None` until it names one.
-    pub(super) training_gpus: Option<Vec<usize>>,
+    pub(super) training_gpus: Option<BTreeSet<usize>>,
     pub(super) unresolved_devices: Vec<String>,
     /// The kinds of processes seen on each component during the run.
     pub(super) users: BTreeMap<usize, GpuUsers>,
@@ -34,6 +37,8 @@ pub(crate) struct FootprintBuilder {
     pub(super) totals: Vec<ComponentTotal>,
     totals_at: f64,
     pub(super) epochs: Vec<RecordedEpoch>,
+    /// The index of the newest epoch with each number.
+    newest_epochs: HashMap<u32, usize>,
     /// Work that other ranks reported for epochs that have not ended here.
     pending_counts: BTreeMap<u32, WorkCounts>,
     pub(super) outside_epochs: OutsideEpochs,
@@ -58,6 +63,7 @@ impl FootprintBuilder {
             totals: Vec::new(),
             totals_at: 0.0,
             epochs: Vec::new(),
+            newest_epochs: HashMap::new(),
             pending_counts: BTreeMap::new(),
             outside_epochs: OutsideEpochs::default(),
             window_length: None,
@@ -110,6 +116,7 @@ impl FootprintBuilder {
                 self.elapsed = self.elapsed.max(end);
                 let duration = end - start;
                 counts.add(self.pending_counts.remove(&epoch).unwrap_or_default());
+                self.newest_epochs.insert(epoch, self.epochs.len());
                 self.epochs.push(RecordedEpoch { epoch, start, duration, energy, completed, counts, phases });
             }
             LedgerEntry::OutsideEpochs { at, counts, phases } => {
@@ -141,14 +148,19 @@ impl FootprintBuilder {
         self.faults.get(&component).is_some_and(|known| *known >= fault)
     }
 
+    /// Whether [`add_note`](Self::add_note) would change nothing.
     pub(crate) fn has_note(&self, text: &str) -> bool {
-        self.notes.iter().any(|note| note == text)
+        self.notes.len() > MAX_NOTES || self.notes.iter().any(|note| note == text)
     }
 
     /// Adds a note for the footprint. A repeated note is kept once.
     pub(crate) fn add_note(&mut self, text: String) {
-        if !self.has_note(&text) {
-            self.notes.push(text);
+        if self.notes.len() < MAX_NOTES {
+            if !self.has_note(&text) {
+                self.notes.push(text);
+            }
+        } else if self.notes.len() == MAX_NOTES {
+            self.notes.push(format!("only the first {MAX_NOTES} notes are listed"));
         }
     }
 
@@ -314,8 +326,8 @@ impl FootprintBuilder {
 
     /// Adds the work of another rank to the newest epoch with that number, or keeps it for an epoch that ends later.
     fn add_counts(&mut self, epoch: Option<u32>, counts: WorkCounts) {
-        let ended = self.epochs.iter_mut().rev().find(|ended| Some(ended.epoch) == epoch);
-        match (ended, epoch) {
+        let ended = epoch.and_then(|epoch| self.newest_epochs.get(&epoch).copied());
+        match (ended.and_then(|index| self.epochs.get_mut(index)), epoch) {
             (Some(ended), _) => ended.counts.add(counts),
             (None, Some(epoch)) => self.pending_counts.entry(epoch).or_default().add(counts),
             (None, None) => self.outside_epochs.counts.add(counts),

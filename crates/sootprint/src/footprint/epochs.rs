@@ -1,5 +1,7 @@
 //! The recorded epochs of one ledger.
 
+use std::collections::HashMap;
+
 use sootprint_core::Energy;
 
 use crate::ledger::{OpenEpoch, PhaseTotal, WorkCounts};
@@ -32,18 +34,24 @@ impl RecordedEpoch {
 pub(super) struct OutsideEpochs {
     pub(super) counts: WorkCounts,
     pub(super) phases: Vec<PhaseTotal>,
+    /// The index of each phase by its name.
+    positions: HashMap<String, usize>,
 }
 
 impl OutsideEpochs {
     pub(super) fn add(&mut self, counts: WorkCounts, phases: Vec<PhaseTotal>) {
         self.counts.add(counts);
         for phase in phases {
-            match self.phases.iter_mut().find(|known| known.name == phase.name) {
+            let position = self.positions.get(&phase.name).copied();
+            match position.and_then(|position| self.phases.get_mut(position)) {
                 Some(known) => {
                     known.seconds += phase.seconds;
                     known.energy.iter_mut().zip(phase.energy).for_each(|(sum, more)| *sum += more);
                 }
-                None => self.phases.push(phase),
+                None => {
+                    self.positions.insert(phase.name.clone(), self.phases.len());
+                    self.phases.push(phase);
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Adds up phases with the same name.
 
+use std::collections::HashMap;
 use std::ops::Add;
 
 use sootprint_core::PhaseSummary;
@@ -20,14 +21,19 @@ fn combine_phases(
     combine_durations: fn(f64, f64) -> f64,
 ) -> Vec<PhaseSummary> {
     let mut combined: Vec<PhaseSummary> = Vec::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
     for phase in phases {
-        match combined.iter_mut().find(|known| known.name == phase.name) {
+        let position = positions.get(&phase.name).copied();
+        match position.and_then(|position| combined.get_mut(position)) {
             Some(known) => {
                 known.duration_s = combine_durations(known.duration_s, phase.duration_s);
                 known.energy += phase.energy;
                 known.emissions += phase.emissions;
             }
-            None => combined.push(phase),
+            None => {
+                positions.insert(phase.name.clone(), combined.len());
+                combined.push(phase);
+            }
         }
     }
     combined

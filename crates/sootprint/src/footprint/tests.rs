@@ -176,6 +176,47 @@ fn repeated_note_is_kept_once() {
 }
 
 #[test]
+fn notes_are_limited() {
+    let mut builder = footprint_builder(vec![], Pue::ASSUMED);
+    for step in 0..100_000 {
+        let text = format!("step {step}");
+        builder.apply(LedgerEntry::Note { at: 0.0, text });
+    }
+    let notes = builder.footprint(RunStatus::Completed).notes;
+    assert!(notes.contains(&"step 999".to_owned()) && !notes.contains(&"step 1000".to_owned()));
+    assert!(notes.contains(&"only the first 1000 notes are listed".to_owned()), "{}", notes.len());
+    assert!(builder.has_note("step 1000"), "it would not be recorded again");
+}
+
+#[test]
+fn work_counts_for_the_newest_epoch_of_its_number() {
+    let counts = |samples| WorkCounts { samples: Some(samples), tokens: None };
+    let epoch = |epoch| LedgerEntry::Epoch {
+        epoch,
+        start: 0.0,
+        end: 1.0,
+        energy: vec![],
+        completed: true,
+        counts: WorkCounts::default(),
+        phases: vec![],
+    };
+    let mut builder = footprint_builder(vec![], Pue::ASSUMED);
+    for entry in [
+        epoch(1),
+        epoch(2),
+        epoch(1),
+        LedgerEntry::Work { epoch: Some(1), counts: counts(10) },
+        LedgerEntry::Work { epoch: Some(3), counts: counts(5) },
+        epoch(3),
+    ] {
+        builder.apply(entry);
+    }
+    let footprint = builder.footprint(RunStatus::Completed);
+    let samples: Vec<_> = footprint.epochs.iter().map(|it| (it.epoch, it.samples)).collect();
+    assert_eq!(samples, [(1, None), (2, None), (1, Some(10)), (3, Some(5))]);
+}
+
+#[test]
 fn late_heartbeat_keeps_epoch_closed() {
     let energy = |joules| vec![Energy::from_joules(joules)];
     let heartbeat = |epoch, start| LedgerEntry::Heartbeat {

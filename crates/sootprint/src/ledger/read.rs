@@ -13,6 +13,7 @@ use super::error::LedgerError;
 use super::file_lock::{LockState, lock_state};
 use super::line::LineError;
 use super::paths::LedgerId;
+use super::validation::EntryOrder;
 use super::{heartbeat, line};
 
 /// Longer than the last line of a machine with a hundred GPUs.
@@ -21,13 +22,12 @@ const TAIL_LEN: u64 = 1 << 16;
 /// Seven years of a machine with eight GPUs.
 const MAX_LEN: u64 = 1 << 30;
 
-/// The contents of a ledger.
+/// A series of 16 MB, the longest that a user can pass, is half as long.
+const MAX_LINE_LEN: u64 = 1 << 27;
+
+/// What [`read_entries`] found besides the entries.
 #[derive(Debug)]
-pub(crate) struct LedgerContents {
-    /// The first line.
-    pub(crate) header: Box<RunHeader>,
-    /// All intact lines after it, followed by the heartbeat if the ledger has no last line.
-    pub(crate) entries: Vec<LedgerEntry>,
+pub(crate) struct LedgerCondition {
     pub(crate) corruption: Option<LedgerCorruption>,
     /// The number of entries of kinds that this version does not know.
     pub(crate) unknown_entries: usize,
@@ -46,64 +46,70 @@ pub(crate) struct LedgerCorruption {
     pub(crate) is_tail: bool,
 }
 
-/// Reads the ledger of one process.
-pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, LedgerError> {
+/// Reads the ledger of one process. Passes all intact entries to `visit`: the header first, and last the heartbeat if
+/// the ledger has no last line.
+pub(crate) fn read_entries(
+    dir: &Path,
+    id: &LedgerId,
+    mut visit: impl FnMut(LedgerEntry),
+) -> Result<LedgerCondition, LedgerError> {
     let path = id.ledger_path(dir);
+    let read_error = |source| LedgerError::Read { path: path.clone(), source };
+    let file = open_regular_file(&path).map_err(read_error)?;
     // The lock is tested before reading: once it is free, all lines are in the file.
-    let open = || -> io::Result<(bool, Option<Vec<u8>>)> {
-        let file = open_regular_file(&path)?;
-        let is_open = lock_state(&file) == LockState::Held;
-        let mut bytes = Vec::new();
-        file.take(MAX_LEN + 1).read_to_end(&mut bytes)?;
-        Ok((is_open, Some(bytes).filter(|bytes| bytes.len() as u64 <= MAX_LEN)))
+    let mut condition = LedgerCondition {
+        corruption: None,
+        unknown_entries: 0,
+        is_open: lock_state(&file) == LockState::Held,
     };
-    let (is_open, bytes) = open().map_err(|source| LedgerError::Read { path: path.clone(), source })?;
-    let too_large = || LedgerError::TooLarge { path: path.clone() };
-    let bytes = bytes.ok_or_else(too_large)?;
-    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
-    let header = match lines.next().map_or(Err(LineError::Damaged), |(_, text)| line::try_decode(text)) {
-        Ok(LedgerEntry::Header(header)) if header.schema == SCHEMA => header,
-        Ok(LedgerEntry::Header(header)) => return Err(LedgerError::Schema { path, found: header.schema }),
-        Err(LineError::InvalidValue(reason)) => {
-            return Err(LedgerError::InvalidValue { path, line: 1, reason });
+    let mut reader = io::BufReader::new(file.take(MAX_LEN + 1));
+    let (mut line, mut read) = (Vec::new(), 0);
+    let mut order = EntryOrder::default();
+    let (mut has_header, mut has_end) = (false, false);
+    for number in 1.. {
+        line.clear();
+        let length = (&mut reader).take(MAX_LINE_LEN + 1).read_until(b'\n', &mut line).map_err(read_error)?;
+        read += length as u64;
+        if length as u64 > MAX_LINE_LEN || read > MAX_LEN || order.epochs > MAX_EPOCHS {
+            return Err(LedgerError::TooLarge { path });
         }
-        _ => return Err(LedgerError::MissingHeader { path }),
-    };
-    let mut entries = Vec::new();
-    let mut corruption: Option<LedgerCorruption> = None;
-    let mut unknown_entries = 0;
-    let mut epochs = 0;
-    for (index, text) in lines {
-        match line::try_decode(text) {
-            Ok(LedgerEntry::Unknown) => unknown_entries += 1,
+        if length == 0 {
+            break;
+        }
+        let entry = line::try_decode(&line)
+            .and_then(|entry| order.check(&entry).map(|()| entry).map_err(LineError::InvalidValue));
+        match entry {
+            Err(LineError::InvalidValue(reason)) => {
+                return Err(LedgerError::InvalidValue { path, line: number, reason });
+            }
             Ok(LedgerEntry::Header(header)) if header.schema != SCHEMA => {
                 return Err(LedgerError::Schema { path, found: header.schema });
             }
-            Ok(entry) => {
-                epochs += usize::from(matches!(entry, LedgerEntry::Epoch { .. }));
-                if epochs > MAX_EPOCHS {
-                    return Err(too_large());
-                }
-                entries.push(entry);
-                corruption.iter_mut().for_each(|corruption| corruption.is_tail = false);
+            Ok(LedgerEntry::Unknown) if has_header => condition.unknown_entries += 1,
+            Ok(entry) if has_header || matches!(entry, LedgerEntry::Header(_)) => {
+                has_header = true;
+                has_end = matches!(entry, LedgerEntry::End { .. });
+                visit(entry);
+                condition.corruption.iter_mut().for_each(|corruption| corruption.is_tail = false);
             }
+            Ok(_) | Err(_) if !has_header => break,
             // The writer starts a new line after one that may be torn.
-            Err(_) if text == b"\n" => {}
-            Err(LineError::InvalidValue(reason)) => {
-                return Err(LedgerError::InvalidValue { path, line: index + 1, reason });
-            }
-            Err(LineError::Damaged) => {
-                let corruption =
-                    corruption.get_or_insert(LedgerCorruption { first: index + 1, lines: 0, is_tail: true });
+            _ if line == b"\n" => {}
+            _ => {
+                let first = LedgerCorruption { first: number, lines: 0, is_tail: true };
+                let corruption = condition.corruption.get_or_insert(first);
                 corruption.lines += 1;
                 corruption.is_tail &= corruption.lines == 1;
             }
         }
     }
-    if !matches!(entries.last(), Some(LedgerEntry::End { .. })) {
-        entries.extend(heartbeat::read_newest(&id.heartbeat_path(dir)));
+    if !has_header {
+        return Err(LedgerError::MissingHeader { path });
     }
-    Ok(LedgerContents { header, entries, corruption, unknown_entries, is_open })
+    if !has_end {
+        heartbeat::read_newest(&id.heartbeat_path(dir)).into_iter().for_each(visit);
+    }
+    Ok(condition)
 }
 
 /// Reads only the header of a ledger. `None` if there is none.

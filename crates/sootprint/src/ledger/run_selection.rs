@@ -13,7 +13,7 @@ use super::entry::{LedgerEntry, RunHeader};
 use super::error::LedgerError;
 use super::file_lock::{LockState, lock_state};
 use super::paths::{LedgerId, compare_newest_first, ledger_dir, list_ledgers, run_number, shared_run_id};
-use super::read::{WriterState, read_header, read_ledger, writer_state};
+use super::read::{WriterState, read_entries, read_header, writer_state};
 use crate::distributed::RankInfo;
 
 /// If the launcher provides no launch id, ranks that start within this time of each other belong together.
@@ -126,20 +126,23 @@ struct LedgerSummary {
 impl LedgerSummary {
     /// Reads a ledger, and waits for the header of one that has just been created. `None` if it cannot be read.
     fn read(dir: &Path, id: &LedgerId) -> Option<Self> {
-        let mut contents = read_ledger(dir, id);
         for _ in 0..HEADER_RETRIES {
-            if !matches!(contents, Err(LedgerError::MissingHeader { .. })) {
-                break;
+            match Self::try_read(dir, id) {
+                Err(LedgerError::MissingHeader { .. }) => thread::sleep(HEADER_RETRY_INTERVAL),
+                summary => return summary.ok().flatten(),
             }
-            thread::sleep(HEADER_RETRY_INTERVAL);
-            contents = read_ledger(dir, id);
         }
-        let contents = contents.ok()?;
-        let status = contents.entries.iter().rev().find_map(|entry| match entry {
-            LedgerEntry::End { outcome, .. } => Some(*outcome),
-            _ => None,
-        });
-        Some(Self { id: id.clone(), header: contents.header, status })
+        None
+    }
+
+    fn try_read(dir: &Path, id: &LedgerId) -> Result<Option<Self>, LedgerError> {
+        let (mut header, mut status) = (None, None);
+        read_entries(dir, id, |entry| match entry {
+            LedgerEntry::Header(first) if header.is_none() => header = Some(first),
+            LedgerEntry::End { outcome, .. } => status = Some(outcome),
+            _ => {}
+        })?;
+        Ok(header.map(|header| Self { id: id.clone(), header, status }))
     }
 
     fn launch_id(&self) -> String {

@@ -9,11 +9,31 @@ use jiff::Timestamp;
 use sootprint_core::{GridIntensity, Pue, RunStatus};
 
 use super::heartbeat;
+use super::read::LedgerCondition;
 use super::store::LedgerStore;
 use super::*;
 use crate::distributed::RankInfo;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The contents of a ledger.
+#[derive(Debug)]
+pub(crate) struct LedgerContents {
+    header: Box<RunHeader>,
+    /// All intact lines after the header, followed by the heartbeat if the ledger has no last line.
+    pub(crate) entries: Vec<LedgerEntry>,
+    corruption: Option<LedgerCorruption>,
+    unknown_entries: usize,
+    is_open: bool,
+}
+
+pub(crate) fn read_ledger(dir: &Path, id: &LedgerId) -> Result<LedgerContents, LedgerError> {
+    let mut entries = Vec::new();
+    let LedgerCondition { corruption, unknown_entries, is_open } =
+        read_entries(dir, id, |entry| entries.push(entry))?;
+    let LedgerEntry::Header(header) = entries.remove(0) else { panic!("the first entry is the header") };
+    Ok(LedgerContents { header, entries, corruption, unknown_entries, is_open })
+}
 
 fn header_entry(run: &str, schema: &str) -> LedgerEntry {
     LedgerEntry::Header(Box::new(test_header(run, schema)))
@@ -239,6 +259,31 @@ fn impossible_value_is_refused_by_name() {
         let text = error.to_string();
         assert!(matches!(error, LedgerError::InvalidValue { line: 2, .. }), "{error:?}");
         assert!(text.contains(reason), "{text}");
+    }
+}
+
+#[test]
+fn entries_that_contradict_earlier_ones_are_refused() {
+    use sootprint_core::Energy;
+
+    let at = |at: f64| LedgerEntry::Energy { at, energy: vec![Some(Energy::ZERO)] };
+    let devices = || LedgerEntry::Devices {
+        at: 0.0,
+        components: vec![],
+        unresolved: vec!["cuda:0".to_owned(); 2_100],
+        found: vec![],
+    };
+    for (first, second, reason) in [
+        (at(2.0), at(1.5), "`at` of 1.5 s is before that of an earlier entry, 2 s"),
+        (devices(), devices(), "4200 `devices`, at most 4096 are possible"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let OpenLedger { ledger, id } = single_process_ledger(dir.path());
+        [first, second].iter().for_each(|entry| ledger.append(entry));
+        assert_eq!(ledger.close(TIMEOUT).0, WriteLoss::default());
+        let error = read_ledger(dir.path(), &id).unwrap_err();
+        assert!(matches!(error, LedgerError::InvalidValue { line: 3, .. }), "{error:?}");
+        assert!(error.to_string().contains(reason), "{error}");
     }
 }
 

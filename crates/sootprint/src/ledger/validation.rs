@@ -10,6 +10,46 @@ use super::entry::{LedgerEntry, PhaseTotal, RunHeader};
 
 const MAX_COMPONENTS: usize = 4_096;
 
+/// What the entries of one ledger have in common, checked line by line.
+#[derive(Debug, Default)]
+pub(super) struct EntryOrder {
+    /// The number of epochs so far.
+    pub(super) epochs: usize,
+    components: usize,
+    devices: usize,
+    /// The time of the newest totals or energies.
+    at: f64,
+}
+
+impl EntryOrder {
+    /// Checks an entry against the earlier ones.
+    ///
+    /// # Errors
+    /// What is wrong, with the name of the field.
+    pub(super) fn check(&mut self, entry: &LedgerEntry) -> Result<(), String> {
+        match entry {
+            LedgerEntry::Header(header) => self.components = header.components.len(),
+            LedgerEntry::ComponentsAdded { components, gaps, pending_drivers, .. } => {
+                self.components += components.len().max(gaps.len()).max(pending_drivers.len());
+                check_count("components", self.components)?;
+            }
+            LedgerEntry::Devices { components, unresolved, found, .. } => {
+                self.devices += components.len() + unresolved.len() + found.len();
+                check_count("devices", self.devices)?;
+            }
+            LedgerEntry::Epoch { .. } => self.epochs += 1,
+            LedgerEntry::Totals { at, .. } | LedgerEntry::Energy { at, .. } | LedgerEntry::End { at, .. } => {
+                if *at < self.at {
+                    return Err(format!("`at` of {at} s is before that of an earlier entry, {} s", self.at));
+                }
+                self.at = *at;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
 /// Checks that all numbers are possible and that bounds are in order.
 ///
 /// # Errors
@@ -24,14 +64,15 @@ pub(super) fn validate(entry: &LedgerEntry) -> Result<(), String> {
         LedgerEntry::Location { grid, pue } => check_accounting(grid, *pue),
         LedgerEntry::Totals { at, totals } | LedgerEntry::End { at, totals, .. } => {
             check_seconds("at", *at)?;
-            totals.iter().try_for_each(check_total)
+            check_totals(totals)
         }
         LedgerEntry::Heartbeat { at, totals, epoch } => {
             check_seconds("at", *at)?;
             check_seconds("start", epoch.as_ref().map_or(0.0, |epoch| epoch.start))?;
-            totals.iter().try_for_each(check_total)
+            check_totals(totals)
         }
-        LedgerEntry::Epoch { start, end, phases, .. } => {
+        LedgerEntry::Epoch { start, end, energy, phases, .. } => {
+            check_count("energy", energy.len())?;
             check_seconds("start", *start)?;
             check_seconds("end", *end)?;
             if start > end {
@@ -46,10 +87,13 @@ pub(super) fn validate(entry: &LedgerEntry) -> Result<(), String> {
         LedgerEntry::Devices { at, .. }
         | LedgerEntry::GpuUsers { at, .. }
         | LedgerEntry::SensorFault { at, .. }
-        | LedgerEntry::Energy { at, .. }
         | LedgerEntry::Note { at, .. } => check_seconds("at", *at),
-        LedgerEntry::IdlePower { .. }
-        | LedgerEntry::TrainingType { .. }
+        LedgerEntry::Energy { at, energy } => {
+            check_seconds("at", *at)?;
+            check_count("energy", energy.len())
+        }
+        LedgerEntry::IdlePower { power } => check_count("power", power.len()),
+        LedgerEntry::TrainingType { .. }
         | LedgerEntry::EpochsPlanned { .. }
         | LedgerEntry::WindowLength { .. }
         | LedgerEntry::Work { .. }
@@ -68,9 +112,7 @@ fn check_header(header: &RunHeader) -> Result<(), String> {
 }
 
 fn check_components(components: &[ComponentInfo]) -> Result<(), String> {
-    if components.len() > MAX_COMPONENTS {
-        return Err(format!("{} `components`, at most {MAX_COMPONENTS} are possible", components.len()));
-    }
+    check_count("components", components.len())?;
     let is_inclusion_possible = |component: &ComponentInfo| {
         component.includes.is_empty()
             || component.kind == ComponentKind::Gpu && !component.includes.contains(&ComponentKind::Gpu)
@@ -101,6 +143,11 @@ fn check_series(series: &IntensitySeries) -> Result<(), String> {
     })
 }
 
+fn check_totals(totals: &[ComponentTotal]) -> Result<(), String> {
+    check_count("totals", totals.len())?;
+    totals.iter().try_for_each(check_total)
+}
+
 fn check_total(total: &ComponentTotal) -> Result<(), String> {
     check_seconds("m", total.measured)?;
     check_seconds("u", total.unmeasured)?;
@@ -108,5 +155,17 @@ fn check_total(total: &ComponentTotal) -> Result<(), String> {
 }
 
 fn check_phases(phases: &[PhaseTotal]) -> Result<(), String> {
-    phases.iter().try_for_each(|phase| check_seconds("seconds", phase.seconds))
+    for phase in phases {
+        check_seconds("seconds", phase.seconds)?;
+        check_count("energy", phase.energy.len())?;
+    }
+    Ok(())
+}
+
+/// Checks the length of a list with one item per component.
+fn check_count(name: &str, count: usize) -> Result<(), String> {
+    if count > MAX_COMPONENTS {
+        return Err(format!("{count} `{name}`, at most {MAX_COMPONENTS} are possible"));
+    }
+    Ok(())
 }

@@ -16,8 +16,8 @@ use super::recorder::LEDGER_LOSS_NOTE;
 use super::timeouts::HEARTBEAT_TIMEOUT;
 use crate::footprint::{FootprintBuilder, merge_ledgers};
 use crate::ledger::{
-    LedgerContents, LedgerCorruption, LedgerError, LedgerId, WriterState, compare_newest_first, list_ledgers,
-    list_runs, read_ledger, writer_state,
+    LedgerCorruption, LedgerEntry, LedgerError, LedgerId, WriterState, compare_newest_first, list_ledgers,
+    list_runs, read_entries, writer_state,
 };
 use sootprint_core::format::error_chain;
 
@@ -58,7 +58,7 @@ pub fn load_footprint_from_dirs(dirs: &[&Path], run: Option<&str>) -> Result<Foo
         None => {
             // The error names the missing file.
             let id = LedgerId { run, attempt: 1, rank: 0 };
-            read_ledger(first, &id)?;
+            read_entries(first, &id, drop)?;
             Err(LoadError::NoRun { dir: first.to_owned() })
         }
     }
@@ -171,9 +171,8 @@ fn read_all_ledgers(
     ledgers: &[(LedgerId, PathBuf)],
 ) -> Vec<Result<(FootprintBuilder, RunStatus), LedgerError>> {
     let read_one = |(id, dir): &(LedgerId, PathBuf)| {
-        let contents = read_ledger(dir, id)?;
-        let unclosed_status = if contents.is_open { RunStatus::Running } else { RunStatus::Killed };
-        let mut builder = builder_from_ledger(contents);
+        let (mut builder, is_open) = read_builder(dir, id)?;
+        let unclosed_status = if is_open { RunStatus::Running } else { RunStatus::Killed };
         // A resumed run's file was renamed after its header was written, so the file name is authoritative.
         builder.header_mut().task.attempt = id.attempt;
         builder.header_mut().task.rank = id.rank;
@@ -202,20 +201,25 @@ fn read_all_ledgers(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// The sum of a ledger's entries.
-fn builder_from_ledger(contents: LedgerContents) -> FootprintBuilder {
-    let mut builder = FootprintBuilder::new(contents.header);
-    match contents.unknown_entries {
+/// The sum of a ledger's entries, and whether its process is still running.
+fn read_builder(dir: &Path, id: &LedgerId) -> Result<(FootprintBuilder, bool), LedgerError> {
+    let mut builder: Option<FootprintBuilder> = None;
+    let condition = read_entries(dir, id, |entry| match (&mut builder, entry) {
+        (Some(builder), entry) => builder.apply(entry),
+        (None, LedgerEntry::Header(header)) => builder = Some(FootprintBuilder::new(header)),
+        (None, _) => {}
+    })?;
+    let mut builder = builder.ok_or_else(|| LedgerError::MissingHeader { path: id.ledger_path(dir) })?;
+    match condition.unknown_entries {
         0 => {}
         1 => builder.add_note("1 ledger entry of a newer version of sootprint is ignored".to_owned()),
         count => {
             builder.add_note(format!("{count} ledger entries of a newer version of sootprint are ignored"))
         }
     }
-    contents.entries.into_iter().for_each(|entry| builder.apply(entry));
-    match contents.corruption {
+    match condition.corruption {
         // The process is still writing that line.
-        Some(LedgerCorruption { is_tail: true, .. }) if contents.is_open => {}
+        Some(LedgerCorruption { is_tail: true, .. }) if condition.is_open => {}
         Some(LedgerCorruption { is_tail: true, first, .. }) => {
             builder.add_note(format!("ledger truncated at line {first}: the incomplete line is ignored"));
         }
@@ -228,5 +232,5 @@ fn builder_from_ledger(contents: LedgerContents) -> FootprintBuilder {
         }
         None => {}
     }
-    builder
+    Ok((builder, condition.is_open))
 }

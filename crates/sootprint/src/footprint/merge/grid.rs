@@ -28,7 +28,9 @@ impl LedgerMerge<'_> {
         let builder = self.ledgers[index].builder;
         let (grid, uncovered) = builder.grid_intensity();
         let (mut energy, mut low, mut high) = (Energy::ZERO, Energy::ZERO, Energy::ZERO);
-        for contribution in self.contributions.iter().filter(|contribution| contribution.ledger == index) {
+        let first = self.contributions.partition_point(|contribution| contribution.ledger < index);
+        let of_ledger = self.contributions[first..].iter().take_while(|it| it.ledger == index);
+        for contribution in of_ledger {
             let summary = builder.component_summary(contribution.component, contribution.total);
             energy += summary.energy;
             low += summary.low;
