@@ -1,7 +1,8 @@
 //! A model card: its text and its parsed front matter.
 
-use std::fs;
 use std::path::Path;
+
+use sootprint_core::file::read_bytes;
 
 use crate::error::{CardError, Position};
 use crate::front_matter::{self, FrontMatterSpan};
@@ -37,6 +38,9 @@ pub(crate) struct FrontMatter {
 }
 
 impl ModelCard {
+    /// The length in bytes of the longest card that is read from a file, far above any card of the Hub.
+    pub const MAX_LEN: u64 = 64 << 20;
+
     /// Parses the text of a card. A text without front matter is valid, and so is an empty text.
     ///
     /// # Errors
@@ -57,11 +61,11 @@ impl ModelCard {
     /// Reads and parses the card at `path`.
     ///
     /// # Errors
-    /// [`CardError::Io`] if the file cannot be read; [`CardError::InFile`] with the problem if the card cannot be
+    /// [`CardError::Io`] if the file cannot be read, is longer than [`ModelCard::MAX_LEN`] or is not a regular file; [`CardError::InFile`] with the problem if the card cannot be
     /// parsed.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CardError> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| CardError::io(path, source))?;
+        let bytes = read_bytes(path, Self::MAX_LEN).map_err(|source| CardError::io(path, source))?;
         Self::from_bytes(bytes).map_err(|error| error.with_path(path))
     }
 
@@ -141,6 +145,8 @@ impl ModelCard {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,10 +1,10 @@
 //! Writes a footprint into the text or the file of a card.
 
+use std::io;
 use std::path::Path;
-use std::{fs, io};
 
 use sootprint_core::Footprint;
-use sootprint_core::file::{resolve_link, write_atomic};
+use sootprint_core::file::{read_bytes, resolve_link, write_atomic};
 
 use crate::base_model::{added_base_model, base_model_repo_id, base_model_values};
 use crate::card::ModelCard;
@@ -88,7 +88,7 @@ impl<'f> CardWriter<'f> {
             io::ErrorKind::WouldBlock => CardError::Locked { path: path.to_owned() },
             _ => io_error(source),
         })?;
-        let old = match fs::read(&target) {
+        let old = match read_bytes(&target, ModelCard::MAX_LEN) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(io_error(source)),

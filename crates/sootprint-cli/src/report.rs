@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, slice};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use sootprint::{Footprint, load_all_footprints, load_footprint_from_dirs};
 use sootprint_report::{chart, render_plot, to_csv};
 
@@ -20,34 +20,41 @@ pub(crate) fn print_report(arguments: &ReportArgs) -> anyhow::Result<()> {
     if arguments.all {
         return print_all(arguments, &dirs);
     }
-    let run = select_run(arguments, &dirs, &runs_per_dir)?;
-    for (dir, runs) in dirs.iter().zip(&runs_per_dir) {
-        if !runs.iter().any(|it| it == run) {
-            eprint_message(format_args!("{} has no record of run {run}", dir.display()));
-        }
-    }
-    let footprint = load_footprint_from_dirs(&dirs, Some(run))?;
-    print_footprints(arguments, slice::from_ref(&footprint))?;
-    arguments.plot.as_ref().map_or(Ok(()), |path| write_plot(&footprint, path))
-}
-
-/// The run of `--run`, or the newest one of the first folder.
-fn select_run<'a>(
-    arguments: &'a ReportArgs,
-    dirs: &[&Path],
-    runs_per_dir: &'a [Vec<String>],
-) -> anyhow::Result<&'a str> {
-    match &arguments.run {
+    let (footprint, unreadable) = match &arguments.run {
         Some(run) if !runs_per_dir.iter().any(|runs| runs.contains(run)) => {
             let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
             bail!("no run {run} in {}; recorded: {}", dirs.join(", "), runs_per_dir.concat().join(", "))
         }
-        Some(run) => Ok(run),
-        None => {
-            let newest = runs_per_dir.first().and_then(|runs| runs.first());
-            newest.map(String::as_str).with_context(|| no_run_message(dirs[0]))
+        Some(run) => (load_footprint_from_dirs(&dirs, Some(run))?, 0),
+        None => newest_readable(&dirs, &runs_per_dir[0])?,
+    };
+    let run = &footprint.run.id;
+    for (dir, runs) in dirs.iter().zip(&runs_per_dir) {
+        if !runs.contains(run) {
+            eprint_message(format_args!("{} has no record of run {run}", dir.display()));
         }
     }
+    print_footprints(arguments, slice::from_ref(&footprint))?;
+    if let Some(path) = &arguments.plot {
+        write_plot(&footprint, path)?;
+    }
+    ensure!(unreadable == 0, "this is not the newest run: {unreadable} newer not shown, unreadable ledgers");
+    Ok(())
+}
+
+/// The newest of these runs that can be read, and the number of newer ones, each of which is reported.
+fn newest_readable(dirs: &[&Path], runs: &[String]) -> anyhow::Result<(Footprint, usize)> {
+    let mut errors = Vec::new();
+    for run in runs {
+        match load_footprint_from_dirs(dirs, Some(run)) {
+            Ok(footprint) => {
+                errors.iter().for_each(|error| eprint_message(describe_error(error)));
+                return Ok((footprint, errors.len()));
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    Err(errors.into_iter().next().map_or_else(|| anyhow!(no_run_message(dirs[0])), Into::into))
 }
 
 /// Prints the footprints in the selected format. The JSON of `--all` is a list, otherwise it is a footprint.

@@ -40,7 +40,7 @@ fn write_stdout(stdout: &mut impl io::Write, text: &str) -> io::Result<()> {
 /// If writing to stdout fails, as with [`print`].
 pub(crate) fn print_titled(text: &str) -> io::Result<()> {
     match AutoStream::choice(&io::stdout()) {
-        ColorChoice::Never => print(text),
+        ColorChoice::Never => write_stdout(&mut io::stdout().lock(), &without_controls(text)),
         _ => write_stdout(&mut io::stdout().lock(), &style_titles(&without_controls(text))),
     }
 }

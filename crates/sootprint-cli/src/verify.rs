@@ -1,6 +1,5 @@
 //! `sootprint verify`: compares `footprint.json` and the model card with a footprint rebuilt from the ledgers.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -126,10 +125,7 @@ fn is_close(one: Option<f64>, other: Option<f64>) -> bool {
 
 fn card_differences(path: &Path, rebuilt: &Footprint) -> anyhow::Result<Vec<String>> {
     let name = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    let Some(actual) =
-        ModelCard::parse(text).and_then(|card| card.emissions()).with_context(|| format!("{name}"))?
-    else {
+    let Some(actual) = ModelCard::open(path)?.emissions().with_context(|| format!("{name}"))? else {
         eprint_message(format_args!("no emissions to compare in {name}"));
         return Ok(Vec::new());
     };

@@ -41,15 +41,24 @@ pub fn create_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// # Errors
 /// The errors of [`open_regular_file`], because reading another kind of file could block or never end; [`io::ErrorKind::FileTooLarge`] if it is longer.
 pub fn read_text(path: &Path, max_len: u64) -> io::Result<String> {
-    let mut text = String::new();
-    open_regular_file(path)?.take(max_len + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > max_len {
+    let bytes = read_bytes(path, max_len)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+}
+
+/// Reads a file of at most `max_len` bytes.
+///
+/// # Errors
+/// Those of [`read_text`].
+pub fn read_bytes(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular_file(path)?.take(max_len + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_len {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!("larger than {} KB", max_len / 1024),
         ));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 /// Opens a file for reading.

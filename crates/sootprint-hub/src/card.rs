@@ -4,13 +4,13 @@
 //! text of their authors. The common ancestor of the next merge is saved after the card in the folder was written: if
 //! the push is interrupted in between, an edit on the Hub is merged again rather than mistaken for a local deletion.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use sootprint::Footprint;
 use sootprint_card::{CardError, CardOptions, CardTemplate, CardWriter, ModelCard};
 use sootprint_core::RepoId;
-use sootprint_core::file::{create_atomic, write_atomic};
+use sootprint_core::file::{create_atomic, read_bytes, write_atomic};
 
 use crate::error::PushError;
 use crate::files::CARD_FILE;
@@ -91,8 +91,8 @@ impl LocalCard {
     ) -> Result<Self, PushError> {
         let path = dir.join(CARD_FILE);
         let Some(file) = card_file else { return Ok(Self { path, original: None, edited: None }) };
-        let bytes =
-            fs::read(file).map_err(|source| PushError::UnreadableFile { path: path.clone(), source })?;
+        let bytes = read_bytes(file, ModelCard::MAX_LEN)
+            .map_err(|source| PushError::UnreadableFile { path: path.clone(), source })?;
         let edited = EditedCard::from_bytes(bytes.clone(), footprint, options)
             .map_err(|source| PushError::InvalidCard { card: path.display().to_string(), source })?;
         Ok(Self { path, original: Some((file.to_owned(), bytes)), edited: Some(edited) })
@@ -207,15 +207,17 @@ impl MergedCard {
                 create_atomic(path, self.text.as_bytes()).map_err(write_error)?;
                 Ok(true)
             }
-            (CardOrigin::Remote | CardOrigin::New, Some((file, original))) => match fs::read(file) {
-                Ok(current) if current == *original => {
-                    write_atomic(file, self.text.as_bytes()).map_err(write_error)?;
-                    Ok(true)
+            (CardOrigin::Remote | CardOrigin::New, Some((file, original))) => {
+                match read_bytes(file, ModelCard::MAX_LEN) {
+                    Ok(current) if current == *original => {
+                        write_atomic(file, self.text.as_bytes()).map_err(write_error)?;
+                        Ok(true)
+                    }
+                    Ok(_) => Ok(false),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                    Err(error) => Err(write_error(error)),
                 }
-                Ok(_) => Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-                Err(error) => Err(write_error(error)),
-            },
+            }
         }
     }
 

@@ -81,6 +81,68 @@ fn invalid_input_fails_without_changes() {
     assert!(!sandbox.path("sootprint-run").exists(), "the command was not run");
 }
 
+/// A file left by a full disk, with a higher number than any run.
+#[test]
+fn unreadable_newest_ledger_hides_no_run() {
+    let sandbox = invalid_input_sandbox();
+    let first = sandbox.report_json(&[])["run"]["id"].as_str().unwrap().to_owned();
+    fs::write(sandbox.path("out/sootprint/99999998-x.jsonl"), "").unwrap();
+    let reported = |words: &[&str]| {
+        let output = sandbox.output(words);
+        let message = stderr(&output);
+        assert_eq!(status(&output), Some(1), "{message}");
+        assert!(message.contains("99999998-x.jsonl") && message.contains("not the newest run"), "{message}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["run"]["id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(reported(&["report", "out", "--json"]), first);
+    // A later run keeps a number that is read again.
+    assert_eq!(status(&sandbox.run(&["--out", "out"], "exit 0")), Some(0));
+    let second = reported(&["report", "out", "--json"]);
+    assert!(second.starts_with("00002-"), "{second}");
+    // What is published is never an older run.
+    let output = sandbox.output(&["card", "write", "README.md", "--footprint", "out"]);
+    assert_eq!(status(&output), Some(1), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(sandbox.path("README.md")).unwrap(), CARD);
+}
+
+#[test]
+fn card_that_is_no_regular_file_is_refused() {
+    let sandbox = invalid_input_sandbox();
+    let fifo = std::process::Command::new("mkfifo").arg(sandbox.path("fifo.md")).status();
+    assert!(fifo.unwrap().success());
+    let huge = fs::File::create(sandbox.path("huge.md")).unwrap();
+    huge.set_len(3 << 30).unwrap();
+    for (card, reason) in [("fifo.md", "not a regular file"), ("huge.md", "larger than 65536 KB")] {
+        for words in [
+            &["verify", "out", "--card", card][..],
+            &["card", "check", card],
+            &["card", "show", card],
+            &["card", "write", card, "--footprint", "out"],
+            &["card", "write", "README.md", "--footprint", "out", "--base-card", card],
+        ] {
+            let output = sandbox.output(words);
+            assert_eq!(status(&output), Some(1), "{words:?}");
+            assert!(stderr(&output).contains(reason), "{words:?}: {}", stderr(&output));
+        }
+    }
+}
+
+/// Escape sequences would reach a terminal through `less -R`.
+#[test]
+fn report_in_a_pipe_has_no_controls() {
+    let sandbox = TestSandbox::new();
+    let script = r#"{"components": [{"kind": "gpu", "name": "GPU \u001b[31mred", "watts": [[1.0, 100.0]]}]}"#;
+    fs::write(sandbox.path("script.json"), script).unwrap();
+    let output = sandbox.run(&["--out", "out"], "exit 0");
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    let report = sandbox.output(&["report", "out"]).stdout;
+    let report = String::from_utf8(report).unwrap();
+    assert!(report.contains("red") && !report.contains('\u{1b}'), "{report}");
+    let json = sandbox.report_json(&[]);
+    assert_eq!(json["components"][0]["name"], "GPU \u{1b}[31mred", "other programs receive it unchanged");
+}
+
 #[test]
 fn foreign_footprints_are_rejected() {
     let sandbox = invalid_input_sandbox();

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::failure::error_chain;
 use crate::test_footprint;

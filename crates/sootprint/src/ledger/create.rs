@@ -11,6 +11,7 @@ use super::error::LedgerError;
 use super::file_lock::acquire_lock;
 use super::line;
 use super::paths::{LedgerId, new_run_id, next_run_number, shared_run_id};
+use super::read::read_header;
 use super::run_selection::{busy_run, create_dir_and_list, find_launch_run, next_attempt};
 use super::store::FileStore;
 use super::writer::Ledger;
@@ -80,7 +81,7 @@ fn create_new_run(
     header: &RunHeader,
     ids: &[LedgerId],
 ) -> Result<OpenLedger, LedgerError> {
-    let number = next_run_number(ids);
+    let number = next_run_number(ids, |id| read_header(dir, id).is_some());
     if launch.ranks > 1 {
         let run = find_launch_run(dir, now, launch, ids)
             .unwrap_or_else(|| shared_run_id(number, &launch.launch_id()));

@@ -17,7 +17,7 @@ const LEDGER_DIR: &str = "sootprint";
 
 /// The most runs of a folder, and attempts at a run.
 const MAX_RUN_NUMBER: u32 = 99_999_999;
-const MAX_ATTEMPTS: u32 = 1_000_000;
+pub(super) const MAX_ATTEMPTS: u32 = 1_000_000;
 
 const LEDGER_EXTENSION: &str = "jsonl";
 const HEARTBEAT_EXTENSION: &str = "beat";
@@ -42,10 +42,12 @@ impl LedgerId {
 
     fn with_extension(path: &Path, extension: &str) -> Option<Self> {
         let id = Self::parse_name(path, extension)?;
-        // Anyone can name a file; a number beyond these would hide or confuse the real runs.
+        // Anyone can name a file. A number beyond these would hide the real runs, and a second name of the same rank and
+        // attempt would count it twice.
         let is_possible = run_number(&id.run) <= MAX_RUN_NUMBER
             && id.rank < MAX_RANKS
-            && (1..=MAX_ATTEMPTS).contains(&id.attempt);
+            && (1..=MAX_ATTEMPTS).contains(&id.attempt)
+            && id.file_path(Path::new(""), extension).file_name() == path.file_name();
         is_possible.then_some(id)
     }
 
@@ -136,9 +138,12 @@ pub(super) fn ledger_dir(dir: &Path) -> PathBuf {
     dir.join(LEDGER_DIR)
 }
 
-/// The number of the next run.
-pub(super) fn next_run_number(ids: &[LedgerId]) -> u32 {
-    ids.iter().map(|id| run_number(&id.run)).max().unwrap_or(0) + 1
+/// The number of the run after those for which `is_real`.
+pub(super) fn next_run_number(ids: &[LedgerId], is_real: impl Fn(&LedgerId) -> bool) -> u32 {
+    let mut newest_first: Vec<&LedgerId> = ids.iter().collect();
+    newest_first.sort_unstable_by_key(|id| Reverse(run_number(&id.run)));
+    let newest = newest_first.into_iter().find(|id| run_number(&id.run) < MAX_RUN_NUMBER && is_real(id));
+    newest.map_or(0, |id| run_number(&id.run)) + 1
 }
 
 /// A new run id: the number of the run in its folder, its start time, and a random suffix that distinguishes runs
@@ -187,6 +192,10 @@ mod tests {
             "4294967295-x.jsonl",
             "7-x.r65536.jsonl",
             "7-x.a0.jsonl",
+            "7-x.r0.jsonl",
+            "7-x.a1.jsonl",
+            "7-x.r03.jsonl",
+            "7-x.a2.r3.jsonl",
         ] {
             assert_eq!(LedgerId::parse(Path::new(other)), None, "{other}");
         }

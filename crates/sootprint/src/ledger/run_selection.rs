@@ -12,7 +12,9 @@ use sootprint_core::RunStatus;
 use super::entry::{LedgerEntry, RunHeader};
 use super::error::LedgerError;
 use super::file_lock::{LockState, lock_state};
-use super::paths::{LedgerId, compare_newest_first, ledger_dir, list_ledgers, run_number, shared_run_id};
+use super::paths::{
+    LedgerId, MAX_ATTEMPTS, compare_newest_first, ledger_dir, list_ledgers, run_number, shared_run_id,
+};
 use super::read::{WriterState, read_entries, read_header, writer_state};
 use crate::distributed::RankInfo;
 
@@ -24,7 +26,7 @@ const HEADER_RETRIES: u32 = 50;
 const HEADER_RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The ledger id for the next attempt of the newest run other than `except`; `None` if there is no such run, or if it
-/// is complete. In a job array, only runs with the same index count.
+/// is complete or has the highest possible attempt. In a job array, only runs with the same index count.
 ///
 /// # Errors
 /// [`LedgerError::Busy`] if another process still records that run with this rank.
@@ -61,7 +63,7 @@ pub(super) fn next_attempt(
         (_, Some(own_attempt)) if launch.ranks > 1 && !launch.is_launch_known() => own_attempt + 1,
         _ => newest + 1,
     };
-    Ok(Some(LedgerId { run, attempt, rank: launch.rank }))
+    Ok((attempt <= MAX_ATTEMPTS).then_some(LedgerId { run, attempt, rank: launch.rank }))
 }
 
 /// The run that other ranks of this launch have started, if this rank is not part of it yet.
