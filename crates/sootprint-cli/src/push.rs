@@ -7,7 +7,9 @@ use clap::error::ErrorKind;
 use serde::Serialize;
 use sootprint::{Footprint, RepoId, UserDefaults};
 use sootprint_card::BaseModelRelation;
-use sootprint_hub::{ModelUpload, PushError, PushPlan, PushReport, staged_push};
+use sootprint_hub::{
+    ExcludedPath, ExclusionReason, ModelUpload, PushError, PushPlan, PushReport, staged_push,
+};
 
 use crate::args::{PushArgs, UploadArgs, exit_with_usage_error};
 use crate::error_text::describe_error;
@@ -77,7 +79,7 @@ pub(crate) fn push_with_progress(upload: ModelUpload, dir: &Path) -> Result<Push
 
 /// Prints where the model is now on stderr.
 pub(crate) fn eprint_push_report(report: &PushReport) {
-    let PushReport { url, commit, pull_request, skipped_files, created_commit, .. } = report;
+    let PushReport { url, commit, pull_request, excluded, warnings, created_commit, .. } = report;
     match pull_request {
         Some(pull_request) => {
             eprint_message(format_args!("opened {} with commit {commit}", pull_request.url));
@@ -85,9 +87,16 @@ pub(crate) fn eprint_push_report(report: &PushReport) {
         None if *created_commit => eprint_message(format_args!("pushed to {url} in commit {commit}")),
         None => eprint_message(format_args!("{url} is up to date at commit {commit}")),
     }
-    if !skipped_files.is_empty() {
-        eprint_message(format_args!("not pushed: {}", skipped_files.join(", ")));
+    // The run's own record is in every folder.
+    let excluded: Vec<_> = excluded.iter().filter(|it| it.reason != ExclusionReason::OwnRecord).collect();
+    if !excluded.is_empty() {
+        eprint_message(format_args!("not pushed: {}", join_excluded(excluded)));
     }
+    warnings.iter().for_each(eprint_message);
+}
+
+fn join_excluded<'a>(excluded: impl IntoIterator<Item = &'a ExcludedPath>) -> String {
+    excluded.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints how to resume a failed push on stderr.
@@ -122,13 +131,16 @@ pub(crate) fn with_options(upload: ModelUpload, options: &UploadArgs) -> ModelUp
 }
 
 fn render_plan(plan: &PushPlan) -> String {
-    let PushPlan { repo, branch, title, files, skipped_files, .. } = plan;
+    let PushPlan { repo, branch, title, files, excluded, warnings, .. } = plan;
     let mut text = format!("{repo}, branch {branch}: {title}\n");
     for file in files {
         text += &format!("  {file}\n");
     }
-    if !skipped_files.is_empty() {
-        text += &format!("not pushed: {}\n", skipped_files.join(", "));
+    for warning in warnings {
+        text += &format!("{warning}\n");
+    }
+    if !excluded.is_empty() {
+        text += &format!("not pushed: {}\n", join_excluded(excluded));
     }
     text
 }
@@ -140,13 +152,30 @@ struct PushPlanJson<'a> {
     branch: &'a str,
     title: &'a str,
     files: &'a [String],
-    left_out: &'a [String],
+    left_out: Vec<&'a str>,
+    excluded: Vec<ExcludedPathJson<'a>>,
+    warnings: &'a [String],
+}
+
+/// A path that is not pushed.
+#[derive(Serialize)]
+struct ExcludedPathJson<'a> {
+    path: &'a str,
+    reason: String,
+}
+
+/// The paths alone, and with their reasons.
+fn excluded_json(excluded: &[ExcludedPath]) -> (Vec<&str>, Vec<ExcludedPathJson<'_>>) {
+    let with_reasons =
+        excluded.iter().map(|it| ExcludedPathJson { path: &it.path, reason: it.reason.to_string() });
+    (excluded.iter().map(|it| it.path.as_str()).collect(), with_reasons.collect())
 }
 
 impl<'a> From<&'a PushPlan> for PushPlanJson<'a> {
     fn from(plan: &'a PushPlan) -> Self {
-        let PushPlan { repo, branch, title, files, skipped_files, .. } = plan;
-        Self { repo, branch, title, files, left_out: skipped_files }
+        let PushPlan { repo, branch, title, files, excluded, warnings, .. } = plan;
+        let (left_out, excluded) = excluded_json(excluded);
+        Self { repo, branch, title, files, left_out, excluded, warnings }
     }
 }
 
@@ -159,7 +188,9 @@ struct PushReportJson<'a> {
     is_new: bool,
     pull_request: Option<&'a str>,
     files: Vec<UploadedFileJson<'a>>,
-    left_out: &'a [String],
+    left_out: Vec<&'a str>,
+    excluded: Vec<ExcludedPathJson<'a>>,
+    warnings: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -171,7 +202,8 @@ struct UploadedFileJson<'a> {
 
 impl<'a> From<&'a PushReport> for PushReportJson<'a> {
     fn from(report: &'a PushReport) -> Self {
-        let PushReport { repo, url, commit, created_commit, pull_request, files, skipped_files, .. } = report;
+        let PushReport { repo, url, commit, created_commit, pull_request, files, warnings, .. } = report;
+        let (left_out, excluded) = excluded_json(&report.excluded);
         Self {
             repo,
             url,
@@ -182,7 +214,9 @@ impl<'a> From<&'a PushReport> for PushReportJson<'a> {
                 .iter()
                 .map(|file| UploadedFileJson { path: &file.path, size: file.size, sha256: &file.sha256 })
                 .collect(),
-            left_out: skipped_files,
+            left_out,
+            excluded,
+            warnings,
         }
     }
 }

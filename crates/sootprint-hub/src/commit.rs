@@ -161,7 +161,8 @@ impl PushSession<'_> {
             created_commit,
             pull_request,
             files,
-            skipped_files: self.skipped_files.clone(),
+            excluded: self.excluded.clone(),
+            warnings: self.warnings.clone(),
             card_created: card.is_new(),
         })
     }

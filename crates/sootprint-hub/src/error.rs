@@ -11,6 +11,7 @@ use sootprint_core::RepoIdError;
 use crate::failure::{HubOperation, RedactedError};
 use crate::token::TokenError;
 use crate::verification_error::VerificationError;
+use crate::weights_check::WeightsProblem;
 
 /// Why a model could not be pushed to the Hub.
 ///
@@ -109,15 +110,57 @@ pub enum PushError {
         source: io::Error,
     },
     /// The folder contains no weights.
-    #[error("no weights in {}; save the model there as .safetensors or .bpk, and push again", dir.display())]
+    #[error(
+        "no weights in {}; save the model there, for example as .safetensors or .bpk, and push again",
+        dir.display()
+    )]
     NoWeights {
         /// The path of the folder.
         dir: PathBuf,
     },
-    /// A weights file is empty.
-    #[error("{} is empty; save the model again", path.display())]
-    EmptyWeights {
+    /// A file of weights, or an index of such files, cannot be loaded.
+    #[error("{} cannot be loaded by others, so nothing was uploaded (save the model again)", path.display())]
+    InvalidWeights {
         /// The path of the file.
+        path: PathBuf,
+        /// What is wrong with the file.
+        #[source]
+        problem: WeightsProblem,
+    },
+    /// A file is larger than the Hub accepts.
+    #[error(
+        "{} has {} GB, but the Hub accepts at most {} GB per file; split it, as `save_pretrained` does with \
+         `max_shard_size`, or exclude it with --ignore",
+        path.display(),
+        size.div_ceil(1_000_000_000),
+        limit / 1_000_000_000
+    )]
+    FileTooLarge {
+        /// The path of the file.
+        path: PathBuf,
+        /// Its length in bytes.
+        size: u64,
+        /// The Hub's limit in bytes.
+        limit: u64,
+    },
+    /// A folder has more files than the Hub accepts.
+    #[error(
+        "{} has {count} files to push, but the Hub accepts fewer than {limit}; pack them into an archive, or exclude \
+         them with --ignore",
+        dir.display()
+    )]
+    TooManyFiles {
+        /// The path of the folder.
+        dir: PathBuf,
+        /// The number of files in it that would be pushed.
+        count: usize,
+        /// The Hub's limit.
+        limit: usize,
+    },
+    /// The name of a file or folder is not UTF-8, which the Hub requires.
+    #[error("the name of {} is not UTF-8; rename it", path.display())]
+    InvalidFileName {
+        /// The path of the file or folder.
         path: PathBuf,
     },
     /// A file that would be pushed is a symbolic link to a target outside the folder, or to a file in the folder that

@@ -1,28 +1,10 @@
-//! Decides by name which files may be sent: allow and ignore patterns, and names that are never sent.
+//! Decides by name which files may be sent: allow and ignore patterns, and names that are left out.
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::error::PushError;
+use crate::exclusions::{DefaultExclusions, ExclusionReason, fixed_exclusion};
 use crate::staging::SOOTPRINT_DIR;
-
-/// Names of files that contain credentials; no pattern allows them.
-const CREDENTIAL_PATTERNS: [&str; 15] = [
-    "token",
-    "token.*",
-    "stored_tokens",
-    "credentials",
-    "credentials.*",
-    "*.credentials",
-    "secret*",
-    "id_rsa*",
-    "id_ed25519*",
-    "*.pem",
-    "*.key",
-    "*.p12",
-    "*.pfx",
-    "service-account*.json",
-    "kubeconfig*",
-];
 
 /// The patterns of the caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,7 +17,7 @@ pub(crate) struct FilePatterns {
 pub(crate) struct FileMatcher {
     allow: Vec<GlobMatcher>,
     ignore: Vec<GlobMatcher>,
-    credentials: Vec<GlobMatcher>,
+    defaults: DefaultExclusions,
     /// Whether a pattern names the folder of the ledgers; `*` alone does not include them.
     includes_ledgers: bool,
 }
@@ -51,34 +33,50 @@ impl FileMatcher {
         Ok(Self {
             allow: compile_all(&patterns.allow)?,
             ignore: compile_all(&patterns.ignore)?,
-            credentials: CREDENTIAL_PATTERNS
-                .iter()
-                .map(|pattern| compile_glob(pattern))
-                .collect::<Result<_, _>>()?,
+            defaults: DefaultExclusions::compile()?,
             includes_ledgers: patterns.allow.iter().any(|pattern| pattern.starts_with(&ledgers)),
         })
     }
 
-    /// Whether files outside the default list may be sent, so that subfolders must be searched.
-    pub(crate) fn has_allow_patterns(&self) -> bool {
-        !self.allow.is_empty()
+    /// Why a file is not sent; `None` if it is. `inherited`: why its folder is left out unless a pattern allows the file.
+    /// `path` is separated by `/`.
+    pub(crate) fn file_exclusion(
+        &self,
+        path: &str,
+        inherited: Option<ExclusionReason>,
+    ) -> Option<ExclusionReason> {
+        self.fixed_exclusion(path).or_else(|| {
+            if matches_any(&self.ignore, path) {
+                return Some(ExclusionReason::Ignored);
+            }
+            let is_left_out = inherited.or_else(|| self.defaults.reason(file_name(path), false));
+            is_left_out.filter(|_| !matches_any(&self.allow, path))
+        })
     }
 
-    /// Whether a file is sent. `is_default`: whether it is on the default list. `path` is separated by `/`.
-    pub(crate) fn is_selected(&self, path: &str, is_default: bool) -> bool {
-        let is_allowed = is_default || matches_any(&self.allow, path);
-        is_allowed && !self.is_always_excluded(path) && !matches_any(&self.ignore, path)
+    /// Why the files of a folder are not sent unless a pattern allows them.
+    pub(crate) fn folder_exclusion(&self, path: &str) -> Option<ExclusionReason> {
+        self.fixed_exclusion(path).or_else(|| {
+            let is_ignored = matches_any(&self.ignore, &format!("{path}/"));
+            let is_ignored = is_ignored.then_some(ExclusionReason::Ignored);
+            let is_own = (path == SOOTPRINT_DIR).then_some(ExclusionReason::OwnRecord);
+            is_ignored.or(is_own).or_else(|| self.defaults.reason(file_name(path), true))
+        })
     }
 
-    /// Whether a file is hidden (`.git`, `.env`), contains credentials, or is one of sootprint's own.
-    pub(crate) fn is_always_excluded(&self, path: &str) -> bool {
-        let mut parts = path.split('/');
-        let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-        let is_ours = path.strip_prefix(SOOTPRINT_DIR).and_then(|rest| rest.strip_prefix('/'));
-        parts.any(|part| part.starts_with('.') || part.is_empty())
-            || matches_any(&self.credentials, &name)
-            || is_ours.is_some_and(|rest| !self.includes_ledgers || rest.starts_with("publication/"))
+    /// Whether a pattern may allow files of a folder that is left out, so that it must be searched.
+    pub(crate) fn may_allow_inside(&self, path: &str, reason: ExclusionReason) -> bool {
+        reason != ExclusionReason::Ignored && self.fixed_exclusion(path).is_none() && !self.allow.is_empty()
     }
+
+    /// Why no pattern allows a path: it is hidden, its name is typical of credentials, or it is one of sootprint's own.
+    pub(crate) fn fixed_exclusion(&self, path: &str) -> Option<ExclusionReason> {
+        fixed_exclusion(path, self.includes_ledgers)
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Compiles a pattern with the rules of Python's client: `*` also matches slashes, and `folder/` matches its contents.
@@ -107,45 +105,44 @@ mod tests {
 
     #[test]
     fn ignore_patterns_override_allow_patterns() {
-        let patterns = matcher(&["onnx/", "*.txt"], &["*.bpk", "onnx/old*"]);
-        for (path, is_default, expected) in [
-            ("model.safetensors", true, true),
-            ("model.bpk", true, false),
-            ("onnx/model.onnx", false, true),
-            ("onnx/old.onnx", false, false),
-            ("notes/vocabulary.txt", false, true),
-            ("experiment.log", false, false),
+        let patterns = matcher(&["*.log", "onnx/"], &["*.bpk", "onnx/old*"]);
+        for (path, expected) in [
+            ("model.safetensors", None),
+            ("model.bpk", Some(ExclusionReason::Ignored)),
+            ("onnx/model.onnx", None),
+            ("onnx/old.onnx", Some(ExclusionReason::Ignored)),
+            ("notes/vocabulary.txt", None),
+            ("experiment.log", None),
+            ("optimizer.pt", Some(ExclusionReason::TrainingState)),
         ] {
-            assert_eq!(patterns.is_selected(path, is_default), expected, "{path}");
+            assert_eq!(patterns.file_exclusion(path, None), expected, "{path}");
         }
     }
 
     #[test]
-    fn hidden_and_credential_files_are_excluded() {
+    fn no_pattern_allows_hidden_files_and_credentials() {
         let patterns = matcher(&["*", ".git/", "sootprint*"], &[]);
-        for path in [
-            ".git/config",
-            ".env",
-            "a/.hidden/b",
-            "token",
-            "TOKEN",
-            "deep/id_rsa",
-            "server.pem",
-            "credentials.json",
-            "sootprint/1-run.jsonl",
-            "sootprint/publication/base.json",
+        for (path, reason) in [
+            (".git/config", ExclusionReason::Hidden),
+            ("server.pem", ExclusionReason::Credentials),
+            ("sootprint/1-run.jsonl", ExclusionReason::OwnRecord),
+            ("sootprint/publication/base.json", ExclusionReason::OwnRecord),
         ] {
-            assert!(!patterns.is_selected(path, false), "{path}");
-            assert!(!patterns.is_selected(path, true), "{path}");
+            assert_eq!(patterns.file_exclusion(path, None), Some(reason), "{path}");
         }
-        assert!(patterns.is_selected("tokenizer.model", false));
+        assert_eq!(patterns.file_exclusion("checkpoint/a.pt", Some(ExclusionReason::TrainingState)), None);
     }
 
     #[test]
     fn ledger_selected_only_by_folder_pattern() {
         let patterns = matcher(&["sootprint/*.jsonl"], &[]);
-        assert!(patterns.is_selected("sootprint/1-run.jsonl", false));
-        assert!(!patterns.is_selected("sootprint/publication/base.json", false));
+        let reason = patterns.folder_exclusion("sootprint");
+        assert_eq!(reason, Some(ExclusionReason::OwnRecord));
+        assert!(patterns.may_allow_inside("sootprint", ExclusionReason::OwnRecord));
+        assert_eq!(patterns.file_exclusion("sootprint/1-run.jsonl", reason), None);
+        assert!(patterns.file_exclusion("sootprint/1-run.beat", reason).is_some());
+        assert!(patterns.file_exclusion("sootprint/publication/base.json", reason).is_some());
+        assert!(!patterns.may_allow_inside("sootprint/publication", ExclusionReason::OwnRecord));
     }
 
     #[test]

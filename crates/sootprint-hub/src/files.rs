@@ -1,29 +1,25 @@
 //! Selects the files of a folder that are pushed.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 use crate::error::PushError;
+use crate::exclusions::{ExcludedPath, ExclusionReason};
 use crate::file_matcher::FileMatcher;
+use crate::references::missing_references;
+use crate::weights_check::{check_weights, is_weights_name};
 
 /// The name of the model card, in the folder and in the repository.
 pub(crate) const CARD_FILE: &str = "README.md";
 
-/// Weights: safetensors, and Burn's own format.
-const WEIGHT_SUFFIXES: [&str; 2] = [".safetensors", ".bpk"];
+/// The Hub refuses larger files.
+/// <https://huggingface.co/docs/hub/repositories-recommendations>
+const MAX_FILE_SIZE: u64 = 50_000_000_000;
 
-/// The index of weights that are split into several files.
-const WEIGHT_INDEX_SUFFIX: &str = ".safetensors.index.json";
-
-/// Files that a model needs in addition to its weights.
-const COMPANION_FILES: [&str; 5] = [
-    "config.json",
-    "generation_config.json",
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-];
+/// The most files in one folder of a repository, and in the whole repository.
+const MAX_FILES_PER_FOLDER: usize = 10_000;
+const MAX_FILES: usize = 100_000;
 
 /// The files of a folder, classified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +28,10 @@ pub(crate) struct SelectedFiles {
     pub(crate) files: Vec<LocalFile>,
     /// The card, if the folder contains one.
     pub(crate) card: Option<PathBuf>,
-    /// Sorted names of the other files in the folder, without subfolders.
-    pub(crate) skipped_files: Vec<String>,
+    /// The other files, and folders without a selected file, sorted.
+    pub(crate) excluded: Vec<ExcludedPath>,
+    /// Files that others refer to and that are missing.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A file that is pushed unchanged.
@@ -54,63 +52,167 @@ pub(crate) struct SelectOptions<'a> {
     pub(crate) card_only: bool,
 }
 
-/// Classifies the files of a folder. Subfolders are searched only if there are allow patterns.
+/// Classifies the files of a folder and its subfolders, and checks the weights.
 ///
 /// # Errors
-/// [`PushError::NoWeights`] and [`PushError::EmptyWeights`], [`PushError::UnsafeSymlink`] if a file that would be
-/// pushed is a link out of the folder, [`PushError::UnreadableFile`] if a file or folder cannot be read.
+/// [`PushError::NoWeights`] and [`PushError::InvalidWeights`]; [`PushError::UnsafeSymlink`] if a file that would be
+/// pushed is a link out of the folder; [`PushError::FileTooLarge`] and [`PushError::TooManyFiles`] beyond the Hub's
+/// limits; [`PushError::InvalidFileName`] for a name that is not UTF-8; [`PushError::UnreadableFile`] if a file or folder
+/// cannot be read.
 pub(crate) fn select_files(dir: &Path, options: &SelectOptions<'_>) -> Result<SelectedFiles, PushError> {
     let unreadable = |source| PushError::UnreadableFile { path: dir.to_owned(), source };
     let root = dir.canonicalize().map_err(unreadable)?;
-    let mut selection = SelectedFiles { files: Vec::new(), card: None, skipped_files: Vec::new() };
-    let mut folders = vec![String::new()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(root.join(&folder)).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            let name = format!("{folder}{}", entry.file_name().to_string_lossy());
-            // Links to folders are not followed: they may lead anywhere, or in a circle.
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                if options.matcher.has_allow_patterns() && !options.card_only && !name.starts_with('.') {
-                    folders.push(format!("{name}/"));
-                }
-            } else {
-                classify_entry(&mut selection, &root, &entry.path(), name, options)?;
-            }
-        }
-    }
+    let files = SelectedFiles { files: Vec::new(), card: None, excluded: Vec::new(), warnings: Vec::new() };
+    let mut walk = FolderWalk { root: &root, options, selection: files };
+    walk.visit_folder("", None)?;
+    let mut selection = walk.selection;
     selection.files.sort_by(|one, other| one.name.cmp(&other.name));
-    selection.skipped_files.sort();
+    selection.excluded.sort();
+    if selection.files.len() >= MAX_FILES {
+        return Err(too_many_files(dir, selection.files.len(), MAX_FILES));
+    }
     if !options.card_only {
-        check_weights(dir, &selection.files)?;
+        if !selection.files.iter().any(|file| file.is_weights) {
+            return Err(PushError::NoWeights { dir: dir.to_owned() });
+        }
+        check_weights(&selection.files)?;
+        selection.warnings = missing_references(&selection.files);
     }
     Ok(selection)
 }
 
-fn classify_entry(
-    selection: &mut SelectedFiles,
-    root: &Path,
-    entry: &Path,
-    name: String,
-    options: &SelectOptions<'_>,
-) -> Result<(), PushError> {
-    // Card and footprint are generated for each push.
-    if [CARD_FILE, sootprint::Footprint::FILE_NAME].contains(&name.as_str()) {
-        if name == CARD_FILE {
-            selection.card = resolve_file(root, entry, options.matcher)?;
+fn too_many_files(dir: &Path, count: usize, limit: usize) -> PushError {
+    PushError::TooManyFiles { dir: dir.to_owned(), count, limit }
+}
+
+/// Visits a folder and its subfolders.
+struct FolderWalk<'a> {
+    root: &'a Path,
+    options: &'a SelectOptions<'a>,
+    selection: SelectedFiles,
+}
+
+impl FolderWalk<'_> {
+    /// `folder` is empty for the root. `inherited`: why the folder is left out unless a pattern allows a file.
+    fn visit_folder(&mut self, folder: &str, inherited: Option<ExclusionReason>) -> Result<(), PushError> {
+        let path = self.root.join(folder);
+        let unreadable = |source| PushError::UnreadableFile { path: path.clone(), source };
+        let mut entries = fs::read_dir(&path)
+            .and_then(|entries| entries.collect::<io::Result<Vec<_>>>())
+            .map_err(unreadable)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        let before = self.selection.files.len();
+        for entry in entries {
+            let path = entry.path();
+            let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+                return Err(PushError::InvalidFileName { path });
+            };
+            let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            // Links to folders are not followed: they may lead anywhere, or in a circle.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.visit_subfolder(name, inherited)?;
+            } else {
+                self.visit_file(&path, name, inherited)?;
+            }
         }
-        return Ok(());
-    }
-    let is_weights = WEIGHT_SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
-    let is_default = !name.contains('/')
-        && (is_weights || name.ends_with(WEIGHT_INDEX_SUFFIX) || COMPANION_FILES.contains(&name.as_str()));
-    if !options.card_only && options.matcher.is_selected(&name, is_default) {
-        if let Some(path) = resolve_file(root, entry, options.matcher)? {
-            selection.files.push(LocalFile { name, path, is_weights });
+        let direct =
+            |file: &&LocalFile| file.name.rsplit_once('/').map_or("", |(parent, _)| parent) == folder;
+        let count = self.selection.files[before..].iter().filter(direct).count();
+        if count >= MAX_FILES_PER_FOLDER {
+            return Err(too_many_files(&path, count, MAX_FILES_PER_FOLDER));
         }
-    } else if !name.contains('/') {
-        selection.skipped_files.push(name);
+        Ok(())
     }
-    Ok(())
+
+    fn visit_subfolder(&mut self, name: String, inherited: Option<ExclusionReason>) -> Result<(), PushError> {
+        let matcher = self.options.matcher;
+        let reason = match self.options.card_only {
+            true => Some(ExclusionReason::CardOnly),
+            false => matcher.folder_exclusion(&name).or(inherited),
+        };
+        match reason {
+            Some(reason) if self.options.card_only || !matcher.may_allow_inside(&name, reason) => {
+                self.selection.excluded.push(ExcludedPath { path: format!("{name}/"), reason });
+            }
+            reason => {
+                let (selected, excluded) = (self.selection.files.len(), self.selection.excluded.len());
+                self.visit_folder(&name, reason)?;
+                if self.selection.files.len() == selected {
+                    self.join_excluded(excluded, &name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the entries from `first` on, all of one folder, by the folder if they have the same reason.
+    fn join_excluded(&mut self, first: usize, folder: &str) {
+        let of_folder = &self.selection.excluded[first..];
+        if let Some(reason) = of_folder.first().map(|it| it.reason)
+            && of_folder.iter().all(|it| it.reason == reason)
+        {
+            self.selection.excluded.truncate(first);
+            self.selection.excluded.push(ExcludedPath { path: format!("{folder}/"), reason });
+        }
+    }
+
+    fn visit_file(
+        &mut self,
+        entry: &Path,
+        name: String,
+        inherited: Option<ExclusionReason>,
+    ) -> Result<(), PushError> {
+        // Card and footprint are generated for each push.
+        if [CARD_FILE, sootprint::Footprint::FILE_NAME].contains(&name.as_str()) {
+            if name == CARD_FILE {
+                self.selection.card = self.resolve_file(entry)?;
+            }
+            return Ok(());
+        }
+        let reason = match self.options.card_only {
+            true => Some(ExclusionReason::CardOnly),
+            false => self.options.matcher.file_exclusion(&name, inherited),
+        };
+        if let Some(reason) = reason {
+            self.selection.excluded.push(ExcludedPath { path: name, reason });
+            return Ok(());
+        }
+        match self.resolve_file(entry)? {
+            Some(path) => {
+                let size = fs::metadata(&path).map(|it| it.len());
+                let size =
+                    size.map_err(|source| PushError::UnreadableFile { path: entry.to_owned(), source })?;
+                if size > MAX_FILE_SIZE {
+                    return Err(PushError::FileTooLarge { path, size, limit: MAX_FILE_SIZE });
+                }
+                let is_weights = is_weights_name(&name);
+                self.selection.files.push(LocalFile { name, path, is_weights });
+            }
+            None => {
+                let reason = ExclusionReason::NotRegularFile;
+                self.selection.excluded.push(ExcludedPath { path: name, reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves an entry to a regular file; `None` for a link to a folder, or a special file.
+    fn resolve_file(&self, entry: &Path) -> Result<Option<PathBuf>, PushError> {
+        let unreadable = |source| PushError::UnreadableFile { path: entry.to_owned(), source };
+        let path = entry.canonicalize().map_err(unreadable)?;
+        if !fs::metadata(&path).map_err(unreadable)?.is_file() {
+            return Ok(None);
+        }
+        match path.strip_prefix(self.root).map(Path::to_str) {
+            // A link with a harmless name may lead into `.git` or to a token.
+            Ok(Some(inside))
+                if self.options.matcher.fixed_exclusion(&inside.replace('\\', "/")).is_none() =>
+            {
+                Ok(Some(path))
+            }
+            _ => Err(PushError::UnsafeSymlink { path: entry.to_owned(), target: path }),
+        }
+    }
 }
 
 /// Refuses weights that the run cannot have produced, because all of them are older than its start.
@@ -129,38 +231,6 @@ pub(crate) fn check_weights_age(files: &[LocalFile], started: Option<SystemTime>
     }
 }
 
-/// Resolves an entry to a regular file; `None` for a folder or a special file.
-fn resolve_file(root: &Path, entry: &Path, matcher: &FileMatcher) -> Result<Option<PathBuf>, PushError> {
-    let unreadable = |source| PushError::UnreadableFile { path: entry.to_owned(), source };
-    let path = entry.canonicalize().map_err(unreadable)?;
-    if !fs::metadata(&path).map_err(unreadable)?.is_file() {
-        return Ok(None);
-    }
-    match path.strip_prefix(root) {
-        // A link with a harmless name may lead into `.git` or to a token.
-        Ok(inside) if !matcher.is_always_excluded(&inside.to_string_lossy().replace('\\', "/")) => {
-            Ok(Some(path))
-        }
-        _ => Err(PushError::UnsafeSymlink { path: entry.to_owned(), target: path }),
-    }
-}
-
-fn check_weights(dir: &Path, files: &[LocalFile]) -> Result<(), PushError> {
-    let mut weights = files.iter().filter(|file| file.is_weights).peekable();
-    if weights.peek().is_none() {
-        return Err(PushError::NoWeights { dir: dir.to_owned() });
-    }
-    for file in weights {
-        let length = fs::metadata(&file.path).map(|metadata| metadata.len());
-        match length {
-            Ok(0) => return Err(PushError::EmptyWeights { path: file.path.clone() }),
-            Ok(_) => {}
-            Err(source) => return Err(PushError::UnreadableFile { path: file.path.clone(), source }),
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +241,9 @@ mod tests {
         for name in names {
             let path = dir.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "x").unwrap();
+            // A safetensors file without tensors.
+            let content = if name.ends_with(".safetensors") { "\x02\0\0\0\0\0\0\0{}" } else { "x" };
+            fs::write(path, content).unwrap();
         }
         dir
     }
@@ -193,47 +265,87 @@ mod tests {
         selection.files.iter().map(|file| file.name.as_str()).collect()
     }
 
+    fn excluded_paths(selection: &SelectedFiles) -> Vec<String> {
+        selection.excluded.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
-    fn model_files_selected_and_rest_listed() {
+    fn folder_is_selected_except_state_and_records() {
         let dir = dir_with_files(&[
             "model.safetensors",
-            "model.safetensors.index.json",
             "model.bpk",
             "config.json",
+            "chat_template.jinja",
+            "merges.txt",
+            "unet/diffusion_pytorch_model.safetensors",
+            "1_Pooling/config.json",
             "README.md",
             "footprint.json",
             "experiment.log",
             ".env",
+            "hf_token.txt",
             "train/epoch-1/Loss.log",
-            "checkpoint/model.safetensors",
+            "train/epoch-2/Loss.log",
+            "checkpoint/model-1.bpk",
             ".git/config",
-            ".sootprint/run.jsonl",
+            "sootprint/1-a.jsonl",
         ]);
-        fs::create_dir(dir.path().join("tokenizer.json")).unwrap();
         let selection = select_default(dir.path()).unwrap();
         assert_eq!(
             file_names(&selection),
-            ["config.json", "model.bpk", "model.safetensors", "model.safetensors.index.json"]
+            [
+                "1_Pooling/config.json",
+                "chat_template.jinja",
+                "config.json",
+                "merges.txt",
+                "model.bpk",
+                "model.safetensors",
+                "unet/diffusion_pytorch_model.safetensors"
+            ]
         );
-        let weights: Vec<_> = selection.files.iter().map(|file| file.is_weights).collect();
-        assert_eq!(weights, [false, true, true, false]);
+        let weights = selection.files.iter().filter(|file| file.is_weights).map(|file| file.name.as_str());
+        assert_eq!(
+            weights.collect::<Vec<_>>(),
+            ["model.bpk", "model.safetensors", "unet/diffusion_pytorch_model.safetensors"]
+        );
         assert!(selection.card.is_some());
-        assert_eq!(selection.skipped_files, [".env", "experiment.log"]);
+        assert_eq!(
+            excluded_paths(&selection),
+            [
+                ".env (hidden)",
+                ".git/ (hidden)",
+                "checkpoint/ (training state)",
+                "experiment.log (log)",
+                "hf_token.txt (name typical of credentials)",
+                "sootprint/ (record of sootprint)",
+                "train/ (log)"
+            ]
+        );
     }
 
     #[test]
-    fn allow_pattern_selects_from_subfolders() {
+    fn allow_pattern_includes_what_is_left_out() {
         let dir = dir_with_files(&[
             "model.bpk",
-            "onnx/model.onnx",
+            "checkpoint/model-1.bpk",
+            "checkpoint/optim-1.bpk",
             ".git/config",
             "sootprint/1-a.jsonl",
             "train.log",
         ]);
-        let patterns = FilePatterns { allow: vec!["*".to_owned()], ignore: vec!["*.log".to_owned()] };
+        let patterns =
+            FilePatterns { allow: vec!["checkpoint/model*".to_owned()], ignore: vec!["*.log".to_owned()] };
         let selection = select_with(dir.path(), patterns, false).unwrap();
-        assert_eq!(file_names(&selection), ["model.bpk", "onnx/model.onnx"]);
-        assert_eq!(selection.skipped_files, ["train.log"]);
+        assert_eq!(file_names(&selection), ["checkpoint/model-1.bpk", "model.bpk"]);
+        assert_eq!(
+            excluded_paths(&selection),
+            [
+                ".git/ (hidden)",
+                "checkpoint/optim-1.bpk (training state)",
+                "sootprint/ (record of sootprint)",
+                "train.log (ignored)"
+            ]
+        );
     }
 
     #[test]
@@ -241,7 +353,53 @@ mod tests {
         let dir = dir_with_files(&["README.md", "config.json"]);
         let selection = select_with(dir.path(), FilePatterns::default(), true).unwrap();
         assert!(selection.card.is_some() && selection.files.is_empty());
-        assert_eq!(selection.skipped_files, ["config.json"]);
+        assert_eq!(excluded_paths(&selection), ["config.json (only the card is pushed)"]);
+    }
+
+    #[test]
+    fn limits_of_the_hub_are_errors() {
+        let dir = dir_with_files(&["model.bpk"]);
+        let huge = fs::File::create(dir.path().join("huge.bin")).unwrap();
+        huge.set_len(MAX_FILE_SIZE + 1).unwrap();
+        let error = select_default(dir.path()).unwrap_err();
+        assert!(
+            matches!(&error, PushError::FileTooLarge { path, .. } if path.ends_with("huge.bin")),
+            "{error}"
+        );
+        assert!(error.to_string().contains("51 GB, but the Hub accepts at most 50 GB"), "{error}");
+        fs::remove_file(dir.path().join("huge.bin")).unwrap();
+
+        fs::create_dir(dir.path().join("data")).unwrap();
+        for number in 0..MAX_FILES_PER_FOLDER {
+            fs::write(dir.path().join(format!("data/{number}")), "").unwrap();
+        }
+        let error = select_default(dir.path()).unwrap_err();
+        assert!(matches!(error, PushError::TooManyFiles { count: 10_000, .. }), "{error}");
+        fs::remove_file(dir.path().join("data/7")).unwrap();
+        assert_eq!(select_default(dir.path()).unwrap().files.len(), 10_000);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn name_that_is_not_utf8_is_refused() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let dir = dir_with_files(&["model.bpk"]);
+        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.txt")), "").unwrap();
+        let error = select_default(dir.path()).unwrap_err();
+        assert!(matches!(error, PushError::InvalidFileName { .. }), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn special_files_and_links_to_folders_are_left_out() {
+        let dir = dir_with_files(&["model.bpk", "a/x.txt"]);
+        std::os::unix::fs::symlink("a", dir.path().join("b")).unwrap();
+        let status = std::process::Command::new("mkfifo").arg(dir.path().join("fifo")).status();
+        assert!(status.unwrap().success());
+        let selection = select_default(dir.path()).unwrap();
+        assert_eq!(file_names(&selection), ["a/x.txt", "model.bpk"]);
+        assert_eq!(excluded_paths(&selection), ["b (not a regular file)", "fifo (not a regular file)"]);
     }
 
     #[test]
@@ -270,7 +428,10 @@ mod tests {
         let dir = dir_with_files(&["model.safetensors"]);
         fs::write(dir.path().join("model.bpk"), "").unwrap();
         let error = select_default(dir.path()).unwrap_err();
-        assert!(matches!(&error, PushError::EmptyWeights { path } if path.ends_with("model.bpk")), "{error}");
+        assert!(
+            matches!(&error, PushError::InvalidWeights { path, .. } if path.ends_with("model.bpk")),
+            "{error}"
+        );
     }
 
     #[test]

@@ -135,8 +135,7 @@ impl HubClient {
 
     /// Fails if the Hub would store large files or weights in git. Other files are not checked.
     pub(crate) async fn check_xet_storage(&self, files: &[&UploadFile]) -> Result<(), PushError> {
-        let lfs_files: Vec<&UploadFile> =
-            files.iter().copied().filter(|file| file.belongs_in_lfs()).collect();
+        let lfs_files: Vec<&UploadFile> = files.iter().copied().filter(|file| file.belongs_in_lfs).collect();
         if lfs_files.is_empty() {
             return Ok(());
         }

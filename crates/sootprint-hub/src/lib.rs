@@ -1,10 +1,9 @@
 //! Pushes a trained model to the Hugging Face Hub: weights, model card and footprint in one commit.
 //!
 //! # Limits
-//! - Without patterns, only these files of the folder are pushed, and no subfolders: `*.safetensors` and their
-//!   `*.safetensors.index.json`, `*.bpk`, `config.json`, `tokenizer.json`, `tokenizer_config.json`,
-//!   `generation_config.json`, `special_tokens_map.json`, `README.md` and `footprint.json`, and the card's
-//!   `sootprint.png` with [`ModelUpload::include_plot`]. [`PushReport::skipped_files`] lists the others.
+//! - The folder is pushed with its subfolders, except for training state (checkpoints, optimizers), logs, caches, hidden
+//!   files, credentials and sootprint's own records. [`PushReport::excluded`] lists what was left out and why;
+//!   [`ModelUpload::allow_pattern`] includes files that are left out, except hidden ones and credentials.
 //! - Credentials are detected by file name, and by searching files other than weights for the token. Links to folders
 //!   are not followed.
 //! - Cards are merged by lines. The common ancestor is the card of the last push, kept in `sootprint/publication` of the
@@ -41,6 +40,7 @@ mod commit;
 mod commit_message;
 mod digest;
 mod error;
+mod exclusions;
 mod failure;
 mod file_matcher;
 mod files;
@@ -51,6 +51,7 @@ mod progress;
 mod push;
 mod push_report;
 mod redacted;
+mod references;
 mod retry;
 mod session;
 mod settings;
@@ -60,9 +61,11 @@ mod token;
 mod upload_file;
 mod verification_error;
 mod verify;
+mod weights_check;
 mod xet_storage;
 
 pub use error::PushError;
+pub use exclusions::{ExcludedPath, ExclusionReason};
 pub use failure::{HubOperation, RedactedError};
 pub use finish_hook::PushToHubExt;
 pub use model_upload::{ConflictPolicy, ModelUpload};
@@ -75,6 +78,7 @@ pub use sootprint_card::{BaseModelRelation, CardTemplate};
 pub use staging::{StagedPush, staged_push};
 pub use token::{HubToken, TokenError};
 pub use verification_error::VerificationError;
+pub use weights_check::WeightsProblem;
 
 #[cfg(test)]
 mod test_footprint;

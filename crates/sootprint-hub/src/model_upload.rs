@@ -165,7 +165,8 @@ impl ModelUpload {
         self
     }
 
-    /// Also sends the files that match `pattern`, such as `*.txt` or `onnx/*`, including files in subfolders.
+    /// Also sends the files that match `pattern`, such as `checkpoint/*` or `*.log`, although they are left out by
+    /// default: see [`ExclusionReason`](crate::ExclusionReason).
     ///
     /// Patterns work as in the Hub's Python client: `*` also matches slashes. Hidden files (`.git`, `.env`), files
     /// with a name typical of credentials, and sootprint's own files in `sootprint/publication` are never sent. The

@@ -97,10 +97,12 @@ impl ModelUpload {
             }
         }
         files.sort();
-        let skipped_files =
-            selection.skipped_files.into_iter().filter(|name| !files.contains(name)).collect();
+        // The plot is rendered again, so it replaces the file in the folder.
+        files.dedup();
+        let excluded = selection.excluded.into_iter().filter(|it| !files.contains(&it.path)).collect();
+        let warnings = selection.warnings;
         let title = self.commit_message.clone().unwrap_or_else(|| commit_message::commit_title(&footprint));
-        Ok(PushPlan { repo, branch: self.branch.clone(), title, files, skipped_files })
+        Ok(PushPlan { repo, branch: self.branch.clone(), title, files, excluded, warnings })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Results of a push and of its dry run.
 
+use crate::exclusions::ExcludedPath;
+
 /// The result of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -16,8 +18,10 @@ pub struct PushReport {
     pub url: String,
     /// The files of the folder that the commit contains, whether they were sent by this push or by an earlier one.
     pub files: Vec<UploadedFile>,
-    /// The names of the files in the folder that were not selected, sorted.
-    pub skipped_files: Vec<String>,
+    /// The files and folders that were not pushed, sorted, each with the reason.
+    pub excluded: Vec<ExcludedPath>,
+    /// Files that a pushed file refers to and that were not pushed, one sentence each.
+    pub warnings: Vec<String>,
     /// Whether a minimal card was created because neither the folder nor the Hub had one.
     pub card_created: bool,
 }
@@ -59,6 +63,8 @@ pub struct PushPlan {
     /// The paths in the repository of the files of the commit, sorted. Files that the Hub already has are listed too,
     /// although they would not be sent.
     pub files: Vec<String>,
-    /// The names of the files in the folder that would not be pushed, sorted.
-    pub skipped_files: Vec<String>,
+    /// The files and folders that would not be pushed, sorted, each with the reason.
+    pub excluded: Vec<ExcludedPath>,
+    /// Files that a pushed file refers to and that would not be pushed, one sentence each.
+    pub warnings: Vec<String>,
 }

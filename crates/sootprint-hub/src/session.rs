@@ -11,6 +11,7 @@ use sootprint_core::format::hex;
 
 use crate::card::LocalCard;
 use crate::error::PushError;
+use crate::exclusions::ExcludedPath;
 use crate::failure::error_chain;
 use crate::file_matcher::FileMatcher;
 use crate::files::{self, SelectOptions, SelectedFiles};
@@ -34,7 +35,8 @@ pub(crate) struct PushSession<'a> {
     pub(crate) local_card: LocalCard,
     /// All files except the card.
     pub(crate) other_files: Vec<UploadFile>,
-    pub(crate) skipped_files: Vec<String>,
+    pub(crate) excluded: Vec<ExcludedPath>,
+    pub(crate) warnings: Vec<String>,
     pub(crate) push_id: String,
     pub(crate) progress: &'a ProgressSink,
     pub(crate) retrier: &'a Retrier,
@@ -59,11 +61,11 @@ impl<'a> PushSession<'a> {
             &|name| std::env::var(name).ok(),
             &|path| std::fs::read_to_string(path),
         )?;
-        let SelectedFiles { files, card, mut skipped_files } = selection;
+        let SelectedFiles { mut files, card, excluded, warnings } = selection;
         let include_plot = upload.include_plot && !upload.card_only;
         let plot = if include_plot { render_plot_file(&footprint)? } else { None };
         // The plot is rendered again, so the file in the folder is replaced rather than skipped.
-        skipped_files.retain(|name| plot.is_none() || name != PLOT_FILE);
+        files.retain(|file| plot.is_none() || file.name != PLOT_FILE);
         let mut options = CardOptions::default().plot(plot.is_some());
         if upload.include_base_model_emissions
             && let Some(card) = fetch_base_card(upload, &footprint, &settings).await
@@ -98,7 +100,8 @@ impl<'a> PushSession<'a> {
             target,
             local_card,
             other_files,
-            skipped_files,
+            excluded,
+            warnings,
             progress,
             retrier,
         })

@@ -14,7 +14,7 @@ use sootprint_core::file::write_atomic;
 
 /// The folder of sootprint's own files; it also contains the ledgers.
 pub(crate) const SOOTPRINT_DIR: &str = "sootprint";
-const STAGING_SUBDIR: &str = "publication";
+pub(crate) const STAGING_SUBDIR: &str = "publication";
 
 const STAGED_FILE: &str = "staged.json";
 const MERGE_BASE_FILE: &str = "base.json";

@@ -27,7 +27,9 @@ pub(crate) struct UploadFile {
     /// Its path in the repository.
     pub(crate) path: String,
     pub(crate) digest: FileDigest,
-    pub(crate) is_weights: bool,
+    /// Whether the Hub must keep the file in its storage for large files rather than in git: a large file, or weights
+    /// in a binary format.
+    pub(crate) belongs_in_lfs: bool,
     source: UploadContent,
 }
 
@@ -42,7 +44,8 @@ impl UploadFile {
     pub(crate) fn from_bytes(path: &str, contents: impl Into<Vec<u8>>) -> Self {
         let bytes = contents.into();
         let digest = FileDigest::from_bytes(&bytes);
-        Self { path: path.to_owned(), digest, is_weights: false, source: UploadContent::Bytes(bytes) }
+        let belongs_in_lfs = digest.size > MAX_GIT_FILE_SIZE;
+        Self { path: path.to_owned(), digest, belongs_in_lfs, source: UploadContent::Bytes(bytes) }
     }
 
     /// A file of the folder, which is read once for its hashes. Files other than weights are searched for the token on
@@ -55,8 +58,10 @@ impl UploadFile {
         let LocalFile { name, path, is_weights } = file;
         let mut hash_progress = HashProgress { path: &name, progress, reported_bytes: 0 };
         let mut scanner = (!is_weights).then(|| TokenScanner::new(token));
+        let mut is_binary = false;
         let digest = FileDigest::from_file(&path, &mut |chunk, before, total| {
             hash_progress.report(before, total);
+            is_binary |= before == 0 && is_binary_sample(&chunk[..chunk.len().min(PREUPLOAD_SAMPLE_LEN)]);
             if let Some(scanner) = &mut scanner {
                 scanner.scan(chunk);
             }
@@ -69,15 +74,11 @@ impl UploadFile {
                     done: digest.size,
                     total: digest.size,
                 });
-                Ok(Self { path: name, digest, is_weights, source: UploadContent::File(path) })
+                let belongs_in_lfs = digest.size > MAX_GIT_FILE_SIZE || (is_weights && is_binary);
+                Ok(Self { path: name, digest, belongs_in_lfs, source: UploadContent::File(path) })
             }
             Err(source) => Err(PushError::UnreadableFile { path, source }),
         }
-    }
-
-    /// Whether the Hub must keep the file in its storage for large files rather than in git.
-    pub(crate) fn belongs_in_lfs(&self) -> bool {
-        self.is_weights || self.digest.size > MAX_GIT_FILE_SIZE
     }
 
     /// The first bytes, from which the Hub detects whether a file is text.
@@ -98,6 +99,11 @@ impl UploadFile {
             UploadContent::File(path) => CommitOperation::add_file(&*self.path, path),
         }
     }
+}
+
+/// Whether the beginning of a file is no text. It may end in the middle of a character.
+fn is_binary_sample(sample: &[u8]) -> bool {
+    sample.contains(&0) || std::str::from_utf8(sample).is_err_and(|error| error.error_len().is_some())
 }
 
 /// Reports how much of a file has been hashed, at most once per [`PROGRESS_STEP`].
@@ -141,7 +147,7 @@ impl<'a> TokenScanner<'a> {
 impl UploadFile {
     /// Weights with a known digest and no content.
     pub(crate) fn weights_with_digest(path: &str, digest: FileDigest) -> Self {
-        Self { path: path.to_owned(), digest, is_weights: true, source: UploadContent::Bytes(Vec::new()) }
+        Self { path: path.to_owned(), digest, belongs_in_lfs: true, source: UploadContent::Bytes(Vec::new()) }
     }
 }
 

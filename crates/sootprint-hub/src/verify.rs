@@ -22,7 +22,7 @@ pub(crate) fn verify_stored(
         _ => None,
     });
     let (oid, is_lfs) = entry.ok_or(VerificationError::Missing)?;
-    if file.is_weights && !is_lfs {
+    if file.belongs_in_lfs && !is_lfs {
         return Err(VerificationError::StoredInGit);
     }
     let digest = &file.digest;

@@ -17,7 +17,7 @@ pub(crate) struct UploadArgs {
     #[arg(long)]
     pub(crate) pr: bool,
 
-    /// Also send matching files, as in `*.txt` or `onnx/*`; repeatable.
+    /// Also send matching files that are left out by default, as in `checkpoint/*`; repeatable.
     #[arg(long, value_name = "PATTERN", hide_short_help = true)]
     pub(crate) allow: Vec<String>,
 

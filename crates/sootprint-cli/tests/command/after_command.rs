@@ -98,7 +98,7 @@ fn signal_during_push_keeps_status() {
 
 /// A run that saves weights and pushes them to the endpoint.
 fn push_command(sandbox: &TestSandbox, endpoint: &str) -> Command {
-    let script = r#"printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
+    let script = r#"printf weights > "$SOOTPRINT_RUN_DIR/model.bpk""#;
     let arguments =
         ["run", "--pre-training", "--out", "out", "--push", "me/digits", "--", "sh", "-c", script];
     let mut command = sandbox.sootprint_command(&arguments);

@@ -54,7 +54,7 @@ fn documented_examples_run() {
 }
 
 /// Saves a model in the folder of the run.
-const TRAINING_SCRIPT: &str = "#!/bin/sh\nprintf weights > \"$SOOTPRINT_RUN_DIR/model.safetensors\"\n";
+const TRAINING_SCRIPT: &str = "#!/bin/sh\nprintf weights > \"$SOOTPRINT_RUN_DIR/model.bpk\"\n";
 
 /// The lines in code blocks and help texts that call the command, without duplicates.
 fn examples(sandbox: &TestSandbox) -> Vec<(String, String)> {
@@ -115,7 +115,7 @@ fn sandbox_with_models() -> TestSandbox {
     for folder in [".zfunc", ".config/fish/completions"] {
         fs::create_dir_all(sandbox.path(folder)).unwrap();
     }
-    let script = r#"sleep 1; printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
+    let script = r#"sleep 1; printf weights > "$SOOTPRINT_RUN_DIR/model.bpk""#;
     let first = "artifacts/digits";
     let output = sandbox.run(&["--fine-tuning", "me/base", "--out", first], script);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));

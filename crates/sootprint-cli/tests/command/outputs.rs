@@ -15,7 +15,7 @@ pub(crate) fn sandbox_with_recorded_run() -> TestSandbox {
     for name in ["footprint.json", "sootprint/00001-20261126T023344Z-415d.jsonl"] {
         fs::copy(from.join(name), sandbox.path("digits").join(name)).unwrap();
     }
-    fs::write(sandbox.path("digits/model.safetensors"), "weights").unwrap();
+    fs::write(sandbox.path("digits/model.bpk"), "weights").unwrap();
     sandbox
 }
 
@@ -87,8 +87,9 @@ fn push_dry_run_output() {
     me/digits, branch main: Publish weights and footprint (1.04 Wh, 43.122 mg CO2e)
       README.md
       footprint.json
-      model.safetensors
+      model.bpk
       sootprint.png
+    not pushed: sootprint/ (record of sootprint)
     ");
 }
 

@@ -9,7 +9,7 @@ use crate::sandbox::{TestSandbox, status, stderr, with_timeout};
 /// A sandbox with a finished run and weights in `out`.
 fn sandbox_with_weights() -> TestSandbox {
     let sandbox = TestSandbox::new();
-    let script = r#"printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
+    let script = r#"printf weights > "$SOOTPRINT_RUN_DIR/model.bpk""#;
     let output = sandbox.run(&["--pre-training", "--out", "out"], script);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     sandbox
@@ -32,7 +32,7 @@ fn folder_is_pushed_once() {
     let head = hub.head_commit("me/digits").unwrap();
     let message = format!("sootprint: pushed to {}/me/digits in commit {head}\n", hub.endpoint());
     assert_eq!(stderr(&output), message);
-    assert_eq!(hub.read_file("me/digits", "main", "model.safetensors").unwrap(), b"weights");
+    assert_eq!(hub.read_file("me/digits", "main", "model.bpk").unwrap(), b"weights");
     let card = String::from_utf8(hub.read_file("me/digits", "main", "README.md").unwrap()).unwrap();
     assert!(card.contains("co2_eq_emissions:"), "{card}");
 
@@ -49,8 +49,11 @@ fn dry_run_lists_without_sending() {
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     let message = String::from_utf8(output.stdout).unwrap();
     assert!(message.starts_with("me/digits, branch next: Publish weights and footprint ("), "{message}");
-    assert!(message.contains("\n  README.md\n  footprint.json\n  model.safetensors\n"), "{message}");
-    assert!(message.ends_with("not pushed: train.log\n"), "{message}");
+    assert!(message.contains("\n  README.md\n  footprint.json\n  model.bpk\n"), "{message}");
+    assert!(
+        message.ends_with("not pushed: sootprint/ (record of sootprint), train.log (log)\n"),
+        "{message}"
+    );
     assert!(hub.head_commit("me/digits").is_err());
 }
 
@@ -81,7 +84,7 @@ fn pull_request_url_is_printed() {
 #[test]
 fn hf_defaults_hidden_from_command() {
     let (sandbox, hub) = (TestSandbox::new(), FakeHub::start().unwrap());
-    let script = r#"env > "$SOOTPRINT_RUN_DIR/env"; printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
+    let script = r#"env > "$SOOTPRINT_RUN_DIR/../env"; printf weights > "$SOOTPRINT_RUN_DIR/model.bpk""#;
     let arguments =
         ["run", "--pre-training", "--out", "out", "--push", "me/digits", "--", "sh", "-c", script];
     let mut command = sandbox.sootprint_command(&arguments);
@@ -93,7 +96,7 @@ fn hf_defaults_hidden_from_command() {
     let output = with_timeout("the run", move || command.output().unwrap());
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains("pushed to"), "{}", stderr(&output));
-    let seen = fs::read_to_string(sandbox.path("out/env")).unwrap();
+    let seen = fs::read_to_string(sandbox.path("env")).unwrap();
     assert!(seen.contains("HF_XET_CLIENT_READ_TIMEOUT=7s"), "{seen}");
     assert!(
         !seen.contains("TELEMETRY") && !seen.contains("RETRY") && !seen.contains("SET_VARIABLES"),

@@ -10,7 +10,7 @@ use crate::sandbox::{TestSandbox, status, stderr, stdout, with_timeout};
 fn push_uses_repository_from_settings() {
     let (sandbox, hub) = (TestSandbox::new(), FakeHub::start().unwrap());
     fs::write(sandbox.path("sootprint.toml"), "repository = \"me/digits\"\nplace = \"France\"\n").unwrap();
-    let script = r#"printf weights > "$SOOTPRINT_RUN_DIR/model.safetensors""#;
+    let script = r#"printf weights > "$SOOTPRINT_RUN_DIR/model.bpk""#;
     let mut command = sandbox.sootprint_command(&[
         "run",
         "--pre-training",
@@ -28,7 +28,7 @@ fn push_uses_repository_from_settings() {
         .env("HF_HOME", sandbox.path("home"));
     let output = with_timeout("the run", move || command.output().unwrap());
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
-    assert_eq!(hub.read_file("me/digits", "main", "model.safetensors").unwrap(), b"weights");
+    assert_eq!(hub.read_file("me/digits", "main", "model.bpk").unwrap(), b"weights");
 
     let mut command = sandbox.sootprint_command(&["push", "out", "--dry-run", "--json"]);
     command

@@ -32,7 +32,8 @@ impl PushFixture {
         Self::with_weights(incompressible_bytes(10_000))
     }
 
-    fn with_weights(weights: Vec<u8>) -> Self {
+    fn with_weights(data: Vec<u8>) -> Self {
+        let weights = safetensors(&data);
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("model.safetensors"), &weights).unwrap();
         Self { hub: FakeHub::start().unwrap(), dir, weights }
@@ -105,6 +106,12 @@ pub(crate) fn error_chain(error: &PushError) -> String {
         cause = error.source();
     }
     text
+}
+
+/// A safetensors file with one tensor of these bytes.
+pub(crate) fn safetensors(data: &[u8]) -> Vec<u8> {
+    let header = format!(r#"{{"x":{{"dtype":"U8","shape":[{0}],"data_offsets":[0,{0}]}}}}"#, data.len());
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
 }
 
 /// Bytes that do not compress, by Marsaglia's xorshift64 (13, 7, 17).

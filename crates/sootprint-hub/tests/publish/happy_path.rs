@@ -32,7 +32,8 @@ fn first_push_is_one_complete_commit() {
         assert!(fixture.hub.is_lfs(REPO, "main", "model.safetensors").unwrap());
         assert!(!fixture.hub.is_lfs(REPO, "main", "README.md").unwrap());
         assert_eq!(fixture.hub_file("config.json"), b"{}\n");
-        assert_eq!(report.skipped_files, ["experiment.log"]);
+        let excluded: Vec<String> = report.excluded.iter().map(ToString::to_string).collect();
+        assert_eq!(excluded, ["experiment.log (log)"]);
 
         // Only sootprint's bytes of the card changed, and both copies are equal.
         let card = fixture.hub_card();

@@ -42,7 +42,7 @@ fn run_measurement() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model");
     fs::create_dir(&model).unwrap();
-    write_noise(&model.join("model.safetensors"), mebibytes).unwrap();
+    write_noise(&model.join("model.bpk"), mebibytes).unwrap();
 
     let mut hub = spawn_process("hub", folder.path(), "");
     let mut lines = BufReader::new(hub.stdout.take().unwrap()).lines().map(Result::unwrap);
@@ -83,7 +83,7 @@ fn run_push_process() {
         .retry_policy(policy)
         .push()
         .unwrap();
-    assert!(report.files.iter().any(|file| file.is_lfs && file.path == "model.safetensors"));
+    assert!(report.files.iter().any(|file| file.is_lfs && file.path == "model.bpk"));
     println!("\npeak {}", peak_rss_bytes());
 }
 

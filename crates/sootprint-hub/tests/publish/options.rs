@@ -31,7 +31,17 @@ fn patterns_select_and_skip_files() {
         upload.push().unwrap();
         let expected = ["README.md", "config.json", "footprint.json", "model.safetensors", "onnx/model.onnx"];
         assert_eq!(plan.files, expected);
-        assert_eq!(plan.skipped_files, [".env", "credentials.json", "notes.txt"]);
+        let excluded: Vec<String> = plan.excluded.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            excluded,
+            [
+                ".env (hidden)",
+                ".git/ (hidden)",
+                "credentials.json (name typical of credentials)",
+                "notes.txt (ignored)",
+                "sootprint/ (record of sootprint)"
+            ]
+        );
         assert_eq!(fixture.hub.files(REPO, "main").unwrap()[1..], expected);
     });
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fake_hub::{FakeHub, HubFault, HubFaultKind};
 use sootprint_hub::{HubToken, ModelUpload, PushError, PushReport, RetryPolicy, staged_push};
 
-use crate::fixture::{incompressible_bytes, sample_footprint, short_retry_policy};
+use crate::fixture::{incompressible_bytes, safetensors, sample_footprint, short_retry_policy};
 use crate::isolated;
 
 const SEQUENCE_COUNT: u64 = 200;
@@ -64,7 +64,7 @@ fn run_sequence(hub: &FakeHub, seed: u64) -> usize {
     let repo = format!("me/sequence-{seed}");
     hub.create_repository(&repo).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let weights = [&seed.to_le_bytes()[..], &incompressible_bytes(3_000)].concat();
+    let weights = safetensors(&[&seed.to_le_bytes()[..], &incompressible_bytes(3_000)].concat());
     std::fs::write(dir.path().join("model.safetensors"), &weights).unwrap();
     let mut edits = Vec::new();
     for number in 0..1 + random.below(5) {
