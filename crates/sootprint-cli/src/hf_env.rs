@@ -18,13 +18,23 @@ struct EnvDefault {
     overridden_by: &'static [&'static str],
 }
 
-/// Disables transfer statistics, and gives up on an unreachable storage server after seconds instead of minutes.
+/// Disables transfer statistics, gives up on an unreachable storage server after seconds instead of minutes, and limits
+/// the memory: each block of 64 MB under way is held until the storage has it.
 #[cfg(any(unix, test))]
-const ENV_DEFAULTS: [EnvDefault; 5] = [
+const ENV_DEFAULTS: [EnvDefault; 6] = [
     EnvDefault {
         name: "HF_HUB_DISABLE_TELEMETRY",
         value: "1",
         overridden_by: &["HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "HF_XET_TELEMETRY_ENABLED"],
+    },
+    EnvDefault {
+        name: "HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY",
+        value: "2",
+        overridden_by: &[
+            "HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY",
+            "HF_XET_FIXED_UPLOAD_CONCURRENCY",
+            "HF_XET_HIGH_PERFORMANCE",
+        ],
     },
     EnvDefault {
         name: "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS",

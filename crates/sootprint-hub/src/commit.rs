@@ -12,6 +12,7 @@ use crate::error::PushError;
 use crate::hub_client::CommitParams;
 use crate::model_upload::ConflictPolicy;
 use crate::push_report::PushReport;
+use crate::secret_scan::SecretScanner;
 use crate::session::PushSession;
 use crate::staging::{MergeBase, PendingCommit};
 use crate::upload_file::UploadFile;
@@ -85,7 +86,8 @@ impl PushSession<'_> {
                     ..commit_result(head, false, card, upload_files)
                 });
             }
-            let content = content_hash(&upload_files);
+            self.check_texts(&missing)?;
+            let content = if is_pull_request { content_hash(&upload_files)? } else { String::new() };
             if is_pull_request && let Some(commit) = self.find_open_pull_request(&content).await? {
                 return Ok(commit_result(commit, false, card, upload_files));
             }
@@ -100,7 +102,10 @@ impl PushSession<'_> {
                 card: card.text.clone(),
                 is_local: card.is_local_only(),
             });
-            let error = match self.send_commit(&missing, &card, &head, is_pull_request).await {
+            let sent = self.send_commit(&missing, &card, &head, is_pull_request).await;
+            // hf-hub only reports that it could not read a file.
+            let sent = sent.map_err(|error| missing.iter().find_map(|file| file.problem()).unwrap_or(error));
+            let error = match sent {
                 Ok(commit) => return Ok(commit_result(commit, true, card, upload_files)),
                 Err(error) if !is_ambiguous(&error) && !matches!(error, PushError::RateLimited { .. }) => {
                     self.staging.clear_pending_commit();
@@ -128,7 +133,7 @@ impl PushSession<'_> {
         let paths: Vec<String> = upload_files.iter().map(|file| file.path.clone()).collect();
         let entries = self.retrier.retry(async || self.hub.paths_info(paths.clone(), &commit).await).await?;
         let stored = upload_files.iter().map(|file| {
-            verify::verify_stored(file, &entries)
+            verify::verify_stored(file, file.read_digest()?, &entries)
                 .map_err(|problem| self.hub.verification_failed(&commit, file, problem))
         });
         let files = stored.collect::<Result<_, _>>()?;
@@ -203,7 +208,15 @@ impl PushSession<'_> {
     ) -> Result<Vec<&'s UploadFile>, PushError> {
         let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
         let entries = self.retrier.retry(async || self.hub.paths_info(paths.clone(), head).await).await?;
-        Ok(files.iter().filter(|file| verify::verify_stored(file, &entries).is_err()).collect())
+        let mut missing = Vec::new();
+        for file in files {
+            let is_stored = verify::has_same_length(file, &entries)
+                && verify::verify_stored(file, file.read_digest()?, &entries).is_ok();
+            if !is_stored {
+                missing.push(file);
+            }
+        }
+        Ok(missing)
     }
 
     async fn send_commit(
@@ -223,11 +236,7 @@ impl PushSession<'_> {
                 );
             }
         }
-        let title = self
-            .upload
-            .commit_message
-            .clone()
-            .unwrap_or_else(|| commit_message::commit_title(&self.footprint));
+        let title = self.commit_title();
         let description = commit_message::commit_description(
             self.upload.commit_description.as_deref(),
             &self.footprint,
@@ -244,6 +253,29 @@ impl PushSession<'_> {
             open_pull_request: pull_request,
         };
         self.hub.create_commit(params, self.progress).await
+    }
+
+    fn commit_title(&self) -> String {
+        let title = self.upload.commit_message.clone();
+        title.unwrap_or_else(|| commit_message::commit_title(&self.footprint))
+    }
+
+    /// Searches the texts of the commit for secrets: title, description, paths and generated files. The files of the
+    /// folder are searched while they are read.
+    fn check_texts(&self, files: &[&UploadFile]) -> Result<(), PushError> {
+        let token = self.hub.token();
+        let check = |text: &str, bytes: &[u8]| match SecretScanner::find(token, bytes) {
+            Some(_) => Err(PushError::SecretInText { text: text.to_owned() }),
+            None => Ok(()),
+        };
+        check("the title of the commit", self.commit_title().as_bytes())?;
+        let description = self.upload.commit_description.as_deref().unwrap_or_default();
+        check("the description of the commit", description.as_bytes())?;
+        for file in files {
+            check("the name of a file", file.path.as_bytes())?;
+            file.generated_bytes().map_or(Ok(()), |bytes| check(&file.path, bytes))?;
+        }
+        Ok(())
     }
 
     /// The commit of this push, if the Hub accepted it although no response arrived.
@@ -290,10 +322,10 @@ fn is_ambiguous(error: &PushError) -> bool {
 }
 
 /// A hash of all paths and contents.
-fn content_hash(files: &[UploadFile]) -> String {
+fn content_hash(files: &[UploadFile]) -> Result<String, PushError> {
     let mut hash = Sha256::new();
     for file in files {
-        hash.update(format!("{} {}\n", file.digest.sha256, file.path));
+        hash.update(format!("{} {}\n", file.read_digest()?.sha256, file.path));
     }
-    hex(&hash.finalize()[..16])
+    Ok(hex(&hash.finalize()[..16]))
 }

@@ -62,6 +62,27 @@ pub enum PushError {
         /// The path of the file.
         path: PathBuf,
     },
+    /// A file that would be pushed contains a private key.
+    #[error(
+        "{} contains a private key, so nothing was uploaded; remove it there, or exclude the file with --ignore",
+        path.display()
+    )]
+    PrivateKeyInFile {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// A text of the commit contains the token or a private key.
+    #[error("{text} contains the Hub token or a private key, so nothing was uploaded; remove it there")]
+    SecretInText {
+        /// The name of the text, such as the title of the commit or a file in the repository.
+        text: String,
+    },
+    /// A file was changed or replaced during the push.
+    #[error("{} was changed during the push, so nothing was committed; push again", path.display())]
+    FileChanged {
+        /// The path of the file.
+        path: PathBuf,
+    },
     /// The name of the repository is not of the form `owner/name`.
     #[error(transparent)]
     InvalidRepoId(#[from] RepoIdError),

@@ -14,6 +14,7 @@ use crate::progress::ProgressSink;
 use crate::push_report::PullRequest;
 use crate::retry::RetryPolicy;
 use crate::settings::HubSettings;
+use crate::token::HubToken;
 use crate::upload_file::UploadFile;
 use crate::verification_error::VerificationError;
 use crate::xet_storage::{self, StorageOffer};
@@ -80,6 +81,10 @@ impl HubClient {
             .map_err(|error| setup_error(&error))?;
         let repository = client.model(repo_id.owner(), repo_id.name());
         Ok(Self { client, http, repository, repo_id, branch: branch.to_owned(), settings: settings.clone() })
+    }
+
+    pub(crate) fn token(&self) -> &HubToken {
+        &self.settings.token
     }
 
     pub(crate) fn repo_id(&self) -> &RepoId {

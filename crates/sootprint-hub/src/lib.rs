@@ -4,8 +4,8 @@
 //! - The folder is pushed with its subfolders, except for training state (checkpoints, optimizers), logs, caches, hidden
 //!   files, credentials and sootprint's own records. [`PushReport::excluded`] lists what was left out and why;
 //!   [`ModelUpload::allow_pattern`] includes files that are left out, except hidden ones and credentials.
-//! - Credentials are detected by file name, and by searching files other than weights for the token. Links to folders
-//!   are not followed.
+//! - Credentials are detected by file name, and by searching everything that is sent for the token in use and for
+//!   private keys in PEM format. Links to folders are not followed.
 //! - Cards are merged by lines. The common ancestor is the card of the last push, kept in `sootprint/publication` of the
 //!   folder. Without it, any difference outside sootprint's own text is a conflict.
 //! - A pull request with weights needs a token that may write to the repository (hf-hub 1.0.0). If the response to a
@@ -13,8 +13,9 @@
 //!   newest 200 of a branch and in the newest 20 pull requests.
 //! - After a conflict, hf-hub reads a file again but does not upload it again.
 //! - The Hub validates the card's metadata during the commit, not before.
-//! - Checksums describe a file just before the upload. A file that changes during the upload is detected afterwards and
-//!   reported as [`PushError::VerificationFailed`].
+//! - A file larger than 10 MB is read twice: for its checksum and to send it. If the Hub has another file of the same
+//!   name and length, it is read once more before, to compare them. A file that changes between these passes is
+//!   reported as [`PushError::FileChanged`], before the commit.
 //! - The deadline is checked between and during requests, not while a file is hashed.
 //! - The storage client, hf-xet, reads its settings from the environment: see [`RetryPolicy`]. It keeps a cache of
 //!   uploads in `$HF_XET_CACHE` (default `$HF_HOME/xet`), and sends transfer statistics to Hugging Face's storage unless
@@ -53,8 +54,10 @@ mod push_report;
 mod redacted;
 mod references;
 mod retry;
+mod secret_scan;
 mod session;
 mod settings;
+mod source_file;
 mod staging;
 mod text_merge;
 mod token;

@@ -21,6 +21,7 @@ use crate::progress::ProgressSink;
 use crate::redacted;
 use crate::retry::Retrier;
 use crate::settings::HubSettings;
+use crate::source_file::ReadContext;
 use crate::staging::{PushTarget, StagingDir};
 use crate::upload_file::UploadFile;
 
@@ -43,7 +44,7 @@ pub(crate) struct PushSession<'a> {
 }
 
 impl<'a> PushSession<'a> {
-    /// Checks run, folder and settings, reads the local card, and hashes the files. Only reading the base model's card
+    /// Checks run, folder and settings, reads the local card, opens the files, and hashes the small ones. Only reading the base model's card
     /// uses the network.
     pub(crate) async fn prepare(
         upload: &'a ModelUpload,
@@ -76,6 +77,7 @@ impl<'a> PushSession<'a> {
             options = options.relation(relation);
         }
         let local_card = LocalCard::read(&upload.dir, card.as_deref(), &footprint, &options)?;
+        let context = ReadContext::new(settings.token.clone(), progress.clone());
         let mut other_files = Vec::new();
         if !upload.card_only {
             let json = footprint.to_json().map_err(PushError::FootprintSerialization)?;
@@ -83,7 +85,7 @@ impl<'a> PushSession<'a> {
         }
         other_files.extend(plot.map(|png| UploadFile::from_bytes(PLOT_FILE, png)));
         for file in files {
-            other_files.push(UploadFile::from_local_file(file, progress, &settings.token)?);
+            other_files.push(UploadFile::from_local_file(file, &context)?);
         }
         let target = PushTarget {
             endpoint: settings.endpoint.clone(),

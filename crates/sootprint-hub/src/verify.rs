@@ -6,6 +6,7 @@
 
 use hf_hub::repository::RepoTreeEntry;
 
+use crate::digest::FileDigest;
 use crate::push_report::UploadedFile;
 use crate::upload_file::UploadFile;
 use crate::verification_error::VerificationError;
@@ -13,6 +14,7 @@ use crate::verification_error::VerificationError;
 /// Compares a file with the Hub's entries of the commit.
 pub(crate) fn verify_stored(
     file: &UploadFile,
+    digest: &FileDigest,
     entries: &[RepoTreeEntry],
 ) -> Result<UploadedFile, VerificationError> {
     let entry = entries.iter().find_map(|entry| match entry {
@@ -25,18 +27,23 @@ pub(crate) fn verify_stored(
     if file.belongs_in_lfs && !is_lfs {
         return Err(VerificationError::StoredInGit);
     }
-    let digest = &file.digest;
-    let expected = if is_lfs { digest.lfs_pointer_oid() } else { digest.git_oid.clone() };
-    if *oid != expected {
+    let expected = if is_lfs { Some(digest.lfs_pointer_oid()) } else { digest.git_oid.clone() };
+    if Some(oid) != expected.as_ref() {
         return Err(VerificationError::ContentMismatch);
     }
     Ok(UploadedFile { path: file.path.clone(), size: digest.size, sha256: digest.sha256.clone(), is_lfs })
 }
 
+/// Whether the Hub has a file of this path and length. Only then can its content be the same.
+pub(crate) fn has_same_length(file: &UploadFile, entries: &[RepoTreeEntry]) -> bool {
+    entries.iter().any(
+        |entry| matches!(entry, RepoTreeEntry::File { path, size, .. } if *path == file.path && *size == file.size),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::FileDigest;
 
     /// `flax_model.msgpack` and `merges.txt` as in the documentation of `huggingface_hub`.
     fn tree_entries() -> Vec<RepoTreeEntry> {
@@ -55,48 +62,54 @@ mod tests {
         .unwrap()
     }
 
-    fn weights_file(path: &str) -> UploadFile {
+    fn verify(file: &UploadFile) -> Result<UploadedFile, VerificationError> {
+        verify_stored(file, file.known_digest().unwrap(), &tree_entries())
+    }
+
+    fn weights_file(path: &str, size: u64) -> UploadFile {
         let digest = FileDigest {
-            size: 497_764_107,
+            size,
             sha256: "d88b0d6a6ff9c3f8151f9d3228f57092aaea997f09af009eefd7373a77b5abb9".to_owned(),
-            git_oid: "ce013625030ba8dba906f756967f9e9ca394464a".to_owned(),
+            git_oid: Some("ce013625030ba8dba906f756967f9e9ca394464a".to_owned()),
         };
         UploadFile::weights_with_digest(path, digest)
     }
 
     #[test]
     fn files_match_git_or_pointer_oid() {
-        let file = verify_stored(&weights_file("flax_model.safetensors"), &tree_entries()).unwrap();
+        let weights = weights_file("flax_model.safetensors", 497_764_107);
+        assert!(has_same_length(&weights, &tree_entries()));
+        let file = verify(&weights).unwrap();
         assert!(file.is_lfs);
         assert_eq!(file.size, 497_764_107);
-        let file =
-            verify_stored(&UploadFile::from_bytes("config.json", "hello\n".to_owned()), &tree_entries())
-                .unwrap();
+        let file = verify(&UploadFile::from_bytes("config.json", "hello\n".to_owned())).unwrap();
         assert!(!file.is_lfs);
     }
 
     #[test]
     fn changed_content_is_detected() {
-        let mut changed = weights_file("flax_model.safetensors");
-        changed.digest.size += 1;
-        assert_eq!(verify_stored(&changed, &tree_entries()), Err(VerificationError::ContentMismatch));
-        let changed = UploadFile::from_bytes("config.json", "hello".to_owned());
-        assert_eq!(verify_stored(&changed, &tree_entries()), Err(VerificationError::ContentMismatch));
+        for changed in [
+            weights_file("flax_model.safetensors", 497_764_108),
+            UploadFile::from_bytes("config.json", "hello".to_owned()),
+        ] {
+            assert!(!has_same_length(&changed, &tree_entries()));
+            assert_eq!(verify(&changed), Err(VerificationError::ContentMismatch));
+        }
+        let same_length = UploadFile::from_bytes("config.json", "hullo\n".to_owned());
+        assert!(has_same_length(&same_length, &tree_entries()));
+        assert_eq!(verify(&same_length), Err(VerificationError::ContentMismatch));
     }
 
     #[test]
     fn weights_stored_in_git_are_detected() {
-        assert_eq!(
-            verify_stored(&weights_file("config.json"), &tree_entries()),
-            Err(VerificationError::StoredInGit)
-        );
+        assert_eq!(verify(&weights_file("config.json", 497_764_107)), Err(VerificationError::StoredInGit));
     }
 
     #[test]
     fn missing_file_is_detected() {
         for path in ["missing.json", "tokenizer.json"] {
             let sent = UploadFile::from_bytes(path, "hello\n".to_owned());
-            assert_eq!(verify_stored(&sent, &tree_entries()), Err(VerificationError::Missing));
+            assert_eq!(verify(&sent), Err(VerificationError::Missing));
         }
     }
 }

@@ -11,6 +11,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
+use crate::digest::FileDigest;
 use crate::failure::{HubFailureKind, RedactedError};
 use crate::settings::HubSettings;
 use crate::upload_file::UploadFile;
@@ -42,7 +43,7 @@ pub(crate) async fn probe_xet_storage(
         .iter()
         .map(|file| {
             let sample = STANDARD.encode(file.preupload_sample()?);
-            Ok(json!({ "path": file.path, "size": file.digest.size, "sample": sample }))
+            Ok(json!({ "path": file.path, "size": file.size, "sample": sample }))
         })
         .collect();
     let preupload_files =
@@ -60,8 +61,15 @@ pub(crate) async fn probe_xet_storage(
         return Ok(StorageOffer::Unavailable { path: file.path.clone() });
     }
 
-    let objects: Vec<Value> =
-        files.iter().map(|file| json!({ "oid": file.digest.sha256, "size": file.digest.size })).collect();
+    // Which transfer the Hub offers depends on the repository, so the question is about the beginning of a file: the
+    // SHA-256 of a large file is not known yet.
+    let sample = files
+        .first()
+        .map(|file| file.preupload_sample())
+        .transpose()
+        .map_err(|error| (HubFailureKind::Upload, RedactedError::new(&error, token)))?;
+    let digest = FileDigest::from_bytes(&sample.unwrap_or_default());
+    let objects = [json!({ "oid": digest.sha256, "size": digest.size })];
     let batch = json!({
         "operation": "upload",
         "transfers": ["basic", "multipart", "xet"],

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sootprint_hub::{PushError, PushEvent, PushProgressHandler, staged_push};
 
-use crate::fixture::{CARD, PushFixture, REPO, footprint_with_emissions, sample_footprint};
+use crate::fixture::{CARD, PushFixture, REPO, footprint_with_emissions, safetensors, sample_footprint};
 use crate::isolated;
 
 #[test]
@@ -73,6 +73,146 @@ fn file_containing_token_aborts_push() {
         assert!(fixture.hub.head_commit(REPO).is_err());
         let kept = fs::read_to_string(fixture.dir.path().join("sootprint/publication/staged.json")).unwrap();
         assert!(!kept.contains(fixture.hub.token()));
+    });
+}
+
+#[test]
+fn secrets_never_leave() {
+    isolated::run("options::secrets_never_leave", || {
+        let fixture = PushFixture::with_small_weights();
+        let (token, dir) = (fixture.hub.token().to_owned(), fixture.dir.path());
+        let upload = || fixture.upload(&sample_footprint());
+        let key = format!("-----BEGIN PRIVATE KEY-----\n{}\n", "QUJD".repeat(16));
+
+        fs::write(dir.join("README.md"), format!("# Digits\n\nLog in with {token}.\n")).unwrap();
+        let errors = vec![upload().push().unwrap_err(), upload().card_only(true).push().unwrap_err()];
+        fs::remove_file(dir.join("README.md")).unwrap();
+        let title = upload().commit_message(format!("with {token}")).push().unwrap_err();
+        let description = upload().commit_description(format!("with {token}")).push().unwrap_err();
+        fs::write(dir.join("notes.txt"), key).unwrap();
+        let in_file = upload().allow_pattern("*").push().unwrap_err();
+        fs::remove_file(dir.join("notes.txt")).unwrap();
+        // Weights are searched as well.
+        let weights = [fixture.weights.clone(), token.clone().into_bytes()].concat();
+        fs::write(dir.join("model.bin"), &weights).unwrap();
+        let in_weights = upload().push().unwrap_err();
+
+        assert!(matches!(in_file, PushError::PrivateKeyInFile { .. }), "{in_file}");
+        assert!(matches!(in_weights, PushError::TokenInFile { .. }), "{in_weights}");
+        for error in errors.iter().chain([&title, &description]) {
+            assert!(matches!(error, PushError::SecretInText { .. }), "{error}");
+        }
+        for error in errors.iter().chain([&title, &description, &in_file, &in_weights]) {
+            assert!(!error.to_string().contains(&token), "{error}");
+        }
+        let commits = fixture.hub.commits(REPO).map(|commits| commits.len());
+        assert!(commits.is_err() || commits.is_ok_and(|count| count == 1), "only the Hub's own commit");
+    });
+}
+
+/// Models as other programs save them.
+#[test]
+fn common_folder_shapes_are_complete() {
+    isolated::run("options::common_folder_shapes_are_complete", || {
+        let weights = safetensors(&[7; 64]);
+        let index = r#"{"weight_map": {"a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors"}}"#;
+        let shapes: [(&str, &[&str]); 6] = [
+            (
+                "peft",
+                &[
+                    "adapter_config.json",
+                    "adapter_model.safetensors",
+                    "tokenizer.json",
+                    "chat_template.jinja",
+                ],
+            ),
+            (
+                "transformers",
+                &[
+                    "config.json",
+                    "generation_config.json",
+                    "merges.txt",
+                    "model-1-of-2.safetensors",
+                    "model-2-of-2.safetensors",
+                    "model.safetensors.index.json",
+                    "preprocessor_config.json",
+                    "special_tokens_map.json",
+                    "spiece.model",
+                    "tokenizer_config.json",
+                    "vocab.json",
+                ],
+            ),
+            (
+                "sentence-transformers",
+                &[
+                    "1_Pooling/config.json",
+                    "config_sentence_transformers.json",
+                    "model.safetensors",
+                    "modules.json",
+                    "sentence_bert_config.json",
+                    "tokenizer.json",
+                ],
+            ),
+            (
+                "diffusers",
+                &[
+                    "model_index.json",
+                    "scheduler/scheduler_config.json",
+                    "text_encoder/model.safetensors",
+                    "unet/config.json",
+                    "unet/diffusion_pytorch_model.safetensors",
+                ],
+            ),
+            ("burn", &["config.json", "model.mpk"]),
+            (
+                "exports",
+                &[
+                    "model-q4.gguf",
+                    "model.h5",
+                    "model.npz",
+                    "model.pt",
+                    "onnx/model.onnx",
+                    "pytorch_model.bin",
+                ],
+            ),
+        ];
+        let hub = PushFixture::with_small_weights();
+        for (name, paths) in shapes {
+            let dir = tempfile::tempdir().unwrap();
+            for path in paths {
+                fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+                let content = match path.rsplit_once('.').unwrap().1 {
+                    "safetensors" => weights.clone(),
+                    "json" if path.ends_with(".index.json") => index.as_bytes().to_vec(),
+                    "json" => b"{}".to_vec(),
+                    _ => [path.as_bytes(), &[0, 159, 146, 150]].concat(),
+                };
+                fs::write(dir.path().join(path), content).unwrap();
+            }
+            for (path, content) in
+                [("checkpoint-10/optimizer.pt", "state"), ("runs/events", "log"), (".cache/x", "")]
+            {
+                fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+                fs::write(dir.path().join(path), content).unwrap();
+            }
+            let repo = format!("me/{name}");
+            let token = sootprint_hub::HubToken::new(hub.hub.token()).unwrap();
+            let report = sootprint_hub::ModelUpload::new(&sample_footprint(), dir.path(), &repo)
+                .endpoint(hub.hub.endpoint())
+                .token(token)
+                .retry_policy(crate::fixture::short_retry_policy())
+                .push()
+                .unwrap_or_else(|error| panic!("{name}: {}", crate::fixture::error_chain(&error)));
+            let mut expected: Vec<&str> =
+                [&[".gitattributes", "README.md", "footprint.json"], paths].concat();
+            expected.sort_unstable();
+            assert_eq!(hub.hub.files(&repo, "main").unwrap(), expected, "{name}");
+            for path in paths {
+                let content = fs::read(dir.path().join(path)).unwrap();
+                assert!(hub.hub.read_file(&repo, "main", path).unwrap() == content, "{name}/{path}");
+            }
+            assert_eq!(report.warnings, [""; 0], "{name}");
+        }
     });
 }
 
