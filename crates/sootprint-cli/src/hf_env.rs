@@ -21,7 +21,7 @@ struct EnvDefault {
 /// Disables transfer statistics, gives up on an unreachable storage server after seconds instead of minutes, and limits
 /// the memory: each block of 64 MB under way is held until the storage has it.
 #[cfg(any(unix, test))]
-const ENV_DEFAULTS: [EnvDefault; 6] = [
+const ENV_DEFAULTS: [EnvDefault; 7] = [
     EnvDefault {
         name: "HF_HUB_DISABLE_TELEMETRY",
         value: "1",
@@ -35,6 +35,12 @@ const ENV_DEFAULTS: [EnvDefault; 6] = [
             "HF_XET_FIXED_UPLOAD_CONCURRENCY",
             "HF_XET_HIGH_PERFORMANCE",
         ],
+    },
+    // glibc returns larger blocks to the system as soon as they are free.
+    EnvDefault {
+        name: "MALLOC_MMAP_THRESHOLD_",
+        value: "524288",
+        overridden_by: &["MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"],
     },
     EnvDefault {
         name: "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS",

@@ -8,7 +8,8 @@ use serde::Serialize;
 use sootprint::{Footprint, RepoId, UserDefaults};
 use sootprint_card::BaseModelRelation;
 use sootprint_hub::{
-    ExcludedPath, ExclusionReason, ModelUpload, PushError, PushPlan, PushReport, staged_push,
+    DEFAULT_BRANCH, ExcludedPath, ExclusionReason, ModelUpload, PushError, PushPlan, PushReport, StagedPush,
+    staged_push,
 };
 
 use crate::args::{PushArgs, UploadArgs, exit_with_usage_error};
@@ -45,7 +46,7 @@ pub(crate) fn push(arguments: &PushArgs) -> anyhow::Result<()> {
             Ok(())
         }
         Err(error) => {
-            eprint_staged_hint(dir, &repo);
+            eprint_staged_hint(dir);
             bail!(error)
         }
     }
@@ -100,11 +101,38 @@ fn join_excluded<'a>(excluded: impl IntoIterator<Item = &'a ExcludedPath>) -> St
 }
 
 /// Prints how to resume a failed push on stderr.
-pub(crate) fn eprint_staged_hint(dir: &Path, repo: &RepoId) {
-    if staged_push(dir).is_some() {
-        let dir = dir.display();
-        eprint_message(format_args!("push staged; resume it with `sootprint push {dir} {repo}`"));
+pub(crate) fn eprint_staged_hint(dir: &Path) {
+    if let Some(staged) = staged_push(dir) {
+        let command = resume_command(dir, &staged);
+        eprint_message(format_args!("push staged; resume it with `{command}`"));
     }
+}
+
+/// The command that repeats a push with all its options.
+fn resume_command(dir: &Path, staged: &StagedPush) -> String {
+    let StagedPush { repo, branch, options, .. } = staged;
+    let mut words = vec!["sootprint".to_owned(), "push".to_owned(), dir.display().to_string(), repo.clone()];
+    let flags = [
+        ("--private", options.private),
+        ("--pr", options.open_pull_request),
+        ("--card-alone", options.card_only),
+        ("--base-card", options.include_base_model_emissions),
+    ];
+    words.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| (*flag).to_owned()));
+    let is_default_branch = branch == DEFAULT_BRANCH;
+    let valued = [
+        ("--revision", (!is_default_branch).then_some(branch)),
+        ("--relation", options.relation.as_ref()),
+        ("--message", options.commit_message.as_ref()),
+    ];
+    let patterns = options.allow_patterns.iter().map(|pattern| ("--allow", pattern));
+    let patterns = patterns.chain(options.ignore_patterns.iter().map(|pattern| ("--ignore", pattern)));
+    for (option, value) in valued.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(patterns)
+    {
+        words.extend([option.to_owned(), value.clone()]);
+    }
+    // Fails only for a NUL byte, which no argument contains.
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }
 
 fn build_upload(arguments: &PushArgs, repo: &RepoId, footprint: &Footprint) -> ModelUpload {

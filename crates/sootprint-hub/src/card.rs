@@ -4,6 +4,7 @@
 //! text of their authors. The common ancestor of the next merge is saved after the card in the folder was written: if
 //! the push is interrupted in between, an edit on the Hub is merged again rather than mistaken for a local deletion.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,8 @@ pub(crate) struct MergeInputs {
     pub(crate) remote: Option<Vec<u8>>,
     /// `None` without an earlier push.
     pub(crate) base: Option<String>,
+    /// The repositories that the folder was pushed to; a card that was created for one of them has its name.
+    pub(crate) earlier_repositories: Vec<String>,
     /// The card to create if neither exists.
     pub(crate) new_card: CardTemplate,
 }
@@ -122,6 +125,24 @@ impl LocalCard {
     }
 }
 
+impl LocalCard {
+    /// The cards that are generated for this footprint: by pushes, with these titles, and by `sootprint card write`.
+    fn generated_texts(
+        &self,
+        new_card: &CardTemplate,
+        titles: &BTreeSet<&str>,
+        footprint: &Footprint,
+        options: &CardOptions,
+    ) -> Vec<String> {
+        let of_pushes = titles.iter().map(|title| new_card.clone().title_or(*title));
+        let render = |template: CardTemplate| {
+            let template = template.with_defaults_from(&self.path);
+            CardWriter::new(footprint).options(options.clone()).template(template).render().ok()
+        };
+        of_pushes.chain([new_card.clone()]).filter_map(render).collect()
+    }
+}
+
 impl MergedCard {
     /// Merges the local and the remote card. If neither exists, creates a minimal card.
     pub(crate) fn from_inputs(
@@ -130,7 +151,7 @@ impl MergedCard {
         footprint: &Footprint,
         options: &CardOptions,
     ) -> Result<Self, MergeFailure> {
-        let MergeInputs { local, remote, base, new_card } = inputs;
+        let MergeInputs { local, remote, base, earlier_repositories, new_card } = inputs;
         let invalid_remote = |source| {
             MergeFailure::InvalidCard(PushError::InvalidCard {
                 card: format!("{CARD_FILE} of {name} on the Hub"),
@@ -153,6 +174,17 @@ impl MergedCard {
                 CardOrigin::Local,
                 local,
             ));
+        }
+        // A card that nobody has edited gives way to the other one.
+        let earlier_names = earlier_repositories.iter().filter_map(|repo| Some(repo.split_once('/')?.1));
+        let titles: BTreeSet<&str> = earlier_names.chain([name.name()]).collect();
+        let generated = local.generated_texts(&new_card, &titles, footprint, options);
+        if generated.contains(&ours.text) {
+            return Ok(Self::new(remote, CardOrigin::Remote, local));
+        }
+        if base.is_none() && generated.contains(&remote.text) {
+            let edited = EditedCard { replaced_emissions: remote.replaced_emissions, ..ours };
+            return Ok(Self::new(edited, CardOrigin::Local, local));
         }
         // An ancestor that cannot be edited is ignored.
         let base = base.and_then(|text| EditedCard::from_bytes(text.into_bytes(), footprint, options).ok());

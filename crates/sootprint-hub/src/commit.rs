@@ -33,10 +33,19 @@ struct CommitResult {
 
 impl PushSession<'_> {
     /// Recovers an interrupted commit, commits, and verifies.
-    pub(crate) async fn push(&self) -> Result<PushReport, PushError> {
+    pub(crate) async fn push(&mut self) -> Result<PushReport, PushError> {
+        self.follow_renaming().await?;
         self.recover_pending_commit().await?;
         let made = self.commit_until_accepted().await?;
         self.verify_and_finish(made).await
+    }
+
+    async fn follow_renaming(&mut self) -> Result<(), PushError> {
+        let mut attempt = 1;
+        while let Err(error) = self.hub.follow_renaming().await {
+            self.retrier.back_off(async || self.hub.requested_wait().await, &mut attempt, error).await?;
+        }
+        Ok(())
     }
 
     /// Checks whether an earlier attempt whose response was lost did make its commit.
@@ -46,12 +55,14 @@ impl PushSession<'_> {
         if pending.pull_request {
             return Ok(());
         }
-        self.branch_head().await?;
+        if self.find_head().await?.is_none() {
+            return Ok(());
+        }
         let trailer = commit_message::push_id_trailer(&pending.id);
-        if let Some(commit) = self.retrier.retry(async || self.hub.find_commit(&trailer).await).await? {
+        if let Some(commit) = self.retry(async || self.hub.find_commit(&trailer).await).await? {
             // Otherwise the remote edits never reached the folder, and the older base remains correct.
             if pending.is_local {
-                self.staging.save_merge_base(&MergeBase {
+                self.staging.save_merge_base(MergeBase {
                     target: self.target.clone(),
                     commit,
                     card: pending.card,
@@ -66,8 +77,14 @@ impl PushSession<'_> {
     async fn commit_until_accepted(&self) -> Result<CommitResult, PushError> {
         let (mut attempts, mut commit_attempts) = (1, 1);
         loop {
-            let head = self.branch_head().await?;
-            let remote = self.retrier.retry(async || self.hub.read_card(&head).await).await?;
+            let Some(head) = self.find_head().await? else {
+                // The Hub's opinion about the card comes first, so that a refusal leaves no empty repository.
+                let (card, _) = self.merge_card(None)?;
+                self.validate_card(&card.text).await?;
+                self.retry(async || self.hub.create_repository(self.private).await).await?;
+                continue;
+            };
+            let remote = self.retry(async || self.hub.read_card(&head).await).await?;
             let (card, is_pull_request) = self.merge_card(remote)?;
             let mut upload_files = vec![UploadFile::from_bytes(files::CARD_FILE, card.text.clone())];
             upload_files.extend(self.other_files.iter().cloned());
@@ -87,12 +104,17 @@ impl PushSession<'_> {
                 });
             }
             self.check_texts(&missing)?;
+            if missing.iter().any(|file| file.path == files::CARD_FILE) {
+                self.validate_card(&card.text).await?;
+            }
             let content = if is_pull_request { content_hash(&upload_files)? } else { String::new() };
             if is_pull_request && let Some(commit) = self.find_open_pull_request(&content).await? {
                 return Ok(commit_result(commit, false, card, upload_files));
             }
-            let storage_check = self.retrier.retry(async || self.hub.check_xet_storage(&missing).await).await;
-            storage_check.map_err(|error| self.map_pr_error(error, is_pull_request))?;
+            let storage_check = self.retry(async || self.hub.check_xet_storage(&missing).await).await;
+            storage_check.map_err(|error| {
+                self.map_pr_error(self.with_file_count(error, missing.len()), is_pull_request)
+            })?;
 
             self.staging.save_pending_commit(&PendingCommit {
                 target: self.target.clone(),
@@ -104,7 +126,10 @@ impl PushSession<'_> {
             });
             let sent = self.send_commit(&missing, &card, &head, is_pull_request).await;
             // hf-hub only reports that it could not read a file.
-            let sent = sent.map_err(|error| missing.iter().find_map(|file| file.problem()).unwrap_or(error));
+            let sent = sent.map_err(|error| match missing.iter().find_map(|file| file.problem()) {
+                Some(problem) => problem,
+                None => self.with_file_count(error, missing.len()),
+            });
             let error = match sent {
                 Ok(commit) => return Ok(commit_result(commit, true, card, upload_files)),
                 Err(error) if !is_ambiguous(&error) && !matches!(error, PushError::RateLimited { .. }) => {
@@ -122,7 +147,11 @@ impl PushSession<'_> {
                 // A second request could open a second pull request.
                 error if is_pull_request && is_ambiguous(&error) => return Err(error),
                 PushError::Conflict { .. } if commit_attempts < MAX_COMMIT_ATTEMPTS => commit_attempts += 1,
-                error => self.retrier.back_off(&mut attempts, error).await?,
+                error => {
+                    self.retrier
+                        .back_off(async || self.hub.requested_wait().await, &mut attempts, error)
+                        .await?
+                }
             }
         }
     }
@@ -131,14 +160,14 @@ impl PushSession<'_> {
     async fn verify_and_finish(&self, result: CommitResult) -> Result<PushReport, PushError> {
         let CommitResult { commit, created_commit, is_pull_request, card, files: upload_files } = result;
         let paths: Vec<String> = upload_files.iter().map(|file| file.path.clone()).collect();
-        let entries = self.retrier.retry(async || self.hub.paths_info(paths.clone(), &commit).await).await?;
+        let entries = self.retry(async || self.hub.paths_info(paths.clone(), &commit).await).await?;
         let stored = upload_files.iter().map(|file| {
             verify::verify_stored(file, file.read_digest()?, &entries)
                 .map_err(|problem| self.hub.verification_failed(&commit, file, problem))
         });
         let files = stored.collect::<Result<_, _>>()?;
         let pull_request = if is_pull_request {
-            self.retrier.retry(async || self.hub.pull_request_for_commit(&commit).await).await?
+            self.retry(async || self.hub.pull_request_for_commit(&commit).await).await?
         } else {
             None
         };
@@ -155,7 +184,7 @@ impl PushSession<'_> {
             // Saved last, because the local card must contain everything that its base contains.
             let base =
                 MergeBase { target: self.target.clone(), commit: commit.clone(), card: card.text.clone() };
-            self.staging.save_merge_base(&base);
+            self.staging.save_merge_base(base);
         }
         self.staging.clear();
         tracing::info!("pushed to {} in commit {commit}", self.hub.repo_id());
@@ -172,8 +201,26 @@ impl PushSession<'_> {
         })
     }
 
-    async fn branch_head(&self) -> Result<String, PushError> {
-        self.retrier.retry(async || self.hub.head_or_create(self.upload.private).await).await
+    /// The newest commit of the branch; `None` if the repository does not exist.
+    async fn find_head(&self) -> Result<Option<String>, PushError> {
+        self.retry(async || self.hub.find_head(self.private).await).await
+    }
+
+    async fn retry<T>(&self, request: impl AsyncFnMut() -> Result<T, PushError>) -> Result<T, PushError> {
+        self.retrier.retry(async || self.hub.requested_wait().await, request).await
+    }
+
+    /// Asks the Hub whether it would accept the card, before anything is uploaded.
+    async fn validate_card(&self, text: &str) -> Result<(), PushError> {
+        self.check_text(files::CARD_FILE, text.as_bytes())?;
+        let opinion = self.hub.validate_card(text).await;
+        for warning in &opinion.warnings {
+            tracing::warn!("the Hub about {}: {warning}", files::CARD_FILE);
+        }
+        match opinion.errors {
+            errors if errors.is_empty() => Ok(()),
+            errors => Err(PushError::CardRefused { repo: self.hub.repo_id().to_string(), errors }),
+        }
     }
 
     /// The merged card, and whether it goes into a pull request.
@@ -182,7 +229,8 @@ impl PushSession<'_> {
         let resolved = resolved.filter(|theirs| remote.as_deref() == Some(theirs.as_bytes()));
         let base = resolved.or_else(|| self.staging.merge_base(&self.target).map(|base| base.card));
         let (local, new_card) = (self.local_card.clone(), self.upload.card_template.clone());
-        let inputs = MergeInputs { local, remote, base, new_card };
+        let earlier_repositories = self.staging.earlier_repositories();
+        let inputs = MergeInputs { local, remote, base, earlier_repositories, new_card };
         match MergedCard::from_inputs(inputs, self.hub.repo_id(), &self.footprint, &self.options) {
             Ok(card) => Ok((card, self.upload.open_pull_request)),
             Err(MergeFailure::InvalidCard(error)) => Err(error),
@@ -207,7 +255,7 @@ impl PushSession<'_> {
         head: &str,
     ) -> Result<Vec<&'s UploadFile>, PushError> {
         let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-        let entries = self.retrier.retry(async || self.hub.paths_info(paths.clone(), head).await).await?;
+        let entries = self.retry(async || self.hub.paths_info(paths.clone(), head).await).await?;
         let mut missing = Vec::new();
         for file in files {
             let is_stored = verify::has_same_length(file, &entries)
@@ -263,30 +311,31 @@ impl PushSession<'_> {
     /// Searches the texts of the commit for secrets: title, description, paths and generated files. The files of the
     /// folder are searched while they are read.
     fn check_texts(&self, files: &[&UploadFile]) -> Result<(), PushError> {
-        let token = self.hub.token();
-        let check = |text: &str, bytes: &[u8]| match SecretScanner::find(token, bytes) {
-            Some(_) => Err(PushError::SecretInText { text: text.to_owned() }),
-            None => Ok(()),
-        };
-        check("the title of the commit", self.commit_title().as_bytes())?;
+        self.check_text("the title of the commit", self.commit_title().as_bytes())?;
         let description = self.upload.commit_description.as_deref().unwrap_or_default();
-        check("the description of the commit", description.as_bytes())?;
+        self.check_text("the description of the commit", description.as_bytes())?;
         for file in files {
-            check("the name of a file", file.path.as_bytes())?;
-            file.generated_bytes().map_or(Ok(()), |bytes| check(&file.path, bytes))?;
+            self.check_text("the name of a file", file.path.as_bytes())?;
+            file.generated_bytes().map_or(Ok(()), |bytes| self.check_text(&file.path, bytes))?;
         }
         Ok(())
+    }
+
+    fn check_text(&self, name: &str, text: &[u8]) -> Result<(), PushError> {
+        match SecretScanner::find(self.hub.token(), text) {
+            Some(_) => Err(PushError::SecretInText { text: name.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     /// The commit of this push, if the Hub accepted it although no response arrived.
     async fn find_own_commit(&self, is_pull_request: bool) -> Result<Option<String>, PushError> {
         let trailer = commit_message::push_id_trailer(&self.push_id);
-        self.retrier
-            .retry(async || match is_pull_request {
-                true => self.hub.find_pull_request_commit(&trailer).await,
-                false => self.hub.find_commit(&trailer).await,
-            })
-            .await
+        self.retry(async || match is_pull_request {
+            true => self.hub.find_pull_request_commit(&trailer).await,
+            false => self.hub.find_commit(&trailer).await,
+        })
+        .await
     }
 
     /// The commit of a pull request that an earlier push opened with the same content.
@@ -297,7 +346,14 @@ impl PushSession<'_> {
             return Ok(None);
         };
         let trailer = commit_message::push_id_trailer(&pending.id);
-        self.retrier.retry(async || self.hub.find_pull_request_commit(&trailer).await).await
+        self.retry(async || self.hub.find_pull_request_commit(&trailer).await).await
+    }
+
+    fn with_file_count(&self, error: PushError, count: usize) -> PushError {
+        match error {
+            PushError::TooManyNewFiles { repo, .. } => PushError::TooManyNewFiles { repo, count },
+            error => error,
+        }
     }
 
     fn map_pr_error(&self, error: PushError, is_pull_request: bool) -> PushError {

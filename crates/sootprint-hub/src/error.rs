@@ -266,13 +266,62 @@ pub enum PushError {
         #[source]
         cause: RedactedError,
     },
-    /// The repository has no such branch.
-    #[error("no branch `{branch}` in {repo}; create it on the Hub, or push to `main`")]
-    BranchNotFound {
+    /// A private repository was asked for, and the existing one is public.
+    #[error(
+        "{repo} is public, but a private repository was asked for, so nothing was uploaded; make it private at \
+         {endpoint}/{repo}/settings, or push without --private"
+    )]
+    RepositoryIsPublic {
+        /// The address of the Hub.
+        endpoint: String,
         /// The repository.
         repo: String,
-        /// The branch.
-        branch: String,
+    },
+    /// The Hub would refuse the card, so nothing was uploaded.
+    #[error(
+        "the Hub refuses README.md of {repo}, so nothing was uploaded: {}; correct it and push again",
+        errors.join("; ")
+    )]
+    CardRefused {
+        /// The repository.
+        repo: String,
+        /// What the Hub finds wrong.
+        errors: Vec<String>,
+    },
+    /// The Hub takes fewer new files in one request.
+    #[error(
+        "the Hub takes no more than 256 new files at once, and {count} files of {repo} are new or changed; pack small \
+         files into an archive, exclude some with --ignore, or upload them first with `hf upload {repo} DIR`"
+    )]
+    TooManyNewFiles {
+        /// The repository.
+        repo: String,
+        /// The number of files that are new or changed.
+        count: usize,
+    },
+    /// The Hub's storage has lost content that the cache of an earlier upload lists as stored, for example because the
+    /// repository was deleted since.
+    #[error(
+        "the Hub's storage does not have a file of {repo} that an earlier upload sent, so nothing was committed; delete \
+         {} and push again",
+        cache.display()
+    )]
+    StoredFileMissing {
+        /// The repository.
+        repo: String,
+        /// The cache of the storage client.
+        cache: PathBuf,
+        /// The response of the Hub.
+        #[source]
+        cause: RedactedError,
+    },
+    /// The cache folder of the storage client cannot be written.
+    #[error("cannot write to {}, which uploads need; make it writable, or set HF_HOME to another folder", path.display())]
+    CacheNotWritable {
+        /// The path of the folder.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
     },
     /// Other commits moved the branch during each attempt.
     #[error("branch `{branch}` of {repo} changed during the push, so nothing was committed; push again")]

@@ -43,6 +43,8 @@ pub enum HubOperation {
     FindRepository,
     /// Creating the repository.
     CreateRepository,
+    /// Creating the branch.
+    CreateBranch,
     /// Reading the card.
     ReadCard,
     /// Uploading the files and creating the commit.
@@ -58,6 +60,7 @@ impl fmt::Display for HubOperation {
         f.write_str(match self {
             Self::FindRepository => "looking up",
             Self::CreateRepository => "creating",
+            Self::CreateBranch => "creating a branch of",
             Self::ReadCard => "reading",
             Self::Commit => "committing to",
             Self::SearchCommits => "searching the commits of",
@@ -71,6 +74,8 @@ pub(crate) enum HubFailureKind {
     Unauthorized,
     Forbidden,
     Conflict,
+    /// More files than the Hub takes in one request.
+    TooManyFiles,
     RateLimited(Option<Duration>),
     Unreachable,
     Unavailable,
@@ -83,7 +88,14 @@ impl HubFailureKind {
     pub(crate) fn from_hf_error(error: &HFError) -> Self {
         match error {
             HFError::AuthRequired { .. } => Self::Unauthorized,
-            HFError::Forbidden { .. } => Self::Forbidden,
+            HFError::Forbidden { context, .. }
+                if is_about_access(context.server_message.as_deref().unwrap_or_default()) =>
+            {
+                Self::Forbidden
+            }
+            HFError::Http { context } if context.status == 413 && context.url.contains("/preupload/") => {
+                Self::TooManyFiles
+            }
             // 412: the parent of the commit is not the head of the branch.
             HFError::Http { context } if context.status == 412 => Self::Conflict,
             HFError::Http { context } if context.status.is_server_error() => Self::Unavailable,
@@ -113,6 +125,17 @@ pub(crate) fn error_chain(error: &dyn Error) -> String {
     text
 }
 
+/// Whether the message of a 403 is about the token and its permissions, rather than another reason such as a quota.
+pub(crate) fn is_about_access(message: &str) -> bool {
+    const ACCESS_WORDS: [&str; 9] =
+        ["token", "permission", "rights", "access", "authori", "role", "credential", "login", "log in"];
+
+    let message = message.to_lowercase();
+    let is_reason = ["gated", "disabled", "quota", "storage"].iter().any(|word| message.contains(word));
+    let is_bare = message.trim().is_empty() || message.trim() == "forbidden";
+    is_bare || !is_reason && ACCESS_WORDS.iter().any(|word| message.contains(word))
+}
+
 fn has_json_error(error: &(dyn Error + 'static)) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -129,6 +152,28 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    #[test]
+    fn reasons_are_told_from_missing_permissions() {
+        for message in [
+            "",
+            "Forbidden",
+            "Forbidden: you must use a write token to upload to a repository.",
+            "You don't have the rights to create a model under the namespace \"org\"",
+            "Authorization error.",
+        ] {
+            assert!(is_about_access(message), "{message}");
+        }
+        for message in [
+            "Private repository storage limit reached, please upgrade your plan to increase your private storage limit.",
+            "org forbids the creation of public models",
+            "Access to this repository is disabled",
+            "Your push was rejected because a file name matches a forbidden pattern",
+            "Access to model me/digits is gated. You are not in the authorized list.",
+        ] {
+            assert!(!is_about_access(message), "{message}");
+        }
+    }
 
     #[test]
     fn error_chain_shows_no_token() {

@@ -1,14 +1,19 @@
 //! Requests to the Hub that a push needs, with [`PushError`]s.
 
+use std::fs;
+use std::time::Duration;
+
 use futures_util::TryStreamExt as _;
 use hf_hub::progress::Progress;
-use hf_hub::repository::{CommitOperation, GitCommitInfo, RepoTreeEntry};
+use hf_hub::repository::{CommitOperation, GitCommitInfo, ModelInfo, RepoTreeEntry};
 use hf_hub::{HFClient, HFClientBuilder, HFError, HFRepository, RepoTypeModel};
+use sootprint_card::ModelCard;
 use sootprint_core::RepoId;
 
 use crate::error::PushError;
 use crate::failure::{HubFailureKind, HubOperation, RedactedError};
 use crate::files::CARD_FILE;
+use crate::hub_requests::{CardOpinion, HubRequests};
 use crate::model_upload::DEFAULT_BRANCH;
 use crate::progress::ProgressSink;
 use crate::push_report::PullRequest;
@@ -21,6 +26,9 @@ use crate::xet_storage::{self, StorageOffer};
 
 /// The user agent of all requests.
 const USER_AGENT: &str = concat!("sootprint-hub/", env!("CARGO_PKG_VERSION"));
+
+/// The Hub's message if its storage has lost a file that the client did not send again.
+const MISSING_LFS_FILE: &str = "LFS pointer pointed to a file that does not exist";
 
 /// The number of commits that are searched for one of ours; the Hub accepts about 128 commits per hour.
 const COMMIT_SEARCH_LIMIT: usize = 200;
@@ -57,7 +65,7 @@ impl HubClient {
         branch: &str,
         policy: &RetryPolicy,
     ) -> Result<Self, PushError> {
-        let HubSettings { endpoint, token, cache_dir } = settings;
+        let HubSettings { endpoint, token, cache_dir, .. } = settings;
         let setup_error = |error: &dyn std::error::Error| PushError::ClientSetup {
             endpoint: endpoint.clone(),
             cause: RedactedError::new(error, token),
@@ -83,6 +91,23 @@ impl HubClient {
         Ok(Self { client, http, repository, repo_id, branch: branch.to_owned(), settings: settings.clone() })
     }
 
+    /// Follows a renaming of the repository: the Hub redirects requests for the old name, but not all clients follow.
+    pub(crate) async fn follow_renaming(&mut self) -> Result<(), PushError> {
+        let id = match self.repository.info().send().await {
+            Ok(info) => info.id,
+            Err(HFError::RepoNotFound { .. }) => return Ok(()),
+            Err(error) => return Err(self.map_hf_error(HubOperation::FindRepository, &error)),
+        };
+        if let Ok(id) = id.parse::<RepoId>()
+            && id != self.repo_id
+        {
+            tracing::warn!("{} was renamed to {id}", self.repo_id);
+            self.repository = self.client.model(id.owner(), id.name());
+            self.repo_id = id;
+        }
+        Ok(())
+    }
+
     pub(crate) fn token(&self) -> &HubToken {
         &self.settings.token
     }
@@ -96,46 +121,80 @@ impl HubClient {
         format!("{}/{}", self.settings.endpoint, self.repo_id)
     }
 
-    /// The newest commit of the branch. Creates the repository if it does not exist.
+    /// The newest commit of the branch, which is created if it does not exist; `None` if the repository does not exist.
+    /// `private`: whether a public repository is an error.
     ///
-    /// The lookup comes first, because a token with access to a single repository may not call the creating endpoint, even
-    /// if the repository exists.
-    pub(crate) async fn head_or_create(&self, private: bool) -> Result<String, PushError> {
-        let head = match self.repository.info().send().await {
-            Err(HFError::RepoNotFound { .. }) => {
-                self.create_repository(private).await?;
-                self.repository.info().send().await
-            }
-            found => found,
+    /// A token with access to a single repository may not call the endpoint that creates it, even if it exists.
+    pub(crate) async fn find_head(&self, private: bool) -> Result<Option<String>, PushError> {
+        let info = match self.repository.info().send().await {
+            Err(HFError::RepoNotFound { .. }) => return Ok(None),
+            info => info.map_err(|error| self.map_hf_error(HubOperation::FindRepository, &error))?,
         };
-        // The repository exists, so a 404 means that the branch does not.
-        let head = match (head, &*self.branch) {
-            (Ok(_), branch) if branch != DEFAULT_BRANCH => {
-                self.repository.info().revision(branch).send().await
-            }
-            (head, _) => head,
-        };
-        match head {
-            Ok(info) => info.sha.ok_or_else(|| {
-                self.map_hf_error(
-                    HubOperation::FindRepository,
-                    &HFError::malformed_response("the newest commit"),
-                )
-            }),
-            Err(HFError::RevisionNotFound { .. }) => {
-                Err(PushError::BranchNotFound { repo: self.repo_id.to_string(), branch: self.branch.clone() })
-            }
-            Err(error) => Err(self.map_hf_error(HubOperation::FindRepository, &error)),
+        if private && info.private == Some(false) {
+            let (endpoint, repo) = (self.settings.endpoint.clone(), self.repo_id.to_string());
+            return Err(PushError::RepositoryIsPublic { endpoint, repo });
         }
+        let info = if self.branch == DEFAULT_BRANCH { info } else { self.find_branch().await? };
+        let no_commit = || {
+            let error = HFError::malformed_response("the newest commit");
+            self.map_hf_error(HubOperation::FindRepository, &error)
+        };
+        info.sha.map(Some).ok_or_else(no_commit)
+    }
+
+    async fn find_branch(&self) -> Result<ModelInfo, PushError> {
+        let branch_info = || self.repository.info().revision(&*self.branch).send();
+        let info = match branch_info().await {
+            Err(HFError::RevisionNotFound { .. }) => {
+                match self.repository.create_branch().branch(&self.branch).send().await {
+                    // Another client may have created it since the lookup.
+                    Ok(()) | Err(HFError::Conflict { .. }) => {}
+                    Err(error) => return Err(self.map_hf_error(HubOperation::CreateBranch, &error)),
+                }
+                branch_info().await
+            }
+            info => info,
+        };
+        info.map_err(|error| self.map_hf_error(HubOperation::FindRepository, &error))
+    }
+
+    /// Creates the repository, unless it exists.
+    pub(crate) async fn create_repository(&self, private: bool) -> Result<(), PushError> {
+        let created = self.requests().create_repository(&self.repo_id, private).await;
+        created.map_err(|(failure, cause)| self.push_error(HubOperation::CreateRepository, failure, cause))
+    }
+
+    /// The Hub's opinion about a card; without any findings if this Hub gives none.
+    pub(crate) async fn validate_card(&self, card: &str) -> CardOpinion {
+        self.requests().validate_card(card).await.unwrap_or_default()
+    }
+
+    /// The wait that the Hub asks for while it limits the rate.
+    pub(crate) async fn requested_wait(&self) -> Option<Duration> {
+        self.requests().requested_wait(&self.repo_id).await
+    }
+
+    fn requests(&self) -> HubRequests<'_> {
+        HubRequests { http: &self.http, settings: &self.settings }
     }
 
     /// The card at a commit, if there is one.
     pub(crate) async fn read_card(&self, commit: &str) -> Result<Option<Vec<u8>>, PushError> {
-        match self.repository.download_file_to_bytes().filename(CARD_FILE).revision(commit).send().await {
-            Ok(bytes) => Ok(Some(bytes.into())),
-            Err(HFError::EntryNotFound { .. }) => Ok(None),
-            Err(error) => Err(self.map_hf_error(HubOperation::ReadCard, &error)),
+        let map_error = |error: HFError| self.map_hf_error(HubOperation::ReadCard, &error);
+        let request = self.repository.download_file_stream().filename(CARD_FILE).revision(commit);
+        let mut chunks = match request.send().await {
+            Ok((_, chunks)) => chunks,
+            Err(HFError::EntryNotFound { .. }) => return Ok(None),
+            Err(error) => return Err(map_error(error)),
+        };
+        let mut card = Vec::new();
+        while let Some(chunk) = chunks.try_next().await.map_err(map_error)? {
+            card.extend_from_slice(&chunk);
+            if card.len() as u64 > ModelCard::MAX_LEN {
+                return Err(map_error(HFError::malformed_response("a model card of at most 64 MB")));
+            }
         }
+        Ok(Some(card))
     }
 
     /// Fails if the Hub would store large files or weights in git. Other files are not checked.
@@ -145,9 +204,8 @@ impl HubClient {
             return Ok(());
         }
         let (endpoint, repo) = (self.settings.endpoint.clone(), self.repo_id.to_string());
-        match xet_storage::probe_xet_storage(&self.http, &self.settings, &repo, &self.branch, &lfs_files)
-            .await
-        {
+        self.check_cache_dir()?;
+        match xet_storage::probe_xet_storage(self.requests(), &repo, &self.branch, &lfs_files).await {
             Ok(StorageOffer::Available) => Ok(()),
             Ok(StorageOffer::Unavailable { path }) => Err(PushError::NoStorage { endpoint, repo, path }),
             Err((failure, cause)) => Err(self.push_error(HubOperation::Commit, failure, cause)),
@@ -255,12 +313,11 @@ impl HubClient {
         Ok(opened)
     }
 
-    async fn create_repository(&self, private: bool) -> Result<(), PushError> {
-        let name = self.repo_id.to_string();
-        let create = self.client.create_repository().repo_id(&name).repo_type(RepoTypeModel);
-        // Another client may have created it since the lookup.
-        let created = create.private(private).exist_ok(true).send().await;
-        created.map(drop).map_err(|error| self.map_hf_error(HubOperation::CreateRepository, &error))
+    /// Fails if the storage client cannot write its cache, which it would report without the path.
+    fn check_cache_dir(&self) -> Result<(), PushError> {
+        let path = self.settings.xet_cache_dir.clone();
+        let check = || fs::create_dir_all(&path).and_then(|()| tempfile::tempfile_in(&path).map(drop));
+        check().map_err(|source| PushError::CacheNotWritable { path: path.clone(), source })
     }
 
     fn map_hf_error(&self, operation: HubOperation, error: &HFError) -> PushError {
@@ -289,6 +346,11 @@ impl HubClient {
             HubFailureKind::Upload => PushError::UploadFailed { repo, cause },
             HubFailureKind::UnexpectedResponse => {
                 PushError::UnexpectedResponse { endpoint, repo, operation, cause }
+            }
+            // The caller knows how many.
+            HubFailureKind::TooManyFiles => PushError::TooManyNewFiles { repo, count: 0 },
+            HubFailureKind::Refused if cause.to_string().contains(MISSING_LFS_FILE) => {
+                PushError::StoredFileMissing { repo, cache: self.settings.xet_cache_dir.clone(), cause }
             }
             HubFailureKind::Refused => PushError::Refused { repo, operation, cause },
         }

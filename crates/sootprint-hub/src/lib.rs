@@ -12,7 +12,6 @@
 //!   pull request is lost, the pull request is not sent again. Commits of earlier pushes are searched for among the
 //!   newest 200 of a branch and in the newest 20 pull requests.
 //! - After a conflict, hf-hub reads a file again but does not upload it again.
-//! - The Hub validates the card's metadata during the commit, not before.
 //! - A file larger than 10 MB is read twice: for its checksum and to send it. If the Hub has another file of the same
 //!   name and length, it is read once more before, to compare them. A file that changes between these passes is
 //!   reported as [`PushError::FileChanged`], before the commit.
@@ -47,10 +46,12 @@ mod file_matcher;
 mod files;
 mod finish_hook;
 mod hub_client;
+mod hub_requests;
 mod model_upload;
 mod progress;
 mod push;
 mod push_report;
+mod rate_limit;
 mod redacted;
 mod references;
 mod retry;
@@ -71,14 +72,14 @@ pub use error::PushError;
 pub use exclusions::{ExcludedPath, ExclusionReason};
 pub use failure::{HubOperation, RedactedError};
 pub use finish_hook::PushToHubExt;
-pub use model_upload::{ConflictPolicy, ModelUpload};
+pub use model_upload::{ConflictPolicy, DEFAULT_BRANCH, ModelUpload};
 pub use progress::{PushEvent, PushProgressHandler};
 pub use push::push_to_hub;
 pub use push_report::{PullRequest, PushPlan, PushReport, UploadedFile};
 pub use retry::RetryPolicy;
 pub use settings::token_origin;
 pub use sootprint_card::{BaseModelRelation, CardTemplate};
-pub use staging::{StagedPush, staged_push};
+pub use staging::{StagedOptions, StagedPush, staged_push};
 pub use token::{HubToken, TokenError};
 pub use verification_error::VerificationError;
 pub use weights_check::WeightsProblem;

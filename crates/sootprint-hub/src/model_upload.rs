@@ -11,10 +11,11 @@ use crate::file_matcher::FilePatterns;
 use crate::progress::PushProgressHandler;
 use crate::retry::RetryPolicy;
 use crate::settings::ExplicitSettings;
+use crate::staging::{StagedOptions, StagingDir};
 use crate::token::HubToken;
 
 /// The branch that a repository shows by default.
-pub(crate) const DEFAULT_BRANCH: &str = "main";
+pub const DEFAULT_BRANCH: &str = "main";
 
 /// A push of a folder to a repository on the Hub.
 ///
@@ -131,13 +132,14 @@ impl ModelUpload {
         self
     }
 
-    /// Sets whether the repository is created as a private one. This has no effect on a repository that exists.
+    /// Sets whether the repository is created as a private one. A public one that exists is then an error. Otherwise the
+    /// visibility is the default of the owner: organisations can set one.
     pub fn private(mut self, private: bool) -> Self {
         self.private = private;
         self
     }
 
-    /// Sets the branch to commit to, instead of `main`. The branch must exist.
+    /// Sets the branch to commit to, instead of `main`. A branch that does not exist is created.
     pub fn branch(mut self, branch: impl Into<String>) -> Self {
         self.branch = branch.into();
         self
@@ -213,6 +215,22 @@ impl ModelUpload {
     pub fn relation(mut self, relation: impl Into<Option<BaseModelRelation>>) -> Self {
         self.relation = relation.into();
         self
+    }
+
+    /// The options to remember if the push fails.
+    pub(crate) fn staged_options(&self) -> StagedOptions {
+        let earlier = StagingDir::new(&self.dir).staged().filter(|staged| staged.repo == self.repo_id);
+        StagedOptions {
+            private: self.private || earlier.is_some_and(|staged| staged.options.private),
+            open_pull_request: self.open_pull_request,
+            card_only: self.card_only,
+            include_base_model_emissions: self.include_base_model_emissions,
+            relation: self.relation.map(|relation| relation.as_str().to_owned()),
+            allow_patterns: self.file_patterns.allow.clone(),
+            ignore_patterns: self.file_patterns.ignore.clone(),
+            commit_message: self.commit_message.clone(),
+            commit_description: self.commit_description.clone(),
+        }
     }
 
     /// Sets the handler that receives progress events.

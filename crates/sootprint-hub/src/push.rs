@@ -128,7 +128,8 @@ fn run_push(upload: &ModelUpload, cancelled: impl Future<Output = ()>) -> Result
     if let Err(error) = &result
         && error.is_retryable()
     {
-        StagingDir::new(&upload.dir).stage(&upload.repo_id, &upload.branch, &error_chain(error));
+        let (staging, options) = (StagingDir::new(&upload.dir), upload.staged_options());
+        staging.stage(&upload.repo_id, &upload.branch, &error_chain(error), options);
     }
     result
 }

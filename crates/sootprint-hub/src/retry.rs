@@ -23,8 +23,7 @@ use crate::progress::{ProgressSink, PushEvent};
 pub struct RetryPolicy {
     /// Timeout for connecting to the Hub. Default: 30 s.
     pub connect_timeout: Duration,
-    /// Timeout for the next byte of a response, including the time to send the small files of a commit. Default:
-    /// 300 s, as in hf-xet.
+    /// Timeout for the next byte of a response, including the time to send the small files of a commit. Default: 60 s.
     pub read_timeout: Duration,
     /// The maximum number of attempts per request, including the first. A request is repeated if the Hub does not
     /// answer, returns a server error or limits the rate. Default: 4.
@@ -41,7 +40,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(30),
-            read_timeout: Duration::from_secs(300),
+            read_timeout: Duration::from_secs(60),
             max_attempts: 4,
             initial_backoff: Duration::from_secs(1),
             deadline: Duration::from_secs(6 * 3600),
@@ -68,25 +67,34 @@ impl Retrier {
         self.deadline
     }
 
-    /// Repeats a request while a retry may help.
+    /// Repeats a request while a retry may help. `requested_wait` asks for the wait if the response did not state it.
     pub(crate) async fn retry<T>(
         &self,
+        requested_wait: impl AsyncFn() -> Option<Duration>,
         mut request: impl AsyncFnMut() -> Result<T, PushError>,
     ) -> Result<T, PushError> {
         let mut attempt = 1;
         loop {
             match request().await {
-                Err(error) => self.back_off(&mut attempt, error).await?,
+                Err(error) => self.back_off(&requested_wait, &mut attempt, error).await?,
                 answer => return answer,
             }
         }
     }
 
     /// Waits before the next attempt, or returns the error if there is none.
-    pub(crate) async fn back_off(&self, attempt: &mut u32, error: PushError) -> Result<(), PushError> {
+    pub(crate) async fn back_off(
+        &self,
+        requested_wait: impl AsyncFn() -> Option<Duration>,
+        attempt: &mut u32,
+        error: PushError,
+    ) -> Result<(), PushError> {
         let backoff = self.policy.initial_backoff.saturating_mul(1 << (*attempt - 1).min(10));
         let delay = match &error {
-            PushError::RateLimited { retry_after, .. } => retry_after.unwrap_or(backoff),
+            PushError::RateLimited { retry_after: Some(wait), .. } => *wait,
+            PushError::RateLimited { retry_after: None, .. } => {
+                requested_wait().await.unwrap_or_default().max(backoff)
+            }
             PushError::Unreachable { .. } | PushError::Unavailable { .. } => backoff,
             _ => return Err(error),
         };

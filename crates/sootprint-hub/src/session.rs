@@ -39,6 +39,8 @@ pub(crate) struct PushSession<'a> {
     pub(crate) excluded: Vec<ExcludedPath>,
     pub(crate) warnings: Vec<String>,
     pub(crate) push_id: String,
+    /// Whether a repository is created as private: asked for now, or by the earlier push that is staged.
+    pub(crate) private: bool,
     pub(crate) progress: &'a ProgressSink,
     pub(crate) retrier: &'a Retrier,
 }
@@ -96,6 +98,7 @@ impl<'a> PushSession<'a> {
             hub: HubClient::connect(&settings, repo_id, &upload.branch, &upload.retry_policy)?,
             staging: StagingDir::new(&upload.dir),
             push_id: new_push_id(),
+            private: upload.staged_options().private,
             upload,
             footprint,
             options,

@@ -29,6 +29,8 @@ pub(crate) struct HubSettings {
     pub(crate) token: HubToken,
     /// The cache folder of Hugging Face's tools.
     pub(crate) cache_dir: PathBuf,
+    /// The cache folder of the storage client.
+    pub(crate) xet_cache_dir: PathBuf,
 }
 
 /// Settings of the caller, which take precedence over the environment.
@@ -62,6 +64,8 @@ impl HubSettings {
             endpoint: resolve_endpoint(explicit.endpoint.or_else(|| variable("HF_ENDPOINT")))?,
             token,
             cache_dir: home.join("hub"),
+            xet_cache_dir: variable("HF_XET_CACHE")
+                .map_or_else(|| home.join("xet"), |path| expand_path(&path, variable)),
         })
     }
 }

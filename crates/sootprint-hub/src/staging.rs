@@ -17,9 +17,12 @@ pub(crate) const SOOTPRINT_DIR: &str = "sootprint";
 pub(crate) const STAGING_SUBDIR: &str = "publication";
 
 const STAGED_FILE: &str = "staged.json";
-const MERGE_BASE_FILE: &str = "base.json";
+const MERGE_BASES_FILE: &str = "bases.json";
 const PENDING_COMMIT_FILE: &str = "attempt.json";
 const CONFLICT_FILE: &str = "conflict.json";
+/// The most branches whose last card is kept.
+const MAX_MERGE_BASES: usize = 20;
+
 /// Both versions of the card in one text, with conflict markers, for the user to edit.
 const CONFLICT_TEXT_FILE: &str = "README.conflict.md";
 
@@ -35,6 +38,35 @@ pub struct StagedPush {
     pub reason: String,
     /// The time of the failure in UTC, in RFC 3339 format.
     pub since: String,
+    /// The options of the push. A push that is repeated without them may publish something else.
+    #[serde(default)]
+    pub options: StagedOptions,
+}
+
+/// The options of a [`StagedPush`]; see the methods of [`ModelUpload`](crate::ModelUpload) with the same names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct StagedOptions {
+    /// Whether a private repository was asked for. The next push to the repository creates it as a private one, whether
+    /// or not it asks for that.
+    pub private: bool,
+    /// Whether a pull request was to be opened.
+    pub open_pull_request: bool,
+    /// Whether only the card was to be sent.
+    pub card_only: bool,
+    /// Whether the emissions of the base model were to be included.
+    pub include_base_model_emissions: bool,
+    /// The relation to the base model, as in the card.
+    pub relation: Option<String>,
+    /// The allow patterns.
+    pub allow_patterns: Vec<String>,
+    /// The ignore patterns.
+    pub ignore_patterns: Vec<String>,
+    /// The title of the commit.
+    pub commit_message: Option<String>,
+    /// The text before the summary in the commit's description.
+    pub commit_description: Option<String>,
 }
 
 /// Returns the record of the last failed push of a run's folder. `None` if there is none.
@@ -47,7 +79,7 @@ pub struct StagedPush {
 /// ```
 #[must_use]
 pub fn staged_push(dir: impl AsRef<Path>) -> Option<StagedPush> {
-    StagingDir::new(dir.as_ref()).read(STAGED_FILE)
+    StagingDir::new(dir.as_ref()).staged()
 }
 
 /// A branch of a repository on a Hub.
@@ -98,14 +130,30 @@ impl StagingDir {
     }
 
     /// Records a push that failed, and why.
-    pub(crate) fn stage(&self, repo: &str, branch: &str, reason: &str) {
+    pub(crate) fn stage(&self, repo: &str, branch: &str, reason: &str, options: StagedOptions) {
         let since = jiff::Timestamp::now().to_string();
-        let staged = StagedPush { repo: repo.into(), branch: branch.into(), reason: reason.into(), since };
+        let staged =
+            StagedPush { repo: repo.into(), branch: branch.into(), reason: reason.into(), since, options };
         self.write(STAGED_FILE, &staged);
     }
 
+    /// The push of this folder that failed last.
+    pub(crate) fn staged(&self) -> Option<StagedPush> {
+        self.read(STAGED_FILE)
+    }
+
     pub(crate) fn merge_base(&self, target: &PushTarget) -> Option<MergeBase> {
-        self.read(MERGE_BASE_FILE).filter(|base: &MergeBase| base.target == *target)
+        self.merge_bases().into_iter().find(|base| base.target == *target)
+    }
+
+    /// The repositories that the folder was pushed to.
+    pub(crate) fn earlier_repositories(&self) -> Vec<String> {
+        self.merge_bases().into_iter().map(|base| base.target.repo).collect()
+    }
+
+    /// The cards of the last pushes to each branch, newest last.
+    fn merge_bases(&self) -> Vec<MergeBase> {
+        self.read(MERGE_BASES_FILE).unwrap_or_default()
     }
 
     pub(crate) fn pending_commit(&self, target: &PushTarget) -> Option<PendingCommit> {
@@ -116,8 +164,12 @@ impl StagingDir {
         self.write(PENDING_COMMIT_FILE, pending);
     }
 
-    pub(crate) fn save_merge_base(&self, base: &MergeBase) {
-        self.write(MERGE_BASE_FILE, base);
+    pub(crate) fn save_merge_base(&self, base: MergeBase) {
+        let mut bases = self.merge_bases();
+        bases.retain(|it| it.target != base.target);
+        bases.drain(..bases.len().saturating_sub(MAX_MERGE_BASES - 1));
+        bases.push(base);
+        self.write(MERGE_BASES_FILE, &bases);
     }
 
     /// Call this once the commit was found, or is certain not to exist.
@@ -194,10 +246,12 @@ mod tests {
     fn staged_push_is_read_until_cleared() {
         let dir = tempfile::tempdir().unwrap();
         let staging = StagingDir::new(dir.path());
-        staging.stage("me/digits", "main", "offline");
+        let options = StagedOptions { private: true, ..StagedOptions::default() };
+        staging.stage("me/digits", "main", "offline", options.clone());
         let found = staged_push(dir.path()).unwrap();
         assert_eq!((found.repo.as_str(), found.reason.as_str()), ("me/digits", "offline"));
         assert!(found.since.parse::<jiff::Timestamp>().is_ok());
+        assert_eq!(found.options, options);
         staging.clear();
         assert_eq!(staged_push(dir.path()), None);
     }
@@ -206,10 +260,19 @@ mod tests {
     fn merge_base_of_other_branch_ignored() {
         let dir = tempfile::tempdir().unwrap();
         let staging = StagingDir::new(dir.path());
-        let base = MergeBase { target: push_target("main"), commit: "1".into(), card: "# Digits\n".into() };
-        staging.save_merge_base(&base);
-        assert_eq!(staging.merge_base(&push_target("main")), Some(base));
+        let base = |branch: &str, card: &str| MergeBase {
+            target: push_target(branch),
+            commit: "1".into(),
+            card: card.into(),
+        };
+        staging.save_merge_base(base("main", "# Digits\n"));
         assert_eq!(staging.merge_base(&push_target("next")), None);
+        staging.save_merge_base(base("next", "# Numbers\n"));
+        assert_eq!(staging.merge_base(&push_target("main")), Some(base("main", "# Digits\n")));
+        assert_eq!(staging.earlier_repositories(), ["me/digits", "me/digits"]);
+        (0..30).for_each(|number| staging.save_merge_base(base(&number.to_string(), "")));
+        assert_eq!(staging.merge_bases().len(), MAX_MERGE_BASES);
+        assert_eq!(staging.merge_base(&push_target("29")), Some(base("29", "")));
     }
 
     #[test]
@@ -227,7 +290,7 @@ mod tests {
     fn unwritable_folder_is_no_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let staging = StagingDir::new(file.path());
-        staging.stage("me/digits", "main", "offline");
+        staging.stage("me/digits", "main", "offline", StagedOptions::default());
         assert_eq!(staged_push(file.path()), None);
     }
 }

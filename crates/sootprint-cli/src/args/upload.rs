@@ -9,7 +9,7 @@ pub(crate) struct UploadArgs {
     #[arg(long)]
     pub(crate) private: bool,
 
-    /// Commit to this existing branch instead of `main`.
+    /// Commit to this branch instead of `main`; it is created if it does not exist.
     #[arg(long, value_name = "REV")]
     pub(crate) revision: Option<String>,
 

@@ -28,7 +28,8 @@ fn merge_with_base(
     let name = "me/digits".parse().unwrap();
     let remote = remote.map(|text| text.as_bytes().to_vec());
     let (base, new_card) = (base.map(str::to_owned), CardTemplate::default());
-    let inputs = MergeInputs { local, remote, base, new_card };
+    let inputs =
+        MergeInputs { local, remote, base, earlier_repositories: vec!["me/older".to_owned()], new_card };
     let card = MergedCard::from_inputs(inputs, &name, &footprint, &options);
     (dir, card)
 }
@@ -51,6 +52,30 @@ fn no_card_creates_minimal_card() {
     let card = card.unwrap();
     assert!(card.is_new());
     assert!(write_and_read(dir.path(), &card).contains("\n# digits\n"));
+}
+
+/// The card that a push to a repository of this name creates.
+fn generated_card(title: &str) -> String {
+    let template = CardTemplate::default().title(title);
+    CardWriter::new(&test_footprint::sample_footprint()).template(template).render().unwrap()
+}
+
+#[test]
+fn unedited_card_gives_way() {
+    let theirs = generated_card("digits").replace("tags:", "license: mit\ntags:");
+    for title in ["digits", "older"] {
+        let (dir, card) = merge_cards(Some(&generated_card(title)), Some(&theirs));
+        assert_eq!(write_and_read(dir.path(), &card.unwrap()), theirs);
+        // A card of another run, created by a push from another folder.
+        let older = generated_card(title).replace("emissions: 40.6823", "emissions: 1.5");
+        let (dir, card) = merge_cards(Some(&older), Some(&theirs));
+        assert_eq!(write_and_read(dir.path(), &card.unwrap()), theirs);
+    }
+    let ours = generated_card("digits") + "\nTrained with love.\n";
+    let (dir, card) = merge_cards(Some(&ours), Some(&generated_card("digits")));
+    assert_eq!(write_and_read(dir.path(), &card.unwrap()), ours);
+    let (_, card) = merge_cards(Some(&ours), Some(&theirs.replace("# digits", "# Numbers")));
+    assert!(matches!(card, Err(MergeFailure::Conflict { .. })), "both were edited");
 }
 
 #[test]

@@ -52,19 +52,27 @@ fn serve_once(status: &str, body: &str) -> String {
 }
 
 fn head_error(endpoint: &str) -> PushError {
-    block_on(connect_hub(endpoint, "hf_secret", DEFAULT_BRANCH, short_timeouts()).head_or_create(false))
+    block_on(connect_hub(endpoint, "hf_secret", DEFAULT_BRANCH, short_timeouts()).find_head(false))
         .unwrap_err()
+}
+
+fn create_and_find(hub: &HubClient) -> String {
+    if block_on(hub.find_head(false)).unwrap().is_none() {
+        block_on(hub.create_repository(false)).unwrap();
+    }
+    block_on(hub.create_repository(false)).unwrap();
+    block_on(hub.find_head(false)).unwrap().unwrap()
 }
 
 #[test]
 fn missing_repository_is_created_once() {
     let server = FakeHub::start().unwrap();
     let hub = connect_hub(server.endpoint(), server.token(), DEFAULT_BRANCH, RetryPolicy::default());
-    let head = block_on(hub.head_or_create(false)).unwrap();
+    let head = create_and_find(&hub);
     assert_eq!(head, server.head_commit("me/digits").unwrap());
     assert_eq!(block_on(hub.read_card(&head)).unwrap(), None);
     let commit = commit_card(&hub, &head).unwrap();
-    assert_eq!(block_on(hub.head_or_create(false)).unwrap(), commit);
+    assert_eq!(create_and_find(&hub), commit);
     assert_eq!(block_on(hub.read_card(&commit)).unwrap().unwrap(), b"# Digits\n");
     assert_eq!(block_on(hub.read_card(&head)).unwrap(), None);
 }
@@ -73,7 +81,7 @@ fn missing_repository_is_created_once() {
 fn commit_on_moved_head_conflicts() {
     let server = FakeHub::start().unwrap();
     let hub = connect_hub(server.endpoint(), server.token(), DEFAULT_BRANCH, RetryPolicy::default());
-    let parent = block_on(hub.head_or_create(false)).unwrap();
+    let parent = create_and_find(&hub);
     let theirs = server.commit_file("me/digits", CARD_FILE, b"theirs").unwrap();
     let error = commit_card(&hub, &parent).unwrap_err();
     assert!(matches!(error, PushError::Conflict { .. }), "{error}");
@@ -81,11 +89,51 @@ fn commit_on_moved_head_conflicts() {
 }
 
 #[test]
-fn missing_branch_is_named() {
+fn missing_branch_is_created() {
     let server = FakeHub::start().unwrap();
-    let hub = connect_hub(server.endpoint(), server.token(), "v9", RetryPolicy::default());
-    let error = block_on(hub.head_or_create(false)).unwrap_err();
-    assert!(matches!(&error, PushError::BranchNotFound { branch, .. } if branch == "v9"), "{error}");
+    let hub = connect_hub(server.endpoint(), server.token(), "releases/v9", RetryPolicy::default());
+    let head = create_and_find(&hub);
+    assert_eq!(head, server.head_commit("me/digits").unwrap());
+    assert_eq!(server.commits_at("me/digits", "releases/v9").unwrap()[0].id, head);
+    assert_eq!(block_on(hub.find_head(false)).unwrap(), Some(head));
+}
+
+#[test]
+fn public_repository_is_not_taken_for_private() {
+    let server = FakeHub::start().unwrap();
+    let hub = connect_hub(server.endpoint(), server.token(), DEFAULT_BRANCH, RetryPolicy::default());
+    create_and_find(&hub);
+    let error = block_on(hub.find_head(true)).unwrap_err();
+    assert!(matches!(error, PushError::RepositoryIsPublic { .. }), "{error}");
+}
+
+#[test]
+fn endless_card_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+            while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
+        }
+    });
+    let hub = connect_hub(&endpoint, "hf_secret", DEFAULT_BRANCH, RetryPolicy::default());
+    let error = block_on(hub.read_card("main")).unwrap_err();
+    assert!(error_chain(&error).contains("at most 64 MB"), "{}", error_chain(&error));
+}
+
+#[test]
+fn unwritable_cache_is_named() {
+    let server = FakeHub::start().unwrap();
+    let mut hub = connect_hub(server.endpoint(), server.token(), DEFAULT_BRANCH, RetryPolicy::default());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    hub.settings.xet_cache_dir = file.path().join("xet");
+    let digest = crate::digest::FileDigest::from_bytes(b"weights");
+    let weights = UploadFile::weights_with_digest("model.bin", digest);
+    let error = block_on(hub.check_xet_storage(&[&weights])).unwrap_err();
+    assert!(matches!(&error, PushError::CacheNotWritable { path, .. } if path.ends_with("xet")), "{error}");
 }
 
 #[test]
@@ -107,10 +155,16 @@ fn silent_hub_times_out() {
 
 #[test]
 fn each_http_failure_has_own_error() {
-    let error = head_error(&serve_once("403 Forbidden", r#"{"error":"hf_secret may only read"}"#));
+    let error = head_error(&serve_once("403 Forbidden", r#"{"error":"the token hf_secret may only read"}"#));
     assert!(matches!(error, PushError::Forbidden { .. }), "{error}");
-    assert!(error_chain(&error).contains("… may only read"), "{error:?}");
+    assert!(error_chain(&error).contains("the token … may only read"), "{error:?}");
     assert!(error.to_string().contains("hf auth login"), "{error}");
+
+    let quota = r#"{"error":"Private repository storage limit reached"}"#;
+    let error = head_error(&serve_once("403 Forbidden", quota));
+    assert!(matches!(error, PushError::Refused { .. }), "{error}");
+    let message = error_chain(&error);
+    assert!(message.contains("storage limit reached") && !message.contains("token"), "{message}");
 
     let error = head_error(&serve_once("429 Too Many Requests\r\nRetry-After: 30", ""));
     assert!(error.to_string().contains("retry after 30 s"), "{error}");

@@ -29,7 +29,7 @@ const fn fault_case(
     FaultCase { fault, inject, expected_error, commits_after }
 }
 
-const FAULT_CASES: [FaultCase; 30] = [
+const FAULT_CASES: [FaultCase; 37] = [
     fault_case("none", |_| (), None, 1),
     fault_case(
         "401 at the first request",
@@ -90,6 +90,65 @@ const FAULT_CASES: [FaultCase; 30] = [
         |fixture| fault_once(fixture, "/commit/", status_fault(413)),
         Some("Refused"),
         0,
+    ),
+    fault_case(
+        "403 because of a quota",
+        |fixture| {
+            fault_once(fixture, "/commit/", HubFaultKind::refusal(403, "Private storage limit reached"))
+        },
+        Some("Refused"),
+        0,
+    ),
+    fault_case(
+        "403, the organisation forbids public models",
+        |fixture| {
+            let message = "me forbids the creation of public models";
+            fault_once(fixture, "/repos/create", HubFaultKind::refusal(403, message));
+        },
+        Some("Refused"),
+        0,
+    ),
+    fault_case(
+        "413 before the upload",
+        |fixture| fault_once(fixture, "/preupload/", HubFaultKind::refusal(413, "Payload Too Large")),
+        Some("TooManyNewFiles"),
+        0,
+    ),
+    fault_case(
+        "the storage has lost a file",
+        |fixture| {
+            let message = "LFS pointer pointed to a file that does not exist";
+            fault_once(fixture, "/commit/", HubFaultKind::refusal(400, message));
+        },
+        Some("StoredFileMissing"),
+        0,
+    ),
+    fault_case(
+        "validation of cards fails",
+        |fixture| fault_always(fixture, "/validate-yaml", status_fault(500)),
+        None,
+        1,
+    ),
+    fault_case(
+        "endless card",
+        |fixture| {
+            fixture.hub.create_repository(REPO).unwrap();
+            fault_always(fixture, "/resolve/", HubFaultKind::EndlessBody);
+        },
+        Some("UnexpectedResponse"),
+        0,
+    ),
+    fault_case(
+        "429, RateLimit of 1 s",
+        |fixture| {
+            let headers = vec![("ratelimit", r#""api";r=0;t=1"#.to_owned())];
+            let message = "Too many requests".to_owned();
+            let kind = HubFaultKind::Refusal { status: 429, message, headers };
+            // The second request asks for the header that hf-hub does not report.
+            fixture.hub.add_fault(HubFault::on_path("/api/models/", kind).after_requests(3).repeat(2));
+        },
+        None,
+        1,
     ),
     fault_case("429, wait 1 s", |fixture| fault_once(fixture, "/commit/", rate_limit_fault(1)), None, 1),
     fault_case(

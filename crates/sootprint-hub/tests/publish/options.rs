@@ -85,7 +85,7 @@ fn secrets_never_leave() {
         let key = format!("-----BEGIN PRIVATE KEY-----\n{}\n", "QUJD".repeat(16));
 
         fs::write(dir.join("README.md"), format!("# Digits\n\nLog in with {token}.\n")).unwrap();
-        let errors = vec![upload().push().unwrap_err(), upload().card_only(true).push().unwrap_err()];
+        let errors = [upload().push().unwrap_err(), upload().card_only(true).push().unwrap_err()];
         fs::remove_file(dir.join("README.md")).unwrap();
         let title = upload().commit_message(format!("with {token}")).push().unwrap_err();
         let description = upload().commit_description(format!("with {token}")).push().unwrap_err();
@@ -107,6 +107,90 @@ fn secrets_never_leave() {
         }
         let commits = fixture.hub.commits(REPO).map(|commits| commits.len());
         assert!(commits.is_err() || commits.is_ok_and(|count| count == 1), "only the Hub's own commit");
+    });
+}
+
+#[test]
+fn refused_card_leaves_no_repository() {
+    isolated::run("options::refused_card_leaves_no_repository", || {
+        let fixture = PushFixture::with_small_weights();
+        for (metadata, reason) in
+            [("license: none-of-these", "must be one of"), ("tags: {a: b}", "must be an array")]
+        {
+            fs::write(fixture.card_path(), format!("---\n{metadata}\n---\n# Digits\n")).unwrap();
+            let error = fixture.upload(&sample_footprint()).push().unwrap_err();
+            assert!(matches!(error, PushError::CardRefused { .. }), "{error}");
+            assert!(error.to_string().contains(reason), "{error}");
+            assert!(fixture.hub.head_commit(REPO).is_err(), "no repository was created");
+        }
+    });
+}
+
+#[test]
+fn visibility_follows_the_owner_unless_asked() {
+    use fake_hub::OrganizationPolicy;
+
+    isolated::run("options::visibility_follows_the_owner_unless_asked", || {
+        let fixture = PushFixture::with_small_weights();
+        let push = |private| fixture.upload(&sample_footprint()).private(private).push();
+        let policy = |private_by_default, forbids_public| {
+            fixture.hub.set_organization("me", OrganizationPolicy { private_by_default, forbids_public });
+        };
+        policy(true, true);
+        push(false).unwrap();
+        assert!(fixture.hub.is_private(REPO).unwrap(), "the default of the organisation");
+
+        // A push that asked for a private repository and failed does not make a public one later.
+        let other = PushFixture::with_small_weights();
+        other.hub.add_fault(
+            fake_hub::HubFault::on_path("/repos/create", fake_hub::HubFaultKind::status(503)).repeat(9),
+        );
+        other.upload(&sample_footprint()).private(true).push().unwrap_err();
+        assert!(staged_push(other.dir.path()).unwrap().options.private);
+        other.hub.clear_faults();
+        other.upload(&sample_footprint()).push().unwrap();
+        assert!(other.hub.is_private(REPO).unwrap());
+
+        let public = PushFixture::with_small_weights();
+        public.push(&sample_footprint());
+        let error = public.upload(&sample_footprint()).private(true).push().unwrap_err();
+        assert!(matches!(error, PushError::RepositoryIsPublic { .. }), "{error}");
+    });
+}
+
+#[test]
+fn renamed_repository_is_followed() {
+    isolated::run("options::renamed_repository_is_followed", || {
+        let fixture = PushFixture::with_small_weights();
+        fixture.push(&sample_footprint());
+        fixture.hub.rename_repository(REPO, "me/numbers").unwrap();
+        let report = fixture.push(&footprint_with_emissions(7.0));
+        assert_eq!(report.repo, "me/numbers");
+        assert!(report.url.ends_with("/me/numbers"), "{}", report.url);
+        assert_eq!(fixture.hub.head_commit("me/numbers").unwrap(), report.commit);
+    });
+}
+
+#[test]
+fn more_new_files_than_the_hub_takes_are_refused() {
+    isolated::run("options::more_new_files_than_the_hub_takes_are_refused", || {
+        let fixture = PushFixture::with_small_weights();
+        fs::create_dir(fixture.dir.path().join("data")).unwrap();
+        for number in 0..5_000 {
+            fs::write(fixture.dir.path().join(format!("data/{number}.txt")), number.to_string()).unwrap();
+        }
+        let error = fixture.upload(&sample_footprint()).push().unwrap_err();
+        assert!(matches!(error, PushError::TooManyNewFiles { count: 5_003, .. }), "{error:?}");
+        assert!(error.to_string().contains("hf upload"), "{error}");
+        // The number of new files counts, not that of all files.
+        for number in 200..5_000 {
+            fs::remove_file(fixture.dir.path().join(format!("data/{number}.txt"))).unwrap();
+        }
+        fixture.push(&sample_footprint());
+        for number in 200..400 {
+            fs::write(fixture.dir.path().join(format!("data/{number}.txt")), number.to_string()).unwrap();
+        }
+        assert_eq!(fixture.push(&sample_footprint()).files.len(), 403);
     });
 }
 

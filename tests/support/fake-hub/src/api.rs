@@ -6,6 +6,7 @@ mod download;
 mod error;
 mod fault_layer;
 mod files;
+mod renaming;
 mod repositories;
 mod request;
 mod upload;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, OriginalUri};
 use axum::http::{Method, StatusCode};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::state::HubState;
 use error::ApiError;
@@ -38,7 +39,10 @@ pub(crate) fn router(hub: Arc<HubState>) -> Router {
         .method_not_allowed_fallback(not_implemented);
     Router::new()
         .nest("/api/models/{namespace}/{name}", model)
+        .route("/api/models", get(repositories::list))
         .route("/api/repos/create", post(repositories::create))
+        .route("/api/repos/delete", delete(repositories::delete))
+        .route("/api/repos/move", post(repositories::rename))
         .route("/api/whoami-v2", get(repositories::whoami))
         .route("/api/validate-yaml", post(repositories::validate_yaml))
         .route("/{namespace}/{name}/info/lfs/objects/batch", post(upload::lfs_batch))
@@ -48,6 +52,7 @@ pub(crate) fn router(hub: Arc<HubState>) -> Router {
         .method_not_allowed_fallback(not_implemented)
         // A commit carries its regular files, each up to 10 MiB, in one body.
         .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&hub), renaming::redirect_renamed))
         // Runs before the handler on each request and after it on each response.
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&hub), fault_layer::inject_fault))
         .with_state(hub)

@@ -35,6 +35,15 @@ pub enum HubFaultKind {
         /// Whether the request is carried out anyway.
         applied: bool,
     },
+    /// It responds with an error, a message and headers, and does not carry out the request: a quota, a rate limit.
+    Refusal {
+        /// The HTTP status.
+        status: u16,
+        /// The message of the Hub.
+        message: String,
+        /// Names and values of headers.
+        headers: Vec<(&'static str, String)>,
+    },
     /// It sends half of the body and closes the connection.
     TruncatedBody {
         /// Whether the request is carried out.
@@ -62,6 +71,8 @@ pub enum HubFaultKind {
         /// The file's content.
         content: Vec<u8>,
     },
+    /// It responds 200 with a body that never ends.
+    EndlessBody,
     /// The LFS batch response offers a transfer other than Xet.
     NoXet,
 }
@@ -90,6 +101,12 @@ impl HubFaultKind {
     #[must_use]
     pub fn status(status: u16) -> Self {
         Self::Status { status, retry_after: None, applied: false }
+    }
+
+    /// A response with this error status and message; the request is not carried out.
+    #[must_use]
+    pub fn refusal(status: u16, message: &str) -> Self {
+        Self::Refusal { status, message: message.to_owned(), headers: Vec::new() }
     }
 }
 

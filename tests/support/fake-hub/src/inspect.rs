@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::error::RepositoryError;
 use crate::file_tree::{FileChange, RepositoryFile};
+use crate::organization::OrganizationPolicy;
 use crate::repository::{HubCommit, ModelRepository, NewCommit};
 use crate::{FakeHub, state};
 
@@ -108,6 +109,30 @@ impl FakeHub {
         } else {
             Err(FakeHubError::RepositoryExists { repository: repository.to_owned() })
         }
+    }
+
+    /// Renames a repository; requests for the old name are redirected.
+    ///
+    /// # Errors
+    ///
+    /// The repository does not exist, or the new name is taken.
+    pub fn rename_repository(&self, repository: &str, new_name: &str) -> Result<(), FakeHubError> {
+        let not_found = || FakeHubError::RepositoryNotFound { repository: repository.to_owned() };
+        self.hub.rename_repository(repository, new_name).then_some(()).ok_or_else(not_found)
+    }
+
+    /// Sets the rules of an organisation.
+    pub fn set_organization(&self, name: &str, policy: OrganizationPolicy) {
+        self.hub.set_organization(name, policy);
+    }
+
+    /// Whether only the hub's user can see a repository.
+    ///
+    /// # Errors
+    ///
+    /// The repository does not exist.
+    pub fn is_private(&self, repository: &str) -> Result<bool, FakeHubError> {
+        self.with_repository(repository, |found| Ok(found.private))
     }
 
     /// Commits one file to `main`, kept in git regardless of its size, and returns the commit's id.

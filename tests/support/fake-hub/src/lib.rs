@@ -36,6 +36,9 @@
 //! - The contents of LFS files are served under another host name, without the headers of the redirect, as by
 //!   the Hub's CDN. hf-hub 1.0.0's `get_file_metadata` follows that redirect and fails for such files, on the
 //!   Hub as well as here.
+//! - An LFS file is found by the SHA-256 that the client wrote into the storage's shard, which must be that of its bytes.
+//! - A card with invalid metadata is refused by `/api/validate-yaml` and at the commit.
+//! - A request about more than 256 files before an upload is refused (413).
 //! - A token other than [`FakeHub::token`] is refused (401) on all repository and user requests; a missing
 //!   token is refused on writes. Requests without a token see no private repositories.
 //!
@@ -46,25 +49,27 @@
 //!
 //! # Limits
 //!
-//! - Models only: no datasets, Spaces, buckets, collections, gated repositories, tags or deleting
-//!   repositories. All other requests return 501 with an explanation.
+//! - Models only: no datasets, Spaces, buckets, collections, gated repositories or tags. All other requests return 501
+//!   with an explanation.
 //! - One user with write access to everything. The storage server does not check its token.
-//! - `/api/validate-yaml` accepts every card, `cardData` is not returned, and `.gitignore` and changes to
-//!   `.gitattributes` have no effect: the rule for what goes to the storage is fixed.
+//! - `.gitignore` and changes to `.gitattributes` have no effect: the rule for what goes to the storage is fixed.
+//! - The list of licences is short, and lists of models are filtered by the client only.
 //! - Regular files are served directly (200); the Hub first redirects those of public repositories to its
 //!   cache.
-//! - Listings have one page. No rate limits.
+//! - Listings have one page. Rate limits are scripted: see [`HubFaultKind::Refusal`].
 //! - An uploading client leaves a small folder in `$HF_HOME/xet` for each hub; tests set their own `HF_HOME`.
 
 #![forbid(unsafe_code)]
 
 mod api;
+mod card_metadata;
 mod error;
 mod fault;
 mod file_tree;
 mod git;
 mod inspect;
 mod lfs;
+mod organization;
 mod proxy;
 mod repository;
 mod server;
@@ -78,6 +83,7 @@ use std::sync::Arc;
 pub use crate::error::{HubStartError, RepositoryError};
 pub use crate::fault::{HubFault, HubFaultKind};
 pub use crate::inspect::FakeHubError;
+pub use crate::organization::OrganizationPolicy;
 pub use crate::proxy::LinkState;
 pub use crate::repository::HubCommit;
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::fault::FaultScript;
 use crate::file_tree::RepositoryFile;
+use crate::organization::OrganizationPolicy;
 use crate::repository::ModelRepository;
 use crate::storage::XetStorage;
 
@@ -30,6 +31,9 @@ pub(crate) struct HubState {
     pub(crate) storage: XetStorage,
     pub(crate) faults: FaultScript,
     repositories: Mutex<BTreeMap<String, ModelRepository>>,
+    /// The new name of each renamed repository, by its old name.
+    renamed: Mutex<BTreeMap<String, String>>,
+    organizations: Mutex<BTreeMap<String, OrganizationPolicy>>,
 }
 
 impl HubState {
@@ -40,6 +44,8 @@ impl HubState {
             storage,
             faults: FaultScript::default(),
             repositories: Mutex::default(),
+            renamed: Mutex::default(),
+            organizations: Mutex::default(),
         }
     }
 
@@ -51,6 +57,42 @@ impl HubState {
         }
         repositories.insert(id.to_owned(), ModelRepository::new(private, Timestamp::now()));
         true
+    }
+
+    /// Deletes a repository; returns false if it does not exist.
+    pub(crate) fn delete_repository(&self, id: &str) -> bool {
+        self.repositories().remove(id).is_some()
+    }
+
+    /// Renames a repository; returns false if it does not exist or the name is taken.
+    pub(crate) fn rename_repository(&self, id: &str, new_id: &str) -> bool {
+        let mut repositories = self.repositories();
+        if repositories.contains_key(new_id) {
+            return false;
+        }
+        let Some(repository) = repositories.remove(id) else { return false };
+        repositories.insert(new_id.to_owned(), repository);
+        lock(&self.renamed).insert(id.to_owned(), new_id.to_owned());
+        true
+    }
+
+    /// The new name of a repository that was renamed.
+    pub(crate) fn new_name(&self, id: &str) -> Option<String> {
+        let is_taken = self.repositories().contains_key(id);
+        lock(&self.renamed).get(id).filter(|_| !is_taken).cloned()
+    }
+
+    /// The names of all repositories.
+    pub(crate) fn repository_ids(&self) -> Vec<String> {
+        self.repositories().keys().cloned().collect()
+    }
+
+    pub(crate) fn set_organization(&self, name: &str, policy: OrganizationPolicy) {
+        lock(&self.organizations).insert(name.to_owned(), policy);
+    }
+
+    pub(crate) fn organization(&self, name: &str) -> OrganizationPolicy {
+        lock(&self.organizations).get(name).copied().unwrap_or_default()
     }
 
     /// Reads or changes a repository with exclusive access; `None` if it does not exist.
@@ -74,7 +116,11 @@ impl HubState {
     }
 
     fn repositories(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, ModelRepository>> {
-        // A repository changes by whole commits, so the state left by a panicking thread is still consistent.
-        self.repositories.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.repositories)
     }
+}
+
+/// Each change of the state is one call, so what a panicking thread left is still consistent.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -105,6 +105,12 @@ impl XetStorage {
             // A file with missing bytes cannot be reassembled: it has not arrived yet.
             let Ok(content) = self.files.get_file_data(&hash, None).await else { continue };
             let sha256 = hex_encode(&Sha256::digest(&content));
+            // The Hub finds a file by the SHA-256 in its shard, which it does not check; a wrong one is never found here.
+            let shard_entry = self.files.get_file_reconstruction_info(&hash).await?;
+            let shard_sha256 = shard_entry.and_then(|(file, _)| Some(file.metadata_ext?.sha256.hex()));
+            if shard_sha256.as_deref() != Some(sha256.as_str()) {
+                continue;
+            }
             let mut arrived = self.lock_verified_files();
             arrived.by_sha256.insert(sha256, (name, content.len() as u64));
             arrived.known_hashes.insert(name);

@@ -45,7 +45,7 @@ def main():
         hub.wait(timeout=30)
         shutil.rmtree(folder)
     print(f"huggingface_hub {VERSION} and sootprint on the fake Hub: {made} checks passed")
-    if made < 35:
+    if made < 45:
         sys.exit("too few checks ran")
 
 
@@ -126,12 +126,13 @@ def check_client(folder):
 
 def check_publisher(folder):
     from huggingface_hub import HfApi, ModelCard, hf_hub_download, metadata_update
+    from huggingface_hub.repocard import metadata_load
 
     checks, api, repo = Checks(), HfApi(), "me/digits"
     (folder / "script.json").write_text(
         json.dumps({"components": [{"kind": "cpu", "name": "Scripted", "watts": [[1.0, 100.0]]}]})
     )
-    (folder / "train.sh").write_text('cat > "$SOOTPRINT_RUN_DIR/model.safetensors"')
+    (folder / "train.sh").write_text('cat > "$SOOTPRINT_RUN_DIR/model.bpk"')
     environment = {**os.environ, "SOOTPRINT_REPLAY": str(folder / "script.json")}
 
     def sootprint(*arguments, weights=b""):
@@ -145,7 +146,7 @@ def check_publisher(folder):
     messages = sootprint(*run, weights=WEIGHTS)
     checks.equal("pushed to" in messages, True, messages)
     checks.equal(len(api.list_repo_commits(repo)), 2, "number of commits")
-    checks.equal(Path(hf_hub_download(repo, "model.safetensors")).read_bytes() == WEIGHTS, True, "its weights")
+    checks.equal(Path(hf_hub_download(repo, "model.bpk")).read_bytes() == WEIGHTS, True, "its weights")
     card = ModelCard.load(repo)
     emissions = card.data.co2_eq_emissions
     checks.equal(emissions["emissions"] > 0, True, "its emissions")
@@ -161,6 +162,38 @@ def check_publisher(folder):
     local = (folder / "run" / "README.md").read_bytes()
     checks.equal(Path(hf_hub_download(repo, "README.md")).read_bytes(), local, "local and remote card")
     checks.equal("is up to date" in sootprint("push", "run", repo), True, "an unchanged push sends nothing")
+
+    # The Hub's own filter finds the card by its emissions.
+    grams = emissions["emissions"]
+    found = lambda *thresholds: [it.id for it in api.list_models(emissions_thresholds=thresholds, cardData=True)]
+    checks.equal(found(grams / 2, grams * 2), [repo], "models with these emissions")
+    checks.equal(found(grams * 2, grams * 3), [], "models with other emissions")
+    info = api.model_info(repo)
+    checks.equal("co2_eq_emissions" in info.tags and "license:mit" in info.tags, True, f"tags {info.tags}")
+
+    # A folder with subfolders arrives whole, and its card is read by the client's own function.
+    shape = folder / "shape"
+    shutil.copytree(folder / "run", shape)
+    for name in ["unet/config.json", "1_Pooling/config.json", "merges.txt", "chat_template.jinja", "a.gguf"]:
+        (shape / name).parent.mkdir(exist_ok=True)
+        (shape / name).write_text(name)
+    for name in ["checkpoint-1/optimizer.pt", "hf_token.txt", ".env"]:
+        (shape / name).parent.mkdir(exist_ok=True)
+        (shape / name).write_text("never")
+    sootprint("push", "shape", "me/shape", "--private")
+    expected = {".gitattributes", "README.md", "footprint.json", "config.json", "model.bpk", "unet/config.json"}
+    expected |= {"1_Pooling/config.json", "merges.txt", "chat_template.jinja", "a.gguf"}
+    checks.equal(set(api.list_repo_files("me/shape")) - {"sootprint.png"}, expected, "the files of the folder")
+    card = metadata_load(hf_hub_download("me/shape", "README.md"))
+    checks.equal(card["co2_eq_emissions"]["emissions"], grams, "metadata_load")
+    checks.equal(api.model_info("me/shape").private, True, "private")
+    api.move_repo("me/shape", "me/form")
+    (shape / "notes.txt").write_text("renamed")
+    messages = sootprint("push", "shape", "me/shape", "--private")
+    checks.equal("/me/form in commit" in messages, True, messages)
+    checks.equal(Path(hf_hub_download("me/form", "notes.txt")).read_text(), "renamed", "the new name")
+    api.delete_repo("me/form")
+    checks.equal(api.repo_exists("me/form"), False, "delete")
     return checks.made
 
 

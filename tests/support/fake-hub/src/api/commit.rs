@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::access::WriteAccess;
 use super::error::ApiError;
 use super::request::{RequestTarget, is_true};
+use crate::card_metadata::CardMetadata;
 use crate::file_tree::{FileChange, RepositoryFile};
 use crate::lfs::MAX_REGULAR_FILE_SIZE;
 use crate::repository::NewCommit;
@@ -118,6 +119,17 @@ fn parse_line(line: &[u8]) -> Result<CommitLine, ApiError> {
         .map_err(|error| ApiError::bad_request(format!("a line of the commit cannot be read: {error}")))
 }
 
+/// The Hub refuses a card with invalid metadata.
+fn check_card(path: &str, content: &[u8]) -> Result<(), ApiError> {
+    let is_card = path == "README.md";
+    match CardMetadata::parse(&String::from_utf8_lossy(content)).errors.first() {
+        Some(error) if is_card => {
+            Err(ApiError::bad_request(format!("Invalid metadata in README.md: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn regular_file_change(file: RegularFileLine) -> Result<FileChange, ApiError> {
     let RegularFileLine { path, content, encoding } = file;
     let content = match encoding.as_deref() {
@@ -134,6 +146,7 @@ fn regular_file_change(file: RegularFileLine) -> Result<FileChange, ApiError> {
             "Your push was rejected because {path} is larger than 10 MiB: it belongs in LFS"
         )));
     }
+    check_card(&path, &content)?;
     Ok(FileChange::Put { path, file: RepositoryFile::regular(content) })
 }
 

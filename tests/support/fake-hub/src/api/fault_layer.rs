@@ -32,6 +32,16 @@ pub(super) async fn inject_fault(
             }
             error_response(status, retry_after)
         }
+        HubFaultKind::Refusal { status, message, headers } => {
+            let mut response = refusal(status, &message);
+            for (name, value) in headers {
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    response.headers_mut().insert(name, value);
+                }
+            }
+            response
+        }
+        HubFaultKind::EndlessBody => Response::new(Body::from_stream(EndlessBody)),
         HubFaultKind::TruncatedBody { applied } => {
             let whole = response_or_filler(request, next, applied).await;
             let body = to_bytes(whole.into_body(), usize::MAX).await.unwrap_or_default();
@@ -79,12 +89,32 @@ async fn response_or_filler(request: Request, next: Next, applied: bool) -> axum
 }
 
 fn error_response(status: u16, retry_after: Option<u32>) -> axum::response::Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = ApiError::new(status, "scripted fault").into_response();
+    let message =
+        if status == 403 { "You don't have write access to this repository" } else { "scripted fault" };
+    let mut response = refusal(status, message);
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+fn refusal(status: u16, message: &str) -> axum::response::Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    ApiError::new(status, message).into_response()
+}
+
+/// The same block again and again.
+struct EndlessBody;
+
+impl futures_core::Stream for EndlessBody {
+    type Item = std::io::Result<Bytes>;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 1 << 16]))))
+    }
 }
 
 /// A response with a `Content-Length` larger than its body, after which the server closes the connection.

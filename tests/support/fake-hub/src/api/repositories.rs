@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use super::access::{ReadAccess, WriteAccess};
 use super::error::ApiError;
 use super::request::{RequestTarget, format_timestamp, is_true};
+use crate::card_metadata::CardMetadata;
 use crate::file_tree::RepositoryFile;
 use crate::git;
 use crate::repository::{CommitSnapshot, ModelRepository};
@@ -25,8 +25,7 @@ pub(super) struct CreateRepositoryRequest {
     organization: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
-    #[serde(default)]
-    private: bool,
+    private: Option<bool>,
     visibility: Option<String>,
 }
 
@@ -45,7 +44,11 @@ pub(super) async fn create(
     }
     let id = format!("{owner}/{}", creation.name);
     let url = format!("{}/{id}", hub.endpoint);
-    let private = creation.private || creation.visibility.as_deref() == Some("private");
+    let asked = creation.private.or_else(|| creation.visibility.as_deref().map(|it| it == "private"));
+    let Some(private) = hub.organization(owner).visibility(asked) else {
+        let message = format!("{owner} forbids the creation of public models");
+        return Err(ApiError::new(StatusCode::FORBIDDEN, message));
+    };
     if hub.create_repository(&id, private) {
         Ok(Json(json!({ "url": url, "name": id })).into_response())
     } else {
@@ -53,6 +56,59 @@ pub(super) async fn create(
         let error = "You already created this model repo";
         Ok((StatusCode::CONFLICT, Json(json!({ "error": error, "url": url }))).into_response())
     }
+}
+
+/// The body of `DELETE /api/repos/delete`
+#[derive(Deserialize)]
+pub(super) struct DeleteRepositoryRequest {
+    name: String,
+    organization: Option<String>,
+}
+
+/// `DELETE /api/repos/delete`
+pub(super) async fn delete(
+    State(hub): State<Arc<HubState>>,
+    _writer: WriteAccess,
+    Json(deletion): Json<DeleteRepositoryRequest>,
+) -> Result<StatusCode, ApiError> {
+    let id = format!("{}/{}", deletion.organization.as_deref().unwrap_or(USER), deletion.name);
+    if hub.delete_repository(&id) { Ok(StatusCode::OK) } else { Err(ApiError::repository_not_found()) }
+}
+
+/// The body of `POST /api/repos/move`
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RenameRepositoryRequest {
+    from_repo: String,
+    to_repo: String,
+}
+
+/// `POST /api/repos/move`: requests for the old name are redirected from then on.
+pub(super) async fn rename(
+    State(hub): State<Arc<HubState>>,
+    _writer: WriteAccess,
+    Json(renaming): Json<RenameRepositoryRequest>,
+) -> Result<StatusCode, ApiError> {
+    let is_renamed = hub.rename_repository(&renaming.from_repo, &renaming.to_repo);
+    if is_renamed { Ok(StatusCode::OK) } else { Err(ApiError::repository_not_found()) }
+}
+
+/// `GET /api/models`: all visible models, whatever is asked for. Python filters the answer.
+pub(super) async fn list(State(hub): State<Arc<HubState>>, reader: ReadAccess) -> Json<Vec<Value>> {
+    let models = hub.repository_ids().into_iter().filter_map(|id| {
+        let (namespace, name) = id.split_once('/')?;
+        let target = RequestTarget {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            revision: "main".to_owned(),
+            path: String::new(),
+        };
+        let model = reader.read_repository(&hub, &id, |repository| {
+            Ok(model_json(&target, repository, repository.resolve("main")?, false))
+        });
+        model.ok()
+    });
+    Json(models.collect())
 }
 
 /// `GET /api/whoami-v2`
@@ -71,11 +127,17 @@ pub(super) async fn whoami(_writer: WriteAccess) -> Json<Value> {
     }))
 }
 
-/// `POST /api/validate-yaml`: every card is valid, because the hub does not parse YAML.
-///
-/// The body is read anyway: a connection with an unread body is closed, and the client may notice too late.
-pub(super) async fn validate_yaml(_card: Bytes) -> Json<Value> {
-    Json(json!({ "errors": [], "warnings": [] }))
+/// The body of `POST /api/validate-yaml`
+#[derive(Deserialize)]
+pub(super) struct ValidateYamlRequest {
+    content: String,
+}
+
+/// `POST /api/validate-yaml`
+pub(super) async fn validate_yaml(Json(card): Json<ValidateYamlRequest>) -> Response {
+    let metadata = CardMetadata::parse(&card.content);
+    let status = if metadata.errors.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    (status, Json(metadata.validation())).into_response()
 }
 
 /// The query of a model's information.
@@ -107,6 +169,10 @@ fn model_json(
     let id = target.repository_id();
     let siblings: Vec<Value> =
         version.files.iter().map(|(path, file)| sibling_json(path, file, blobs)).collect();
+    let card = match version.files.get("README.md") {
+        Some(RepositoryFile::Regular(card)) => CardMetadata::parse(&String::from_utf8_lossy(card)),
+        _ => CardMetadata::default(),
+    };
     json!({
         "_id": git::blob_id(id.as_bytes()).to_string(),
         "id": id,
@@ -120,7 +186,8 @@ fn model_json(
         "disabled": false,
         "downloads": 0,
         "likes": 0,
-        "tags": [],
+        "tags": card.tags(),
+        "cardData": card.data,
         "spaces": [],
         "siblings": siblings,
     })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +18,9 @@ use super::request::RequestTarget;
 use crate::file_tree::RepositoryFile;
 use crate::lfs;
 use crate::state::HubState;
+
+/// The most files in one request before an upload.
+const MAX_PREUPLOAD_FILES: usize = 256;
 
 /// The body of `POST /api/models/{id}/preupload/{revision}`
 #[derive(Deserialize)]
@@ -42,6 +46,9 @@ pub(super) async fn preupload(
     Path(target): Path<RequestTarget>,
     Json(preupload): Json<PreuploadRequest>,
 ) -> Result<Json<Value>, ApiError> {
+    if preupload.files.len() > MAX_PREUPLOAD_FILES {
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "Too many files in one request"));
+    }
     writer.update_repository(&hub, &target.repository_id(), |repository| {
         let files = &repository.resolve(&target.revision)?.files;
         let answer = preupload.files.iter().map(|file| {
@@ -90,7 +97,16 @@ pub(super) async fn lfs_batch(
     if batch.operation != "upload" || !batch.transfers.iter().any(|transfer| transfer == "xet") {
         return Err(ApiError::bad_request("the fake Hub takes LFS files by upload over xet only"));
     }
-    Ok(Json(json!({ "transfer": "xet", "objects": batch.objects })))
+    let href = format!("{}/api/models/{repository}/xet-write-token/main", hub.endpoint);
+    let mut objects = batch.objects;
+    for object in &mut objects {
+        let oid = object["oid"].as_str().unwrap_or_default();
+        // A file that the storage has needs no action.
+        if hub.storage.find_file(oid).await?.is_none() {
+            object["actions"] = json!({ "upload": { "href": href, "header": {} } });
+        }
+    }
+    Ok(Json(json!({ "transfer": "xet", "objects": objects })))
 }
 
 /// `GET /api/models/{id}/xet-write-token/{revision}`
