@@ -37,7 +37,7 @@ fn pushed_card_matches_measured_footprint() {
         let weights: Vec<u8> = (0..2_000_000_u64)
             .map(|index| (index.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17) >> 24) as u8)
             .collect();
-        fs::write(folder.path().join("model.safetensors"), &weights).unwrap();
+        fs::write(folder.path().join("model.bpk"), &weights).unwrap();
         fs::write(folder.path().join("README.md"), CARD).unwrap();
 
         let hub = FakeHub::start().unwrap();
@@ -58,8 +58,8 @@ fn pushed_card_matches_measured_footprint() {
         );
         assert!(commits.len() <= before + 2, "the Hub's own first commit and ours");
 
-        assert!(hub.read_file("me/digits", "main", "model.safetensors").unwrap() == weights, "byte for byte");
-        assert!(hub.is_lfs("me/digits", "main", "model.safetensors").unwrap());
+        assert!(hub.read_file("me/digits", "main", "model.bpk").unwrap() == weights, "byte for byte");
+        assert!(hub.is_lfs("me/digits", "main", "model.bpk").unwrap());
         let card = String::from_utf8(hub.read_file("me/digits", "main", "README.md").unwrap()).unwrap();
         // 2 kWh × 1.5 × 50 g/kWh.
         let block = ModelCard::parse(&card).unwrap().emissions().unwrap().unwrap();

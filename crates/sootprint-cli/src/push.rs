@@ -17,7 +17,7 @@ use crate::error_text::describe_error;
 use crate::project_settings::eprint_project_settings;
 use crate::records::newest_footprint;
 use crate::terminal::{eprint_message, log_warnings_to_stderr, print, to_pretty_json};
-use crate::upload_progress::UploadProgressBar;
+use crate::upload_progress::UploadProgress;
 
 /// Pushes the folder and prints the result.
 pub(crate) fn push(arguments: &PushArgs) -> anyhow::Result<()> {
@@ -65,13 +65,10 @@ fn repository_from_settings() -> anyhow::Result<RepoId> {
     )
 }
 
-/// Pushes with a progress line on the terminal.
+/// Pushes and shows the progress.
 pub(crate) fn push_with_progress(upload: ModelUpload, dir: &Path) -> Result<PushReport, PushError> {
     let upload = upload.include_plot(true);
-    let result = match UploadProgressBar::start() {
-        Some(progress) => upload.with_progress_handler(progress).push(),
-        None => upload.push(),
-    };
+    let result = upload.with_progress_handler(UploadProgress::start()).push();
     if let Err(PushError::CardConflict { .. }) = &result {
         eprint_message(format_args!("card in {} left unchanged", dir.display()));
     }

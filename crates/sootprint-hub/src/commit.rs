@@ -292,6 +292,8 @@ impl PushSession<'_> {
             card.replaced_report.as_deref(),
             &commit_message::push_id_trailer(&self.push_id),
         );
+        let stored = missing.iter().filter(|file| file.belongs_in_lfs);
+        self.progress.set_upload_total(stored.map(|file| file.size).sum());
         let operations = missing.iter().map(|file| file.commit_operation()).collect();
         let params = CommitParams {
             operations,

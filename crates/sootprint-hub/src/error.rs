@@ -11,7 +11,7 @@ use sootprint_core::RepoIdError;
 use crate::failure::{HubOperation, RedactedError};
 use crate::token::TokenError;
 use crate::verification_error::VerificationError;
-use crate::weights_check::WeightsProblem;
+use crate::weights_problem::WeightsProblem;
 
 /// Why a model could not be pushed to the Hub.
 ///

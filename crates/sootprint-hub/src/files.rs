@@ -7,6 +7,7 @@ use std::{fs, io};
 use crate::error::PushError;
 use crate::exclusions::{ExcludedPath, ExclusionReason};
 use crate::file_matcher::FileMatcher;
+use crate::local_file::LocalFile;
 use crate::references::missing_references;
 use crate::weights_check::{check_weights, is_weights_name};
 
@@ -32,17 +33,6 @@ pub(crate) struct SelectedFiles {
     pub(crate) excluded: Vec<ExcludedPath>,
     /// Files that others refer to and that are missing.
     pub(crate) warnings: Vec<String>,
-}
-
-/// A file that is pushed unchanged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LocalFile {
-    /// Its path in the folder and in the repository, separated by `/`.
-    pub(crate) name: String,
-    /// Its path on disk, with links resolved.
-    pub(crate) path: PathBuf,
-    /// Whether it is a file of weights.
-    pub(crate) is_weights: bool,
 }
 
 /// Options of the selection.

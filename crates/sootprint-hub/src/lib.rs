@@ -47,6 +47,7 @@ mod files;
 mod finish_hook;
 mod hub_client;
 mod hub_requests;
+mod local_file;
 mod model_upload;
 mod progress;
 mod push;
@@ -66,6 +67,7 @@ mod upload_file;
 mod verification_error;
 mod verify;
 mod weights_check;
+mod weights_problem;
 mod xet_storage;
 
 pub use error::PushError;
@@ -82,7 +84,7 @@ pub use sootprint_card::{BaseModelRelation, CardTemplate};
 pub use staging::{StagedOptions, StagedPush, staged_push};
 pub use token::{HubToken, TokenError};
 pub use verification_error::VerificationError;
-pub use weights_check::WeightsProblem;
+pub use weights_problem::WeightsProblem;
 
 #[cfg(test)]
 mod test_footprint;

@@ -1,6 +1,7 @@
 //! Progress events of a push.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,15 +57,23 @@ pub enum PushEvent {
 
 /// The handler, as long as it may be called.
 #[derive(Clone, Default)]
-pub(crate) struct ProgressSink(Arc<Mutex<Option<Arc<dyn PushProgressHandler>>>>);
+pub(crate) struct ProgressSink {
+    handler: Arc<Mutex<Option<Arc<dyn PushProgressHandler>>>>,
+    /// The bytes of the upload. The total that hf-hub reports grows with each file that it begins to send.
+    upload_total: Arc<AtomicU64>,
+}
 
 impl ProgressSink {
     pub(crate) fn new(handler: Option<Arc<dyn PushProgressHandler>>) -> Self {
-        Self(Arc::new(Mutex::new(handler)))
+        Self { handler: Arc::new(Mutex::new(handler)), upload_total: Arc::default() }
+    }
+
+    pub(crate) fn set_upload_total(&self, bytes: u64) {
+        self.upload_total.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn emit(&self, event: &PushEvent) {
-        let mut slot = lock_ignoring_poison(&self.0);
+        let mut slot = lock_ignoring_poison(&self.handler);
         if let Some(handler) = &*slot
             && catch_unwind(AssertUnwindSafe(|| handler.on_progress(event))).is_err()
         {
@@ -76,7 +85,7 @@ impl ProgressSink {
     /// Sends the last event. hf-hub 1.0.0 may report progress after an upload has failed; such events are dropped.
     pub(crate) fn finish(&self) {
         self.emit(&PushEvent::Finished);
-        *lock_ignoring_poison(&self.0) = None;
+        *lock_ignoring_poison(&self.handler) = None;
     }
 }
 
@@ -84,7 +93,8 @@ impl ProgressHandler for ProgressSink {
     fn on_progress(&self, event: &ProgressEvent) {
         match event {
             ProgressEvent::Upload(UploadEvent::Progress { bytes_completed, total_bytes, .. }) => {
-                self.emit(&PushEvent::Uploading { done: *bytes_completed, total: *total_bytes });
+                let total = self.upload_total.load(Ordering::Relaxed).max(*total_bytes);
+                self.emit(&PushEvent::Uploading { done: *bytes_completed, total });
             }
             ProgressEvent::Upload(UploadEvent::Committing) => self.emit(&PushEvent::Committing),
             _ => {}

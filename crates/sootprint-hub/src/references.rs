@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use sootprint_core::file::read_bytes;
 
-use crate::files::LocalFile;
+use crate::local_file::LocalFile;
 
 /// Longer than any of these files.
 const MAX_LEN: u64 = 16 << 20;

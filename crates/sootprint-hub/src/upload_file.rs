@@ -8,7 +8,7 @@ use hf_hub::repository::{AddSource, CommitOperation, StreamSource};
 
 use crate::digest::{FileDigest, MAX_GIT_FILE_SIZE};
 use crate::error::PushError;
-use crate::files::LocalFile;
+use crate::local_file::LocalFile;
 use crate::source_file::{ReadContext, SourceFile, SourceStreams};
 
 /// The Hub asks for this many bytes of each file before the upload.

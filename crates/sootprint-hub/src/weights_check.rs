@@ -9,7 +9,8 @@ use serde_json::Value;
 use sootprint_core::file::read_bytes;
 
 use crate::error::PushError;
-use crate::files::LocalFile;
+use crate::local_file::LocalFile;
+use crate::weights_problem::WeightsProblem;
 
 /// Extensions of weights: safetensors, Burn's own formats, and those of other frameworks.
 const WEIGHT_SUFFIXES: [&str; 20] = [
@@ -49,38 +50,6 @@ const MAX_SAFETENSORS_HEADER: u64 = 100_000_000;
 
 /// Longer than the index of any model.
 const MAX_INDEX_LEN: u64 = 64 << 20;
-
-/// What is wrong with a file of weights.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WeightsProblem {
-    /// The file is empty.
-    #[error("the file is empty")]
-    Empty,
-    /// The file is a Git LFS pointer: git has not downloaded the weights.
-    #[error("it is a Git LFS pointer, not the weights; run `git lfs pull` first")]
-    LfsPointer,
-    /// The file has another length than its header states.
-    #[error("it is {actual} bytes long, its header states {expected}")]
-    WrongLength {
-        /// The length of the file in bytes.
-        actual: u64,
-        /// The length that its header states.
-        expected: u64,
-    },
-    /// The header cannot be read.
-    #[error("it has no readable safetensors header")]
-    InvalidHeader,
-    /// A file that an index lists is not among the pushed files.
-    #[error("it refers to `{file}`, which is not among the files to push")]
-    MissingFile {
-        /// The path of the missing file.
-        file: String,
-    },
-    /// An index is not a JSON object with a `weight_map`.
-    #[error("it is not a JSON object with a `weight_map` of file names")]
-    InvalidIndex,
-}
 
 /// Whether a file with this name contains weights.
 pub(crate) fn is_weights_name(path: &str) -> bool {
