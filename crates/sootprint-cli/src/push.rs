@@ -78,6 +78,7 @@ pub(crate) fn push_with_progress(upload: ModelUpload, dir: &Path) -> Result<Push
 /// Prints where the model is now on stderr.
 pub(crate) fn eprint_push_report(report: &PushReport) {
     let PushReport { url, commit, pull_request, excluded, warnings, created_commit, .. } = report;
+    let PushReport { old_files, removed_files, .. } = report;
     match pull_request {
         Some(pull_request) => {
             eprint_message(format_args!("opened {} with commit {commit}", pull_request.url));
@@ -91,6 +92,15 @@ pub(crate) fn eprint_push_report(report: &PushReport) {
         eprint_message(format_args!("not pushed: {}", join_excluded(excluded)));
     }
     warnings.iter().for_each(eprint_message);
+    if !removed_files.is_empty() {
+        eprint_message(format_args!("removed on the Hub: {}", removed_files.join(", ")));
+    }
+    if !old_files.is_empty() {
+        let files = old_files.join(", ");
+        eprint_message(format_args!(
+            "still on the Hub from an earlier push, and no longer in the folder: {files} (--sync removes them)"
+        ));
+    }
 }
 
 fn join_excluded<'a>(excluded: impl IntoIterator<Item = &'a ExcludedPath>) -> String {
@@ -113,6 +123,7 @@ fn resume_command(dir: &Path, staged: &StagedPush) -> String {
         ("--private", options.private),
         ("--pr", options.open_pull_request),
         ("--card-alone", options.card_only),
+        ("--sync", options.remove_old_files),
         ("--base-card", options.include_base_model_emissions),
     ];
     words.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| (*flag).to_owned()));
@@ -143,8 +154,8 @@ fn build_upload(arguments: &PushArgs, repo: &RepoId, footprint: &Footprint) -> M
 
 /// Applies the options that `push` and `run --push` share.
 pub(crate) fn with_options(upload: ModelUpload, options: &UploadArgs) -> ModelUpload {
-    let UploadArgs { private, revision, pr, allow, ignore, message } = options;
-    let mut upload = upload.private(*private).open_pull_request(*pr);
+    let UploadArgs { private, revision, pr, allow, ignore, sync, message } = options;
+    let mut upload = upload.private(*private).open_pull_request(*pr).remove_old_files(*sync);
     if let Some(branch) = revision {
         upload = upload.branch(branch);
     }
@@ -216,6 +227,8 @@ struct PushReportJson<'a> {
     left_out: Vec<&'a str>,
     excluded: Vec<ExcludedPathJson<'a>>,
     warnings: &'a [String],
+    old_files: &'a [String],
+    removed_files: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -242,6 +255,8 @@ impl<'a> From<&'a PushReport> for PushReportJson<'a> {
             left_out,
             excluded,
             warnings,
+            old_files: &report.old_files,
+            removed_files: &report.removed_files,
         }
     }
 }

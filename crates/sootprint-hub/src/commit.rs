@@ -4,6 +4,9 @@
 //! an id that finds the commit if the response is lost; a commit can therefore be retried. For a pull request the Hub
 //! does not compare parents, so that one is looked up and never sent again.
 
+use std::collections::BTreeSet;
+
+use hf_hub::repository::{CommitOperation, RepoTreeEntry};
 use sha2::{Digest as _, Sha256};
 use sootprint_core::format::hex;
 
@@ -14,7 +17,7 @@ use crate::model_upload::ConflictPolicy;
 use crate::push_report::PushReport;
 use crate::secret_scan::SecretScanner;
 use crate::session::PushSession;
-use crate::staging::{MergeBase, PendingCommit};
+use crate::staging::{MergeBase, PendingCommit, PushedFile};
 use crate::upload_file::UploadFile;
 use crate::{commit_message, files, verify};
 
@@ -29,6 +32,8 @@ struct CommitResult {
     is_pull_request: bool,
     card: MergedCard,
     files: Vec<UploadFile>,
+    /// The files of earlier pushes that the folder no longer has.
+    old_files: Vec<PushedFile>,
 }
 
 impl PushSession<'_> {
@@ -88,16 +93,19 @@ impl PushSession<'_> {
             let (card, is_pull_request) = self.merge_card(remote)?;
             let mut upload_files = vec![UploadFile::from_bytes(files::CARD_FILE, card.text.clone())];
             upload_files.extend(self.other_files.iter().cloned());
+            let old_files = self.old_files(&upload_files, &head).await?;
+            let removed = if self.upload.remove_old_files { old_files.clone() } else { Vec::new() };
             let commit_result = |commit, created_commit, card, files| CommitResult {
                 commit,
                 created_commit,
                 is_pull_request,
                 card,
                 files,
+                old_files,
             };
 
             let missing = self.missing_files(&upload_files, &head).await?;
-            if missing.is_empty() {
+            if missing.is_empty() && removed.is_empty() {
                 return Ok(CommitResult {
                     is_pull_request: false,
                     ..commit_result(head, false, card, upload_files)
@@ -124,7 +132,7 @@ impl PushSession<'_> {
                 card: card.text.clone(),
                 is_local: card.is_local_only(),
             });
-            let sent = self.send_commit(&missing, &card, &head, is_pull_request).await;
+            let sent = self.send_commit(&missing, &removed, &card, &head, is_pull_request).await;
             // hf-hub only reports that it could not read a file.
             let sent = sent.map_err(|error| match missing.iter().find_map(|file| file.problem()) {
                 Some(problem) => problem,
@@ -158,7 +166,8 @@ impl PushSession<'_> {
 
     /// Verifies the commit, and writes the pushed card into the folder.
     async fn verify_and_finish(&self, result: CommitResult) -> Result<PushReport, PushError> {
-        let CommitResult { commit, created_commit, is_pull_request, card, files: upload_files } = result;
+        let CommitResult { commit, created_commit, is_pull_request, card, files: upload_files, old_files } =
+            result;
         let paths: Vec<String> = upload_files.iter().map(|file| file.path.clone()).collect();
         let entries = self.retry(async || self.hub.paths_info(paths.clone(), &commit).await).await?;
         let stored = upload_files.iter().map(|file| {
@@ -186,6 +195,14 @@ impl PushSession<'_> {
                 MergeBase { target: self.target.clone(), commit: commit.clone(), card: card.text.clone() };
             self.staging.save_merge_base(base);
         }
+        let removes_old = self.upload.remove_old_files;
+        if !is_pull_request && !self.upload.card_only {
+            let kept = old_files.iter().filter(|_| !removes_old).cloned();
+            self.staging.save_pushed_files(&self.target, pushed_files(&entries).chain(kept).collect());
+        }
+        let old_files: Vec<String> = old_files.into_iter().map(|file| file.path).collect();
+        let (old_files, removed_files) =
+            if removes_old { (Vec::new(), old_files) } else { (old_files, Vec::new()) };
         self.staging.clear();
         tracing::info!("pushed to {} in commit {commit}", self.hub.repo_id());
         Ok(PushReport {
@@ -197,6 +214,8 @@ impl PushSession<'_> {
             files,
             excluded: self.excluded.clone(),
             warnings: self.warnings.clone(),
+            old_files,
+            removed_files,
             card_created: card.is_new(),
         })
     }
@@ -267,9 +286,29 @@ impl PushSession<'_> {
         Ok(missing)
     }
 
+    /// The files that earlier pushes put on the branch, that would not be pushed now, and that nobody has changed.
+    async fn old_files(&self, files: &[UploadFile], head: &str) -> Result<Vec<PushedFile>, PushError> {
+        if self.upload.card_only {
+            return Ok(Vec::new());
+        }
+        let current: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let mut old_files = self.staging.pushed_files(&self.target);
+        old_files.retain(|file| !current.contains(file.path.as_str()));
+        if old_files.is_empty() {
+            return Ok(old_files);
+        }
+        let paths: Vec<String> = old_files.iter().map(|file| file.path.clone()).collect();
+        let entries = self.retry(async || self.hub.paths_info(paths.clone(), head).await).await?;
+        let unchanged: Vec<PushedFile> = pushed_files(&entries).collect();
+        old_files.retain(|file| unchanged.contains(file));
+        old_files.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(old_files)
+    }
+
     async fn send_commit(
         &self,
         missing: &[&UploadFile],
+        removed: &[PushedFile],
         card: &MergedCard,
         parent: &str,
         pull_request: bool,
@@ -294,7 +333,8 @@ impl PushSession<'_> {
         );
         let stored = missing.iter().filter(|file| file.belongs_in_lfs);
         self.progress.set_upload_total(stored.map(|file| file.size).sum());
-        let operations = missing.iter().map(|file| file.commit_operation()).collect();
+        let deletions = removed.iter().map(|file| CommitOperation::delete(&*file.path));
+        let operations = missing.iter().map(|file| file.commit_operation()).chain(deletions).collect();
         let params = CommitParams {
             operations,
             title: &title,
@@ -377,6 +417,14 @@ fn is_ambiguous(error: &PushError) -> bool {
             | PushError::Unavailable { .. }
             | PushError::UnexpectedResponse { .. }
     )
+}
+
+/// The files among the Hub's entries.
+fn pushed_files(entries: &[RepoTreeEntry]) -> impl Iterator<Item = PushedFile> {
+    entries.iter().filter_map(|entry| match entry {
+        RepoTreeEntry::File { path, oid, .. } => Some(PushedFile { path: path.clone(), oid: oid.clone() }),
+        _ => None,
+    })
 }
 
 /// A hash of all paths and contents.

@@ -58,6 +58,7 @@ pub struct ModelUpload {
     pub(crate) open_pull_request: bool,
     pub(crate) on_conflict: ConflictPolicy,
     pub(crate) card_only: bool,
+    pub(crate) remove_old_files: bool,
     pub(crate) file_patterns: FilePatterns,
     pub(crate) commit_message: Option<String>,
     pub(crate) commit_description: Option<String>,
@@ -94,6 +95,7 @@ impl ModelUpload {
             open_pull_request: false,
             on_conflict: ConflictPolicy::default(),
             card_only: false,
+            remove_old_files: false,
             file_patterns: FilePatterns::default(),
             commit_message: None,
             commit_description: None,
@@ -167,6 +169,14 @@ impl ModelUpload {
         self
     }
 
+    /// Sets whether the commit removes files that earlier pushes of this folder put on the branch and that would not be
+    /// pushed now, such as older weights. A file that was changed on the Hub since is kept. Without this option,
+    /// [`PushReport::old_files`](crate::PushReport::old_files) names them.
+    pub fn remove_old_files(mut self, is_removed: bool) -> Self {
+        self.remove_old_files = is_removed;
+        self
+    }
+
     /// Also sends the files that match `pattern`, such as `checkpoint/*` or `*.log`, although they are left out by
     /// default: see [`ExclusionReason`](crate::ExclusionReason).
     ///
@@ -224,6 +234,7 @@ impl ModelUpload {
             private: self.private || earlier.is_some_and(|staged| staged.options.private),
             open_pull_request: self.open_pull_request,
             card_only: self.card_only,
+            remove_old_files: self.remove_old_files,
             include_base_model_emissions: self.include_base_model_emissions,
             relation: self.relation.map(|relation| relation.as_str().to_owned()),
             allow_patterns: self.file_patterns.allow.clone(),

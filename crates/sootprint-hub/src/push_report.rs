@@ -22,6 +22,10 @@ pub struct PushReport {
     pub excluded: Vec<ExcludedPath>,
     /// Files that a pushed file refers to and that were not pushed, one sentence each.
     pub warnings: Vec<String>,
+    /// Files of earlier pushes of this folder that are still on the branch and were not pushed now, sorted.
+    pub old_files: Vec<String>,
+    /// Files of earlier pushes that this push has removed, sorted.
+    pub removed_files: Vec<String>,
     /// Whether a minimal card was created because neither the folder nor the Hub had one.
     pub card_created: bool,
 }

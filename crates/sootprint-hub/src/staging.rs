@@ -18,6 +18,7 @@ pub(crate) const STAGING_SUBDIR: &str = "publication";
 
 const STAGED_FILE: &str = "staged.json";
 const MERGE_BASES_FILE: &str = "bases.json";
+const PUSHED_FILES_FILE: &str = "pushed.json";
 const PENDING_COMMIT_FILE: &str = "attempt.json";
 const CONFLICT_FILE: &str = "conflict.json";
 /// The most branches whose last card is kept.
@@ -55,6 +56,8 @@ pub struct StagedOptions {
     pub open_pull_request: bool,
     /// Whether only the card was to be sent.
     pub card_only: bool,
+    /// Whether files of earlier pushes were to be removed.
+    pub remove_old_files: bool,
     /// Whether the emissions of the base model were to be included.
     pub include_base_model_emissions: bool,
     /// The relation to the base model, as in the card.
@@ -96,6 +99,21 @@ pub(crate) struct MergeBase {
     pub(crate) target: PushTarget,
     pub(crate) commit: String,
     pub(crate) card: String,
+}
+
+/// The files that pushes put on a branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct PushedFiles {
+    target: PushTarget,
+    files: Vec<PushedFile>,
+}
+
+/// A file that a push put on the Hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PushedFile {
+    pub(crate) path: String,
+    /// The id of the file's blob, or of its LFS pointer.
+    pub(crate) oid: String,
 }
 
 /// A commit that is about to be sent. It is saved first, because the response may be lost, and this process with it.
@@ -170,6 +188,20 @@ impl StagingDir {
         bases.drain(..bases.len().saturating_sub(MAX_MERGE_BASES - 1));
         bases.push(base);
         self.write(MERGE_BASES_FILE, &bases);
+    }
+
+    /// The files that pushes of this folder put on a branch.
+    pub(crate) fn pushed_files(&self, target: &PushTarget) -> Vec<PushedFile> {
+        let all: Vec<PushedFiles> = self.read(PUSHED_FILES_FILE).unwrap_or_default();
+        all.into_iter().find(|pushed| pushed.target == *target).map(|pushed| pushed.files).unwrap_or_default()
+    }
+
+    pub(crate) fn save_pushed_files(&self, target: &PushTarget, files: Vec<PushedFile>) {
+        let mut all: Vec<PushedFiles> = self.read(PUSHED_FILES_FILE).unwrap_or_default();
+        all.retain(|pushed| pushed.target != *target);
+        all.drain(..all.len().saturating_sub(MAX_MERGE_BASES - 1));
+        all.push(PushedFiles { target: target.clone(), files });
+        self.write(PUSHED_FILES_FILE, &all);
     }
 
     /// Call this once the commit was found, or is certain not to exist.

@@ -25,6 +25,10 @@ pub(crate) struct UploadArgs {
     #[arg(long, value_name = "PATTERN", hide_short_help = true)]
     pub(crate) ignore: Vec<String>,
 
+    /// Remove files that earlier pushes of DIR sent and that it no longer has, such as older weights.
+    #[arg(long)]
+    pub(crate) sync: bool,
+
     /// The title of the commit, instead of one with energy and emissions.
     #[arg(long, value_name = "TEXT", hide_short_help = true)]
     pub(crate) message: Option<String>,
@@ -39,6 +43,7 @@ impl UploadArgs {
             ("--pr", self.pr),
             ("--allow", !self.allow.is_empty()),
             ("--ignore", !self.ignore.is_empty()),
+            ("--sync", self.sync),
             ("--message", self.message.is_some()),
         ];
         all.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()

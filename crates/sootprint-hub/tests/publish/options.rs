@@ -194,6 +194,37 @@ fn more_new_files_than_the_hub_takes_are_refused() {
     });
 }
 
+#[test]
+fn old_files_are_named_and_removed_on_request() {
+    isolated::run("options::old_files_are_named_and_removed_on_request", || {
+        let fixture = PushFixture::with_small_weights();
+        let path = |name: &str| fixture.dir.path().join(name);
+        fs::write(path("older.bin"), "older weights").unwrap();
+        fs::write(path("edited.txt"), "ours").unwrap();
+        fixture.push(&sample_footprint());
+        fixture.hub.commit_file(REPO, "edited.txt", b"theirs").unwrap();
+        fixture.hub.commit_file(REPO, "theirs.bin", b"never ours").unwrap();
+        fs::remove_file(path("older.bin")).unwrap();
+        fs::remove_file(path("edited.txt")).unwrap();
+        for _ in 0..2 {
+            let report = fixture.push(&sample_footprint());
+            assert_eq!((report.created_commit, report.old_files), (false, vec!["older.bin".to_owned()]));
+        }
+        let only_card =
+            fixture.upload(&sample_footprint()).card_only(true).remove_old_files(true).push().unwrap();
+        assert_eq!(only_card.removed_files, [""; 0]);
+        let report = fixture.upload(&sample_footprint()).remove_old_files(true).push().unwrap();
+        assert_eq!((report.created_commit, report.removed_files), (true, vec!["older.bin".to_owned()]));
+        assert_eq!(fixture.own_commits()[0].changed_paths, ["older.bin"]);
+        let files = fixture.hub.files(REPO, "main").unwrap();
+        assert!(
+            files.contains(&"edited.txt".to_owned()) && files.contains(&"theirs.bin".to_owned()),
+            "{files:?}"
+        );
+        assert_eq!(fixture.push(&sample_footprint()).old_files, [""; 0]);
+    });
+}
+
 /// Models as other programs save them.
 #[test]
 fn common_folder_shapes_are_complete() {
