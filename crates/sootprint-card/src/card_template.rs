@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{self, Path};
 
+use serde::{Deserialize, Serialize};
+
 use crate::format::single_line;
 use crate::usage_snippet::{is_weights_file, usage_snippet};
 use crate::yaml_quote::double_quote;
@@ -19,13 +21,20 @@ use crate::yaml_quote::double_quote;
 /// let card = CardTemplate::default().title("Digits").library("burn").weights("model.safetensors").tag("mnist");
 /// # let _ = card;
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CardTemplate {
     title: Option<String>,
     library: Option<String>,
     tags: Vec<String>,
     weights: Option<String>,
     usage_snippet: Option<String>,
+    license: Option<String>,
+    pipeline_tag: Option<String>,
+    languages: Vec<String>,
+    datasets: Vec<String>,
+    metrics: Vec<String>,
+    results: Vec<(String, f64)>,
 }
 
 impl CardTemplate {
@@ -67,6 +76,50 @@ impl CardTemplate {
         self
     }
 
+    /// Sets the licence, by its name on the Hub, such as `mit`. Without it, a comment asks for one.
+    #[must_use]
+    pub fn license(mut self, name: impl Into<String>) -> Self {
+        self.license = Some(name.into());
+        self
+    }
+
+    /// Sets the task, such as `image-classification`. It becomes the Hub's `pipeline_tag`.
+    #[must_use]
+    pub fn pipeline_tag(mut self, task: impl Into<String>) -> Self {
+        self.pipeline_tag = Some(task.into());
+        self
+    }
+
+    /// Adds a language, by its ISO 639-1 code, such as `en`.
+    #[must_use]
+    pub fn language(mut self, code: impl Into<String>) -> Self {
+        self.languages.push(code.into());
+        self
+    }
+
+    /// Adds a dataset that the model was trained on, by its name on the Hub.
+    #[must_use]
+    pub fn dataset(mut self, name: impl Into<String>) -> Self {
+        self.datasets.push(name.into());
+        self
+    }
+
+    /// Adds a metric that the model was evaluated with, by its name on the Hub, such as `accuracy`.
+    #[must_use]
+    pub fn metric(mut self, name: impl Into<String>) -> Self {
+        self.metrics.push(name.into());
+        self
+    }
+
+    /// Adds a result of the training, such as a final accuracy, to a table in the card. With a
+    /// [`pipeline_tag`](Self::pipeline_tag) and exactly one [`dataset`](Self::dataset), the results also become the
+    /// Hub's `model-index`. A value that is not finite is left out.
+    #[must_use]
+    pub fn result(mut self, name: impl Into<String>, value: f64) -> Self {
+        self.results.extend(value.is_finite().then(|| (name.into(), value)));
+        self
+    }
+
     /// Sets the heading, unless one has been set already.
     #[must_use]
     pub fn title_or(mut self, title: impl Into<String>) -> Self {
@@ -89,21 +142,87 @@ impl CardTemplate {
         }
     }
 
-    /// The text of the card, without a footprint. It has no `license`, which only the author can choose.
+    /// The keys of the metadata that were set, in the order of the card, each with one value. A list has one entry per
+    /// item. `tags` and `model-index` are not included.
+    #[must_use]
+    pub fn metadata_values(&self) -> Vec<(&'static str, &str)> {
+        let texts = [
+            ("license", &self.license),
+            ("library_name", &self.library),
+            ("pipeline_tag", &self.pipeline_tag),
+        ];
+        let lists = [("language", &self.languages), ("datasets", &self.datasets), ("metrics", &self.metrics)];
+        let texts = texts.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?)));
+        let lists =
+            lists.into_iter().flat_map(|(key, values)| values.iter().map(move |it| (key, it.as_str())));
+        texts.chain(lists).collect()
+    }
+
+    /// The text of the card, without a footprint.
     pub(crate) fn render(&self) -> String {
-        let library = self.library.as_deref().map(|name| format!("library_name: {}\n", double_quote(name)));
-        let mut tags = vec!["sootprint"];
-        tags.extend(self.tags.iter().map(String::as_str).filter(|tag| *tag != "sootprint"));
-        let tags: String = tags.into_iter().map(|tag| format!("- {}\n", double_quote(tag))).collect();
         let title = self.title.as_deref().map(single_line).filter(|title| !title.is_empty());
+        let title = title.as_deref().unwrap_or(DEFAULT_TITLE);
         let usage_snippet = match &self.usage_snippet {
             Some(markdown) => Some(markdown.trim().to_owned()),
             None => usage_snippet(self.library.as_deref(), self.weights.as_deref()),
         };
-        let mut body =
-            vec![format!("# {}", title.as_deref().unwrap_or(DEFAULT_TITLE)), LICENSE_COMMENT.to_owned()];
+        let mut body = vec![format!("# {title}")];
+        body.extend(self.license.is_none().then(|| LICENSE_COMMENT.to_owned()));
         body.extend(usage_snippet.map(|loading| format!("## How to load the weights\n\n{loading}")));
-        format!("---\n{}tags:\n{tags}---\n\n{}\n", library.unwrap_or_default(), body.join("\n\n"))
+        body.extend(self.results_section());
+        format!("---\n{}---\n\n{}\n", self.metadata(title), body.join("\n\n"))
+    }
+
+    fn metadata(&self, title: &str) -> String {
+        let scalar = |key: &str, value: &Option<String>| {
+            value.as_deref().map(|value| format!("{key}: {}\n", double_quote(value))).unwrap_or_default()
+        };
+        let list = |key: &str, values: &[String]| match values {
+            [] => String::new(),
+            values => {
+                let items: String =
+                    values.iter().map(|value| format!("- {}\n", double_quote(value))).collect();
+                format!("{key}:\n{items}")
+            }
+        };
+        let mut tags = vec!["sootprint".to_owned()];
+        tags.extend(self.tags.iter().filter(|tag| *tag != "sootprint").cloned());
+        [
+            list("language", &self.languages),
+            scalar("license", &self.license),
+            scalar("library_name", &self.library),
+            scalar("pipeline_tag", &self.pipeline_tag),
+            list("tags", &tags),
+            list("datasets", &self.datasets),
+            list("metrics", &self.metrics),
+            self.model_index(title).unwrap_or_default(),
+        ]
+        .concat()
+    }
+
+    /// <https://huggingface.co/docs/hub/model-cards#evaluation-results>
+    fn model_index(&self, title: &str) -> Option<String> {
+        let ([dataset], Some(task)) = (self.datasets.as_slice(), &self.pipeline_tag) else { return None };
+        let (title, dataset, task) = (double_quote(title), double_quote(dataset), double_quote(task));
+        let metric = |(name, value): &(String, f64)| {
+            let kind = double_quote(&name.to_lowercase().replace(' ', "_"));
+            format!("    - type: {kind}\n      value: {value}\n      name: {}\n", double_quote(name))
+        };
+        let metrics: String = self.results.iter().map(metric).collect();
+        (!metrics.is_empty()).then(|| {
+            format!(
+                "model-index:\n- name: {title}\n  results:\n  - task:\n      type: {task}\n    dataset:\n      \
+                 name: {dataset}\n      type: {dataset}\n    metrics:\n{metrics}"
+            )
+        })
+    }
+
+    fn results_section(&self) -> Option<String> {
+        let cell = |text: &str| single_line(text).replace('|', "\\|");
+        let rows = self.results.iter().map(|(name, value)| format!("| {} | {value} |\n", cell(name)));
+        let rows: String = rows.collect();
+        (!rows.is_empty())
+            .then(|| format!("## Results\n\n| Metric | Value |\n|---|---|\n{}", rows.trim_end()))
     }
 }
 
@@ -127,6 +246,64 @@ mod tests {
     use crate::card_writer::CardWriter;
     use crate::emissions_block::SHORT_VERSION;
     use crate::fixtures;
+
+    #[test]
+    fn results_become_table_and_model_index() {
+        let template = CardTemplate::default()
+            .title("Digits")
+            .license("mit")
+            .pipeline_tag("image-classification")
+            .language("en")
+            .dataset("ylecun/mnist")
+            .metric("accuracy")
+            .result("Accuracy", 98.25)
+            .result("Loss", f64::NAN)
+            .result("a|b", 1e-7);
+        let text = template.render();
+        insta::assert_snapshot!(text, @r#"
+        ---
+        language:
+        - "en"
+        license: "mit"
+        pipeline_tag: "image-classification"
+        tags:
+        - "sootprint"
+        datasets:
+        - "ylecun/mnist"
+        metrics:
+        - "accuracy"
+        model-index:
+        - name: "Digits"
+          results:
+          - task:
+              type: "image-classification"
+            dataset:
+              name: "ylecun/mnist"
+              type: "ylecun/mnist"
+            metrics:
+            - type: "accuracy"
+              value: 98.25
+              name: "Accuracy"
+            - type: "a|b"
+              value: 0.0000001
+              name: "a|b"
+        ---
+
+        # Digits
+
+        ## Results
+
+        | Metric | Value |
+        |---|---|
+        | Accuracy | 98.25 |
+        | a\|b | 0.0000001 |
+        "#);
+        assert_eq!(ModelCard::parse(text.clone()).unwrap().text(), text);
+        let template = CardTemplate::default().license("mit").language("en").language("de");
+        assert_eq!(template.metadata_values(), [("license", "mit"), ("language", "en"), ("language", "de")]);
+        let without_dataset = CardTemplate::default().pipeline_tag("x").result("Accuracy", 1.0).render();
+        assert!(without_dataset.contains("| Accuracy | 1 |") && !without_dataset.contains("model-index"));
+    }
 
     #[test]
     fn full_template_renders_all_parts() {

@@ -1,6 +1,7 @@
 //! The command line: arguments of every subcommand. Doc comments here are the text of `--help`.
 
 mod card;
+mod card_fields;
 mod doctor;
 mod estimate;
 mod parsers;
@@ -17,6 +18,7 @@ use clap::{Args, CommandFactory as _, Parser};
 use clap_complete::Shell;
 
 pub(crate) use card::{CardArgs, CardCheckArgs, CardCommand, CardShowArgs, CardWriteArgs};
+pub(crate) use card_fields::CardFieldArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use estimate::{EstimateArgs, GridArgs};
 pub(crate) use push::PushArgs;

@@ -12,6 +12,7 @@ use sootprint_card::{
 
 use crate::args::{CardCheckArgs, CardCommand, CardShowArgs, CardWriteArgs};
 use crate::error_text::describe_error;
+use crate::new_card::card_template;
 use crate::records::newest_footprint;
 use crate::terminal::{eprint_message, print, print_titled, to_pretty_json};
 use crate::wrap::wrap_titled;
@@ -38,7 +39,10 @@ fn write(arguments: &CardWriteArgs) -> anyhow::Result<()> {
         options = options.with_base_model_card(ModelCard::open(base)?);
     }
     let card = &arguments.card;
-    let update = CardWriter::new(&footprint).options(options).write(card)?;
+    let update = CardWriter::new(&footprint)
+        .options(options)
+        .template(card_template(&arguments.fields))
+        .write(card)?;
     if arguments.json {
         print(&to_pretty_json(&CardUpdateJson::new(card, &update))?)?;
         return Ok(());

@@ -27,6 +27,7 @@ mod grid;
 mod group_observer;
 mod hf_env;
 mod intensity_provider;
+mod new_card;
 mod nvml_helper;
 #[cfg(unix)]
 mod process_ids;
@@ -76,6 +77,13 @@ fn main() -> ExitCode {
                 && let [option, ..] = arguments.upload.given()[..]
             {
                 let message = format!("{option} needs --push");
+                args::exit_with_usage_error("run", ErrorKind::MissingRequiredArgument, &message);
+            }
+            if arguments.push.is_none()
+                && arguments.card.is_none()
+                && let Some(option) = arguments.fields.first_given()
+            {
+                let message = format!("{option} needs --card or --push");
                 args::exit_with_usage_error("run", ErrorKind::MissingRequiredArgument, &message);
             }
             arguments.push = arguments.push.map(|repo| Some(push::repository_or_exit("run", repo)));

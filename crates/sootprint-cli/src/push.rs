@@ -14,6 +14,7 @@ use sootprint_hub::{
 
 use crate::args::{PushArgs, UploadArgs, exit_with_usage_error};
 use crate::error_text::describe_error;
+use crate::new_card::card_template;
 use crate::project_settings::eprint_project_settings;
 use crate::records::newest_footprint;
 use crate::terminal::{eprint_message, log_warnings_to_stderr, print, to_pretty_json};
@@ -135,6 +136,19 @@ fn resume_command(dir: &Path, staged: &StagedPush) -> String {
     ];
     let patterns = options.allow_patterns.iter().map(|pattern| ("--allow", pattern));
     let patterns = patterns.chain(options.ignore_patterns.iter().map(|pattern| ("--ignore", pattern)));
+    let fields = options.card_template.metadata_values().into_iter().filter_map(|(key, value)| {
+        let option = match key {
+            "license" => "--license",
+            "library_name" => "--library-name",
+            "pipeline_tag" => "--pipeline-tag",
+            "language" => "--language",
+            "datasets" => "--dataset",
+            "metrics" => "--metric",
+            _ => return None,
+        };
+        Some([option.to_owned(), value.to_owned()])
+    });
+    words.extend(fields.flatten());
     for (option, value) in valued.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(patterns)
     {
         words.extend([option.to_owned(), value.clone()]);
@@ -147,6 +161,7 @@ fn build_upload(arguments: &PushArgs, repo: &RepoId, footprint: &Footprint) -> M
     let PushArgs { dir, upload, card_alone, .. } = arguments;
     with_options(ModelUpload::new(footprint, dir, &repo.to_string()), upload)
         .card_only(*card_alone)
+        .card_template(card_template(&arguments.fields))
         .include_base_model_emissions(arguments.base_card)
         .relation(arguments.relation.map(BaseModelRelation::from))
         .include_plot(true)

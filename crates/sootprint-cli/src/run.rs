@@ -12,6 +12,7 @@ use crate::args::RunArgs;
 use crate::command::{self, CommandExit, EXIT_SETUP_FAILED, SpawnError};
 use crate::error_text::describe_error;
 use crate::intensity_provider::selected_provider;
+use crate::new_card::card_template;
 use crate::project_settings::eprint_project_settings;
 use crate::status_line::StatusLine;
 use crate::surviving_processes::SurvivingProcess;
@@ -185,7 +186,7 @@ fn finish_run(run: Run, arguments: &RunArgs, exit: CommandExit) {
 fn write_model_card(arguments: &RunArgs, footprint: &Footprint) {
     let Some(path) = &arguments.card else { return };
     let options = CardOptions::default().plot(true).relation(arguments.relation.map(BaseModelRelation::from));
-    match CardWriter::new(footprint).options(options).write(path) {
+    match CardWriter::new(footprint).options(options).template(card_template(&arguments.fields)).write(path) {
         Ok(update) => {
             eprint_message(format_args!("wrote the emissions into {}", path.display()));
             card::eprint_card_update(&update);
@@ -198,6 +199,7 @@ fn push_model(arguments: &RunArgs, footprint: &Footprint) {
     let Some(repo) = arguments.push.as_ref().and_then(Option::as_ref) else { return };
     let dir = &arguments.out;
     let upload = push::with_options(ModelUpload::new(footprint, dir, &repo.to_string()), &arguments.upload)
+        .card_template(card_template(&arguments.fields))
         .include_base_model_emissions(arguments.base_card)
         .relation(arguments.relation.map(BaseModelRelation::from));
     match push::push_with_progress(upload, dir) {

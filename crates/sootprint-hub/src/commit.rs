@@ -247,7 +247,7 @@ impl PushSession<'_> {
         let resolved = self.staging.resolved_conflict(&self.target);
         let resolved = resolved.filter(|theirs| remote.as_deref() == Some(theirs.as_bytes()));
         let base = resolved.or_else(|| self.staging.merge_base(&self.target).map(|base| base.card));
-        let (local, new_card) = (self.local_card.clone(), self.upload.card_template.clone());
+        let (local, new_card) = (self.local_card.clone(), self.new_card.clone());
         let earlier_repositories = self.staging.earlier_repositories();
         let inputs = MergeInputs { local, remote, base, earlier_repositories, new_card };
         match MergedCard::from_inputs(inputs, self.hub.repo_id(), &self.footprint, &self.options) {

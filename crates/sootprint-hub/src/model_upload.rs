@@ -230,8 +230,11 @@ impl ModelUpload {
     /// The options to remember if the push fails.
     pub(crate) fn staged_options(&self) -> StagedOptions {
         let earlier = StagingDir::new(&self.dir).staged().filter(|staged| staged.repo == self.repo_id);
+        let earlier = earlier.map(|staged| staged.options).unwrap_or_default();
+        let has_template = self.card_template != CardTemplate::default();
         StagedOptions {
-            private: self.private || earlier.is_some_and(|staged| staged.options.private),
+            private: self.private || earlier.private,
+            card_template: if has_template { self.card_template.clone() } else { earlier.card_template },
             open_pull_request: self.open_pull_request,
             card_only: self.card_only,
             remove_old_files: self.remove_old_files,

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 use sootprint::Footprint;
-use sootprint_card::{CardOptions, ModelCard, PLOT_FILE};
+use sootprint_card::{CardOptions, CardTemplate, ModelCard, PLOT_FILE};
 use sootprint_core::RepoId;
 use sootprint_core::format::hex;
 
@@ -41,6 +41,8 @@ pub(crate) struct PushSession<'a> {
     pub(crate) push_id: String,
     /// Whether a repository is created as private: asked for now, or by the earlier push that is staged.
     pub(crate) private: bool,
+    /// The content of a new card, also of now or of the staged push.
+    pub(crate) new_card: CardTemplate,
     pub(crate) progress: &'a ProgressSink,
     pub(crate) retrier: &'a Retrier,
 }
@@ -89,6 +91,7 @@ impl<'a> PushSession<'a> {
         for file in files {
             other_files.push(UploadFile::from_local_file(file, &context)?);
         }
+        let options_to_stage = upload.staged_options();
         let target = PushTarget {
             endpoint: settings.endpoint.clone(),
             repo: upload.repo_id.clone(),
@@ -98,7 +101,8 @@ impl<'a> PushSession<'a> {
             hub: HubClient::connect(&settings, repo_id, &upload.branch, &upload.retry_policy)?,
             staging: StagingDir::new(&upload.dir),
             push_id: new_push_id(),
-            private: upload.staged_options().private,
+            private: options_to_stage.private,
+            new_card: options_to_stage.card_template,
             upload,
             footprint,
             options,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sootprint_card::CardTemplate;
 use sootprint_core::file::write_atomic;
 
 /// The folder of sootprint's own files; it also contains the ledgers.
@@ -28,7 +29,7 @@ const MAX_MERGE_BASES: usize = 20;
 const CONFLICT_TEXT_FILE: &str = "README.conflict.md";
 
 /// A push that failed. The folder contains everything that is needed to push again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StagedPush {
     /// The repository, `owner/name`.
@@ -45,7 +46,7 @@ pub struct StagedPush {
 }
 
 /// The options of a [`StagedPush`]; see the methods of [`ModelUpload`](crate::ModelUpload) with the same names.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct StagedOptions {
@@ -70,6 +71,8 @@ pub struct StagedOptions {
     pub commit_message: Option<String>,
     /// The text before the summary in the commit's description.
     pub commit_description: Option<String>,
+    /// The content of a new card. The next push to the repository uses it if it gives none itself.
+    pub card_template: CardTemplate,
 }
 
 /// Returns the record of the last failed push of a run's folder. `None` if there is none.

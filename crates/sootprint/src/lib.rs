@@ -53,7 +53,7 @@ pub use run::{
     RunHandle, StartError, WindowLength, Windows, load_all_footprints, load_footprint,
     load_footprint_from_dirs,
 };
-pub use settings::{ProjectSettings, SettingError, SettingSource, SettingsFile, UserDefaults};
+pub use settings::{CardDefaults, ProjectSettings, SettingError, SettingSource, SettingsFile, UserDefaults};
 pub use sootprint_core::{
     CarbonIntensity, CloudMetadata, CloudMetadataError, Co2e, ComponentKind, ComponentSummary, EmissionScope,
     EmissionsSummary, Energy, EnergySummary, EpochSummary, Footprint, FootprintError, GpuSelection,

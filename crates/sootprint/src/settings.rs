@@ -3,6 +3,7 @@
 //! The provider's name and the repository are settings although this crate has no network access: one file configures
 //! a machine, and the crates that use the network read their part through [`UserDefaults`].
 
+mod card_defaults;
 mod error;
 mod layer;
 mod parse;
@@ -14,6 +15,7 @@ mod settings_file;
 mod tests;
 mod user_defaults;
 
+pub use card_defaults::CardDefaults;
 pub use error::{SettingError, SettingSource};
 pub(crate) use process_env::ProcessEnv;
 pub(crate) use run_settings::{RunArguments, RunSettings};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::card_fields::CardFieldArgs;
 use super::relation::RelationArg;
 
 /// Write, show or check the emissions in a model card.
@@ -50,6 +51,9 @@ pub(crate) struct CardWriteArgs {
     /// The base model's card; its emissions are listed separately.
     #[arg(long, value_name = "FILE")]
     pub(crate) base_card: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) fields: CardFieldArgs,
 
     /// Omit the `dia_report`, and remove one that sootprint wrote earlier.
     #[arg(long)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sootprint::RepoId;
 
+use super::card_fields::CardFieldArgs;
 use super::relation::RelationArg;
 use super::upload::UploadArgs;
 
@@ -26,6 +27,9 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) upload: UploadArgs,
+
+    #[command(flatten)]
+    pub(crate) fields: CardFieldArgs,
 
     /// Send README.md only.
     #[arg(long)]

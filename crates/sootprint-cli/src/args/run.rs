@@ -9,6 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 use sootprint::{CarbonIntensity, IntensitySeries, Place, Pue, RepoId};
 
+use super::card_fields::CardFieldArgs;
 use super::parsers::{parse_baseline, parse_intensity, parse_pue, parse_series};
 use super::relation::RelationArg;
 use super::upload::UploadArgs;
@@ -81,6 +82,9 @@ pub(crate) struct RunArgs {
     /// The options of the push.
     #[command(flatten)]
     pub(crate) upload: UploadArgs,
+
+    #[command(flatten)]
+    pub(crate) fields: CardFieldArgs,
 
     /// How the model relates to its base model; if omitted, the Hub guesses.
     // clap drops `requires` when a conflicting argument is present, so both are needed.
@@ -160,7 +164,8 @@ Environment:
 A setting that is not given is read from sootprint.toml: first the nearest one
 in the working folder or above it, then ~/.config/sootprint/sootprint.toml, then
 /etc/sootprint.toml. Keys: place, intensity, series, provider (as --live), pue,
-repository, baseline, metadata, nvml.
+repository, baseline, metadata, nvml; for new cards license, library_name,
+pipeline_tag, language, datasets, metrics.
 
 Exit status:
   the status of the command, or 128 + n if signal n ended it; failures after

@@ -92,6 +92,33 @@ fn staged_push_keeps_its_options() {
 }
 
 #[test]
+fn new_card_has_the_given_metadata() {
+    let (sandbox, hub) = (sandbox_with_weights(), FakeHub::start().unwrap());
+    fs::create_dir_all(sandbox.path(".config/sootprint")).unwrap();
+    let settings = "license = \"apache-2.0\"\nlanguage = [\"en\", \"de\"]\ndatasets = \"me/numbers\"\n";
+    fs::write(sandbox.path(".config/sootprint/sootprint.toml"), settings).unwrap();
+    let options = ["--license", "mit", "--pipeline-tag", "image-classification", "--metric", "accuracy"];
+    hub.add_fault(HubFault::on_path("/commit/", HubFaultKind::status(503)).repeat(u32::MAX));
+    let failed = run_push(&sandbox, &hub, &options);
+    let advice = "--license mit --pipeline-tag image-classification --language en --language de --dataset me/numbers \
+                  --metric accuracy`";
+    assert!(stderr(&failed).contains(advice), "{}", stderr(&failed));
+    hub.clear_faults();
+    let output = run_push(&sandbox, &hub, &options);
+    assert_eq!(status(&output), Some(0), "{}", stderr(&output));
+    let card = String::from_utf8(hub.read_file("me/digits", "main", "README.md").unwrap()).unwrap();
+    for line in [
+        "license: \"mit\"",
+        "- \"en\"\n- \"de\"",
+        "pipeline_tag: \"image-classification\"",
+        "- \"me/numbers\"",
+    ] {
+        assert!(card.contains(&format!("\n{line}\n")), "{line}: {card}");
+    }
+    assert!(!card.contains("Choose a licence"), "{card}");
+}
+
+#[test]
 fn pull_request_url_is_printed() {
     let (sandbox, hub) = (sandbox_with_weights(), FakeHub::start().unwrap());
     let output = run_push(&sandbox, &hub, &["--pr", "--card-alone"]);

@@ -7,6 +7,7 @@ use sootprint_core::file::parent_dir;
 use sootprint_core::{CarbonIntensity, IntensitySeries, LocationSource, Place, Pue, PueOrigin, RepoId};
 use toml::Value;
 
+use super::card_defaults::CardDefaults;
 use super::error::{SettingError, SettingSource};
 use super::parse::{
     load_series, ok_or_record, parse_baseline, parse_intensity, parse_number, parse_place, parse_pue,
@@ -17,8 +18,23 @@ use super::project_file::{check_owner, read_settings};
 use super::settings_file::{SettingsFile, SettingsScope};
 
 /// The keys of a settings file.
-const KEYS: [&str; 9] =
-    ["place", "intensity", "series", "provider", "pue", "nvml", "baseline", "metadata", "repository"];
+const KEYS: [&str; 15] = [
+    "place",
+    "intensity",
+    "series",
+    "provider",
+    "pue",
+    "nvml",
+    "baseline",
+    "metadata",
+    "repository",
+    "license",
+    "library_name",
+    "pipeline_tag",
+    "language",
+    "datasets",
+    "metrics",
+];
 
 /// The settings of one source. What it does not set is `None`.
 #[derive(Debug, Clone)]
@@ -34,10 +50,11 @@ pub(super) struct SettingsLayer {
     pub(super) query_cloud_metadata: Option<bool>,
     pub(super) repository: Option<RepoId>,
     pub(super) provider: Option<String>,
+    pub(super) card: CardDefaults,
 }
 
 impl SettingsLayer {
-    pub(super) const fn empty(origin: LocationSource) -> Self {
+    pub(super) fn empty(origin: LocationSource) -> Self {
         Self {
             origin,
             place: None,
@@ -49,6 +66,7 @@ impl SettingsLayer {
             query_cloud_metadata: None,
             repository: None,
             provider: None,
+            card: CardDefaults::default(),
         }
     }
 
@@ -92,6 +110,7 @@ impl SettingsLayer {
                 .map(|value| !value.eq_ignore_ascii_case("off")),
             repository: ok_or_record(repository, errors),
             provider: env.text("SOOTPRINT_LIVE"),
+            card: CardDefaults::default(),
         }
     }
 
@@ -124,7 +143,20 @@ impl SettingsLayer {
                 .or_else(|| Some(value.as_integer()? as f64))
                 .ok_or_else(|| wrong_type("a number"))
         };
+        let texts = || match value {
+            Value::Array(items) => {
+                let items = items.iter().map(|item| item.as_str().map(str::to_owned));
+                items.collect::<Option<Vec<_>>>().ok_or_else(|| wrong_type("a list of quoted strings"))
+            }
+            _ => Ok(vec![text()?.to_owned()]),
+        };
         match key {
+            "license" => self.card.license = Some(text()?.to_owned()),
+            "library_name" => self.card.library_name = Some(text()?.to_owned()),
+            "pipeline_tag" => self.card.pipeline_tag = Some(text()?.to_owned()),
+            "language" => self.card.languages = texts()?,
+            "datasets" => self.card.datasets = texts()?,
+            "metrics" => self.card.metrics = texts()?,
             "place" => self.place = Some(parse_place(setting(), text()?)?),
             "intensity" => self.intensity = Some(parse_intensity(setting(), number()?)?),
             "series" => {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use sootprint_core::RepoId;
 
+use super::card_defaults::CardDefaults;
 use super::error::SettingError;
 use super::layer::SettingsLayer;
 use super::process_env::ProcessEnv;
@@ -20,6 +21,8 @@ pub struct UserDefaults {
     pub repository: Option<RepoId>,
     /// The live provider of hourly intensities: `SOOTPRINT_LIVE`, or the key `provider`.
     pub provider: Option<String>,
+    /// The metadata of new model cards.
+    pub card: CardDefaults,
 }
 
 impl UserDefaults {
@@ -59,6 +62,7 @@ impl UserDefaults {
         let defaults = Self {
             repository: layers.iter().find_map(|layer| layer.repository.clone()),
             provider: layers.iter().find_map(|layer| layer.provider.clone()),
+            card: layers.into_iter().fold(CardDefaults::default(), |card, layer| card.or(layer.card)),
         };
         (defaults, errors)
     }
