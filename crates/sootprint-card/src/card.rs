@@ -6,6 +6,7 @@ use sootprint_core::file::read_bytes;
 
 use crate::error::{CardError, Position};
 use crate::front_matter::{self, FrontMatterSpan};
+use crate::python_yaml;
 use crate::yaml::YamlDocument;
 
 /// A parsed model card: a Markdown text, usually with YAML front matter.
@@ -51,6 +52,7 @@ impl ModelCard {
         let front_matter = match front_matter::locate(&text)? {
             Some(span) => {
                 let document = YamlDocument::parse(&text, span.yaml.clone())?;
+                python_yaml::check(&text, span.yaml.clone(), &document)?;
                 Some(FrontMatter { span, document })
             }
             None => None,

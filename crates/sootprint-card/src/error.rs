@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::python_yaml_problem::PythonYamlProblem;
+
 /// Why a card could not be read or written. The file is then unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,12 +67,20 @@ pub enum CardError {
         at: Position,
     },
     /// The front matter is not valid YAML.
-    #[error("{at}: invalid YAML: {reason}")]
+    #[error("{at}: invalid YAML: {reason}{}", likely_fix(reason))]
     InvalidYaml {
         /// The position at which the parser stopped.
         at: Position,
         /// The message of the parser.
         reason: String,
+    },
+    /// Python's YAML parser, which the Hub's client uses, rejects the front matter.
+    #[error("{at}: Python cannot read this card: {problem}")]
+    NotReadByPython {
+        /// The position of the problem.
+        at: Position,
+        /// What Python rejects, and how to change it.
+        problem: PythonYamlProblem,
     },
     /// The front matter contains several YAML documents, or a `...` that ends the first one.
     #[error("{at}: this line ends the YAML document inside the front matter; remove it")]
@@ -145,6 +155,21 @@ pub enum CardError {
     /// The footprint contains no figures, so there is nothing to write.
     #[error("nothing to write: no component was measured or modelled; see `sootprint doctor`")]
     NotMeasured,
+}
+
+/// How to correct YAML that causes this message of the parser.
+fn likely_fix(reason: &str) -> &'static str {
+    const FIXES: [(&str, &str); 5] = [
+        ("mapping values are not allowed", "; put a value that contains `: ` in quotes"),
+        (
+            "simple key expect",
+            "; write one `key: value` per line, and put a value that contains `: ` in quotes",
+        ),
+        ("unexpected end", "; close the quotes or brackets that are open here"),
+        ("end of stream", "; close the quotes or brackets that are open here"),
+        ("cannot start any token", "; put a value that starts with `@`, `%` or a backtick in quotes"),
+    ];
+    FIXES.iter().find(|(part, _)| reason.contains(part)).map_or("", |(_, fix)| fix)
 }
 
 impl CardError {

@@ -19,7 +19,7 @@ pub(crate) struct FrontMatterSpan {
 ///
 /// The Hub's grammar is `^(\s*---(?:\r\n|\r|\n))([\S\s]*?)((?:\r\n|\r|\n)---[ \t]*(\r\n|\n|$))`, and three aspects
 /// of it are surprising. Two adjacent lines of `---` do not match, so the Hub continues to the next rule in the
-/// body; here they are an empty front matter, which writing a key corrects. Blanks after the opening `---` hide the whole
+/// body; here they are an empty front matter, which writing a key corrects, unless a front matter follows them. Blanks after the opening `---` hide the whole
 /// block. Bare carriage returns open a block, but never close it.
 ///
 /// # Errors
@@ -42,15 +42,34 @@ pub(crate) fn locate(text: &str) -> Result<Option<FrontMatterSpan>, CardError> {
         _ => return check_opening_blanks(text, after_dashes_at),
     };
 
-    let yaml_start = after_dashes_at + line_break.len();
-    let Some(closing) = find_closing_line(text, yaml_start) else {
-        return Err(CardError::UnclosedFrontMatter { opening: Position::at_offset(text, opening) });
+    let mut yaml_start = after_dashes_at + line_break.len();
+    let Some(mut closing) = find_closing_line(text, yaml_start) else {
+        return match starts_with_key(&text[yaml_start..]) {
+            true => Err(CardError::UnclosedFrontMatter { opening: Position::at_offset(text, opening) }),
+            // A rule, and not a front matter.
+            false => no_front_matter(text),
+        };
     };
+    // For the Hub, the second of two adjacent lines does not close the front matter, but starts the YAML document in it.
+    if closing.start == yaml_start
+        && starts_with_key(&text[closing.end..])
+        && let Some(last) = find_closing_line(text, closing.end)
+    {
+        (yaml_start, closing) = (closing.end, last);
+    }
     let yaml = yaml_start..closing.start;
     if let Some(bare) = find_bare_carriage_return(&text[yaml.clone()]) {
         return Err(CardError::BareCarriageReturn { at: Position::at_offset(text, yaml.start + bare) });
     }
     Ok(Some(FrontMatterSpan { full: opening..closing.end, yaml, line_break }))
+}
+
+/// Whether the first line that is neither blank nor a comment looks like `key: value`. A rule is followed by a blank line.
+fn starts_with_key(text: &str) -> bool {
+    let mut lines = text.lines().skip_while(|line| line.starts_with('#'));
+    let Some((key, value)) = lines.next().and_then(|line| line.split_once(':')) else { return false };
+    let is_key = |it: char| it.is_alphanumeric() || "_-.\"'".contains(it);
+    !key.is_empty() && key.chars().all(is_key) && (value.is_empty() || value.starts_with([' ', '\r']))
 }
 
 /// The first line break in a text; a line feed if there is none.
@@ -128,8 +147,26 @@ mod tests {
     }
 
     #[test]
+    fn doubled_opening_is_skipped() {
+        assert_eq!(yaml("---\n---\nlicense: mit\n---\n# T\n"), Some("license: mit\n"));
+        assert_eq!(yaml("---\r\n---\r\nlicense:\r\n- mit\r\n---\r\n"), Some("license:\r\n- mit\r\n"));
+        assert_eq!(yaml("---\n---\nlicense: mit\n"), Some(""), "nothing closes it");
+    }
+
+    #[test]
     fn body_alone_has_no_front_matter() {
-        for text in ["", "# Title\n", "--- x\n---\n", "----\n", "---", "--- \nrule\n", "a\rb\n"] {
+        for text in [
+            "---\n\n# Title after a rule\n",
+            "---\ntext\n",
+            "---\nNote this: text\n",
+            "",
+            "# Title\n",
+            "--- x\n---\n",
+            "----\n",
+            "---",
+            "--- \nrule\n",
+            "a\rb\n",
+        ] {
             assert_eq!(yaml(text), None, "{text:?}");
         }
     }

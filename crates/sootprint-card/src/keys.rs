@@ -180,7 +180,24 @@ fn insert_values(card: &ModelCard, values: &[&KeyValue]) -> Result<Vec<TextEdit>
     let edit = insertion_edit(card, key, |indent, line_break| {
         values.iter().map(|value| value.new_lines(indent, line_break)).collect()
     })?;
-    Ok(vec![edit])
+    let braces = card.front_matter().and_then(|front| front.document.empty_braces.clone());
+    Ok(braces
+        .map(|braces| (braces_with_line(card.text(), braces), String::new()))
+        .into_iter()
+        .chain([edit])
+        .collect())
+}
+
+/// The bytes to remove so that nothing of `{}` remains: its whole line, unless it has a comment.
+fn braces_with_line(text: &str, braces: Range<usize>) -> Range<usize> {
+    // The parser may end the span at the opening brace.
+    let close = text[braces.start..].find('}').map_or(braces.end, |length| braces.start + length + 1);
+    let braces = braces.start..close;
+    let start = text[..braces.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = entry_span::next_line_start(text, braces.end);
+    let is_alone =
+        [start..braces.start, braces.end..end].into_iter().all(|rest| text[rest].trim().is_empty());
+    if is_alone { start..end } else { braces }
 }
 
 /// The edit that replaces a whole value; comments next to it stay.

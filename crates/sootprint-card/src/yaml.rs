@@ -14,6 +14,8 @@ use crate::error::{CardError, Position};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct YamlDocument {
     pub(crate) nodes: Vec<YamlNode>,
+    /// The bytes of `{}` in the card, if that is the whole document: the first key replaces it.
+    pub(crate) empty_braces: Option<Range<usize>>,
 }
 
 /// A scalar, an alias, or the start of a collection.
@@ -91,6 +93,7 @@ impl YamlDocument {
                 Event::DocumentEnd | Event::StreamStart | Event::StreamEnd | Event::Nothing => {}
             }
         }
+        document.take_empty_braces();
         document.check_root(text)?;
         document.check_duplicate_keys(text)?;
         Ok(document)
@@ -163,6 +166,16 @@ impl YamlDocument {
             if matches!(closing, "}" | "]") {
                 node.span.end = end;
             }
+        }
+    }
+
+    /// Treats `{}` as a document without keys, as the Hub's client writes an empty card.
+    fn take_empty_braces(&mut self) {
+        if let [YamlNode { kind: NodeKind::Mapping { flow: true }, tag: None, anchor: 0, span, .. }] =
+            &*self.nodes
+        {
+            self.empty_braces = Some(span.clone());
+            self.nodes.clear();
         }
     }
 
