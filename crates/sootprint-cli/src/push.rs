@@ -47,7 +47,7 @@ pub(crate) fn push(arguments: &PushArgs) -> anyhow::Result<()> {
             Ok(())
         }
         Err(error) => {
-            eprint_staged_hint(dir);
+            eprint_staged_hint(dir, &error);
             bail!(error)
         }
     }
@@ -109,17 +109,22 @@ fn join_excluded<'a>(excluded: impl IntoIterator<Item = &'a ExcludedPath>) -> St
 }
 
 /// Prints how to resume a failed push on stderr.
-pub(crate) fn eprint_staged_hint(dir: &Path) {
-    if let Some(staged) = staged_push(dir) {
-        let command = resume_command(dir, &staged);
-        eprint_message(format_args!("push staged; resume it with `{command}`"));
+pub(crate) fn eprint_staged_hint(dir: &Path, error: &PushError) {
+    // The record of the folder may be of an earlier push.
+    if let Some(staged) = staged_push(dir).filter(|_| error.is_staged()) {
+        match resume_command(dir, &staged) {
+            Some(command) => eprint_message(format_args!("push staged; resume it with `{command}`")),
+            None => eprint_message("push staged; resume it with the same options"),
+        }
     }
 }
 
-/// The command that repeats a push with all its options.
-fn resume_command(dir: &Path, staged: &StagedPush) -> String {
+/// The command that repeats a push with all its options. `None` if the folder's name cannot be printed.
+fn resume_command(dir: &Path, staged: &StagedPush) -> Option<String> {
     let StagedPush { repo, branch, options, .. } = staged;
-    let mut words = vec!["sootprint".to_owned(), "push".to_owned(), dir.display().to_string(), repo.clone()];
+    let dir = dir.to_str()?;
+    let dir = if dir.starts_with('-') { format!("./{dir}") } else { dir.to_owned() };
+    let mut words = vec!["sootprint".to_owned(), "push".to_owned(), dir, repo.clone()];
     let flags = [
         ("--private", options.private),
         ("--pr", options.open_pull_request),
@@ -146,15 +151,22 @@ fn resume_command(dir: &Path, staged: &StagedPush) -> String {
             "metrics" => "--metric",
             _ => return None,
         };
-        Some([option.to_owned(), value.to_owned()])
+        Some(option_words(option, value))
     });
     words.extend(fields.flatten());
     for (option, value) in valued.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(patterns)
     {
-        words.extend([option.to_owned(), value.clone()]);
+        words.extend(option_words(option, value));
     }
-    // Fails only for a NUL byte, which no argument contains.
-    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    shlex::try_join(words.iter().map(String::as_str)).ok()
+}
+
+/// An option and its value. A value that starts with a dash would be taken for an option.
+fn option_words(option: &str, value: &str) -> Vec<String> {
+    if value.starts_with('-') {
+        return vec![format!("{option}={value}")];
+    }
+    vec![option.to_owned(), value.to_owned()]
 }
 
 fn build_upload(arguments: &PushArgs, repo: &RepoId, footprint: &Footprint) -> ModelUpload {

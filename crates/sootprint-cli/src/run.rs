@@ -206,7 +206,7 @@ fn push_model(arguments: &RunArgs, footprint: &Footprint) {
         Ok(report) => push::eprint_push_report(&report),
         Err(error) => {
             eprint_message(format_args!("nothing pushed: {}", describe_error(&error)));
-            push::eprint_staged_hint(dir);
+            push::eprint_staged_hint(dir, &error);
         }
     }
 }

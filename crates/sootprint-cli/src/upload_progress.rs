@@ -12,7 +12,7 @@ use crate::terminal::{eprint_message, without_controls};
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A shorter wait is not worth a line.
-const MIN_ANNOUNCED_WAIT: Duration = Duration::from_secs(2);
+const MIN_ANNOUNCED_WAIT: Duration = Duration::from_secs(5);
 
 const BAR: &str = "sootprint  {msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 const MESSAGE: &str = "sootprint  {wide_msg}";

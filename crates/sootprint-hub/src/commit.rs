@@ -34,11 +34,14 @@ struct CommitResult {
     files: Vec<UploadFile>,
     /// The files of earlier pushes that the folder no longer has.
     old_files: Vec<PushedFile>,
+    /// The paths that this push sent.
+    sent_paths: BTreeSet<String>,
 }
 
 impl PushSession<'_> {
     /// Recovers an interrupted commit, commits, and verifies.
     pub(crate) async fn push(&mut self) -> Result<PushReport, PushError> {
+        self.check_commit_texts()?;
         self.follow_renaming().await?;
         self.recover_pending_commit().await?;
         let made = self.commit_until_accepted().await?;
@@ -102,6 +105,7 @@ impl PushSession<'_> {
                 card,
                 files,
                 old_files,
+                sent_paths: BTreeSet::new(),
             };
 
             let missing = self.missing_files(&upload_files, &head).await?;
@@ -111,7 +115,7 @@ impl PushSession<'_> {
                     ..commit_result(head, false, card, upload_files)
                 });
             }
-            self.check_texts(&missing)?;
+            self.check_generated_files(&missing)?;
             if missing.iter().any(|file| file.path == files::CARD_FILE) {
                 self.validate_card(&card.text).await?;
             }
@@ -139,7 +143,13 @@ impl PushSession<'_> {
                 None => self.with_file_count(error, missing.len()),
             });
             let error = match sent {
-                Ok(commit) => return Ok(commit_result(commit, true, card, upload_files)),
+                Ok(commit) => {
+                    let sent_paths = missing.iter().map(|file| file.path.clone()).collect();
+                    return Ok(CommitResult {
+                        sent_paths,
+                        ..commit_result(commit, true, card, upload_files)
+                    });
+                }
                 Err(error) if !is_ambiguous(&error) && !matches!(error, PushError::RateLimited { .. }) => {
                     self.staging.clear_pending_commit();
                     return Err(self.map_pr_error(error, is_pull_request));
@@ -166,8 +176,15 @@ impl PushSession<'_> {
 
     /// Verifies the commit, and writes the pushed card into the folder.
     async fn verify_and_finish(&self, result: CommitResult) -> Result<PushReport, PushError> {
-        let CommitResult { commit, created_commit, is_pull_request, card, files: upload_files, old_files } =
-            result;
+        let CommitResult {
+            commit,
+            created_commit,
+            is_pull_request,
+            card,
+            files: upload_files,
+            old_files,
+            sent_paths,
+        } = result;
         let paths: Vec<String> = upload_files.iter().map(|file| file.path.clone()).collect();
         let entries = self.retry(async || self.hub.paths_info(paths.clone(), &commit).await).await?;
         let stored = upload_files.iter().map(|file| {
@@ -195,15 +212,19 @@ impl PushSession<'_> {
                 MergeBase { target: self.target.clone(), commit: commit.clone(), card: card.text.clone() };
             self.staging.save_merge_base(base);
         }
-        let removes_old = self.upload.remove_old_files;
+        let removes_old = self.upload.remove_old_files && !is_pull_request;
         if !is_pull_request && !self.upload.card_only {
+            // A file that the Hub already had is not one of ours, unless an earlier push sent it.
+            let earlier = self.staging.pushed_files(&self.target);
+            let is_ours = |file: &PushedFile| sent_paths.contains(&file.path) || earlier.contains(file);
             let kept = old_files.iter().filter(|_| !removes_old).cloned();
-            self.staging.save_pushed_files(&self.target, pushed_files(&entries).chain(kept).collect());
+            let ours = pushed_files(&entries).filter(is_ours).chain(kept).collect();
+            self.staging.save_pushed_files(&self.target, ours);
         }
         let old_files: Vec<String> = old_files.into_iter().map(|file| file.path).collect();
         let (old_files, removed_files) =
             if removes_old { (Vec::new(), old_files) } else { (old_files, Vec::new()) };
-        self.staging.clear();
+        self.staging.clear(&self.target.repo, &self.upload.branch);
         tracing::info!("pushed to {} in commit {commit}", self.hub.repo_id());
         Ok(PushReport {
             repo: self.hub.repo_id().to_string(),
@@ -222,7 +243,7 @@ impl PushSession<'_> {
 
     /// The newest commit of the branch; `None` if the repository does not exist.
     async fn find_head(&self) -> Result<Option<String>, PushError> {
-        self.retry(async || self.hub.find_head(self.private).await).await
+        self.retry(async || self.hub.find_head(self.upload.private).await).await
     }
 
     async fn retry<T>(&self, request: impl AsyncFnMut() -> Result<T, PushError>) -> Result<T, PushError> {
@@ -293,7 +314,9 @@ impl PushSession<'_> {
         }
         let current: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let mut old_files = self.staging.pushed_files(&self.target);
-        old_files.retain(|file| !current.contains(file.path.as_str()));
+        // A file that is left out now is still in the folder.
+        let is_in_folder = |path: &str| self.upload.dir.join(path).symlink_metadata().is_ok();
+        old_files.retain(|file| !current.contains(file.path.as_str()) && !is_in_folder(&file.path));
         if old_files.is_empty() {
             return Ok(old_files);
         }
@@ -350,14 +373,18 @@ impl PushSession<'_> {
         title.unwrap_or_else(|| commit_message::commit_title(&self.footprint))
     }
 
-    /// Searches the texts of the commit for secrets: title, description, paths and generated files. The files of the
-    /// folder are searched while they are read.
-    fn check_texts(&self, files: &[&UploadFile]) -> Result<(), PushError> {
+    /// Searches the texts of the commit for secrets. The files of the folder are searched while they are read.
+    fn check_commit_texts(&self) -> Result<(), PushError> {
         self.check_text("the title of the commit", self.commit_title().as_bytes())?;
         let description = self.upload.commit_description.as_deref().unwrap_or_default();
         self.check_text("the description of the commit", description.as_bytes())?;
+        self.check_text("the name of the branch", self.upload.branch.as_bytes())?;
+        let mut names = self.other_files.iter().map(|file| file.path.as_bytes());
+        names.try_for_each(|name| self.check_text("the name of a file", name))
+    }
+
+    fn check_generated_files(&self, files: &[&UploadFile]) -> Result<(), PushError> {
         for file in files {
-            self.check_text("the name of a file", file.path.as_bytes())?;
             file.generated_bytes().map_or(Ok(()), |bytes| self.check_text(&file.path, bytes))?;
         }
         Ok(())

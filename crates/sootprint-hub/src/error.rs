@@ -178,8 +178,8 @@ pub enum PushError {
         /// The Hub's limit.
         limit: usize,
     },
-    /// The name of a file or folder is not UTF-8, which the Hub requires.
-    #[error("the name of {} is not UTF-8; rename it", path.display())]
+    /// The name of a file or folder has control characters, or is not UTF-8.
+    #[error("the name of {path:?} has control characters or is not UTF-8; rename it")]
     InvalidFileName {
         /// The path of the file or folder.
         path: PathBuf,
@@ -197,6 +197,14 @@ pub enum PushError {
         path: PathBuf,
         /// The target of the link.
         target: PathBuf,
+    },
+    /// A symbolic link has no target, or leads in a circle.
+    #[error("cannot follow the symbolic link {}; remove it, or exclude it with --ignore", path.display())]
+    BrokenSymlink {
+        /// The path of the link.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
     },
     /// A model card or its plot cannot be read or edited.
     #[error("cannot process {card}")]
@@ -265,6 +273,12 @@ pub enum PushError {
         /// The response of the Hub.
         #[source]
         cause: RedactedError,
+    },
+    /// The name of the branch is not one that git allows, or is the id of a commit.
+    #[error("`{branch}` is no name for a branch; use one such as `main` or `releases/v1`")]
+    InvalidBranch {
+        /// The name as it was given.
+        branch: String,
     },
     /// A private repository was asked for, and the existing one is public.
     #[error(
@@ -469,14 +483,17 @@ pub enum PushError {
 }
 
 impl PushError {
-    /// Whether another push may succeed, so that this one is staged.
-    pub(crate) fn is_retryable(&self) -> bool {
+    /// Whether another push may succeed, so that this one is [staged](crate::staged_push()).
+    #[must_use]
+    pub fn is_staged(&self) -> bool {
         !matches!(
             self,
             Self::NonZeroRank { .. }
                 | Self::NotMeasured
                 | Self::InvalidRepoId { .. }
                 | Self::InvalidPattern { .. }
+                | Self::InvalidBranch { .. }
+                | Self::RepositoryIsPublic { .. }
                 | Self::VerificationFailed { .. }
                 | Self::LocalCardNotWritten { .. }
         )

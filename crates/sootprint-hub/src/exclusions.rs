@@ -4,8 +4,10 @@ use std::fmt;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+use crate::credential_names::is_credential_name;
 use crate::error::PushError;
 use crate::staging::{SOOTPRINT_DIR, STAGING_SUBDIR};
+use crate::weights_names::is_weights_name;
 
 /// A file or folder that is not pushed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,45 +65,6 @@ impl fmt::Display for ExclusionReason {
     }
 }
 
-/// Extensions of files that contain credentials, in lower case.
-const CREDENTIAL_EXTENSIONS: [&str; 9] =
-    ["pem", "key", "p12", "pfx", "jks", "keystore", "kdbx", "ovpn", "tfstate"];
-
-/// Parts of names of files and folders that contain credentials, in lower case.
-const CREDENTIAL_PARTS: [&str; 18] = [
-    "token",
-    "secret",
-    "credential",
-    "passw",
-    "_rsa",
-    "id_dsa",
-    "id_ecdsa",
-    "id_ed25519",
-    "kaggle.json",
-    "netrc",
-    "pgpass",
-    "htpasswd",
-    "service-account",
-    "service_account",
-    "kubeconfig",
-    "apikey",
-    "api_key",
-    "api-key",
-];
-
-/// Parts of names of model files that look like those of credentials.
-const MODEL_PARTS: [&str; 9] = [
-    "tokenizer",
-    "tokeniser",
-    "tokenization",
-    "tokenisation",
-    "tokenize",
-    "special_token",
-    "added_token",
-    "embed_token",
-    "token_embed",
-];
-
 /// Folders, and patterns of files, that are left out unless a pattern allows them. A folder ends with `/`.
 const DEFAULT_EXCLUSIONS: [(ExclusionReason, &[&str]); 3] = [
     (
@@ -109,41 +72,50 @@ const DEFAULT_EXCLUSIONS: [(ExclusionReason, &[&str]); 3] = [
         &[
             "checkpoint/",
             "checkpoints/",
-            "checkpoint-*/",
-            "checkpoint_*/",
+            "*[-_]checkpoint/",
+            "*[-_]checkpoints/",
+            "checkpoint[-_][0-9]*/",
+            "checkpoint[0-9]*/",
+            "ckpt/",
             "ckpts/",
+            "ckpt[-_][0-9]*/",
             "global_step*/",
-            "optim.*",
-            "optim-*",
-            "optim_*",
-            "optimizer.*",
-            "optimizer-*",
-            "optimizer_*",
-            "scheduler.*pt*",
-            "scheduler.bin",
-            "scheduler.mpk",
-            "scheduler-*",
-            "scaler.pt",
+            "step[-_][0-9]*/",
+            "epoch[-_][0-9]*/",
+            "optimizer/",
+            "optimizer_[0-9]*/",
+            "{optim,optimizer,optimiser}{.,-,_}*{pt,pth,bin,bin.gz,safetensors,mpk,mpk.gz,bpk,msgpack,pkl,npz}",
+            "*[-_]{optimizer,optim_states}.pt",
+            "{scheduler,lr_scheduler,scaler,grad_scaler,sampler,training_state}.{pt,pth,bin,mpk,bpk,pkl}",
+            "scheduler-[0-9]*.{mpk,mpk.gz,bin,bin.gz,bpk}",
+            "opt_state.msgpack",
             "rng_state*",
             "random_states_*",
+            "custom_checkpoint_*.pkl",
             "trainer_state.json",
+            "*epoch=*.ckpt",
         ],
     ),
     (
         ExclusionReason::Log,
         &[
             "*.log",
+            "*.log.[0-9]*",
+            "*.log.gz",
+            "*.err",
+            "log.txt",
+            "slurm-*.out",
+            "nohup.out",
+            "events.out.tfevents.*",
+            "log/",
             "logs/",
             "runs/",
             "wandb/",
             "mlruns/",
             "lightning_logs/",
             "tensorboard/",
+            "tensorboard_logs/",
             "tb_logs/",
-            "events.out.tfevents.*",
-            "nohup.out",
-            // Burn's metrics, one folder per epoch.
-            "epoch-*/",
         ],
     ),
     (
@@ -153,21 +125,27 @@ const DEFAULT_EXCLUSIONS: [(ExclusionReason, &[&str]); 3] = [
             "node_modules/",
             "site-packages/",
             "venv/",
+            "cache/",
+            "build/",
+            "*.egg-info/",
             "*.pyc",
             "*.tmp",
             "*.temp",
             "*.part",
             "*.incomplete",
-            "*.lock",
             "*.swp",
+            "*.orig",
             "*~",
             "*.bak",
             "thumbs.db",
             "desktop.ini",
-            "core.[0-9]*",
+            "core",
         ],
     ),
 ];
+
+/// The folders in which Burn keeps the logs of its metrics, one folder per epoch.
+const BURN_LOG_FOLDERS: [&str; 3] = ["train", "valid", "test"];
 
 /// The compiled patterns of the default exclusions.
 pub(crate) struct DefaultExclusions {
@@ -189,11 +167,15 @@ impl DefaultExclusions {
         Ok(Self { files: compile(false)?, folders: compile(true)? })
     }
 
-    /// Why a file or folder with this name is left out unless a pattern allows it.
-    pub(crate) fn reason(&self, name: &str, is_folder: bool) -> Option<ExclusionReason> {
-        let name = name.to_ascii_lowercase();
+    /// Why a file or folder at this path is left out unless a pattern allows it.
+    pub(crate) fn reason(&self, path: &str, is_folder: bool) -> Option<ExclusionReason> {
+        let path = path.to_ascii_lowercase();
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if is_folder && BURN_LOG_FOLDERS.contains(&parent) && name.starts_with("epoch-") {
+            return Some(ExclusionReason::Log);
+        }
         let groups = if is_folder { &self.folders } else { &self.files };
-        groups.iter().find(|(_, patterns)| patterns.is_match(&name)).map(|(reason, _)| *reason)
+        groups.iter().find(|(_, patterns)| patterns.is_match(name)).map(|(reason, _)| *reason)
     }
 }
 
@@ -210,35 +192,22 @@ fn invalid_pattern(pattern: &str, error: &globset::Error) -> PushError {
     PushError::InvalidPattern { pattern: pattern.to_owned(), reason: error.kind().to_string() }
 }
 
-/// Why no pattern allows the file or folder at this path. `includes_ledgers`: whether a pattern names the folder of the
-/// ledgers; `*` alone does not include them.
+/// Why no pattern with wildcards allows the file or folder at this path. `includes_ledgers`: whether a pattern names the
+/// folder of the ledgers; `*` alone does not include them.
 pub(crate) fn fixed_exclusion(path: &str, includes_ledgers: bool) -> Option<ExclusionReason> {
     let mut parts = path.split('/');
-    let first = parts.clone().next();
     if parts.clone().any(|part| part.starts_with('.') || part.is_empty()) {
-        Some(ExclusionReason::Hidden)
-    } else if parts.any(is_credential_name) {
-        Some(ExclusionReason::Credentials)
-    } else if first == Some(SOOTPRINT_DIR) {
-        let is_staging = path.split('/').nth(1) == Some(STAGING_SUBDIR);
-        (!includes_ledgers || is_staging).then_some(ExclusionReason::OwnRecord)
-    } else {
-        None
+        return Some(ExclusionReason::Hidden);
     }
-}
-
-/// Whether the name of a file or folder is typical of credentials.
-fn is_credential_name(name: &str) -> bool {
-    let mut name = name.to_ascii_lowercase();
-    // The vocabulary of speech models.
-    if name == "tokens.txt" {
-        return false;
+    // The records of another run, in a subfolder, are never sent: they identify machines.
+    let own = parts.clone().position(|part| part == SOOTPRINT_DIR);
+    let is_staging = parts.clone().nth(1) == Some(STAGING_SUBDIR);
+    let is_footprint = parts.clone().next_back() == Some(sootprint::Footprint::FILE_NAME);
+    if is_footprint || own.is_some_and(|depth| depth > 0 || !includes_ledgers || is_staging) {
+        return Some(ExclusionReason::OwnRecord);
     }
-    for part in MODEL_PARTS {
-        name = name.replace(part, "");
-    }
-    CREDENTIAL_PARTS.iter().any(|part| name.contains(part))
-        || name.split('.').skip(1).any(|extension| CREDENTIAL_EXTENSIONS.contains(&extension))
+    // What weights contain is searched, so their names are free.
+    (!is_weights_name(path) && parts.any(is_credential_name)).then_some(ExclusionReason::Credentials)
 }
 
 #[cfg(test)]
@@ -248,67 +217,90 @@ mod tests {
     #[test]
     fn training_state_logs_and_caches_are_found() {
         let exclusions = DefaultExclusions::compile().unwrap();
-        for (name, is_folder, expected) in [
-            ("checkpoint", true, Some(ExclusionReason::TrainingState)),
-            ("checkpoint-1200", true, Some(ExclusionReason::TrainingState)),
-            ("optim-3.mpk", false, Some(ExclusionReason::TrainingState)),
-            ("optimizer.pt", false, Some(ExclusionReason::TrainingState)),
-            ("rng_state_0.pth", false, Some(ExclusionReason::TrainingState)),
-            ("epoch-12", true, Some(ExclusionReason::Log)),
-            ("experiment.log", false, Some(ExclusionReason::Log)),
-            ("__pycache__", true, Some(ExclusionReason::Temporary)),
-            ("model.safetensors.tmp", false, Some(ExclusionReason::Temporary)),
-            ("scheduler_config.json", false, None),
-            ("scheduler", true, None),
-            ("model.pt", false, None),
-            ("1_Pooling", true, None),
-            ("unet", true, None),
-            ("training_args.bin", false, None),
-            ("logs", false, None),
+        for (reason, paths) in [
+            (
+                Some(ExclusionReason::TrainingState),
+                &[
+                    "checkpoint/",
+                    "checkpoint-1200/",
+                    "checkpoint100/",
+                    "last-checkpoint/",
+                    "my_checkpoints/",
+                    "ckpt/",
+                    "ckpt-500/",
+                    "step_1000/",
+                    "epoch_3/",
+                    "epoch-12/",
+                    "optim-3.mpk",
+                    "optimizer.pt",
+                    "optimizer_0/",
+                    "optim.bin",
+                    "lr_scheduler.pt",
+                    "scheduler-3.mpk",
+                    "zero_pp_rank_0_optim_states.pt",
+                    "custom_checkpoint_0.pkl",
+                    "sampler.bin",
+                    "grad_scaler.pt",
+                    "model_optimizer.pt",
+                    "rng_state_0.pth",
+                    "opt_state.msgpack",
+                    "epoch=3-step=100.ckpt",
+                ][..],
+            ),
+            (
+                Some(ExclusionReason::Log),
+                &[
+                    "train/epoch-12/",
+                    "experiment.log",
+                    "train.log.1",
+                    "train.log.gz",
+                    "job.err",
+                    "log.txt",
+                    "log/",
+                    "slurm-12345.out",
+                    "tensorboard_logs/",
+                ],
+            ),
+            (
+                Some(ExclusionReason::Temporary),
+                &[
+                    "__pycache__/",
+                    "model.safetensors.tmp",
+                    "x.orig",
+                    "core",
+                    "build/",
+                    "m.egg-info/",
+                    "cache/",
+                ],
+            ),
+            (
+                None,
+                &[
+                    "scheduler_config.json",
+                    "scheduler-config.json",
+                    "scheduler/",
+                    "model.pt",
+                    "1_Pooling/",
+                    "unet/",
+                    "training_args.bin",
+                    "logs",
+                    "core.0.weight",
+                    "core.1.safetensors",
+                    "uv.lock",
+                    "optimizer_model.onnx",
+                    "optim_results.json",
+                    "checkpoint-best/",
+                    "checkpoint_final/",
+                    "checkpoint",
+                    "last.ckpt",
+                    "train/",
+                ],
+            ),
         ] {
-            assert_eq!(exclusions.reason(name, is_folder), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn credentials_are_found_by_parts_of_names() {
-        for path in [
-            "token",
-            "TOKEN",
-            "hf_token.txt",
-            "deep/id_rsa",
-            "server.pem",
-            "credentials.json",
-            "my-secrets.yaml",
-            "passwords.txt",
-            "a/kaggle.json",
-            "terraform.tfstate",
-            "store.jks",
-            "keys.kdbx",
-            "netrc",
-            "x.p12",
-            "secrets/notes.txt",
-            "access_tokens.json",
-            "api_tokens.txt",
-            "server.key.bak",
-            "gcp-service-account.json",
-        ] {
-            assert_eq!(fixed_exclusion(path, true), Some(ExclusionReason::Credentials), "{path}");
-        }
-        for path in [
-            "tokenizer.json",
-            "tokenizer_config.json",
-            "special_tokens_map.json",
-            "added_tokens.json",
-            "tokenization_qwen.py",
-            "tokens.txt",
-            "onnx/model.embed_tokens.weight",
-            "merges.txt",
-            "keypoints.json",
-            "tokenizer/vocab.txt",
-            "model.keys.json",
-        ] {
-            assert_eq!(fixed_exclusion(path, false), None, "{path}");
+            for path in paths {
+                let (name, is_folder) = (path.trim_end_matches('/'), path.ends_with('/'));
+                assert_eq!(exclusions.reason(name, is_folder), reason, "{path}");
+            }
         }
     }
 
@@ -317,9 +309,24 @@ mod tests {
         for path in [".git/config", ".env", "a/.hidden/b"] {
             assert_eq!(fixed_exclusion(path, true), Some(ExclusionReason::Hidden), "{path}");
         }
-        assert_eq!(fixed_exclusion("sootprint/1.jsonl", false), Some(ExclusionReason::OwnRecord));
+        for (path, includes_ledgers) in [
+            ("sootprint", false),
+            ("sootprint/1.jsonl", false),
+            ("sootprint/publication/x", true),
+            ("run2/sootprint", true),
+            ("run2/sootprint/1.jsonl", true),
+            ("run2/footprint.json", true),
+        ] {
+            let reason = fixed_exclusion(path, includes_ledgers);
+            assert_eq!(reason, Some(ExclusionReason::OwnRecord), "{path}");
+        }
         assert_eq!(fixed_exclusion("sootprint/1.jsonl", true), None);
-        assert_eq!(fixed_exclusion("sootprint/publication/x", true), Some(ExclusionReason::OwnRecord));
         assert_eq!(fixed_exclusion("sootprint-notes.md", false), None);
+    }
+
+    #[test]
+    fn weights_may_have_any_name() {
+        assert_eq!(fixed_exclusion("passwords_classifier.safetensors", false), None);
+        assert_eq!(fixed_exclusion("passwords.txt", false), Some(ExclusionReason::Credentials));
     }
 }

@@ -1,10 +1,15 @@
 //! Decides by name which files may be sent: allow and ignore patterns, and names that are left out.
 
+use std::collections::BTreeSet;
+
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::error::PushError;
 use crate::exclusions::{DefaultExclusions, ExclusionReason, fixed_exclusion};
 use crate::staging::SOOTPRINT_DIR;
+
+/// The characters with a meaning in patterns.
+const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
 
 /// The patterns of the caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub(crate) struct FilePatterns {
 pub(crate) struct FileMatcher {
     allow: Vec<GlobMatcher>,
     ignore: Vec<GlobMatcher>,
+    /// The allow patterns without wildcards.
+    allowed_names: Vec<String>,
     defaults: DefaultExclusions,
     /// Whether a pattern names the folder of the ledgers; `*` alone does not include them.
     includes_ledgers: bool,
@@ -33,6 +40,12 @@ impl FileMatcher {
         Ok(Self {
             allow: compile_all(&patterns.allow)?,
             ignore: compile_all(&patterns.ignore)?,
+            allowed_names: patterns
+                .allow
+                .iter()
+                .filter(|pattern| !pattern.contains(WILDCARDS))
+                .map(|pattern| pattern.trim_start_matches("./").to_owned())
+                .collect(),
             defaults: DefaultExclusions::compile()?,
             includes_ledgers: patterns.allow.iter().any(|pattern| pattern.starts_with(&ledgers)),
         })
@@ -49,7 +62,7 @@ impl FileMatcher {
             if matches_any(&self.ignore, path) {
                 return Some(ExclusionReason::Ignored);
             }
-            let is_left_out = inherited.or_else(|| self.defaults.reason(file_name(path), false));
+            let is_left_out = inherited.or_else(|| self.defaults.reason(path, false));
             is_left_out.filter(|_| !matches_any(&self.allow, path))
         })
     }
@@ -60,7 +73,7 @@ impl FileMatcher {
             let is_ignored = matches_any(&self.ignore, &format!("{path}/"));
             let is_ignored = is_ignored.then_some(ExclusionReason::Ignored);
             let is_own = (path == SOOTPRINT_DIR).then_some(ExclusionReason::OwnRecord);
-            is_ignored.or(is_own).or_else(|| self.defaults.reason(file_name(path), true))
+            is_ignored.or(is_own).or_else(|| self.defaults.reason(path, true))
         })
     }
 
@@ -71,22 +84,41 @@ impl FileMatcher {
 
     /// Why no pattern allows a path: it is hidden, its name is typical of credentials, or it is one of sootprint's own.
     pub(crate) fn fixed_exclusion(&self, path: &str) -> Option<ExclusionReason> {
-        fixed_exclusion(path, self.includes_ledgers)
+        let reason = fixed_exclusion(path, self.includes_ledgers)?;
+        // A name may look like that of credentials; what the file contains is searched.
+        let is_named =
+            reason == ExclusionReason::Credentials && self.allowed_names.iter().any(|it| it == path);
+        (!is_named).then_some(reason)
+    }
+
+    /// The patterns that match none of these paths.
+    pub(crate) fn unused_patterns<'p>(
+        &self,
+        patterns: &'p FilePatterns,
+        paths: &BTreeSet<&str>,
+    ) -> Vec<&'p str> {
+        let all = patterns.allow.iter().zip(&self.allow).chain(patterns.ignore.iter().zip(&self.ignore));
+        all.filter(|(_, glob)| !paths.iter().any(|path| glob.is_match(path)))
+            .map(|(pattern, _)| pattern.as_str())
+            .collect()
     }
 }
 
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-/// Compiles a pattern with the rules of Python's client: `*` also matches slashes, and `folder/` matches its contents.
+/// Compiles a pattern with the rules of Python's client: `*` also matches slashes, and `folder/` matches its contents. A
+/// name without wildcards also matches the contents of the folder with this name.
 fn compile_glob(pattern: &str) -> Result<GlobMatcher, PushError> {
     let invalid = |reason: String| PushError::InvalidPattern { pattern: pattern.to_owned(), reason };
     if pattern.starts_with('/') || pattern.split(['/', '\\']).any(|part| part == "..") {
         return Err(invalid("it leads out of the folder".to_owned()));
     }
-    let whole = if pattern.ends_with('/') { format!("{pattern}*") } else { pattern.to_owned() };
-    let glob = GlobBuilder::new(&whole).literal_separator(false).build();
+    let relative = pattern.trim_start_matches("./");
+    let whole = match relative {
+        "" => return Err(invalid("it is empty".to_owned())),
+        folder if folder.ends_with('/') => format!("{folder}*"),
+        name if !name.contains(WILDCARDS) => format!("{name}{{,/*}}"),
+        glob => glob.to_owned(),
+    };
+    let glob = GlobBuilder::new(&whole).literal_separator(false).empty_alternates(true).build();
     glob.map(|glob| glob.compile_matcher()).map_err(|error| invalid(error.kind().to_string()))
 }
 
@@ -134,6 +166,26 @@ mod tests {
     }
 
     #[test]
+    fn exact_name_allows_what_looks_like_credentials() {
+        let patterns = matcher(&["./data/my_secret.txt", "*"], &["./old", "logs"]);
+        assert_eq!(patterns.file_exclusion("data/my_secret.txt", None), None);
+        assert_eq!(
+            patterns.file_exclusion("other_secret.txt", None),
+            Some(ExclusionReason::Credentials),
+            "`*` does not"
+        );
+        for path in ["old", "old/x.txt", "logs/a"] {
+            assert_eq!(patterns.file_exclusion(path, None), Some(ExclusionReason::Ignored), "{path}");
+        }
+        assert_eq!(patterns.file_exclusion("older", None), None);
+        let unused =
+            FilePatterns { allow: vec!["a*".to_owned()], ignore: vec!["b/".to_owned(), "c".to_owned()] };
+        let compiled = FileMatcher::compile(&unused).unwrap();
+        let paths = BTreeSet::from(["b/1", "x"]);
+        assert_eq!(compiled.unused_patterns(&unused, &paths), ["a*", "c"]);
+    }
+
+    #[test]
     fn ledger_selected_only_by_folder_pattern() {
         let patterns = matcher(&["sootprint/*.jsonl"], &[]);
         let reason = patterns.folder_exclusion("sootprint");
@@ -147,7 +199,7 @@ mod tests {
 
     #[test]
     fn invalid_patterns_are_refused() {
-        for pattern in ["../*", "/etc/passwd", "a/../../b", "[z-a]", "{a"] {
+        for pattern in ["../*", "", "/etc/passwd", "a/../../b", "[z-a]", "{a"] {
             let file_patterns = FilePatterns { allow: vec![pattern.to_owned()], ignore: Vec::new() };
             let error = FileMatcher::compile(&file_patterns).err().unwrap();
             assert!(error.to_string().contains(pattern), "{error}");

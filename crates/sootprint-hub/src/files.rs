@@ -9,7 +9,8 @@ use crate::exclusions::{ExcludedPath, ExclusionReason};
 use crate::file_matcher::FileMatcher;
 use crate::local_file::LocalFile;
 use crate::references::missing_references;
-use crate::weights_check::{check_weights, is_weights_name};
+use crate::weights_check::check_weights;
+use crate::weights_names::is_weights_name;
 
 /// The name of the model card, in the folder and in the repository.
 pub(crate) const CARD_FILE: &str = "README.md";
@@ -71,6 +72,11 @@ pub(crate) fn select_files(dir: &Path, options: &SelectOptions<'_>) -> Result<Se
     Ok(selection)
 }
 
+fn no_regular_file(path: &Path) -> PushError {
+    let source = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file; replace or remove it");
+    PushError::UnreadableFile { path: path.to_owned(), source }
+}
+
 fn too_many_files(dir: &Path, count: usize, limit: usize) -> PushError {
     PushError::TooManyFiles { dir: dir.to_owned(), count, limit }
 }
@@ -94,12 +100,23 @@ impl FolderWalk<'_> {
         let before = self.selection.files.len();
         for entry in entries {
             let path = entry.path();
-            let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
-                return Err(PushError::InvalidFileName { path });
+            let name = entry.file_name();
+            let is_valid = name.to_str().is_some_and(|name| !name.contains(char::is_control));
+            let name = name.to_string_lossy().escape_debug().to_string();
+            let name = match entry.file_name().to_str().filter(|_| is_valid) {
+                Some(name) => name.to_owned(),
+                None => name,
             };
             let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
             // Links to folders are not followed: they may lead anywhere, or in a circle.
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if !is_valid {
+                let reason = self.exclusion(&name, is_folder, inherited);
+                let reason = reason.ok_or_else(|| PushError::InvalidFileName { path: path.clone() })?;
+                self.selection.excluded.push(ExcludedPath { path: name, reason });
+            } else if is_folder && name == CARD_FILE {
+                return Err(no_regular_file(&path));
+            } else if is_folder {
                 self.visit_subfolder(name, inherited)?;
             } else {
                 self.visit_file(&path, name, inherited)?;
@@ -114,14 +131,26 @@ impl FolderWalk<'_> {
         Ok(())
     }
 
-    fn visit_subfolder(&mut self, name: String, inherited: Option<ExclusionReason>) -> Result<(), PushError> {
+    /// Why a file or folder is left out, unless a pattern allows a file in it.
+    fn exclusion(
+        &self,
+        name: &str,
+        is_folder: bool,
+        inherited: Option<ExclusionReason>,
+    ) -> Option<ExclusionReason> {
         let matcher = self.options.matcher;
-        let reason = match self.options.card_only {
-            true => Some(ExclusionReason::CardOnly),
-            false => matcher.folder_exclusion(&name).or(inherited),
-        };
-        match reason {
-            Some(reason) if self.options.card_only || !matcher.may_allow_inside(&name, reason) => {
+        match (self.options.card_only, is_folder) {
+            (true, _) => Some(ExclusionReason::CardOnly),
+            (false, true) => matcher.folder_exclusion(name).or(inherited),
+            (false, false) => matcher.file_exclusion(name, inherited),
+        }
+    }
+
+    fn visit_subfolder(&mut self, name: String, inherited: Option<ExclusionReason>) -> Result<(), PushError> {
+        let may_allow_inside =
+            |reason| !self.options.card_only && self.options.matcher.may_allow_inside(&name, reason);
+        match self.exclusion(&name, true, inherited) {
+            Some(reason) if !may_allow_inside(reason) => {
                 self.selection.excluded.push(ExcludedPath { path: format!("{name}/"), reason });
             }
             reason => {
@@ -156,14 +185,13 @@ impl FolderWalk<'_> {
         if [CARD_FILE, sootprint::Footprint::FILE_NAME].contains(&name.as_str()) {
             if name == CARD_FILE {
                 self.selection.card = self.resolve_file(entry)?;
+                if self.selection.card.is_none() {
+                    return Err(no_regular_file(entry));
+                }
             }
             return Ok(());
         }
-        let reason = match self.options.card_only {
-            true => Some(ExclusionReason::CardOnly),
-            false => self.options.matcher.file_exclusion(&name, inherited),
-        };
-        if let Some(reason) = reason {
+        if let Some(reason) = self.exclusion(&name, false, inherited) {
             self.selection.excluded.push(ExcludedPath { path: name, reason });
             return Ok(());
         }
@@ -189,19 +217,26 @@ impl FolderWalk<'_> {
     /// Resolves an entry to a regular file; `None` for a link to a folder, or a special file.
     fn resolve_file(&self, entry: &Path) -> Result<Option<PathBuf>, PushError> {
         let unreadable = |source| PushError::UnreadableFile { path: entry.to_owned(), source };
-        let path = entry.canonicalize().map_err(unreadable)?;
+        let path = entry.canonicalize().map_err(|source| match entry.symlink_metadata() {
+            Ok(link) if link.is_symlink() => PushError::BrokenSymlink { path: entry.to_owned(), source },
+            _ => unreadable(source),
+        })?;
         if !fs::metadata(&path).map_err(unreadable)?.is_file() {
             return Ok(None);
         }
         match path.strip_prefix(self.root).map(Path::to_str) {
             // A link with a harmless name may lead into `.git` or to a token.
-            Ok(Some(inside))
-                if self.options.matcher.fixed_exclusion(&inside.replace('\\', "/")).is_none() =>
-            {
-                Ok(Some(path))
-            }
+            Ok(Some(inside)) if self.is_link_target_allowed(inside) => Ok(Some(path)),
             _ => Err(PushError::UnsafeSymlink { path: entry.to_owned(), target: path }),
         }
+    }
+}
+
+impl FolderWalk<'_> {
+    /// Whether a path in the folder may be sent under another name.
+    fn is_link_target_allowed(&self, inside: &str) -> bool {
+        let path = inside.replace(std::path::MAIN_SEPARATOR, "/");
+        path == CARD_FILE || self.options.matcher.fixed_exclusion(&path).is_none()
     }
 }
 
@@ -375,9 +410,43 @@ mod tests {
         use std::os::unix::ffi::OsStrExt as _;
 
         let dir = dir_with_files(&["model.bpk"]);
-        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.txt")), "").unwrap();
+        for name in [&b"caf\xe9.txt"[..], b"w\x1b[2J\nok.bin"] {
+            let path = dir.path().join(std::ffi::OsStr::from_bytes(name));
+            fs::write(&path, "").unwrap();
+            let error = select_default(dir.path()).unwrap_err();
+            assert!(matches!(error, PushError::InvalidFileName { .. }), "{error}");
+            assert!(!error.to_string().contains(char::is_control), "{error:?}");
+            let ignored =
+                FilePatterns { ignore: vec!["*.txt".into(), "*.bin".into()], ..FilePatterns::default() };
+            let selection = select_with(dir.path(), ignored, false).unwrap();
+            assert!(!selection.excluded[0].path.contains(char::is_control));
+            fs::remove_file(path).unwrap();
+        }
+        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b".hidden\xe9")), "").unwrap();
+        assert!(select_default(dir.path()).is_ok(), "left out anyway");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn card_that_is_no_file_is_refused() {
+        let dir = dir_with_files(&["model.bpk", "README.md/x"]);
         let error = select_default(dir.path()).unwrap_err();
-        assert!(matches!(error, PushError::InvalidFileName { .. }), "{error}");
+        assert!(
+            matches!(&error, PushError::UnreadableFile { path, .. } if path.ends_with("README.md")),
+            "{error}"
+        );
+        let dir = dir_with_files(&["model.bpk"]);
+        std::os::unix::fs::symlink("nowhere", dir.path().join("a.txt")).unwrap();
+        let error = select_default(dir.path()).unwrap_err();
+        assert!(matches!(error, PushError::BrokenSymlink { .. }), "{error}");
+        assert!(
+            select_with(
+                dir.path(),
+                FilePatterns { ignore: vec!["a.txt".into()], ..FilePatterns::default() },
+                false
+            )
+            .is_ok()
+        );
     }
 
     #[cfg(unix)]

@@ -72,7 +72,7 @@ impl FinishHook for PushOnFinish {
         let Err(error) = (self.configure)(ModelUpload::new(footprint, dir, &self.repo_id)).push() else {
             return;
         };
-        let next = if error.is_retryable() {
+        let next = if error.is_staged() {
             format!("; to retry, run `sootprint push {} {}`", dir.display(), self.repo_id)
         } else {
             String::new()

@@ -145,6 +145,10 @@ impl HubClient {
     async fn find_branch(&self) -> Result<ModelInfo, PushError> {
         let branch_info = || self.repository.info().revision(&*self.branch).send();
         let info = match branch_info().await {
+            // The Hub itself creates the references of pull requests.
+            Err(HFError::RevisionNotFound { .. }) if self.branch.starts_with("refs/") => {
+                return Err(PushError::InvalidBranch { branch: self.branch.clone() });
+            }
             Err(HFError::RevisionNotFound { .. }) => {
                 match self.repository.create_branch().branch(&self.branch).send().await {
                     // Another client may have created it since the lookup.

@@ -35,9 +35,11 @@
 
 #![forbid(unsafe_code)]
 
+mod branch_name;
 mod card;
 mod commit;
 mod commit_message;
+mod credential_names;
 mod digest;
 mod error;
 mod exclusions;
@@ -67,6 +69,7 @@ mod upload_file;
 mod verification_error;
 mod verify;
 mod weights_check;
+mod weights_names;
 mod weights_problem;
 mod xet_storage;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sootprint::Footprint;
 use sootprint_card::{BaseModelRelation, CardTemplate};
 
+use crate::error::PushError;
 use crate::file_matcher::FilePatterns;
 use crate::progress::PushProgressHandler;
 use crate::retry::RetryPolicy;
@@ -228,13 +229,19 @@ impl ModelUpload {
     }
 
     /// The options to remember if the push fails.
-    pub(crate) fn staged_options(&self) -> StagedOptions {
-        let earlier = StagingDir::new(&self.dir).staged().filter(|staged| staged.repo == self.repo_id);
-        let earlier = earlier.map(|staged| staged.options).unwrap_or_default();
+    ///
+    /// # Errors
+    /// If the record of earlier pushes cannot be read.
+    pub(crate) fn staged_options(&self) -> Result<StagedOptions, PushError> {
+        let mut earlier = StagingDir::new(&self.dir).staged()?;
+        earlier.retain(|staged| staged.is_of_repository(&self.repo_id));
+        let is_private = earlier.iter().any(|staged| staged.options.private);
         let has_template = self.card_template != CardTemplate::default();
-        StagedOptions {
-            private: self.private || earlier.private,
-            card_template: if has_template { self.card_template.clone() } else { earlier.card_template },
+        let earlier_template =
+            || earlier.last().cloned().map(|staged| staged.options.card_template).unwrap_or_default();
+        Ok(StagedOptions {
+            private: self.private || is_private,
+            card_template: if has_template { self.card_template.clone() } else { earlier_template() },
             open_pull_request: self.open_pull_request,
             card_only: self.card_only,
             remove_old_files: self.remove_old_files,
@@ -244,7 +251,7 @@ impl ModelUpload {
             ignore_patterns: self.file_patterns.ignore.clone(),
             commit_message: self.commit_message.clone(),
             commit_description: self.commit_description.clone(),
-        }
+        })
     }
 
     /// Sets the handler that receives progress events.

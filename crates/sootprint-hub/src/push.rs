@@ -12,6 +12,7 @@ use sootprint_core::RepoId;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
+use crate::branch_name::normalize_branch;
 use crate::error::PushError;
 use crate::failure::error_chain;
 use crate::model_upload::ModelUpload;
@@ -87,6 +88,7 @@ impl ModelUpload {
     /// A [`PushError`] if the run, the folder, a pattern or the repository name is invalid.
     pub fn plan(&self) -> Result<PushPlan, PushError> {
         let repo = self.repo_id.parse::<RepoId>()?.to_string();
+        let branch = normalize_branch(&self.branch)?;
         let PushInputs { footprint, selection } = session::select_inputs(self)?;
         let mut files: Vec<String> = selection.files.into_iter().map(|file| file.name).collect();
         files.push(files::CARD_FILE.to_owned());
@@ -102,7 +104,7 @@ impl ModelUpload {
         let excluded = selection.excluded.into_iter().filter(|it| !files.contains(&it.path)).collect();
         let warnings = selection.warnings;
         let title = self.commit_message.clone().unwrap_or_else(|| commit_message::commit_title(&footprint));
-        Ok(PushPlan { repo, branch: self.branch.clone(), title, files, excluded, warnings })
+        Ok(PushPlan { repo, branch, title, files, excluded, warnings })
     }
 }
 
@@ -126,10 +128,13 @@ fn run_push(upload: &ModelUpload, cancelled: impl Future<Output = ()>) -> Result
     // Dropping the runtime would wait for requests that hang.
     runtime.shutdown_background();
     if let Err(error) = &result
-        && error.is_retryable()
+        && error.is_staged()
     {
-        let (staging, options) = (StagingDir::new(&upload.dir), upload.staged_options());
-        staging.stage(&upload.repo_id, &upload.branch, &error_chain(error), options);
+        // A record that cannot be read is the error.
+        if let Ok(options) = upload.staged_options() {
+            let staging = StagingDir::new(&upload.dir);
+            staging.stage(&upload.repo_id, &upload.branch, &error_chain(error), options);
+        }
     }
     result
 }

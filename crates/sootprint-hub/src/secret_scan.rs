@@ -4,16 +4,20 @@ use memchr::memmem::Finder;
 
 use crate::token::HubToken;
 
-/// The end of the first line of a private key in PEM format.
-const KEY_MARKER: &[u8] = b"PRIVATE KEY-----";
+/// The end of the first line of a private key in the formats of PEM and PGP, without what differs.
+const KEY_MARKER: &[u8] = b"PRIVATE KEY";
 const KEY_START: &[u8] = b"-----BEGIN ";
+const KEY_ENDS: [&[u8]; 2] = [b"-----", b" BLOCK-----"];
 
 /// The longest line before the marker, `-----BEGIN ENCRYPTED `, and as much of the key after it as is examined.
 const BEFORE_MARKER: usize = 40;
-const AFTER_MARKER: usize = 80;
+const AFTER_MARKER: usize = 240;
 
-/// The shortest key material that is taken for a key rather than for an example in a text.
-const MIN_KEY_CHARACTERS: usize = 40;
+/// The most characters between the first line and the key: indentation, quotes, escaped line breaks, headers.
+const MAX_SEPARATION: usize = 180;
+
+/// The shortest run of key characters that is taken for a key rather than for a word of a text.
+const MIN_KEY_CHARACTERS: usize = 32;
 
 /// A secret that must not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +53,7 @@ impl SecretScanner {
     }
 
     pub(crate) fn scan(&mut self, chunk: &[u8]) {
-        let overlap = self.token.needle().len().max(BEFORE_MARKER + KEY_MARKER.len() + AFTER_MARKER);
+        let overlap = self.token.needle().len().max(BEFORE_MARKER + KEY_MARKER.len() + AFTER_MARKER + 16);
         self.tail.extend_from_slice(&chunk[..chunk.len().min(overlap)]);
         let across = std::mem::take(&mut self.tail);
         self.search(&across);
@@ -75,17 +79,22 @@ impl SecretScanner {
 }
 
 /// Whether the marker at this offset belongs to a key: a first line in full, followed by key material.
+///
+/// Keys are found in the encodings of other files, too: indented, in quotes, with escaped line breaks, in comments.
 fn is_private_key(bytes: &[u8], marker: usize) -> bool {
     let before = &bytes[marker.saturating_sub(BEFORE_MARKER)..marker];
     let Some(start) = Finder::new(KEY_START).find_iter(before).last() else { return false };
     let is_kind = before[start + KEY_START.len()..].iter().all(|it| it.is_ascii_uppercase() || *it == b' ');
     let after = &bytes[marker + KEY_MARKER.len()..];
-    // In JSON, the line break may be escaped.
-    let material = after.strip_prefix(b"\\n").unwrap_or(after);
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\r\n".contains(byte);
-    let has_header = material.trim_ascii_start().starts_with(b"Proc-Type:");
-    let key_characters = material.iter().take_while(|byte| is_base64(byte)).count();
-    is_kind && (has_header || key_characters >= MIN_KEY_CHARACTERS)
+    let Some(after) = KEY_ENDS.iter().find_map(|end| after.strip_prefix(*end)) else { return false };
+    let after = &after[..after.len().min(AFTER_MARKER)];
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let mut runs = after.split(|byte| !is_base64(byte)).scan(0, |at, run| {
+        let start = *at;
+        *at += run.len() + 1;
+        Some((start, run.len()))
+    });
+    is_kind && runs.any(|(start, length)| start <= MAX_SEPARATION && length >= MIN_KEY_CHARACTERS)
 }
 
 #[cfg(test)]
@@ -124,10 +133,31 @@ mod tests {
         ] {
             assert_eq!(SecretScanner::find(&token(), text.as_bytes()), None, "{text}");
         }
+        let quoted: String = KEY.lines().map(|line| format!("    \"{line}\\n\"\n")).collect();
+        let commented: String = KEY.lines().map(|line| format!("# {line}\n")).collect();
+        let notebook: String = KEY.lines().map(|line| format!("   \"{line}\\n\",\n")).collect();
+        for key in [
+            quoted,
+            commented,
+            notebook,
+            KEY.replace('\n', "\n  "),
+            KEY.replace('\n', "\n\t"),
+            KEY.replace('\n', "\r\n"),
+            KEY.replace('\n', "\\\\n"),
+            KEY.replace('\n', "\\r\\n"),
+            KEY.replace('\n', " "),
+            KEY.replace("-----\n", "----- \n"),
+            KEY.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"),
+            KEY.replace("RSA PRIVATE KEY-----", "PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n"),
+            KEY.replace(
+                "-----\n",
+                "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0123456789ABCDEF\n\n",
+            ),
+        ] {
+            assert_eq!(SecretScanner::find(&token(), key.as_bytes()), Some(Secret::PrivateKey), "{key}");
+        }
         for key in [KEY.replace('\n', "\\n"), KEY.replace("RSA ", ""), KEY.replace("RSA", "OPENSSH")] {
             assert_eq!(SecretScanner::find(&token(), key.as_bytes()), Some(Secret::PrivateKey), "{key}");
         }
-        let encrypted = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n";
-        assert_eq!(SecretScanner::find(&token(), encrypted.as_bytes()), Some(Secret::PrivateKey));
     }
 }

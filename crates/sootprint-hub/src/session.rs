@@ -9,6 +9,7 @@ use sootprint_card::{CardOptions, CardTemplate, ModelCard, PLOT_FILE};
 use sootprint_core::RepoId;
 use sootprint_core::format::hex;
 
+use crate::branch_name::normalize_branch;
 use crate::card::LocalCard;
 use crate::error::PushError;
 use crate::exclusions::ExcludedPath;
@@ -60,6 +61,7 @@ impl<'a> PushSession<'a> {
             return Err(PushError::NonZeroRank { rank });
         }
         let repo_id: RepoId = upload.repo_id.parse()?;
+        let branch = normalize_branch(&upload.branch)?;
         let PushInputs { footprint, selection } = select_inputs(upload)?;
         let settings = HubSettings::resolve(
             upload.explicit_settings.clone(),
@@ -91,14 +93,14 @@ impl<'a> PushSession<'a> {
         for file in files {
             other_files.push(UploadFile::from_local_file(file, &context)?);
         }
-        let options_to_stage = upload.staged_options();
+        let options_to_stage = upload.staged_options()?;
         let target = PushTarget {
             endpoint: settings.endpoint.clone(),
             repo: upload.repo_id.clone(),
-            branch: upload.branch.clone(),
+            branch: branch.clone(),
         };
         Ok(Self {
-            hub: HubClient::connect(&settings, repo_id, &upload.branch, &upload.retry_policy)?,
+            hub: HubClient::connect(&settings, repo_id, &branch, &upload.retry_policy)?,
             staging: StagingDir::new(&upload.dir),
             push_id: new_push_id(),
             private: options_to_stage.private,
@@ -128,7 +130,12 @@ pub(crate) fn select_inputs(upload: &ModelUpload) -> Result<PushInputs, PushErro
     let matcher = FileMatcher::compile(&upload.file_patterns)?;
     let footprint = redacted::redact_for_publication(&upload.footprint)?;
     let options = SelectOptions { matcher: &matcher, card_only: upload.card_only };
-    let selection = files::select_files(&upload.dir, &options)?;
+    let mut selection = files::select_files(&upload.dir, &options)?;
+    let selected = selection.files.iter().map(|file| file.name.as_str());
+    let paths = selected.chain(selection.excluded.iter().map(|it| it.path.as_str())).collect();
+    let unused = matcher.unused_patterns(&upload.file_patterns, &paths);
+    let warning = |pattern: &str| format!("the pattern `{pattern}` matches no file");
+    selection.warnings.extend(unused.into_iter().map(warning));
     let started = footprint.run.started.parse::<jiff::Timestamp>().ok();
     files::check_weights_age(&selection.files, started.map(SystemTime::from))?;
     Ok(PushInputs { footprint, selection })

@@ -1,4 +1,4 @@
-//! A file of the folder that is opened once: hashed, searched for secrets and sent from the same handle.
+//! A file of the folder: hashed, searched for secrets and sent from the same handle.
 //!
 //! hf-hub reads a file twice: for its SHA-256, and to send it. The hashes and the search are done during the first of
 //! these passes, so that large files are not read a third time. A file that changes after the first pass is an error
@@ -18,7 +18,7 @@ use sootprint_core::sync::lock_ignoring_poison;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::digest::{FileDigest, FileHasher};
+use crate::digest::{FileDigest, FileHasher, MAX_GIT_FILE_SIZE};
 use crate::error::PushError;
 use crate::progress::{ProgressSink, PushEvent};
 use crate::secret_scan::{Secret, SecretScanner};
@@ -50,7 +50,9 @@ pub(crate) struct SourceFile {
     /// Its path in the repository.
     name: String,
     path: PathBuf,
-    file: File,
+    /// `None` for a small file, so that a folder of many files does not exceed the limit on open files. Such a file is
+    /// opened again for each pass, and must be the same one.
+    file: Option<Arc<File>>,
     stamp: FileStamp,
     context: ReadContext,
     digest: OnceLock<FileDigest>,
@@ -78,6 +80,7 @@ impl SourceFile {
         match open() {
             Ok((file, stamp, true)) => {
                 let (digest, problem) = (OnceLock::new(), Mutex::new(None));
+                let file = (stamp.length > MAX_GIT_FILE_SIZE).then(|| Arc::new(file));
                 Ok(Arc::new(Self { name, path, file, stamp, context, digest, problem }))
             }
             Ok(_) => Err(PushError::FileChanged { path }),
@@ -96,7 +99,7 @@ impl SourceFile {
     /// The first bytes.
     pub(crate) fn sample(&self, length: usize) -> io::Result<Vec<u8>> {
         let mut sample = vec![0; length];
-        let read = read_full_at(&self.file, &mut sample, 0)?;
+        let read = read_full_at(&*self.handle()?, &mut sample, 0)?;
         sample.truncate(read);
         Ok(sample)
     }
@@ -112,19 +115,19 @@ impl SourceFile {
         if let Some(digest) = self.digest.get() {
             return Ok(digest);
         }
+        let unreadable = |source| PushError::UnreadableFile { path: self.path.clone(), source };
+        let handle = self.handle().map_err(|error| self.problem().unwrap_or_else(|| unreadable(error)))?;
         let mut pass = FirstPass::new(self);
         let mut offset = 0;
         loop {
-            let block = self
-                .read_block(offset)
-                .map_err(|source| PushError::UnreadableFile { path: self.path.clone(), source })?;
+            let block = read_block(&handle, offset).map_err(unreadable)?;
             if block.is_empty() {
                 break;
             }
             pass.update(&block);
             offset += block.len() as u64;
         }
-        self.finish_pass(Some(pass), offset);
+        self.finish_pass(&handle, Some(pass), offset);
         match (self.problem(), self.digest.get()) {
             (Some(error), _) => Err(error),
             (None, Some(digest)) => Ok(digest),
@@ -144,16 +147,23 @@ impl SourceFile {
         })
     }
 
-    fn read_block(&self, offset: u64) -> io::Result<Bytes> {
-        let mut block = vec![0; BLOCK_LEN];
-        let read = read_full_at(&self.file, &mut block, offset)?;
-        block.truncate(read);
-        Ok(block.into())
+    /// The open file. A small one is opened again; another file in its place counts as a change.
+    fn handle(&self) -> io::Result<Arc<File>> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
+        }
+        let file = File::open(&self.path);
+        let is_same = |file: &File| file.metadata().is_ok_and(|it| FileStamp::new(&it) == self.stamp);
+        if !file.as_ref().is_ok_and(is_same) {
+            *lock_ignoring_poison(&self.problem) = Some(FileProblem::Changed);
+            return Err(io::Error::other("the file was replaced"));
+        }
+        file.map(Arc::new)
     }
 
     /// Ends a pass that has read `length` bytes. Returns whether the file may be sent.
-    fn finish_pass(&self, first: Option<FirstPass>, length: u64) -> bool {
-        let is_same = self.file.metadata().is_ok_and(|it| FileStamp::new(&it) == self.stamp);
+    fn finish_pass(&self, handle: &File, first: Option<FirstPass>, length: u64) -> bool {
+        let is_same = handle.metadata().is_ok_and(|it| FileStamp::new(&it) == self.stamp);
         let mut problem = lock_ignoring_poison(&self.problem);
         if !is_same || length != self.size() {
             *problem = Some(FileProblem::Changed);
@@ -220,7 +230,8 @@ impl StreamFactory for SourceStreams {
         let file = Arc::clone(&self.0);
         let first = file.digest.get().is_none().then(|| FirstPass::new(&file));
         let is_first_pass = first.is_some();
-        let state = StreamState { file, is_first_pass, first, offset: 0, next: None, permit: None };
+        let state =
+            StreamState { file, handle: None, is_first_pass, first, offset: 0, next: None, permit: None };
         Box::pin(stream::unfold(Some(state), |state| async {
             let mut state = state?;
             match state.next_block().await {
@@ -237,6 +248,7 @@ type BlockTask = JoinHandle<io::Result<(Bytes, Option<FirstPass>)>>;
 /// A pass over a file. The next block is read, hashed and searched while hf-hub handles the current one.
 struct StreamState {
     file: Arc<SourceFile>,
+    handle: Option<Arc<File>>,
     is_first_pass: bool,
     /// `None` while a task has it, and in later passes.
     first: Option<FirstPass>,
@@ -253,25 +265,30 @@ impl StreamState {
             let transfer = Arc::clone(&self.file.context.transfer);
             self.permit = Some(transfer.acquire_owned().await.map_err(io::Error::other)?);
         }
+        let handle = match self.handle.take() {
+            Some(handle) => handle,
+            None => self.file.handle()?,
+        };
+        self.handle = Some(Arc::clone(&handle));
         let task = match self.next.take() {
             Some(task) => task,
-            None => self.read_ahead(self.offset),
+            None => self.read_ahead(&handle, self.offset),
         };
         let (block, first) = task.await.map_err(io::Error::other)??;
         self.first = first;
         if block.is_empty() {
-            let may_be_sent = self.file.finish_pass(self.first.take(), self.offset);
+            let may_be_sent = self.file.finish_pass(&handle, self.first.take(), self.offset);
             return if may_be_sent { Ok(None) } else { Err(io::Error::other("this file cannot be sent")) };
         }
         self.offset += block.len() as u64;
-        self.next = Some(self.read_ahead(self.offset));
+        self.next = Some(self.read_ahead(&handle, self.offset));
         Ok(Some(block))
     }
 
-    fn read_ahead(&mut self, offset: u64) -> BlockTask {
-        let (file, mut first) = (Arc::clone(&self.file), self.first.take());
+    fn read_ahead(&mut self, handle: &Arc<File>, offset: u64) -> BlockTask {
+        let (handle, mut first) = (Arc::clone(handle), self.first.take());
         spawn_blocking(move || {
-            let block = file.read_block(offset)?;
+            let block = read_block(&handle, offset)?;
             if let Some(first) = &mut first {
                 first.update(&block);
             }
@@ -301,6 +318,13 @@ impl FileStamp {
             identity: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
         }
     }
+}
+
+fn read_block(file: &File, offset: u64) -> io::Result<Bytes> {
+    let mut block = vec![0; BLOCK_LEN];
+    let read = read_full_at(file, &mut block, offset)?;
+    block.truncate(read);
+    Ok(block.into())
 }
 
 /// Reads until the buffer is full or the file ends. Does not use the file's cursor, because passes may run at the same

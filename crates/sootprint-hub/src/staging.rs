@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use sootprint_card::CardTemplate;
 use sootprint_core::file::write_atomic;
 
+use crate::error::PushError;
+
 /// The folder of sootprint's own files; it also contains the ledgers.
 pub(crate) const SOOTPRINT_DIR: &str = "sootprint";
 pub(crate) const STAGING_SUBDIR: &str = "publication";
@@ -43,6 +45,17 @@ pub struct StagedPush {
     /// The options of the push. A push that is repeated without them may publish something else.
     #[serde(default)]
     pub options: StagedOptions,
+}
+
+impl StagedPush {
+    /// Whether it went to this repository, whose name the Hub compares without case.
+    pub(crate) fn is_of_repository(&self, repo: &str) -> bool {
+        self.repo.eq_ignore_ascii_case(repo)
+    }
+
+    fn is_of(&self, repo: &str, branch: &str) -> bool {
+        self.is_of_repository(repo) && self.branch == branch
+    }
 }
 
 /// The options of a [`StagedPush`]; see the methods of [`ModelUpload`](crate::ModelUpload) with the same names.
@@ -85,7 +98,7 @@ pub struct StagedOptions {
 /// ```
 #[must_use]
 pub fn staged_push(dir: impl AsRef<Path>) -> Option<StagedPush> {
-    StagingDir::new(dir.as_ref()).staged()
+    StagingDir::new(dir.as_ref()).staged().ok()?.pop()
 }
 
 /// A branch of a repository on a Hub.
@@ -153,14 +166,33 @@ impl StagingDir {
     /// Records a push that failed, and why.
     pub(crate) fn stage(&self, repo: &str, branch: &str, reason: &str, options: StagedOptions) {
         let since = jiff::Timestamp::now().to_string();
-        let staged =
-            StagedPush { repo: repo.into(), branch: branch.into(), reason: reason.into(), since, options };
+        // A record that cannot be read is an error of the next push, so it is not replaced.
+        let Ok(mut staged) = self.staged() else { return };
+        staged.retain(|push| !push.is_of(repo, branch));
+        staged.push(StagedPush {
+            repo: repo.into(),
+            branch: branch.into(),
+            reason: reason.into(),
+            since,
+            options,
+        });
         self.write(STAGED_FILE, &staged);
     }
 
-    /// The push of this folder that failed last.
-    pub(crate) fn staged(&self) -> Option<StagedPush> {
-        self.read(STAGED_FILE)
+    /// The pushes of this folder that failed and have not succeeded since, newest last.
+    ///
+    /// # Errors
+    /// If there is a record that cannot be read: it may say that a repository is private.
+    pub(crate) fn staged(&self) -> Result<Vec<StagedPush>, PushError> {
+        let path = self.path.join(STAGED_FILE);
+        let damaged = |source| PushError::UnreadableFile { path: path.clone(), source };
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| damaged(error.into())),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(damaged(error)),
+        }
     }
 
     pub(crate) fn merge_base(&self, target: &PushTarget) -> Option<MergeBase> {
@@ -212,9 +244,16 @@ impl StagingDir {
         self.remove(PENDING_COMMIT_FILE);
     }
 
-    /// Removes the state of failed attempts after a successful push.
-    pub(crate) fn clear(&self) {
-        [STAGED_FILE, PENDING_COMMIT_FILE, CONFLICT_FILE, CONFLICT_TEXT_FILE]
+    /// Removes the state of failed attempts after a successful push to this repository and branch.
+    pub(crate) fn clear(&self, repo: &str, branch: &str) {
+        if let Ok(mut staged) = self.staged() {
+            staged.retain(|push| !push.is_of(repo, branch));
+            match staged.is_empty() {
+                true => self.remove(STAGED_FILE),
+                false => self.write(STAGED_FILE, &staged),
+            }
+        }
+        [PENDING_COMMIT_FILE, CONFLICT_FILE, CONFLICT_TEXT_FILE]
             .into_iter()
             .for_each(|name| self.remove(name));
     }
@@ -287,8 +326,14 @@ mod tests {
         assert_eq!((found.repo.as_str(), found.reason.as_str()), ("me/digits", "offline"));
         assert!(found.since.parse::<jiff::Timestamp>().is_ok());
         assert_eq!(found.options, options);
-        staging.clear();
+        // Another push to another repository does not replace it.
+        staging.stage("me/other", "main", "offline", StagedOptions::default());
+        staging.clear("me/other", "main");
+        assert_eq!(staged_push(dir.path()).unwrap(), found);
+        staging.clear("ME/Digits", "main");
         assert_eq!(staged_push(dir.path()), None);
+        fs::write(staging.path.join(STAGED_FILE), "garbage").unwrap();
+        assert!(staging.staged().is_err());
     }
 
     #[test]

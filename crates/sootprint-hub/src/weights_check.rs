@@ -10,37 +10,8 @@ use sootprint_core::file::read_bytes;
 
 use crate::error::PushError;
 use crate::local_file::LocalFile;
+use crate::weights_names::is_weights_name;
 use crate::weights_problem::WeightsProblem;
-
-/// Extensions of weights: safetensors, Burn's own formats, and those of other frameworks.
-const WEIGHT_SUFFIXES: [&str; 20] = [
-    ".safetensors",
-    ".bpk",
-    ".mpk",
-    ".mpk.gz",
-    ".bin",
-    ".bin.gz",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".gguf",
-    ".onnx",
-    ".npz",
-    ".npy",
-    ".h5",
-    ".hdf5",
-    ".keras",
-    ".msgpack",
-    ".tflite",
-    ".pb",
-    ".ot",
-];
-
-/// Files with an extension of weights that contain settings.
-const SETTINGS_FILES: [&str; 1] = ["training_args.bin"];
-
-/// The name of an index that lists the tensors of several files.
-const INDEX_SUFFIX: &str = ".index.json";
 
 /// The first line of a file that stands for another in git.
 const LFS_POINTER_START: &[u8] = b"version https://git-lfs.github.com/spec/v1";
@@ -51,23 +22,12 @@ const MAX_SAFETENSORS_HEADER: u64 = 100_000_000;
 /// Longer than the index of any model.
 const MAX_INDEX_LEN: u64 = 64 << 20;
 
-/// Whether a file with this name contains weights.
-pub(crate) fn is_weights_name(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-    WEIGHT_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) && !SETTINGS_FILES.contains(&name.as_str())
-}
-
-/// Checks all files of weights, and the indices that refer to them.
+/// Checks all files of weights, the indices that refer to them, and whether git has downloaded all files.
 pub(crate) fn check_weights(files: &[LocalFile]) -> Result<(), PushError> {
     let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
     for file in files {
-        let problem = if file.is_weights {
-            weights_problem(file)
-        } else if file.name.ends_with(INDEX_SUFFIX) {
-            index_problem(file, &names)
-        } else {
-            continue;
-        };
+        let problem =
+            if is_weights_index(&file.name) { index_problem(file, &names) } else { file_problem(file) };
         match problem {
             Ok(None) => {}
             Ok(Some(problem)) => {
@@ -79,18 +39,25 @@ pub(crate) fn check_weights(files: &[LocalFile]) -> Result<(), PushError> {
     Ok(())
 }
 
-fn weights_problem(file: &LocalFile) -> io::Result<Option<WeightsProblem>> {
+/// Whether a file lists the tensors of several files of weights, as in `model.safetensors.index.fp16.json`.
+fn is_weights_index(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with(".json") && name.split_once(".index.").is_some_and(|(weights, _)| is_weights_name(weights))
+}
+
+fn file_problem(file: &LocalFile) -> io::Result<Option<WeightsProblem>> {
     let mut opened = File::open(&file.path)?;
     let length = opened.metadata()?.len();
     let mut start = Vec::new();
     (&mut opened).take(LFS_POINTER_START.len() as u64).read_to_end(&mut start)?;
-    if length == 0 {
+    if length == 0 && file.is_weights {
         return Ok(Some(WeightsProblem::Empty));
     }
     if start == LFS_POINTER_START {
         return Ok(Some(WeightsProblem::LfsPointer));
     }
-    if file.name.ends_with(".safetensors") { safetensors_problem(&file.path, length) } else { Ok(None) }
+    let is_safetensors = file.name.to_ascii_lowercase().ends_with(".safetensors");
+    if is_safetensors { safetensors_problem(&file.path, length) } else { Ok(None) }
 }
 
 /// The format: 8 bytes with the length of the header, the header as JSON, and the tensors.
@@ -136,12 +103,26 @@ fn index_problem(file: &LocalFile, names: &BTreeSet<&str>) -> io::Result<Option<
     let folder = file.name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
     for shard in weight_map.values() {
         let Some(shard) = shard.as_str() else { return Ok(Some(WeightsProblem::InvalidIndex)) };
-        let path = format!("{folder}{shard}");
-        if !names.contains(path.as_str()) {
+        let path = normalized(&format!("{folder}{shard}"));
+        if !path.as_ref().is_some_and(|path| names.contains(path.as_str())) {
+            let path = path.unwrap_or_else(|| shard.to_owned());
             return Ok(Some(WeightsProblem::MissingFile { file: path }));
         }
     }
     Ok(None)
+}
+
+/// The path without `.` and `..`; `None` if it leads out of the folder.
+fn normalized(path: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 #[cfg(test)]
@@ -196,7 +177,13 @@ mod tests {
         let problem = WeightsProblem::WrongLength { actual: length + 1, expected: length };
         assert_eq!(check(&[("model.safetensors", &longer)]), Some(problem));
         let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n";
-        assert_eq!(check(&[("pytorch_model.bin", pointer)]), Some(WeightsProblem::LfsPointer));
+        for name in
+            ["pytorch_model.bin", "model.onnx_data", "tokenizer.model", "variables.data-00000-of-00001"]
+        {
+            assert_eq!(check(&[(name, pointer)]), Some(WeightsProblem::LfsPointer), "{name}");
+        }
+        assert!(check(&[("B.SAFETENSORS", &whole[..100])]).is_some());
+        assert_eq!(check(&[("empty.txt", b"")]), None);
     }
 
     #[test]
@@ -211,16 +198,13 @@ mod tests {
         assert_eq!(check(&complete), None);
         let missing = WeightsProblem::MissingFile { file: "t/x-2.safetensors".to_owned() };
         assert_eq!(check(&complete[..2]), Some(missing));
-        assert_eq!(check(&[("m.index.json", b"[]")]), Some(WeightsProblem::InvalidIndex));
-    }
-
-    #[test]
-    fn weights_are_found_by_extension() {
-        for name in ["model.safetensors", "a/model.mpk", "MODEL.GGUF", "pytorch_model.bin", "model.mpk.gz"] {
-            assert!(is_weights_name(name), "{name}");
-        }
-        for name in ["training_args.bin", "config.json", "vocab.txt", "model.onnx_data"] {
-            assert!(!is_weights_name(name), "{name}");
-        }
+        assert_eq!(check(&[("m.bin.index.json", b"[]")]), Some(WeightsProblem::InvalidIndex));
+        assert_eq!(check(&[("corpus.index.json", b"[]")]), None, "an index of something else");
+        let variant = br#"{"weight_map": {"a": "./x-1.safetensors", "b": "../t/x-2.safetensors"}}"#;
+        let mut variants = complete;
+        variants[0] = ("t/x.safetensors.index.fp16.json", variant);
+        assert_eq!(check(&variants), None);
+        let missing = WeightsProblem::MissingFile { file: "t/x-2.safetensors".to_owned() };
+        assert_eq!(check(&variants[..2]), Some(missing));
     }
 }

@@ -40,8 +40,7 @@ pub(crate) async fn probe_xet_storage(
         .collect();
     let preupload_files =
         preupload_files.map_err(|error| (HubFailureKind::Upload, RedactedError::new(&error, token)))?;
-    // The name of a branch may contain slashes.
-    let url = format!("/api/models/{repo}/preupload/{}", branch.replace('/', "%2F"));
+    let url = format!("/api/models/{repo}/preupload/{}", encode_segment(branch));
     let upload_modes =
         requests.post_json(&url, "application/json", &json!({ "files": preupload_files })).await?;
     let uses_lfs = |path: &str| {
@@ -76,5 +75,27 @@ pub(crate) async fn probe_xet_storage(
             Ok(StorageOffer::Unavailable { path: file.path.clone() })
         }
         _ => Ok(StorageOffer::Available),
+    }
+}
+
+/// A name as one segment of a path, in which `/`, `#`, `?` and `%` are escaped.
+fn encode_segment(name: &str) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    name.bytes().fold(String::new(), |mut text, byte| {
+        match is_plain(&byte) {
+            true => text.push(byte.into()),
+            false => text += &format!("%{byte:02X}"),
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branch_is_one_segment() {
+        assert_eq!(encode_segment("feat#1/q?x=1%é"), "feat%231%2Fq%3Fx%3D1%25%C3%A9");
     }
 }

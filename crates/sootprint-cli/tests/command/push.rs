@@ -77,14 +77,15 @@ fn rejected_push_is_staged_with_hint() {
 fn staged_push_keeps_its_options() {
     let (sandbox, hub) = (sandbox_with_weights(), FakeHub::start().unwrap());
     hub.add_fault(HubFault::on_path("/commit/", HubFaultKind::status(503)).repeat(u32::MAX));
-    let options = ["--private", "--revision", "v 2", "--message", "It's done", "--ignore", "*.tmp"];
+    let options =
+        ["--private", "--revision", "v2", "--message", "It's done", "--ignore", "*.tmp", "--allow=-x"];
     let output = run_push(&sandbox, &hub, &options);
     assert_eq!(status(&output), Some(1));
     let message = stderr(&output);
     let command = message.split('`').find(|text| text.starts_with("sootprint push")).unwrap();
     assert_eq!(
         command,
-        r#"sootprint push out me/digits --private --revision 'v 2' --message "It's done" --ignore '*.tmp'"#
+        r#"sootprint push out me/digits --private --revision v2 --message "It's done" --allow=-x --ignore '*.tmp'"#
     );
     hub.clear_faults();
     // A push without the option keeps the repository private.

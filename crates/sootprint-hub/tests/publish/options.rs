@@ -151,10 +151,33 @@ fn visibility_follows_the_owner_unless_asked() {
         other.upload(&sample_footprint()).push().unwrap();
         assert!(other.hub.is_private(REPO).unwrap());
 
+        // Neither another repository nor another branch, nor the case of a name, makes it forget.
+        let kept = PushFixture::with_small_weights();
+        let upload = |repo: &str| {
+            sootprint_hub::ModelUpload::new(&sample_footprint(), kept.dir.path(), repo)
+                .endpoint(kept.hub.endpoint())
+                .token(sootprint_hub::HubToken::new(kept.hub.token()).unwrap())
+                .retry_policy(crate::fixture::short_retry_policy())
+        };
+        kept.hub.add_fault(
+            fake_hub::HubFault::on_path("/repos/create", fake_hub::HubFaultKind::status(503)).repeat(9),
+        );
+        upload("me/Digits").private(true).push().unwrap_err();
+        kept.hub.clear_faults();
+        upload("me/other").push().unwrap();
+        upload(REPO).push().unwrap();
+        assert!(kept.hub.is_private(REPO).unwrap() && !kept.hub.is_private("me/other").unwrap());
+
         let public = PushFixture::with_small_weights();
         public.push(&sample_footprint());
         let error = public.upload(&sample_footprint()).private(true).push().unwrap_err();
         assert!(matches!(error, PushError::RepositoryIsPublic { .. }), "{error}");
+        assert!(!public.push(&sample_footprint()).created_commit, "as the error advises");
+
+        // A record that cannot be read may say that the repository is private.
+        fs::write(public.dir.path().join("sootprint/publication/staged.json"), "garbage").unwrap();
+        let error = public.upload(&sample_footprint()).push().unwrap_err();
+        assert!(error.to_string().contains("staged.json"), "{error}");
     });
 }
 
@@ -222,6 +245,55 @@ fn old_files_are_named_and_removed_on_request() {
             "{files:?}"
         );
         assert_eq!(fixture.push(&sample_footprint()).old_files, [""; 0]);
+    });
+}
+
+/// They identify machines and GPUs.
+#[test]
+fn records_of_other_runs_never_leave() {
+    isolated::run("options::records_of_other_runs_never_leave", || {
+        let fixture = PushFixture::with_small_weights();
+        for name in
+            ["run2/footprint.json", "run2/sootprint/1-run.jsonl", "run2/sootprint/publication/staged.json"]
+        {
+            let path = fixture.dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "GPU-5c1bd4f2-27d7-4d4c-9a64-0e6b7a2f9d31").unwrap();
+        }
+        fs::write(fixture.dir.path().join("run2/model.bin"), [0, 1, 2]).unwrap();
+        fixture.upload(&sample_footprint()).allow_pattern("*").push().unwrap();
+        let files = fixture.hub.files(REPO, "main").unwrap();
+        assert_eq!(files[1..], ["README.md", "footprint.json", "model.safetensors", "run2/model.bin"]);
+        #[cfg(unix)]
+        {
+            fs::write(fixture.dir.path().join("footprint.json"), "{}").unwrap();
+            std::os::unix::fs::symlink("footprint.json", fixture.dir.path().join("copy.json")).unwrap();
+            let error = fixture.upload(&sample_footprint()).push().unwrap_err();
+            assert!(matches!(error, PushError::UnsafeSymlink { .. }), "{error}");
+        }
+    });
+}
+
+#[test]
+fn sync_keeps_what_it_did_not_send_and_what_is_left_out() {
+    isolated::run("options::sync_keeps_what_it_did_not_send_and_what_is_left_out", || {
+        let fixture = PushFixture::with_small_weights();
+        let path = |name: &str| fixture.dir.path().join(name);
+        fs::write(path("large.txt"), "large").unwrap();
+        fixture.push(&sample_footprint());
+        // Another user put the same file there before.
+        fixture.hub.commit_file(REPO, "LICENSE.txt", b"MIT").unwrap();
+        fs::write(path("LICENSE.txt"), "MIT").unwrap();
+        assert!(!fixture.push(&sample_footprint()).created_commit);
+        fs::remove_file(path("LICENSE.txt")).unwrap();
+        let sync = fixture.upload(&sample_footprint()).remove_old_files(true).ignore_pattern("large.txt");
+        let report = sync.push().unwrap();
+        assert_eq!((report.old_files, report.removed_files), (vec![], vec![]));
+        let files = fixture.hub.files(REPO, "main").unwrap();
+        assert!(
+            files.contains(&"LICENSE.txt".to_owned()) && files.contains(&"large.txt".to_owned()),
+            "{files:?}"
+        );
     });
 }
 
