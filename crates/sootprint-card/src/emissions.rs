@@ -7,14 +7,15 @@ use crate::card::ModelCard;
 use crate::emissions_block::{EMISSIONS_KEY, EmissionsBlock, MANAGED_KEYS};
 use crate::error::{CardError, Position};
 use crate::number::{first_number, scalar_number};
-use crate::yaml::{NodeKind, YamlDocument, YamlEntry};
+use crate::python_value::{py_str, resolve_key};
+use crate::yaml::{NodeKind, YamlDocument};
 
 impl ModelCard {
     /// Returns the emissions that the card states. `None` if it states none.
     ///
-    /// The emissions may be a number, a string with a unit (`17g`) or a mapping. In a string, the first number counts,
-    /// as it does for the Hub's own filter, which ignores units: `0.5 kg` is read as half a gram, because the Hub
-    /// documents the value as grams. [`CardLint`](crate::CardLint) finds such values.
+    /// The emissions may be a number, a string with a unit (`17g`), a list or a mapping. They are those that the Hub's
+    /// own filter reads: the first number of Python's text for the value, without units and exponents. `0.5 kg` is read
+    /// as half a gram, and `1.2e-05` as 1.2 g. [`CardLint`](crate::CardLint) finds such values.
     ///
     /// # Errors
     /// [`CardError::UnreadableEmissions`] if the value contains no number.
@@ -27,7 +28,7 @@ impl ModelCard {
         }
         let block = match document.nodes.get(value).map(|node| &node.kind) {
             Some(NodeKind::Mapping { .. }) => block_from_mapping(document, value),
-            _ => node_number(document, value).map(|grams| EmissionsBlock::new(Co2e::from_grams(grams))),
+            _ => filtered_grams(document, value).map(|grams| EmissionsBlock::new(Co2e::from_grams(grams))),
         };
         let at = document.nodes.get(entry.value).map_or(0, |node| node.span.start);
         let at = Position::at_offset(self.text(), at);
@@ -45,7 +46,7 @@ fn block_from_mapping(document: &YamlDocument, mapping: usize) -> Option<Emissio
     let [emissions, source, training_type, location, hardware, energy] =
         MANAGED_KEYS.map(|key| mapping_value(document, mapping, key));
     let text = |node: Option<usize>| node.and_then(|node| document.scalar_text(node)).map(str::to_owned);
-    let mut block = EmissionsBlock::new(Co2e::from_grams(node_number(document, emissions?)?));
+    let mut block = EmissionsBlock::new(Co2e::from_grams(filtered_grams(document, emissions?)?));
     block.source = text(source);
     block.training_type = text(training_type);
     block.geographical_location = text(location);
@@ -55,11 +56,14 @@ fn block_from_mapping(document: &YamlDocument, mapping: usize) -> Option<Emissio
     Some(block)
 }
 
-/// The value of a key of this mapping, unless it is null. Merged mappings (`<<`) are not searched.
+/// The value of a key of this mapping, unless it is null.
 fn mapping_value(document: &YamlDocument, mapping: usize, key: &str) -> Option<usize> {
-    let YamlEntry { value, .. } =
-        document.entries(mapping).find(|entry| document.entry_key(*entry) == Some(key))?;
-    Some(document.resolve_alias(value)).filter(|node| !is_null(document, *node))
+    resolve_key(document, mapping, key).filter(|node| !is_null(document, *node))
+}
+
+/// The grams that the Hub's filter reads; zero, which it takes for missing, is zero here.
+fn filtered_grams(document: &YamlDocument, node: usize) -> Option<f64> {
+    first_number(&py_str(document, node))
 }
 
 fn node_number(document: &YamlDocument, node: usize) -> Option<f64> {
@@ -91,7 +95,13 @@ mod tests {
     #[test]
     fn every_emissions_form_is_parsed() {
         assert_eq!(parse_grams("co2_eq_emissions: 0.012147398577917884"), 0.012_147_398_577_917_884);
-        assert_eq!(parse_grams("co2_eq_emissions: 1.2e-05 # g"), 1.2e-5);
+        assert_eq!(parse_grams("co2_eq_emissions: 1.2e-05 # g"), 1.2);
+        assert_eq!(parse_grams("co2_eq_emissions: 24_700_000"), 24_700_000.0);
+        assert_eq!(parse_grams("co2_eq_emissions: 0x10"), 16.0);
+        assert_eq!(parse_grams("co2_eq_emissions: [12.5]"), 12.5);
+        assert_eq!(parse_grams("co2_eq_emissions:\n- emissions: 1.2g CO2\n- source: x"), 1.2);
+        assert_eq!(parse_grams("b: &b {emissions: 12}\nco2_eq_emissions:\n  <<: *b"), 12.0);
+        assert_eq!(parse_grams("b: &b {emissions: 12}\nco2_eq_emissions:\n  <<: [*b]\n  emissions: 3"), 3.0);
         assert_eq!(parse_grams("co2_eq_emissions: '17g'"), 17.0);
         assert_eq!(parse_grams("co2_eq_emissions: 17 grams"), 17.0);
         assert_eq!(parse_grams("co2_eq_emissions: {emissions: 25.4, source: x}"), 25.4);
@@ -124,7 +134,7 @@ mod tests {
 
     #[test]
     fn value_without_number_is_an_error() {
-        for yaml in ["co2_eq_emissions: unknown", "co2_eq_emissions: {source: 12}", "co2_eq_emissions: [1]"] {
+        for yaml in ["co2_eq_emissions: unknown", "co2_eq_emissions: {source: 12}", "co2_eq_emissions: [a]"] {
             let error = parse_yaml(yaml).unwrap_err();
             assert!(matches!(error, CardError::UnreadableEmissions { .. }), "{error}");
             assert!(error.to_string().starts_with("line 2, column 19: "), "{error}");

@@ -10,6 +10,7 @@ use sootprint_core::{
 
 use crate::base_model::base_model_repo_id;
 use crate::card::ModelCard;
+use crate::lint::CardLint;
 
 use crate::emissions_block::{SHORT_VERSION, is_location_guessed};
 use crate::format::{escape_markdown, single_line, without_paths};
@@ -181,11 +182,17 @@ fn base_model_text(footprint: &Footprint, card: Option<&ModelCard>) -> Option<St
     let Some(card) = card else {
         return Some(format!("{name}; its own footprint is separate and not included in these figures"));
     };
+    let lint = CardLint::lint(card);
     let published = card.emissions().ok().flatten().and_then(|block| {
         let source = block.source.as_deref().and_then(without_paths).map(single_line);
         let source =
             source.map_or_else(String::new, |source| format!(" (source: {})", escape_markdown(&source)));
-        Some(format!("{}{source}", format_grams(block.emissions, "CO2e")?))
+        // A value that the Hub reads differently from its author is quoted, not interpreted.
+        let figure = match lint.is_emissions_value_clear() {
+            true => format_grams(block.emissions, "CO2e")?,
+            false => format!("\"{}\"", escape_markdown(&single_line(lint.emissions_text()?))),
+        };
+        Some(format!("{figure}{source}"))
     });
     Some(match published {
         Some(published) => {

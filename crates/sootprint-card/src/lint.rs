@@ -1,18 +1,15 @@
 //! Compares the emissions in a card with the values that the Hub reads from it.
 
-mod emissions_value;
-mod pyyaml;
-
-use saphyr_parser::ScalarStyle;
 use serde::Serialize;
 use sootprint_core::{CarbonIntensity, Co2e, Energy};
 
 use crate::card::ModelCard;
 use crate::emissions_block::{EMISSIONS_KEY, MANAGED_KEYS};
+use crate::emissions_value::EmissionsValue;
 use crate::error::Position;
+use crate::number::first_number;
+use crate::python_value::{PyValue, py_str, py_value, resolve_key};
 use crate::yaml::{NodeKind, YamlDocument, YamlEntry};
-use emissions_value::EmissionsValue;
-use pyyaml::PyValue;
 
 /// The emissions in a card as the Hub reads them, and the values that the Hub misreads.
 ///
@@ -47,6 +44,8 @@ pub struct CardLint {
     pub values: Vec<(String, String)>,
     /// Faults and notes, in the order in which they were found.
     pub findings: Vec<Diagnostic>,
+    #[serde(skip)]
+    has_misread_emissions: bool,
 }
 
 /// One finding in a card.
@@ -96,6 +95,18 @@ impl CardLint {
         linter.lint
     }
 
+    /// Whether the filter reads the emissions as their author meant them.
+    pub(crate) fn is_emissions_value_clear(&self) -> bool {
+        self.meant.is_some() && self.meant == self.filtered && !self.has_misread_emissions
+    }
+
+    /// The text of the emissions, as written.
+    pub(crate) fn emissions_text(&self) -> Option<&str> {
+        let keys = ["emissions", EMISSIONS_KEY];
+        let found = |key: &str| self.values.iter().find(|(name, _)| name == key);
+        keys.into_iter().find_map(found).map(|(_, text)| text.as_str())
+    }
+
     /// Whether there is no fault: the Hub reads every value as written.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -124,13 +135,7 @@ impl CardLinter<'_> {
         self.lint.is_there = true;
         match &node.kind {
             NodeKind::Mapping { .. } => self.check_mapping(document, value, at),
-            NodeKind::Sequence => {
-                let message = format!(
-                    "`{EMISSIONS_KEY}` is a list, in which the Hub finds no emissions; replace it with grams, as in \
-                     `emissions: 12.3`"
-                );
-                self.add_diagnostic(Severity::Fault, at, message);
-            }
+            NodeKind::Sequence => self.check_collection(document, value, at, EMISSIONS_KEY),
             _ => match py_value(document, value) {
                 Some(PyValue::None) | None => self.lint.is_there = false,
                 Some(py_value) => {
@@ -141,35 +146,41 @@ impl CardLinter<'_> {
         }
     }
 
+    /// The filter reads the first number of Python's text for a list or a mapping.
+    fn check_collection(&mut self, document: &YamlDocument, node: usize, at: usize, key: &str) {
+        let text = py_str(document, node);
+        let read = if matches!(text.as_str(), "[]" | "{}") { None } else { first_number(&text) };
+        self.lint.filtered = read.map(Co2e::from_grams);
+        self.lint.has_misread_emissions = true;
+        let found = match read {
+            Some(read) => format!("the Hub's filter reads {read} g, the first number in it"),
+            None => "the Hub's filter finds no number in it".to_owned(),
+        };
+        let kind = if text.starts_with('[') { "list" } else { "mapping" };
+        let message = format!("`{key}` is a {kind}; {found}; replace it with grams, as in `emissions: 12.3`");
+        self.add_diagnostic(Severity::Fault, at, message);
+    }
+
     fn check_mapping(&mut self, document: &YamlDocument, mapping: usize, at: usize) {
-        let mut grams = None;
         let mut energy = None;
-        let mut merges = false;
         for entry in document.entries(mapping) {
             let Some(name) = document.entry_key(entry) else { continue };
             let value = document.resolve_alias(entry.value);
             let at = document.nodes.get(entry.value).map_or(at, |node| node.span.start);
-            merges |= name == "<<";
             self.record_value(document, value, name);
             match (name, py_value(document, value)) {
-                ("emissions", Some(PyValue::None) | None) => {}
-                ("emissions", Some(py_value)) => {
-                    grams = Some(at);
-                    self.check_emissions(document, value, at, name, &py_value);
-                }
                 ("energy_consumed", Some(py_value)) => {
                     energy = self.check_energy(document, value, at, &py_value)
                 }
+                ("emissions", _) | (_, None) => {}
                 (name, Some(py_value)) if MANAGED_KEYS.contains(&name) => {
                     self.check_text(document, value, at, name, &py_value);
                 }
                 _ => {}
             }
         }
-        if grams.is_none() && merges {
-            let message = "the emissions may be in the mapping merged by `<<`, which is not checked";
-            self.add_diagnostic(Severity::Note, at, message.to_owned());
-        } else if grams.is_none() {
+        let grams = self.check_emissions_key(document, mapping, at);
+        if grams.is_none() {
             let message = format!(
                 "`{EMISSIONS_KEY}` has no `emissions`, without which the Hub's filter fails; add the grams, as in \
                  `emissions: 12.3`"
@@ -179,6 +190,25 @@ impl CardLinter<'_> {
         if let (Some(at), Some(energy)) = (grams, energy) {
             self.check_implied_intensity(at, energy);
         }
+    }
+
+    /// Checks `emissions`, which may come from a merged mapping, and returns its position; `None` if there is none.
+    fn check_emissions_key(&mut self, document: &YamlDocument, mapping: usize, at: usize) -> Option<usize> {
+        let key = "emissions";
+        let own = document.entries(mapping).find(|entry| document.entry_key(*entry) == Some(key));
+        let at = own.and_then(|entry| document.nodes.get(entry.value)).map_or(at, |node| node.span.start);
+        let value = resolve_key(document, mapping, key)?;
+        match py_value(document, value) {
+            Some(PyValue::None) => return None,
+            Some(py_value) => {
+                if own.is_none() {
+                    self.record_value(document, value, key);
+                }
+                self.check_emissions(document, value, at, key, &py_value);
+            }
+            None => self.check_collection(document, value, at, key),
+        }
+        Some(at)
     }
 
     fn record_value(&mut self, document: &YamlDocument, value: usize, key: &str) {
@@ -198,6 +228,7 @@ impl CardLinter<'_> {
         let amount = EmissionsValue::parse(text, py_value);
         self.lint.meant = amount.intended.map(Co2e::from_grams);
         self.lint.filtered = amount.hub_value.map(Co2e::from_grams);
+        self.lint.has_misread_emissions = amount.mismatch.is_some();
         match (amount.mismatch, amount.hub_value) {
             (Some(reason), Some(read)) => {
                 let message = format!("the Hub's filter reads `{key}: {text}` as {read} g: {reason}");
@@ -293,15 +324,6 @@ impl CardLinter<'_> {
     fn add_diagnostic(&mut self, severity: Severity, offset: usize, message: String) {
         let at = Position::at_offset(self.card.text(), offset);
         self.lint.findings.push(Diagnostic { severity, at, message });
-    }
-}
-
-/// The value that Python reads from a node; `None` for a list or a mapping.
-fn py_value(document: &YamlDocument, node: usize) -> Option<PyValue> {
-    match &document.nodes.get(node)?.kind {
-        NodeKind::Scalar(text, ScalarStyle::Plain) => Some(PyValue::from_plain_scalar(text)),
-        NodeKind::Scalar(text, _) => Some(PyValue::Str(text.clone())),
-        _ => None,
     }
 }
 

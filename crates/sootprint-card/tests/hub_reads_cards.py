@@ -9,6 +9,7 @@ Usage: python3 crates/sootprint-card/tests/hub_reads_cards.py
 """
 
 import json
+import random
 import re
 import subprocess
 import sys
@@ -42,10 +43,11 @@ def check(folder):
             keys += check_card(folder, card)
         except Exception as error:
             failures.append(f"{card['name']}: {type(error).__name__}: {error}")
-    for failure in failures:
-        print(failure, file=sys.stderr)
     print(f"huggingface_hub {VERSION} read {len(written)} cards and {keys} keys of other authors")
     print(f"{len(written) - len(failures)} passed, {len(failures)} failed")
+    failures += check_notations(folder)
+    for failure in failures:
+        print(failure, file=sys.stderr)
     if failures or len(written) < 60 or keys < 100:
         sys.exit("the client disagrees, or too few cards were compared")
 
@@ -89,6 +91,76 @@ def check_emissions(path, data, grams):
     assert _is_emission_within_threshold(info, value, value), f"the filter does not find {text}"
     assert not _is_emission_within_threshold(info, value * 1.001, None), f"the filter finds more than {text}"
     assert not _is_emission_within_threshold(info, None, value * 0.999), f"the filter finds less than {text}"
+
+
+NOTATIONS = 400
+
+
+def check_notations(folder):
+    """Compares `sootprint card check` with the client's own filter for random notations of the emissions."""
+    import yaml
+
+    seed = random.SystemRandom().randrange(2**32)
+    choose = random.Random(seed)
+    command = TARGET / "debug" / "sootprint"
+    if not command.exists():
+        subprocess.run(["cargo", "build", "--quiet", "--locked", "-p", "sootprint-cli"], check=True, cwd=ROOT)
+    failures, compared, path = [], 0, folder / "notation.md"
+    for _ in range(NOTATIONS):
+        front = random_notation(choose)
+        path.write_text(f"---\n{front}\n---\n", encoding="utf-8")
+        done = subprocess.run([command, "card", "check", path, "--json"], capture_output=True, text=True)
+        try:
+            expected = filtered_grams(yaml.safe_load(front))
+        except (yaml.YAMLError, ValueError):
+            if done.stdout:
+                failures.append(f"seed {seed}: Python cannot read {front!r}, sootprint can")
+            continue
+        if not done.stdout:
+            # Refused although Python reads it: a duplicate key, or something that other parsers read differently.
+            continue
+        compared += 1
+        found = json.loads(done.stdout)["filtered"]
+        if found != expected and not (found is not None and expected and abs(found - expected) < 1e-12 * expected):
+            failures.append(f"seed {seed}: {front!r} is {expected} for the filter, {found} for sootprint")
+    print(f"the client's filter agrees on {compared} of {NOTATIONS} random notations (seed {seed})")
+    if compared < NOTATIONS // 2:
+        failures.append(f"seed {seed}: too few notations were compared")
+    return failures
+
+
+def filtered_grams(data):
+    """The number that the client's filter compares; None if it skips the model or fails."""
+    emission = data.get("co2_eq_emissions")
+    if isinstance(emission, dict):
+        emission = emission.get("emissions")
+    matched = re.search(r"\d+\.\d+|\d+", str(emission)) if emission else None
+    return float(matched.group(0)) if matched else None
+
+
+def random_notation(choose):
+    """The emissions as an author might write them."""
+    number = choose.choice([
+        str(choose.randrange(10**choose.randrange(1, 9))),
+        f"{choose.random() * 10 ** choose.randrange(-8, 8):.{choose.randrange(1, 9)}f}",
+        f"{choose.random():.3e}", f"{choose.randrange(1, 99)}e{choose.randrange(-9, 400)}",
+        f"0x{choose.randrange(255):x}", f"0{choose.randrange(99)}", f"{choose.randrange(99)}:{choose.randrange(99)}",
+        f"{choose.randrange(1, 999)}_{choose.randrange(1000):03}", f"{choose.randrange(1, 999)},{choose.randrange(1000):03}",
+        "".join(choose.choice("０１２٣٤५६") for _ in range(3)), ".5", "5.", "-3.5", "+2", "0", "0.0", "no", "~", "N/A", ".inf",
+        f"20{choose.randrange(10, 99)}-{choose.randrange(10, 14)}-{choose.randrange(10, 31)}", "",
+    ])
+    unit = choose.choice(["", "", "", " g", "g", " kg", " µg", " gCO₂eq", " grammes", " tons of CO2", "\t", " # 7"])
+    value = choose.choice(["{}", "{}", "{}", "'{}'", '"{}"', "about {}", "~ {}", "< {}", "[{}]", "[{}, 2]", "&a {}"])
+    value = value.format(number + unit)
+    return choose.choice([
+        f"co2_eq_emissions: {value}",
+        f"co2_eq_emissions:\n  emissions: {value}\n  source: x1",
+        f"co2_eq_emissions: {{source: 9, emissions: {value}}}",
+        f"co2_eq_emissions:\n- source: {choose.choice(['me', 'v2', '2026-01-02'])}\n- emissions: {value}",
+        f"base: &b\n  emissions: {value}\nco2_eq_emissions:\n  <<: *b\n  source: x",
+        f"base: &b {{emissions: {value}}}\nco2_eq_emissions:\n  <<: [{{source: 4}}, *b]",
+        f"n: &n {value}\nco2_eq_emissions:\n  emissions: *n",
+    ])
 
 
 def without_generated(text):

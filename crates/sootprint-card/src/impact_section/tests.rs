@@ -137,6 +137,12 @@ fn base_model_emissions_stay_separate() {
         "{text}"
     );
     assert!(text.contains("- **Carbon Emitted:** 40.6823 g CO2eq\n"), "{text}");
+    for (value, quoted) in [("24_700_000", "\"24\\_700\\_000\""), ("0.5 kg", "\"0.5 kg\"")] {
+        let base = ModelCard::parse(format!("---\nco2_eq_emissions:\n  emissions: {value}\n---\n")).unwrap();
+        let options = CardOptions::default().with_base_model_card(base);
+        let text = rendered_section(&fixtures::fine_tuning("org/base"), &options);
+        assert!(text.contains(&format!("its card publishes {quoted}, which")), "{text}");
+    }
     let without_emissions =
         CardOptions::default().with_base_model_card(ModelCard::parse("# Base\n").unwrap());
     assert!(

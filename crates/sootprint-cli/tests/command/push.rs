@@ -85,7 +85,7 @@ fn staged_push_keeps_its_options() {
     let command = message.split('`').find(|text| text.starts_with("sootprint push")).unwrap();
     assert_eq!(
         command,
-        r#"sootprint push out me/digits --private --revision v2 --message "It's done" --allow=-x --ignore '*.tmp'"#
+        r#"sootprint push out me/digits --private --revision v2 --message "It's done" '--allow=-x' --ignore '*.tmp'"#
     );
     hub.clear_faults();
     // A push without the option keeps the repository private.

@@ -2,15 +2,19 @@
 
 use sootprint_core::format::plain_decimal;
 
-use crate::lint::pyyaml::PyValue;
-use crate::number::first_number;
+use crate::number::{digit_value, first_number};
+use crate::python_value::PyValue;
 
 /// Units in cards, in grams: the whole word, without a following `CO2`, `eq` or similar.
-const UNIT_FACTORS: [(&str, f64); 13] = [
+const UNIT_FACTORS: [(&str, f64); 17] = [
     ("g", 1.0),
     ("gram", 1.0),
     ("grams", 1.0),
+    ("gramme", 1.0),
+    ("grammes", 1.0),
     ("mg", 1e-3),
+    ("µg", 1e-6),
+    ("μg", 1e-6),
     ("kg", 1e3),
     ("kgs", 1e3),
     ("kilogram", 1e3),
@@ -21,6 +25,9 @@ const UNIT_FACTORS: [(&str, f64); 13] = [
     ("tonne", 1e6),
     ("tonnes", 1e6),
 ];
+
+/// Python prints smaller numbers with an exponent, which the filter ignores.
+const MIN_GRAMS: f64 = 1e-4;
 
 /// An amount as intended by its author and as read by the Hub.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +74,9 @@ fn mismatch_reason(text: &str, py_str: &str, grams: f64) -> String {
         "units other than grams are ignored".to_owned()
     };
     match plain_decimal(grams, 4) {
+        Some(_) if grams < MIN_GRAMS => {
+            format!("{cause}; write {MIN_GRAMS}, the smallest number that the filter reads")
+        }
         Some(plain) => format!("{cause}; write {plain}"),
         None => cause,
     }
@@ -74,8 +84,11 @@ fn mismatch_reason(text: &str, py_str: &str, grams: f64) -> String {
 
 /// The grams that a text states, or why they are ambiguous.
 fn parse_intended_grams(text: &str) -> Result<f64, &'static str> {
-    let start = text.trim_start_matches(['~', '<', '>', '≈', '=', ' ']);
+    let start = without_qualifier(text).trim_start_matches(['~', '<', '>', '≈', '=', ' ']);
     let (number, rest) = start.split_at(number_end(start));
+    if start.starts_with(|it: char| !it.is_ascii() && digit_value(it).is_some()) {
+        return Err("other programs do not read digits of this script; write grams, as in 12.3");
+    }
     if !number.contains(|it: char| it.is_ascii_digit()) {
         return Err("the value does not start with a number; write grams, as in 12.3");
     }
@@ -94,12 +107,27 @@ fn parse_intended_grams(text: &str) -> Result<f64, &'static str> {
     if rest.starts_with(['-', '–', '/', '.']) || contains_number(rest) {
         return Err("only the first of several numbers is used; write one number");
     }
+    if number.contains(['e', 'E'])
+        && number.parse::<f64>().is_ok_and(|value| !value.is_finite() || value == 0.0)
+    {
+        return Err("exponents are ignored; write grams, as in 12.3");
+    }
     let value: f64 = number.parse().map_err(|_| "only the first digits are used; write grams, as in 12.3")?;
     match (rest.trim().is_empty(), unit_factor(rest)) {
         (true, _) => Ok(value),
         (false, Some(factor)) => Ok(value * factor),
         (false, None) => Err("units are ignored; write grams, as in 12.3"),
     }
+}
+
+/// The text without a word that only says how exact the number is.
+fn without_qualifier(text: &str) -> &str {
+    const QUALIFIERS: [&str; 7] =
+        ["about ", "approximately ", "approx. ", "around ", "ca. ", "circa ", "roughly "];
+    let found = QUALIFIERS
+        .iter()
+        .find(|word| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)));
+    found.map_or(text, |word| &text[word.len()..])
 }
 
 /// The end of a number-like prefix: a sign, digits, separators, an exponent.
@@ -131,7 +159,7 @@ fn has_leading_zero(number: &str) -> bool {
 fn contains_number(rest: &str) -> bool {
     let mut before = ' ';
     for letter in rest.chars() {
-        if letter.is_ascii_digit() && !before.is_alphanumeric() {
+        if digit_value(letter).is_some() && !before.is_alphanumeric() {
             return true;
         }
         before = letter;
@@ -141,8 +169,8 @@ fn contains_number(rest: &str) -> bool {
 
 /// The factor of the first word, without a gas that follows it directly.
 fn unit_factor(rest: &str) -> Option<f64> {
-    let words = rest.trim_start_matches(|it: char| !it.is_ascii_alphabetic()).to_ascii_lowercase();
-    let word = words.split(|it: char| !it.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let words = rest.trim_start_matches(|it: char| !it.is_alphabetic()).to_lowercase().replace('₂', "2");
+    let word = words.split(|it: char| !it.is_alphanumeric()).next().unwrap_or_default();
     let word = word.split_once("co2").map_or(word, |(unit, _)| unit);
     UNIT_FACTORS.iter().find(|(name, _)| *name == word).map(|(_, factor)| *factor)
 }
@@ -176,6 +204,9 @@ mod tests {
             ("17 g CO2eq", 17.0),
             ("17 gCO2e", 17.0),
             ("~ 5 g", 5.0),
+            ("about 5 g", 5.0),
+            ("5 gCO₂eq", 5.0),
+            ("5 grammes", 5.0),
             (".5", 0.5),
             ("5.", 5.0),
             ("+3.5", 3.5),
@@ -207,6 +238,10 @@ mod tests {
             ("2 tonnes of CO2", Some(2.0), "write 2000000"),
             ("< 5 kg", Some(5.0), "write 5000"),
             ("5 lbs", Some(5.0), "units are ignored;"),
+            ("１２", Some(12.0), "digits of this script"),
+            ("5 µg", Some(5.0), "units other than grams are ignored"),
+            ("1e400", Some(1.0), "exponents are ignored"),
+            ("0x10", Some(16.0), "units are ignored;"),
             ("012", Some(10.0), "octal"),
             ("0o14", Some(0.0), "units are ignored;"),
             ("1:30", Some(90.0), "sexagesimal"),

@@ -1,4 +1,8 @@
-//! The value that Python reads from a YAML scalar, and its `str`, by PyYAML's rules, which are those of YAML 1.1.
+//! The values that Python reads from YAML, and their `str`, by PyYAML's rules, which are those of YAML 1.1.
+
+use saphyr_parser::ScalarStyle;
+
+use crate::yaml::{NodeKind, YamlDocument};
 
 /// A value in Python.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +70,106 @@ impl PyValue {
             Self::Date(_) => Some("a date"),
         }
     }
+}
+
+/// The value that Python reads from a node; `None` for a list or a mapping.
+pub(crate) fn py_value(document: &YamlDocument, node: usize) -> Option<PyValue> {
+    match &document.nodes.get(node)?.kind {
+        NodeKind::Scalar(text, ScalarStyle::Plain) => Some(PyValue::from_plain_scalar(text)),
+        NodeKind::Scalar(text, _) => Some(PyValue::Str(text.clone())),
+        _ => None,
+    }
+}
+
+/// Python's `str` of a node, with the `repr` of the items of lists and mappings. Nesting beyond a few levels is left out.
+pub(crate) fn py_str(document: &YamlDocument, node: usize) -> String {
+    match py_value(document, node) {
+        Some(value) => value.to_py_str(),
+        None => collection_repr(document, node, 0),
+    }
+}
+
+/// The node of a key, which may be in a mapping merged by `<<`.
+pub(crate) fn resolve_key(document: &YamlDocument, mapping: usize, key: &str) -> Option<usize> {
+    resolve_key_at(document, mapping, key, 0)
+}
+
+/// Deep nesting is not followed: an anchor may refer to a mapping that contains it.
+const MAX_DEPTH: u32 = 8;
+
+fn resolve_key_at(document: &YamlDocument, mapping: usize, key: &str, depth: u32) -> Option<usize> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let named = |name: &str| {
+        let entries: Vec<_> = document.entries(mapping).collect();
+        let found = entries.into_iter().filter(move |entry| document.entry_key(*entry) == Some(name));
+        found.map(|entry| document.resolve_alias(entry.value)).collect::<Vec<_>>()
+    };
+    if let Some(own) = named(key).first() {
+        return Some(*own);
+    }
+    let merged = named("<<").into_iter().flat_map(|value| match document.nodes.get(value) {
+        Some(node) if node.kind == NodeKind::Sequence => items(document, value),
+        _ => vec![value],
+    });
+    merged.into_iter().find_map(|value| resolve_key_at(document, value, key, depth + 1))
+}
+
+/// The items of a list.
+fn items(document: &YamlDocument, list: usize) -> Vec<usize> {
+    let end = document.nodes.get(list).map_or(list, |node| node.end);
+    let mut items = Vec::new();
+    let mut at = list + 1;
+    while at < end {
+        items.push(document.resolve_alias(at));
+        at = document.nodes.get(at).map_or(end, |node| node.end);
+    }
+    items
+}
+
+fn collection_repr(document: &YamlDocument, node: usize, depth: u32) -> String {
+    if depth > MAX_DEPTH {
+        return "...".to_owned();
+    }
+    let item_repr = |node: usize| match py_value(document, node) {
+        Some(PyValue::Str(text)) => str_repr(&text),
+        // The `repr` of a date has its numbers without leading zeros.
+        Some(PyValue::Date(text)) => {
+            let parts = text.split('-').map(|part| part.trim_start_matches('0'));
+            format!("datetime.date({})", parts.collect::<Vec<_>>().join(", "))
+        }
+        Some(value) => value.to_py_str(),
+        None => collection_repr(document, node, depth + 1),
+    };
+    if matches!(document.nodes.get(node).map(|node| &node.kind), Some(NodeKind::Sequence)) {
+        let items = items(document, node).into_iter().map(item_repr);
+        return format!("[{}]", items.collect::<Vec<_>>().join(", "));
+    }
+    let entries = document.entries(node).map(|entry| {
+        let value = document.resolve_alias(entry.value);
+        format!("{}: {}", item_repr(document.resolve_alias(entry.key)), item_repr(value))
+    });
+    format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+}
+
+/// Python's `repr` of a text.
+fn str_repr(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut repr = String::from(quote);
+    for letter in text.chars() {
+        match letter {
+            '\\' => repr.push_str("\\\\"),
+            '\n' => repr.push_str("\\n"),
+            '\r' => repr.push_str("\\r"),
+            '\t' => repr.push_str("\\t"),
+            letter if letter == quote => repr.extend(['\\', letter]),
+            letter if letter.is_control() => repr += &format!("\\x{:02x}", u32::from(letter)),
+            letter => repr.push(letter),
+        }
+    }
+    repr.push(quote);
+    repr
 }
 
 /// An integer: binary, octal (with just a leading zero), decimal, hexadecimal or sexagesimal.
@@ -244,6 +348,23 @@ mod tests {
             ("25.447577064303335", "25.447577064303335"),
         ] {
             assert_eq!(PyValue::from_plain_scalar(text).to_py_str(), expected, "{text}");
+        }
+    }
+
+    /// The expected texts were produced by PyYAML 6.0.3 and `str`.
+    #[test]
+    fn collections_match_python() {
+        for (yaml, expected) in [
+            ("v: [12.5]", "[12.5]"),
+            ("v:\n- emissions: 1.2g CO2\n- source: x", "[{'emissions': '1.2g CO2'}, {'source': 'x'}]"),
+            ("v: [no, ~, 'it''s', \"a\\tb\"]", "[False, None, \"it's\", 'a\\tb']"),
+            ("v: {a: {b: [1, 0x10]}}", "{'a': {'b': [1, 16]}}"),
+            ("v: []", "[]"),
+            ("x: &x [1, *y]\nv: *x".replace(", *y", "").as_str(), "[1]"),
+        ] {
+            let document = YamlDocument::parse(yaml, 0..yaml.len()).unwrap();
+            let value = document.resolve_alias(document.find_entry("v").unwrap().value);
+            assert_eq!(py_str(&document, value), expected, "{yaml}");
         }
     }
 
