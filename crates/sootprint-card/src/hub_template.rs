@@ -9,8 +9,26 @@ pub(crate) const SECTION_TITLE: &str = "Environmental Impact";
 pub(crate) const FIELD_LABELS: [&str; 5] =
     ["Hardware Type", "Hours used", "Cloud Provider", "Compute Region", "Carbon Emitted"];
 
-/// The template's text for a missing value.
-const PLACEHOLDER: &str = "[More Information Needed]";
+/// The index of the line with the grams.
+pub(crate) const EMISSIONS_LABEL: usize = 4;
+
+/// Texts for a missing value, in lower case. The first one is that of the template.
+const PLACEHOLDERS: [&str; 14] = [
+    "more information needed",
+    "more info needed",
+    "needs more information",
+    "information needed",
+    "n/a",
+    "not available",
+    "not applicable",
+    "tba",
+    "tbd",
+    "to be added",
+    "to be determined",
+    "todo",
+    "to do",
+    "unknown",
+];
 
 /// The comments around a filled-in value. The first one contains the previous value, so that it can be restored.
 const VALUE_MARKERS: (&str, &str, &str) = ("<!-- sootprint:", "-->", "<!-- /sootprint -->");
@@ -35,18 +53,35 @@ impl TemplateField<'_> {
     }
 }
 
-/// Whether a section is that of the template.
+/// Whether a section is that of the template. Its title may be numbered, as in `## 7. Environmental Impact`.
 pub(crate) fn is_impact_section(section: &MarkdownSection<'_>) -> bool {
-    let words: Vec<String> = section
-        .title
+    let title = without_tags(section.title).to_lowercase();
+    let is_number = |word: &&str| word.len() == 1 || word.bytes().all(|it| it.is_ascii_digit());
+    let words: Vec<&str> = title
         .split(|character: char| !character.is_alphanumeric())
         .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
+        .skip_while(is_number)
         .collect();
-    matches!(
-        words.iter().map(String::as_str).collect::<Vec<_>>()[..],
-        ["environmental", "impact"] | ["environmental", "impact", "optional"]
-    )
+    matches!(words[..], ["environmental", "impact"] | ["environmental", "impact", "optional"])
+}
+
+/// The text outside `<…>`.
+fn without_tags(text: &str) -> String {
+    let mut is_tag = false;
+    let outside = text.chars().filter(|character| {
+        let was_tag = is_tag;
+        is_tag = *character == '<' || (is_tag && *character != '>');
+        !is_tag && !was_tag
+    });
+    outside.collect()
+}
+
+/// Whether a value is missing: blank, a text such as "N/A" in any brackets, or an unfilled variable of a template.
+fn is_placeholder(value: &str) -> bool {
+    let value = value.trim();
+    let is_variable = value.starts_with("{{") && value.ends_with("}}") && !value.contains("--");
+    let text = value.trim_matches(|it: char| it.is_whitespace() || "[](){}*_`\"'.…?!–—".contains(it));
+    is_variable || text.is_empty() || PLACEHOLDERS.iter().any(|it| text.eq_ignore_ascii_case(it))
 }
 
 /// The lines of the template among these lines.
@@ -56,8 +91,7 @@ pub(crate) fn template_fields<'t>(lines: &[MarkdownLine<'t>]) -> Vec<TemplateFie
         let Some((label, at)) = parse_label(line) else { continue };
         let value = &line.text[at..];
         let original = original_value(value).or_else(|| {
-            let is_empty = value.trim().is_empty() || value.trim().eq_ignore_ascii_case(PLACEHOLDER);
-            (is_empty && !lines.get(index + 1).is_some_and(is_continuation)).then_some(value)
+            (is_placeholder(value) && !lines.get(index + 1).is_some_and(is_continuation)).then_some(value)
         });
         found.push(TemplateField { label_index: label, value_start: line.start + at, value, original });
     }
@@ -125,7 +159,7 @@ mod tests {
     #[test]
     fn empty_fields_and_placeholders_are_fillable() {
         let body = "- **Hardware Type:** [More Information Needed]\n- **Hours used:**\n- **Cloud Provider:**  \r\n\
-                    - **Compute Region:** unknown\n- **Carbon Emitted:**\n  - 3 kg\n";
+                    - **Compute Region:** nowhere\n- **Carbon Emitted:**\n  - 3 kg\n";
         let fillable: Vec<bool> =
             parse_fields(body).into_iter().map(|(_, _, is_fillable)| is_fillable).collect();
         assert_eq!(
@@ -133,6 +167,28 @@ mod tests {
             [true, true, true, false, false],
             "the value of the last line is the list below it"
         );
+    }
+
+    #[test]
+    fn placeholders_are_recognized() {
+        for value in [
+            " More information needed",
+            "[More Information Needed]",
+            "*[more information needed]*.",
+            " N/A",
+            " (n/a)",
+            "TBD.",
+            "`Unknown`",
+            " To be determined...",
+            "???",
+            " —",
+            "{{ hours_used | default(\"[More Information Needed]\", true)}}",
+        ] {
+            assert!(is_placeholder(value), "{value}");
+        }
+        for value in ["0", "none", "unknown, about 3", "N/A on-premises", "-", "{{ a --> b }}", "A100"] {
+            assert!(!is_placeholder(value), "{value}");
+        }
     }
 
     #[test]
@@ -155,10 +211,14 @@ mod tests {
             "# environmental impact [optional]",
             "### 🌍 **Environmental Impact**",
             "Environmental Impact\n---",
+            "## 7. Environmental Impact",
+            "## 4.2) Environmental Impact (optional)",
+            "## G. Environmental Impact",
+            "<h2 id=\"impact\">🌍 <b>Environmental Impact</b></h2>",
         ] {
             assert!(is(title), "{title}");
         }
-        for title in ["## Impact", "## Environmental impact of bees", "Environmental Impact"] {
+        for title in ["## Impact", "## Environmental impact of bees", "Environmental Impact", "## 3 Impact"] {
             assert!(!is(title), "{title}");
         }
     }

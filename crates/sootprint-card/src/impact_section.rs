@@ -14,7 +14,7 @@ use crate::lint::CardLint;
 
 use crate::emissions_block::{SHORT_VERSION, is_location_guessed};
 use crate::format::{escape_markdown, single_line, without_paths};
-use crate::hub_template::{FIELD_LABELS, SECTION_TITLE};
+use crate::hub_template::{EMISSIONS_LABEL, FIELD_LABELS, SECTION_TITLE};
 use crate::managed_section::SectionContext;
 use crate::options::CardOptions;
 use crate::plot_file::PLOT_FILE;
@@ -55,8 +55,11 @@ pub(crate) fn render_section(
         .zip(template_values(footprint))
         .zip(context.existing_fields)
         .filter(|(_, has)| !has);
-    let template =
-        template.map(|((label, value), _)| (*label, Some(value.unwrap_or_else(|| "unknown".to_owned()))));
+    let template = template.map(|((label, value), _)| {
+        let is_second = *label == FIELD_LABELS[EMISSIONS_LABEL] && context.has_other_emissions;
+        let label = if is_second { "Carbon Emitted (this run)" } else { *label };
+        (label, Some(value.unwrap_or_else(|| "unknown".to_owned())))
+    });
     let others = [
         ("Energy", Some(energy_text(footprint))),
         ("Range", bounds_text(footprint)),

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::card::ModelCard;
 use crate::error::{CardError, Position};
 use crate::front_matter::detect_line_break;
-use crate::hub_template::{FIELD_LABELS, TemplateField, is_impact_section, template_fields};
+use crate::hub_template::{EMISSIONS_LABEL, FIELD_LABELS, TemplateField, is_impact_section, template_fields};
 use crate::markdown::{MarkdownLine, MarkdownSection, parse_lines, parse_sections};
 use crate::splice::{TextEdit, apply_edits};
 
@@ -24,8 +24,10 @@ const END_MARKER: &str = "<!-- sootprint:end -->";
 pub(crate) struct SectionContext {
     /// The section is below the template's heading.
     pub(crate) has_heading: bool,
-    /// The template lines in the body, by label.
+    /// The template lines in the body, by label. A line with grams by an author does not count.
     pub(crate) existing_fields: [bool; FIELD_LABELS.len()],
+    /// An author filled in the grams, possibly of another training.
+    pub(crate) has_other_emissions: bool,
 }
 
 impl ModelCard {
@@ -94,8 +96,8 @@ struct ParsedBody<'t> {
 enum InsertionPoint {
     /// In the template's section: a new one goes to its end.
     TemplateSection(usize),
-    /// Outside the template's section: a new one goes to the end of the body, but before unterminated code or an
-    /// unterminated comment.
+    /// Outside the template's section: a new one goes to the end of the body, but before unterminated code, raw HTML or
+    /// comment.
     BodyEnd(usize),
 }
 
@@ -135,13 +137,16 @@ impl<'t> ParsedBody<'t> {
     }
 
     fn context(&self) -> SectionContext {
+        let is_by_author =
+            |field: &TemplateField<'_>| field.label_index == EMISSIONS_LABEL && field.original.is_none();
         let mut labels = [false; FIELD_LABELS.len()];
-        for line in &self.template_fields {
-            labels[line.label_index] = true;
+        for field in self.template_fields.iter().filter(|field| !is_by_author(field)) {
+            labels[field.label_index] = true;
         }
         SectionContext {
             has_heading: matches!(self.insertion_point, InsertionPoint::TemplateSection(_)),
             existing_fields: labels,
+            has_other_emissions: self.template_fields.iter().any(is_by_author),
         }
     }
 

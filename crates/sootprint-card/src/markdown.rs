@@ -14,19 +14,20 @@ pub(crate) struct MarkdownLine<'t> {
     pub(crate) text: &'t str,
     /// The start of the line below.
     pub(crate) next_start: usize,
-    /// Not code, and not part of a multi-line comment.
+    /// Not code, not raw HTML such as `<pre>`, and not part of a multi-line comment.
     pub(crate) is_prose: bool,
 }
 
 /// A heading and the lines up to the next heading of any level.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MarkdownSection<'t> {
+    /// As written, possibly with tags and emphasis.
     pub(crate) title: &'t str,
     /// Indices of the lines below the heading.
     pub(crate) lines: Range<usize>,
 }
 
-/// The lines of a body, and the start of unterminated code or of an unterminated comment.
+/// The lines of a body, and the start of unterminated code, raw HTML or comment.
 pub(crate) fn parse_lines(body: &str) -> (Vec<MarkdownLine<'_>>, Option<usize>) {
     let mut lines = Vec::new();
     let mut context: Option<(MarkdownContext, usize)> = None;
@@ -78,16 +79,42 @@ pub(crate) fn parse_sections<'t>(lines: &[MarkdownLine<'t>]) -> Vec<MarkdownSect
 /// A construct in which lines are not prose.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum MarkdownContext {
-    CodeFence { mark: char, length: usize },
-    Comment,
+    CodeFence {
+        mark: char,
+        length: usize,
+    },
+    /// An HTML block in which blank lines do not end the block, and the texts of which one ends it.
+    Html(&'static [&'static str]),
 }
+
+/// The start of such an HTML block, in lower case, and the texts of which one ends it.
+const HTML_BLOCKS: [(&str, &[&str]); 7] = [
+    ("<!--", &["-->"]),
+    ("<![cdata[", &["]]>"]),
+    ("<?", &["?>"]),
+    ("<pre", CLOSING_TAGS),
+    ("<script", CLOSING_TAGS),
+    ("<style", CLOSING_TAGS),
+    ("<textarea", CLOSING_TAGS),
+];
+
+/// `CommonMark` does not require the tag that opened the block.
+const CLOSING_TAGS: &[&str] = &["</pre>", "</script>", "</style>", "</textarea>"];
 
 impl MarkdownContext {
     /// The construct that this line opens without closing it.
     fn opened_by(text: &str) -> Option<Self> {
         let content = strip_indent(text)?;
-        if let Some(comment) = content.strip_prefix("<!--") {
-            return (!comment.contains("-->")).then_some(Self::Comment);
+        if content.starts_with('<') {
+            let content = content.to_ascii_lowercase();
+            let (rest, ends) = HTML_BLOCKS.iter().find_map(|(start, ends)| {
+                let rest = content.strip_prefix(start)?;
+                let is_tag = !start.ends_with(|it: char| it.is_ascii_lowercase())
+                    || rest.is_empty()
+                    || rest.starts_with([' ', '\t', '>']);
+                is_tag.then_some((rest, *ends))
+            })?;
+            return (!ends.iter().any(|end| rest.contains(end))).then_some(Self::Html(ends));
         }
         let mark = content.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
         let info = content.trim_start_matches(mark);
@@ -97,7 +124,10 @@ impl MarkdownContext {
 
     fn is_closed_by(self, text: &str) -> bool {
         match self {
-            Self::Comment => text.contains("-->"),
+            Self::Html(ends) => {
+                let text = text.to_ascii_lowercase();
+                ends.iter().any(|end| text.contains(end))
+            }
             Self::CodeFence { mark, length } => strip_indent(text).is_some_and(|content| {
                 let rest = content.trim_start_matches(mark);
                 content.len() - rest.len() >= length && rest.trim().is_empty()
@@ -112,13 +142,26 @@ pub(crate) fn strip_indent(text: &str) -> Option<&str> {
     (text.len() - content.len() <= 3 && !content.starts_with('\t')).then_some(content)
 }
 
-/// The title of `## Title ##`.
+/// The title of `## Title ##` or `<h2>Title</h2>`.
 fn heading_title(text: &str) -> Option<&str> {
     let content = strip_indent(text)?;
+    if content.starts_with('<') {
+        return html_heading_title(content);
+    }
     let title = content.trim_start_matches('#');
     let level = content.len() - title.len();
     let is_heading = (1..=6).contains(&level) && (title.is_empty() || title.starts_with([' ', '\t']));
     is_heading.then(|| title.trim().trim_end_matches('#').trim_end())
+}
+
+/// The title of a heading that starts and ends on this line, as in `<h2 align="center">Title</h2>`.
+fn html_heading_title(content: &str) -> Option<&str> {
+    let level = content.strip_prefix("<h").or_else(|| content.strip_prefix("<H"))?;
+    let tag = level.strip_prefix(['1', '2', '3', '4', '5', '6'])?;
+    let (attributes, title) = tag.split_once('>')?;
+    let (title, closing) = title.rsplit_once("</")?;
+    let is_closed = closing.trim_end().len() == 3 && closing.starts_with(['h', 'H']);
+    (is_closed && (attributes.is_empty() || attributes.starts_with([' ', '\t']))).then(|| title.trim())
 }
 
 /// Whether a line of `===` or `---` makes the line above it a heading.
@@ -159,6 +202,29 @@ mod tests {
             titles("<!--\n# no\n-->\n# yes\n<!-- a -->\n# and\n``` `\n# this\n"),
             ["yes", "and", "this"]
         );
+    }
+
+    #[test]
+    fn html_headings_are_found() {
+        let body = "<h2>A</h2>\n\n <H3 id=\"x\"> <b>B</b> </H3> \n<h7>no</h7>\n<hr>\n<h2>no\n<h2no>no</h2>\n<h1>C</h1> no\n";
+        assert_eq!(titles(body), ["A", "<b>B</b>"]);
+    }
+
+    #[test]
+    fn raw_html_contains_no_headings() {
+        for (open, close) in [
+            ("<pre>", "</pre>"),
+            ("<PRE class=\"x\">", "a </Pre>"),
+            ("<script", "</script>"),
+            ("<style>", "</textarea> b"),
+            ("<?php", "?>"),
+            ("<![CDATA[", "]]>"),
+        ] {
+            assert_eq!(titles(&format!("{open}\n\n# no\n{close}\n# yes\n")), ["yes"], "{open}");
+            assert_eq!(parse_lines(&format!("a\n{open}\n\nb\n")).1, Some(2), "{open}");
+            assert_eq!(titles(&format!("{open} a {close}\n# yes\n")), ["yes"], "{open}");
+        }
+        assert_eq!(titles("<prefix>\n# yes\n"), ["yes"]);
     }
 
     #[test]

@@ -84,6 +84,60 @@ fn rule_at_the_start_is_kept() {
 }
 
 #[test]
+fn placeholders_of_the_template_are_filled() {
+    let written = write(&read_case("placeholder-2022.md")).unwrap();
+    for label in ["Hardware Type", "Hours used", "Carbon Emitted"] {
+        let line = written.lines().find(|line| line.contains(&format!("**{label}:**"))).unwrap();
+        assert!(line.contains("<!-- sootprint: More information needed-->"), "{line}");
+        assert_eq!(written.matches(label).count(), 1, "{written}");
+    }
+    let unwritten = ModelCard::parse(written).unwrap().without_section().unwrap();
+    assert!(
+        unwritten
+            .text()
+            .ends_with(read_case("placeholder-2022.md").trim_start_matches("---\nlicense: mit\n---"))
+    );
+}
+
+#[test]
+fn grams_of_an_author_stay_next_to_those_of_the_run() {
+    let body = "## Environmental Impact\n\n- **Hours used:** 3\n- **Carbon Emitted:** 149.2 kg eq.\n";
+    let written = write(&format!("---\nlicense: mit\n---\n{body}")).unwrap();
+    assert!(written.contains(body), "{written}");
+    let lines: Vec<_> = written.lines().filter(|line| line.contains("**Carbon Emitted")).collect();
+    assert_eq!(lines.len(), 2, "{written}");
+    assert!(
+        lines[1].starts_with("- **Carbon Emitted (this run):** ") && lines[1].contains(" g CO2eq"),
+        "{written}"
+    );
+}
+
+#[test]
+fn numbered_and_html_headings_are_those_of_the_template() {
+    let numbered = read_case("numbered-heading.md");
+    let html = numbered.replace("## 7. Environmental Impact", "<h2>Environmental Impact</h2>");
+    for text in [numbered, html] {
+        let written = write(&text).unwrap();
+        assert_eq!(written.matches("Environmental Impact").count(), 1, "{written}");
+        assert!(
+            written.contains("**Carbon Emitted:** <!-- sootprint: [More Information Needed]-->"),
+            "{written}"
+        );
+        assert!(written.find("sootprint:begin") < written.find("# End"), "{written}");
+    }
+}
+
+#[test]
+fn nothing_is_written_into_open_raw_html() {
+    let text = read_case("pre-open.md");
+    for tag in ["<pre>", "<script>", "<STYLE>", "<textarea rows=3>"] {
+        let written = write(&text.replace("<pre>", tag)).unwrap();
+        assert!(written.find("sootprint:end").unwrap() < written.find(tag).unwrap(), "{written}");
+        assert!(written.trim_end().ends_with(&format!("{tag}\ncode")), "{written}");
+    }
+}
+
+#[test]
 fn large_card_is_edited_in_linear_time() {
     let body = "A line of text with `code`, a [link](https://example.org) and more.\n".repeat(75_000);
     let text = format!("---\nlicense: mit\n---\n# T\n\n{body}");

@@ -170,7 +170,11 @@ fn many_epochs_become_a_sentence() {
 
 #[test]
 fn existing_fields_are_not_repeated() {
-    let context = SectionContext { has_heading: true, existing_fields: [true, true, false, true, true] };
+    let context = SectionContext {
+        has_heading: true,
+        existing_fields: [true, true, false, true, true],
+        ..Default::default()
+    };
     let text = render_section(&fixtures::footprint(), &CardOptions::default(), context);
     assert!(text.starts_with("- **Cloud Provider:** unknown\n- **Energy:** "), "{text}");
     assert!(!text.contains("Carbon Emitted") && !text.contains(PLOT_FILE));
