@@ -322,12 +322,12 @@ mod tests {
         - "mnist"
         base_model: "org/base"
         co2_eq_emissions:
-          emissions: 40.6823
+          emissions: 40.7
           source: "sootprint X.Y (GPU counter; CPU, memory modelled)"
           training_type: "fine-tuning"
           geographical_location: "France"
           hardware_used: "2 x NVIDIA H200"
-          energy_consumed: 0.726469444
+          energy_consumed: 0.726
         dia_version: "X.Y"
         dia_report:
           scope: "incremental"
@@ -340,10 +340,10 @@ mod tests {
             duration_gpu_hours: 1
           footprint:
             energy_kwh:
-              value: 0.726469444
+              value: 0.726
               quality: "estimated-from-hardware"
             carbon_kgco2eq:
-              value: 0.0406823
+              value: 0.0407
               quality: "estimated-from-region"
           context:
             region: "FR"
@@ -376,9 +376,9 @@ mod tests {
         - **Hours used:** 1 (device-hours of 2 GPUs)
         - **Cloud Provider:** unknown
         - **Compute Region:** France
-        - **Carbon Emitted:** 40.6823 g CO2eq
-        - **Energy:** 0.726469444 kWh (GPU 666.67 Wh, CPU 50.00 Wh and memory 9.80 Wh)
-        - **Range:** 30 to 70 g CO2e around 40.6823 g; 666.67 Wh to 805.56 Wh at the components. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
+        - **Carbon Emitted:** 40.7 g CO2eq
+        - **Energy:** 726 Wh (GPU 667 Wh, CPU 50 Wh and memory 9.8 Wh)
+        - **Range:** 30 to 70 g CO2e around 40.7 g; 666 to 806 Wh at the components. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
         - **Measured:** 2 x GPU (NVIDIA H200) by their energy counters, 91.8 % of the energy
         - **Modelled:** CPU (a processor), 50 % allocated to the job, 6.88 % of the energy; memory (64 GiB), 50 % allocated to the job, 1.35 % of the energy
         - **Carbon intensity:** 56 g CO2e/kWh (47.6 to 64.4), France, yearly average of 2024; counts the life-cycle emissions of the electricity generated; source: Ember
@@ -397,7 +397,7 @@ mod tests {
     fn empty_template_renders_footprint_only() {
         let card = CardWriter::new(&fixtures::footprint()).render().unwrap();
         assert!(
-            card.starts_with("---\ntags:\n- \"sootprint\"\nco2_eq_emissions:\n  emissions: 40.6823\n"),
+            card.starts_with("---\ntags:\n- \"sootprint\"\nco2_eq_emissions:\n  emissions: 40.7\n"),
             "{card}"
         );
         assert!(card.contains("\n---\n\n# Model card\n\n<!-- Choose a licence"), "{card}");

@@ -2,12 +2,14 @@
 //!
 //! Its JSON schema and its description are by the Vector Institute (`ai-impact-accounting`, Apache-2.0).
 
-use sootprint_core::format::plain_decimal;
+use sootprint_core::format::{plain_decimal, significant_digits};
 use sootprint_core::{ComponentKind, Footprint, IntensityKind, MeasurementMethod};
 
 use crate::base_model::base_model_repo_id;
 use crate::card::ModelCard;
-use crate::emissions_block::{SHORT_VERSION, SOURCE_PREFIX, is_location_guessed};
+use crate::emissions_block::{
+    SHORT_VERSION, SOURCE_PREFIX, is_location_guessed, published_emissions, published_energy,
+};
 use crate::error::CardError;
 use crate::impact_section::hardware::device_seconds;
 use crate::keys::{KeyValue, without_key};
@@ -66,9 +68,11 @@ fn render_report(footprint: &Footprint, options: &CardOptions) -> Result<String,
         lines.extend(relation.map(|relation| format!("    relation: {}", double_quote(relation))));
     }
     lines.extend(compute_lines(footprint)?);
-    let kilowatt_hours = format_number("energy_kwh", footprint.energy.facility.kilowatt_hours(), 9)?;
-    // The same digits as the grams of `co2_eq_emissions`.
-    let kilograms = format_number("carbon_kgco2eq", footprint.emissions.best.grams() / 1e3, 7)?;
+    // The same digits as in `co2_eq_emissions`.
+    let kilowatt_hours = published_energy(footprint).kilowatt_hours();
+    let kilowatt_hours = required("energy_kwh", kilowatt_hours, plain_decimal(kilowatt_hours, 9))?;
+    let kilograms = published_emissions(footprint).grams() / 1e3;
+    let kilograms = required("carbon_kgco2eq", kilograms, plain_decimal(kilograms, 9))?;
     lines.push("footprint:".to_owned());
     for (metric, value, quality) in [
         ("energy_kwh", kilowatt_hours, energy_quality(footprint)),
@@ -81,7 +85,8 @@ fn render_report(footprint: &Footprint, options: &CardOptions) -> Result<String,
     let region = [&grid.region, &grid.zone, &grid.place].into_iter().find_map(Option::as_deref);
     let region = region.filter(|_| !is_location_guessed(footprint));
     lines.extend(region.map(|region| format!("  region: {}", double_quote(region))));
-    let intensity = format_number("carbon_intensity", grid.intensity.grams_per_kilowatt_hour(), 4)?;
+    let intensity = grid.intensity.grams_per_kilowatt_hour();
+    let intensity = required("carbon_intensity", intensity, significant_digits(intensity))?;
     lines.push(format!("  carbon_intensity: {intensity}"));
     lines.push(format!("tool: {}", double_quote(&format!("{SOURCE_PREFIX}{SHORT_VERSION}"))));
     Ok(lines.join("\n") + "\n")
@@ -100,8 +105,8 @@ fn compute_lines(footprint: &Footprint) -> Result<Vec<String>, CardError> {
     if count == 0 {
         return Ok(Vec::new());
     }
-    let hours =
-        format_number("duration_gpu_hours", device_seconds(footprint, ComponentKind::Gpu) / 3_600.0, 6)?;
+    let hours = device_seconds(footprint, ComponentKind::Gpu) / 3_600.0;
+    let hours = required("duration_gpu_hours", hours, significant_digits(hours))?;
     Ok(vec![
         "compute:".to_owned(),
         format!("  hardware:\n    gpu: {}\n    count: {count}", double_quote(&names.join(", "))),
@@ -130,8 +135,8 @@ fn carbon_quality(footprint: &Footprint) -> &'static str {
     }
 }
 
-fn format_number(key: &'static str, value: f64, decimals: usize) -> Result<String, CardError> {
-    plain_decimal(value, decimals).ok_or(CardError::InvalidAmount { key, value })
+fn required(key: &'static str, value: f64, text: Option<String>) -> Result<String, CardError> {
+    text.ok_or(CardError::InvalidAmount { key, value })
 }
 
 #[cfg(test)]
@@ -159,10 +164,10 @@ mod tests {
           duration_gpu_hours: 1
         footprint:
           energy_kwh:
-            value: 0.726469444
+            value: 0.726
             quality: "estimated-from-hardware"
           carbon_kgco2eq:
-            value: 0.0406823
+            value: 0.0407
             quality: "estimated-from-region"
         context:
           region: "FR"
@@ -185,10 +190,10 @@ mod tests {
         scope: "incremental"
         footprint:
           energy_kwh:
-            value: 0.726469444
+            value: 0.726
             quality: "measured"
           carbon_kgco2eq:
-            value: 0.0406823
+            value: 0.0407
             quality: "imputed"
         context:
           carbon_intensity: 56

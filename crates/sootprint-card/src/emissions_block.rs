@@ -1,7 +1,7 @@
 //! The value of `co2_eq_emissions`: the Hub's keys, in the Hub's order.
 
 use serde::{Deserialize, Serialize};
-use sootprint_core::format::plain_decimal;
+use sootprint_core::format::{plain_decimal, significant_digits_within};
 use sootprint_core::{Co2e, ComponentKind, Energy, Footprint, LocationSource, MeasurementMethod};
 
 use crate::error::CardError;
@@ -33,16 +33,16 @@ pub(crate) const SHORT_VERSION: &str =
 ///
 /// | key | type | unit or form | left out |
 /// |---|---|---|---|
-/// | `emissions` | number | grams of CO2e, at most 4 decimals | never |
+/// | `emissions` | number | grams of CO2e, at least 0.0001 unless zero | never |
 /// | `source` | string | `sootprint X.Y (GPU counter; CPU, memory modelled)` | when unknown |
 /// | `training_type` | string | `pre-training` or `fine-tuning` | when not stated |
 /// | `geographical_location` | string | the place of the grid, as in `France` | when unknown |
 /// | `hardware_used` | string | as in `2 x NVIDIA H200` | when none was found |
 /// | `energy_consumed` | number | kWh at the facility's meter, at most 9 decimals | when unknown |
 ///
-/// The fields contain the figures as computed; they are rounded when a card is written. A positive number that would
-/// round to zero is written as the smallest positive number with that many decimals (`0.0001` for grams), because the
-/// Hub treats zero as missing. Exactly zero grams, the result of a run on a grid of 0 g/kWh, is written as `0`,
+/// The figures of a run have three significant digits, and more if they would otherwise lie outside their own bounds.
+/// Cards contain them as plain decimals. Emissions below 0.0001 g are written as `0.0001`: Python prints smaller numbers
+/// with an exponent, which the Hub's filter ignores, and the filter treats zero as missing. Exactly zero grams, the result of a run on a grid of 0 g/kWh, is written as `0`,
 /// although the Hub's filter by emissions skips such a model.
 ///
 /// In JSON the fields have the same names and units.
@@ -92,7 +92,8 @@ impl EmissionsBlock {
         }
     }
 
-    /// Creates the block from the footprint of a run. A location that was guessed from the time zone is left out.
+    /// Creates the block from the footprint of a run, with three significant digits. A location that was guessed from the
+    /// time zone is left out.
     ///
     /// # Errors
     /// [`CardError::NotMeasured`] if no component has a figure; [`CardError::InvalidAmount`] if a figure is negative,
@@ -103,7 +104,7 @@ impl EmissionsBlock {
         }
         let known = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let block = Self {
-            emissions: footprint.emissions.best,
+            emissions: published_emissions(footprint),
             source: Some(source_text(footprint)),
             training_type: footprint.run.training_type.map(|training| training.as_str().to_owned()),
             geographical_location: footprint
@@ -113,7 +114,7 @@ impl EmissionsBlock {
                 .filter(|_| !is_location_guessed(footprint))
                 .and_then(known),
             hardware_used: known(&footprint.hardware),
-            energy_consumed: Some(footprint.energy.facility),
+            energy_consumed: Some(published_energy(footprint)),
         };
         block.yaml_entries()?;
         Ok(block)
@@ -127,23 +128,50 @@ impl EmissionsBlock {
     /// The subkeys with a value, and the values as written in YAML.
     pub(crate) fn yaml_entries(&self) -> Result<Vec<(&'static str, String)>, CardError> {
         let [emissions, source, training_type, location, hardware, energy] = MANAGED_KEYS;
-        let number = |key, value, decimals| {
-            let written = plain_decimal(value, decimals).ok_or(CardError::InvalidAmount { key, value })?;
-            Ok((key, written))
+        let number = |key, value, written: Option<String>| {
+            Ok((key, written.ok_or(CardError::InvalidAmount { key, value })?))
         };
         let text = |key, value: &Option<String>| value.as_deref().map(|value| Ok((key, double_quote(value))));
         [
-            Some(number(emissions, self.emissions.grams(), 4)),
+            Some(number(emissions, self.emissions.grams(), grams_text(self.emissions))),
             text(source, &self.source),
             text(training_type, &self.training_type),
             text(location, &self.geographical_location),
             text(hardware, &self.hardware_used),
-            self.energy_consumed.map(|used| number(energy, used.kilowatt_hours(), 9)),
+            self.energy_consumed
+                .map(Energy::kilowatt_hours)
+                .map(|used| number(energy, used, plain_decimal(used, 9))),
         ]
         .into_iter()
         .flatten()
         .collect()
     }
+}
+
+/// The grams as the Hub's filter reads them. Python prints smaller numbers than 0.0001 with an exponent, which the filter
+/// ignores, so that is the smallest number.
+pub(crate) fn grams_text(emissions: Co2e) -> Option<String> {
+    let grams = emissions.grams();
+    plain_decimal(grams, if grams < 1e-4 { 4 } else { 9 })
+}
+
+/// The emissions of a run with three significant digits, or as many as needed to stay within their bounds.
+pub(crate) fn published_emissions(footprint: &Footprint) -> Co2e {
+    let emissions = &footprint.emissions;
+    let [best, low, high] = [emissions.best, emissions.low, emissions.high].map(|it| it.grams());
+    rounded(best, low, high).map_or(emissions.best, Co2e::from_grams)
+}
+
+/// The energy of a run at the facility's meter, with three significant digits or as many as needed to stay within its bounds.
+pub(crate) fn published_energy(footprint: &Footprint) -> Energy {
+    let energy = &footprint.energy;
+    // The bounds are those of the components.
+    let [best, low, high] = [energy.facility, energy.low, energy.high].map(|it| it.kilowatt_hours());
+    rounded(best, low * energy.pue, high * energy.pue).map_or(energy.facility, Energy::from_kilowatt_hours)
+}
+
+fn rounded(best: f64, low: f64, high: f64) -> Option<f64> {
+    significant_digits_within(best, low, high)?.parse().ok()
 }
 
 /// The kinds of component by method, best first: `sootprint 0.1 (GPU counter; CPU, memory modelled)`.
@@ -191,8 +219,39 @@ mod kilowatt_hours {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::fixtures;
+    use crate::number::first_number;
+    use crate::python_value::PyValue;
+
+    proptest! {
+        /// The number that Python reads from the card, prints and filters by.
+        #[test]
+        #[expect(clippy::float_cmp, reason = "the filter reads exactly the written digits")]
+        fn filter_reads_the_published_emissions(
+            grams in prop_oneof![1e-9..1e-3, 1e-4..1.0, 1.0..1e6, 1e3..1e13],
+            low in 0.0..1.0,
+            high in 1.0..2.0,
+        ) {
+            let mut footprint = fixtures::footprint();
+            let emissions = &mut footprint.emissions;
+            (emissions.best, emissions.low, emissions.high) =
+                (Co2e::from_grams(grams), Co2e::from_grams(low * grams), Co2e::from_grams(high * grams));
+            let bounds = low * grams..=high * grams;
+            let written = grams_text(published_emissions(&footprint)).unwrap();
+            let read = first_number(&PyValue::from_plain_scalar(&written).to_py_str()).unwrap();
+            prop_assert_eq!(read, written.parse::<f64>().unwrap());
+            if grams < 1e-4 {
+                prop_assert_eq!(read, 1e-4);
+            } else {
+                prop_assert!((read - grams).abs() <= 0.006 * grams, "{} for {}", written, grams);
+                // Bounds closer than nine decimals cannot be kept.
+                prop_assert!(bounds.contains(&read) || (high - low) * grams < 1e-8, "{} for {}", written, grams);
+            }
+        }
+    }
 
     fn rendered_block(footprint: &Footprint) -> String {
         let block = EmissionsBlock::from_footprint(footprint).unwrap();
@@ -203,12 +262,12 @@ mod tests {
     #[test]
     fn block_for_two_gpus() {
         insta::assert_snapshot!(rendered_block(&fixtures::footprint()), @r#"
-        emissions: 40.6823
+        emissions: 40.7
         source: "sootprint X.Y (GPU counter; CPU, memory modelled)"
         training_type: "pre-training"
         geographical_location: "France"
         hardware_used: "2 x NVIDIA H200"
-        energy_consumed: 0.726469444
+        energy_consumed: 0.726
         "#);
     }
 
@@ -219,9 +278,9 @@ mod tests {
         footprint.grid.place = None;
         footprint.hardware = String::new();
         insta::assert_snapshot!(rendered_block(&footprint), @r#"
-        emissions: 40.6823
+        emissions: 40.7
         source: "sootprint X.Y (GPU counter; CPU, memory modelled)"
-        energy_consumed: 0.726469444
+        energy_consumed: 0.726
         "#);
     }
 
@@ -270,8 +329,8 @@ mod tests {
     fn json_uses_grams_and_kilowatt_hours() {
         let block = EmissionsBlock::from_footprint(&fixtures::footprint()).unwrap();
         let json = serde_json::to_value(&block).unwrap();
-        assert_eq!(json["emissions"], 40.682_29);
-        assert!((json["energy_consumed"].as_f64().unwrap() - 0.726_469_444).abs() < 1e-9, "{json}");
+        assert_eq!(json["emissions"], 40.7);
+        assert_eq!(json["energy_consumed"], 0.726);
         assert_eq!(serde_json::from_value::<EmissionsBlock>(json).unwrap().source, block.source);
     }
 }

@@ -1,9 +1,10 @@
 //! The section "Environmental Impact" for readers: the lines of the Hub's template, then lines that the template lacks.
 
+mod energy_unit;
 mod epochs;
 pub(crate) mod hardware;
 
-use sootprint_core::format::{format_duration, join_list, plain_decimal, significant_digits};
+use sootprint_core::format::{bounds_digits, format_duration, join_list, significant_digits};
 use sootprint_core::{
     CarbonIntensity, Co2e, Footprint, IntensityKind, MeasurementMethod, RunStatus, TrainingType,
 };
@@ -12,12 +13,15 @@ use crate::base_model::base_model_repo_id;
 use crate::card::ModelCard;
 use crate::lint::CardLint;
 
-use crate::emissions_block::{SHORT_VERSION, is_location_guessed};
+use crate::emissions_block::{
+    SHORT_VERSION, grams_text, is_location_guessed, published_emissions, published_energy,
+};
 use crate::format::{escape_markdown, single_line, without_paths};
 use crate::hub_template::{EMISSIONS_LABEL, FIELD_LABELS, SECTION_TITLE};
 use crate::managed_section::SectionContext;
 use crate::options::CardOptions;
 use crate::plot_file::PLOT_FILE;
+use energy_unit::EnergyUnit;
 use epochs::epochs_text;
 use hardware::{device_hours_text, idle_text, methods_text, unmeasured_text};
 
@@ -36,7 +40,8 @@ pub(crate) fn template_values(footprint: &Footprint) -> [Option<String>; FIELD_L
         known(&grid.provider),
         region,
         // The template documents this line as grams of CO2eq.
-        format_grams(footprint.emissions.best, "CO2eq"),
+        grams_text(published_emissions(footprint))
+            .map(|digits| with_kilograms(&digits, "CO2eq", footprint.emissions.best)),
     ]
 }
 
@@ -88,43 +93,44 @@ pub(crate) fn render_section(
     blocks.join("\n\n")
 }
 
-/// The grams with the digits of the metadata, and from 1,000 g also in kilograms.
-fn format_grams(emissions: Co2e, unit: &str) -> Option<String> {
+/// The grams, and from 1,000 g also the kilograms.
+fn with_kilograms(digits: &str, unit: &str, emissions: Co2e) -> String {
     let grams = emissions.grams();
-    let exact = plain_decimal(grams, 4)?;
     let kilograms = (grams >= 1_000.0).then(|| significant_digits(grams / 1e3)).flatten();
     let kilograms = kilograms.map_or_else(String::new, |kilograms| format!(" ({kilograms} kg)"));
-    Some(format!("{exact} g {unit}{kilograms}"))
+    format!("{digits} g {unit}{kilograms}")
 }
 
 fn energy_text(footprint: &Footprint) -> String {
     let energy = &footprint.energy;
+    let unit = EnergyUnit::of(energy.facility);
     let parts: Vec<String> = [("GPU", energy.gpu), ("CPU", energy.cpu), ("memory", energy.memory)]
         .into_iter()
         .filter(|(_, energy)| energy.joules() > 0.0)
-        .map(|(kind, energy)| format!("{kind} {energy}"))
+        .map(|(kind, energy)| format!("{kind} {}", unit.format(energy)))
         .collect();
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", join_list(&parts)) };
-    let exact = plain_decimal(energy.facility.kilowatt_hours(), 9);
-    let exact = exact.map_or_else(|| energy.facility.to_string(), |exact| format!("{exact} kWh"));
+    let facility = unit.format(published_energy(footprint));
     match energy.total == energy.facility {
-        true => format!("{exact}{parts}"),
-        false => format!("{exact} at the facility's meter; {} at the components{parts}", energy.total),
+        true => format!("{facility}{parts}"),
+        false => format!(
+            "{facility} at the facility's meter; {} at the components{parts}",
+            unit.format(energy.total)
+        ),
     }
 }
 
 /// The bounds around the best estimate. The estimate is repeated because an author may have filled in the template's line.
 fn bounds_text(footprint: &Footprint) -> Option<String> {
     let (emissions, energy) = (&footprint.emissions, &footprint.energy);
-    let [low, high] = [emissions.low, emissions.high].map(|bound| significant_digits(bound.grams()));
-    let best = plain_decimal(emissions.best.grams(), 4)?;
+    let [low, high] = bounds_digits(emissions.low.grams(), emissions.high.grams())?;
+    let best = grams_text(published_emissions(footprint))?;
+    let unit = EnergyUnit::of(energy.facility);
+    let [low_energy, high_energy] = bounds_digits(unit.amount(energy.low), unit.amount(energy.high))?;
     Some(format!(
-        "{} to {} g CO2e around {best} g; {} to {} at the components. These are bounds under [stated assumptions]({}), \
+        "{low} to {high} g CO2e around {best} g; {low_energy} to {high_energy} {} at the components. These are bounds under [stated assumptions]({}), \
          not a confidence interval",
-        low?,
-        high?,
-        energy.low,
-        energy.high,
+        unit.name,
         concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/uncertainty.md"),
     ))
 }
@@ -192,7 +198,7 @@ fn base_model_text(footprint: &Footprint, card: Option<&ModelCard>) -> Option<St
             source.map_or_else(String::new, |source| format!(" (source: {})", escape_markdown(&source)));
         // A value that the Hub reads differently from its author is quoted, not interpreted.
         let figure = match lint.is_emissions_value_clear() {
-            true => format_grams(block.emissions, "CO2e")?,
+            true => with_kilograms(&significant_digits(block.emissions.grams())?, "CO2e", block.emissions),
             false => format!("\"{}\"", escape_markdown(&single_line(lint.emissions_text()?))),
         };
         Some(format!("{figure}{source}"))

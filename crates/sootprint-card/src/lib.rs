@@ -44,7 +44,7 @@
 //! # let footprint = sootprint_core::Footprint::from_json(include_str!("../tests/footprint.json"))?;
 //! let readme = "---\nlicense: mit\nco2_eq_emissions: 12.3  # AutoTrain\n---\n# Digits\n";
 //! let (readme, update) = CardWriter::new(&footprint).apply(readme)?;
-//! assert!(readme.starts_with("---\nlicense: mit\nco2_eq_emissions: # AutoTrain\n  emissions: 40.6823\n"));
+//! assert!(readme.starts_with("---\nlicense: mit\nco2_eq_emissions: # AutoTrain\n  emissions: 40.7\n"));
 //! assert!(readme.contains("## Environmental Impact\n\n- **Hardware Type:** 2 x NVIDIA H200\n"));
 //! assert_eq!(update.replaced_emissions.as_deref(), Some("12.3  # AutoTrain"));
 //! assert!(ModelCard::parse(readme)?.emissions()?.is_some());

@@ -162,6 +162,7 @@ impl CardLinter<'_> {
     }
 
     fn check_mapping(&mut self, document: &YamlDocument, mapping: usize, at: usize) {
+        let grams = self.check_emissions_key(document, mapping, at);
         let mut energy = None;
         for entry in document.entries(mapping) {
             let Some(name) = document.entry_key(entry) else { continue };
@@ -179,7 +180,6 @@ impl CardLinter<'_> {
                 _ => {}
             }
         }
-        let grams = self.check_emissions_key(document, mapping, at);
         if grams.is_none() {
             let message = format!(
                 "`{EMISSIONS_KEY}` has no `emissions`, without which the Hub's filter fails; add the grams, as in \

@@ -91,15 +91,15 @@ fn serde_yaml_reads_same_other_keys() {
         let old_emissions = before.shift_remove("co2_eq_emissions");
         let emissions = after.shift_remove("co2_eq_emissions").unwrap();
         let report = after.get("dia_report").unwrap()["footprint"]["energy_kwh"]["value"].as_f64();
-        assert_eq!(report, Some(0.726_469_444), "{}", path.display());
+        assert_eq!(report, Some(0.726), "{}", path.display());
         for key in MANAGED_KEYS {
             before.shift_remove(key);
             after.shift_remove(key);
         }
         assert_eq!(debug_text(&after), debug_text(&before), "{}", path.display());
 
-        assert_eq!(emissions["emissions"].as_f64(), Some(40.6823), "{}", path.display());
-        assert_eq!(emissions["energy_consumed"].as_f64(), Some(0.726_469_444), "{}", path.display());
+        assert_eq!(emissions["emissions"].as_f64(), Some(40.7), "{}", path.display());
+        assert_eq!(emissions["energy_consumed"].as_f64(), Some(0.726), "{}", path.display());
         assert_eq!(emissions["training_type"], "pre-training", "{}", path.display());
         assert_eq!(emissions["geographical_location"], "France", "{}", path.display());
         assert_eq!(emissions["hardware_used"], "2 x NVIDIA H200", "{}", path.display());

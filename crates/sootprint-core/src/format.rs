@@ -10,10 +10,52 @@ use std::iter;
 /// [`plain_decimal`].
 #[must_use]
 pub fn significant_digits(value: f64) -> Option<String> {
+    plain_decimal(value, significant_decimals(value))
+}
+
+/// The decimals of a number with three significant digits.
+fn significant_decimals(value: f64) -> usize {
     let magnitude = value.abs().log10().floor();
     let decimals = if magnitude.is_finite() { (2.0 - magnitude).clamp(0.0, 9.0) } else { 0.0 };
     // The cast is exact: an integer from 0 to 9.
-    plain_decimal(value, decimals as usize)
+    decimals as usize
+}
+
+/// Formats an estimate with three significant digits, and with more if it would otherwise lie outside its own bounds.
+///
+/// Returns `None` in the same cases as [`plain_decimal`].
+///
+/// ```
+/// use sootprint_core::format::significant_digits_within;
+///
+/// assert_eq!(significant_digits_within(40.7, 30.0, 70.0).as_deref(), Some("40.7"));
+/// assert_eq!(significant_digits_within(40.6423, 40.6421, 70.0).as_deref(), Some("40.6423"));
+/// ```
+#[must_use]
+pub fn significant_digits_within(value: f64, low: f64, high: f64) -> Option<String> {
+    let fewest = significant_decimals(value);
+    let is_inside = |text: &String| text.parse().is_ok_and(|rounded: f64| (low..=high).contains(&rounded));
+    let found = (fewest..=12).find_map(|decimals| plain_decimal(value, decimals).filter(is_inside));
+    found.or_else(|| significant_digits(value))
+}
+
+/// Formats bounds with three significant digits, rounded outwards: the range never gets narrower.
+///
+/// Returns `None` in the same cases as [`plain_decimal`].
+#[must_use]
+pub fn bounds_digits(low: f64, high: f64) -> Option<[String; 2]> {
+    Some([round_outwards(low, -1.0)?, round_outwards(high, 1.0)?])
+}
+
+/// Rounds to three significant digits in this direction: 1 is up, -1 is down.
+fn round_outwards(value: f64, direction: f64) -> Option<String> {
+    let decimals = significant_decimals(value);
+    let nearest = plain_decimal(value, decimals)?;
+    let rounded: f64 = nearest.parse().ok()?;
+    if (value - rounded) * direction <= 0.0 {
+        return Some(nearest);
+    }
+    plain_decimal((rounded + direction * 0.1_f64.powi(decimals as i32)).max(0.0), decimals)
 }
 
 /// Formats a number without exponent, sign, separators or unit, with at most `decimals` digits after the point.
@@ -104,6 +146,37 @@ mod tests {
             assert_eq!(significant_digits(value).unwrap(), expected);
         }
         assert_eq!(significant_digits(f64::NAN), None);
+    }
+
+    #[test]
+    fn estimates_stay_within_their_bounds() {
+        for (value, low, high, expected) in [
+            (296.022_2, 200.0, 400.0, "296"),
+            (296.022_2, 296.01, 400.0, "296.02"),
+            (0.000_136, 0.000_1, 0.001, "0.000136"),
+            (1_234.5, 1_000.0, 2_000.0, "1234"),
+            // No number with a few decimals lies in the range.
+            (1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0, "0.333"),
+            (0.5, 0.5, 0.5, "0.5"),
+        ] {
+            assert_eq!(significant_digits_within(value, low, high).unwrap(), expected, "{value}");
+        }
+        assert_eq!(significant_digits_within(f64::NAN, 0.0, 1.0), None);
+    }
+
+    #[test]
+    fn bounds_are_rounded_outwards() {
+        for (low, high, expected) in [
+            (28.36, 68.12, ["28.3", "68.2"]),
+            (30.0, 70.0, ["30", "70"]),
+            (0.29, 0.29, ["0.29", "0.29"]),
+            (0.0, 99.91, ["0", "100"]),
+            (1_234.6, 1_234.1, ["1234", "1235"]),
+            (1e-12, 1e-12, ["0", "0.000000001"]),
+        ] {
+            assert_eq!(bounds_digits(low, high).unwrap(), expected);
+        }
+        assert_eq!(bounds_digits(0.0, f64::INFINITY), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use sootprint_core::format::{format_duration, join_list, significant_digits};
 use sootprint_core::{ComponentKind, ComponentSummary, Footprint, MeasurementMethod};
 
+use super::energy_unit::EnergyUnit;
 use crate::format::escape_markdown;
 
 /// Device-hours: the time in use, summed over all GPUs, or over all CPUs if there is no GPU.
@@ -110,8 +111,8 @@ pub(crate) fn idle_text(footprint: &Footprint) -> Option<String> {
         "baseline" => "idle power measured before the run",
         _ => "at the lowest observed power",
     };
+    let idle = EnergyUnit::of(footprint.energy.facility).format(footprint.energy.idle?);
     Some(format!(
-        "if idle, the hardware would have used {} in the same time ({how}); included in the figures above",
-        footprint.energy.idle?
+        "if idle, the hardware would have used {idle} in the same time ({how}); included in the figures above"
     ))
 }

@@ -16,9 +16,9 @@ fn section_for_two_gpus() {
     - **Hours used:** 1 (device-hours of 2 GPUs)
     - **Cloud Provider:** unknown
     - **Compute Region:** France
-    - **Carbon Emitted:** 40.6823 g CO2eq
-    - **Energy:** 0.726469444 kWh (GPU 666.67 Wh, CPU 50.00 Wh and memory 9.80 Wh)
-    - **Range:** 30 to 70 g CO2e around 40.6823 g; 666.67 Wh to 805.56 Wh at the components. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
+    - **Carbon Emitted:** 40.7 g CO2eq
+    - **Energy:** 726 Wh (GPU 667 Wh, CPU 50 Wh and memory 9.8 Wh)
+    - **Range:** 30 to 70 g CO2e around 40.7 g; 666 to 806 Wh at the components. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
     - **Measured:** 2 x GPU (NVIDIA H200) by their energy counters, 91.8 % of the energy
     - **Modelled:** CPU (a processor), 50 % allocated to the job, 6.88 % of the energy; memory (64 GiB), 50 % allocated to the job, 1.35 % of the energy
     - **Carbon intensity:** 56 g CO2e/kWh (47.6 to 64.4), France, yearly average of 2024; counts the life-cycle emissions of the electricity generated; source: Ember
@@ -28,9 +28,9 @@ fn section_for_two_gpus() {
 
     | Epoch | Time | Energy | CO2e |
     |---:|---:|---:|---:|
-    | 1 | 9.7 min | 236.11 Wh | 13.22 g |
-    | 2 | 9.7 min | 238.89 Wh | 13.38 g |
-    | 3 (incomplete) | 9.7 min | 241.67 Wh | 13.53 g |
+    | 1 | 9.7 min | 236 Wh | 13.2 g |
+    | 2 | 9.7 min | 239 Wh | 13.4 g |
+    | 3 (incomplete) | 9.7 min | 242 Wh | 13.5 g |
 
     ![Power over time with the epochs marked, and energy by component](sootprint.png)
 
@@ -56,9 +56,9 @@ fn losses_and_guesses_are_stated() {
     - **Hours used:** 1 (device-hours of 2 GPUs)
     - **Cloud Provider:** unknown
     - **Compute Region:** unknown
-    - **Carbon Emitted:** 40.6823 g CO2eq
-    - **Energy:** 0.726469444 kWh (GPU 666.67 Wh, CPU 50.00 Wh and memory 9.80 Wh)
-    - **Range:** 30 to 70 g CO2e around 40.6823 g; 666.67 Wh to 805.56 Wh at the components. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
+    - **Carbon Emitted:** 40.7 g CO2eq
+    - **Energy:** 726 Wh (GPU 667 Wh, CPU 50 Wh and memory 9.8 Wh)
+    - **Range:** 30 to 70 g CO2e around 40.7 g; 666 to 806 Wh at the components. These are bounds under [stated assumptions](https://github.com/sootprint/sootprint/blob/main/docs/uncertainty.md), not a confidence interval
     - **Measured:** GPU (NVIDIA H200) by its energy counter, 45.9 % of the energy
     - **Modelled:** CPU (a processor), 50 % allocated to the job, shared with other processes, 6.88 % of the energy; memory (64 GiB), 50 % allocated to the job, 1.35 % of the energy
     - **Not measured:** 1 x GPU without readings and 10.0 s of CPU; not included in the figures above
@@ -136,7 +136,7 @@ fn base_model_emissions_stay_separate() {
         ),
         "{text}"
     );
-    assert!(text.contains("- **Carbon Emitted:** 40.6823 g CO2eq\n"), "{text}");
+    assert!(text.contains("- **Carbon Emitted:** 40.7 g CO2eq\n"), "{text}");
     for (value, quoted) in [("24_700_000", "\"24\\_700\\_000\""), ("0.5 kg", "\"0.5 kg\"")] {
         let base = ModelCard::parse(format!("---\nco2_eq_emissions:\n  emissions: {value}\n---\n")).unwrap();
         let options = CardOptions::default().with_base_model_card(base);
@@ -197,5 +197,5 @@ fn several_attempts_add_a_column() {
         text.contains("| Epoch | Attempt | Time | Energy | CO2e |\n|---:|---:|---:|---:|---:|\n"),
         "{text}"
     );
-    assert!(text.contains("| 3 (incomplete) | 2 | 9.7 min | 241.67 Wh | 13.53 g |"), "{text}");
+    assert!(text.contains("| 3 (incomplete) | 2 | 9.7 min | 242 Wh | 13.5 g |"), "{text}");
 }

@@ -26,7 +26,7 @@ fn card_is_written_shown_and_valid() {
     assert_eq!(stdout(&sandbox.output(&write)), "README.md already has these emissions\n");
 
     assert_snapshot!(stdout(&sandbox.output(&["card", "show", "README.md"])), @"
-    emissions               35.36 g CO2e
+    emissions               35.40 g CO2e
     source                  sootprint 0.1 (GPU counter; CPU, memory modelled; GPU
                             not measured)
     training_type           fine-tuning
@@ -37,14 +37,14 @@ fn card_is_written_shown_and_valid() {
     let output = sandbox.output(&["card", "check", "README.md"]);
     assert_eq!(status(&output), Some(0), "{}", stderr(&output));
     assert_snapshot!(stdout(&output), @"
-    emissions               35.36
+    emissions               35.4
     source                  sootprint 0.1 (GPU counter; CPU, memory modelled; GPU
                             not measured)
     training_type           fine-tuning
     geographical_location   France
     hardware_used           1 x NVIDIA H200
     energy_consumed         0.8
-    Hub     tagged co2_eq_emissions; emission filters use 35.36 g CO2e
+    Hub     tagged co2_eq_emissions; emission filters use 35.4 g CO2e
     ");
 }
 

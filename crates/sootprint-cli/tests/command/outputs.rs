@@ -64,7 +64,7 @@ fn card_and_verify_output() {
     training_type           pre-training
     geographical_location   France
     hardware_used           1 x Scripted H200
-    energy_consumed         0.001039084
+    energy_consumed         0.00104
     Hub     tagged co2_eq_emissions; emission filters use 0.0431 g CO2e
     ");
     assert_snapshot!(

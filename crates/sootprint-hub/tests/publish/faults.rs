@@ -316,7 +316,7 @@ fn check_case(case: &FaultCase) {
 
 fn assert_complete(fixture: &PushFixture, fault: &str) {
     assert!(fixture.hub_file("model.safetensors") == fixture.weights, "{fault}");
-    assert!(fixture.hub_card().contains("emissions: 40.6823"), "{fault}");
+    assert!(fixture.hub_card().contains("emissions: 40.7"), "{fault}");
     assert!(!fixture.hub_file("footprint.json").is_empty(), "{fault}");
 }
 

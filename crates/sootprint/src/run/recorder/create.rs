@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use sootprint_core::file::resolve_link;
-use sootprint_core::{Footprint, IntensitySeries, Place};
+use sootprint_core::{Footprint, IntensitySeries};
 use sootprint_power::HostShareId;
 
 use super::open_intervals::PhaseAccumulator;
@@ -103,7 +103,7 @@ impl RunRecorder {
         let series = if config.grid.is_some() { config.series.clone() } else { self.series.clone() };
         Self {
             uses_virtual_time: self.uses_virtual_time,
-            place: config.grid.as_ref().map_or(self.place, Place::from_intensity),
+            place: config.grid.as_ref().map_or(self.place, sootprint_core::Place::from_intensity),
             year: self.year,
             ..Self::from_parts(None, builder, series)
         }
