@@ -6,6 +6,7 @@ use crate::card::ModelCard;
 use crate::dia_report::{REPORT_KEY, is_generated};
 use crate::emissions_block::{EMISSIONS_KEY, is_managed_key};
 use crate::entry_span::{entry_spans, value_start};
+use crate::file_change::FileChange;
 use crate::options::CardOptions;
 use crate::splice::{find_key, join_lines};
 use crate::yaml::NodeKind;
@@ -25,6 +26,8 @@ pub struct CardUpdate {
     pub base_model: Option<String>,
     /// The path of the plot that was rendered next to the card. `None` if none was rendered.
     pub plot: Option<PathBuf>,
+    /// What could not be kept when the card's file was replaced, such as its owner.
+    pub file_changes: Vec<FileChange>,
 }
 
 /// Whether a card changed.

@@ -1,10 +1,11 @@
 //! Writes a footprint into the text or the file of a card.
 
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
 use sootprint_core::Footprint;
-use sootprint_core::file::{read_bytes, resolve_link, write_atomic};
+use sootprint_core::file::{parent_dir, read_bytes, resolve_link, write_atomic};
 
 use crate::base_model::{added_base_model, base_model_repo_id, base_model_values};
 use crate::card::ModelCard;
@@ -14,6 +15,7 @@ use crate::dia_report::{report_values, without_generated_report};
 use crate::dir_lock::{DirLock, LOCK_TIMEOUT};
 use crate::emissions_block::EmissionsBlock;
 use crate::error::CardError;
+use crate::file_change::changes_by;
 use crate::impact_section::{render_section, template_values};
 use crate::keys::{KeyValue, write_keys};
 use crate::managed_section::with_managed_section;
@@ -51,12 +53,14 @@ pub struct CardWriter<'f> {
     footprint: &'f Footprint,
     options: CardOptions,
     template: CardTemplate,
+    replaces_read_only: bool,
 }
 
 impl<'f> CardWriter<'f> {
     /// Creates a writer for this footprint, with the default options and the default template.
     pub fn new(footprint: &'f Footprint) -> Self {
-        Self { footprint, options: CardOptions::default(), template: CardTemplate::default() }
+        let (options, template) = (CardOptions::default(), CardTemplate::default());
+        Self { footprint, options, template, replaces_read_only: false }
     }
 
     /// Sets what is written in addition to the emissions.
@@ -71,18 +75,29 @@ impl<'f> CardWriter<'f> {
         self
     }
 
+    /// Sets whether [`CardWriter::write`] replaces a read-only file. By default it does not.
+    pub const fn replace_read_only(mut self, is_enabled: bool) -> Self {
+        self.replaces_read_only = is_enabled;
+        self
+    }
+
     /// Writes the footprint into the card at `path`, or creates the card from the template.
     ///
     /// The file is replaced as a whole or not at all. Its permissions are kept, and a symbolic link is followed to its
-    /// target. Writers of the same folder wait for each other; the last one wins.
+    /// target. [`CardUpdate::file_changes`] lists what could not be kept. Writers of the same folder wait for each other; the last one wins.
     ///
     /// # Errors
     /// The errors of [`CardWriter::apply`], wrapped in [`CardError::InFile`] if they are about the card's text;
-    /// [`CardError::Io`], [`CardError::Locked`] and [`CardError::Plot`]. The card is then unchanged.
+    /// [`CardError::Io`], [`CardError::MissingFolder`], [`CardError::ReadOnly`], [`CardError::Locked`] and
+    /// [`CardError::Plot`]. The card is then unchanged.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<CardUpdate, CardError> {
         let path = path.as_ref();
         let io_error = |source| CardError::io(path, source);
         let target = resolve_link(path).map_err(io_error)?;
+        let folder = parent_dir(&target);
+        if !folder.is_dir() {
+            return Err(CardError::MissingFolder { path: folder.to_owned() });
+        }
         // Held from reading to writing: another writer's change in between would be lost.
         let _lock = DirLock::acquire(&target, LOCK_TIMEOUT).map_err(|source| match source.kind() {
             io::ErrorKind::WouldBlock => CardError::Locked { path: path.to_owned() },
@@ -93,6 +108,9 @@ impl<'f> CardWriter<'f> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(io_error(source)),
         };
+        if old.is_some() && !self.replaces_read_only && is_read_only(&target) {
+            return Err(CardError::ReadOnly { path: path.to_owned() });
+        }
         let plot_file = prepare_plot(path, self.footprint, &self.options)?;
         let writer = self.clone().options(self.options.clone().plot(plot_file.is_shown()));
         let (text, mut update) = match old {
@@ -103,7 +121,8 @@ impl<'f> CardWriter<'f> {
         // The plot is written first, so that the card never refers to a missing file.
         update.plot = plot_file.write()?;
         if update.kind != UpdateKind::Unchanged {
-            write_atomic(&target, text.as_bytes()).map_err(io_error)?;
+            update.file_changes =
+                changes_by(&target, || write_atomic(&target, text.as_bytes())).map_err(io_error)?;
         }
         Ok(update)
     }
@@ -157,9 +176,20 @@ impl<'f> CardWriter<'f> {
             replaced_report: foreign_report(card, options),
             base_model: added_base_model(card, footprint).map(str::to_owned),
             plot: None,
+            file_changes: Vec::new(),
         };
         Ok((edited.into_text(), update))
     }
+}
+
+/// Whether nobody may write the file, or the current user may not.
+fn is_read_only(path: &Path) -> bool {
+    let is_marked = fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly());
+    let is_denied = || {
+        let opened = OpenOptions::new().write(true).open(path);
+        opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    is_marked || is_denied()
 }
 
 #[cfg(test)]

@@ -32,6 +32,18 @@ pub enum CardError {
         /// The path of the card.
         path: PathBuf,
     },
+    /// The folder of the card does not exist.
+    #[error("the folder {} does not exist; create it first", path.display())]
+    MissingFolder {
+        /// The path of the folder.
+        path: PathBuf,
+    },
+    /// The file is read-only, so replacing it would ignore what its owner decided.
+    #[error("{} is read-only; make it writable, or use `sootprint card write --force`", path.display())]
+    ReadOnly {
+        /// The path of the card.
+        path: PathBuf,
+    },
     /// The file is not UTF-8, the only encoding that the Hub reads.
     #[error("{at}: byte {offset} is not UTF-8; save the card as UTF-8")]
     NotUtf8 {

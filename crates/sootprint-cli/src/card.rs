@@ -42,6 +42,7 @@ fn write(arguments: &CardWriteArgs) -> anyhow::Result<()> {
     let update = CardWriter::new(&footprint)
         .options(options)
         .template(card_template(&arguments.fields))
+        .replace_read_only(arguments.force)
         .write(card)?;
     if arguments.json {
         print(&to_pretty_json(&CardUpdateJson::new(card, &update))?)?;
@@ -70,6 +71,9 @@ pub(crate) fn eprint_card_update(update: &CardUpdate) {
     }
     if let Some(replaced) = &update.replaced_report {
         eprint_message(format_args!("replaced a dia_report from another source: {replaced}"));
+    }
+    for change in &update.file_changes {
+        eprint_message(format_args!("{change}"));
     }
 }
 

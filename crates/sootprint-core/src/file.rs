@@ -1,6 +1,6 @@
 //! Atomic creation and replacement of files.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -9,19 +9,19 @@ use tempfile::NamedTempFile;
 /// Replaces the contents of the file at `path`, or creates it. A symbolic link is kept; its target is replaced.
 ///
 /// The new contents are written to a temporary file in the same folder, synchronised to the disk, and renamed over the
-/// old file. Permissions are kept; owner, access lists and other hard links are not.
+/// old file. Permissions are kept, and owner and group if the system allows it; access lists and other hard links are not.
 ///
 /// # Errors
 /// The error of the file system. The old file is then unchanged, except if only the synchronisation of the folder
 /// failed: the new contents are then in place.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     let target = resolve_link(path)?;
-    let permissions = match fs::metadata(&target) {
-        Ok(old) => Some(old.permissions()),
+    let old = match fs::metadata(&target) {
+        Ok(old) => Some(old),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    let file = write_temp_file(&target, contents, permissions)?;
+    let file = write_temp_file(&target, contents, old.as_ref())?;
     file.persist(&target).map_err(|error| error.error)?;
     sync_dir(parent_dir(&target))
 }
@@ -96,11 +96,7 @@ pub fn resolve_link(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn write_temp_file(
-    target: &Path,
-    contents: &[u8],
-    permissions: Option<Permissions>,
-) -> io::Result<NamedTempFile> {
+fn write_temp_file(target: &Path, contents: &[u8], old: Option<&Metadata>) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".sootprint-");
     // Temporary files are private by default; the umask reduces this mode to that of any new file.
@@ -108,12 +104,25 @@ fn write_temp_file(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(parent_dir(target))?;
     file.write_all(contents)?;
-    if let Some(permissions) = permissions {
-        file.as_file().set_permissions(permissions)?;
+    if let Some(old) = old {
+        keep_owner(file.as_file(), old);
+        // Set last, because a change of the owner removes the set-user-ID bit.
+        file.as_file().set_permissions(old.permissions())?;
     }
     file.as_file().sync_all()?;
     Ok(file)
 }
+
+/// Gives a file the owner and the group of another one. Only root can give a file away, so failing is not an error.
+#[cfg(unix)]
+fn keep_owner(file: &File, old: &Metadata) {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+
+    let _ = fchown(file, Some(old.uid()), Some(old.gid())).or_else(|_| fchown(file, None, Some(old.gid())));
+}
+
+#[cfg(not(unix))]
+const fn keep_owner(_file: &File, _old: &Metadata) {}
 
 /// Makes a rename durable. Only Unix can open and synchronise a folder.
 #[cfg_attr(not(unix), expect(unused_variables, clippy::unnecessary_wraps))]
@@ -134,11 +143,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("README.md");
         fs::write(&path, "old").unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         write_atomic(&path, b"new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn owner_is_kept_where_the_system_allows_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("README.md");
+        fs::write(&path, "old").unwrap();
+        // Only root can give a file away.
+        let is_root = std::os::unix::fs::chown(&path, Some(12_345), Some(54_321)).is_ok();
+        let old = fs::metadata(&path).unwrap();
+        assert_eq!((old.uid(), old.gid()) == (12_345, 54_321), is_root);
+        write_atomic(&path, b"new").unwrap();
+        let new = fs::metadata(&path).unwrap();
+        assert_eq!((new.uid(), new.gid()), (old.uid(), old.gid()));
+        assert_ne!(new.ino(), old.ino());
     }
 
     #[test]

@@ -1,5 +1,3 @@
-use std::fs;
-
 use super::*;
 use crate::base_model::BASE_MODEL_RELATION_KEY;
 use crate::fixtures;
@@ -178,4 +176,38 @@ fn unmeasured_run_writes_no_card() {
     let error = CardWriter::new(&footprint).write(dir.path().join("README.md")).unwrap_err();
     assert!(matches!(error, CardError::NotMeasured));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn read_only_card_is_replaced_only_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("README.md");
+    fs::write(&path, "# T\n").unwrap();
+    let mut permissions = fs::metadata(&path).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&path, permissions).unwrap();
+    let footprint = fixtures::footprint();
+    let error = CardWriter::new(&footprint).write(&path).unwrap_err();
+    assert!(matches!(error, CardError::ReadOnly { .. }), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "# T\n");
+    let update = CardWriter::new(&footprint).replace_read_only(true).write(&path).unwrap();
+    assert_eq!((update.kind, update.file_changes), (UpdateKind::Edited, Vec::new()));
+    assert!(fs::metadata(&path).unwrap().permissions().readonly());
+}
+
+#[cfg(unix)]
+#[test]
+fn other_hard_links_are_reported() {
+    use crate::file_change::FileChange;
+
+    let folder = tempfile::tempdir().unwrap();
+    let [path, other] = ["README.md", "other.md"].map(|name| folder.path().join(name));
+    fs::write(&path, "# T\n").unwrap();
+    fs::hard_link(&path, &other).unwrap();
+    let footprint = fixtures::footprint();
+    let update = CardWriter::new(&footprint).write(&path).unwrap();
+    assert_eq!(update.file_changes, [FileChange::HardLinks(1)]);
+    assert_eq!(update.file_changes[0].to_string(), "another hard link to the card still has the old text");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "# T\n");
+    assert_eq!(CardWriter::new(&footprint).write(&path).unwrap().file_changes, []);
 }

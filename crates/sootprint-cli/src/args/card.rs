@@ -63,6 +63,10 @@ pub(crate) struct CardWriteArgs {
     #[arg(long)]
     pub(crate) no_picture: bool,
 
+    /// Replace a read-only card.
+    #[arg(long)]
+    pub(crate) force: bool,
+
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
