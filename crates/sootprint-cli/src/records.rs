@@ -7,10 +7,11 @@ use anyhow::{Context as _, ensure};
 use sootprint::{Footprint, LedgerError, list_runs, load_footprint};
 
 /// The ids of the recorded runs, newest first; empty if the folder does not exist or has no record.
-pub(crate) fn recorded_runs(dir: &Path) -> Result<Vec<String>, LedgerError> {
+pub(crate) fn recorded_runs(dir: &Path) -> anyhow::Result<Vec<String>> {
+    ensure!(!dir.is_file(), "{} is not a folder; pass the --out folder of a run", dir.display());
     match list_runs(dir) {
         Err(LedgerError::Folder { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        result => result,
+        result => Ok(result?),
     }
 }
 

@@ -6,10 +6,14 @@ use std::str::FromStr;
 /// Maximum length on the Hub, including the slash.
 const MAX_LEN: usize = 96;
 
+/// Words that stand where an owner does in addresses of the Hub.
+const RESERVED_OWNERS: [&str; 3] = ["datasets", "models", "spaces"];
+
 /// The id of a repository on the Hugging Face Hub, `owner/name`.
 ///
 /// The rules are those of the Hub: ASCII letters, digits, `-`, `_` and `.`; no `-` or `.` at the start or end of owner
-/// and name; no `--` and no `..`; at most 96 characters.
+/// and name; no `--` and no `..`; no `.git` at the end; at most 96 characters. `datasets`, `models` and `spaces` are not
+/// owners, but parts of the Hub's addresses.
 ///
 /// ```
 /// use sootprint_core::RepoId;
@@ -45,7 +49,10 @@ impl FromStr for RepoId {
     fn from_str(input: &str) -> Result<Self, RepoIdError> {
         match input.split_once('/') {
             Some((owner, name))
-                if input.len() <= MAX_LEN && is_valid_segment(owner) && is_valid_segment(name) =>
+                if input.len() <= MAX_LEN
+                    && is_valid_segment(owner)
+                    && is_valid_segment(name)
+                    && !RESERVED_OWNERS.iter().any(|reserved| owner.eq_ignore_ascii_case(reserved)) =>
             {
                 Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
             }
@@ -75,6 +82,7 @@ fn is_valid_segment(part: &str) -> bool {
         && !part.ends_with(['-', '.'])
         && !part.contains("--")
         && !part.contains("..")
+        && !part.to_ascii_lowercase().ends_with(".git")
 }
 
 #[cfg(test)]
@@ -91,8 +99,9 @@ mod tests {
     #[test]
     fn invalid_repo_id_is_quoted() {
         let long = format!("me/{}", "x".repeat(94));
-        for input in
-            ["digits", "", "/", "me/", "/digits", "a/b/c", "./me", "../x", "me/di gits", "m--e/x", &long]
+        let inputs =
+            ["digits", "", "/", "me/", "/digits", "a/b/c", "./me", "../x", "me/di gits", "m--e/x", &long];
+        for input in inputs.into_iter().chain(["datasets/x", "Spaces/x", "models/x", "me/x.git", "me/x.GIT"])
         {
             let error = input.parse::<RepoId>().unwrap_err().to_string();
             assert!(error.contains(&format!("`{input}`")), "{error}");
