@@ -63,8 +63,8 @@ impl ModelCard {
     /// Reads and parses the card at `path`.
     ///
     /// # Errors
-    /// [`CardError::Io`] if the file cannot be read, is longer than [`ModelCard::MAX_LEN`] or is not a regular file; [`CardError::InFile`] with the problem if the card cannot be
-    /// parsed.
+    /// [`CardError::Io`] if the file cannot be read, is longer than [`ModelCard::MAX_LEN`] or is not a regular file;
+    /// [`CardError::InFile`] with the problem if the card cannot be parsed.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CardError> {
         let path = path.as_ref();
         let bytes = read_bytes(path, Self::MAX_LEN).map_err(|source| CardError::io(path, source))?;

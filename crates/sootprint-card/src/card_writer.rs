@@ -1,11 +1,10 @@
 //! Writes a footprint into the text or the file of a card.
 
-use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
 use sootprint_core::Footprint;
-use sootprint_core::file::{parent_dir, read_bytes, resolve_link, write_atomic};
+use sootprint_core::file::{is_read_only, parent_dir, read_bytes, resolve_link, write_atomic};
 
 use crate::base_model::{added_base_model, base_model_repo_id, base_model_values};
 use crate::card::ModelCard;
@@ -180,16 +179,6 @@ impl<'f> CardWriter<'f> {
         };
         Ok((edited.into_text(), update))
     }
-}
-
-/// Whether nobody may write the file, or the current user may not.
-fn is_read_only(path: &Path) -> bool {
-    let is_marked = fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly());
-    let is_denied = || {
-        let opened = OpenOptions::new().write(true).open(path);
-        opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
-    };
-    is_marked || is_denied()
 }
 
 #[cfg(test)]

@@ -42,8 +42,8 @@ pub(crate) const SHORT_VERSION: &str =
 ///
 /// The figures of a run have three significant digits, and more if they would otherwise lie outside their own bounds.
 /// Cards contain them as plain decimals. Emissions below 0.0001 g are written as `0.0001`: Python prints smaller numbers
-/// with an exponent, which the Hub's filter ignores, and the filter treats zero as missing. Exactly zero grams, the result of a run on a grid of 0 g/kWh, is written as `0`,
-/// although the Hub's filter by emissions skips such a model.
+/// with an exponent, which the Hub's filter ignores, and the filter treats zero as missing. Exactly zero grams, the result
+/// of a run on a grid of 0 g/kWh, is written as `0`, although the Hub's filter by emissions skips such a model.
 ///
 /// In JSON the fields have the same names and units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,11 +148,13 @@ impl EmissionsBlock {
     }
 }
 
-/// The grams as the Hub's filter reads them. Python prints smaller numbers than 0.0001 with an exponent, which the filter
-/// ignores, so that is the smallest number.
+/// The smallest number of grams in a card. Python prints smaller ones with an exponent, which the Hub's filter ignores.
+pub(crate) const MIN_GRAMS: f64 = 1e-4;
+
+/// The grams as the Hub's filter reads them: a plain decimal of at least [`MIN_GRAMS`], unless it is zero.
 pub(crate) fn grams_text(emissions: Co2e) -> Option<String> {
     let grams = emissions.grams();
-    plain_decimal(grams, if grams < 1e-4 { 4 } else { 9 })
+    plain_decimal(if grams > 0.0 { grams.max(MIN_GRAMS) } else { grams }, 9)
 }
 
 /// The emissions of a run with three significant digits, or as many as needed to stay within their bounds.
@@ -162,7 +164,8 @@ pub(crate) fn published_emissions(footprint: &Footprint) -> Co2e {
     rounded(best, low, high).map_or(emissions.best, Co2e::from_grams)
 }
 
-/// The energy of a run at the facility's meter, with three significant digits or as many as needed to stay within its bounds.
+/// The energy of a run at the facility's meter, with three significant digits or as many as needed to stay within its
+/// bounds.
 pub(crate) fn published_energy(footprint: &Footprint) -> Energy {
     let energy = &footprint.energy;
     // The bounds are those of the components.

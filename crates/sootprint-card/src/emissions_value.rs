@@ -1,7 +1,8 @@
 //! Compares the grams that an author wrote with those that the Hub's filter finds.
 
-use sootprint_core::format::plain_decimal;
+use sootprint_core::Co2e;
 
+use crate::emissions_block::{MIN_GRAMS, grams_text};
 use crate::number::{digit_value, first_number};
 use crate::python_value::PyValue;
 
@@ -25,9 +26,6 @@ const UNIT_FACTORS: [(&str, f64); 17] = [
     ("tonne", 1e6),
     ("tonnes", 1e6),
 ];
-
-/// Python prints smaller numbers with an exponent, which the filter ignores.
-const MIN_GRAMS: f64 = 1e-4;
 
 /// An amount as intended by its author and as read by the Hub.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +71,7 @@ fn mismatch_reason(text: &str, py_str: &str, grams: f64) -> String {
     } else {
         "units other than grams are ignored".to_owned()
     };
-    match plain_decimal(grams, 4) {
+    match grams_text(Co2e::from_grams(grams)) {
         Some(_) if grams < MIN_GRAMS => {
             format!("{cause}; write {MIN_GRAMS}, the smallest number that the filter reads")
         }
@@ -227,6 +225,7 @@ mod tests {
         for (text, filtered, fault) in [
             ("0.00001", Some(1.0), "Python prints it as `1e-05`; write 0.0001"),
             ("1.2e-05", Some(1.2), "exponents are ignored; write 0.0001"),
+            ("136 µg", Some(136.0), "units other than grams are ignored; write 0.000136"),
             ("1.2e3", Some(1.2), "exponents are ignored; write 1200"),
             ("2.5E3", Some(2.5), "exponents are ignored; write 2500"),
             ("1,234", Some(1.0), "stops at the comma"),

@@ -1,5 +1,7 @@
 //! The values that Python reads from YAML, and their `str`, by PyYAML's rules, which are those of YAML 1.1.
 
+use std::ops::RangeInclusive;
+
 use saphyr_parser::ScalarStyle;
 
 use crate::yaml::{NodeKind, YamlDocument};
@@ -27,7 +29,7 @@ impl PyValue {
             }
             _ => {}
         }
-        if is_date(text) {
+        if Timestamp::parse(text).is_some() {
             return Self::Date(text.to_owned());
         }
         let number =
@@ -256,22 +258,68 @@ fn sexagesimal_parts(digits: &str) -> Option<impl Iterator<Item = &str>> {
     digits.split(':').enumerate().all(is_part).then(|| digits.split(':'))
 }
 
-/// `2026-11-23`, or with a time `2026-1-3 10:20:30`.
-fn is_date(text: &str) -> bool {
-    let (day, time) = match text.split_once(['T', 't', ' ']) {
-        Some((day, time)) => (day, Some(time.trim_start())),
-        None => (text, None),
-    };
-    let [year, month, day] = day.split('-').collect::<Vec<_>>()[..] else { return false };
-    let has_digits = |part: &str, min_digits: usize, max_digits: usize| {
-        (min_digits..=max_digits).contains(&part.len()) && part.bytes().all(|it| it.is_ascii_digit())
-    };
-    let min_digits = if time.is_some() { 1 } else { 2 };
-    let is_time = |time: &str| time.bytes().filter(|it| *it == b':').count() >= 2;
-    has_digits(year, 4, 4)
-        && has_digits(month, min_digits, 2)
-        && has_digits(day, min_digits, 2)
-        && time.is_none_or(is_time)
+/// The numbers of a date, which may not exist, such as 30 February.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Timestamp {
+    /// Year, month and day.
+    pub(crate) date: [u32; 3],
+    /// Hour, minute and second, zero without a time, and the hours of the zone.
+    pub(crate) time: [u32; 3],
+    pub(crate) zone_hours: u32,
+}
+
+impl Timestamp {
+    /// Parses `2026-11-23`, or with a time `2026-1-3 10:20:30.5 +1:00`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (date, time) = match text.split_once(['T', 't', ' ', '\t']) {
+            Some((date, time)) => (date, Some(time)),
+            None => (text, None),
+        };
+        let [year, month, day] = date.split('-').collect::<Vec<_>>()[..] else { return None };
+        let min_digits = if time.is_some() { 1 } else { 2 };
+        let date = [digits(year, 4..=4)?, digits(month, min_digits..=2)?, digits(day, min_digits..=2)?];
+        let Some(time) = time else { return Some(Self { date, ..Self::default() }) };
+        let time = if text.contains(['T', 't']) { time } else { time.trim_start_matches([' ', '\t']) };
+        let [hour, minute, rest] = time.splitn(3, ':').collect::<Vec<_>>()[..] else { return None };
+        let (second, rest) = rest.split_at_checked(2)?;
+        let time = [digits(hour, 1..=2)?, digits(minute, 2..=2)?, digits(second, 2..=2)?];
+        let fraction_end =
+            |rest: &str| rest.find(|it: char| !it.is_ascii_digit()).map_or(rest.len(), |end| end);
+        let zone = rest.strip_prefix('.').map_or(rest, |rest| &rest[fraction_end(rest)..]);
+        Some(Self { date, time, zone_hours: parse_zone(zone.trim_start_matches([' ', '\t']))? })
+    }
+
+    /// Whether Python can construct it.
+    pub(crate) fn exists(self) -> bool {
+        let [year, month, day] = self.date;
+        let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days = match month {
+            4 | 6 | 9 | 11 => 30,
+            2 if is_leap_year => 29,
+            2 => 28,
+            _ => 31,
+        };
+        let [hour, minute, second] = self.time;
+        let is_date = year > 0 && (1..=12).contains(&month) && (1..=days).contains(&day);
+        is_date && hour < 24 && minute < 60 && second < 60 && self.zone_hours < 24
+    }
+}
+
+/// The hours of nothing, `Z`, `+1` or `-01:30`.
+fn parse_zone(text: &str) -> Option<u32> {
+    if matches!(text, "" | "Z") {
+        return Some(0);
+    }
+    let zone = text.strip_prefix(['-', '+'])?;
+    let (hours, minutes) = zone.split_once(':').unwrap_or((zone, "00"));
+    digits(minutes, 2..=2)?;
+    digits(hours, 1..=2)
+}
+
+/// The number in a text of only this many digits.
+fn digits(text: &str, length: RangeInclusive<usize>) -> Option<u32> {
+    let is_number = length.contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 /// Python's `repr` of a float: the fewest digits that identify it, with an exponent below 0.0001 and from 1e16.
@@ -372,6 +420,9 @@ mod tests {
     fn unpadded_date_is_text() {
         assert!(matches!(PyValue::from_plain_scalar("2026-11-23 10:20:30"), PyValue::Date(_)));
         assert!(matches!(PyValue::from_plain_scalar("2026-1-3"), PyValue::Str(_)));
+        for text in ["2026-01-01 a:b:c", "2026-13-01 10:20", "2026-01-01T1:0:0", "2026-01-01T 10:20:30"] {
+            assert!(matches!(PyValue::from_plain_scalar(text), PyValue::Str(_)), "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use saphyr_parser::ScalarStyle;
 
 use crate::error::{CardError, Position};
+use crate::python_value::Timestamp;
 use crate::python_yaml_problem::PythonYamlProblem;
 use crate::yaml::{NodeKind, YamlDocument, YamlEntry};
 
@@ -133,27 +134,8 @@ fn scalar_problem(value: &str) -> Option<PythonYamlProblem> {
     if value == "=" {
         return Some(PythonYamlProblem::PlainEquals);
     }
-    let is_invalid = date_parts(value).is_some_and(|(year, month, day)| {
-        let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let days = match month {
-            4 | 6 | 9 | 11 => 30,
-            2 if is_leap_year => 29,
-            2 => 28,
-            _ => 31,
-        };
-        year == 0 || !(1..=12).contains(&month) || !(1..=days).contains(&day)
-    });
+    let is_invalid = Timestamp::parse(value).is_some_and(|timestamp| !timestamp.exists());
     is_invalid.then(|| PythonYamlProblem::InvalidDate { date: value.to_owned() })
-}
-
-/// The numbers of a date `YYYY-MM-DD`, the form that Python reads as a date.
-fn date_parts(text: &str) -> Option<(u32, u32, u32)> {
-    let [year, month, day] = text.split('-').collect::<Vec<_>>()[..] else { return None };
-    let number = |part: &str, length: usize| {
-        let is_number = part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
-        if is_number { part.parse().ok() } else { None }
-    };
-    Some((number(year, 4)?, number(month, 2)?, number(day, 2)?))
 }
 
 fn entry_problem(document: &YamlDocument, entry: YamlEntry) -> Option<PythonYamlProblem> {
@@ -189,6 +171,11 @@ mod tests {
             ("a: {{ license }}\n", "line 1, column 4", "as a key"),
             ("a:\n  [1]: 2\n", "line 2, column 3", "as a key"),
             ("a: 2026-02-30\n", "line 1, column 4", "does not exist"),
+            ("a: 2026-13-01 10:20:30\n", "line 1, column 4", "does not exist"),
+            ("a: 2026-1-32T1:02:03Z\n", "line 1, column 4", "does not exist"),
+            ("a: 2026-01-01 25:20:30\n", "line 1, column 4", "does not exist"),
+            ("a: 2026-01-01 10:20:61\n", "line 1, column 4", "does not exist"),
+            ("a: 2026-01-01 10:20:30 +25:00\n", "line 1, column 4", "does not exist"),
             ("a: =\n", "line 1, column 4", "plain `=`"),
             ("a:\n  <<: 1\n", "line 2, column 3", "`<<`"),
         ] {
@@ -206,6 +193,7 @@ mod tests {
             "a: x#y # \t\n",
             "a: !!str 12\nb: !!float 1\n",
             "a: 2024-02-29\nb: '2026-02-30'\nc: 2026-1-77\n",
+            "a: 2026-01-01 10:20:30.5 +1:00\nb: 2026-01-01  10:20:30\nc: 2026-13-01 a:b:c\nd: 2026-13-01 10:20\n",
             "a: \"=\"\nb: a=b\n",
             "x: &x {a: 1}\nb:\n  <<: *x\nc:\n  <<: [*x]\n",
             "a: é 😀\n",

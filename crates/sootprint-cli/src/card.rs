@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use sootprint::{Footprint, FootprintError};
+use sootprint::{Footprint, FootprintError, UserDefaults};
 use sootprint_card::{
     BaseModelRelation, CardLint, CardOptions, CardUpdate, CardWriter, EmissionsBlock, ModelCard, Severity,
     UpdateKind,
@@ -13,6 +13,7 @@ use sootprint_card::{
 use crate::args::{CardCheckArgs, CardCommand, CardShowArgs, CardWriteArgs};
 use crate::error_text::describe_error;
 use crate::new_card::card_template;
+use crate::project_settings::eprint_project_settings;
 use crate::records::newest_footprint;
 use crate::terminal::{eprint_message, print, print_titled, to_pretty_json};
 use crate::wrap::wrap_titled;
@@ -30,6 +31,9 @@ pub(crate) fn run_card(command: &CardCommand) -> anyhow::Result<()> {
 }
 
 fn write(arguments: &CardWriteArgs) -> anyhow::Result<()> {
+    // A fault in the settings would leave out metadata of a new card.
+    UserDefaults::load()?;
+    eprint_project_settings();
     let footprint = read_footprint(&arguments.footprint)?;
     let mut options = CardOptions::default()
         .plot(!arguments.no_picture)

@@ -117,7 +117,8 @@ impl SignalForwarder {
             }
         }
         let group = |ids: Option<GroupAndSession>| ids.map(|ids| ids.group);
-        let is_in_group = group(GroupAndSession::of(command)) == group(GroupAndSession::own());
+        let own = group(GroupAndSession::own());
+        let is_in_group = own.is_some() && group(GroupAndSession::of(command)) == own;
         if is_in_group { signals } else { Vec::new() }
     }
 

@@ -72,6 +72,17 @@ pub fn open_regular_file(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
+/// Returns whether the file at `path` is marked as read-only, or the current user may not write it.
+#[must_use]
+pub fn is_read_only(path: &Path) -> bool {
+    let is_marked = fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly());
+    let is_denied = || {
+        let opened = File::options().write(true).open(path);
+        opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    is_marked || is_denied()
+}
+
 /// Returns the folder that contains the file at `path`; `.` if `path` is a bare file name.
 #[must_use]
 pub fn parent_dir(path: &Path) -> &Path {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sootprint::Footprint;
 use sootprint_card::{CardError, CardOptions, CardTemplate, CardWriter, ModelCard};
 use sootprint_core::RepoId;
-use sootprint_core::file::{create_atomic, read_bytes, write_atomic};
+use sootprint_core::file::{create_atomic, is_read_only, read_bytes, write_atomic};
 
 use crate::error::PushError;
 use crate::files::CARD_FILE;
@@ -242,6 +242,9 @@ impl MergedCard {
             (CardOrigin::Remote | CardOrigin::New, Some((file, original))) => {
                 match read_bytes(file, ModelCard::MAX_LEN) {
                     Ok(current) if current == *original => {
+                        if is_read_only(file) {
+                            return Err(CardError::ReadOnly { path: path.clone() });
+                        }
                         write_atomic(file, self.text.as_bytes()).map_err(write_error)?;
                         Ok(true)
                     }

@@ -63,7 +63,7 @@ impl PushSession<'_> {
         if pending.pull_request {
             return Ok(());
         }
-        if self.find_head().await?.is_none() {
+        if self.find_head(false).await?.is_none() {
             return Ok(());
         }
         let trailer = commit_message::push_id_trailer(&pending.id);
@@ -84,12 +84,14 @@ impl PushSession<'_> {
     /// Commits on top of the current head, and repeats this while the branch moves.
     async fn commit_until_accepted(&self) -> Result<CommitResult, PushError> {
         let (mut attempts, mut commit_attempts) = (1, 1);
+        let mut was_created = false;
         loop {
-            let Some(head) = self.find_head().await? else {
+            let Some(head) = self.find_head(was_created).await? else {
                 // The Hub's opinion about the card comes first, so that a refusal leaves no empty repository.
                 let (card, _) = self.merge_card(None)?;
                 self.validate_card(&card.text).await?;
                 self.retry(async || self.hub.create_repository(self.private).await).await?;
+                was_created = true;
                 continue;
             };
             let remote = self.retry(async || self.hub.read_card(&head).await).await?;
@@ -98,6 +100,8 @@ impl PushSession<'_> {
             upload_files.extend(self.other_files.iter().cloned());
             let old_files = self.old_files(&upload_files, &head).await?;
             let removed = if self.upload.remove_old_files { old_files.clone() } else { Vec::new() };
+            let missing = self.missing_files(&upload_files, &head).await?;
+            let sent_paths: BTreeSet<String> = missing.iter().map(|file| file.path.clone()).collect();
             let commit_result = |commit, created_commit, card, files| CommitResult {
                 commit,
                 created_commit,
@@ -105,10 +109,9 @@ impl PushSession<'_> {
                 card,
                 files,
                 old_files,
-                sent_paths: BTreeSet::new(),
+                sent_paths,
             };
 
-            let missing = self.missing_files(&upload_files, &head).await?;
             if missing.is_empty() && removed.is_empty() {
                 return Ok(CommitResult {
                     is_pull_request: false,
@@ -143,13 +146,7 @@ impl PushSession<'_> {
                 None => self.with_file_count(error, missing.len()),
             });
             let error = match sent {
-                Ok(commit) => {
-                    let sent_paths = missing.iter().map(|file| file.path.clone()).collect();
-                    return Ok(CommitResult {
-                        sent_paths,
-                        ..commit_result(commit, true, card, upload_files)
-                    });
-                }
+                Ok(commit) => return Ok(commit_result(commit, true, card, upload_files)),
                 Err(error) if !is_ambiguous(&error) && !matches!(error, PushError::RateLimited { .. }) => {
                     self.staging.clear_pending_commit();
                     return Err(self.map_pr_error(error, is_pull_request));
@@ -224,7 +221,7 @@ impl PushSession<'_> {
         let old_files: Vec<String> = old_files.into_iter().map(|file| file.path).collect();
         let (old_files, removed_files) =
             if removes_old { (Vec::new(), old_files) } else { (old_files, Vec::new()) };
-        self.staging.clear(&self.target.repo, &self.upload.branch);
+        self.staging.clear(&self.target.repo, &self.target.branch);
         tracing::info!("pushed to {} in commit {commit}", self.hub.repo_id());
         Ok(PushReport {
             repo: self.hub.repo_id().to_string(),
@@ -242,8 +239,10 @@ impl PushSession<'_> {
     }
 
     /// The newest commit of the branch; `None` if the repository does not exist.
-    async fn find_head(&self) -> Result<Option<String>, PushError> {
-        self.retry(async || self.hub.find_head(self.upload.private).await).await
+    /// The head of the branch; `None` if there is no repository. After its creation, that is an error: the token may not
+    /// read a repository that existed.
+    async fn find_head(&self, was_created: bool) -> Result<Option<String>, PushError> {
+        self.retry(async || self.hub.find_head(self.upload.private, was_created).await).await
     }
 
     async fn retry<T>(&self, request: impl AsyncFnMut() -> Result<T, PushError>) -> Result<T, PushError> {

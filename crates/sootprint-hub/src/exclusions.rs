@@ -31,7 +31,7 @@ impl fmt::Display for ExcludedPath {
 pub enum ExclusionReason {
     /// Its name starts with a dot, as of `.git` and `.env`. No pattern allows it.
     Hidden,
-    /// Its name is typical of credentials. No pattern allows it.
+    /// Its name is typical of credentials. Only a pattern that is its exact path allows it.
     Credentials,
     /// A symbolic link to a folder, or no regular file. No pattern allows it.
     NotRegularFile,

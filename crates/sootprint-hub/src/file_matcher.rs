@@ -82,12 +82,16 @@ impl FileMatcher {
         reason != ExclusionReason::Ignored && self.fixed_exclusion(path).is_none() && !self.allow.is_empty()
     }
 
-    /// Why no pattern allows a path: it is hidden, its name is typical of credentials, or it is one of sootprint's own.
+    /// Why the patterns do not allow a path: it is hidden, one of sootprint's own, or its name is typical of credentials
+    /// and no pattern is its exact path or one inside it.
     pub(crate) fn fixed_exclusion(&self, path: &str) -> Option<ExclusionReason> {
         let reason = fixed_exclusion(path, self.includes_ledgers)?;
+        let is_at_or_inside = |name: &String| {
+            name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         // A name may look like that of credentials; what the file contains is searched.
         let is_named =
-            reason == ExclusionReason::Credentials && self.allowed_names.iter().any(|it| it == path);
+            reason == ExclusionReason::Credentials && self.allowed_names.iter().any(is_at_or_inside);
         (!is_named).then_some(reason)
     }
 

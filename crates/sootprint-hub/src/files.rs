@@ -349,6 +349,20 @@ mod tests {
     }
 
     #[test]
+    fn exact_path_allows_one_file_of_a_folder_for_credentials() {
+        let dir = dir_with_files(&["model.bpk", "secrets/map.json", "secrets/other.json", "secrets/.env"]);
+        for (pattern, expected) in [
+            ("secrets/map.json", vec!["model.bpk", "secrets/map.json"]),
+            ("secrets/*", vec!["model.bpk"]),
+            ("secrets", vec!["model.bpk"]),
+        ] {
+            let patterns = FilePatterns { allow: vec![pattern.to_owned()], ignore: Vec::new() };
+            let selection = select_with(dir.path(), patterns, false).unwrap();
+            assert_eq!(file_names(&selection), expected, "{pattern}");
+        }
+    }
+
+    #[test]
     fn allow_pattern_includes_what_is_left_out() {
         let dir = dir_with_files(&[
             "model.bpk",

@@ -125,9 +125,13 @@ impl HubClient {
     /// `private`: whether a public repository is an error.
     ///
     /// A token with access to a single repository may not call the endpoint that creates it, even if it exists.
-    pub(crate) async fn find_head(&self, private: bool) -> Result<Option<String>, PushError> {
+    pub(crate) async fn find_head(
+        &self,
+        private: bool,
+        was_created: bool,
+    ) -> Result<Option<String>, PushError> {
         let info = match self.repository.info().send().await {
-            Err(HFError::RepoNotFound { .. }) => return Ok(None),
+            Err(HFError::RepoNotFound { .. }) if !was_created => return Ok(None),
             info => info.map_err(|error| self.map_hf_error(HubOperation::FindRepository, &error))?,
         };
         if private && info.private == Some(false) {

@@ -181,9 +181,9 @@ impl ModelUpload {
     /// Also sends the files that match `pattern`, such as `checkpoint/*` or `*.log`, although they are left out by
     /// default: see [`ExclusionReason`](crate::ExclusionReason).
     ///
-    /// Patterns work as in the Hub's Python client: `*` also matches slashes. Hidden files (`.git`, `.env`), files
-    /// with a name typical of credentials, and sootprint's own files in `sootprint/publication` are never sent. The
-    /// ledgers in `sootprint/`, which are the run's record, are sent only if a pattern begins with that folder.
+    /// Patterns work as in the Hub's Python client: `*` also matches slashes. Hidden files (`.git`, `.env`) and
+    /// sootprint's own files in `sootprint/publication` are never sent, files with a name typical of credentials only if
+    /// a pattern is their exact path. The ledgers in `sootprint/`, which are the run's record, are sent only if a pattern begins with that folder.
     pub fn allow_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.file_patterns.allow.push(pattern.into());
         self

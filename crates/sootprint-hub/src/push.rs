@@ -133,7 +133,8 @@ fn run_push(upload: &ModelUpload, cancelled: impl Future<Output = ()>) -> Result
         // A record that cannot be read is the error.
         if let Ok(options) = upload.staged_options() {
             let staging = StagingDir::new(&upload.dir);
-            staging.stage(&upload.repo_id, &upload.branch, &error_chain(error), options);
+            let branch = normalize_branch(&upload.branch).unwrap_or_else(|_| upload.branch.clone());
+            staging.stage(&upload.repo_id, &branch, &error_chain(error), options);
         }
     }
     result

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::base_model::BASE_MODEL_RELATION_KEY;
 use crate::fixtures;

@@ -132,6 +132,22 @@ fn changes_in_different_lines_merge() {
 }
 
 #[test]
+fn read_only_local_card_is_kept() {
+    let base = with_footprint(USER_CARD);
+    for remote in [Some(base.replace("Digits", "Figures")), None] {
+        let local = if remote.is_some() { base.as_str() } else { USER_CARD };
+        let (dir, card) = merge_with_base(Some(&base), Some(local), remote.as_deref());
+        let path = dir.path().join(CARD_FILE);
+        let mut permissions = fs::metadata(&path).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&path, permissions).unwrap();
+        let written = card.unwrap().write_local(&test_footprint::sample_footprint(), &CardOptions::default());
+        assert!(matches!(written, Err(CardError::ReadOnly { .. })), "{written:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), local);
+    }
+}
+
+#[test]
 fn concurrent_local_edit_is_kept() {
     let base = with_footprint(USER_CARD);
     let (dir, card) = merge_with_base(Some(&base), Some(&base), Some(&base.replace("Digits", "Figures")));

@@ -52,16 +52,16 @@ fn serve_once(status: &str, body: &str) -> String {
 }
 
 fn head_error(endpoint: &str) -> PushError {
-    block_on(connect_hub(endpoint, "hf_secret", DEFAULT_BRANCH, short_timeouts()).find_head(false))
+    block_on(connect_hub(endpoint, "hf_secret", DEFAULT_BRANCH, short_timeouts()).find_head(false, false))
         .unwrap_err()
 }
 
 fn create_and_find(hub: &HubClient) -> String {
-    if block_on(hub.find_head(false)).unwrap().is_none() {
+    if block_on(hub.find_head(false, false)).unwrap().is_none() {
         block_on(hub.create_repository(false)).unwrap();
     }
     block_on(hub.create_repository(false)).unwrap();
-    block_on(hub.find_head(false)).unwrap().unwrap()
+    block_on(hub.find_head(false, false)).unwrap().unwrap()
 }
 
 #[test]
@@ -75,6 +75,16 @@ fn missing_repository_is_created_once() {
     assert_eq!(create_and_find(&hub), commit);
     assert_eq!(block_on(hub.read_card(&commit)).unwrap().unwrap(), b"# Digits\n");
     assert_eq!(block_on(hub.read_card(&head)).unwrap(), None);
+}
+
+#[test]
+fn repository_that_stays_missing_after_its_creation_is_an_error() {
+    let server = FakeHub::start().unwrap();
+    let hub = connect_hub(server.endpoint(), server.token(), DEFAULT_BRANCH, short_timeouts());
+    assert_eq!(block_on(hub.find_head(false, false)).unwrap(), None);
+    let error = block_on(hub.find_head(false, true)).unwrap_err();
+    assert!(error_chain(&error).contains("me/digits"), "{}", error_chain(&error));
+    assert!(!matches!(error, PushError::Unavailable { .. }), "not retried: {error}");
 }
 
 #[test]
@@ -95,7 +105,7 @@ fn missing_branch_is_created() {
     let head = create_and_find(&hub);
     assert_eq!(head, server.head_commit("me/digits").unwrap());
     assert_eq!(server.commits_at("me/digits", "releases/v9").unwrap()[0].id, head);
-    assert_eq!(block_on(hub.find_head(false)).unwrap(), Some(head));
+    assert_eq!(block_on(hub.find_head(false, false)).unwrap(), Some(head));
 }
 
 #[test]
@@ -103,7 +113,7 @@ fn public_repository_is_not_taken_for_private() {
     let server = FakeHub::start().unwrap();
     let hub = connect_hub(server.endpoint(), server.token(), DEFAULT_BRANCH, RetryPolicy::default());
     create_and_find(&hub);
-    let error = block_on(hub.find_head(true)).unwrap_err();
+    let error = block_on(hub.find_head(true, false)).unwrap_err();
     assert!(matches!(error, PushError::RepositoryIsPublic { .. }), "{error}");
 }
 

@@ -3,8 +3,9 @@
 //! A process that is killed while it writes one slot leaves the other intact. Slots start at multiples of the page
 //! size, and the reader tries each page, so it does not need the size of a slot.
 
-use std::fs;
 use std::path::Path;
+
+use sootprint_core::file::read_bytes;
 
 use super::entry::LedgerEntry;
 use super::line;
@@ -17,9 +18,7 @@ const MAX_SLOT_LEN: usize = 1 << 20;
 
 /// The newest intact slot; `None` if there is no file or no intact slot.
 pub(super) fn read_newest(path: &Path) -> Option<LedgerEntry> {
-    // Opening a FIFO would block.
-    let is_plausible = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() <= MAX_LEN;
-    let bytes = fs::metadata(path).ok().filter(is_plausible).and_then(|_| fs::read(path).ok())?;
+    let bytes = read_bytes(path, MAX_LEN).ok()?;
     // Each line is found once, from the end, so that the time grows with the length only.
     let mut end = None;
     let slots = (0..bytes.len()).step_by(PAGE_SIZE).rev().filter_map(|start| {

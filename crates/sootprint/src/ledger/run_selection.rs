@@ -1,6 +1,7 @@
 //! Selects the run and the attempt of a new ledger from the ledgers that are already in the folder.
 
-use std::fs::{self, File};
+use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
 use std::slice;
 use std::thread;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sootprint_core::RunStatus;
+use sootprint_core::file::open_regular_file;
 
 use super::entry::{LedgerEntry, RunHeader};
 use super::error::LedgerError;
@@ -94,7 +96,7 @@ pub(super) fn find_launch_run(
 pub(super) fn busy_run(dir: &Path, ids: &[LedgerId], launch: &RankInfo) -> Option<String> {
     let own = ids.iter().filter(|id| id.rank == launch.rank);
     let newest = own.max_by_key(|id| (run_number(&id.run), &id.run, id.attempt))?;
-    let file = File::open(newest.ledger_path(dir)).ok()?;
+    let file = open_regular_file(&newest.ledger_path(dir)).ok()?;
     let is_busy =
         lock_state(&file) == LockState::Held && is_same_array_task(dir, slice::from_ref(newest), launch);
     is_busy.then(|| newest.run.clone())
@@ -164,11 +166,16 @@ fn is_complete(summaries: &[LedgerSummary], launch: &RankInfo) -> bool {
     }
     // A single rank may have been restarted without the others, or all of them with fewer ranks.
     let expected = newest.iter().map(|summary| summary.header.task.ranks).max().unwrap_or(1);
-    let newest_status = |rank: u32| {
-        let of_rank = summaries.iter().filter(|summary| summary.id.rank == rank);
-        of_rank.max_by_key(|summary| summary.id.attempt).and_then(|summary| summary.status)
-    };
-    (0..expected).all(|rank| newest_status(rank) == Some(RunStatus::Completed))
+    let mut by_rank: HashMap<u32, &LedgerSummary> = HashMap::new();
+    for summary in summaries {
+        let newest = by_rank.entry(summary.id.rank).or_insert(summary);
+        if newest.id.attempt < summary.id.attempt {
+            *newest = summary;
+        }
+    }
+    let has_completed =
+        |rank| by_rank.get(&rank).is_some_and(|summary| summary.status == Some(RunStatus::Completed));
+    (0..expected).all(has_completed)
 }
 
 fn without_number(run: &str) -> Option<&str> {

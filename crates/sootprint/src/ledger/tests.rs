@@ -250,6 +250,7 @@ fn impossible_value_is_refused_by_name() {
         ),
         (header(|it| it.components[0].share = 2.0), "`share` of 2"),
         (header(|it| it.task.ranks = u32::MAX), "4294967295 ranks"),
+        (header(|it| it.task.rank = 65_536), "rank 65536 is not below 65536"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let OpenLedger { ledger, id } = single_process_ledger(dir.path());

@@ -104,8 +104,11 @@ pub(super) fn validate(entry: &LedgerEntry) -> Result<(), String> {
 }
 
 fn check_header(header: &RunHeader) -> Result<(), String> {
-    if header.task.ranks > MAX_RANKS || header.task.rank > MAX_RANKS {
+    if header.task.ranks > MAX_RANKS {
         return Err(format!("{} ranks, at most {MAX_RANKS} are possible", header.task.ranks));
+    }
+    if header.task.rank >= MAX_RANKS {
+        return Err(format!("rank {} is not below {MAX_RANKS}", header.task.rank));
     }
     check_components(&header.components)?;
     check_accounting(&header.grid, header.pue)
